@@ -1,0 +1,135 @@
+//! Constraints of the candidates component.
+use num_traits::Zero;
+use stwo::core::fields::m31::M31;
+use stwo_constraint_framework::EvalAtRow;
+
+use super::columns::Columns;
+use crate::challenges::Challenges;
+use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::SegmentLayout;
+use crate::relation::RelationTag;
+
+/// The candidates component of one segment.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// Layout of the segment.
+    pub layout: SegmentLayout,
+    /// Challenges of the proof.
+    pub challenges: Challenges,
+}
+
+/// A small size as an expression.
+fn size<E: EvalAtRow>(value: usize) -> E::F {
+    E::F::from(M31::from(value))
+}
+
+impl Constraints for Candidates {
+    fn log_rows(&self) -> u32 {
+        self.layout.log_rows().candidates
+    }
+
+    fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
+        let layout = &self.layout;
+        let Columns {
+            witness,
+            projections,
+        } = Columns::read(row, layout);
+        let (lookups, projection) = (&self.challenges.lookup, &self.challenges.projection);
+        let first = witness.first;
+        let follows = constant::<E>(1) - first.clone();
+        let [cache_row_before, cache_row] = witness.cache_row;
+        let [maximum_before, maximum] = witness.maximum;
+        let [attained_before, attained] = witness.attained;
+
+        // A run visits every position: else candidates are left out or counted twice. That it
+        // starts at the head's first position is the flag in the value projection below.
+        row.constrain(
+            "a run steps through consecutive positions",
+            follows.clone()
+                * (cache_row.clone() - cache_row_before - size::<E>(layout.position_stride())),
+        );
+        row.constrain(
+            "the maximum is constant over a run",
+            follows.clone() * (maximum.clone() - maximum_before),
+        );
+
+        // The gap e = D (g + x) + r, with r in 0..D, g an index of the table and x >= 0. All three
+        // are range checked, so that e >= 0: the maximum bounds every score. The score is maximum
+        // minus gap by definition and has no column.
+        let excess = layout
+            .excess()
+            .zip(witness.excess.as_ref())
+            .map(|(gadget, columns)| gadget.value::<E>(columns));
+        let remainder = layout
+            .gap_remainder()
+            .zip(witness.remainder.as_ref())
+            .map(|(gadget, columns)| gadget.value::<E>(columns));
+        let quotient = witness.index.clone() + excess.clone().unwrap_or_else(E::F::zero);
+        let gap = quotient * M31::from(layout.score_step()) + remainder.unwrap_or_else(E::F::zero);
+        let score = maximum - gap.clone();
+
+        // Nothing is clipped off below the last index: else a large gap takes a small index.
+        if let Some(excess) = excess {
+            row.constrain(
+                "only the last index clips",
+                excess * (witness.index.clone() - size::<E>(layout.table_len() - 1)),
+            );
+        }
+
+        // `attained` grows only where the gap is zero, so if it is 1 at the end of a run, some gap
+        // of the run is zero: the maximum is a score.
+        row.constrain(
+            "attained grows only where the gap is zero",
+            (attained.clone() - follows.clone() * attained_before) * gap,
+        );
+        row.constrain(
+            "a run that ends has attained its maximum",
+            witness.last.clone() * (attained - constant::<E>(1)),
+        );
+
+        // Sums over the run, as projections.
+        let totals = projections.score;
+        row.constrain(
+            "projected scores accumulate",
+            totals.current.value
+                - totals.previous * follows.clone() * projection.position
+                - E::EF::from(score),
+        );
+        let numerator = projections.numerator;
+        row.constrain(
+            "projected numerators accumulate w * V",
+            numerator.current.value
+                - numerator.previous * follows
+                - projections.value.value * witness.weight.clone(),
+        );
+
+        row.require(
+            lookups,
+            RelationTag::Weight,
+            &[witness.index, witness.weight],
+        );
+        if let Some((gadget, columns)) = layout.excess().zip(witness.excess.as_ref()) {
+            gadget.constrain(row, lookups, columns);
+        }
+        if let Some((gadget, columns)) = layout.gap_remainder().zip(witness.remainder.as_ref()) {
+            gadget.constrain(row, lookups, columns, constant::<E>(layout.score_step()));
+        }
+        // The projected value is that of this cache row; `first` is 1 exactly at a head's first
+        // position, so that a run neither starts late nor runs into the next head.
+        let [v0, v1, v2, v3] = projections.value.coordinates;
+        row.require(
+            lookups,
+            RelationTag::ValueProjection,
+            &[cache_row.clone(), first, v0, v1, v2, v3],
+        );
+        // These totals answer a step that ends its run at this position.
+        let [s0, s1, s2, s3] = totals.current.coordinates;
+        let [n0, n1, n2, n3] = numerator.current.coordinates;
+        row.require_times(
+            lookups,
+            RelationTag::StepTotals,
+            witness.last,
+            &[cache_row, s0, s1, s2, s3, n0, n1, n2, n3],
+        );
+    }
+}

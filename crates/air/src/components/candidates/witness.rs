@@ -1,0 +1,172 @@
+//! Trace generation of the candidates component.
+use matchmark_runtime::SegmentExecution;
+use matchmark_tables::WeightTable;
+use num_traits::Zero;
+use stwo::core::fields::m31::M31;
+
+use super::columns::Witness;
+use crate::layout::SegmentLayout;
+use crate::witness::columns::field;
+use crate::witness::{Column, TableUses};
+
+/// One candidate as plain integers.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    cache_row: usize,
+    first: bool,
+    last: bool,
+    maximum: i64,
+    index: u32,
+    weight: u32,
+    attained: i64,
+    excess: i64,
+    remainder: i64,
+}
+
+/// The witness columns, counting what they look up.
+pub fn generate(
+    layout: &SegmentLayout,
+    execution: &SegmentExecution,
+    table: &WeightTable,
+    uses: &mut TableUses,
+) -> Vec<Column> {
+    let rows = candidates(layout, execution, table);
+    for row in &rows {
+        uses.weights.add(i64::from(row.index));
+    }
+    let column = |entry: fn(&Candidate) -> i64| -> Column {
+        rows.iter().map(|row| field(entry(row))).collect()
+    };
+    let limbs = &mut uses.limbs;
+    let witness = Witness {
+        cache_row: rows.iter().map(|row| M31::from(row.cache_row)).collect(),
+        first: column(|row| i64::from(row.first)),
+        last: column(|row| i64::from(row.last)),
+        maximum: column(|row| row.maximum),
+        index: column(|row| i64::from(row.index)),
+        weight: column(|row| i64::from(row.weight)),
+        attained: column(|row| row.attained),
+        excess: layout
+            .excess()
+            .map(|gadget| gadget.generate(rows.iter().map(|row| row.excess), limbs)),
+        remainder: layout.gap_remainder().map(|gadget| {
+            let step = i64::from(layout.score_step());
+            gadget.generate(rows.iter().map(|row| (row.remainder, step)), limbs)
+        }),
+    };
+    let Witness {
+        cache_row,
+        first,
+        last,
+        maximum,
+        index,
+        weight,
+        attained,
+        excess,
+        remainder,
+    } = witness;
+    [
+        cache_row, first, last, maximum, index, weight, attained,
+    ]
+    .into_iter()
+    .chain(excess.into_iter().flat_map(|columns| columns.into_columns()))
+    .chain(remainder.into_iter().flat_map(|columns| columns.into_columns()))
+    .collect()
+}
+
+/// The rows of all runs, then rows that nobody asks for: runs of the first cache entry alone.
+fn candidates(
+    layout: &SegmentLayout,
+    execution: &SegmentExecution,
+    table: &WeightTable,
+) -> Vec<Candidate> {
+    let last_dimension = layout.head_dim() - 1;
+    let steps = layout.steps();
+    let mut rows = Vec::with_capacity(1 << layout.log_rows().candidates);
+    let mut records = execution.candidates.iter();
+    for (index, step) in execution.rows.iter().enumerate() {
+        let kv_head = execution.shape.kv_head_of(index / steps);
+        let count = execution.steps.candidates(index % steps);
+        let mut attained = 0;
+        for (position, record) in records.by_ref().take(count).enumerate() {
+            attained += i64::from(attained == 0 && record.score == step.maximum);
+            rows.push(Candidate {
+                cache_row: layout.cache_row(kv_head, position, last_dimension),
+                first: position == 0,
+                last: position + 1 == count,
+                maximum: step.maximum,
+                index: record.index,
+                weight: record.weight,
+                attained,
+                excess: record.quotient - i64::from(record.index),
+                remainder: record.remainder,
+            });
+        }
+    }
+    let filler = Candidate {
+        cache_row: layout.cache_row(0, 0, last_dimension),
+        first: true,
+        last: false,
+        maximum: 0,
+        index: 0,
+        weight: table.entries()[0],
+        attained: 1,
+        excess: 0,
+        remainder: 0,
+    };
+    rows.resize(1 << layout.log_rows().candidates, filler);
+    rows
+}
+
+/// The witness columns by name, for the projections.
+pub struct Columns<'a> {
+    /// Cache rows.
+    pub cache_row: &'a [M31],
+    /// Flags of the first candidate of a run.
+    pub first: &'a [M31],
+    /// Weights.
+    pub weight: &'a [M31],
+    maximum: &'a [M31],
+    index: &'a [M31],
+    excess: Option<(&'a [M31], Option<&'a [M31]>)>,
+    remainder: Option<(&'a [M31], Option<&'a [M31]>)>,
+    limb_size: M31,
+    score_step: M31,
+}
+
+impl<'a> Columns<'a> {
+    /// Names the columns that [`generate`] made.
+    pub fn of(layout: &SegmentLayout, columns: &'a [Column]) -> Self {
+        let mut optional = columns[7..].iter().map(Vec::as_slice);
+        let excess = layout.excess().and_then(|gadget| {
+            let low = optional.next()?;
+            Some((low, gadget.is_wide().then(|| optional.next()).flatten()))
+        });
+        let remainder = layout.gap_remainder().and_then(|gadget| {
+            let low = optional.next()?;
+            Some((low, gadget.is_wide().then(|| optional.next()).flatten()))
+        });
+        Self {
+            cache_row: &columns[0],
+            first: &columns[1],
+            maximum: &columns[3],
+            index: &columns[4],
+            weight: &columns[5],
+            excess,
+            remainder,
+            limb_size: M31::from_u32_unchecked(1 << layout.log_rows().limbs),
+            score_step: M31::from(layout.score_step()),
+        }
+    }
+
+    /// The score on a row: maximum less gap.
+    pub fn score(&self, row: usize) -> M31 {
+        let limbs = |columns: Option<(&[M31], Option<&[M31]>)>| {
+            columns.map_or_else(M31::zero, |(low, high)| {
+                low[row] + high.map_or_else(M31::zero, |high| high[row] * self.limb_size)
+            })
+        };
+        let quotient = self.index[row] + limbs(self.excess);
+        self.maximum[row] - quotient * self.score_step - limbs(self.remainder)
+    }
+}

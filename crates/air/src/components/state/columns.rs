@@ -1,0 +1,121 @@
+//! What a row (key/value head within its lane, cache position `p`, dimension `c`) of the state
+//! component is. Every lane holds its share of the heads on the same rows.
+use alloc::vec::Vec;
+
+use stwo_constraint_framework::EvalAtRow;
+
+use crate::gadgets::projection::RunningSum;
+use crate::harness::row::Row;
+use crate::layout::SegmentLayout;
+use crate::preprocessed::Preprocessed;
+
+/// Selectors, fixed by the shape.
+#[derive(Clone, Debug)]
+pub struct Selectors<T> {
+    /// 1 on the first dimension of a position, and on padding.
+    pub first_dimension: T,
+    /// 1 on the first position of a head, and on padding.
+    pub first_position: T,
+    /// Number of the row.
+    pub row: T,
+}
+
+/// Witness columns of one lane.
+#[derive(Clone, Debug)]
+pub struct LaneWitness<T> {
+    /// 1 on rows that this segment appends.
+    pub new: T,
+    /// How many candidates use the projected value that ends at this row.
+    pub value_uses: T,
+}
+
+/// Projections of one lane.
+pub struct LaneProjections<E: EvalAtRow> {
+    /// `K_pc = sum_(p' <= p) t^(p-p') k_p'c`.
+    pub keys: RunningSum<E>,
+    /// `r^(c+1) + sum_(c' <= c) r^(c-c') v_pc'`.
+    pub values: RunningSum<E>,
+}
+
+/// Key and value entries of one lane, before or after the segment.
+#[derive(Clone, Debug)]
+pub struct LaneEntries<T> {
+    /// Key entry.
+    pub key: T,
+    /// Value entry.
+    pub value: T,
+}
+
+/// One lane of a row.
+pub struct Lane<E: EvalAtRow> {
+    /// Witness columns.
+    pub witness: LaneWitness<E::F>,
+    /// Projections.
+    pub projections: LaneProjections<E>,
+    /// Entries of the cache before the segment.
+    pub before: LaneEntries<E::F>,
+    /// Entries of the cache after the segment.
+    pub after: LaneEntries<E::F>,
+}
+
+/// Columns of a lane in the projections tree.
+pub const LANE_PROJECTION_COLUMNS: usize = 8;
+/// Columns of a lane in a state tree: key, value.
+pub const LANE_STATE_COLUMNS: usize = 2;
+
+/// A whole row: selectors, then by tree, lane after lane.
+pub struct Columns<E: EvalAtRow> {
+    /// Selectors.
+    pub selectors: Selectors<E::F>,
+    /// The lanes.
+    pub lanes: Vec<Lane<E>>,
+}
+
+impl<E: EvalAtRow> Columns<E> {
+    /// Reads a row.
+    pub fn read(row: &mut Row<'_, E>, layout: &SegmentLayout) -> Self {
+        let lanes = 0..layout.lanes();
+        let stride = isize::try_from(layout.position_stride()).unwrap_or(isize::MAX);
+        let selectors = Selectors {
+            first_dimension: row.preprocessed(Preprocessed::StateFirstDimension.id()),
+            first_position: row.preprocessed(Preprocessed::StateFirstPosition.id()),
+            row: row.preprocessed(Preprocessed::StateRow.id()),
+        };
+        let witness: Vec<_> = lanes
+            .clone()
+            .map(|_| LaneWitness {
+                new: row.witness(),
+                value_uses: row.witness(),
+            })
+            .collect();
+        let projections: Vec<_> = lanes
+            .clone()
+            .map(|_| LaneProjections {
+                keys: RunningSum::read(row, stride),
+                values: RunningSum::read(row, 1),
+            })
+            .collect();
+        let mut entries = || -> Vec<_> {
+            lanes
+                .clone()
+                .map(|_| {
+                    let ([key], [value]) = (row.carried([0]), row.carried([0]));
+                    LaneEntries { key, value }
+                })
+                .collect()
+        };
+        let (before, after) = (entries(), entries());
+        let lanes = witness
+            .into_iter()
+            .zip(projections)
+            .zip(before.into_iter().zip(after))
+            .map(|((witness, projections), (before, after))| Lane {
+                witness,
+                projections,
+                before,
+                after,
+            })
+            .collect();
+        Self { selectors, lanes }
+    }
+}

@@ -1,0 +1,66 @@
+//! Trace generation of the state component.
+use matchmark_quant::StepRange;
+use matchmark_runtime::KvCache;
+use num_traits::Zero;
+use stwo::core::fields::m31::M31;
+
+use crate::layout::SegmentLayout;
+use crate::witness::columns::field;
+use crate::witness::{Column, TableUses};
+
+/// The columns of a state tree: key and value entries of each lane, zero beyond the cache's end.
+pub fn entries(layout: &SegmentLayout, cache: &KvCache) -> Vec<Column> {
+    let rows = 1 << layout.log_rows().state;
+    let mut columns = vec![vec![M31::zero(); rows]; 2 * layout.lanes()];
+    for head in 0..layout.shape().attention().kv_heads() {
+        for position in 0..cache.entries() {
+            let (lane, start) = layout.state_row(head, position, 0);
+            for (index, vector) in [cache.k(head, position), cache.v(head, position)]
+                .into_iter()
+                .enumerate()
+            {
+                for (offset, entry) in vector.iter().enumerate() {
+                    columns[2 * lane + index][start + offset] = field(i64::from(*entry));
+                }
+            }
+        }
+    }
+    columns
+}
+
+/// The witness columns: new rows, and uses of projected values; counts the range checks of `after`.
+pub fn generate(
+    layout: &SegmentLayout,
+    steps: StepRange,
+    after: &[Column],
+    uses: &mut TableUses,
+) -> Vec<Column> {
+    for value in after.iter().flatten() {
+        uses.values.add(matchmark_quant::centered(value.0));
+    }
+    let rows = 1 << layout.log_rows().state;
+    let attention = layout.shape().attention();
+    let mut columns = vec![vec![M31::zero(); rows]; 2 * layout.lanes()];
+    let last_dimension = layout.head_dim() - 1;
+    let (before, count) = (steps.entries_before(), steps.steps());
+    for head in 0..attention.kv_heads() {
+        for position in 0..steps.entries_after() {
+            // Step `t` attends to the positions up to `before + t`.
+            let attending = count - position.saturating_sub(before);
+            let (lane, row) = layout.state_row(head, position, last_dimension);
+            columns[2 * lane + 1][row] = M31::from(attending * attention.group_size());
+            if position >= before {
+                for dim in 0..=last_dimension {
+                    let (lane, row) = layout.state_row(head, position, dim);
+                    columns[2 * lane][row] = M31::from(1);
+                }
+            }
+        }
+    }
+    // Rows of the candidates component that no step needs use the first entry.
+    let claims: usize = attention.query_heads() * (0..count).map(|t| steps.candidates(t)).sum::<usize>();
+    let filler = (1 << layout.log_rows().candidates) - claims;
+    let (lane, row) = layout.state_row(0, 0, last_dimension);
+    columns[2 * lane + 1][row] += M31::from(filler);
+    columns
+}

@@ -1,0 +1,110 @@
+//! Constraints of the vectors component.
+use matchmark_quant::Rounding;
+use stwo::core::fields::m31::M31;
+use stwo_constraint_framework::EvalAtRow;
+
+use super::columns::Columns;
+use crate::challenges::Challenges;
+use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::SegmentLayout;
+use crate::relation::RelationTag;
+
+/// The vectors component of one segment.
+#[derive(Clone, Debug)]
+pub struct Vectors {
+    /// Layout of the segment.
+    pub layout: SegmentLayout,
+    /// Cache entries before the segment, `P`.
+    pub entries_before: usize,
+    /// Challenges of the proof.
+    pub challenges: Challenges,
+}
+
+impl Constraints for Vectors {
+    fn log_rows(&self) -> u32 {
+        self.layout.log_rows().vectors
+    }
+
+    fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
+        let columns = Columns::read(row, &self.layout);
+        let (lookups, projection) = (&self.challenges.lookup, &self.challenges.projection);
+        let one = constant::<E>(1);
+        let first = columns.selectors.first;
+        let follows = one.clone() - first.clone();
+        let [denominator_before, denominator] = columns.witness.denominator;
+
+        // All rows of a step divide by the same Z. Else: a denominator for each dimension.
+        row.constrain(
+            "denominator is constant over a step",
+            follows.clone() * (denominator.clone() - denominator_before),
+        );
+
+        // The dot product of query and projected keys, over the dimensions of the step.
+        let score = columns.projections.score;
+        row.constrain(
+            "projected score accumulates q * K",
+            score.current.value
+                - score.previous * follows.clone()
+                - columns.projections.keys.value * columns.public.query.clone(),
+        );
+
+        // N_c by the rounding rule: o Z + r for `Floor`; for `NearestTiesUp`, where the remainder
+        // is that of 2 N + Z by 2 Z, N = o Z + (r - Z) / 2.
+        let gadget = self.layout.remainder();
+        let remainder = gadget.value::<E>(&columns.witness.remainder);
+        let (shift, bound) = match self.layout.rounding() {
+            Rounding::Floor => (remainder, denominator.clone()),
+            Rounding::NearestTiesUp => {
+                let half = M31::from_u32_unchecked(2).inverse();
+                (
+                    (remainder - denominator.clone()) * half,
+                    denominator.clone() + denominator.clone(),
+                )
+            }
+        };
+        let numerator = columns.projections.numerator;
+        let before = numerator.previous * follows + first * denominator.clone();
+        row.constrain(
+            "projected numerator accumulates o * Z + r",
+            numerator.current.value
+                - before * projection.dimension
+                - E::EF::from(columns.public.output.clone() * denominator + shift),
+        );
+
+        for value in [&columns.public.query, &columns.public.output] {
+            row.require(lookups, RelationTag::Value, core::slice::from_ref(value));
+        }
+        // 0 <= r < Z, or 2 Z: else the quotient is any number.
+        gadget.constrain(row, lookups, &columns.witness.remainder, bound);
+
+        let entries_before = u32::try_from(self.entries_before * self.layout.position_stride());
+        let cache_row =
+            columns.selectors.cache_row + constant::<E>(entries_before.unwrap_or(u32::MAX));
+        // The projected keys and the new entry are those of the cache after the segment, at the
+        // position of this step.
+        let [k0, k1, k2, k3] = columns.projections.keys.coordinates;
+        row.require_times(
+            lookups,
+            RelationTag::KeyProjection,
+            columns.selectors.active,
+            &[
+                cache_row.clone(),
+                k0,
+                k1,
+                k2,
+                k3,
+                columns.public.key,
+                columns.public.value,
+            ],
+        );
+        // Some run of candidates that ends at this position has these totals.
+        let [s0, s1, s2, s3] = score.current.coordinates;
+        let [n0, n1, n2, n3] = numerator.current.coordinates;
+        row.provide_times(
+            lookups,
+            RelationTag::StepTotals,
+            columns.selectors.last,
+            &[cache_row, s0, s1, s2, s3, n0, n1, n2, n3],
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! Rows (query head, step, dimension): scores as projections, output quotient and remainder.
+pub mod columns;
+pub mod constraints;
+#[cfg(feature = "prover")]
+pub mod witness;
+
+pub use constraints::Vectors;

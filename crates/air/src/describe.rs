@@ -1,0 +1,218 @@
+//! Pinned descriptions: what each component is, and the digest of the whole relation.
+//!
+//! The digest covers the constraint expressions of all components, as the library's expression
+//! evaluator formats them, at fixed reference layouts that between them use every gadget in every
+//! form. A change of any constraint, column or relation changes it.
+use std::collections::BTreeMap;
+use std::fmt;
+
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, ScoreStep,
+    SegmentSteps, TableBounds, TaggedSha256, ValueBits,
+};
+use matchmark_statement::{RelationDigest, SegmentShape};
+use stwo::core::air::Component;
+use stwo_constraint_framework::expr::ExprEvaluator;
+use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
+
+use crate::harness::routing::Routed;
+use crate::harness::row::{Constraints, Observer};
+use crate::layout::SegmentLayout;
+use crate::relation::RelationTag;
+use crate::segment::{SegmentComponents, SegmentContext};
+use crate::trees::Tree;
+
+/// What a component is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentDescription {
+    /// Name of the component.
+    pub name: &'static str,
+    /// Log of the number of rows.
+    pub log_rows: u32,
+    /// Columns by tree, preprocessed columns as often as they are read.
+    pub columns: Vec<(Tree, usize)>,
+    /// Public columns, in no tree.
+    pub public_columns: usize,
+    /// Name and degree bound of every constraint, the LogUp constraints last.
+    pub constraints: Vec<(String, usize)>,
+    /// Tuples a row, by relation.
+    pub tuples: Vec<(RelationTag, usize)>,
+    /// SHA-256 of the constraint expressions.
+    pub expressions: String,
+}
+
+/// Collects names of constraints and counts tuples.
+#[derive(Default)]
+struct Names {
+    constraints: Vec<&'static str>,
+    tuples: BTreeMap<RelationTag, usize>,
+}
+
+impl<E: EvalAtRow> Observer<E> for Names {
+    fn constraint(&mut self, name: &'static str, _value: E::EF) {
+        self.constraints.push(name);
+    }
+
+    fn tuple(&mut self, tag: RelationTag, _multiplicity: &E::F, _values: &[E::F]) {
+        *self.tuples.entry(tag).or_default() += 1;
+    }
+}
+
+fn describe<C: Constraints>(name: &'static str, component: &Routed<C>) -> ComponentDescription {
+    let inner = component.inner();
+    let mut names = Names::default();
+    inner.0.observe(&mut InfoEvaluator::empty(), &mut names);
+    let expressions = inner.evaluate(ExprEvaluator::new());
+    let degrees = expressions.constraint_degree_bounds();
+    let own = names.constraints.len();
+    let constraints = degrees
+        .into_iter()
+        .enumerate()
+        .map(|(index, degree)| {
+            let name = match names.constraints.get(index) {
+                Some(name) => (*name).to_owned(),
+                None => format!("lookup sums {}", index - own),
+            };
+            (name, degree)
+        })
+        .collect();
+    let in_trees = component.trace_log_degree_bounds();
+    let columns = Tree::ALL
+        .into_iter()
+        .zip(in_trees.iter())
+        .map(|(tree, columns)| (tree, columns.len()))
+        .filter(|(_, columns)| *columns > 0)
+        .collect();
+    let digest = TaggedSha256::new("matchmark/expressions/v1")
+        .chain(expressions.format_constraints().as_bytes())
+        .finish();
+    ComponentDescription {
+        name,
+        log_rows: inner.0.log_rows(),
+        columns,
+        public_columns: component.public_columns(),
+        constraints,
+        tuples: names.tuples.into_iter().collect(),
+        expressions: RelationDigest::from_bytes(digest).to_string(),
+    }
+}
+
+/// Describes all components of a layout, for a segment that begins at `entries_before`.
+pub fn describe_segment(
+    layout: &SegmentLayout,
+    entries_before: usize,
+) -> Vec<ComponentDescription> {
+    let context = SegmentContext {
+        entries_before,
+        ..SegmentContext::structural(layout)
+    };
+    let segment = SegmentComponents::new(layout, &context);
+    let mut descriptions = vec![
+        describe("vectors", &segment.vectors),
+        describe("candidates", &segment.candidates),
+        describe("state", &segment.state),
+    ];
+    descriptions.extend(segment.tables.iter().map(|table| describe("tables", table)));
+    descriptions
+}
+
+impl fmt::Display for ComponentDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            log_rows,
+            columns,
+            public_columns,
+            constraints,
+            tuples,
+            expressions,
+        } = self;
+        writeln!(f, "{name}: 2^{log_rows} rows")?;
+        write!(f, "  columns:")?;
+        for (tree, count) in columns {
+            write!(f, " {count} {},", tree.name())?;
+        }
+        writeln!(f, " {public_columns} public")?;
+        writeln!(f, "  tuples a row:")?;
+        for (tag, count) in tuples {
+            writeln!(f, "    {count} {}", tag.name())?;
+        }
+        writeln!(f, "  constraints:")?;
+        for (name, degree) in constraints {
+            writeln!(f, "    degree {degree}: {name}")?;
+        }
+        writeln!(f, "  expressions: {expressions}")
+    }
+}
+
+/// The layouts at which the relation digest is taken, with the position of the segment.
+///
+/// # Errors
+///
+/// Never, unless the limits of the parameters are changed.
+pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError> {
+    let layout = |heads: [u32; 3], sizes: [u32; 2], bits, step, rounding, table| {
+        let [query, kv, dim] = heads;
+        let attention = AttentionShape::new(
+            QueryHeads::new(query)?,
+            KvHeads::new(kv)?,
+            HeadDim::new(dim)?,
+        )?;
+        let [capacity, steps] = sizes;
+        let shape = SegmentShape::new(
+            attention,
+            CacheCapacity::new(capacity)?,
+            SegmentSteps::new(steps)?,
+        )?;
+        let (len, max_weight) = table;
+        let layout = SegmentLayout::new(
+            shape,
+            steps as usize,
+            ValueBits::new(bits)?,
+            ScoreStep::new(step)?,
+            rounding,
+            TableBounds { len, max_weight },
+        )?;
+        Ok::<_, ReferenceError>((layout, (capacity - steps) as usize))
+    };
+    Ok(vec![
+        // The default: wide remainders, clipping with a bounded top limb, two lanes.
+        layout([4, 4, 64], [66, 64], 8, 61, Rounding::NearestTiesUp, (256, 4096))?,
+        // Grouped heads, one lane; no gap remainder; floor division in one limb.
+        layout([4, 1, 16], [7, 4], 8, 1, Rounding::Floor, (9, 256))?,
+        // Wide gap remainders, and a table so long that nothing clips.
+        layout([2, 2, 8], [9, 1], 12, 20_000, Rounding::NearestTiesUp, (16_384, 4096))?,
+    ])
+}
+
+/// Why a reference layout cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// A parameter is out of its limits.
+    #[error(transparent)]
+    Parameter(#[from] QuantError),
+    /// A shape does not fit together.
+    #[error(transparent)]
+    Shape(#[from] matchmark_statement::StatementError),
+    /// The relation does not carry the shape.
+    #[error(transparent)]
+    Layout(#[from] crate::layout::LayoutError),
+}
+
+/// Computes the digest of the relation; [`crate::RELATION_DIGEST`] pins it.
+///
+/// # Errors
+///
+/// Those of [`reference_layouts`].
+pub fn relation_digest() -> Result<RelationDigest, ReferenceError> {
+    let mut digest = TaggedSha256::new("matchmark/relation/v1");
+    for (layout, entries_before) in reference_layouts()? {
+        for description in describe_segment(&layout, entries_before) {
+            let text = description.to_string();
+            digest.update_u64(text.len() as u64);
+            digest.update(text.as_bytes());
+        }
+    }
+    Ok(RelationDigest::from_bytes(digest.finish()))
+}

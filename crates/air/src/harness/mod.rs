@@ -1,0 +1,5 @@
+//! What stands between the components and the library: how a row is read, how columns are routed to
+//! commitment trees, and how public columns are evaluated.
+pub mod public_columns;
+pub mod routing;
+pub mod row;

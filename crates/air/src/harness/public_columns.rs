@@ -1,0 +1,142 @@
+//! Public columns: columns whose every entry the verifier knows.
+//!
+//! They are never committed. The prover uses them like any other column; the verifier evaluates
+//! their interpolants itself at the out-of-domain point, in time linear in their length. That point
+//! is drawn after everything is committed, so a trace that agrees with the constraints at that point
+//! agrees with the public values.
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::Zero;
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::FieldExpOps;
+use stwo::core::poly::circle::CanonicCoset;
+use stwo::core::utils::bit_reverse_coset_to_circle_domain_order;
+
+/// Columns of equal length over the trace domain, in row order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicColumns {
+    log_rows: u32,
+    columns: Vec<Vec<M31>>,
+}
+
+impl PublicColumns {
+    /// Columns of `2^log_rows` rows each; shorter ones are filled up with zero.
+    ///
+    /// # Panics
+    ///
+    /// If a column is longer than `2^log_rows`.
+    pub fn new(log_rows: u32, mut columns: Vec<Vec<M31>>) -> Self {
+        for column in &mut columns {
+            assert!(column.len() <= 1 << log_rows, "public column is too long");
+            column.resize(1 << log_rows, M31::zero());
+        }
+        Self { log_rows, columns }
+    }
+
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether there are no columns.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Log of the number of rows.
+    pub fn log_rows(&self) -> u32 {
+        self.log_rows
+    }
+
+    /// The columns in row order.
+    pub fn columns(&self) -> &[Vec<M31>] {
+        &self.columns
+    }
+
+    /// Value of every column's interpolant at `point`, a point outside the trace domain.
+    pub fn evaluate(&self, point: CirclePoint<QM31>) -> Vec<QM31> {
+        let weights = lagrange_weights(self.log_rows, point);
+        self.columns
+            .iter()
+            .map(|column| {
+                weights
+                    .iter()
+                    .zip(column)
+                    .fold(QM31::zero(), |sum, (weight, value)| sum + *weight * *value)
+            })
+            .collect()
+    }
+}
+
+/// Weights `w_i`, in row order, with `f(point) = sum_i w_i f(row i)` for every polynomial `f` of the
+/// trace domain's circle polynomial space.
+///
+/// One layer of the circle inverse FFT sends a pair `(f(P), f(-P))` to `(even, odd)` with
+/// `f = even + x odd`, where `x` is the coordinate (`y` in the first layer, then `x`, then iterates
+/// of `2x^2 - 1`) in which the pair differs by sign. Reading that from the last layer to the first
+/// splits a weight `w` into `w/2 (1 + X/x)` and `w/2 (1 - X/x)`, `X` being the coordinate of `point`.
+fn lagrange_weights(log_rows: u32, point: CirclePoint<QM31>) -> Vec<QM31> {
+    let layers = inverse_coordinates(log_rows);
+    let mut at = Vec::with_capacity(layers.len());
+    at.push(point.y);
+    let mut x = point.x;
+    for _ in 1..layers.len() {
+        at.push(x);
+        x = CirclePoint::double_x(x);
+    }
+    let scale = M31::from_u32_unchecked(1 << log_rows).inverse();
+    let mut weights = vec![QM31::from(scale)];
+    for (inverses, coordinate) in layers.iter().zip(&at).rev() {
+        weights = weights
+            .iter()
+            .zip(inverses)
+            .flat_map(|(weight, inverse)| {
+                let odd = *weight * *coordinate * *inverse;
+                [*weight + odd, *weight - odd]
+            })
+            .collect();
+    }
+    // `weights` is in the bit-reversed order of the circle domain; bring it to row order by sending
+    // the row numbers the other way.
+    let mut rows: Vec<u32> = (0..1 << log_rows).collect();
+    bit_reverse_coset_to_circle_domain_order(&mut rows);
+    let mut ordered = vec![QM31::zero(); weights.len()];
+    for (row, weight) in rows.into_iter().zip(weights) {
+        ordered[row as usize] = weight;
+    }
+    ordered
+}
+
+/// For each layer of the circle FFT, first to last, the inverse of the sign-changing coordinate of
+/// every pair, in the bit-reversed order of the circle domain.
+fn inverse_coordinates(log_rows: u32) -> Vec<Vec<M31>> {
+    let half_coset = CanonicCoset::new(log_rows).half_coset();
+    let half = half_coset.size();
+    let (mut ys, mut xs) = (Vec::with_capacity(half), Vec::with_capacity(half / 2));
+    let (mut point, step) = (half_coset.initial, half_coset.step);
+    for i in 0..half {
+        ys.push(point.y);
+        if i < half / 2 {
+            xs.push(point.x);
+        }
+        point = point + step;
+    }
+    let mut layers = vec![ys];
+    while layers.len() < log_rows as usize {
+        let next = xs[..xs.len() / 2]
+            .iter()
+            .map(|x| CirclePoint::double_x(*x))
+            .collect();
+        layers.push(core::mem::replace(&mut xs, next));
+    }
+    layers
+        .into_iter()
+        .map(|mut coordinates| {
+            stwo::core::utils::bit_reverse(&mut coordinates);
+            M31::batch_inverse(&coordinates)
+        })
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! The attention decode relation: gadgets, components and the harness that puts them into one
+//! proof.
+//!
+//! A *segment* of decode steps is stated by four kinds of components that share one STARK:
+//!
+//! | component | a row is | what it shows |
+//! |---|---|---|
+//! | [`components::vectors`] | query head, step, dimension | `q · K`, output quotient and remainder |
+//! | [`components::candidates`] | query head, step, candidate | maximum, gap, clip, weight, sums |
+//! | [`components::state`] | cache position, dimension | the cache before and after, projections of keys and values |
+//! | [`components::tables`] | table entry | the lookup tables and how often each entry is used |
+//!
+//! Dense arithmetic is done by random projections: [`challenges::ProjectionChallenges`] are drawn
+//! after the witness is committed, the projected columns are committed next, and only then are the
+//! [`challenges::LookupChallenges`] drawn. See `docs/soundness.md`.
+//!
+//! Verifier and prover run the same constraint code. What only the prover needs (trace generation,
+//! the mock checker, the pinned descriptions) is behind the feature `prover`.
+#![cfg_attr(not(feature = "prover"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod challenges;
+pub mod components;
+pub mod gadgets;
+pub mod harness;
+pub mod hash;
+pub mod layout;
+pub mod preprocessed;
+pub mod relation;
+pub mod segment;
+pub mod state;
+pub mod trees;
+
+#[cfg(feature = "prover")]
+pub mod describe;
+#[cfg(feature = "prover")]
+pub mod mock;
+#[cfg(feature = "prover")]
+pub mod witness;
+
+/// Digest of the relation: of the constraint expressions of all components.
+///
+/// Computed by [`describe`] where the expression evaluator is at hand (feature `prover`), pinned here
+/// for the verifier, and compared by a test.
+pub const RELATION_DIGEST: matchmark_statement::RelationDigest =
+    matchmark_statement::RelationDigest::from_bytes([0; 32]);

@@ -1,0 +1,279 @@
+//! The mock checker: constraints and relations over a witness, row by row, without a proof.
+//!
+//! It runs the constraints themselves, under an evaluator over plain field elements, and names the
+//! first constraint and row that fail, or the tuples of a relation that do not cancel. The LogUp
+//! columns play no part: a relation is compared as a multiset.
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Mul;
+
+use num_traits::Zero;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
+use stwo::core::Fraction;
+use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
+use stwo_constraint_framework::EvalAtRow;
+
+use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use crate::harness::row::{Constraints, Observer, CARRIED, WITNESS};
+use crate::layout::SegmentLayout;
+use crate::preprocessed::Preprocessed;
+use crate::relation::RelationTag;
+use crate::segment::{SegmentComponents, SegmentContext};
+use crate::witness::projections::project;
+use crate::witness::{Column, SegmentWitness};
+
+/// What the mock checker found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MockFailure {
+    /// A constraint is not zero.
+    #[error("{component}, row {row}: constraint \"{constraint}\" does not hold")]
+    Constraint {
+        /// Name of the component.
+        component: &'static str,
+        /// The first row on which a constraint fails.
+        row: usize,
+        /// Name of the first constraint that fails there.
+        constraint: &'static str,
+    },
+    /// A tuple is required more often than it is provided, or the other way round.
+    #[error("relation \"{}\": tuple {tuple:?} is left {times} times; {origin}", relation.name())]
+    Relation {
+        /// Which relation.
+        relation: RelationTag,
+        /// The values, each as the integer nearest to zero.
+        tuple: Vec<i64>,
+        /// Requirements less provisions.
+        times: i64,
+        /// The first row that names the tuple.
+        origin: Origin,
+    },
+}
+
+/// A row of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Name of the component.
+    pub component: &'static str,
+    /// Its row.
+    pub row: usize,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "first named by {}, row {}", self.component, self.row)
+    }
+}
+
+/// Columns of one component in row order.
+struct Trace<'a> {
+    preprocessed: HashMap<PreProcessedColumnId, &'a Column>,
+    witness: Vec<&'a Column>,
+    carried: Vec<&'a Column>,
+}
+
+/// Evaluates one row over plain field elements.
+struct RowEvaluator<'a> {
+    trace: &'a Trace<'a>,
+    row: usize,
+    rows: usize,
+    next: [usize; 4],
+}
+
+impl EvalAtRow for RowEvaluator<'_> {
+    type F = M31;
+    type EF = QM31;
+
+    fn next_interaction_mask<const N: usize>(
+        &mut self,
+        interaction: usize,
+        offsets: [isize; N],
+    ) -> [M31; N] {
+        let columns = match interaction {
+            WITNESS => &self.trace.witness,
+            CARRIED => &self.trace.carried,
+            _ => unreachable!("LogUp columns are not read"),
+        };
+        let column = columns[self.next[interaction]];
+        self.next[interaction] += 1;
+        // Rows are cyclic; the row count is a power of two.
+        offsets.map(|offset| column[self.row.wrapping_add_signed(offset) & (self.rows - 1)])
+    }
+
+    fn get_preprocessed_column(&mut self, id: PreProcessedColumnId) -> M31 {
+        self.trace.preprocessed[&id][self.row]
+    }
+
+    fn add_constraint<G>(&mut self, _constraint: G)
+    where
+        QM31: Mul<G, Output = QM31> + From<G>,
+    {
+    }
+
+    fn combine_ef(values: [M31; SECURE_EXTENSION_DEGREE]) -> QM31 {
+        QM31::from_m31_array(values)
+    }
+
+    fn write_logup_frac(&mut self, _fraction: Fraction<QM31, QM31>) {}
+
+    fn finalize_logup_in_pairs(&mut self) {}
+}
+
+/// Tuples that do not cancel yet: net multiplicity and origin.
+type Open = HashMap<(RelationTag, Vec<M31>), (M31, Origin)>;
+
+struct Checker<'a> {
+    origin: Origin,
+    failed: Option<&'static str>,
+    open: &'a mut Open,
+}
+
+impl Observer<RowEvaluator<'_>> for Checker<'_> {
+    fn constraint(&mut self, name: &'static str, value: QM31) {
+        if !value.is_zero() {
+            self.failed.get_or_insert(name);
+        }
+    }
+
+    fn tuple(&mut self, tag: RelationTag, multiplicity: &M31, values: &[M31]) {
+        if multiplicity.is_zero() {
+            return;
+        }
+        let (net, _) = self
+            .open
+            .entry((tag, values.to_vec()))
+            .or_insert((M31::zero(), self.origin));
+        *net += *multiplicity;
+    }
+}
+
+fn check_component<C: Constraints>(
+    name: &'static str,
+    component: &C,
+    trace: &Trace<'_>,
+    open: &mut Open,
+) -> Result<(), MockFailure> {
+    let rows = 1 << component.log_rows();
+    for row in 0..rows {
+        let mut checker = Checker {
+            origin: Origin {
+                component: name,
+                row,
+            },
+            failed: None,
+            open,
+        };
+        let mut evaluator = RowEvaluator {
+            trace,
+            row,
+            rows,
+            next: [0; 4],
+        };
+        component.observe(&mut evaluator, &mut checker);
+        if let Some(constraint) = checker.failed {
+            return Err(MockFailure::Constraint {
+                component: name,
+                row,
+                constraint,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks a witness: all constraints, then all relations.
+///
+/// The projections are those of the witness at fixed points; a verifier draws them at random.
+///
+/// # Errors
+///
+/// The first [`MockFailure`], components in order, rows in order.
+pub fn check(
+    layout: &SegmentLayout,
+    entries_before: usize,
+    witness: &SegmentWitness,
+) -> Result<(), MockFailure> {
+    let projection = ProjectionChallenges::structural();
+    let projections = project(layout, entries_before, witness, projection);
+    let context = SegmentContext {
+        entries_before,
+        challenges: Challenges {
+            projection,
+            lookup: LookupChallenges::structural(),
+        },
+        ..SegmentContext::structural(layout)
+    };
+    let segment = SegmentComponents::new(layout, &context);
+    let preprocessed = || -> HashMap<_, _> {
+        let names = Preprocessed::ALL.iter().map(|column| column.id());
+        names.zip(&witness.preprocessed).collect()
+    };
+    let mut open = Open::new();
+
+    let projected = projections.vectors_columns();
+    let vectors = Trace {
+        preprocessed: preprocessed(),
+        witness: witness.vectors.iter().collect(),
+        carried: witness.public.iter().chain(&projected).collect(),
+    };
+    check_component("vectors", &segment.vectors.inner().0, &vectors, &mut open)?;
+
+    let projected = projections.candidates_columns();
+    let candidates = Trace {
+        preprocessed: preprocessed(),
+        witness: witness.candidates.iter().collect(),
+        carried: projected.iter().collect(),
+    };
+    check_component(
+        "candidates",
+        &segment.candidates.inner().0,
+        &candidates,
+        &mut open,
+    )?;
+
+    let projected = projections.state_columns();
+    let state = Trace {
+        preprocessed: preprocessed(),
+        witness: witness.state.iter().collect(),
+        carried: projected
+            .iter()
+            .chain(&witness.state_before)
+            .chain(&witness.state_after)
+            .collect(),
+    };
+    check_component("state", &segment.state.inner().0, &state, &mut open)?;
+
+    for (component, multiplicities) in segment.tables.iter().zip(&witness.tables) {
+        let tables = Trace {
+            preprocessed: preprocessed(),
+            witness: multiplicities.iter().collect(),
+            carried: vec![],
+        };
+        check_component("tables", &component.inner().0, &tables, &mut open)?;
+    }
+    balance(open)
+}
+
+/// The first tuple that is left over, by relation, then by origin.
+fn balance(open: Open) -> Result<(), MockFailure> {
+    let left = open
+        .into_iter()
+        .filter(|(_, (net, _))| !net.is_zero())
+        .min_by_key(|((tag, values), (_, origin))| {
+            let values: Vec<u32> = values.iter().map(|value| value.0).collect();
+            (*tag, origin.component, origin.row, values)
+        });
+    match left {
+        None => Ok(()),
+        Some(((relation, tuple), (net, origin))) => Err(MockFailure::Relation {
+            relation,
+            tuple: tuple
+                .iter()
+                .map(|value| matchmark_quant::centered(value.0))
+                .collect(),
+            times: matchmark_quant::centered(net.0),
+            origin,
+        }),
+    }
+}

@@ -1,0 +1,158 @@
+//! The preprocessed columns: selectors and table contents. They follow from shape and tables alone;
+//! the root of their tree is pinned by the acceptance policy.
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use matchmark_tables::WeightTable;
+use num_traits::{One, Zero};
+use stwo::core::fields::m31::M31;
+use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
+
+use crate::layout::SegmentLayout;
+
+/// A preprocessed column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preprocessed {
+    /// Vectors: 1 on rows of a step of the segment.
+    VectorActive,
+    /// Vectors: 1 on the first dimension of a step, and on padding.
+    VectorFirst,
+    /// Vectors: 1 on the last dimension of a step.
+    VectorLast,
+    /// Vectors: cache row of (key/value head, step, dimension) in a cache that was empty before.
+    VectorCacheRow,
+    /// State: 1 on the first dimension of a position, and on padding.
+    StateFirstDimension,
+    /// State: 1 on the first position of a head, and on padding.
+    StateFirstPosition,
+    /// State: the number of the row.
+    StateRow,
+    /// Weight table: the index.
+    TableIndex,
+    /// Weight table: the weight.
+    TableWeight,
+    /// Value table: the value.
+    TableValue,
+    /// Limb table: the limb.
+    TableLimb,
+}
+
+impl Preprocessed {
+    /// All columns, in the order of their tree.
+    pub const ALL: [Self; 11] = [
+        Self::VectorActive,
+        Self::VectorFirst,
+        Self::VectorLast,
+        Self::VectorCacheRow,
+        Self::StateFirstDimension,
+        Self::StateFirstPosition,
+        Self::StateRow,
+        Self::TableIndex,
+        Self::TableWeight,
+        Self::TableValue,
+        Self::TableLimb,
+    ];
+
+    /// Name of the column.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VectorActive => "vector_active",
+            Self::VectorFirst => "vector_first",
+            Self::VectorLast => "vector_last",
+            Self::VectorCacheRow => "vector_cache_row",
+            Self::StateFirstDimension => "state_first_dimension",
+            Self::StateFirstPosition => "state_first_position",
+            Self::StateRow => "state_row",
+            Self::TableIndex => "table_index",
+            Self::TableWeight => "table_weight",
+            Self::TableValue => "table_value",
+            Self::TableLimb => "table_limb",
+        }
+    }
+
+    /// The column's identifier in the framework.
+    pub fn id(self) -> PreProcessedColumnId {
+        PreProcessedColumnId {
+            id: self.name().to_string(),
+        }
+    }
+
+    /// Log of the number of rows.
+    pub fn log_rows(self, layout: &SegmentLayout) -> u32 {
+        let log_rows = layout.log_rows();
+        match self {
+            Self::VectorActive | Self::VectorFirst | Self::VectorLast | Self::VectorCacheRow => {
+                log_rows.vectors
+            }
+            Self::StateFirstDimension | Self::StateFirstPosition | Self::StateRow => log_rows.state,
+            Self::TableIndex | Self::TableWeight => log_rows.weights,
+            Self::TableValue => log_rows.values,
+            Self::TableLimb => log_rows.limbs,
+        }
+    }
+
+    /// The column's entries in row order.
+    pub fn column(self, layout: &SegmentLayout, table: &WeightTable) -> Vec<M31> {
+        let rows = 1 << self.log_rows(layout);
+        let dim = layout.head_dim();
+        let flag = |set: bool| if set { M31::one() } else { M31::zero() };
+        let limit = layout.value_bits().max_value();
+        // Tables are filled up with their first entry: a repeated entry allows nothing new.
+        let entry = |row: usize| if row < layout.table_len() { row } else { 0 };
+        match self {
+            Self::VectorActive => vector_column(layout, M31::zero(), |_, _, _| M31::one()),
+            Self::VectorFirst => vector_column(layout, M31::one(), |_, _, c| flag(c == 0)),
+            Self::VectorLast => vector_column(layout, M31::zero(), |_, _, c| flag(c + 1 == dim)),
+            Self::VectorCacheRow => vector_column(layout, M31::zero(), |h, i, c| {
+                let kv_head = layout.shape().attention().kv_head_of(h);
+                M31::from(layout.cache_row(kv_head, i, c))
+            }),
+            Self::StateFirstDimension => state_column(layout, |_, c| c == 0),
+            Self::StateFirstPosition => state_column(layout, |p, _| p == 0),
+            Self::StateRow | Self::TableLimb => (0..rows).map(M31::from).collect(),
+            Self::TableIndex => (0..rows).map(|row| M31::from(entry(row))).collect(),
+            Self::TableWeight => (0..rows)
+                .map(|row| M31::from(table.entries()[entry(row)]))
+                .collect(),
+            Self::TableValue => (-limit..)
+                .take(rows)
+                .map(|x| M31::from(if x <= limit { x } else { -limit }))
+                .collect(),
+        }
+    }
+}
+
+fn vector_column(
+    layout: &SegmentLayout,
+    padding: M31,
+    entry: impl Fn(usize, usize, usize) -> M31,
+) -> Vec<M31> {
+    let mut column = vec![padding; 1 << layout.log_rows().vectors];
+    for head in 0..layout.shape().attention().query_heads() {
+        for step in 0..layout.steps() {
+            for dim in 0..layout.head_dim() {
+                column[layout.vector_row(head, step, dim)] = entry(head, step, dim);
+            }
+        }
+    }
+    column
+}
+
+fn state_column(layout: &SegmentLayout, set: impl Fn(usize, usize) -> bool) -> Vec<M31> {
+    let mut column = vec![M31::one(); 1 << layout.log_rows().state];
+    // The first lane has the most heads; all lanes have the same selectors.
+    for head in 0..layout.heads_per_lane() {
+        for position in 0..layout.capacity() {
+            for dim in 0..layout.head_dim() {
+                let (_, row) = layout.state_row(head, position, dim);
+                column[row] = if set(position, dim) {
+                    M31::one()
+                } else {
+                    M31::zero()
+                };
+            }
+        }
+    }
+    column
+}

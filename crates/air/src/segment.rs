@@ -1,0 +1,248 @@
+//! The components of a segment put together: the same on both sides of a proof.
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use matchmark_statement::PublicValues;
+use num_traits::Zero;
+use stwo::core::air::Component;
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+
+use crate::challenges::Challenges;
+use crate::components::tables::Table;
+use crate::components::{candidates, state, vectors};
+use crate::components::{candidates::Candidates, state::State, tables::Tables, vectors::Vectors};
+use crate::harness::public_columns::PublicColumns;
+use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::layout::SegmentLayout;
+use crate::preprocessed::Preprocessed;
+use crate::trees::Tree;
+
+/// Everything about a segment that its components depend on, besides the layout.
+#[derive(Clone, Debug)]
+pub struct SegmentContext {
+    /// Cache entries before the segment, `P`.
+    pub entries_before: usize,
+    /// Challenges of the proof.
+    pub challenges: Challenges,
+    /// One claimed LogUp sum a component.
+    pub claimed_sums: Vec<QM31>,
+    /// Fingerprint points of the state before and the state after.
+    pub fingerprint_points: [CirclePoint<QM31>; 2],
+    /// Public columns of the vectors component.
+    pub public: Arc<PublicColumns>,
+}
+
+impl SegmentContext {
+    /// A context for what depends on the layout alone (column counts, names, expressions).
+    pub fn structural(layout: &SegmentLayout) -> Self {
+        let public = vec![vec![]; vectors::columns::PUBLIC_COLUMNS];
+        Self {
+            entries_before: 0,
+            challenges: Challenges::structural(),
+            claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
+            fingerprint_points: [CirclePoint::zero(); 2],
+            public: Arc::new(PublicColumns::new(layout.log_rows().vectors, public)),
+        }
+    }
+}
+
+/// The components of one segment.
+pub struct SegmentComponents {
+    /// Rows (query head, step, dimension).
+    pub vectors: Routed<Vectors>,
+    /// Rows (query head, step, candidate).
+    pub candidates: Routed<Candidates>,
+    /// Rows (key/value head, position, dimension).
+    pub state: Routed<State>,
+    /// Tables, those of equal height together, in order of height.
+    pub tables: Vec<Routed<Tables>>,
+}
+
+/// The tables of equal height, in order of height.
+pub fn table_groups(layout: &SegmentLayout) -> Vec<(u32, Vec<Table>)> {
+    let log_rows = |table: Table| table.columns()[0].log_rows(layout);
+    let mut tables = Table::ALL.to_vec();
+    tables.sort_by_key(|table| log_rows(*table));
+    let mut groups: Vec<(u32, Vec<Table>)> = vec![];
+    for table in tables {
+        match groups.last_mut() {
+            Some((log, group)) if *log == log_rows(table) => group.push(table),
+            _ => groups.push((log_rows(table), vec![table])),
+        }
+    }
+    groups
+}
+
+impl SegmentComponents {
+    /// Number of components, and of claimed sums.
+    pub fn count(layout: &SegmentLayout) -> usize {
+        3 + table_groups(layout).len()
+    }
+
+    /// Puts the components together.
+    ///
+    /// # Panics
+    ///
+    /// If the number of claimed sums is not [`Self::count`].
+    pub fn new(layout: &SegmentLayout, context: &SegmentContext) -> Self {
+        let SegmentContext {
+            entries_before,
+            challenges,
+            claimed_sums,
+            fingerprint_points,
+            public,
+        } = context;
+        assert_eq!(claimed_sums.len(), Self::count(layout), "claimed sums");
+        let preprocessed = Preprocessed::ALL.iter().map(|column| column.id()).collect();
+        let allocator = &mut ColumnAllocator::new(preprocessed);
+        let route = |source, columns| Route { source, columns };
+        let lanes = layout.lanes();
+        let vectors = Routed::new(
+            allocator,
+            Vectors {
+                layout: layout.clone(),
+                entries_before: *entries_before,
+                challenges: challenges.clone(),
+            },
+            claimed_sums[0],
+            Wiring {
+                carried: vec![
+                    route(Source::Public, vectors::columns::PUBLIC_COLUMNS),
+                    route(
+                        Source::Tree(Tree::Projections),
+                        vectors::columns::PROJECTION_COLUMNS,
+                    ),
+                ],
+                public: Some(public.clone()),
+                ..Wiring::default()
+            },
+        );
+        let candidates = Routed::new(
+            allocator,
+            Candidates {
+                layout: layout.clone(),
+                challenges: challenges.clone(),
+            },
+            claimed_sums[1],
+            Wiring {
+                carried: vec![route(
+                    Source::Tree(Tree::Projections),
+                    candidates::columns::PROJECTION_COLUMNS,
+                )],
+                ..Wiring::default()
+            },
+        );
+        let state_columns = lanes * state::columns::LANE_STATE_COLUMNS;
+        let state = Routed::new(
+            allocator,
+            State {
+                layout: layout.clone(),
+                challenges: challenges.clone(),
+            },
+            claimed_sums[2],
+            Wiring {
+                carried: vec![
+                    route(
+                        Source::Tree(Tree::Projections),
+                        lanes * state::columns::LANE_PROJECTION_COLUMNS,
+                    ),
+                    route(Source::Tree(Tree::StateBefore), state_columns),
+                    route(Source::Tree(Tree::StateAfter), state_columns),
+                ],
+                fingerprints: vec![
+                    (Tree::StateBefore, fingerprint_points[0]),
+                    (Tree::StateAfter, fingerprint_points[1]),
+                ],
+                public: None,
+            },
+        );
+        let tables = table_groups(layout)
+            .into_iter()
+            .zip(&claimed_sums[3..])
+            .map(|((log_rows, tables), claimed_sum)| {
+                Routed::new(
+                    allocator,
+                    Tables {
+                        log_rows,
+                        tables,
+                        challenges: challenges.clone(),
+                    },
+                    *claimed_sum,
+                    Wiring::default(),
+                )
+            })
+            .collect();
+        Self {
+            vectors,
+            candidates,
+            state,
+            tables,
+        }
+    }
+
+    /// The components in order.
+    pub fn components(&self) -> Vec<&dyn Component> {
+        let mut components: Vec<&dyn Component> =
+            vec![&self.vectors, &self.candidates, &self.state];
+        components.extend(self.tables.iter().map(|table| table as &dyn Component));
+        components
+    }
+
+    /// Log sizes of the columns of every component tree, in order of commitment.
+    pub fn column_log_sizes(layout: &SegmentLayout) -> [Vec<u32>; Tree::COMPONENT_TREES] {
+        let mut sizes: [Vec<u32>; Tree::COMPONENT_TREES] = Default::default();
+        let segment = Self::new(layout, &SegmentContext::structural(layout));
+        for component in segment.components() {
+            for (tree, columns) in component.trace_log_degree_bounds().0.into_iter().enumerate() {
+                sizes[tree].extend(columns);
+            }
+        }
+        // Preprocessed columns may be shared by components; they stand in their tree once.
+        sizes[Tree::Preprocessed.index()] = Preprocessed::ALL
+            .iter()
+            .map(|column| column.log_rows(layout))
+            .collect();
+        sizes
+    }
+
+    /// How many samples are opened of every column of every component tree.
+    pub fn samples_per_column(layout: &SegmentLayout) -> [Vec<usize>; Tree::COMPONENT_TREES] {
+        let mut samples: [Vec<usize>; Tree::COMPONENT_TREES] = Default::default();
+        let segment = Self::new(layout, &SegmentContext::structural(layout));
+        for component in segment.components() {
+            let points = component.mask_points(CirclePoint::zero(), layout.max_log_rows());
+            for (tree, columns) in points.0.into_iter().enumerate() {
+                samples[tree].extend(columns.iter().map(Vec::len));
+            }
+        }
+        samples[Tree::Preprocessed.index()] = vec![1; Preprocessed::ALL.len()];
+        samples
+    }
+}
+
+/// The public columns of the vectors component: query, key, value and output entries, row by row.
+/// Keys and values are repeated for the query heads of their group.
+pub fn public_columns(layout: &SegmentLayout, values: &PublicValues) -> PublicColumns {
+    let log_rows = layout.log_rows().vectors;
+    let attention = layout.shape().attention();
+    let (dim, steps) = (layout.head_dim(), layout.steps());
+    let mut columns = vec![vec![M31::zero(); 1 << log_rows]; vectors::columns::PUBLIC_COLUMNS];
+    for head in 0..attention.query_heads() {
+        let kv_head = attention.kv_head_of(head);
+        for step in 0..steps {
+            for c in 0..dim {
+                let row = layout.vector_row(head, step, c);
+                let of_query = (head * steps + step) * dim + c;
+                let of_group = (kv_head * steps + step) * dim + c;
+                columns[0][row] = M31::from(i32::from(values.q()[of_query]));
+                columns[1][row] = M31::from(i32::from(values.k()[of_group]));
+                columns[2][row] = M31::from(i32::from(values.v()[of_group]));
+                columns[3][row] = M31::from(i32::from(values.out()[of_query]));
+            }
+        }
+    }
+    PublicColumns::new(log_rows, columns)
+}

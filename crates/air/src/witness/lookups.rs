@@ -1,0 +1,125 @@
+//! The LogUp tree. Its fractions come from the constraints themselves: the component is evaluated on
+//! every row, and the tuples that it states are collected, so that no second copy of the relations
+//! exists.
+use num_traits::Zero;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::ops::Mul;
+use stwo::core::fields::m31::BaseField;
+use stwo::core::fields::qm31::{SecureField, QM31, SECURE_EXTENSION_DEGREE};
+use stwo::core::Fraction;
+use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::m31::{PackedBaseField, LOG_N_LANES};
+use stwo::prover::backend::simd::qm31::PackedSecureField;
+use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
+use stwo_constraint_framework::{
+    EvalAtRow, FrameworkEval, LogupTraceGenerator, PREPROCESSED_TRACE_IDX,
+};
+
+use super::columns::Evaluation;
+use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
+
+/// The columns of one component in the library's order.
+#[derive(Default)]
+pub struct ComponentColumns<'a> {
+    /// Preprocessed columns by identifier.
+    pub preprocessed: HashMap<PreProcessedColumnId, &'a BaseColumn>,
+    /// Witness columns in reading order.
+    pub witness: Vec<&'a BaseColumn>,
+    /// Public, projection and state columns in reading order.
+    pub carried: Vec<&'a BaseColumn>,
+}
+
+/// Collects the fractions of one packed row. Constraints are ignored; masks of other rows, which no
+/// tuple contains, read as zero.
+struct FractionCollector<'a> {
+    columns: &'a ComponentColumns<'a>,
+    packed_row: usize,
+    next: [usize; 4],
+    fractions: Vec<Fraction<PackedSecureField, PackedSecureField>>,
+}
+
+impl EvalAtRow for FractionCollector<'_> {
+    type F = PackedBaseField;
+    type EF = PackedSecureField;
+
+    fn next_interaction_mask<const N: usize>(
+        &mut self,
+        interaction: usize,
+        offsets: [isize; N],
+    ) -> [Self::F; N] {
+        let columns = match interaction {
+            WITNESS => &self.columns.witness,
+            CARRIED => &self.columns.carried,
+            _ => unreachable!("no other interaction is read outside the LogUp constraints"),
+        };
+        let column = columns[self.next[interaction]];
+        self.next[interaction] += 1;
+        offsets.map(|offset| match offset {
+            0 => column.data[self.packed_row],
+            _ => PackedBaseField::zero(),
+        })
+    }
+
+    fn get_preprocessed_column(&mut self, id: PreProcessedColumnId) -> Self::F {
+        debug_assert!(self.next[PREPROCESSED_TRACE_IDX] == 0);
+        self.columns.preprocessed[&id].data[self.packed_row]
+    }
+
+    fn add_constraint<G>(&mut self, _constraint: G)
+    where
+        Self::EF: Mul<G, Output = Self::EF> + From<G>,
+    {
+    }
+
+    fn combine_ef(values: [Self::F; SECURE_EXTENSION_DEGREE]) -> Self::EF {
+        PackedSecureField::from_packed_m31s(values)
+    }
+
+    fn write_logup_frac(&mut self, fraction: Fraction<Self::EF, Self::EF>) {
+        self.fractions.push(fraction);
+    }
+
+    fn finalize_logup_in_pairs(&mut self) {}
+}
+
+/// The LogUp columns of a component, and its claimed sum.
+pub fn lookup_columns<C: Constraints + Sync>(
+    component: &Evaluator<C>,
+    columns: &ComponentColumns<'_>,
+) -> (Vec<Evaluation>, QM31) {
+    let packed_rows = 1_usize << (component.log_size() - LOG_N_LANES);
+    let rows: Vec<Vec<_>> = (0..packed_rows)
+        .into_par_iter()
+        .with_min_len(16)
+        .map(|packed_row| {
+            let collector = FractionCollector {
+                columns,
+                packed_row,
+                next: [0; 4],
+                fractions: Vec::new(),
+            };
+            let fractions = component.evaluate(collector).fractions;
+            fractions.chunks(2).map(add_fractions).collect()
+        })
+        .collect();
+    let mut generator = LogupTraceGenerator::new(component.log_size());
+    for batch in 0..rows[0].len() {
+        generator.col_from_iter(rows.iter().map(|row: &Vec<_>| row[batch]));
+    }
+    let (columns, claimed_sum): (_, SecureField) = generator.finalize_last();
+    (columns, claimed_sum)
+}
+
+fn add_fractions(
+    pair: &[Fraction<PackedSecureField, PackedSecureField>],
+) -> (PackedSecureField, PackedSecureField) {
+    match pair {
+        [a, b] => (
+            a.numerator * b.denominator + b.numerator * a.denominator,
+            a.denominator * b.denominator,
+        ),
+        [a] => (a.numerator, a.denominator),
+        _ => (PackedSecureField::zero(), PackedSecureField::broadcast(QM31::from(BaseField::from(1)))),
+    }
+}

@@ -1,0 +1,132 @@
+//! Trace generation, phase by phase.
+//!
+//! [`SegmentWitness`] holds everything that does not depend on a challenge;
+//! [`projections::project`] adds the projections tree once `r` and `t` are known, and
+//! [`lookups::lookup_columns`] the LogUp tree once `z` and `alpha` are. Columns are plain vectors in
+//! row order until they are committed, so that tests can forge them.
+pub mod columns;
+pub mod lookups;
+pub mod projections;
+
+use matchmark_runtime::SegmentExecution;
+use matchmark_tables::WeightTable;
+use stwo::core::fields::m31::M31;
+
+use crate::components::tables::Table;
+use crate::components::{candidates, state, tables, vectors};
+use crate::harness::public_columns::PublicColumns;
+use crate::layout::SegmentLayout;
+use crate::preprocessed::Preprocessed;
+use crate::segment::table_groups;
+use columns::UseCounts;
+
+/// A column in row order.
+pub type Column = Vec<M31>;
+
+/// How often each table entry is used.
+#[derive(Clone, Debug)]
+pub struct TableUses {
+    /// Uses of the weight table.
+    pub weights: UseCounts,
+    /// Uses of the value range, counted from `-M`.
+    pub values: UseCounts,
+    /// Uses of the limb range.
+    pub limbs: UseCounts,
+}
+
+impl TableUses {
+    fn new(layout: &SegmentLayout) -> Self {
+        let log_rows = layout.log_rows();
+        Self {
+            weights: UseCounts::new(0, 1 << log_rows.weights),
+            values: UseCounts::new(
+                -i64::from(layout.value_bits().max_value()),
+                1 << log_rows.values,
+            ),
+            limbs: UseCounts::new(0, 1 << log_rows.limbs),
+        }
+    }
+
+    fn of(&self, table: Table) -> &UseCounts {
+        match table {
+            Table::Weights => &self.weights,
+            Table::Values => &self.values,
+            Table::Limbs => &self.limbs,
+        }
+    }
+}
+
+/// All columns of a segment that do not depend on a challenge, in row order.
+#[derive(Clone, Debug)]
+pub struct SegmentWitness {
+    /// Preprocessed tree, in the order of [`Preprocessed::ALL`].
+    pub preprocessed: Vec<Column>,
+    /// State tree before the segment: key and value column, lane after lane.
+    pub state_before: Vec<Column>,
+    /// State tree after the segment.
+    pub state_after: Vec<Column>,
+    /// Query, key, value and output entries of the vectors component (public).
+    pub public: Vec<Column>,
+    /// Witness columns of the vectors component.
+    pub vectors: Vec<Column>,
+    /// Witness columns of the candidates component.
+    pub candidates: Vec<Column>,
+    /// Witness columns of the state component.
+    pub state: Vec<Column>,
+    /// Witness columns of the table components.
+    pub tables: Vec<Vec<Column>>,
+}
+
+impl SegmentWitness {
+    /// The witness of an honest execution between two caches, given by the columns of their trees.
+    pub fn generate(
+        layout: &SegmentLayout,
+        execution: &SegmentExecution,
+        public: &PublicColumns,
+        state_before: Vec<Column>,
+        state_after: Vec<Column>,
+        table: &WeightTable,
+    ) -> Self {
+        let mut uses = TableUses::new(layout);
+        let public = public.columns().to_vec();
+        let vectors = vectors::witness::generate(layout, execution, &public, &mut uses);
+        let candidates = candidates::witness::generate(layout, execution, table, &mut uses);
+        let state = state::witness::generate(layout, execution.steps, &state_after, &mut uses);
+        let tables = table_groups(layout)
+            .into_iter()
+            .map(|(_, group)| {
+                group
+                    .into_iter()
+                    .map(|table| tables::witness::multiplicities(uses.of(table)))
+                    .collect()
+            })
+            .collect();
+        Self {
+            preprocessed: preprocessed_columns(layout, table),
+            state_before,
+            state_after,
+            public,
+            vectors,
+            candidates,
+            state,
+            tables,
+        }
+    }
+
+    /// Columns of the witness tree, in order.
+    pub fn witness_tree(&self) -> impl Iterator<Item = &Column> {
+        self.vectors
+            .iter()
+            .chain(&self.candidates)
+            .chain(&self.state)
+            .chain(self.tables.iter().flatten())
+    }
+}
+
+/// All preprocessed columns in the order of their tree.
+pub fn preprocessed_columns(layout: &SegmentLayout, table: &WeightTable) -> Vec<Column> {
+    Preprocessed::ALL
+        .iter()
+        .map(|column| column.column(layout, table))
+        .collect()
+}

@@ -1,0 +1,1 @@
+//! Chains of segments: streaming verification, and proving with resume

@@ -1,0 +1,35 @@
+//! Why a segment cannot be proven. One variant a reason.
+use matchmark_air::layout::LayoutError;
+use matchmark_statement::{PublicValuesError, StatementError};
+use matchmark_verifier::VerifyError;
+
+/// Why a segment cannot be proven.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProveError {
+    /// The relation cannot carry the shape.
+    #[error("layout: {0}")]
+    Layout(#[from] LayoutError),
+    /// The terms of the chain are no statement.
+    #[error("statement: {0}")]
+    Statement(#[from] StatementError),
+    /// The execution's values are no public values of the shape.
+    #[error("public values: {0}")]
+    PublicValues(#[from] PublicValuesError),
+    /// A committed cache does not stand where the segment begins or ends.
+    #[error("{which} state: expected {expected} entries, got {got}")]
+    StateEntries {
+        /// `"first"` or `"last"`.
+        which: &'static str,
+        /// Entries that the segment's steps ask for.
+        expected: usize,
+        /// Entries of the committed cache.
+        got: usize,
+    },
+    /// The witness does not satisfy the constraints: the execution is not one of these semantics.
+    #[error("the witness does not satisfy the constraints")]
+    ConstraintsNotSatisfied,
+    /// The proof cannot be encoded.
+    #[error("proof encoding: {0}")]
+    Encoding(#[from] VerifyError),
+}

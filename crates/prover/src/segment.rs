@@ -1,0 +1,329 @@
+//! Proving of one segment, in the order of the transcript.
+use std::sync::Arc;
+
+use matchmark_air::challenges::Challenges;
+use matchmark_air::harness::routing::Routed;
+use matchmark_air::harness::row::Constraints;
+use matchmark_air::hash::ProofChannel;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::preprocessed::Preprocessed;
+use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
+use matchmark_air::state::fingerprint_point;
+use matchmark_air::witness::columns::{to_evaluation, to_library_order};
+use matchmark_air::witness::lookups::{lookup_columns, ComponentColumns};
+use matchmark_air::witness::projections::{project, Projections};
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_runtime::SegmentExecution;
+use matchmark_statement::{PublicValues, SegmentStatement, SegmentStatementParts, SharedTerms};
+use matchmark_verifier::proof::ProofBytes;
+use matchmark_verifier::structure::ProofStructure;
+use matchmark_verifier::{transcript, SegmentFile, SegmentProof};
+use num_traits::Zero;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::utils::MaybeOwned;
+use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::{prove, CommitmentSchemeProver, ComponentProver, ProvingError};
+use tracing::info_span;
+
+use crate::error::ProveError;
+use crate::setup::{ChainTerms, SegmentProver};
+use crate::state::CommittedState;
+
+/// The steps of a segment and the caches around them.
+pub struct SegmentInput<'a> {
+    /// What the reference computed.
+    pub execution: &'a SegmentExecution,
+    /// The cache before the first step.
+    pub before: &'a CommittedState,
+    /// The cache after the last step.
+    pub after: &'a CommittedState,
+}
+
+/// Sizes of a proven segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentMetrics {
+    /// Uses of the weight table: candidates of all heads and steps.
+    pub lookup_claims: u64,
+    /// Rows of all components.
+    pub trace_rows: u64,
+    /// Cells of all commitment trees but the composition.
+    pub committed_cells: u64,
+    /// Columns opened at the queries, over all trees.
+    pub opened_columns: u64,
+    /// Where the bytes of the proof are.
+    pub proof_bytes: ProofBytes,
+}
+
+/// A proven segment.
+#[derive(Debug)]
+pub struct ProvenSegment {
+    /// Statement, public values and proof.
+    pub file: SegmentFile,
+    /// Sizes.
+    pub metrics: SegmentMetrics,
+}
+
+/// The public values of an execution.
+pub(crate) fn public_values(
+    terms: &ChainTerms,
+    execution: &SegmentExecution,
+) -> Result<PublicValues, ProveError> {
+    Ok(PublicValues::new(
+        execution.shape,
+        terms.quantization.value_bits(),
+        execution.steps.steps(),
+        execution.q.clone(),
+        execution.k.clone(),
+        execution.v.clone(),
+        execution.out.clone(),
+    )?)
+}
+
+impl SegmentProver {
+    /// Proves the steps between two committed caches.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::StateEntries`] if the caches do not fit the steps;
+    /// [`ProveError::ConstraintsNotSatisfied`] if the execution is not one of the terms' semantics.
+    pub fn prove(&self, input: &SegmentInput<'_>) -> Result<ProvenSegment, ProveError> {
+        let SegmentInput {
+            execution,
+            before,
+            after,
+        } = input;
+        let steps = execution.steps;
+        for (which, expected, state) in [
+            ("first", steps.entries_before(), before),
+            ("last", steps.entries_after(), after),
+        ] {
+            let got = state.cache().entries();
+            if got != expected {
+                return Err(ProveError::StateEntries {
+                    which,
+                    expected,
+                    got,
+                });
+            }
+        }
+        let layout = self.terms().layout(steps.steps())?;
+        let public_values = public_values(self.terms(), execution)?;
+        let statement = self.statement(execution, before, after, &public_values)?;
+        let public = public_columns(&layout, &public_values);
+        let witness = info_span!("witness").in_scope(|| {
+            SegmentWitness::generate(
+                &layout,
+                execution,
+                &public,
+                before.columns.clone(),
+                after.columns.clone(),
+                &self.terms().table,
+            )
+        });
+        self.prove_witness(statement, public_values, &witness, before, after)
+    }
+
+    fn statement(
+        &self,
+        execution: &SegmentExecution,
+        before: &CommittedState,
+        after: &CommittedState,
+        public_values: &PublicValues,
+    ) -> Result<SegmentStatement, ProveError> {
+        let SharedTerms {
+            version,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = self.terms().shared();
+        Ok(SegmentStatement::new(SegmentStatementParts {
+            version,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            steps: execution.steps,
+            public_values: public_values.digest(),
+            state_before: before.commitment(),
+            state_after: after.commitment(),
+        })?)
+    }
+
+    /// Proves a given witness for a given statement, whether or not one follows from the other: the
+    /// interface through which tests offer forged witnesses.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::ConstraintsNotSatisfied`] if a constraint does not hold. An unbalanced relation
+    /// is not noticed here, but by the verifier.
+    pub fn prove_witness(
+        &self,
+        statement: SegmentStatement,
+        public_values: PublicValues,
+        witness: &SegmentWitness,
+        before: &CommittedState,
+        after: &CommittedState,
+    ) -> Result<ProvenSegment, ProveError> {
+        let layout = SegmentLayout::of(&statement)?;
+        let structure = ProofStructure::new(&layout, statement.security());
+        let entries_before = statement.steps().entries_before();
+        let preprocessed = self.preprocessed(&layout);
+        let mut scheme = CommitmentSchemeProver::<SimdBackend, ProofChannel>::new(
+            structure.pcs_config(),
+            self.twiddles(),
+        );
+        scheme.set_store_polynomials_coefficients();
+        let mut transcript = transcript::begin(&statement, &structure);
+        for tree in [&*preprocessed, &before.tree, &after.tree] {
+            scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
+        }
+        info_span!("commit witness").in_scope(|| {
+            let mut tree = scheme.tree_builder();
+            tree.extend_evals(witness.witness_tree().map(|c| to_evaluation(c)).collect());
+            tree.commit(transcript.channel());
+        });
+        let projection = transcript.draw_projection();
+        let projections = info_span!("commit projections").in_scope(|| {
+            let projections = project(&layout, entries_before, witness, projection);
+            let mut tree = scheme.tree_builder();
+            let columns = projections.columns();
+            tree.extend_evals(columns.iter().map(|c| to_evaluation(c)).collect());
+            tree.commit(transcript.channel());
+            projections
+        });
+        let lookup = transcript.draw_lookup();
+        let point = |state: &CommittedState| fingerprint_point(state.opening().root);
+        let mut context = SegmentContext {
+            entries_before,
+            challenges: Challenges { projection, lookup },
+            claimed_sums: vec![QM31::zero(); SegmentComponents::count(&layout)],
+            fingerprint_points: [point(before), point(after)],
+            public: Arc::new(public_columns(&layout, &public_values)),
+        };
+        info_span!("commit lookups").in_scope(|| {
+            // The sums are not known yet, and the tuples do not depend on them.
+            let components = SegmentComponents::new(&layout, &context);
+            let (columns, claimed_sums) = lookups(&components, witness, &projections);
+            transcript.claim_sums(&claimed_sums);
+            context.claimed_sums = claimed_sums;
+            let mut tree = scheme.tree_builder();
+            tree.extend_evals(columns);
+            tree.commit(transcript.channel());
+        });
+        let mut components = SegmentComponents::new(&layout, &context);
+        components
+            .vectors
+            .extend_public_columns(self.twiddles(), self.log_blowup());
+        let provers: Vec<&dyn ComponentProver<SimdBackend>> = [
+            &components.vectors as &dyn ComponentProver<SimdBackend>,
+            &components.candidates,
+            &components.state,
+        ]
+        .into_iter()
+        .chain(components.tables.iter().map(|table| table as _))
+        .collect();
+        let stark = info_span!("stark")
+            .in_scope(|| prove(&provers, transcript.channel(), scheme))
+            .map_err(|error| match error {
+                ProvingError::ConstraintsNotSatisfied => ProveError::ConstraintsNotSatisfied,
+            })?;
+        let proof = SegmentProof {
+            claimed_sums: context.claimed_sums,
+            stark: stark.0,
+        };
+        let metrics = metrics(&layout, &statement, &structure, &proof);
+        let file = SegmentFile::new(statement, public_values, proof.encode(&structure)?);
+        Ok(ProvenSegment { file, metrics })
+    }
+}
+
+fn metrics(
+    layout: &SegmentLayout,
+    statement: &SegmentStatement,
+    structure: &ProofStructure,
+    proof: &SegmentProof,
+) -> SegmentMetrics {
+    let rows = layout.log_rows();
+    let components = [rows.vectors, rows.candidates, rows.state];
+    let tables = matchmark_air::segment::table_groups(layout);
+    let logs = components.into_iter().chain(tables.iter().map(|(log, _)| *log));
+    let cells = structure.column_log_sizes().iter().flatten();
+    SegmentMetrics {
+        lookup_claims: statement.steps().lookup_claims(&layout.shape().attention()),
+        trace_rows: logs.map(|log| 1_u64 << log).sum(),
+        committed_cells: cells.map(|log| 1_u64 << log).sum(),
+        opened_columns: structure.columns() as u64,
+        proof_bytes: proof.bytes_by_part(),
+    }
+}
+
+type LibraryColumns = Vec<matchmark_air::witness::columns::Evaluation>;
+
+/// The lookups tree and the claimed sums, component after component.
+fn lookups(
+    components: &SegmentComponents,
+    witness: &SegmentWitness,
+    projections: &Projections,
+) -> (LibraryColumns, Vec<QM31>) {
+    let order = |columns: &[Column]| -> Vec<BaseColumn> {
+        columns.iter().map(|column| to_library_order(column)).collect()
+    };
+    let preprocessed = order(&witness.preprocessed);
+    let of = |witness: &[Column], carried: &[&[Column]]| ComponentTrace {
+        preprocessed: &preprocessed,
+        witness: order(witness),
+        carried: carried.iter().flat_map(|columns| order(columns)).collect(),
+    };
+    let (vectors, candidates, state) = (
+        projections.vectors_columns(),
+        projections.candidates_columns(),
+        projections.state_columns(),
+    );
+    let mut all = vec![
+        of(&witness.vectors, &[&witness.public, &vectors]).lookups(&components.vectors),
+        of(&witness.candidates, &[&candidates]).lookups(&components.candidates),
+        of(
+            &witness.state,
+            &[&state, &witness.state_before, &witness.state_after],
+        )
+        .lookups(&components.state),
+    ];
+    for (component, columns) in components.tables.iter().zip(&witness.tables) {
+        all.push(of(columns, &[]).lookups(component));
+    }
+    let (columns, sums): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    (columns.into_iter().flatten().collect(), sums)
+}
+
+/// The trace of one component in the library's order.
+struct ComponentTrace<'a> {
+    preprocessed: &'a [BaseColumn],
+    witness: Vec<BaseColumn>,
+    carried: Vec<BaseColumn>,
+}
+
+impl ComponentTrace<'_> {
+    fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (LibraryColumns, QM31) {
+        let names = Preprocessed::ALL.iter().map(|column| column.id());
+        let columns = ComponentColumns {
+            preprocessed: names.zip(self.preprocessed).collect(),
+            witness: self.witness.iter().collect(),
+            carried: self.carried.iter().collect(),
+        };
+        lookup_columns(component.inner(), &columns)
+    }
+}

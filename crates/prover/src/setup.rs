@@ -1,0 +1,172 @@
+//! What the segments of a chain share on the proving side.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use matchmark_air::hash::ProofChannel;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::witness::columns::to_evaluation;
+use matchmark_air::witness::{preprocessed_columns, Column};
+use matchmark_quant::{QuantizationPolicy, Rounding};
+use matchmark_statement::{
+    ModelIdentity, PreprocessedRoot, RelationVersion, Security, SegmentShape, SharedTerms,
+    StatementVersion, VerifierDomain,
+};
+use matchmark_tables::WeightTable;
+use stwo::core::poly::circle::CanonicCoset;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::mempool::BaseColumnPool;
+use stwo::prover::poly::circle::PolyOps;
+use stwo::prover::poly::twiddles::TwiddleTree;
+use stwo::prover::CommitmentTreeProver;
+
+use crate::error::ProveError;
+
+/// A committed tree on the proving side.
+pub(crate) type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
+
+/// The terms of a chain, with the table as content.
+#[derive(Clone, Debug)]
+pub struct ChainTerms {
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile.
+    pub security: Security,
+    /// The model that the values come from, if the statement speaks of one.
+    pub model: ModelIdentity,
+    /// Value width, score step and scales.
+    pub quantization: QuantizationPolicy,
+    /// Rounding rule of the outputs.
+    pub rounding: Rounding,
+    /// The weight table.
+    pub table: WeightTable,
+    /// Heads, head dimension, capacity and segment length.
+    pub shape: SegmentShape,
+}
+
+impl ChainTerms {
+    /// The terms as statements carry them.
+    pub fn shared(&self) -> SharedTerms {
+        let Self {
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            shape,
+        } = self;
+        SharedTerms {
+            version: StatementVersion::CURRENT,
+            relation_version: RelationVersion::CURRENT,
+            relation_digest: matchmark_air::RELATION_DIGEST,
+            domain: domain.clone(),
+            security: *security,
+            model: *model,
+            quantization: quantization.clone(),
+            rounding: *rounding,
+            table: table.id(),
+            table_bounds: table.bounds(),
+            shape: *shape,
+        }
+    }
+
+    /// The layout of a segment of `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`].
+    pub fn layout(&self, steps: usize) -> Result<SegmentLayout, ProveError> {
+        Ok(SegmentLayout::new(
+            self.shape,
+            steps,
+            self.quantization.value_bits(),
+            self.quantization.score_step(),
+            self.rounding,
+            self.table.bounds(),
+        )?)
+    }
+}
+
+/// Proves the segments of one chain.
+pub struct SegmentProver {
+    terms: ChainTerms,
+    lifting_log_size: u32,
+    log_blowup: u32,
+    twiddles: TwiddleTree<SimdBackend>,
+    /// Preprocessed trees by number of steps.
+    preprocessed: Mutex<HashMap<usize, Arc<ProverTree>>>,
+}
+
+impl SegmentProver {
+    /// Precomputes what the segments share.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] if the relation cannot carry the shape.
+    pub fn new(terms: ChainTerms) -> Result<Self, ProveError> {
+        let steps = terms.shape.segment_steps().get() as usize;
+        let layout = terms.layout(steps)?;
+        let log_blowup = terms.security.parameters().log_blowup;
+        let lifting_log_size = layout.lifting_log_size(log_blowup);
+        // The composition polynomial is one bit longer than the longest column.
+        let domain = CanonicCoset::new(lifting_log_size.max(layout.max_log_rows() + 1));
+        Ok(Self {
+            lifting_log_size,
+            log_blowup,
+            twiddles: SimdBackend::precompute_twiddles(domain.circle_domain().half_coset),
+            preprocessed: Mutex::new(HashMap::new()),
+            terms,
+        })
+    }
+
+    /// The terms of the chain.
+    pub fn terms(&self) -> &ChainTerms {
+        &self.terms
+    }
+
+    /// Log size of the domain of all commitment trees.
+    pub fn lifting_log_size(&self) -> u32 {
+        self.lifting_log_size
+    }
+
+    pub(crate) fn log_blowup(&self) -> u32 {
+        self.log_blowup
+    }
+
+    pub(crate) fn twiddles(&self) -> &TwiddleTree<SimdBackend> {
+        &self.twiddles
+    }
+
+    pub(crate) fn commit(&self, columns: &[Column]) -> ProverTree {
+        let evaluations = columns.iter().map(|column| to_evaluation(column)).collect();
+        CommitmentTreeProver::new(
+            SimdBackend::interpolate_columns(evaluations, &self.twiddles),
+            self.log_blowup,
+            &self.twiddles,
+            true,
+            Some(self.lifting_log_size),
+            &BaseColumnPool::new(),
+        )
+    }
+
+    /// The preprocessed tree of segments of `steps` steps, made once.
+    pub(crate) fn preprocessed(&self, layout: &SegmentLayout) -> Arc<ProverTree> {
+        let mut trees = match self.preprocessed.lock() {
+            Ok(trees) => trees,
+            // A panic while a tree was being made leaves the map as it was.
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let make = || Arc::new(self.commit(&preprocessed_columns(layout, &self.terms.table)));
+        trees.entry(layout.steps()).or_insert_with(make).clone()
+    }
+
+    /// The root that a policy pins for segments of `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`].
+    pub fn preprocessed_root(&self, steps: usize) -> Result<PreprocessedRoot, ProveError> {
+        let tree = self.preprocessed(&self.terms.layout(steps)?);
+        Ok(PreprocessedRoot::from_bytes(tree.commitment.root().0))
+    }
+}

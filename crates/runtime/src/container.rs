@@ -1,0 +1,451 @@
+//! The safetensors container: eight bytes of header length, a JSON header, the tensors' bytes.
+//!
+//! Read and written here rather than by the `safetensors` crate for two reasons. That crate writes
+//! the string metadata in the order of a hash map, so that the same tensors give different files;
+//! here equal content is equal bytes. And its reader adds offsets that the file controls without a
+//! check, which panics where overflow is checked; here every file gets a typed error. The tests
+//! read each other's files.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::TraceError;
+
+/// Largest accepted header, the same as in the `safetensors` crate.
+const MAX_HEADER: usize = 100_000_000;
+const METADATA_KEY: &str = "__metadata__";
+
+/// What the header says of one tensor.
+#[derive(Serialize, Deserialize)]
+struct Info {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [usize; 2],
+}
+
+/// A file of named tensors.
+pub(crate) struct Container {
+    bytes: Vec<u8>,
+    tensors: BTreeMap<String, Info>,
+    metadata: BTreeMap<String, String>,
+    data_start: usize,
+}
+
+/// One tensor of a [`Container`].
+pub(crate) struct Tensor<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) dtype: &'a str,
+    pub(crate) shape: &'a [usize],
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Container {
+    pub(crate) fn read(path: &Path) -> Result<Self, TraceError> {
+        let bytes = std::fs::read(path).map_err(|source| TraceError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Self::parse(bytes)
+    }
+
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, TraceError> {
+        let header = header_range(&bytes)?;
+        let data_start = header.end;
+        let mut header: BTreeMap<String, serde_json::Value> =
+            serde_json::from_slice(&bytes[header])
+                .map_err(|error| invalid(format!("header: {error}")))?;
+        let metadata = match header.remove(METADATA_KEY) {
+            None => BTreeMap::new(),
+            Some(value) => serde_json::from_value(value)
+                .map_err(|error| invalid(format!("header entry {METADATA_KEY:?}: {error}")))?,
+        };
+        let tensors = header
+            .into_iter()
+            .map(|(name, value)| match serde_json::from_value(value) {
+                Ok(info) => Ok((name, info)),
+                Err(error) => Err(invalid(format!("header entry {name:?}: {error}"))),
+            })
+            .collect::<Result<BTreeMap<String, Info>, _>>()?;
+        check_tiling(&tensors, bytes.len() - data_start)?;
+        Ok(Self {
+            bytes,
+            tensors,
+            metadata,
+            data_start,
+        })
+    }
+
+    pub(crate) fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    pub(crate) fn optional(&self, name: &'static str) -> Option<Tensor<'_>> {
+        let info = self.tensors.get(name)?;
+        let [begin, end] = info.data_offsets;
+        // Offsets were checked against the length of the data.
+        let bytes = &self.bytes[self.data_start..][begin..end];
+        Some(Tensor {
+            name,
+            dtype: &info.dtype,
+            shape: &info.shape,
+            bytes,
+        })
+    }
+
+    pub(crate) fn tensor(&self, name: &'static str) -> Result<Tensor<'_>, TraceError> {
+        self.optional(name)
+            .ok_or(TraceError::MissingTensor { tensor: name })
+    }
+}
+
+impl Tensor<'_> {
+    /// The three dimensions of a tensor that must have three; `expected` names them.
+    pub(crate) fn dimensions(&self, expected: &str) -> Result<[usize; 3], TraceError> {
+        <[usize; 3]>::try_from(self.shape).map_err(|_| self.wrong_shape(expected))
+    }
+
+    pub(crate) fn expect_shape(&self, expected: [usize; 3]) -> Result<(), TraceError> {
+        if self.shape == expected {
+            Ok(())
+        } else {
+            Err(self.wrong_shape(&format!("{expected:?}")))
+        }
+    }
+
+    pub(crate) fn wrong_shape(&self, expected: &str) -> TraceError {
+        TraceError::WrongShape {
+            tensor: self.name,
+            expected: expected.to_owned(),
+            got: self.shape.to_vec(),
+        }
+    }
+
+    pub(crate) fn expect_dtype(&self, expected: &'static str) -> Result<(), TraceError> {
+        if self.dtype == expected {
+            Ok(())
+        } else {
+            Err(TraceError::WrongDtype {
+                tensor: self.name,
+                expected,
+                got: self.dtype.to_owned(),
+            })
+        }
+    }
+
+    /// The elements of an I8 or I16 tensor, whichever is expected.
+    pub(crate) fn integers(&self, expected: &'static str) -> Result<Vec<i16>, TraceError> {
+        self.expect_dtype(expected)?;
+        Ok(if expected == "I8" {
+            self.bytes
+                .iter()
+                .map(|&byte| i16::from(i8::from_le_bytes([byte])))
+                .collect()
+        } else {
+            self.bytes
+                .chunks_exact(2)
+                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+                .collect()
+        })
+    }
+
+    pub(crate) fn floats(&self) -> Result<Vec<f32>, TraceError> {
+        self.expect_dtype("F32")?;
+        Ok(self
+            .bytes
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            .collect())
+    }
+}
+
+fn invalid(reason: String) -> TraceError {
+    TraceError::InvalidFile { reason }
+}
+
+fn header_range(bytes: &[u8]) -> Result<Range<usize>, TraceError> {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(invalid(format!(
+            "{} bytes, expected at least 8",
+            bytes.len()
+        )));
+    };
+    let length = u64::from_le_bytes(*length);
+    match usize::try_from(length) {
+        Ok(length) if length <= rest.len().min(MAX_HEADER) => Ok(8..8 + length),
+        _ => Err(invalid(format!(
+            "header of {length} bytes announced, expected at most {}",
+            rest.len().min(MAX_HEADER)
+        ))),
+    }
+}
+
+fn dtype_bytes(dtype: &str) -> Option<usize> {
+    Some(match dtype {
+        "BOOL" | "U8" | "I8" | "F8_E4M3" | "F8_E5M2" => 1,
+        "U16" | "I16" | "F16" | "BF16" => 2,
+        "U32" | "I32" | "F32" => 4,
+        "U64" | "I64" | "F64" => 8,
+        _ => return None,
+    })
+}
+
+/// Checks that every tensor has as many bytes as its shape says, and that the tensors fill the data
+/// without gap, overlap or rest.
+fn check_tiling(tensors: &BTreeMap<String, Info>, data_len: usize) -> Result<(), TraceError> {
+    let mut order: Vec<_> = tensors
+        .iter()
+        .map(|(name, info)| (info.data_offsets, name, info))
+        .collect();
+    order.sort_by_key(|(offsets, ..)| *offsets);
+    let mut position = 0;
+    for ([begin, end], name, info) in order {
+        let size = dtype_bytes(&info.dtype).ok_or_else(|| {
+            invalid(format!(
+                "tensor {name:?} has unknown element type {:?}",
+                info.dtype
+            ))
+        })?;
+        let expected = info
+            .shape
+            .iter()
+            .try_fold(size, |product, &n| product.checked_mul(n));
+        if begin != position
+            || expected.is_none()
+            || end.checked_sub(begin) != expected
+            || end > data_len
+        {
+            return Err(invalid(format!(
+                "tensor {name:?} of type {} and shape {:?} lies at bytes {begin} to {end} of {data_len}, expected it to begin at {position}",
+                info.dtype, info.shape
+            )));
+        }
+        position = end;
+    }
+    if position == data_len {
+        Ok(())
+    } else {
+        Err(invalid(format!(
+            "{data_len} bytes of tensors, expected {position}"
+        )))
+    }
+}
+
+/// A tensor to be written.
+pub(crate) struct TensorToWrite<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) shape: [usize; 3],
+    pub(crate) values: &'a [i16],
+}
+
+/// The bytes of a file: tensors in the order given, metadata and header entries in alphabetical
+/// order. Elements are I8 or I16; for I8 the caller has checked that they fit.
+pub(crate) fn encode(
+    tensors: &[TensorToWrite<'_>],
+    bytes_per_value: usize,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, TraceError> {
+    let dtype = if bytes_per_value == 1 { "I8" } else { "I16" };
+    let mut data = Vec::new();
+    let mut header: BTreeMap<&str, serde_json::Value> = BTreeMap::new();
+    let json = |error: serde_json::Error| invalid(format!("header: {error}"));
+    if !metadata.is_empty() {
+        header.insert(METADATA_KEY, serde_json::to_value(metadata).map_err(json)?);
+    }
+    for TensorToWrite {
+        name,
+        shape,
+        values,
+    } in tensors
+    {
+        let begin = data.len();
+        for value in *values {
+            data.extend_from_slice(&value.to_le_bytes()[..bytes_per_value]);
+        }
+        let info = Info {
+            dtype: dtype.to_owned(),
+            shape: shape.to_vec(),
+            data_offsets: [begin, data.len()],
+        };
+        header.insert(name, serde_json::to_value(info).map_err(json)?);
+    }
+    let mut header = serde_json::to_vec(&header).map_err(json)?;
+    // Padded with spaces so that the tensors begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.append(&mut header);
+    bytes.append(&mut data);
+    Ok(bytes)
+}
+
+/// Writes a file so that it exists either wholly or not at all: into a temporary file of the same
+/// directory, synced, then renamed. An existing file is replaced.
+///
+/// # Errors
+/// Those of the file system; nothing is left behind.
+pub fn write_file_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".matchmark-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Temporary files are private by default; this one becomes an ordinary file, for which
+        // the process's mask decides.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The rename itself is on disk once the directory is.
+    #[cfg(unix)]
+    std::fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TraceError> {
+    write_file_atomically(path, bytes).map_err(|source| TraceError::Io {
+        action: "write",
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let metadata = BTreeMap::from([
+            ("b".to_owned(), "2".to_owned()),
+            ("a".to_owned(), "1".to_owned()),
+        ]);
+        let tensors = [
+            TensorToWrite {
+                name: "q",
+                shape: [1, 2, 3],
+                values: &[1, -2, 3, -4, 5, -6],
+            },
+            TensorToWrite {
+                name: "empty",
+                shape: [1, 0, 3],
+                values: &[],
+            },
+        ];
+        encode(&tensors, 2, &metadata).unwrap()
+    }
+
+    #[test]
+    fn the_usual_reader_reads_it() {
+        let bytes = sample();
+        let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let q = theirs.tensor("q").unwrap();
+        assert_eq!(q.dtype(), safetensors::Dtype::I16);
+        assert_eq!(q.shape(), [1, 2, 3]);
+        assert_eq!(theirs.tensor("empty").unwrap().data().len(), 0);
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!(header.metadata().as_ref().unwrap()["a"], "1");
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let container = Container::parse(sample()).unwrap();
+        assert_eq!(container.metadata()["b"], "2");
+        let q = container.tensor("q").unwrap();
+        assert_eq!(q.dimensions("").unwrap(), [1, 2, 3]);
+        assert_eq!(q.integers("I16").unwrap(), [1, -2, 3, -4, 5, -6]);
+        assert!(matches!(
+            q.integers("I8"),
+            Err(TraceError::WrongDtype {
+                tensor: "q",
+                expected: "I8",
+                ..
+            })
+        ));
+        assert!(matches!(
+            container.tensor("k"),
+            Err(TraceError::MissingTensor { tensor: "k" })
+        ));
+    }
+
+    #[test]
+    fn every_truncation_and_extension_is_refused() {
+        let bytes = sample();
+        for length in 0..bytes.len() {
+            let cut = Container::parse(bytes[..length].to_vec());
+            assert!(
+                matches!(cut, Err(TraceError::InvalidFile { .. })),
+                "{length}"
+            );
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert!(matches!(
+            Container::parse(longer),
+            Err(TraceError::InvalidFile { .. })
+        ));
+    }
+
+    #[test]
+    fn no_byte_panics() {
+        let bytes = sample();
+        for position in 0..bytes.len() {
+            for change in [0x01, 0x10, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[position] ^= change;
+                if let Ok(container) = Container::parse(changed) {
+                    let _ = container.tensor("q").and_then(|q| q.integers("I16"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_near_the_end_of_the_number_range() {
+        for header in [
+            r#"{"q":{"dtype":"I8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}}"#,
+            r#"{"q":{"dtype":"I8","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#,
+            r#"{"q":{"dtype":"I8","shape":[1],"data_offsets":[1,0]}}"#,
+            r#"{"q":{"dtype":"I3","shape":[0],"data_offsets":[0,0]}}"#,
+            r#"{"q":{"dtype":"I8","shape":[-1],"data_offsets":[0,0]}}"#,
+            r#"{"q":7}"#,
+            r#"{"__metadata__":{"a":1}}"#,
+            "[]",
+        ] {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            assert!(
+                matches!(Container::parse(bytes), Err(TraceError::InvalidFile { .. })),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn writing_replaces_and_leaves_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        write_file_atomically(&path, b"one").unwrap();
+        write_file_atomically(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        let missing = directory.path().join("no/file");
+        assert!(matches!(
+            write(&missing, b""),
+            Err(TraceError::Io {
+                action: "write",
+                ..
+            })
+        ));
+        assert!(write_file_atomically(directory.path(), b"").is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,198 @@
+//! The reasons for which a trace or an execution is refused.
+
+use std::path::PathBuf;
+
+use matchmark_quant::{QuantError, StepRange, ValueBits};
+use matchmark_tables::TableError;
+
+/// Why tensors, or a file of tensors, are refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}", path = .path.display())]
+    Io {
+        /// What was tried: "read" or "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is truncated, extended, or no safetensors file at all.
+    #[error("invalid safetensors file: {reason}")]
+    InvalidFile {
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// A tensor is missing.
+    #[error("tensor {tensor:?} is missing")]
+    MissingTensor {
+        /// Its name.
+        tensor: &'static str,
+    },
+    /// A tensor has elements of another type.
+    #[error("tensor {tensor:?} has element type {got}, expected {expected}")]
+    WrongDtype {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// The type or types that would do.
+        expected: &'static str,
+        /// The type that came.
+        got: String,
+    },
+    /// A tensor has another shape.
+    #[error("tensor {tensor:?} has shape {got:?}, expected {expected}")]
+    WrongShape {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// The shape that would do.
+        expected: String,
+        /// The shape that came.
+        got: Vec<usize>,
+    },
+    /// A tensor has another number of elements than its shape says.
+    #[error("tensor {tensor:?} has {got} elements, expected {expected}")]
+    WrongLength {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// Product of its dimensions.
+        expected: usize,
+        /// Number of elements that came.
+        got: usize,
+    },
+    /// An element lies outside of the symmetric range of its width.
+    #[error("tensor {tensor:?}, element {index}: {reason}")]
+    ValueOutOfRange {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// Position in the flattened tensor.
+        index: usize,
+        /// The element.
+        value: i32,
+        /// [`QuantError::ValueIsExcludedMinimum`] for the most negative number of the width,
+        /// [`QuantError::ValueOutOfRange`] otherwise.
+        reason: QuantError,
+    },
+    /// A float tensor cannot be quantized.
+    #[error("tensor {tensor:?} cannot be quantized: {reason}")]
+    Unquantizable {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// Which element, and why.
+        reason: QuantError,
+    },
+    /// There is no decode step.
+    #[error("the tensors hold 0 steps, expected at least 1")]
+    NoSteps,
+    /// The prefix leaves no token for a step.
+    #[error("prefix of {got} tokens leaves no step, expected fewer than the {tokens} tokens of the file")]
+    PrefixTooLong {
+        /// Tokens in the file.
+        tokens: usize,
+        /// Tokens asked for as prefix.
+        got: usize,
+    },
+    /// An entry of the file's metadata cannot be read.
+    #[error("metadata {key:?} is {got:?}, expected {expected}")]
+    InvalidMetadata {
+        /// The entry's key.
+        key: String,
+        /// What would do.
+        expected: &'static str,
+        /// The text that came.
+        got: String,
+    },
+    /// An entry of the file's metadata is missing, though another one needs it.
+    #[error("metadata {key:?} is missing, expected beside {beside:?}")]
+    MissingMetadata {
+        /// The entry's key.
+        key: &'static str,
+        /// The entry that needs it.
+        beside: &'static str,
+    },
+    /// The file's metadata has an entry of this project's that is not known.
+    #[error("metadata {key:?} is unknown, expected one of {expected}")]
+    UnknownMetadata {
+        /// The entry's key.
+        key: String,
+        /// The known keys.
+        expected: String,
+    },
+    /// Shape, width, scale or score step are refused.
+    #[error(transparent)]
+    Quantity(#[from] QuantError),
+    /// The table that belongs to the scales is refused.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The quantized tensors cannot be decoded.
+    #[error("the quantized tensors cannot be decoded: {0}")]
+    Undecodable(#[from] RuntimeError),
+}
+
+/// Why steps are not executed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// Steps are asked for that the trace does not have.
+    #[error("{got} asked for, expected a part of the trace's {expected}")]
+    StepsOutsideTrace {
+        /// The steps of the trace.
+        expected: StepRange,
+        /// The steps asked for.
+        got: StepRange,
+    },
+    /// Inputs and cache, or two caches, speak of different shapes.
+    #[error("shape is [{got}], expected [{expected}]")]
+    ShapeMismatch {
+        /// The shape of the cache.
+        expected: matchmark_quant::AttentionShape,
+        /// The shape that came.
+        got: matchmark_quant::AttentionShape,
+    },
+    /// The cache does not end where the steps begin.
+    #[error("the steps begin after {got} cache entries, expected {expected}, as many as the cache holds")]
+    PositionMismatch {
+        /// Entries in the cache.
+        expected: usize,
+        /// Entries before the first step.
+        got: usize,
+    },
+    /// Inputs and rules speak of different widths.
+    #[error("values have {got} bits, expected {expected} by the rules")]
+    BitsMismatch {
+        /// Width in the rules.
+        expected: ValueBits,
+        /// Width of the inputs.
+        got: ValueBits,
+    },
+    /// A tensor has another number of elements than its shape says.
+    #[error("tensor {tensor:?} has {got} elements, expected {expected}")]
+    WrongLength {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// Product of its dimensions.
+        expected: usize,
+        /// Number of elements that came.
+        got: usize,
+    },
+    /// An element lies outside of the symmetric range of its width.
+    #[error("tensor {tensor:?}, element {index}: {reason}")]
+    ValueOutOfRange {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// Position in the flattened tensor.
+        index: usize,
+        /// The element.
+        value: i32,
+        /// Why it is refused.
+        reason: QuantError,
+    },
+    /// An intermediate value could leave its range, or a size is refused.
+    #[error(transparent)]
+    Quantity(#[from] QuantError),
+    /// The table is refused.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}

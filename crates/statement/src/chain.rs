@@ -1,0 +1,262 @@
+//! Chains: how segment statements join, and what holds of all of them together.
+
+use alloc::string::String;
+
+use matchmark_quant::{QuantError, QuantizationId, StepRange, TaggedSha256};
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use crate::identity::{ChainDigest, StateCommitment, StatementDigest};
+use crate::segment::SegmentStatement;
+use crate::terms::{SharedTerms, TermsDifference};
+
+/// Why a segment does not continue a chain. Segments are counted from 0.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// The segment differs in a field that all segments of a chain share.
+    #[error("segment {segment}: {field} is {got}, expected {expected} as in segment 0")]
+    Terms {
+        /// Index of the segment.
+        segment: u64,
+        /// Name of the field, as in [`SharedTerms`].
+        field: &'static str,
+        /// The field's value in the chain so far.
+        expected: String,
+        /// The field's value in this segment.
+        got: String,
+    },
+    /// The segment begins after the position at which the chain ends: something is missing.
+    #[error("segment {segment} begins after {got} cache entries, expected {expected}: steps are missing")]
+    PositionGap {
+        /// Index of the segment.
+        segment: u64,
+        /// Cache entries at the end of the chain so far.
+        expected: usize,
+        /// Cache entries before the segment.
+        got: usize,
+    },
+    /// The segment begins before the position at which the chain ends: something comes twice.
+    #[error("segment {segment} begins after {got} cache entries, expected {expected}: steps are repeated")]
+    PositionOverlap {
+        /// Index of the segment.
+        segment: u64,
+        /// Cache entries at the end of the chain so far.
+        expected: usize,
+        /// Cache entries before the segment.
+        got: usize,
+    },
+    /// The segment begins with another cache than the one that the chain ends with.
+    #[error("segment {segment} begins with state {got}, expected {expected}")]
+    StateMismatch {
+        /// Index of the segment.
+        segment: u64,
+        /// State at the end of the chain so far.
+        expected: StateCommitment,
+        /// State before the segment.
+        got: StateCommitment,
+    },
+    /// The chain has more steps than can be counted.
+    #[error(transparent)]
+    Steps(#[from] QuantError),
+}
+
+/// What a whole chain of segments says. Made by [`ChainAccumulator::finish`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainStatement {
+    terms: SharedTerms,
+    first_state: StateCommitment,
+    last_state: StateCommitment,
+    steps: StepRange,
+    segments: u64,
+    chain_digest: ChainDigest,
+}
+
+impl ChainStatement {
+    /// What all segments have in common.
+    #[must_use]
+    pub const fn shared_terms(&self) -> &SharedTerms {
+        &self.terms
+    }
+
+    /// Commitment to the cache before the first segment.
+    #[must_use]
+    pub const fn first_state(&self) -> StateCommitment {
+        self.first_state
+    }
+
+    /// Commitment to the cache after the last segment.
+    #[must_use]
+    pub const fn last_state(&self) -> StateCommitment {
+        self.last_state
+    }
+
+    /// The steps of all segments together.
+    #[must_use]
+    pub const fn steps(&self) -> StepRange {
+        self.steps
+    }
+
+    /// Number of segments, at least 1.
+    #[must_use]
+    pub const fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    /// Digest over the segments' statements, in order.
+    #[must_use]
+    pub const fn chain_digest(&self) -> ChainDigest {
+        self.chain_digest
+    }
+}
+
+impl Serialize for ChainStatement {
+    /// For people: all fields by name, with the derived quantization identity.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            #[serde(flatten)]
+            terms: &'a SharedTerms,
+            quantization_id: QuantizationId,
+            segments: u64,
+            steps: StepRange,
+            first_state: StateCommitment,
+            last_state: StateCommitment,
+            chain_digest: ChainDigest,
+        }
+        View {
+            terms: &self.terms,
+            quantization_id: self.terms.quantization.id(),
+            segments: self.segments,
+            steps: self.steps,
+            first_state: self.first_state,
+            last_state: self.last_state,
+            chain_digest: self.chain_digest,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Joins segment statements into a chain, one at a time, in constant space.
+///
+/// It compares statements and knows nothing of proofs: whether a statement holds is for its caller to
+/// have verified.
+#[derive(Debug, Clone)]
+pub struct ChainAccumulator {
+    chain: ChainStatement,
+}
+
+impl ChainAccumulator {
+    /// Domain tag under which the first segment's shared terms begin the digest.
+    pub const START_TAG: &'static str = "matchmark/chain-start/v1";
+    /// Domain tag under which each segment's statement digest is added.
+    pub const SEGMENT_TAG: &'static str = "matchmark/chain-segment/v1";
+
+    /// Begins a chain with its first segment, which is part of it: [`Self::push`] the second one next.
+    ///
+    /// With the terms' canonical encoding `T`, the digest of segment `i` `s_i` and `H` SHA-256 under a tag:
+    /// `d_0 = H(START_TAG, T)`, `d_(i+1) = H(SEGMENT_TAG, d_i || s_i)`. Every input has a fixed length,
+    /// but for the terms, which are alone.
+    #[must_use]
+    pub fn start(first: &SegmentStatement) -> Self {
+        let start = TaggedSha256::new(Self::START_TAG)
+            .chain(first.encoded_terms())
+            .finish();
+        Self {
+            chain: ChainStatement {
+                terms: first.shared_terms(),
+                first_state: first.state_before(),
+                last_state: first.state_after(),
+                steps: first.steps(),
+                segments: 1,
+                chain_digest: extend(ChainDigest::from_bytes(start), first.digest()),
+            },
+        }
+    }
+
+    /// Adds the next segment.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError`], one variant for each reason; the chain is then as it was before.
+    pub fn push(&mut self, next: &SegmentStatement) -> Result<(), ChainError> {
+        let chain = &mut self.chain;
+        let segment = chain.segments;
+        if let Some(TermsDifference {
+            field,
+            expected,
+            got,
+        }) = chain.terms.first_difference(&next.shared_terms())
+        {
+            return Err(ChainError::Terms {
+                segment,
+                field,
+                expected,
+                got,
+            });
+        }
+        let (expected, got) = (chain.steps.entries_after(), next.steps().entries_before());
+        if got > expected {
+            return Err(ChainError::PositionGap {
+                segment,
+                expected,
+                got,
+            });
+        }
+        if got < expected {
+            return Err(ChainError::PositionOverlap {
+                segment,
+                expected,
+                got,
+            });
+        }
+        if next.state_before() != chain.last_state {
+            return Err(ChainError::StateMismatch {
+                segment,
+                expected: chain.last_state,
+                got: next.state_before(),
+            });
+        }
+        let steps = join(chain.steps, next.steps())?;
+        chain.steps = steps;
+        chain.last_state = next.state_after();
+        chain.segments += 1;
+        chain.chain_digest = extend(chain.chain_digest, next.digest());
+        Ok(())
+    }
+
+    /// The chain so far.
+    #[must_use]
+    pub const fn statement(&self) -> &ChainStatement {
+        &self.chain
+    }
+
+    /// Ends the chain.
+    ///
+    /// Whether it is complete is for an [acceptance policy](crate::AcceptancePolicy) to say: a chain that
+    /// ends early is a shorter chain.
+    #[must_use]
+    pub fn finish(self) -> ChainStatement {
+        self.chain
+    }
+}
+
+/// Both ranges as one; the second begins where the first ends.
+fn join(first: StepRange, second: StepRange) -> Result<StepRange, QuantError> {
+    // Positions stay below 2^20 by construction of a range, so the saturation is never reached; a
+    // saturated count would be refused.
+    let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    StepRange::new(
+        narrow(first.entries_before()),
+        narrow(first.steps() + second.steps()),
+    )
+}
+
+fn extend(chain: ChainDigest, segment: StatementDigest) -> ChainDigest {
+    ChainDigest::from_bytes(
+        TaggedSha256::new(ChainAccumulator::SEGMENT_TAG)
+            .chain(chain.as_bytes())
+            .chain(segment.as_bytes())
+            .finish(),
+    )
+}

@@ -1,0 +1,68 @@
+//! Typed statements, their canonical encoding and digest, and acceptance policies.
+//!
+//! A proof is worth what its statement says. This crate owns what is said:
+//!
+//! - [`SegmentStatement`]: the claim of one segment's proof, every bound field a type of its own, with
+//!   one canonical encoding and one digest, which enters the transcript before anything else;
+//! - [`PublicValues`]: a segment's queries, keys, values and outputs, bound by digest;
+//! - [`ChainAccumulator`] and [`ChainStatement`]: how segments join into a chain, in constant space;
+//! - [`AcceptancePolicy`]: what a verifier decided beforehand to accept;
+//! - [`codec`]: the one strict binary codec of the project.
+//!
+//! It knows nothing of proofs and witnesses, nor of the proof library.
+//!
+//! # Why bincode
+//!
+//! The canonical encoding is `bincode` 2 in a fixed configuration: small, specified by the types, usable
+//! without the standard library, and speaking `serde`, as the proof library's types do. Its 2.x line is
+//! unmaintained, so it stays behind [`codec`], which adds the strictness that a canonical encoding needs
+//! and which alone would change if it were replaced.
+//!
+//! # Features
+//!
+//! - `std`: policies as TOML files (`AcceptancePolicy::to_toml` and `from_toml`). Without it the crate
+//!   is `no_std` and needs only `alloc`.
+//!
+//! Statements serialize for people through `serde` in every human-readable format; their canonical
+//! encoding is [`SegmentStatement::encode`].
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod chain;
+pub mod codec;
+mod domain;
+mod error;
+mod identity;
+mod policy;
+mod public_values;
+mod security;
+mod segment;
+mod shape;
+mod terms;
+mod text;
+
+pub use chain::{ChainAccumulator, ChainError, ChainStatement};
+pub use codec::CodecError;
+pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
+pub use error::StatementError;
+pub use identity::{
+    ChainDigest, ModelId, ModelIdentity, PreprocessedRoot, PublicValuesDigest, RelationDigest,
+    RelationVersion, StateCommitment, StatementDigest, StatementVersion,
+};
+pub use matchmark_quant::QuantizationId;
+pub use matchmark_tables::TableId;
+pub use policy::{
+    AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError, PolicyMismatch,
+};
+pub use public_values::{PublicValues, PublicValuesError};
+pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
+pub use segment::{SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
+pub use shape::SegmentShape;
+pub use terms::{SharedTerms, TermsDifference};
+
+/// The example of the README, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

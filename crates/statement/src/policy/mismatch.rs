@@ -1,0 +1,135 @@
+//! Why a statement is not accepted, and why a policy is none.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use matchmark_quant::{QuantError, QuantizationPolicy, Rounding, StepRange, TableBounds};
+use matchmark_tables::TableId;
+use thiserror::Error;
+
+use crate::domain::VerifierDomain;
+use crate::error::StatementError;
+use crate::identity::{ModelIdentity, RelationDigest, RelationVersion, StateCommitment};
+use crate::security::Security;
+use crate::shape::SegmentShape;
+use crate::text;
+
+/// In which field a statement differs from what a policy accepts: `expected` is the policy's value,
+/// `got` the statement's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+#[allow(missing_docs)] // `expected` and `got` of every variant are explained once, above.
+pub enum PolicyMismatch {
+    /// Another version of the relation.
+    #[error("relation version is {got}, expected {expected}")]
+    RelationVersion {
+        expected: RelationVersion,
+        got: RelationVersion,
+    },
+    /// Another relation under the same version.
+    #[error("relation digest is {got}, expected {expected}")]
+    RelationDigest {
+        expected: RelationDigest,
+        got: RelationDigest,
+    },
+    /// Made for another application, or on another occasion.
+    #[error("verifier domain is {got}, expected {expected}")]
+    Domain {
+        expected: VerifierDomain,
+        got: VerifierDomain,
+    },
+    /// A weaker security level. `insecure-13` ends here unless the policy itself names it.
+    #[error("security is only {got}, expected {expected}")]
+    WeakerSecurity { expected: Security, got: Security },
+    /// A stronger security level, or another profile of the same one.
+    #[error("security is {got}, expected {expected}")]
+    Security { expected: Security, got: Security },
+    /// Another model.
+    #[error("model is {got}, expected {expected}")]
+    Model {
+        expected: ModelIdentity,
+        got: ModelIdentity,
+    },
+    /// Another quantization policy.
+    #[error("quantization is {}, expected {}", text::Quantization(.got), text::Quantization(.expected))]
+    Quantization {
+        expected: QuantizationPolicy,
+        got: QuantizationPolicy,
+    },
+    /// Another rounding rule.
+    #[error("rounding is {got}, expected {expected}")]
+    Rounding { expected: Rounding, got: Rounding },
+    /// Another weight table.
+    #[error("table is {got}, expected {expected}")]
+    Table { expected: TableId, got: TableId },
+    /// The right table's identity with the wrong length or largest weight.
+    #[error("table bounds are {}, expected {}", text::Bounds(.got), text::Bounds(.expected))]
+    TableBounds {
+        expected: TableBounds,
+        got: TableBounds,
+    },
+    /// Other heads, head dimension, capacity or segment length.
+    #[error("shape is {got}, expected {expected}")]
+    Shape {
+        expected: SegmentShape,
+        got: SegmentShape,
+    },
+    /// The segment has steps that are not among the chain's.
+    #[error("segment has {}, expected some of {}", text::Steps(.got), text::Steps(.expected))]
+    StepsOutside { expected: StepRange, got: StepRange },
+    /// The chain has not all of the steps, or more.
+    #[error("chain has {}, expected {}", text::Steps(.got), text::Steps(.expected))]
+    ChainSteps { expected: StepRange, got: StepRange },
+    /// The chain, or its first segment, begins with another cache.
+    #[error("first state is {got}, expected {expected}")]
+    FirstState {
+        expected: StateCommitment,
+        got: StateCommitment,
+    },
+    /// No circuit is accepted for segments of this length; `expected` lists the lengths there are.
+    #[error("segment has {got} steps, expected one of {expected:?}")]
+    SegmentLength { expected: Vec<u32>, got: usize },
+}
+
+/// Why fields, or a file, are no acceptance policy.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The steps do not fit the shape.
+    #[error("policy: {0}")]
+    Shape(#[from] StatementError),
+    /// A quantity leaves its bounds.
+    #[error("policy: {0}")]
+    Quantity(#[from] QuantError),
+    /// There is no circuit, so that no segment could be accepted.
+    #[error("policy: no circuit, expected one for each segment length in use")]
+    NoCircuits,
+    /// Two circuits for one segment length.
+    #[error("policy: two circuits for segments of {got} steps, expected one")]
+    DuplicateCircuit {
+        /// The segment length.
+        got: u32,
+    },
+    /// A circuit for a segment length that the shape does not allow.
+    #[error("policy: circuit for segments of {got} steps, expected 1 to {expected}")]
+    CircuitSteps {
+        /// Largest number of steps of a segment.
+        expected: u32,
+        /// The circuit's number of steps.
+        got: u32,
+    },
+    /// The file is in another version of the format.
+    #[error("policy: file format is {got}, expected {expected}")]
+    Format {
+        /// The only version known.
+        expected: u32,
+        /// The version given.
+        got: u32,
+    },
+    /// The file is no TOML, or a field is missing, unknown or outside of its range.
+    #[error("policy: {reason}")]
+    File {
+        /// Position and cause, as the parser words them.
+        reason: String,
+    },
+}

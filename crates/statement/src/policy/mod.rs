@@ -1,0 +1,394 @@
+//! Acceptance policies: what a verifier decided beforehand to accept.
+
+#[cfg(feature = "std")]
+mod file;
+mod mismatch;
+
+use alloc::vec::Vec;
+
+use matchmark_quant::{AccumulatorBounds, QuantizationPolicy, Rounding, StepRange, TableBounds};
+use matchmark_tables::TableId;
+
+use crate::chain::ChainStatement;
+use crate::domain::VerifierDomain;
+use crate::identity::{
+    ModelIdentity, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
+};
+use crate::security::Security;
+use crate::segment::SegmentStatement;
+use crate::shape::SegmentShape;
+use crate::terms::SharedTerms;
+
+pub use mismatch::{PolicyError, PolicyMismatch};
+
+/// The circuit for one segment length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyCircuit {
+    /// Number of steps of the segments that this circuit proves.
+    pub steps: u32,
+    /// Root of its preprocessed columns.
+    pub preprocessed_root: PreprocessedRoot,
+}
+
+/// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptancePolicyParts {
+    /// Version of the relation.
+    pub relation_version: RelationVersion,
+    /// Digest of the relation.
+    pub relation_digest: RelationDigest,
+    /// Application and nonce that proofs must have been made for.
+    pub domain: VerifierDomain,
+    /// Security level and profile, exactly: a stronger level is another circuit, and not accepted
+    /// either.
+    pub security: Security,
+    /// What statements must say about a model.
+    pub model: ModelIdentity,
+    /// Value width, score step and scales.
+    pub quantization: QuantizationPolicy,
+    /// Rounding rule of the outputs.
+    pub rounding: Rounding,
+    /// Identity of the weight table.
+    pub table: TableId,
+    /// Length of the weight table and its largest weight.
+    pub table_bounds: TableBounds,
+    /// Heads, head dimension, capacity and segment length.
+    pub shape: SegmentShape,
+    /// Commitment to the cache that the chain begins with.
+    pub first_state: StateCommitment,
+    /// The steps of the whole chain.
+    pub steps: StepRange,
+    /// One circuit for each segment length in use, in any order.
+    pub circuits: Vec<PolicyCircuit>,
+}
+
+/// What a verifier decided beforehand to accept. Nothing that stands here is taken from a proof.
+///
+/// Immutable and valid by construction: the steps fit the shape, the accumulators stay within their
+/// bounds, and the circuits are sorted by their number of steps, one for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptancePolicy {
+    parts: AcceptancePolicyParts,
+}
+
+impl AcceptancePolicy {
+    /// Checks the fields against each other and makes a policy of them.
+    ///
+    /// # Errors
+    ///
+    /// - [`PolicyError::Shape`] if the steps do not fit the capacity;
+    /// - [`PolicyError::Quantity`] if an accumulator could leave its bounds;
+    /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
+    ///   [`PolicyError::CircuitSteps`] for a list of circuits that is empty, names a length twice, or
+    ///   names a length that no segment has.
+    pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
+        parts.shape.check_entries(&parts.steps)?;
+        AccumulatorBounds::new(
+            &parts.shape.attention(),
+            parts.shape.capacity(),
+            parts.quantization.value_bits(),
+            parts.quantization.score_step(),
+            parts.table_bounds,
+        )?;
+        if parts.circuits.is_empty() {
+            return Err(PolicyError::NoCircuits);
+        }
+        parts.circuits.sort_unstable();
+        for pair in parts.circuits.windows(2) {
+            if pair[0].steps == pair[1].steps {
+                return Err(PolicyError::DuplicateCircuit { got: pair[0].steps });
+            }
+        }
+        let expected = parts.shape.segment_steps().get();
+        if let Some(circuit) = parts
+            .circuits
+            .iter()
+            .find(|circuit| circuit.steps == 0 || circuit.steps > expected)
+        {
+            return Err(PolicyError::CircuitSteps {
+                expected,
+                got: circuit.steps,
+            });
+        }
+        Ok(Self { parts })
+    }
+
+    /// The policy that accepts exactly chains like this one, for its owner to review: everything that
+    /// makes it a decision is taken from the chain, the circuits are added.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AcceptancePolicy::new`].
+    pub fn accepting(
+        chain: &ChainStatement,
+        circuits: Vec<PolicyCircuit>,
+    ) -> Result<Self, PolicyError> {
+        let SharedTerms {
+            version: _,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = chain.shared_terms().clone();
+        Self::new(AcceptancePolicyParts {
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            first_state: chain.first_state(),
+            steps: chain.steps(),
+            circuits,
+        })
+    }
+
+    /// Whether a segment with this statement may be part of the chain, and by which circuit it must be
+    /// proven: the root of that circuit's preprocessed columns.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyMismatch`], one variant for each field.
+    pub fn check_segment(
+        &self,
+        statement: &SegmentStatement,
+    ) -> Result<PreprocessedRoot, PolicyMismatch> {
+        self.check_terms(&statement.shared_terms())?;
+        let (expected, got) = (self.parts.steps, statement.steps());
+        if !expected.contains(&got) {
+            return Err(PolicyMismatch::StepsOutside { expected, got });
+        }
+        if got.entries_before() == expected.entries_before() {
+            self.check_first_state(statement.state_before())?;
+        }
+        self.preprocessed_root(got.steps())
+            .ok_or_else(|| PolicyMismatch::SegmentLength {
+                expected: self
+                    .parts
+                    .circuits
+                    .iter()
+                    .map(|circuit| circuit.steps)
+                    .collect(),
+                got: got.steps(),
+            })
+    }
+
+    /// Whether a chain is the whole one: first state, all steps, and the terms that its segments share.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyMismatch`], one variant for each field.
+    pub fn check_chain(&self, chain: &ChainStatement) -> Result<(), PolicyMismatch> {
+        self.check_terms(chain.shared_terms())?;
+        self.check_first_state(chain.first_state())?;
+        let (expected, got) = (self.parts.steps, chain.steps());
+        if expected != got {
+            return Err(PolicyMismatch::ChainSteps { expected, got });
+        }
+        Ok(())
+    }
+
+    /// Whether the fields that all segments share are the ones decided upon.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyMismatch`], one variant for each field.
+    pub fn check_terms(&self, terms: &SharedTerms) -> Result<(), PolicyMismatch> {
+        let expected = &self.parts;
+        // Taken apart exhaustively: a new field does not compile until it is checked. There is one
+        // statement version only, which every constructor insists on.
+        let SharedTerms {
+            version: _,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = terms;
+        if *relation_version != expected.relation_version {
+            return Err(PolicyMismatch::RelationVersion {
+                expected: expected.relation_version,
+                got: *relation_version,
+            });
+        }
+        if *relation_digest != expected.relation_digest {
+            return Err(PolicyMismatch::RelationDigest {
+                expected: expected.relation_digest,
+                got: *relation_digest,
+            });
+        }
+        if *domain != expected.domain {
+            return Err(PolicyMismatch::Domain {
+                expected: expected.domain.clone(),
+                got: domain.clone(),
+            });
+        }
+        if security.level() < expected.security.level() {
+            return Err(PolicyMismatch::WeakerSecurity {
+                expected: expected.security,
+                got: *security,
+            });
+        }
+        if *security != expected.security {
+            return Err(PolicyMismatch::Security {
+                expected: expected.security,
+                got: *security,
+            });
+        }
+        if *model != expected.model {
+            return Err(PolicyMismatch::Model {
+                expected: expected.model,
+                got: *model,
+            });
+        }
+        if *quantization != expected.quantization {
+            return Err(PolicyMismatch::Quantization {
+                expected: expected.quantization,
+                got: *quantization,
+            });
+        }
+        if *rounding != expected.rounding {
+            return Err(PolicyMismatch::Rounding {
+                expected: expected.rounding,
+                got: *rounding,
+            });
+        }
+        if *table != expected.table {
+            return Err(PolicyMismatch::Table {
+                expected: expected.table,
+                got: *table,
+            });
+        }
+        if *table_bounds != expected.table_bounds {
+            return Err(PolicyMismatch::TableBounds {
+                expected: expected.table_bounds,
+                got: *table_bounds,
+            });
+        }
+        if *shape != expected.shape {
+            return Err(PolicyMismatch::Shape {
+                expected: expected.shape,
+                got: *shape,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_first_state(&self, got: StateCommitment) -> Result<(), PolicyMismatch> {
+        let expected = self.parts.first_state;
+        if expected != got {
+            return Err(PolicyMismatch::FirstState { expected, got });
+        }
+        Ok(())
+    }
+
+    /// The root of the circuit for segments of `steps` steps, if such segments are in use.
+    #[must_use]
+    pub fn preprocessed_root(&self, steps: usize) -> Option<PreprocessedRoot> {
+        let steps = u32::try_from(steps).ok()?;
+        let circuits = &self.parts.circuits;
+        circuits
+            .binary_search_by_key(&steps, |circuit| circuit.steps)
+            .ok()
+            .map(|index| circuits[index].preprocessed_root)
+    }
+
+    /// The fields, circuits in ascending order of their steps.
+    #[must_use]
+    pub fn parts(&self) -> AcceptancePolicyParts {
+        self.parts.clone()
+    }
+
+    /// Version of the relation.
+    #[must_use]
+    pub const fn relation_version(&self) -> RelationVersion {
+        self.parts.relation_version
+    }
+
+    /// Digest of the relation.
+    #[must_use]
+    pub const fn relation_digest(&self) -> RelationDigest {
+        self.parts.relation_digest
+    }
+
+    /// Application and nonce.
+    #[must_use]
+    pub const fn domain(&self) -> &VerifierDomain {
+        &self.parts.domain
+    }
+
+    /// Security level and profile.
+    #[must_use]
+    pub const fn security(&self) -> Security {
+        self.parts.security
+    }
+
+    /// What statements must say about a model.
+    #[must_use]
+    pub const fn model(&self) -> ModelIdentity {
+        self.parts.model
+    }
+
+    /// Value width, score step and scales.
+    #[must_use]
+    pub const fn quantization(&self) -> &QuantizationPolicy {
+        &self.parts.quantization
+    }
+
+    /// Rounding rule of the outputs.
+    #[must_use]
+    pub const fn rounding(&self) -> Rounding {
+        self.parts.rounding
+    }
+
+    /// Identity of the weight table.
+    #[must_use]
+    pub const fn table(&self) -> TableId {
+        self.parts.table
+    }
+
+    /// Length of the weight table and its largest weight.
+    #[must_use]
+    pub const fn table_bounds(&self) -> TableBounds {
+        self.parts.table_bounds
+    }
+
+    /// Heads, head dimension, capacity and segment length.
+    #[must_use]
+    pub const fn shape(&self) -> SegmentShape {
+        self.parts.shape
+    }
+
+    /// Commitment to the cache that the chain begins with.
+    #[must_use]
+    pub const fn first_state(&self) -> StateCommitment {
+        self.parts.first_state
+    }
+
+    /// The steps of the whole chain.
+    #[must_use]
+    pub const fn steps(&self) -> StepRange {
+        self.parts.steps
+    }
+
+    /// The circuits, in ascending order of their steps.
+    #[must_use]
+    pub fn circuits(&self) -> &[PolicyCircuit] {
+        &self.parts.circuits
+    }
+}

@@ -1,0 +1,393 @@
+//! The statement of one segment: what its proof claims, field by field.
+
+use alloc::vec::Vec;
+
+use matchmark_quant::{
+    AccumulatorBounds, QuantizationId, QuantizationPolicy, Rounding, StepRange, TableBounds,
+    TaggedSha256,
+};
+use matchmark_tables::TableId;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::codec;
+use crate::domain::VerifierDomain;
+use crate::error::StatementError;
+use crate::identity::{
+    ModelIdentity, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
+    StatementDigest, StatementVersion,
+};
+use crate::public_values::{PublicValues, PublicValuesError};
+use crate::security::Security;
+use crate::shape::SegmentShape;
+use crate::terms::SharedTerms;
+
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 366.
+pub const MAX_STATEMENT_LEN: usize = 512;
+
+/// The fields of a [`SegmentStatement`], open for construction and for taking apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentStatementParts {
+    /// Version of the statement: [`StatementVersion::CURRENT`].
+    pub version: StatementVersion,
+    /// Version of the relation that the proof satisfies.
+    pub relation_version: RelationVersion,
+    /// Digest of that relation's constraints.
+    pub relation_digest: RelationDigest,
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile of the proof.
+    pub security: Security,
+    /// The model that the values come from, if the statement speaks of one.
+    pub model: ModelIdentity,
+    /// Value width, score step and scales.
+    pub quantization: QuantizationPolicy,
+    /// Rounding rule of the outputs.
+    pub rounding: Rounding,
+    /// Identity of the weight table.
+    pub table: TableId,
+    /// Length of the weight table and its largest weight.
+    pub table_bounds: TableBounds,
+    /// Heads, head dimension, capacity and segment length.
+    pub shape: SegmentShape,
+    /// The steps proven, in absolute cache positions.
+    pub steps: StepRange,
+    /// Digest of the steps' queries, keys, values and outputs.
+    pub public_values: PublicValuesDigest,
+    /// Commitment to the cache before the first step.
+    pub state_before: StateCommitment,
+    /// Commitment to the cache after the last step.
+    pub state_after: StateCommitment,
+}
+
+/// What the proof of one segment claims. Immutable, valid by construction, with one canonical encoding
+/// and one digest.
+///
+/// The claim: there are a cache before and a cache after that open the two commitments, and the outputs
+/// among the public values follow from the queries, keys and values by the exact integer semantics,
+/// under the table, rounding, quantization and shape named here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentStatement {
+    parts: SegmentStatementParts,
+    /// Made once, in the constructor, so that asking for the encoding or the digest cannot fail.
+    encoding: Vec<u8>,
+    /// How much of `encoding` the shared terms take.
+    terms_len: usize,
+}
+
+/// The fields of a segment's own, in the order of the encoding, behind the shared terms.
+#[derive(Serialize, Deserialize)]
+struct OwnFields {
+    steps: StepRange,
+    public_values: PublicValuesDigest,
+    state_before: StateCommitment,
+    state_after: StateCommitment,
+}
+
+impl SegmentStatement {
+    /// Domain tag of the digest.
+    pub const TAG: &'static str = "matchmark/segment-statement/v1";
+
+    /// Checks the fields against each other and makes a statement of them.
+    ///
+    /// # Errors
+    ///
+    /// - [`StatementError::UnsupportedVersion`] for any statement version but the current one;
+    /// - [`StatementError::StepsAboveSegment`] and [`StatementError::EntriesAboveCapacity`] if the steps
+    ///   do not fit the shape;
+    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity.
+    pub fn new(parts: SegmentStatementParts) -> Result<Self, StatementError> {
+        if parts.version != StatementVersion::CURRENT {
+            return Err(StatementError::UnsupportedVersion {
+                expected: StatementVersion::CURRENT,
+                got: parts.version,
+            });
+        }
+        parts.shape.check_steps(&parts.steps)?;
+        AccumulatorBounds::new(
+            &parts.shape.attention(),
+            parts.shape.capacity(),
+            parts.quantization.value_bits(),
+            parts.quantization.score_step(),
+            parts.table_bounds,
+        )?;
+        let mut encoding = codec::encode(&shared_terms(&parts))?;
+        let terms_len = encoding.len();
+        // The encoding of a struct is the concatenation of its fields' encodings, so this is the
+        // encoding of the pair that `decode` reads.
+        encoding.extend(codec::encode(&OwnFields {
+            steps: parts.steps,
+            public_values: parts.public_values,
+            state_before: parts.state_before,
+            state_after: parts.state_after,
+        })?);
+        Ok(Self {
+            parts,
+            encoding,
+            terms_len,
+        })
+    }
+
+    /// Reads a statement from exactly `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// - [`StatementError::UnsupportedVersion`] if the first two bytes name another version;
+    /// - [`StatementError::Codec`] if the bytes are no canonical encoding, or a field is outside of its
+    ///   own range;
+    /// - those of [`SegmentStatement::new`] if the fields do not go together.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StatementError> {
+        // The version comes first and decides how the rest is read.
+        if let Some(version) = bytes.first_chunk::<2>() {
+            let got = StatementVersion::new(u16::from_le_bytes(*version));
+            if got != StatementVersion::CURRENT {
+                return Err(StatementError::UnsupportedVersion {
+                    expected: StatementVersion::CURRENT,
+                    got,
+                });
+            }
+        }
+        let (terms, own): (SharedTerms, OwnFields) = codec::decode(bytes, MAX_STATEMENT_LEN)?;
+        let SharedTerms {
+            version,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = terms;
+        Self::new(SegmentStatementParts {
+            version,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            steps: own.steps,
+            public_values: own.public_values,
+            state_before: own.state_before,
+            state_after: own.state_after,
+        })
+    }
+
+    /// The canonical encoding: the [`SharedTerms`] in order, then steps, public values, state before,
+    /// state after, by [`codec`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.encoding.clone()
+    }
+
+    /// SHA-256 of the canonical encoding under [`Self::TAG`].
+    #[must_use]
+    pub fn digest(&self) -> StatementDigest {
+        StatementDigest::from_bytes(TaggedSha256::new(Self::TAG).chain(&self.encoding).finish())
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn parts(&self) -> SegmentStatementParts {
+        self.parts.clone()
+    }
+
+    /// What this segment has in common with all segments of its chain.
+    #[must_use]
+    pub fn shared_terms(&self) -> SharedTerms {
+        shared_terms(&self.parts)
+    }
+
+    /// The canonical encoding of [`Self::shared_terms`], the first part of [`Self::encode`].
+    #[must_use]
+    pub fn encoded_terms(&self) -> &[u8] {
+        &self.encoding[..self.terms_len]
+    }
+
+    /// Reads the segment's public values from exactly `bytes`, and checks their digest.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PublicValues::decode`], and [`PublicValuesError::Digest`] if the values are not the
+    /// ones that the statement names.
+    pub fn decode_public_values(&self, bytes: &[u8]) -> Result<PublicValues, PublicValuesError> {
+        let values = PublicValues::decode(
+            bytes,
+            self.parts.shape.attention(),
+            self.parts.quantization.value_bits(),
+            self.parts.steps.steps(),
+        )?;
+        let got = values.digest();
+        if got != self.parts.public_values {
+            return Err(PublicValuesError::Digest {
+                expected: self.parts.public_values,
+                got,
+            });
+        }
+        Ok(values)
+    }
+
+    /// Version of the statement.
+    #[must_use]
+    pub const fn version(&self) -> StatementVersion {
+        self.parts.version
+    }
+
+    /// Version of the relation.
+    #[must_use]
+    pub const fn relation_version(&self) -> RelationVersion {
+        self.parts.relation_version
+    }
+
+    /// Digest of the relation.
+    #[must_use]
+    pub const fn relation_digest(&self) -> RelationDigest {
+        self.parts.relation_digest
+    }
+
+    /// Application and nonce of the verifier.
+    #[must_use]
+    pub const fn domain(&self) -> &VerifierDomain {
+        &self.parts.domain
+    }
+
+    /// Security level and profile.
+    #[must_use]
+    pub const fn security(&self) -> Security {
+        self.parts.security
+    }
+
+    /// What the statement says about a model.
+    #[must_use]
+    pub const fn model(&self) -> ModelIdentity {
+        self.parts.model
+    }
+
+    /// Value width, score step and scales.
+    #[must_use]
+    pub const fn quantization(&self) -> &QuantizationPolicy {
+        &self.parts.quantization
+    }
+
+    /// Identity of the quantization policy.
+    #[must_use]
+    pub fn quantization_id(&self) -> QuantizationId {
+        self.parts.quantization.id()
+    }
+
+    /// Rounding rule of the outputs.
+    #[must_use]
+    pub const fn rounding(&self) -> Rounding {
+        self.parts.rounding
+    }
+
+    /// Identity of the weight table.
+    #[must_use]
+    pub const fn table(&self) -> TableId {
+        self.parts.table
+    }
+
+    /// Length of the weight table and its largest weight.
+    #[must_use]
+    pub const fn table_bounds(&self) -> TableBounds {
+        self.parts.table_bounds
+    }
+
+    /// Heads, head dimension, capacity and segment length.
+    #[must_use]
+    pub const fn shape(&self) -> SegmentShape {
+        self.parts.shape
+    }
+
+    /// The steps proven, in absolute cache positions.
+    #[must_use]
+    pub const fn steps(&self) -> StepRange {
+        self.parts.steps
+    }
+
+    /// Digest of the public values.
+    #[must_use]
+    pub const fn public_values(&self) -> PublicValuesDigest {
+        self.parts.public_values
+    }
+
+    /// Commitment to the cache before the first step.
+    #[must_use]
+    pub const fn state_before(&self) -> StateCommitment {
+        self.parts.state_before
+    }
+
+    /// Commitment to the cache after the last step.
+    #[must_use]
+    pub const fn state_after(&self) -> StateCommitment {
+        self.parts.state_after
+    }
+}
+
+fn shared_terms(parts: &SegmentStatementParts) -> SharedTerms {
+    // Taken apart exhaustively: a new field does not compile until it has its place.
+    let SegmentStatementParts {
+        version,
+        relation_version,
+        relation_digest,
+        domain,
+        security,
+        model,
+        quantization,
+        rounding,
+        table,
+        table_bounds,
+        shape,
+        steps: _,
+        public_values: _,
+        state_before: _,
+        state_after: _,
+    } = parts;
+    SharedTerms {
+        version: *version,
+        relation_version: *relation_version,
+        relation_digest: *relation_digest,
+        domain: domain.clone(),
+        security: *security,
+        model: *model,
+        quantization: *quantization,
+        rounding: *rounding,
+        table: *table,
+        table_bounds: *table_bounds,
+        shape: *shape,
+    }
+}
+
+impl Serialize for SegmentStatement {
+    /// For people: all fields by name, with the derived quantization identity and the digest. The
+    /// canonical encoding is [`SegmentStatement::encode`], and the binary codec refuses this one.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View {
+            #[serde(flatten)]
+            terms: SharedTerms,
+            quantization_id: QuantizationId,
+            #[serde(flatten)]
+            own: OwnFields,
+            digest: StatementDigest,
+        }
+        View {
+            terms: self.shared_terms(),
+            quantization_id: self.quantization_id(),
+            own: OwnFields {
+                steps: self.parts.steps,
+                public_values: self.parts.public_values,
+                state_before: self.parts.state_before,
+                state_after: self.parts.state_after,
+            },
+            digest: self.digest(),
+        }
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,139 @@
+//! How types of the lower crates, and whole statements, are written for people.
+
+use core::fmt;
+
+use matchmark_quant::{QuantizationPolicy, Scales, StepRange, TableBounds};
+
+use crate::chain::ChainStatement;
+use crate::segment::SegmentStatement;
+use crate::terms::SharedTerms;
+
+/// `8 bits, score step 12, scales q 0.5, k 0.25, v 1`.
+pub(crate) struct Quantization<'a>(pub(crate) &'a QuantizationPolicy);
+
+impl fmt::Display for Quantization<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = self.0;
+        write!(
+            f,
+            "{} bits, score step {}, ",
+            policy.value_bits(),
+            policy.score_step()
+        )?;
+        match policy.scales() {
+            Some(Scales { q, k, v }) => write!(f, "scales q {q}, k {k}, v {v}"),
+            None => f.write_str("no scales"),
+        }
+    }
+}
+
+/// `256 entries, largest weight 4096`.
+pub(crate) struct Bounds<'a>(pub(crate) &'a TableBounds);
+
+impl fmt::Display for Bounds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TableBounds { len, max_weight } = self.0;
+        write!(f, "{len} entries, largest weight {max_weight}")
+    }
+}
+
+/// `64 steps, cache positions 2 to 65`.
+pub(crate) struct Steps<'a>(pub(crate) &'a StepRange);
+
+impl fmt::Display for Steps<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = self.0;
+        let (first, last) = (range.entries_before(), range.entries_after() - 1);
+        if first == last {
+            write!(f, "1 step, cache position {first}")
+        } else {
+            write!(
+                f,
+                "{} steps, cache positions {first} to {last}",
+                range.steps()
+            )
+        }
+    }
+}
+
+/// One aligned line: a name and its value.
+fn line(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
+    writeln!(f, "{name:<18}{value}")
+}
+
+fn terms(f: &mut fmt::Formatter<'_>, terms: &SharedTerms) -> fmt::Result {
+    let SharedTerms {
+        version: _,
+        relation_version,
+        relation_digest,
+        domain,
+        security,
+        model,
+        quantization,
+        rounding,
+        table,
+        table_bounds,
+        shape,
+    } = terms;
+    line(f, "relation version", relation_version)?;
+    line(f, "relation digest", relation_digest)?;
+    line(f, "domain", domain)?;
+    line(
+        f,
+        "security",
+        format_args!("{security} ({})", security.parameters()),
+    )?;
+    line(f, "model", model)?;
+    line(f, "quantization", Quantization(quantization))?;
+    line(f, "quantization id", quantization.id())?;
+    line(f, "rounding", rounding)?;
+    line(f, "table", table)?;
+    line(f, "table bounds", Bounds(table_bounds))?;
+    line(f, "shape", shape.attention())?;
+    line(
+        f,
+        "cache capacity",
+        format_args!("{} entries", shape.capacity()),
+    )?;
+    line(
+        f,
+        "segment length",
+        format_args!("at most {} steps", shape.segment_steps()),
+    )
+}
+
+impl fmt::Display for SegmentStatement {
+    /// One aligned line a field, then the digest; no line end after the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.shared_terms();
+        line(
+            f,
+            "segment statement",
+            format_args!("version {}", shared.version),
+        )?;
+        terms(f, &shared)?;
+        line(f, "steps", Steps(&self.steps()))?;
+        line(f, "public values", self.public_values())?;
+        line(f, "state before", self.state_before())?;
+        line(f, "state after", self.state_after())?;
+        write!(f, "{:<18}{}", "digest", self.digest())
+    }
+}
+
+impl fmt::Display for ChainStatement {
+    /// One aligned line a field; no line end after the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.shared_terms();
+        line(
+            f,
+            "chain statement",
+            format_args!("version {}", shared.version),
+        )?;
+        terms(f, shared)?;
+        line(f, "segments", self.segments())?;
+        line(f, "steps", Steps(&self.steps()))?;
+        line(f, "first state", self.first_state())?;
+        line(f, "last state", self.last_state())?;
+        write!(f, "{:<18}{}", "chain digest", self.chain_digest())
+    }
+}

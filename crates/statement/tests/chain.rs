@@ -1,0 +1,198 @@
+//! Chains: whatever is dropped, swapped, doubled, spliced or relabelled is noticed.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{segment, statement, variations};
+use matchmark_quant::StepRange;
+use matchmark_statement::{
+    ChainAccumulator, ChainError, ChainStatement, SegmentStatement, SegmentStatementParts,
+};
+
+/// Four segments, of 16 steps each, behind 2 prefix entries.
+fn chain() -> Vec<SegmentStatementParts> {
+    [2, 18, 34, 50].map(|before| segment(before, 16)).to_vec()
+}
+
+fn join(parts: Vec<SegmentStatementParts>) -> Result<ChainStatement, ChainError> {
+    let statements: Vec<SegmentStatement> = parts.into_iter().map(statement).collect();
+    let mut chain = ChainAccumulator::start(&statements[0]);
+    for next in &statements[1..] {
+        chain.push(next)?;
+    }
+    Ok(chain.finish())
+}
+
+#[test]
+fn segments_join() {
+    let whole = join(chain()).unwrap();
+    assert_eq!(whole.segments(), 4);
+    assert_eq!(whole.steps(), StepRange::new(2, 64).unwrap());
+    assert_eq!(whole.first_state(), common::state(2));
+    assert_eq!(whole.last_state(), common::state(66));
+    assert_eq!(
+        whole.shared_terms(),
+        &statement(chain().remove(0)).shared_terms()
+    );
+    let one = join(vec![segment(2, 16)]).unwrap();
+    assert_eq!((one.segments(), one.last_state()), (1, common::state(18)));
+}
+
+#[test]
+fn dropped_segments_leave_a_gap() {
+    for (index, expected) in [(1, 18), (2, 34)] {
+        let mut parts = chain();
+        parts.remove(index);
+        assert_eq!(
+            join(parts),
+            Err(ChainError::PositionGap {
+                segment: index as u64,
+                expected,
+                got: expected + 16
+            })
+        );
+    }
+    // Without its first or last segment it is a valid, shorter chain; the acceptance policy refuses it.
+    assert_eq!(join(chain()[1..].to_vec()).unwrap().steps().steps(), 48);
+    assert_eq!(join(chain()[..3].to_vec()).unwrap().steps().steps(), 48);
+}
+
+#[test]
+fn doubled_segments_overlap() {
+    for index in 0..4 {
+        let mut parts = chain();
+        parts.insert(index, parts[index].clone());
+        let expected = 18 + 16 * index;
+        assert_eq!(
+            join(parts),
+            Err(ChainError::PositionOverlap {
+                segment: index as u64 + 1,
+                expected,
+                got: expected - 16
+            })
+        );
+    }
+}
+
+#[test]
+fn swapped_segments_do_not_join() {
+    for a in 0..4 {
+        for b in a + 1..4 {
+            let mut parts = chain();
+            parts.swap(a, b);
+            assert!(
+                matches!(
+                    join(parts),
+                    Err(ChainError::PositionGap { .. } | ChainError::PositionOverlap { .. })
+                ),
+                "{a} {b}"
+            );
+        }
+    }
+}
+
+#[test]
+fn relabelled_positions_do_not_join() {
+    // A segment's proof moved to another place: right position, wrong state.
+    let mut parts = chain();
+    let moved = parts[3].clone();
+    parts[2].state_before = moved.state_before;
+    parts[2].state_after = moved.state_after;
+    assert_eq!(
+        join(parts),
+        Err(ChainError::StateMismatch {
+            segment: 2,
+            expected: common::state(34),
+            got: common::state(50)
+        })
+    );
+    // Right state, wrong position.
+    let mut parts = chain();
+    parts[1].steps = StepRange::new(19, 16).unwrap();
+    assert_eq!(
+        join(parts),
+        Err(ChainError::PositionGap {
+            segment: 1,
+            expected: 18,
+            got: 19
+        })
+    );
+    let mut parts = chain();
+    parts[1].steps = StepRange::new(17, 16).unwrap();
+    assert_eq!(
+        join(parts),
+        Err(ChainError::PositionOverlap {
+            segment: 1,
+            expected: 18,
+            got: 17
+        })
+    );
+}
+
+#[test]
+fn every_shared_field_is_compared_and_named() {
+    let first = statement(segment(2, 16));
+    for (field, parts) in variations(&segment(18, 16)) {
+        let mut chain = ChainAccumulator::start(&first);
+        let before = chain.statement().clone();
+        let result = chain.push(&statement(parts.clone()));
+        match field {
+            // A segment's own.
+            "public_values" | "state_after" => assert_eq!(result, Ok(())),
+            "state_before" => {
+                assert!(matches!(result, Err(ChainError::StateMismatch { .. })));
+            }
+            "steps" if parts.steps.entries_before() == 18 => assert_eq!(result, Ok(())),
+            "steps" => assert!(matches!(
+                result,
+                Err(ChainError::PositionGap { .. } | ChainError::PositionOverlap { .. })
+            )),
+            _ => match &result {
+                Err(ChainError::Terms {
+                    segment: 1,
+                    field: named,
+                    expected,
+                    got,
+                }) => {
+                    assert_eq!(*named, field);
+                    assert_ne!(expected, got, "{field}");
+                }
+                other => panic!("{field}: {other:?}"),
+            },
+        }
+        // A refused segment leaves no mark.
+        if result.is_err() {
+            assert_eq!(chain.statement(), &before, "{field}");
+        }
+    }
+}
+
+#[test]
+fn digest_binds_every_segment_and_their_order() {
+    let whole = join(chain()).unwrap();
+    let mut digests = std::collections::HashSet::from([whole.chain_digest()]);
+    for index in 0..4 {
+        let mut parts = chain();
+        let mut bytes = parts[index].public_values.to_bytes();
+        bytes[31] ^= 1;
+        parts[index].public_values = matchmark_statement::PublicValuesDigest::from_bytes(bytes);
+        assert!(
+            digests.insert(join(parts).unwrap().chain_digest()),
+            "{index}"
+        );
+    }
+    // The same steps in other cuts are another chain.
+    let cuts = [2, 10, 18, 34, 50].map(|before| segment(before, if before < 18 { 8 } else { 16 }));
+    assert!(digests.insert(join(cuts.to_vec()).unwrap().chain_digest()));
+    for len in 1..4 {
+        assert!(digests.insert(join(chain()[..len].to_vec()).unwrap().chain_digest()));
+    }
+}
+
+#[test]
+fn text_and_json_are_pinned() {
+    let whole = join(chain()).unwrap();
+    insta::assert_snapshot!("chain_text", whole);
+    insta::assert_json_snapshot!("chain_json", whole);
+}

@@ -1,0 +1,409 @@
+//! Acceptance policies: every field counts, each with its own refusal.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{attention, segment, shape, state, statement, variations};
+use matchmark_quant::{QuantError, StepRange};
+use matchmark_statement::{
+    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, PolicyCircuit,
+    PolicyError, PolicyMismatch, PreprocessedRoot, Profile, Security, SecurityLevel,
+    StatementError,
+};
+
+fn circuit(steps: u32) -> PolicyCircuit {
+    PolicyCircuit {
+        steps,
+        preprocessed_root: root(steps),
+    }
+}
+
+fn root(steps: u32) -> PreprocessedRoot {
+    let mut bytes = [0xc0; 32];
+    bytes[..4].copy_from_slice(&steps.to_le_bytes());
+    PreprocessedRoot::from_bytes(bytes)
+}
+
+fn chain_of(cuts: &[(u32, u32)]) -> ChainStatement {
+    let mut statements = cuts
+        .iter()
+        .map(|(before, steps)| statement(segment(*before, *steps)));
+    let mut chain = ChainAccumulator::start(&statements.next().unwrap());
+    for next in statements {
+        chain.push(&next).unwrap();
+    }
+    chain.finish()
+}
+
+/// For the chain of 64 steps behind 2 entries, in segments of 16 steps and a last one of 4.
+fn policy() -> AcceptancePolicy {
+    let chain = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)]);
+    AcceptancePolicy::accepting(&chain, vec![circuit(16), circuit(12), circuit(4)]).unwrap()
+}
+
+#[test]
+fn the_chain_it_was_made_from_is_accepted() {
+    let policy = policy();
+    for (before, steps) in [(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)] {
+        assert_eq!(
+            policy.check_segment(&statement(segment(before, steps))),
+            Ok(root(steps))
+        );
+    }
+    let chain = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)]);
+    assert_eq!(policy.check_chain(&chain), Ok(()));
+    assert_eq!(policy.steps(), StepRange::new(2, 64).unwrap());
+    let lengths: Vec<u32> = policy.circuits().iter().map(|it| it.steps).collect();
+    assert_eq!(lengths, [4, 12, 16]);
+}
+
+#[test]
+fn every_field_has_its_own_refusal() {
+    let policy = policy();
+    let mut seen = BTreeSet::new();
+    for (field, parts) in variations(&segment(2, 16)) {
+        let result = policy.check_segment(&statement(parts.clone()));
+        let fits = match (field, &result) {
+            ("relation_version", Err(PolicyMismatch::RelationVersion { got, .. })) => {
+                *got == parts.relation_version
+            }
+            ("relation_digest", Err(PolicyMismatch::RelationDigest { got, .. })) => {
+                *got == parts.relation_digest
+            }
+            ("domain", Err(PolicyMismatch::Domain { got, .. })) => *got == parts.domain,
+            ("security", Err(PolicyMismatch::WeakerSecurity { got, .. })) => {
+                got.level() == SecurityLevel::Insecure13
+            }
+            ("security", Err(PolicyMismatch::Security { got, .. })) => {
+                got.level() != SecurityLevel::Insecure13 && *got == parts.security
+            }
+            ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.model,
+            ("quantization", Err(PolicyMismatch::Quantization { got, .. })) => {
+                *got == parts.quantization
+            }
+            ("rounding", Err(PolicyMismatch::Rounding { got, .. })) => *got == parts.rounding,
+            ("table", Err(PolicyMismatch::Table { got, .. })) => *got == parts.table,
+            ("table_bounds", Err(PolicyMismatch::TableBounds { got, .. })) => {
+                *got == parts.table_bounds
+            }
+            ("shape", Err(PolicyMismatch::Shape { got, .. })) => *got == parts.shape,
+            // Lengths 15 are proven by no circuit; every other change of the steps is a legal place for
+            // a segment, which the chain accumulator checks.
+            ("steps", Err(PolicyMismatch::SegmentLength { expected, got })) => {
+                *expected == [4, 12, 16] && *got == 15
+            }
+            ("steps", Ok(_)) => parts.steps.steps() == 16,
+            ("state_before", Err(PolicyMismatch::FirstState { got, .. })) => {
+                *got == parts.state_before
+            }
+            // Bound by proof and chain, not by policy.
+            ("public_values" | "state_after", Ok(_)) => true,
+            _ => false,
+        };
+        assert!(fits, "{field}: {result:?}");
+        seen.insert(field);
+    }
+    assert_eq!(seen, BTreeSet::from(common::FIELDS));
+}
+
+#[test]
+fn mismatches_say_what_was_expected_and_what_came() {
+    let policy = policy();
+    let mut kinds = std::collections::HashSet::new();
+    let mut lines = Vec::new();
+    let mut note = |mismatch: PolicyMismatch| {
+        // The first of every kind.
+        if kinds.insert(std::mem::discriminant(&mismatch)) {
+            lines.push(mismatch.to_string());
+        }
+    };
+    for (_, parts) in variations(&segment(2, 16)) {
+        if let Err(mismatch) = policy.check_segment(&statement(parts)) {
+            note(mismatch);
+        }
+    }
+    note(policy.check_chain(&chain_of(&[(2, 16)])).unwrap_err());
+    let mut narrow = policy.parts();
+    narrow.steps = StepRange::new(18, 48).unwrap();
+    let narrow = AcceptancePolicy::new(narrow).unwrap();
+    note(
+        narrow
+            .check_segment(&statement(segment(2, 16)))
+            .unwrap_err(),
+    );
+    assert_eq!(lines.len(), 15);
+    insta::assert_snapshot!("mismatches", lines.join("\n"));
+}
+
+#[test]
+fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
+    let insecure = Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap();
+    let mut parts = segment(2, 16);
+    parts.security = insecure;
+    let weak = statement(parts);
+    for level in [SecurityLevel::Conjectured100, SecurityLevel::Johnson100] {
+        for profile in Profile::ALL {
+            let mut parts = policy().parts();
+            parts.security = Security::new(level, profile).unwrap();
+            let expected = parts.security;
+            assert_eq!(
+                AcceptancePolicy::new(parts).unwrap().check_segment(&weak),
+                Err(PolicyMismatch::WeakerSecurity {
+                    expected,
+                    got: insecure
+                })
+            );
+        }
+    }
+    let mut parts = policy().parts();
+    parts.security = insecure;
+    let named = AcceptancePolicy::new(parts).unwrap();
+    assert_eq!(named.check_segment(&weak), Ok(root(16)));
+    // And then nothing else: a policy pins its level exactly.
+    assert!(matches!(
+        named.check_segment(&statement(segment(2, 16))),
+        Err(PolicyMismatch::Security { .. })
+    ));
+    // Conjectured proofs are weaker than proven ones.
+    let mut parts = policy().parts();
+    parts.security = Security::new(SecurityLevel::Johnson100, Profile::Compact).unwrap();
+    assert!(matches!(
+        AcceptancePolicy::new(parts)
+            .unwrap()
+            .check_segment(&statement(segment(2, 16))),
+        Err(PolicyMismatch::WeakerSecurity { .. })
+    ));
+}
+
+#[test]
+fn segments_outside_of_the_chain_are_refused() {
+    let mut parts = policy().parts();
+    parts.steps = StepRange::new(10, 48).unwrap();
+    parts.first_state = state(10);
+    let policy = AcceptancePolicy::new(parts).unwrap();
+    assert_eq!(
+        policy.check_segment(&statement(segment(10, 16))),
+        Ok(root(16))
+    );
+    for before in [2, 9, 43, 50] {
+        assert_eq!(
+            policy.check_segment(&statement(segment(before, 16))),
+            Err(PolicyMismatch::StepsOutside {
+                expected: StepRange::new(10, 48).unwrap(),
+                got: StepRange::new(before, 16).unwrap()
+            })
+        );
+    }
+}
+
+#[test]
+fn truncated_chains_are_refused() {
+    let policy = policy();
+    let expected = StepRange::new(2, 64).unwrap();
+    let short = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12)]);
+    assert_eq!(
+        policy.check_chain(&short),
+        Err(PolicyMismatch::ChainSteps {
+            expected,
+            got: StepRange::new(2, 60).unwrap()
+        })
+    );
+    let beheaded = chain_of(&[(18, 16), (34, 16), (50, 12), (62, 4)]);
+    assert_eq!(
+        policy.check_chain(&beheaded),
+        Err(PolicyMismatch::FirstState {
+            expected: state(2),
+            got: state(18)
+        })
+    );
+    // The right first state does not help a chain that begins late.
+    let mut late = segment(18, 16);
+    late.state_before = state(2);
+    let late = ChainAccumulator::start(&statement(late)).finish();
+    assert!(matches!(
+        policy.check_chain(&late),
+        Err(PolicyMismatch::ChainSteps { .. })
+    ));
+}
+
+#[test]
+fn chains_are_checked_for_their_shared_terms_too() {
+    let policy = policy();
+    for (field, parts) in variations(&segment(2, 16)) {
+        let chain = ChainAccumulator::start(&statement(parts)).finish();
+        let error = policy.check_chain(&chain).unwrap_err();
+        let about_steps = matches!(error, PolicyMismatch::ChainSteps { .. });
+        let own = ["steps", "public_values", "state_after"].contains(&field);
+        assert_eq!(about_steps, own, "{field}: {error}");
+    }
+}
+
+#[test]
+fn policies_that_accept_nothing_are_refused() {
+    let change = |edit: fn(&mut AcceptancePolicyParts)| {
+        let mut parts = policy().parts();
+        edit(&mut parts);
+        AcceptancePolicy::new(parts)
+    };
+    assert_eq!(
+        change(|parts| parts.circuits.clear()),
+        Err(PolicyError::NoCircuits)
+    );
+    assert_eq!(
+        change(|parts| parts.circuits.push(circuit(12))),
+        Err(PolicyError::DuplicateCircuit { got: 12 })
+    );
+    for got in [0, 17] {
+        let mut parts = policy().parts();
+        parts.circuits.push(circuit(got));
+        assert_eq!(
+            AcceptancePolicy::new(parts),
+            Err(PolicyError::CircuitSteps { expected: 16, got })
+        );
+    }
+    assert_eq!(
+        change(|parts| parts.steps = StepRange::new(3, 64).unwrap()),
+        Err(PolicyError::Shape(StatementError::EntriesAboveCapacity {
+            expected: 66,
+            got: 67
+        }))
+    );
+    assert!(matches!(
+        change(|parts| parts.shape = shape(attention(4, 2, 64), 1 << 15, 16)),
+        Err(PolicyError::Quantity(
+            QuantError::AccumulatorTooLarge { .. }
+        ))
+    ));
+}
+
+#[cfg(feature = "std")]
+mod file {
+    use super::*;
+    use common::quantization;
+    use matchmark_statement::{ModelId, ModelIdentity, VerifierDomain};
+    use proptest::prelude::*;
+
+    #[test]
+    fn file_is_pinned() {
+        insta::assert_snapshot!("policy_file", policy().to_toml());
+    }
+
+    fn round_trip(parts: AcceptancePolicyParts) {
+        let policy = AcceptancePolicy::new(parts).unwrap();
+        assert_eq!(AcceptancePolicy::from_toml(&policy.to_toml()), Ok(policy));
+    }
+
+    #[test]
+    fn files_read_back_to_the_same_policy() {
+        round_trip(policy().parts());
+        let mut parts = policy().parts();
+        parts.model = ModelIdentity::Weights(ModelId::from_bytes([0xee; 32]));
+        parts.quantization = quantization(12, 7, None);
+        parts.domain = VerifierDomain::new(r#"'quoted" \ {x} # = """ '''"#, [0xab; 16]).unwrap();
+        round_trip(parts);
+        for level in SecurityLevel::ALL {
+            let mut parts = policy().parts();
+            parts.security = Security::new(level, Profile::Compact).unwrap();
+            round_trip(parts);
+        }
+    }
+
+    #[test]
+    fn unknown_and_missing_fields_are_refused_everywhere() {
+        let text = policy().to_toml();
+        let lines: Vec<&str> = text.lines().collect();
+        let mut fields = 0;
+        for (index, line) in lines.iter().enumerate() {
+            if line.starts_with('#') || line.is_empty() {
+                continue;
+            }
+            // One more field after this line, in whichever section it is.
+            let mut more = lines.clone();
+            more.insert(index + 1, "unknown = 1");
+            let error = AcceptancePolicy::from_toml(&more.join("\n")).unwrap_err();
+            assert!(
+                matches!(&error, PolicyError::File { reason } if reason.contains("unknown")),
+                "{line}: {error}"
+            );
+            // This line left out.
+            if !line.starts_with('[') {
+                let mut fewer = lines.clone();
+                fewer.remove(index);
+                let error = AcceptancePolicy::from_toml(&fewer.join("\n")).unwrap_err();
+                assert!(matches!(error, PolicyError::File { .. }), "{line}: {error}");
+                fields += 1;
+            }
+        }
+        assert_eq!(fields, 31);
+    }
+
+    #[test]
+    fn values_outside_of_their_ranges_are_refused() {
+        let text = policy().to_toml();
+        for (from, to) in [
+            ("value_bits = 8", "value_bits = 13"),
+            ("score_step = 345", "score_step = 0"),
+            ("query_heads = 4", "query_heads = 3"),
+            ("steps = 64", "steps = 65"),
+            ("steps = 64", "steps = 0"),
+            ("segment_steps = 16", "segment_steps = 67"),
+            ("max_weight = 4096", "max_weight = 0"),
+            ("rounding = \"nearest\"", "rounding = \"up\""),
+            ("profile = \"compact\"", "profile = \"small\""),
+            ("level = \"conjectured-100\"", "level = \"default\""),
+            ("q = 0.03125", "q = -1.0"),
+            ("q = 0.03125", "q = nan"),
+            ("digest = \"11", "digest = \"1"),
+            ("nonce = \"22", "nonce = \"2G"),
+            ("application = \"example", "application = \"caf\u{e9}"),
+            ("steps = 12", "steps = 16"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            assert!(AcceptancePolicy::from_toml(&changed).is_err(), "{to}");
+        }
+        // The insecure level has no profile but its own.
+        let changed = text
+            .replacen("level = \"conjectured-100\"", "level = \"insecure-13\"", 1)
+            .replacen("profile = \"compact\"", "profile = \"fast\"", 1);
+        assert!(AcceptancePolicy::from_toml(&changed).is_err());
+    }
+
+    #[test]
+    fn other_formats_are_refused_by_number() {
+        let text = policy().to_toml();
+        let later = text.replacen("format = 1", "format = 2\nlater = true", 1);
+        assert_eq!(
+            AcceptancePolicy::from_toml(&later),
+            Err(PolicyError::Format {
+                expected: 1,
+                got: 2
+            })
+        );
+        for bad in ["", "format = \"1\"", "= 1", "format = 1\nformat = 1"] {
+            assert!(matches!(
+                AcceptancePolicy::from_toml(bad),
+                Err(PolicyError::File { .. })
+            ));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn scales_and_names_survive_the_file(
+            q in 1_u64..0x7ff0_0000_0000_0000,
+            k in 1_u64..0x7ff0_0000_0000_0000,
+            v in 1_u64..0x7ff0_0000_0000_0000,
+            name in "[ -~]{1,64}",
+            nonce: [u8; 16],
+        ) {
+            let mut parts = policy().parts();
+            parts.quantization = quantization(8, 345, Some([q, k, v].map(f64::from_bits)));
+            parts.domain = VerifierDomain::new(name, nonce).unwrap();
+            round_trip(parts);
+        }
+    }
+}

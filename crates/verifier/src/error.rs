@@ -1,0 +1,150 @@
+//! Why a segment is refused. One variant a reason.
+use alloc::string::String;
+
+use matchmark_air::layout::LayoutError;
+use matchmark_statement::{
+    PolicyMismatch, PreprocessedRoot, PublicValuesDigest, PublicValuesError, StateCommitment, StatementError,
+};
+
+/// Why bytes are not a segment, or why a segment is not accepted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The bytes do not begin like a segment file.
+    #[error("not a segment file: expected magic {expected:02x?}, got {got:02x?}")]
+    WrongMagic {
+        /// The magic of segment files.
+        expected: [u8; 8],
+        /// The first bytes.
+        got: [u8; 8],
+    },
+    /// A format that this verifier does not read.
+    #[error("segment format version: expected {expected}, got {got}")]
+    WrongFormatVersion {
+        /// The version of this verifier.
+        expected: u16,
+        /// The version in the file.
+        got: u16,
+    },
+    /// The bytes end too early.
+    #[error("{part}: expected {expected} more bytes, got {got}")]
+    Truncated {
+        /// Which part of the file.
+        part: &'static str,
+        /// Bytes that the part needs.
+        expected: usize,
+        /// Bytes that are left.
+        got: usize,
+    },
+    /// The bytes go on after the end.
+    #[error("{part}: expected the end, got {got} more bytes")]
+    TrailingBytes {
+        /// Which part of the file.
+        part: &'static str,
+        /// Bytes left over.
+        got: usize,
+    },
+    /// A length field disagrees with what the statement fixes.
+    #[error("{part}: expected length {expected}, got {got}")]
+    WrongLength {
+        /// What has the length.
+        part: &'static str,
+        /// The length that follows from the statement.
+        expected: usize,
+        /// The length in the file.
+        got: usize,
+    },
+    /// A length field is larger than anything the statement allows.
+    #[error("{part}: expected length of at most {expected}, got {got}")]
+    LengthTooLarge {
+        /// What has the length.
+        part: &'static str,
+        /// The largest length.
+        expected: usize,
+        /// The length in the file.
+        got: usize,
+    },
+    /// A field element is not in canonical form.
+    #[error("field element: expected less than {expected}, got {got}")]
+    NonCanonicalField {
+        /// The modulus.
+        expected: u32,
+        /// The element as written.
+        got: u32,
+    },
+    /// The codec refused the proof for another reason.
+    #[error("malformed proof: {0}")]
+    Malformed(String),
+    /// The statement does not decode, or is no statement.
+    #[error("statement: {0}")]
+    Statement(#[from] StatementError),
+    /// The statement is not what the policy accepts.
+    #[error("policy: {0}")]
+    Policy(#[from] PolicyMismatch),
+    /// The relation cannot carry the statement's shape.
+    #[error("layout: {0}")]
+    Layout(#[from] LayoutError),
+    /// A relation could have more uses than the field has elements.
+    #[error("lookup uses: expected fewer than {expected}, got {got}")]
+    TooManyLookups {
+        /// The modulus.
+        expected: u64,
+        /// Uses that the shape allows.
+        got: u64,
+    },
+    /// The public values do not decode: a value out of range, or too few of them.
+    #[error("public values: {0}")]
+    PublicValues(#[from] PublicValuesError),
+    /// The public values in the file are not those of the statement.
+    #[error("public values: expected digest {expected}, got {got}")]
+    PublicValuesMismatch {
+        /// Digest in the statement.
+        expected: PublicValuesDigest,
+        /// Digest of the values in the file.
+        got: PublicValuesDigest,
+    },
+    /// The proof was made for other tables or selectors.
+    #[error("preprocessed root: expected {expected}, got {got}")]
+    PreprocessedRootMismatch {
+        /// Root pinned by the policy.
+        expected: PreprocessedRoot,
+        /// Root in the proof.
+        got: PreprocessedRoot,
+    },
+    /// The state tree that the proof opens is not the statement's.
+    #[error("{which} state: expected commitment {expected}, got {got}")]
+    StateMismatch {
+        /// `"first"` for the state before the segment, `"last"` for the one after.
+        which: &'static str,
+        /// Commitment in the statement.
+        expected: StateCommitment,
+        /// Commitment to what the proof opens.
+        got: StateCommitment,
+    },
+    /// The LogUp sums do not cancel: something was looked up that no table holds.
+    #[error("lookup sums: expected total zero, got {got:?}")]
+    LookupSumNotZero {
+        /// The total.
+        got: [u32; 4],
+    },
+    /// The proof of work is not enough.
+    #[error("proof of work: expected {expected} bits for nonce {got}")]
+    ProofOfWork {
+        /// Bits that the level asks for.
+        expected: u32,
+        /// Nonce in the proof.
+        got: u64,
+    },
+    /// The constraints do not hold at the out-of-domain point.
+    #[error("constraints: the composition does not match the opened values")]
+    ConstraintsNotSatisfied,
+    /// An opened value does not belong to its commitment.
+    #[error("commitment opening: {0}")]
+    Opening(String),
+    /// The low-degree test fails.
+    #[error("low-degree test: {0}")]
+    LowDegree(String),
+    /// The library refused the proof for another reason.
+    #[error("proof: {0}")]
+    Proof(String),
+}

@@ -1,0 +1,151 @@
+//! What a proof is worth in bits, term by term.
+//!
+//! Every figure is `-log2` of a bound on the probability that a cheating prover succeeds in that part
+//! of the protocol, or of the work of an attack. Nothing above the smallest is promised.
+use core::fmt;
+
+use matchmark_air::hash::DIGEST_BYTES;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_statement::{Security, SecurityLevel};
+use serde::Serialize;
+
+use crate::structure::ProofStructure;
+
+/// Bits of the extension field QM31, rounded down: `log2(p^4)` is 123.99...
+const FIELD_BITS: f64 = 124.0;
+
+/// Security of a proof at one level and layout, in bits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SecurityFigures {
+    /// Level and profile.
+    pub security: Security,
+    /// Query phase and grinding if every query catches a cheater with probability `1 - rate`
+    /// (proximity gaps up to capacity). A conjecture in this general form was refuted in November
+    /// 2025; the figure is printed because the field compares by it.
+    pub conjectured: f64,
+    /// Query phase and grinding at the Johnson radius `1 - sqrt(rate)`.
+    pub johnson: f64,
+    /// Query phase and grinding at the unique-decoding radius `(1 - rate) / 2`.
+    pub unique_decoding: f64,
+    /// Commit phase of the low-degree test at the unique-decoding radius: the batching and folding
+    /// coefficients. Ben-Sasson, Carmon, Ishai, Kopparty, Saraf, "Proximity Gaps for Reed-Solomon
+    /// Codes" (2020), Theorem 4.1: `(columns + folds) * domain / field`.
+    pub commit_unique_decoding: f64,
+    /// The same at the Johnson radius, Theorem 5.1 there with `m = 3`:
+    /// `(m + 1/2)^7 / (3 rate^(3/2)) * domain^2 / field` for each coefficient.
+    pub commit_johnson: f64,
+    /// Random combination of the constraints, and the out-of-domain point.
+    pub constraints: f64,
+    /// LogUp: tuples of all relations against a pair of challenges (Haböck 2022, Lemma 3).
+    pub lookups: f64,
+    /// Random projections: a wrong vector with a right projection.
+    pub projections: f64,
+    /// Fingerprints of the states at points derived from their roots.
+    pub fingerprints: f64,
+    /// Work to find a collision of the Merkle hash.
+    pub hash_collision: f64,
+    /// Proof-of-work bits, counted in the first three figures.
+    pub grinding: u32,
+}
+
+impl SecurityFigures {
+    /// Computes all figures.
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "figures are printed with one decimal; counts are far below 2^52"
+    )]
+    pub fn new(layout: &SegmentLayout, security: Security) -> Self {
+        let columns = ProofStructure::new(layout, security).columns();
+        let parameters = security.parameters();
+        let queries = f64::from(parameters.queries);
+        let log_rate = f64::from(parameters.log_blowup);
+        let grinding = f64::from(parameters.pow_bits);
+        let domain = f64::from(layout.lifting_log_size(parameters.log_blowup));
+        let rate = 1.0 / f64::from(1_u32 << parameters.log_blowup);
+        let coefficients = log2(columns as f64 + domain);
+        // (m + 1/2)^7 / 3 for m = 3.
+        let johnson_constant = log2(6433.926 / 3.0);
+        let degree = f64::from(layout.max_log_rows());
+        Self {
+            security,
+            conjectured: grinding + queries * log_rate,
+            johnson: grinding + queries * log_rate / 2.0,
+            unique_decoding: grinding - queries * log2((1.0 + rate) / 2.0),
+            commit_unique_decoding: FIELD_BITS - domain - coefficients,
+            commit_johnson: FIELD_BITS
+                - 2.0 * domain
+                - 1.5 * log_rate
+                - johnson_constant
+                - coefficients,
+            // Degree-3 constraints over the largest trace; the list of codewords at the Johnson
+            // radius multiplies by less than 2^(log_rate + 2).
+            constraints: FIELD_BITS - (degree + 2.0) - (log_rate + 2.0),
+            lookups: FIELD_BITS - log2(layout.lookup_tuples() as f64) - 4.0,
+            projections: FIELD_BITS - log2(layout.projected_values() as f64),
+            fingerprints: FIELD_BITS - degree - 2.0 * (log_rate + 2.0),
+            hash_collision: (DIGEST_BYTES * 8) as f64 / 2.0,
+            grinding: parameters.pow_bits,
+        }
+    }
+
+    /// Whether the level is fit for anything but comparison.
+    pub fn is_insecure(&self) -> bool {
+        self.security.level() == SecurityLevel::Insecure13
+    }
+}
+
+impl fmt::Display for SecurityFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            security,
+            conjectured,
+            johnson,
+            unique_decoding,
+            commit_unique_decoding,
+            commit_johnson,
+            constraints,
+            lookups,
+            projections,
+            fingerprints,
+            hash_collision,
+            grinding,
+        } = self;
+        writeln!(f, "{security}, {grinding} bits of grinding; bits by term:")?;
+        writeln!(
+            f,
+            "  query phase   conjectured {conjectured:.1}, Johnson {johnson:.1}, unique decoding {unique_decoding:.1}"
+        )?;
+        writeln!(
+            f,
+            "  commit phase  Johnson {commit_johnson:.1}, unique decoding {commit_unique_decoding:.1}"
+        )?;
+        write!(
+            f,
+            "  field terms   constraints {constraints:.1}, lookups {lookups:.1}, projections {projections:.1}, fingerprints {fingerprints:.1}; hash collision {hash_collision:.0}"
+        )
+    }
+}
+
+/// Base-two logarithm of a positive, finite number, to about 12 digits: `core` has none.
+fn log2(x: f64) -> f64 {
+    let (mut exponent, mut mantissa) = (0.0, x);
+    while mantissa >= 2.0 {
+        mantissa /= 2.0;
+        exponent += 1.0;
+    }
+    while mantissa < 1.0 {
+        mantissa *= 2.0;
+        exponent -= 1.0;
+    }
+    // Bit by bit: squaring doubles the logarithm.
+    let mut bit = 0.5;
+    for _ in 0..40 {
+        mantissa *= mantissa;
+        if mantissa >= 2.0 {
+            mantissa /= 2.0;
+            exponent += bit;
+        }
+        bit /= 2.0;
+    }
+    exponent
+}

@@ -1,0 +1,32 @@
+//! Strict proof decoding, and verification of one segment against an acceptance policy.
+//!
+//! A verifier has the bytes of a segment, the public values inside them, and its own
+//! [`AcceptancePolicy`](matchmark_statement::AcceptancePolicy). It sees no row of the witness and
+//! repeats none of the prover's work. [`verify_segment`] is the whole interface; what it returns,
+//! [`Verified`], cannot be made anywhere else.
+//!
+//! The crate is `no_std`, builds on stable Rust without the prover, and knows nothing of traces.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod chain;
+pub mod error;
+pub mod figures;
+pub mod proof;
+pub mod queries;
+pub mod segment_file;
+pub mod structure;
+pub mod transcript;
+pub mod verified;
+mod verify;
+mod wire;
+
+pub use chain::ChainFold;
+pub use error::VerifyError;
+pub use figures::SecurityFigures;
+pub use proof::SegmentProof;
+pub use segment_file::SegmentFile;
+pub use verified::Verified;
+pub use verify::{verify_segment, VerifiedSegment};

@@ -1,0 +1,127 @@
+//! The query positions of a proof, and the lengths that they fix.
+//!
+//! The library draws the positions inside its own verification and relies on lists being as long as
+//! the positions need. This module draws them from a copy of the transcript first, by the same steps,
+//! so that a proof with any other length gets an error instead of a panic.
+use alloc::vec::Vec;
+
+use matchmark_air::hash::ProofChannel;
+use matchmark_air::trees::Tree;
+use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::queries::{draw_queries, Queries};
+
+use crate::error::VerifyError;
+use crate::proof::SegmentProof;
+use crate::structure::ProofStructure;
+
+/// Draws the query positions, from the transcript as it stands when the library takes over.
+///
+/// # Errors
+///
+/// [`VerifyError::ProofOfWork`].
+pub fn draw(
+    channel: &Blake2sChannel,
+    proof: &SegmentProof,
+    structure: &ProofStructure,
+) -> Result<Queries, VerifyError> {
+    let channel = &mut channel.clone();
+    let stark = &proof.stark;
+    // Composition: its coefficient, its root, the out-of-domain point.
+    channel.draw_secure_felt();
+    ProofChannel::mix_root(channel, stark.commitments[Tree::Composition.index()]);
+    CirclePoint::<QM31>::get_random_point(channel);
+    // Openings: all samples, then the coefficient of their combination.
+    channel.mix_felts(&stark.sampled_values.clone().flatten_cols());
+    channel.draw_secure_felt();
+    // Low-degree test: the root of each layer, then its folding coefficient; the last layer.
+    let fri = &stark.fri_proof;
+    for layer in core::iter::once(&fri.first_layer).chain(&fri.inner_layers) {
+        ProofChannel::mix_root(channel, layer.commitment);
+        channel.draw_secure_felt();
+    }
+    channel.mix_felts(&fri.last_layer_poly);
+    let parameters = structure.parameters();
+    if !channel.verify_pow_nonce(parameters.pow_bits, stark.proof_of_work) {
+        return Err(VerifyError::ProofOfWork {
+            expected: parameters.pow_bits,
+            got: stark.proof_of_work,
+        });
+    }
+    channel.mix_u64(stark.proof_of_work);
+    let log_size = structure.lifting_log_size();
+    let positions = draw_queries(channel, log_size, parameters.queries as usize);
+    Ok(Queries::new(&positions, log_size))
+}
+
+/// Compares every length that depends on the positions.
+///
+/// # Errors
+///
+/// [`VerifyError::WrongLength`].
+pub fn check_lengths(
+    queries: &Queries,
+    proof: &SegmentProof,
+    structure: &ProofStructure,
+) -> Result<(), VerifyError> {
+    let stark = &proof.stark;
+    let check = |part, expected: usize, got: usize| {
+        if expected == got {
+            return Ok(());
+        }
+        Err(VerifyError::WrongLength {
+            part,
+            expected,
+            got,
+        })
+    };
+    for values in stark.queried_values.iter().flatten() {
+        check("queried values", queries.len(), values.len())?;
+    }
+    let nodes = path_nodes(queries, queries.log_domain_size);
+    for decommitment in stark.decommitments.iter() {
+        check("merkle paths", nodes, decommitment.hash_witness.len())?;
+    }
+    let fri = &stark.fri_proof;
+    let proofs = core::iter::once(&fri.first_layer).chain(&fri.inner_layers);
+    let mut positions = queries.clone();
+    for (layer, proof) in structure.layers().iter().zip(proofs) {
+        let folded = positions.fold(layer.fold_step);
+        let values = folded.len() << layer.fold_step;
+        check("low-degree values", values - positions.len(), proof.fri_witness.len())?;
+        // The values of a fold are opened together: a run of whole leaves.
+        let log_leaf = layer.log_leaf();
+        let leaves: Vec<usize> = folded
+            .iter()
+            .flat_map(|fold| {
+                let first = fold << layer.fold_step;
+                (first..first + (1 << layer.fold_step)).step_by(1 << log_leaf)
+            })
+            .map(|position| position >> log_leaf)
+            .collect();
+        let mut leaves: Vec<usize> = leaves;
+        leaves.dedup();
+        let nodes = path_nodes(&leaves, layer.log_size - log_leaf);
+        check("low-degree paths", nodes, proof.decommitment.hash_witness.len())?;
+        positions = folded;
+    }
+    Ok(())
+}
+
+/// Number of nodes that complete the paths of these leaves (ascending) to the root.
+fn path_nodes(leaves: &[usize], height: u32) -> usize {
+    let mut level: Vec<usize> = leaves.to_vec();
+    let mut nodes = 0;
+    for _ in 0..height {
+        nodes += level
+            .chunk_by(|a, b| a ^ 1 == *b)
+            .filter(|chunk| chunk.len() == 1)
+            .count();
+        for node in &mut level {
+            *node >>= 1;
+        }
+        level.dedup();
+    }
+    nodes
+}

@@ -1,0 +1,189 @@
+//! Verification of one segment.
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use matchmark_air::challenges::Challenges;
+use matchmark_air::hash::{MerkleHasher, ProofChannel};
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
+use matchmark_air::state::{fingerprint_point, StateOpening};
+use matchmark_air::trees::Tree;
+use matchmark_statement::{AcceptancePolicy, PreprocessedRoot, SegmentStatement};
+use num_traits::Zero;
+use stwo::core::fields::m31::P;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::pcs::CommitmentSchemeVerifier;
+use stwo::core::proof::StarkProof;
+use stwo::core::verifier::{verify, VerificationError};
+
+use crate::error::VerifyError;
+use crate::figures::SecurityFigures;
+use crate::proof::SegmentProof;
+use crate::segment_file::SegmentFile;
+use crate::structure::ProofStructure;
+use crate::verified::Verified;
+use crate::{queries, transcript};
+
+/// A verified segment and the security with which it was verified.
+#[derive(Clone, Debug)]
+pub struct VerifiedSegment {
+    /// The statement.
+    pub statement: Verified<SegmentStatement>,
+    /// What the proof is worth, term by term.
+    pub figures: SecurityFigures,
+}
+
+/// Verifies a segment against a policy.
+///
+/// # Errors
+///
+/// A typed [`VerifyError`] for every reason to refuse; hostile input never panics.
+pub fn verify_segment(
+    file: &SegmentFile,
+    policy: &AcceptancePolicy,
+) -> Result<VerifiedSegment, VerifyError> {
+    let statement = file.statement();
+    let preprocessed_root = policy.check_segment(statement)?;
+    let digest = file.public_values().digest();
+    if digest != statement.public_values() {
+        return Err(VerifyError::PublicValuesMismatch {
+            expected: statement.public_values(),
+            got: digest,
+        });
+    }
+    let layout = SegmentLayout::of(statement)?;
+    check_lookup_uses(&layout)?;
+    let structure = ProofStructure::new(&layout, statement.security());
+    let proof = SegmentProof::decode(file.proof(), &structure)?;
+    check_preprocessed_root(&proof, preprocessed_root)?;
+    check_states(&proof, statement, &structure)?;
+    let total = proof
+        .claimed_sums
+        .iter()
+        .fold(QM31::zero(), |total, sum| total + *sum);
+    if !total.is_zero() {
+        return Err(VerifyError::LookupSumNotZero {
+            got: total.to_m31_array().map(|coordinate| coordinate.0),
+        });
+    }
+    verify_stark(proof, file, &layout, &structure)?;
+    Ok(VerifiedSegment {
+        statement: Verified::new(statement.clone()),
+        figures: SecurityFigures::new(&layout, statement.security()),
+    })
+}
+
+fn check_preprocessed_root(
+    proof: &SegmentProof,
+    expected: PreprocessedRoot,
+) -> Result<(), VerifyError> {
+    let root = proof.stark.commitments[Tree::Preprocessed.index()];
+    let got = PreprocessedRoot::from_bytes(root.0);
+    if expected != got {
+        return Err(VerifyError::PreprocessedRootMismatch { expected, got });
+    }
+    Ok(())
+}
+
+/// The states of the statement are those that the proof opens. The first sample of a state column is
+/// the one at the fingerprint point.
+fn check_states(
+    proof: &SegmentProof,
+    statement: &SegmentStatement,
+    structure: &ProofStructure,
+) -> Result<(), VerifyError> {
+    let steps = statement.steps();
+    let sides = [
+        (
+            "first",
+            Tree::StateBefore,
+            steps.entries_before(),
+            statement.state_before(),
+        ),
+        (
+            "last",
+            Tree::StateAfter,
+            steps.entries_after(),
+            statement.state_after(),
+        ),
+    ];
+    for (which, tree, entries, expected) in sides {
+        let samples = &proof.stark.sampled_values[tree.index()];
+        let opening = StateOpening {
+            root: proof.stark.commitments[tree.index()],
+            fingerprint: samples.iter().map(|column| column[0]).collect(),
+        };
+        let got = opening.commitment(
+            &statement.shape(),
+            entries as u64,
+            structure.lifting_log_size(),
+        );
+        if expected != got {
+            return Err(VerifyError::StateMismatch {
+                which,
+                expected,
+                got,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Every relation has fewer uses than the field has elements, so that no multiplicity wraps around.
+fn check_lookup_uses(layout: &SegmentLayout) -> Result<(), VerifyError> {
+    let got = layout.lookup_uses();
+    if got >= u64::from(P) {
+        return Err(VerifyError::TooManyLookups {
+            expected: u64::from(P),
+            got,
+        });
+    }
+    Ok(())
+}
+
+fn verify_stark(
+    proof: SegmentProof,
+    file: &SegmentFile,
+    layout: &SegmentLayout,
+    structure: &ProofStructure,
+) -> Result<(), VerifyError> {
+    let statement = file.statement();
+    let commitments = proof.stark.commitments.clone();
+    let sizes = structure.column_log_sizes();
+    let mut scheme = CommitmentSchemeVerifier::<ProofChannel>::new(structure.pcs_config());
+    let mut transcript = transcript::begin(statement, structure);
+    let mut commit = |tree: Tree, transcript: &mut transcript::Transcript| {
+        let index = tree.index();
+        scheme.commit(commitments[index], &sizes[index], transcript.channel());
+    };
+    commit(Tree::Preprocessed, &mut transcript);
+    commit(Tree::StateBefore, &mut transcript);
+    commit(Tree::StateAfter, &mut transcript);
+    commit(Tree::Witness, &mut transcript);
+    let projection = transcript.draw_projection();
+    commit(Tree::Projections, &mut transcript);
+    let lookup = transcript.draw_lookup();
+    transcript.claim_sums(&proof.claimed_sums);
+    commit(Tree::Lookups, &mut transcript);
+
+    let queries = queries::draw(transcript.channel(), &proof, structure)?;
+    queries::check_lengths(&queries, &proof, structure)?;
+    let point = |tree: Tree| fingerprint_point(commitments[tree.index()]);
+    let context = SegmentContext {
+        entries_before: statement.steps().entries_before(),
+        challenges: Challenges { projection, lookup },
+        claimed_sums: proof.claimed_sums,
+        fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
+        public: Arc::new(public_columns(layout, file.public_values())),
+    };
+    let components = SegmentComponents::new(layout, &context);
+    let components: Vec<_> = components.components();
+    let stark = StarkProof::<MerkleHasher>(proof.stark);
+    verify(&components, transcript.channel(), &mut scheme, stark).map_err(|error| match error {
+        VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
+        VerificationError::Merkle(error) => VerifyError::Opening(error.to_string()),
+        VerificationError::Fri(error) => VerifyError::LowDegree(error.to_string()),
+        other => VerifyError::Proof(other.to_string()),
+    })
+}
