@@ -1,2 +1,60 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`.
+//!
+//! Thin on purpose. Everything that concerns proofs goes through the `matchmark` command as a
+//! separate process; what is here runs tools, reads their results, and checks the source tree.
+//!
+//! Exit codes are those of `matchmark`: 0 done, 1 failed, 2 wrong use.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod failure;
+mod matchmark;
+mod process;
+mod prove_decode;
+mod table;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Proves a trace as a chain, verifies it as a separate process would, and prints both.
+    ProveDecode(prove_decode::Options),
+    /// Runs everything that a change must pass.
+    Test(test::Options),
+    /// Checks the rules of the source tree.
+    Tidy,
+    /// Measures the project's figures beside their bounds.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::ProveDecode(options) => prove_decode::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Tidy => tidy::run(),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = &failure.message {
+                eprintln!("error: {message}");
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}

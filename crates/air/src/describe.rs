@@ -177,11 +177,25 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
     };
     Ok(vec![
         // The default: wide remainders, clipping with a bounded top limb, two lanes.
-        layout([4, 4, 64], [66, 64], 8, 61, Rounding::NearestTiesUp, (256, 4096))?,
+        layout(
+            [4, 4, 64],
+            [66, 64],
+            8,
+            61,
+            Rounding::NearestTiesUp,
+            (256, 4096),
+        )?,
         // Grouped heads, one lane; no gap remainder; floor division in one limb.
         layout([4, 1, 16], [7, 4], 8, 1, Rounding::Floor, (9, 256))?,
         // Wide gap remainders, and a table so long that nothing clips.
-        layout([2, 2, 8], [9, 1], 12, 20_000, Rounding::NearestTiesUp, (16_384, 4096))?,
+        layout(
+            [2, 2, 8],
+            [9, 1],
+            12,
+            20_000,
+            Rounding::NearestTiesUp,
+            (16_384, 4096),
+        )?,
     ])
 }
 

@@ -396,6 +396,8 @@ impl SegmentLayout {
     /// Values that enter random projections: keys and values of the cache, scores, outputs.
     pub fn projected_values(&self) -> u64 {
         let rows = self.log_rows;
-        (2 * self.lanes as u64) * (1 << rows.state) + 2 * (1 << rows.vectors) + 2 * (1 << rows.candidates)
+        (2 * self.lanes as u64) * (1 << rows.state)
+            + 2 * (1 << rows.vectors)
+            + 2 * (1 << rows.candidates)
     }
 }

@@ -20,7 +20,7 @@ use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
 use crate::segment::{SegmentComponents, SegmentContext};
-use crate::witness::projections::project;
+use crate::witness::projections::{project, Projections};
 use crate::witness::{Column, SegmentWitness};
 
 /// What the mock checker found.
@@ -32,9 +32,9 @@ pub enum MockFailure {
     Constraint {
         /// Name of the component.
         component: &'static str,
-        /// The first row on which a constraint fails.
+        /// The first row on which the constraint fails.
         row: usize,
-        /// Name of the first constraint that fails there.
+        /// Name of the constraint.
         constraint: &'static str,
     },
     /// A tuple is required more often than it is provided, or the other way round.
@@ -42,13 +42,23 @@ pub enum MockFailure {
     Relation {
         /// Which relation.
         relation: RelationTag,
-        /// The values, each as the integer nearest to zero.
+        /// The values of the first such tuple, each as the integer nearest to zero.
         tuple: Vec<i64>,
         /// Requirements less provisions.
         times: i64,
         /// The first row that names the tuple.
         origin: Origin,
     },
+}
+
+impl MockFailure {
+    /// Name of the constraint or relation.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Constraint { constraint, .. } => constraint,
+            Self::Relation { relation, .. } => relation.name(),
+        }
+    }
 }
 
 /// A row of a component.
@@ -123,16 +133,26 @@ impl EvalAtRow for RowEvaluator<'_> {
 /// Tuples that do not cancel yet: net multiplicity and origin.
 type Open = HashMap<(RelationTag, Vec<M31>), (M31, Origin)>;
 
+/// Collects what fails on the rows of a component.
 struct Checker<'a> {
     origin: Origin,
-    failed: Option<&'static str>,
+    failures: &'a mut Vec<MockFailure>,
     open: &'a mut Open,
 }
 
 impl Observer<RowEvaluator<'_>> for Checker<'_> {
     fn constraint(&mut self, name: &'static str, value: QM31) {
-        if !value.is_zero() {
-            self.failed.get_or_insert(name);
+        let Origin { component, row } = self.origin;
+        let seen = |failure: &MockFailure| {
+            matches!(failure, MockFailure::Constraint { component: c, constraint, .. }
+                if *c == component && *constraint == name)
+        };
+        if !value.is_zero() && !self.failures.iter().any(seen) {
+            self.failures.push(MockFailure::Constraint {
+                component,
+                row,
+                constraint: name,
+            });
         }
     }
 
@@ -152,8 +172,9 @@ fn check_component<C: Constraints>(
     name: &'static str,
     component: &C,
     trace: &Trace<'_>,
+    failures: &mut Vec<MockFailure>,
     open: &mut Open,
-) -> Result<(), MockFailure> {
+) {
     let rows = 1 << component.log_rows();
     for row in 0..rows {
         let mut checker = Checker {
@@ -161,7 +182,7 @@ fn check_component<C: Constraints>(
                 component: name,
                 row,
             },
-            failed: None,
+            failures,
             open,
         };
         let mut evaluator = RowEvaluator {
@@ -171,15 +192,7 @@ fn check_component<C: Constraints>(
             next: [0; 4],
         };
         component.observe(&mut evaluator, &mut checker);
-        if let Some(constraint) = checker.failed {
-            return Err(MockFailure::Constraint {
-                component: name,
-                row,
-                constraint,
-            });
-        }
     }
-    Ok(())
 }
 
 /// Checks a witness: all constraints, then all relations.
@@ -188,18 +201,34 @@ fn check_component<C: Constraints>(
 ///
 /// # Errors
 ///
-/// The first [`MockFailure`], components in order, rows in order.
+/// The first [`MockFailure`], components in order.
 pub fn check(
     layout: &SegmentLayout,
     entries_before: usize,
     witness: &SegmentWitness,
 ) -> Result<(), MockFailure> {
-    let projection = ProjectionChallenges::structural();
-    let projections = project(layout, entries_before, witness, projection);
+    let challenges = ProjectionChallenges::structural();
+    let projections = project(layout, entries_before, witness, challenges);
+    let mut failures = failures(layout, entries_before, witness, &projections);
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(failures.swap_remove(0))
+}
+
+/// Everything that fails: each constraint once, with its first row, then each relation once, with
+/// its first tuple. The projections are taken as they are given; an honest prover has them from
+/// [`project`] at [`ProjectionChallenges::structural`].
+pub fn failures(
+    layout: &SegmentLayout,
+    entries_before: usize,
+    witness: &SegmentWitness,
+    projections: &Projections,
+) -> Vec<MockFailure> {
     let context = SegmentContext {
         entries_before,
         challenges: Challenges {
-            projection,
+            projection: ProjectionChallenges::structural(),
             lookup: LookupChallenges::structural(),
         },
         ..SegmentContext::structural(layout)
@@ -209,7 +238,8 @@ pub fn check(
         let names = Preprocessed::ALL.iter().map(|column| column.id());
         names.zip(&witness.preprocessed).collect()
     };
-    let mut open = Open::new();
+    let (mut failures, mut open) = (Vec::new(), Open::new());
+    let (failed, left) = (&mut failures, &mut open);
 
     let projected = projections.vectors_columns();
     let vectors = Trace {
@@ -217,7 +247,13 @@ pub fn check(
         witness: witness.vectors.iter().collect(),
         carried: witness.public.iter().chain(&projected).collect(),
     };
-    check_component("vectors", &segment.vectors.inner().0, &vectors, &mut open)?;
+    check_component(
+        "vectors",
+        &segment.vectors.inner().0,
+        &vectors,
+        failed,
+        left,
+    );
 
     let projected = projections.candidates_columns();
     let candidates = Trace {
@@ -229,8 +265,9 @@ pub fn check(
         "candidates",
         &segment.candidates.inner().0,
         &candidates,
-        &mut open,
-    )?;
+        failed,
+        left,
+    );
 
     let projected = projections.state_columns();
     let state = Trace {
@@ -242,7 +279,7 @@ pub fn check(
             .chain(&witness.state_after)
             .collect(),
     };
-    check_component("state", &segment.state.inner().0, &state, &mut open)?;
+    check_component("state", &segment.state.inner().0, &state, failed, left);
 
     for (component, multiplicities) in segment.tables.iter().zip(&witness.tables) {
         let tables = Trace {
@@ -250,30 +287,35 @@ pub fn check(
             witness: multiplicities.iter().collect(),
             carried: vec![],
         };
-        check_component("tables", &component.inner().0, &tables, &mut open)?;
+        check_component("tables", &component.inner().0, &tables, failed, left);
     }
-    balance(open)
+    failures.extend(unbalanced(open));
+    failures
 }
 
-/// The first tuple that is left over, by relation, then by origin.
-fn balance(open: Open) -> Result<(), MockFailure> {
-    let left = open
+/// For each relation that does not cancel, its first tuple by origin.
+fn unbalanced(open: Open) -> Vec<MockFailure> {
+    let mut left: Vec<_> = open
         .into_iter()
         .filter(|(_, (net, _))| !net.is_zero())
-        .min_by_key(|((tag, values), (_, origin))| {
-            let values: Vec<u32> = values.iter().map(|value| value.0).collect();
-            (*tag, origin.component, origin.row, values)
-        });
-    match left {
-        None => Ok(()),
-        Some(((relation, tuple), (net, origin))) => Err(MockFailure::Relation {
-            relation,
-            tuple: tuple
-                .iter()
-                .map(|value| matchmark_quant::centered(value.0))
-                .collect(),
-            times: matchmark_quant::centered(net.0),
-            origin,
-        }),
-    }
+        .map(|((tag, values), (net, origin))| (tag, origin.component, origin.row, values, net))
+        .collect();
+    left.sort_by_key(|(tag, component, row, values, _)| {
+        let values: Vec<u32> = values.iter().map(|value| value.0).collect();
+        (*tag, *component, *row, values)
+    });
+    left.dedup_by_key(|(tag, ..)| *tag);
+    left.into_iter()
+        .map(
+            |(relation, component, row, tuple, net)| MockFailure::Relation {
+                relation,
+                tuple: tuple
+                    .iter()
+                    .map(|value| matchmark_quant::centered(value.0))
+                    .collect(),
+                times: matchmark_quant::centered(net.0),
+                origin: Origin { component, row },
+            },
+        )
+        .collect()
 }

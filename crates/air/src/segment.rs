@@ -196,7 +196,12 @@ impl SegmentComponents {
         let mut sizes: [Vec<u32>; Tree::COMPONENT_TREES] = Default::default();
         let segment = Self::new(layout, &SegmentContext::structural(layout));
         for component in segment.components() {
-            for (tree, columns) in component.trace_log_degree_bounds().0.into_iter().enumerate() {
+            for (tree, columns) in component
+                .trace_log_degree_bounds()
+                .0
+                .into_iter()
+                .enumerate()
+            {
                 sizes[tree].extend(columns);
             }
         }

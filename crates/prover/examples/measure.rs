@@ -45,17 +45,27 @@ fn main() {
         let prover = SegmentProver::new(terms).unwrap();
         let before = prover.state(cache).unwrap();
         let after = prover.state(after).unwrap();
-        let input = SegmentInput { execution: &execution, before: &before, after: &after };
+        let input = SegmentInput {
+            execution: &execution,
+            before: &before,
+            after: &after,
+        };
         let proven = prover.prove(&input).unwrap();
         let (cpu, wall) = (cpu_ms() - c0, t0.elapsed());
-        println!("{:?}", prover.terms().layout(range.steps()).unwrap().log_rows());
+        println!(
+            "{:?}",
+            prover.terms().layout(range.steps()).unwrap().log_rows()
+        );
         println!("{:?} {}", proven.metrics, proven.file.statement());
         let root = prover.preprocessed_root(range.steps()).unwrap();
         let mut fold = ChainAccumulator::start(proven.file.statement());
         let _ = &mut fold;
         let policy = AcceptancePolicy::accepting(
             &fold.finish(),
-            vec![PolicyCircuit { steps: range.steps() as u32, preprocessed_root: root }],
+            vec![PolicyCircuit {
+                steps: range.steps() as u32,
+                preprocessed_root: root,
+            }],
         )
         .unwrap();
         let bytes = proven.file.encode().unwrap();
@@ -67,12 +77,24 @@ fn main() {
             best = best.min(t1.elapsed().as_secs_f64() * 1e3);
         }
         let file = matchmark_verifier::SegmentFile::decode(&bytes).unwrap();
-        println!("{}", matchmark_verifier::verify_segment(&file, &policy).unwrap().figures);
+        println!(
+            "{}",
+            matchmark_verifier::verify_segment(&file, &policy)
+                .unwrap()
+                .figures
+        );
         println!("{level} {profile}: proof {} bytes, file {}, cpu {cpu} ms wall {wall:?}, verify {best:.2} ms", proven.file.proof().len(), bytes.len());
         // second run: warm
         let c0 = cpu_ms();
         prover.prove(&input).unwrap();
         println!("   warm prove cpu {} ms", cpu_ms() - c0);
     }
-    println!("{}", std::fs::read_to_string("/proc/self/status").unwrap().lines().find(|l| l.starts_with("VmHWM")).unwrap());
+    println!(
+        "{}",
+        std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .find(|l| l.starts_with("VmHWM"))
+            .unwrap()
+    );
 }

@@ -8,11 +8,16 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod mock;
 mod segment;
 mod setup;
+mod sizes;
 mod state;
 
 pub use error::ProveError;
-pub use segment::{ProvenSegment, SegmentInput, SegmentMetrics};
+pub use matchmark_air::mock::MockFailure;
+pub use mock::MockError;
+pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::{ChainTerms, SegmentProver};
+pub use sizes::SegmentSizes;
 pub use state::CommittedState;

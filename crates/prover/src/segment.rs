@@ -28,6 +28,7 @@ use tracing::info_span;
 
 use crate::error::ProveError;
 use crate::setup::{ChainTerms, SegmentProver};
+use crate::sizes::SegmentSizes;
 use crate::state::CommittedState;
 
 /// The steps of a segment and the caches around them.
@@ -65,7 +66,11 @@ pub struct ProvenSegment {
 }
 
 /// The public values of an execution.
-pub(crate) fn public_values(
+///
+/// # Errors
+///
+/// [`ProveError::PublicValues`] if they do not fit the terms.
+pub fn public_values(
     terms: &ChainTerms,
     execution: &SegmentExecution,
 ) -> Result<PublicValues, ProveError> {
@@ -107,9 +112,8 @@ impl SegmentProver {
                 });
             }
         }
+        let (statement, public_values) = self.claim(input)?;
         let layout = self.terms().layout(steps.steps())?;
-        let public_values = public_values(self.terms(), execution)?;
-        let statement = self.statement(execution, before, after, &public_values)?;
         let public = public_columns(&layout, &public_values);
         let witness = info_span!("witness").in_scope(|| {
             SegmentWitness::generate(
@@ -124,7 +128,27 @@ impl SegmentProver {
         self.prove_witness(statement, public_values, &witness, before, after)
     }
 
-    fn statement(
+    /// What [`Self::prove`] would prove: the statement and its public values, without a proof.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::PublicValues`] or [`ProveError::Statement`] if the execution is none of these
+    /// terms.
+    pub fn claim(
+        &self,
+        input: &SegmentInput<'_>,
+    ) -> Result<(SegmentStatement, PublicValues), ProveError> {
+        let values = public_values(self.terms(), input.execution)?;
+        let statement = self.statement(input.execution, input.before, input.after, &values)?;
+        Ok((statement, values))
+    }
+
+    /// The statement of an execution between two caches.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Statement`] if the fields do not fit together.
+    pub fn statement(
         &self,
         execution: &SegmentExecution,
         before: &CommittedState,
@@ -257,16 +281,12 @@ fn metrics(
     structure: &ProofStructure,
     proof: &SegmentProof,
 ) -> SegmentMetrics {
-    let rows = layout.log_rows();
-    let components = [rows.vectors, rows.candidates, rows.state];
-    let tables = matchmark_air::segment::table_groups(layout);
-    let logs = components.into_iter().chain(tables.iter().map(|(log, _)| *log));
-    let cells = structure.column_log_sizes().iter().flatten();
+    let sizes = SegmentSizes::new(layout, structure);
     SegmentMetrics {
         lookup_claims: statement.steps().lookup_claims(&layout.shape().attention()),
-        trace_rows: logs.map(|log| 1_u64 << log).sum(),
-        committed_cells: cells.map(|log| 1_u64 << log).sum(),
-        opened_columns: structure.columns() as u64,
+        trace_rows: sizes.trace_rows,
+        committed_cells: sizes.committed_cells,
+        opened_columns: sizes.opened_columns,
         proof_bytes: proof.bytes_by_part(),
     }
 }
@@ -280,7 +300,10 @@ fn lookups(
     projections: &Projections,
 ) -> (LibraryColumns, Vec<QM31>) {
     let order = |columns: &[Column]| -> Vec<BaseColumn> {
-        columns.iter().map(|column| to_library_order(column)).collect()
+        columns
+            .iter()
+            .map(|column| to_library_order(column))
+            .collect()
     };
     let preprocessed = order(&witness.preprocessed);
     let of = |witness: &[Column], carried: &[&[Column]]| ComponentTrace {

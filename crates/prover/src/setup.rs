@@ -62,7 +62,7 @@ impl ChainTerms {
             domain: domain.clone(),
             security: *security,
             model: *model,
-            quantization: quantization.clone(),
+            quantization: *quantization,
             rounding: *rounding,
             table: table.id(),
             table_bounds: table.bounds(),

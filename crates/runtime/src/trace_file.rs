@@ -96,6 +96,14 @@ impl AttentionTrace {
     /// # Errors
     /// [`TraceError::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TraceError> {
+        container::write(path.as_ref(), &self.encode()?)
+    }
+
+    /// The bytes that [`Self::save`] writes. Equal traces give equal bytes.
+    ///
+    /// # Errors
+    /// Those of the container's encoder, which no valid trace meets.
+    pub fn encode(&self) -> Result<Vec<u8>, TraceError> {
         let (shape, steps) = (self.shape(), self.step_range());
         let (p, s, d) = (steps.entries_before(), steps.steps(), shape.head_dim());
         let (h, g) = (shape.query_heads(), shape.kv_heads());
@@ -130,8 +138,7 @@ impl AttentionTrace {
         }
         let bits = self.value_bits();
         let strings = metadata::to_strings(bits, self.metadata());
-        let bytes = container::encode(&tensors, bits.bytes_per_value(), &strings)?;
-        container::write(path.as_ref(), &bytes)
+        container::encode(&tensors, bits.bytes_per_value(), &strings)
     }
 }
 

@@ -58,7 +58,11 @@ impl SegmentProof {
         let stark = &self.stark;
         let values: usize = stark.queried_values.iter().flatten().map(Vec::len).sum();
         let samples: usize = stark.sampled_values.iter().flatten().map(Vec::len).sum();
-        let nodes: usize = stark.decommitments.iter().map(|d| d.hash_witness.len()).sum();
+        let nodes: usize = stark
+            .decommitments
+            .iter()
+            .map(|d| d.hash_witness.len())
+            .sum();
         let fri = &stark.fri_proof;
         let layers = core::iter::once(&fri.first_layer).chain(&fri.inner_layers);
         let low_degree: usize = layers

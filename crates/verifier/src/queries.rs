@@ -89,7 +89,11 @@ pub fn check_lengths(
     for (layer, proof) in structure.layers().iter().zip(proofs) {
         let folded = positions.fold(layer.fold_step);
         let values = folded.len() << layer.fold_step;
-        check("low-degree values", values - positions.len(), proof.fri_witness.len())?;
+        check(
+            "low-degree values",
+            values - positions.len(),
+            proof.fri_witness.len(),
+        )?;
         // The values of a fold are opened together: a run of whole leaves.
         let log_leaf = layer.log_leaf();
         let leaves: Vec<usize> = folded
@@ -103,7 +107,11 @@ pub fn check_lengths(
         let mut leaves: Vec<usize> = leaves;
         leaves.dedup();
         let nodes = path_nodes(&leaves, layer.log_size - log_leaf);
-        check("low-degree paths", nodes, proof.decommitment.hash_witness.len())?;
+        check(
+            "low-degree paths",
+            nodes,
+            proof.decommitment.hash_witness.len(),
+        )?;
         positions = folded;
     }
     Ok(())

@@ -255,13 +255,20 @@ pub fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8
     let writer = &mut Writer { bytes: Vec::new() };
     let stark = &proof.stark;
     let trees = structure.samples().len();
-    expect_len("claimed sums", structure.claimed_sums(), proof.claimed_sums.len())?;
+    expect_len(
+        "claimed sums",
+        structure.claimed_sums(),
+        proof.claimed_sums.len(),
+    )?;
     expect_len("commitments", trees, stark.commitments.len())?;
     expect_len("sampled values", trees, stark.sampled_values.len())?;
     expect_len("queried values", trees, stark.queried_values.len())?;
     expect_len("merkle paths", trees, stark.decommitments.len())?;
     proof.claimed_sums.iter().for_each(|x| writer.extension(x));
-    stark.commitments.iter().for_each(|root| writer.digest(root));
+    stark
+        .commitments
+        .iter()
+        .for_each(|root| writer.digest(root));
     for (columns, expected) in stark.sampled_values.iter().zip(structure.samples()) {
         expect_len("sampled values", expected.len(), columns.len())?;
         for (samples, expected) in columns.iter().zip(expected) {
@@ -284,7 +291,11 @@ pub fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8
     }
     writer.write(stark.proof_of_work)?;
     let fri = &stark.fri_proof;
-    expect_len("low-degree layers", structure.layers().len(), 1 + fri.inner_layers.len())?;
+    expect_len(
+        "low-degree layers",
+        structure.layers().len(),
+        1 + fri.inner_layers.len(),
+    )?;
     for layer in core::iter::once(&fri.first_layer).chain(&fri.inner_layers) {
         writer.digest(&layer.commitment);
         writer.count("low-degree values", layer.fri_witness.len())?;
@@ -292,7 +303,11 @@ pub fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8
         writer.digests("low-degree paths", &layer.decommitment.hash_witness)?;
     }
     let last_layer = &fri.last_layer_poly;
-    expect_len("last low-degree layer", structure.last_layer_len(), last_layer.len())?;
+    expect_len(
+        "last low-degree layer",
+        structure.last_layer_len(),
+        last_layer.len(),
+    )?;
     last_layer.iter().for_each(|x| writer.extension(x));
     Ok(core::mem::take(&mut writer.bytes))
 }

@@ -112,9 +112,17 @@ impl<C: Constraints> Routed<C> {
             (WITNESS, Source::Tree(Tree::Witness), read[WITNESS]),
             (LOOKUPS, Source::Tree(Tree::Lookups), read[LOOKUPS]),
         ];
-        routes.extend(wiring.carried.iter().map(|r| (CARRIED, r.source, r.columns)));
+        routes.extend(
+            wiring
+                .carried
+                .iter()
+                .map(|r| (CARRIED, r.source, r.columns)),
+        );
         let carried: usize = wiring.carried.iter().map(|r| r.columns).sum();
-        assert_eq!(carried, read[CARRIED], "routes do not cover the columns read");
+        assert_eq!(
+            carried, read[CARRIED],
+            "routes do not cover the columns read"
+        );
         let mut next_public = 0;
         let spans = routes
             .into_iter()
@@ -163,7 +171,11 @@ impl<C: Constraints> Routed<C> {
 
     /// The framework's view of per-column data: preprocessed columns as they are, every other
     /// interaction gathered from its spans.
-    fn gather<T: Clone>(&self, trees: &TreeVec<ColumnVec<T>>, public: &[T]) -> TreeVec<ColumnVec<T>> {
+    fn gather<T: Clone>(
+        &self,
+        trees: &TreeVec<ColumnVec<T>>,
+        public: &[T],
+    ) -> TreeVec<ColumnVec<T>> {
         let mut gathered: Vec<ColumnVec<T>> = vec![vec![]; MAX_N_INTERACTIONS];
         gathered[Tree::Preprocessed.index()].clone_from(&trees[Tree::Preprocessed.index()]);
         for span in &self.spans {
@@ -279,7 +291,11 @@ mod prover {
 
     impl<C: Constraints> Routed<C> {
         /// Extends the public columns for the prover, at the blowup of the committed ones.
-        pub fn extend_public_columns(&mut self, twiddles: &TwiddleTree<SimdBackend>, log_blowup: u32) {
+        pub fn extend_public_columns(
+            &mut self,
+            twiddles: &TwiddleTree<SimdBackend>,
+            log_blowup: u32,
+        ) {
             let Some(public) = &self.public else { return };
             let domain = CanonicCoset::new(public.log_rows()).circle_domain();
             let evaluations = public

@@ -120,6 +120,9 @@ fn add_fractions(
             a.denominator * b.denominator,
         ),
         [a] => (a.numerator, a.denominator),
-        _ => (PackedSecureField::zero(), PackedSecureField::broadcast(QM31::from(BaseField::from(1)))),
+        _ => (
+            PackedSecureField::zero(),
+            PackedSecureField::broadcast(QM31::from(BaseField::from(1))),
+        ),
     }
 }

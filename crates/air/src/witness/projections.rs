@@ -146,7 +146,11 @@ fn project_vectors(
         .collect();
     let (query, output) = (&witness.public[0], &witness.public[3]);
     let score = accumulate(keys.len(), |sum, row| {
-        let before = if first[row].is_one() { QM31::zero() } else { sum };
+        let before = if first[row].is_one() {
+            QM31::zero()
+        } else {
+            sum
+        };
         before + keys[row] * query[row]
     });
     let columns = vectors::witness::Columns::of(layout, &witness.vectors);

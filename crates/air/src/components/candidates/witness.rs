@@ -65,13 +65,19 @@ pub fn generate(
         excess,
         remainder,
     } = witness;
-    [
-        cache_row, first, last, maximum, index, weight, attained,
-    ]
-    .into_iter()
-    .chain(excess.into_iter().flat_map(|columns| columns.into_columns()))
-    .chain(remainder.into_iter().flat_map(|columns| columns.into_columns()))
-    .collect()
+    [cache_row, first, last, maximum, index, weight, attained]
+        .into_iter()
+        .chain(
+            excess
+                .into_iter()
+                .flat_map(|columns| columns.into_columns()),
+        )
+        .chain(
+            remainder
+                .into_iter()
+                .flat_map(|columns| columns.into_columns()),
+        )
+        .collect()
 }
 
 /// The rows of all runs, then rows that nobody asks for: runs of the first cache entry alone.

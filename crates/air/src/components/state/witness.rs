@@ -58,7 +58,8 @@ pub fn generate(
         }
     }
     // Rows of the candidates component that no step needs use the first entry.
-    let claims: usize = attention.query_heads() * (0..count).map(|t| steps.candidates(t)).sum::<usize>();
+    let claims: usize =
+        attention.query_heads() * (0..count).map(|t| steps.candidates(t)).sum::<usize>();
     let filler = (1 << layout.log_rows().candidates) - claims;
     let (lane, row) = layout.state_row(0, 0, last_dimension);
     columns[2 * lane + 1][row] += M31::from(filler);

@@ -6,5 +6,8 @@ use crate::witness::Column;
 
 /// The multiplicity column of a table.
 pub fn multiplicities(uses: &UseCounts) -> Column {
-    uses.counts().iter().map(|count| M31::from(*count)).collect()
+    uses.counts()
+        .iter()
+        .map(|count| M31::from(*count))
+        .collect()
 }

@@ -1,0 +1,70 @@
+//! Checking a segment's constraints without a proof.
+use matchmark_air::components::state::witness::entries;
+use matchmark_air::mock::{check, MockFailure};
+use matchmark_air::segment::public_columns;
+use matchmark_air::witness::SegmentWitness;
+use matchmark_runtime::{KvCache, SegmentExecution};
+
+use crate::error::ProveError;
+use crate::segment::public_values;
+use crate::setup::ChainTerms;
+
+/// Why a segment fails the mock checker.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MockError {
+    /// The segment is none of these terms, so that there is nothing to check.
+    #[error(transparent)]
+    Segment(#[from] ProveError),
+    /// A constraint does not hold, or a relation does not balance.
+    #[error(transparent)]
+    Failure(#[from] MockFailure),
+}
+
+impl ChainTerms {
+    /// Checks all constraints and relations of a segment on its witness, row by row. Nothing is
+    /// committed and nothing is proven; caches and execution are taken as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`MockError::Failure`] with the first constraint and row that fail, or the first tuple that is
+    /// left over; [`MockError::Segment`] if caches or execution do not fit the terms.
+    pub fn mock(
+        &self,
+        execution: &SegmentExecution,
+        before: &KvCache,
+        after: &KvCache,
+    ) -> Result<(), MockError> {
+        let steps = execution.steps;
+        for (which, expected, got) in [
+            ("first", steps.entries_before(), before.entries()),
+            ("last", steps.entries_after(), after.entries()),
+        ] {
+            if got != expected {
+                return Err(MockError::Segment(ProveError::StateEntries {
+                    which,
+                    expected,
+                    got,
+                }));
+            }
+        }
+        let layout = self.layout(steps.steps())?;
+        if after.entries() > layout.capacity() {
+            return Err(MockError::Segment(ProveError::StateEntries {
+                which: "last",
+                expected: layout.capacity(),
+                got: after.entries(),
+            }));
+        }
+        let public = public_columns(&layout, &public_values(self, execution)?);
+        let witness = SegmentWitness::generate(
+            &layout,
+            execution,
+            &public,
+            entries(&layout, before),
+            entries(&layout, after),
+            &self.table,
+        );
+        Ok(check(&layout, steps.entries_before(), &witness)?)
+    }
+}

@@ -1,0 +1,207 @@
+//! The `matchmark` command, as a separate process.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::failure::{Context as _, Failure};
+use crate::process::{exit_code, shown};
+use crate::workspace;
+
+/// The binary to run.
+pub struct Matchmark {
+    program: PathBuf,
+}
+
+/// What one run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code.
+    pub code: u8,
+    /// The object on stdout; null where a failed run printed none.
+    pub json: Value,
+}
+
+impl Matchmark {
+    /// The given binary, or one built now from this workspace.
+    ///
+    /// # Errors
+    /// A build that fails.
+    pub fn find(given: Option<&Path>) -> Result<Self, Failure> {
+        match given {
+            Some(program) => Ok(Self {
+                program: program.to_path_buf(),
+            }),
+            None => Self::build(),
+        }
+    }
+
+    /// Builds the command in release; cargo's output goes to stderr.
+    fn build() -> Result<Self, Failure> {
+        let mut cargo = workspace::cargo();
+        cargo
+            .args(["build", "--release", "--package", "matchmark-cli"])
+            .args(["--bin", "matchmark"])
+            .arg("--message-format=json-render-diagnostics")
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit());
+        let built = cargo.output().context(shown(&cargo))?;
+        if !built.status.success() {
+            return Err(Failure::failed("the matchmark command does not build"));
+        }
+        // Cargo names the file itself, whatever the target directory is set to.
+        let messages = String::from_utf8_lossy(&built.stdout);
+        let program = executable(&messages)
+            .ok_or_else(|| Failure::failed("cargo built no executable named matchmark"))?;
+        Ok(Self { program })
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit());
+        command
+    }
+
+    /// Runs a command with `--json` and reads the one object that it prints.
+    ///
+    /// # Errors
+    /// That the program cannot be started, or succeeded without printing exactly one object.
+    pub fn json<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<Outcome, Failure> {
+        let mut command = self.command(arguments);
+        command.arg("--json");
+        let output = command.output().context(shown(&command))?;
+        let code = exit_code(output.status);
+        match serde_json::from_slice::<Value>(&output.stdout) {
+            Ok(json) if json.is_object() => Ok(Outcome { code, json }),
+            _ if code != 0 => {
+                // Whatever it printed instead is a message for people.
+                let _ = std::io::stderr().write_all(&output.stdout);
+                Ok(Outcome {
+                    code,
+                    json: Value::Null,
+                })
+            }
+            Ok(_) => Err(Failure::failed(format!(
+                "{} printed no object",
+                shown(&command)
+            ))),
+            Err(error) => Err(Failure::failed(format!(
+                "{} printed no JSON: {error}",
+                shown(&command)
+            ))),
+        }
+    }
+
+    /// Runs a command whose result is a file; what it prints goes to stderr.
+    ///
+    /// # Errors
+    /// That the program cannot be started; its own exit code if that is not 0.
+    pub fn quietly<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<(), Failure> {
+        let mut command = self.command(arguments);
+        let output = command.output().context(shown(&command))?;
+        let _ = std::io::stderr().write_all(&output.stdout);
+        match exit_code(output.status) {
+            0 => Ok(()),
+            code => Err(Failure::passed_through(code)),
+        }
+    }
+}
+
+/// The executable named `matchmark` among cargo's messages, one JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter(|message| message["target"]["name"] == "matchmark")
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .next_back()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_executable_among_the_messages() {
+        let messages = concat!(
+            "not JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"matchmark_cli"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"matchmark"},"executable":"t/release/matchmark"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(
+            executable(messages),
+            Some(PathBuf::from("t/release/matchmark"))
+        );
+        assert_eq!(executable(r#"{"reason":"build-finished"}"#), None);
+    }
+
+    /// A stand-in for the command: a shell script.
+    #[cfg(unix)]
+    fn script(text: &str) -> (tempfile::TempDir, Matchmark) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("matchmark");
+        std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        (directory, Matchmark { program })
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn results_and_exit_codes() {
+        let run = |text| {
+            let (_directory, matchmark) = script(text);
+            matchmark.json(["verify", "chain"])
+        };
+        let accepted = run(r#"[ "$3" = --json ] && echo '{"accepted": true}'"#).unwrap();
+        assert_eq!(
+            (accepted.code, &accepted.json["accepted"]),
+            (0, &Value::Bool(true))
+        );
+        let rejected = run(r#"echo '{"accepted": false}'; exit 1"#).unwrap();
+        assert_eq!(
+            (rejected.code, &rejected.json["accepted"]),
+            (1, &Value::Bool(false))
+        );
+        let wrong_use = run("echo usage; exit 2").unwrap();
+        assert_eq!((wrong_use.code, &wrong_use.json), (2, &Value::Null));
+        assert_eq!(run("echo done").unwrap_err().code, 1);
+        assert_eq!(run("echo 1").unwrap_err().code, 1);
+        assert_eq!(run("echo '{}'; echo '{}'").unwrap_err().code, 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn quiet_commands_pass_their_exit_code_through() {
+        let (_directory, matchmark) = script("exit $1");
+        assert_eq!(matchmark.quietly(["0"]), Ok(()));
+        assert_eq!(matchmark.quietly(["2"]), Err(Failure::passed_through(2)));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let matchmark = Matchmark::find(Some(Path::new("no-such-folder/matchmark"))).unwrap();
+        let failure = matchmark.json(["prove"]).unwrap_err();
+        assert!(failure
+            .message
+            .unwrap()
+            .starts_with("matchmark prove --json: "));
+    }
+}
