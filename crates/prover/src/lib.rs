@@ -21,3 +21,12 @@ pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::{ChainTerms, SegmentProver};
 pub use sizes::SegmentSizes;
 pub use state::CommittedState;
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::missing_panics_doc,
+    missing_docs
+)]
+mod tests;

@@ -2,17 +2,14 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::Challenges;
-use matchmark_air::harness::routing::Routed;
-use matchmark_air::harness::row::Constraints;
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::state::fingerprint_point;
-use matchmark_air::witness::columns::{to_evaluation, to_library_order};
-use matchmark_air::witness::lookups::{lookup_columns, ComponentColumns};
-use matchmark_air::witness::projections::{project, Projections};
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::witness::columns::to_evaluation;
+use matchmark_air::witness::lookups::lookups_tree;
+use matchmark_air::witness::projections::project;
+use matchmark_air::witness::SegmentWitness;
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{PublicValues, SegmentStatement, SegmentStatementParts, SharedTerms};
 use matchmark_verifier::proof::ProofBytes;
@@ -21,7 +18,6 @@ use matchmark_verifier::{transcript, SegmentFile, SegmentProof};
 use num_traits::Zero;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::utils::MaybeOwned;
-use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::{prove, CommitmentSchemeProver, ComponentProver, ProvingError};
 use tracing::info_span;
@@ -113,19 +109,28 @@ impl SegmentProver {
             }
         }
         let (statement, public_values) = self.claim(input)?;
-        let layout = self.terms().layout(steps.steps())?;
-        let public = public_columns(&layout, &public_values);
-        let witness = info_span!("witness").in_scope(|| {
-            SegmentWitness::generate(
-                &layout,
-                execution,
-                &public,
-                before.columns.clone(),
-                after.columns.clone(),
-                &self.terms().table,
-            )
-        });
+        let witness = info_span!("witness").in_scope(|| self.witness(input))?;
         self.prove_witness(statement, public_values, &witness, before, after)
+    }
+
+    /// The witness of an execution between two caches: what [`Self::prove`] proves, and what the mock
+    /// checker takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::PublicValues`] if the execution does not fit the terms.
+    pub fn witness(&self, input: &SegmentInput<'_>) -> Result<SegmentWitness, ProveError> {
+        let execution = input.execution;
+        let layout = self.terms().layout(execution.steps.steps())?;
+        let public = public_columns(&layout, &public_values(self.terms(), execution)?);
+        Ok(SegmentWitness::generate(
+            &layout,
+            execution,
+            &public,
+            input.before.columns.clone(),
+            input.after.columns.clone(),
+            &self.terms().table,
+        ))
     }
 
     /// What [`Self::prove`] would prove: the statement and its public values, without a proof.
@@ -241,7 +246,7 @@ impl SegmentProver {
         info_span!("commit lookups").in_scope(|| {
             // The sums are not known yet, and the tuples do not depend on them.
             let components = SegmentComponents::new(&layout, &context);
-            let (columns, claimed_sums) = lookups(&components, witness, &projections);
+            let (columns, claimed_sums) = lookups_tree(&components, witness, &projections);
             transcript.claim_sums(&claimed_sums);
             context.claimed_sums = claimed_sums;
             let mut tree = scheme.tree_builder();
@@ -288,65 +293,5 @@ fn metrics(
         committed_cells: sizes.committed_cells,
         opened_columns: sizes.opened_columns,
         proof_bytes: proof.bytes_by_part(),
-    }
-}
-
-type LibraryColumns = Vec<matchmark_air::witness::columns::Evaluation>;
-
-/// The lookups tree and the claimed sums, component after component.
-fn lookups(
-    components: &SegmentComponents,
-    witness: &SegmentWitness,
-    projections: &Projections,
-) -> (LibraryColumns, Vec<QM31>) {
-    let order = |columns: &[Column]| -> Vec<BaseColumn> {
-        columns
-            .iter()
-            .map(|column| to_library_order(column))
-            .collect()
-    };
-    let preprocessed = order(&witness.preprocessed);
-    let of = |witness: &[Column], carried: &[&[Column]]| ComponentTrace {
-        preprocessed: &preprocessed,
-        witness: order(witness),
-        carried: carried.iter().flat_map(|columns| order(columns)).collect(),
-    };
-    let (vectors, candidates, state) = (
-        projections.vectors_columns(),
-        projections.candidates_columns(),
-        projections.state_columns(),
-    );
-    let mut all = vec![
-        of(&witness.vectors, &[&witness.public, &vectors]).lookups(&components.vectors),
-        of(&witness.candidates, &[&candidates]).lookups(&components.candidates),
-        of(
-            &witness.state,
-            &[&state, &witness.state_before, &witness.state_after],
-        )
-        .lookups(&components.state),
-    ];
-    for (component, columns) in components.tables.iter().zip(&witness.tables) {
-        all.push(of(columns, &[]).lookups(component));
-    }
-    let (columns, sums): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-    (columns.into_iter().flatten().collect(), sums)
-}
-
-/// The trace of one component in the library's order.
-struct ComponentTrace<'a> {
-    preprocessed: &'a [BaseColumn],
-    witness: Vec<BaseColumn>,
-    carried: Vec<BaseColumn>,
-}
-
-impl ComponentTrace<'_> {
-    fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (LibraryColumns, QM31) {
-        let names = Preprocessed::ALL.iter().map(|column| column.id());
-        let columns = ComponentColumns {
-            preprocessed: names.zip(self.preprocessed).collect(),
-            witness: self.witness.iter().collect(),
-            carried: self.carried.iter().collect(),
-        };
-        lookup_columns(component.inner(), &columns)
     }
 }

@@ -16,18 +16,22 @@ use stwo_constraint_framework::{
     EvalAtRow, FrameworkEval, LogupTraceGenerator, PREPROCESSED_TRACE_IDX,
 };
 
-use super::columns::Evaluation;
+use super::columns::{to_library_order, Evaluation};
+use super::projections::Projections;
+use super::{Column, SegmentWitness};
+use crate::harness::routing::Routed;
 use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
+use crate::preprocessed::Preprocessed;
+use crate::segment::SegmentComponents;
 
 /// The columns of one component in the library's order.
-#[derive(Default)]
-pub struct ComponentColumns<'a> {
+struct ComponentColumns<'a> {
     /// Preprocessed columns by identifier.
-    pub preprocessed: HashMap<PreProcessedColumnId, &'a BaseColumn>,
+    preprocessed: HashMap<PreProcessedColumnId, &'a BaseColumn>,
     /// Witness columns in reading order.
-    pub witness: Vec<&'a BaseColumn>,
+    witness: Vec<&'a BaseColumn>,
     /// Public, projection and state columns in reading order.
-    pub carried: Vec<&'a BaseColumn>,
+    carried: Vec<&'a BaseColumn>,
 }
 
 /// Collects the fractions of one packed row. Constraints are ignored; masks of other rows, which no
@@ -83,8 +87,66 @@ impl EvalAtRow for FractionCollector<'_> {
     fn finalize_logup_in_pairs(&mut self) {}
 }
 
+/// The columns of the lookups tree and the claimed sums, component after component.
+pub fn lookups_tree(
+    components: &SegmentComponents,
+    witness: &SegmentWitness,
+    projections: &Projections,
+) -> (Vec<Evaluation>, Vec<QM31>) {
+    let order = |columns: &[Column]| -> Vec<BaseColumn> {
+        columns
+            .iter()
+            .map(|column| to_library_order(column))
+            .collect()
+    };
+    let preprocessed = order(&witness.preprocessed);
+    let of = |witness: &[Column], carried: &[&[Column]]| ComponentTrace {
+        preprocessed: &preprocessed,
+        witness: order(witness),
+        carried: carried.iter().flat_map(|columns| order(columns)).collect(),
+    };
+    let (vectors, candidates, state) = (
+        projections.vectors_columns(),
+        projections.candidates_columns(),
+        projections.state_columns(),
+    );
+    let mut all = vec![
+        of(&witness.vectors, &[&witness.public, &vectors]).lookups(&components.vectors),
+        of(&witness.candidates, &[&candidates]).lookups(&components.candidates),
+        of(
+            &witness.state,
+            &[&state, &witness.state_before, &witness.state_after],
+        )
+        .lookups(&components.state),
+    ];
+    for (component, columns) in components.tables.iter().zip(&witness.tables) {
+        all.push(of(columns, &[]).lookups(component));
+    }
+    let (columns, sums): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    (columns.into_iter().flatten().collect(), sums)
+}
+
+/// The trace of one component in the library's order.
+struct ComponentTrace<'a> {
+    preprocessed: &'a [BaseColumn],
+    witness: Vec<BaseColumn>,
+    carried: Vec<BaseColumn>,
+}
+
+impl ComponentTrace<'_> {
+    fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (Vec<Evaluation>, QM31) {
+        let names = Preprocessed::ALL.iter().map(|column| column.id());
+        let columns = ComponentColumns {
+            preprocessed: names.zip(self.preprocessed).collect(),
+            witness: self.witness.iter().collect(),
+            carried: self.carried.iter().collect(),
+        };
+        lookup_columns(component.inner(), &columns)
+    }
+}
+
 /// The LogUp columns of a component, and its claimed sum.
-pub fn lookup_columns<C: Constraints + Sync>(
+fn lookup_columns<C: Constraints + Sync>(
     component: &Evaluator<C>,
     columns: &ComponentColumns<'_>,
 ) -> (Vec<Evaluation>, QM31) {

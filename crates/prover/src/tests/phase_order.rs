@@ -1,0 +1,164 @@
+//! Lookup challenges that a prover knows too early let it prove a false output.
+//!
+//! The forger states a wrong output. The projected numerator of that step is then wrong, and the
+//! forger mends it by a wrong projected value `V` of one candidate, so that all constraints hold; only
+//! the value projection relation is left unbalanced. If `z` and `alpha` are known before `V` is
+//! committed, a second wrong `V`, on a row that no step asks for, makes the two LogUp terms cancel:
+//! a linear equation in its four coordinates.
+use matchmark_air::challenges::LookupChallenges;
+use matchmark_air::relation::{RelationTag, TaggedRelation};
+use matchmark_air::witness::projections::Projections;
+use matchmark_air::witness::SegmentWitness;
+use matchmark_statement::{PublicValues, SecurityLevel};
+use matchmark_verifier::{verify_segment, VerifyError};
+use num_traits::{One, Zero};
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo_constraint_framework::Relation;
+
+use super::protocol::{Case, Honest, Variant};
+
+/// Columns of the candidates component, in the order of its `columns` module.
+const CACHE_ROW: usize = 0;
+const FIRST: usize = 1;
+const WEIGHT: usize = 5;
+
+/// `alpha`-combination of the value projection tuple of a candidate row.
+fn tuple(witness: &SegmentWitness, row: usize, value: QM31, challenges: &LookupChallenges) -> QM31 {
+    let [a, b, c, d] = value.to_m31_array();
+    let columns = &witness.candidates;
+    let relation = TaggedRelation {
+        tag: RelationTag::ValueProjection,
+        challenges,
+    };
+    relation.combine(&[columns[CACHE_ROW][row], columns[FIRST][row], a, b, c, d])
+}
+
+/// The field element with these tuple coordinates: solves `sum_k x_k alpha^(3 + k) = target`.
+fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
+    let basis = core::array::from_fn::<_, 4, _>(|k| challenges.powers()[3 + k].to_m31_array());
+    let target = target.to_m31_array();
+    let mut rows: Vec<[M31; 5]> = (0..4)
+        .map(|r| [basis[0][r], basis[1][r], basis[2][r], basis[3][r], target[r]])
+        .collect();
+    for column in 0..4 {
+        let pivot = (column..4).find(|r| !rows[*r][column].is_zero()).unwrap();
+        rows.swap(column, pivot);
+        let inverse = rows[column][column].inverse();
+        rows[column].iter_mut().for_each(|x| *x *= inverse);
+        for r in (0..4).filter(|r| *r != column) {
+            let factor = rows[r][column];
+            for k in 0..5 {
+                let step = rows[column][k] * factor;
+                rows[r][k] -= step;
+            }
+        }
+    }
+    QM31::from_m31_array(core::array::from_fn(|k| rows[k][4]))
+}
+
+/// Makes the projections fit the wrong output of head 0, step 0, given lookup challenges.
+fn forge(case: &Case, witness: &SegmentWitness, p: &mut Projections, known: &LookupChallenges) {
+    let columns = &witness.candidates;
+    let candidates = case.inputs.steps().candidates(0);
+    let last_dimension = case.layout.vector_row(0, 0, case.layout.head_dim() - 1);
+    let missing = p.vectors[2][last_dimension] - p.candidates[2][candidates - 1];
+    assert!(!missing.is_zero(), "the output is wrong");
+    let row = (0..candidates)
+        .find(|row| !columns[WEIGHT][*row].is_zero())
+        .unwrap();
+    let filler = columns[FIRST].len() - 1;
+    let term = |row: usize, value: QM31| QM31::one() / tuple(witness, row, value, known);
+    let [value, _, numerator] = &mut p.candidates;
+    let total = term(row, value[row]) + term(filler, value[filler]);
+    value[row] += missing / QM31::from(columns[WEIGHT][row]);
+    let wanted = QM31::one() / (total - term(row, value[row]));
+    value[filler] = solve(known, wanted - tuple(witness, filler, QM31::zero(), known));
+    assert_eq!(tuple(witness, filler, value[filler], known), wanted);
+    for row in 0..value.len() {
+        let before = match row {
+            0 => QM31::zero(),
+            _ if columns[FIRST][row].is_one() => QM31::zero(),
+            _ => numerator[row - 1],
+        };
+        numerator[row] = before + value[row] * columns[WEIGHT][row];
+    }
+}
+
+/// An honest segment, but for one output that is 77 off.
+fn false_output(case: &Case) -> Honest {
+    let mut honest = Honest::new(case, case.prefix(11));
+    let values = &honest.public_values;
+    let mut out = values.out().to_vec();
+    out[0] = if out[0] > 0 { out[0] - 77 } else { out[0] + 77 };
+    honest.witness.public[3][0] = M31::from(i32::from(out[0]));
+    // The value table's use counts follow.
+    honest.execution.out = out.clone();
+    honest.public_values = PublicValues::new(
+        values.shape(),
+        values.bits(),
+        values.steps(),
+        values.q().to_vec(),
+        values.k().to_vec(),
+        values.v().to_vec(),
+        out,
+    )
+    .unwrap();
+    let input = crate::SegmentInput {
+        execution: &honest.execution,
+        before: &honest.before,
+        after: &honest.after,
+    };
+    honest.witness = case.prover.witness(&input).unwrap();
+    honest.statement = case
+        .prover
+        .statement(&honest.execution, &honest.before, &honest.after, &honest.public_values)
+        .unwrap();
+    honest
+}
+
+#[test]
+fn parts_of_this_test_are_those_of_the_protocol() {
+    let case = Case::new(SecurityLevel::Conjectured100);
+    let honest = Honest::new(&case, case.prefix(11));
+    let attempt = honest.attempt(&case);
+    let proof = attempt.prove(Variant::Real, &|_, _| {}, false).unwrap();
+    verify_segment(&attempt.file(&proof), &case.policy(&honest.statement)).unwrap();
+    let early = attempt.prove(Variant::EarlyLookups, &|_, _| {}, false).unwrap();
+    assert_eq!(attempt.verify(Variant::EarlyLookups, early.clone()), Ok(()));
+    assert!(attempt.verify(Variant::Real, early).is_err());
+}
+
+#[test]
+fn early_lookup_challenges_prove_a_false_output() {
+    let case = Case::new(SecurityLevel::Conjectured100);
+    let forged = false_output(&case);
+    let attempt = forged.attempt(&case);
+    let forge = |p: &mut Projections, known: &LookupChallenges| {
+        forge(&case, &forged.witness, p, known);
+    };
+    let proof = attempt.prove(Variant::EarlyLookups, &forge, false).unwrap();
+    assert_eq!(attempt.verify(Variant::EarlyLookups, proof), Ok(()));
+}
+
+#[test]
+fn the_real_order_refuses_the_same_forgery() {
+    let case = Case::new(SecurityLevel::Conjectured100);
+    let forged = false_output(&case);
+    let attempt = forged.attempt(&case);
+    let policy = case.policy(&forged.statement);
+    let forge = |p: &mut Projections, guess: &LookupChallenges| {
+        forge(&case, &forged.witness, p, guess);
+    };
+    // With sums as they are: constraints hold, sums do not cancel.
+    let mut proof = attempt.prove(Variant::Real, &forge, false).unwrap();
+    let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
+    assert!(matches!(refusal, VerifyError::LookupSumNotZero { .. }), "{refusal}");
+    // With sums patched afterwards: the transcript is another.
+    let total = proof.claimed_sums.iter().fold(QM31::zero(), |sum, x| sum + *x);
+    proof.claimed_sums[1] -= total;
+    let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
+    assert!(matches!(refusal, VerifyError::ProofOfWork { .. }), "{refusal}");
+    // With sums that cancel from the start: the LogUp constraints do not hold.
+    assert!(attempt.prove(Variant::Real, &forge, true).is_none());
+}
