@@ -43,6 +43,14 @@ pub enum LayoutError {
         /// The largest value of the decomposition.
         got: u64,
     },
+    /// Rounded numerators could wrap around the field.
+    #[error("(4M + 1) times the largest denominator is {got}, expected less than {expected}: use fewer cache entries, smaller weights or floor rounding")]
+    RoundingWraps {
+        /// The modulus.
+        expected: u64,
+        /// The largest difference between the two sides of the rounding rule.
+        got: u64,
+    },
     /// A remainder does not fit its limbs.
     #[error("{quantity} reaches {got}, expected at most {expected}")]
     RangeTooWide {
@@ -178,6 +186,16 @@ impl SegmentLayout {
             Rounding::Floor => max_denominator,
             Rounding::NearestTiesUp => 2 * max_denominator,
         };
+        // The rounding rule 2N + Z = 2oZ + r is stated in halves, N = oZ + (r - Z) / 2. Where both sides
+        // of the doubled rule differ by less than p, equality in the field is equality of integers,
+        // and the parity of r - Z with it.
+        let doubled = (4 * u64::from(value_bits.max_value().unsigned_abs()) + 1) * max_denominator;
+        if rounding == Rounding::NearestTiesUp && doubled >= u64::from(MODULUS) {
+            return Err(LayoutError::RoundingWraps {
+                expected: u64::from(MODULUS),
+                got: doubled,
+            });
+        }
         let mut limb_bits = vectors
             .max(candidates)
             .max(state)

@@ -14,6 +14,7 @@ const VALUE_BITS: &str = "matchmark.value_bits";
 const SCORE_STEP: &str = "matchmark.score_step";
 const TABLE_DELTA: &str = "matchmark.table_delta";
 const TABLE_LEN: &str = "matchmark.table_len";
+const TABLE_LOG_SCALE: &str = "matchmark.table_log_scale";
 const SCALES: [&str; 3] = [
     "matchmark.scale_q",
     "matchmark.scale_k",
@@ -46,6 +47,7 @@ pub(crate) fn to_strings(bits: ValueBits, metadata: &TraceMetadata) -> BTreeMap<
     if let Some(table) = metadata.table {
         strings.insert(TABLE_DELTA.to_owned(), table.delta().to_string());
         strings.insert(TABLE_LEN.to_owned(), table.len().to_string());
+        strings.insert(TABLE_LOG_SCALE.to_owned(), table.log_scale().to_string());
     }
     strings
 }
@@ -55,7 +57,7 @@ pub(crate) fn from_strings(
     strings: &BTreeMap<String, String>,
 ) -> Result<(Option<ValueBits>, TraceMetadata), TraceError> {
     let known = || {
-        [VALUE_BITS, SCORE_STEP, TABLE_DELTA, TABLE_LEN]
+        [VALUE_BITS, SCORE_STEP, TABLE_DELTA, TABLE_LEN, TABLE_LOG_SCALE]
             .into_iter()
             .chain(SCALES)
     };
@@ -95,7 +97,19 @@ pub(crate) fn from_strings(
                 .map(TableResolution::len)
         },
     )?;
+    let log_scale = read(
+        strings,
+        TABLE_LOG_SCALE,
+        "a whole number from 0 to 23",
+        |log_scale: u8| (log_scale <= WeightTable::MAX_LOG_SCALE).then_some(log_scale),
+    )?;
     let table = match (delta, len) {
+        (None, None) if log_scale.is_some() => {
+            return Err(TraceError::MissingMetadata {
+                key: TABLE_DELTA,
+                beside: TABLE_LOG_SCALE,
+            })
+        }
         (None, None) => None,
         (None, Some(_)) => {
             return Err(TraceError::MissingMetadata {
@@ -105,7 +119,8 @@ pub(crate) fn from_strings(
         }
         (Some(delta), len) => {
             let len = len.unwrap_or(to_u32(WeightTable::DEFAULT_LEN));
-            Some(TableResolution::new(delta, len)?)
+            let log_scale = log_scale.unwrap_or(WeightTable::DEFAULT_LOG_SCALE);
+            Some(TableResolution::new(delta, len)?.with_log_scale(log_scale)?)
         }
     };
     let scale = |key| {

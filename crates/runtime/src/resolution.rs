@@ -6,17 +6,18 @@ use matchmark_quant::ValueBits;
 use matchmark_tables::{Rational, TableError, WeightTable};
 use serde::Serialize;
 
-/// What one index of an exponential table is worth in the exponent, and how many indices there are.
-///
-/// The table's first entry is `2^12`.
+/// What one index of an exponential table is worth in the exponent, how many indices there are, and
+/// the scale of the weights: the table's first entry is `2^log_scale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct TableResolution {
     delta: Rational,
     len: u32,
+    log_scale: u8,
 }
 
 impl TableResolution {
-    /// Takes delta, above zero, and the number of entries, 2 to 16384.
+    /// Takes delta, above zero, and the number of entries, 2 to 16384; weights have the default scale
+    /// of `2^12`.
     ///
     /// # Errors
     /// [`TableError::ZeroDelta`] or [`TableError::LengthOutOfRange`].
@@ -32,7 +33,11 @@ impl TableResolution {
                 got: entries,
             });
         }
-        Ok(Self { delta, len })
+        Ok(Self {
+            delta,
+            len,
+            log_scale: WeightTable::DEFAULT_LOG_SCALE,
+        })
     }
 
     /// The resolution that quantization aims at: delta 1/16 with 256 entries up to 8 bits; above,
@@ -43,11 +48,34 @@ impl TableResolution {
     /// `exp(delta)`. At 8 bits that is hidden behind the rounding of the values. At 12 bits delta
     /// 1/16 would be six times the rest of the error: on the fixture 0.77 % instead of 0.12 %.
     ///
+    /// Above 8 bits the scale of the weights is `2^11`: rounded numerators of `4 M Z` have to stay below
+    /// the modulus, and so twice as many cache entries fit.
+    ///
     /// # Errors
     /// None for any width; the signature is that of [`TableResolution::new`].
     pub fn for_bits(bits: ValueBits) -> Result<Self, TableError> {
         let finer = bits.get().saturating_sub(8);
-        Self::new(Rational::new(1, 16 << finer)?, 256 << finer)
+        let default = Self::new(Rational::new(1, 16 << finer)?, 256 << finer)?;
+        default.with_log_scale(WeightTable::DEFAULT_LOG_SCALE - u8::from(finer > 0))
+    }
+
+    /// The same resolution with weights of scale `2^log_scale`.
+    ///
+    /// # Errors
+    /// [`TableError`] for a scale that tables do not have.
+    pub fn with_log_scale(self, log_scale: u8) -> Result<Self, TableError> {
+        let scaled = Self { log_scale, ..self };
+        if log_scale > WeightTable::MAX_LOG_SCALE {
+            // The table itself names the limit.
+            scaled.table()?;
+        }
+        Ok(scaled)
+    }
+
+    /// Log of the first weight.
+    #[must_use]
+    pub const fn log_scale(self) -> u8 {
+        self.log_scale
     }
 
     /// What one index is worth in the exponent.
@@ -73,7 +101,7 @@ impl TableResolution {
     /// # Errors
     /// [`TableError::ZeroDelta`].
     pub fn with_delta(self, delta: Rational) -> Result<Self, TableError> {
-        Self::new(delta, self.len)
+        Self::new(delta, self.len)?.with_log_scale(self.log_scale)
     }
 
     /// The table.
@@ -82,7 +110,7 @@ impl TableResolution {
     /// [`TableError::RoundingUndecided`], for no delta that is known.
     pub fn table(self) -> Result<WeightTable, TableError> {
         let len = usize::try_from(self.len).unwrap_or(usize::MAX);
-        WeightTable::exponential(self.delta, WeightTable::DEFAULT_LOG_SCALE, len)
+        WeightTable::exponential(self.delta, self.log_scale, len)
     }
 }
 
@@ -90,8 +118,9 @@ impl fmt::Display for TableResolution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} entries, delta {} = {:.6}",
+            "{} entries of scale 2^{}, delta {} = {:.6}",
             self.len,
+            self.log_scale,
             self.delta,
             self.delta.to_f64()
         )

@@ -3,7 +3,8 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    PolicyMismatch, PreprocessedRoot, PublicValuesDigest, PublicValuesError, StateCommitment,
+    PolicyMismatch, PreprocessedRoot, PublicValuesDigest, PublicValuesError,
+    RelationDigest, RelationVersion, StateCommitment,
     StatementError,
 };
 
@@ -82,6 +83,19 @@ pub enum VerifyError {
     /// The statement is not what the policy accepts.
     #[error("policy: {0}")]
     Policy(#[from] PolicyMismatch),
+    /// The statement, and the policy that accepts it, are about a relation that this verifier does not
+    /// have.
+    #[error("relation: this verifier has version {expected_version} ({expected}), got version {got_version} ({got})")]
+    UnknownRelation {
+        /// Version of this verifier's relation.
+        expected_version: RelationVersion,
+        /// Digest of this verifier's relation.
+        expected: RelationDigest,
+        /// Version in the statement.
+        got_version: RelationVersion,
+        /// Digest in the statement.
+        got: RelationDigest,
+    },
     /// The relation cannot carry the statement's shape.
     #[error("layout: {0}")]
     Layout(#[from] LayoutError),

@@ -9,7 +9,10 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::state::{fingerprint_point, StateOpening};
 use matchmark_air::trees::Tree;
-use matchmark_statement::{AcceptancePolicy, PreprocessedRoot, SegmentStatement};
+use matchmark_air::RELATION_DIGEST;
+use matchmark_statement::{
+    AcceptancePolicy, PreprocessedRoot, RelationVersion, SegmentStatement,
+};
 use num_traits::Zero;
 use stwo::core::fields::m31::P;
 use stwo::core::fields::qm31::QM31;
@@ -52,6 +55,7 @@ pub fn verify_segment(
             got: digest,
         });
     }
+    check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
     check_lookup_uses(&layout)?;
     let structure = ProofStructure::new(&layout, statement.security());
@@ -72,6 +76,21 @@ pub fn verify_segment(
         statement: Verified::new(statement.clone()),
         figures: SecurityFigures::new(&layout, statement.security()),
     })
+}
+
+/// The relation that this verifier checks is the one that the statement, and so the policy, is about.
+fn check_relation(statement: &SegmentStatement) -> Result<(), VerifyError> {
+    let (expected_version, expected) = (RelationVersion::CURRENT, RELATION_DIGEST);
+    let (got_version, got) = (statement.relation_version(), statement.relation_digest());
+    if (expected_version, expected) != (got_version, got) {
+        return Err(VerifyError::UnknownRelation {
+            expected_version,
+            expected,
+            got_version,
+            got,
+        });
+    }
+    Ok(())
 }
 
 fn check_preprocessed_root(
