@@ -1,0 +1,141 @@
+//! What a layout accepts, and that rows are unique.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+
+use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, Rounding, ScoreStep, SegmentSteps,
+    TableBounds, ValueBits,
+};
+use matchmark_statement::SegmentShape;
+
+struct Sizes {
+    heads: [u32; 3],
+    capacity: u32,
+    steps: u32,
+    bits: u8,
+    step: u32,
+    rounding: Rounding,
+    table: (u32, u32),
+}
+
+const FIXTURE: Sizes = Sizes {
+    heads: [4, 4, 64],
+    capacity: 66,
+    steps: 64,
+    bits: 8,
+    step: 264,
+    rounding: Rounding::NearestTiesUp,
+    table: (256, 4096),
+};
+
+fn layout(sizes: Sizes) -> Result<SegmentLayout, LayoutError> {
+    let [query, kv, dim] = sizes.heads;
+    let attention = AttentionShape::new(
+        QueryHeads::new(query).unwrap(),
+        KvHeads::new(kv).unwrap(),
+        HeadDim::new(dim).unwrap(),
+    )
+    .unwrap();
+    let shape = SegmentShape::new(
+        attention,
+        CacheCapacity::new(sizes.capacity).unwrap(),
+        SegmentSteps::new(sizes.steps).unwrap(),
+    )
+    .unwrap();
+    let (len, max_weight) = sizes.table;
+    SegmentLayout::new(
+        shape,
+        sizes.steps as usize,
+        ValueBits::new(sizes.bits).unwrap(),
+        ScoreStep::new(sizes.step).unwrap(),
+        sizes.rounding,
+        TableBounds { len, max_weight },
+    )
+}
+
+#[test]
+fn cache_rows_are_unique_over_lanes() {
+    for kv_heads in [1, 2, 3, 5] {
+        let sizes = Sizes {
+            heads: [2 * kv_heads, kv_heads, 3],
+            capacity: 7,
+            steps: 4,
+            ..FIXTURE
+        };
+        let layout = layout(sizes).unwrap();
+        let mut rows = HashSet::new();
+        for head in 0..kv_heads as usize {
+            for position in 0..7 {
+                for dim in 0..3 {
+                    let row = layout.cache_row(head, position, dim);
+                    assert!(rows.insert(row));
+                    assert_eq!(row, layout.cache_row(head, 0, dim) + 3 * position);
+                    assert!(row >> layout.log_rows().state < layout.lanes());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn all_components_of_the_fixture_are_equally_high() {
+    let rows = layout(FIXTURE).unwrap().log_rows();
+    assert_eq!([rows.vectors, rows.candidates, rows.state, rows.limbs], [14; 4]);
+}
+
+#[test]
+fn rounding_that_could_wrap_is_refused() {
+    // (4 * 127 + 1) * 4096 * capacity reaches the modulus between 1030 and 1031 entries.
+    let with = |capacity, rounding| {
+        layout(Sizes {
+            capacity,
+            rounding,
+            ..FIXTURE
+        })
+    };
+    assert!(with(1030, Rounding::NearestTiesUp).is_ok());
+    assert!(matches!(
+        with(1031, Rounding::NearestTiesUp),
+        Err(LayoutError::RoundingWraps { .. })
+    ));
+    assert!(with(1031, Rounding::Floor).is_ok());
+}
+
+#[test]
+fn gaps_that_could_wrap_are_refused() {
+    let with = |dim, step| {
+        layout(Sizes {
+            heads: [1, 1, dim],
+            capacity: 4,
+            steps: 2,
+            bits: 12,
+            step,
+            table: (9, 256),
+            ..FIXTURE
+        })
+    };
+    assert!(with(64, 4286).is_ok());
+    // Quotients of up to 2^29 do not fit two limbs.
+    assert!(matches!(with(64, 1), Err(LayoutError::GapWraps { .. })));
+    assert!(matches!(with(129, 1), Err(LayoutError::Bounds(_))));
+}
+
+#[test]
+fn too_many_rows_are_refused() {
+    let sizes = Sizes {
+        heads: [64, 64, 1024],
+        capacity: 512,
+        steps: 256,
+        bits: 4,
+        ..FIXTURE
+    };
+    assert!(matches!(
+        layout(sizes),
+        Err(LayoutError::TooManyRows {
+            component: "vectors",
+            ..
+        })
+    ));
+}

@@ -1,0 +1,56 @@
+//! Pinned descriptions of the relation: a change of the circuit is a diff of these snapshots, and of
+//! the relation digest.
+#![allow(clippy::unwrap_used)]
+
+use matchmark_air::describe::{describe_segment, reference_layouts, relation_digest};
+use matchmark_air::segment::SegmentComponents;
+use matchmark_air::trees::Tree;
+use matchmark_air::RELATION_DIGEST;
+
+fn description(index: usize) -> String {
+    let (layout, entries_before) = reference_layouts().unwrap().swap_remove(index);
+    let components = describe_segment(&layout, entries_before);
+    let mut text = String::new();
+    for component in components {
+        text.push_str(&component.to_string());
+        text.push('\n');
+    }
+    text.push_str("opened columns by tree:");
+    let samples = SegmentComponents::samples_per_column(&layout);
+    for (tree, columns) in Tree::ALL.iter().zip(&samples) {
+        let openings: usize = columns.iter().sum();
+        text.push_str(&format!("\n  {}: {} ({openings} samples)", tree.name(), columns.len()));
+    }
+    text
+}
+
+#[test]
+fn default_relation() {
+    insta::assert_snapshot!(description(0));
+}
+
+#[test]
+fn grouped_heads_floor_division() {
+    insta::assert_snapshot!(description(1));
+}
+
+#[test]
+fn wide_gaps_without_clipping() {
+    insta::assert_snapshot!(description(2));
+}
+
+#[test]
+fn relation_digest_is_the_pinned_one() {
+    assert_eq!(relation_digest().unwrap(), RELATION_DIGEST);
+}
+
+#[test]
+fn no_constraint_exceeds_degree_three() {
+    for (layout, entries_before) in reference_layouts().unwrap() {
+        for component in describe_segment(&layout, entries_before) {
+            for (name, degree) in component.constraints {
+                assert!(degree <= 3, "{}: {name} has degree {degree}", component.name);
+            }
+        }
+    }
+}
