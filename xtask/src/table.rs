@@ -54,7 +54,14 @@ impl Table {
     pub fn to_markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let rule: Vec<String> = (0..self.heading.len())
-            .map(|column| if self.is_numeric(column) { "---:" } else { "---" }.to_owned())
+            .map(|column| {
+                if self.is_numeric(column) {
+                    "---:"
+                } else {
+                    "---"
+                }
+                .to_owned()
+            })
             .collect();
         let mut text = line(&self.heading) + &line(&rule);
         for row in &self.rows {
@@ -63,8 +70,10 @@ impl Table {
         text
     }
 
+    /// Whether a column holds numbers; empty cells and dashes may be among them.
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self.rows.iter().map(|row| row[column].as_str()).peekable();
+        let cells = self.rows.iter().map(|row| row[column].as_str());
+        let mut cells = cells.filter(|cell| !cell.is_empty()).peekable();
         cells.peek().is_some()
             && cells.all(|cell| cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit()))
     }
@@ -75,7 +84,7 @@ pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -119,6 +128,8 @@ mod tests {
         let mut table = Table::new(&["a", "b"]);
         table.row(vec!["x".into()]);
         assert_eq!(table.to_text(), "a  b\nx\n");
+        table.row(vec!["y".into(), "17".into()]);
+        assert_eq!(table.to_text(), "a   b\nx\ny  17\n");
     }
 
     #[test]

@@ -176,12 +176,12 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
         Ok::<_, ReferenceError>((layout, (capacity - steps) as usize))
     };
     Ok(vec![
-        // The default: wide remainders, clipping with a bounded top limb, two lanes.
+        // The default: wide remainders, clipping in one limb, two lanes.
         layout(
             [4, 4, 64],
             [66, 64],
             8,
-            61,
+            264,
             Rounding::NearestTiesUp,
             (256, 4096),
         )?,
@@ -195,6 +195,15 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             20_000,
             Rounding::NearestTiesUp,
             (16_384, 4096),
+        )?,
+        // Clipping in two limbs, the top one bounded from above.
+        layout(
+            [4, 4, 64],
+            [66, 64],
+            8,
+            61,
+            Rounding::NearestTiesUp,
+            (256, 4096),
         )?,
     ])
 }

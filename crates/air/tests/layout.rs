@@ -82,7 +82,10 @@ fn cache_rows_are_unique_over_lanes() {
 #[test]
 fn all_components_of_the_fixture_are_equally_high() {
     let rows = layout(FIXTURE).unwrap().log_rows();
-    assert_eq!([rows.vectors, rows.candidates, rows.state, rows.limbs], [14; 4]);
+    assert_eq!(
+        [rows.vectors, rows.candidates, rows.state, rows.limbs],
+        [14; 4]
+    );
 }
 
 #[test]

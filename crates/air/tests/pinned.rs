@@ -19,7 +19,11 @@ fn description(index: usize) -> String {
     let samples = SegmentComponents::samples_per_column(&layout);
     for (tree, columns) in Tree::ALL.iter().zip(&samples) {
         let openings: usize = columns.iter().sum();
-        text.push_str(&format!("\n  {}: {} ({openings} samples)", tree.name(), columns.len()));
+        text.push_str(&format!(
+            "\n  {}: {} ({openings} samples)",
+            tree.name(),
+            columns.len()
+        ));
     }
     text
 }
@@ -40,6 +44,11 @@ fn wide_gaps_without_clipping() {
 }
 
 #[test]
+fn clipping_in_two_limbs() {
+    insta::assert_snapshot!(description(3));
+}
+
+#[test]
 fn relation_digest_is_the_pinned_one() {
     assert_eq!(relation_digest().unwrap(), RELATION_DIGEST);
 }
@@ -49,7 +58,11 @@ fn no_constraint_exceeds_degree_three() {
     for (layout, entries_before) in reference_layouts().unwrap() {
         for component in describe_segment(&layout, entries_before) {
             for (name, degree) in component.constraints {
-                assert!(degree <= 3, "{}: {name} has degree {degree}", component.name);
+                assert!(
+                    degree <= 3,
+                    "{}: {name} has degree {degree}",
+                    component.name
+                );
             }
         }
     }

@@ -1,1 +1,80 @@
-//! The matchmark command
+//! The `matchmark` command: proves, resumes, verifies and inspects chains, checks constraints without
+//! a proof, and quantizes float tensors.
+//!
+//! Exit codes: 0 done or accepted, 1 rejected or failed, 2 wrong use or unusable input. Results go to
+//! standard output, as text or, with `--json`, as exactly one object; logs (environment variable
+//! `MATCHMARK_LOG`) and progress bars (on a terminal) go to standard error.
+//!
+//! It knows nothing of cryptography.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod error;
+mod logs;
+mod options;
+mod output;
+mod progress;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::Parser as _;
+
+pub use args::{
+    ChainArgs, Cli, Command, InspectArgs, MockArgs, PolicyArgs, ProveArgs, QuantizeArgs,
+    ResumeArgs, VerifyArgs,
+};
+pub use error::{CliError, Outcome};
+use output::Output;
+
+/// Runs the command with these arguments, the program's name first.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &arguments),
+    };
+    let output = Output::new(cli.command.json());
+    let result = logs::begin().and_then(|()| execute(&cli, &output));
+    let outcome = result.unwrap_or_else(|error| {
+        output.error(&error);
+        error.outcome()
+    });
+    ExitCode::from(outcome.code())
+}
+
+/// Runs a parsed command.
+///
+/// # Errors
+///
+/// [`CliError`], one variant a reason. A rejected chain is no error of the command `verify`, which
+/// then has the outcome [`Outcome::Rejected`].
+fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
+    match &cli.command {
+        Command::Prove(args) => commands::prove::run(args, output),
+        Command::Resume(args) => commands::prove::resume(args, output),
+        Command::Policy(args) => commands::policy::run(args, output),
+        Command::Verify(args) => commands::verify::run(args, output),
+        Command::Inspect(args) => commands::inspect::run(args, output),
+        Command::Mock(args) => commands::mock::run(args, output),
+        Command::Quantize(args) => commands::quantize::run(args, output),
+    }
+}
+
+/// Prints help where it was asked for, and otherwise what is wrong with the arguments.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    // There is nothing to be done if standard error is closed.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => {
+            if arguments.iter().any(|argument| argument == "--json") {
+                Output::new(true).usage(&error.to_string());
+            }
+            ExitCode::from(Outcome::WrongUse.code())
+        }
+    }
+}

@@ -1,1 +1,49 @@
-//! Chains of segments: streaming verification, and proving with resume
+//! Chains of segments: streaming verification, and proving with resume.
+//!
+//! A chain is a directory of segment files. Verifying it takes the files in order, one at a time, in
+//! constant space, and ends in a `Verified<ChainStatement>`:
+//!
+//! - [`ChainReader`] lists and reads the segment files of a directory, strictly;
+//! - [`ChainVerifier`] takes segments one at a time;
+//! - [`verify_directory`] is both together, with a report.
+//!
+//! Nothing but the segment files and the verifier's own policy has a say in it: manifest, trace and
+//! table lie in the same directory, and are the prover's.
+//!
+//! # Features
+//!
+//! - `prover`: `ChainPlan` (what is to be proven), `ChainProver` (proving in parallel, checkpoints and
+//!   resume) and `policy_for` (the policy that would accept a chain, computed anew).
+//!
+//! The crate knows nothing of constraints.
+#![forbid(unsafe_code)]
+
+mod error;
+mod layout;
+mod reader;
+mod report;
+mod verifier;
+
+#[cfg(feature = "prover")]
+mod proving;
+
+pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
+pub use layout::{
+    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,
+    TABLE_FILE, TRACE_FILE,
+};
+pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
+pub use report::{ChainReport, SegmentReport};
+pub use verifier::{verify_directory, ChainVerifier};
+
+#[cfg(feature = "prover")]
+pub use proving::{
+    policy_for, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver,
+    DirectoryError, FileDigest, ManifestDifference, MockSegmentError, PlanError, Progress,
+    ProveReport, ProvenRow, Schedule, Silent,
+};
+
+/// The example of the README, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -1,0 +1,197 @@
+//! The arguments of the command.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+use matchmark_quant::{Rounding, ScoreStep, SegmentSteps, ValueBits};
+use matchmark_statement::{Profile, SecurityLevel};
+
+use crate::options::{parse_nonce, TableChoice};
+
+/// Proves transformer decode, and verifies the proofs.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "matchmark", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Prove the decode of a trace as a chain of segments
+    Prove(ProveArgs),
+    /// Continue an interrupted chain
+    Resume(ResumeArgs),
+    /// Write the policy that would accept a chain, for its owner to review
+    Policy(PolicyArgs),
+    /// Verify a chain against an acceptance policy
+    Verify(VerifyArgs),
+    /// Print what the segments of a chain state, without verifying them
+    Inspect(InspectArgs),
+    /// Check the constraints on a trace without a proof
+    Mock(MockArgs),
+    /// Make an integer trace from float tensors, and report how far it is from them
+    Quantize(QuantizeArgs),
+}
+
+impl Command {
+    /// Whether the result is to be one JSON object.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Prove(args) => args.json,
+            Self::Resume(args) => args.json,
+            Self::Policy(args) => args.json,
+            Self::Verify(args) => args.json,
+            Self::Inspect(args) => args.json,
+            Self::Mock(args) => args.json,
+            Self::Quantize(args) => args.json,
+        }
+    }
+}
+
+/// What is to be proven, and how.
+#[derive(Args, Clone, Debug)]
+pub struct ChainArgs {
+    /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
+    #[arg(long, value_name = "FILE")]
+    pub trace: Utf8PathBuf,
+    /// Steps of a segment [default: all steps in one segment]
+    #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
+    pub segment_steps: Option<SegmentSteps>,
+    /// Security level: conjectured-100, johnson-100 or insecure-13
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub security: SecurityLevel,
+    /// Profile of the level: compact or fast
+    #[arg(long, value_name = "PROFILE", default_value_t)]
+    pub profile: Profile,
+    /// Rounding of the outputs: floor or nearest
+    #[arg(long, value_name = "RULE", default_value_t = Rounding::NearestTiesUp)]
+    pub rounding: Rounding,
+    /// Weight table: exp256 (with the trace's delta, or 1/16), essay9 or a table file [default: the
+    /// trace's own, or exp256]
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<TableChoice>,
+    /// Units of score that one table index spans [default: the trace's own, or 1]
+    #[arg(long, value_name = "D", value_parser = number(ScoreStep::new))]
+    pub score_step: Option<ScoreStep>,
+    /// Name of the application that the proof is for
+    #[arg(long, value_name = "NAME", default_value = "matchmark")]
+    pub domain: String,
+    /// The verifier's nonce, 32 hexadecimal digits [default: zeros]
+    #[arg(long, value_name = "HEX32", value_parser = parse_nonce)]
+    pub nonce: Option<[u8; 16]>,
+}
+
+/// Arguments of `prove`.
+#[derive(Args, Clone, Debug)]
+pub struct ProveArgs {
+    /// What is to be proven.
+    #[command(flatten)]
+    pub chain: ChainArgs,
+    /// Directory of the chain: absent or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `resume`.
+#[derive(Args, Clone, Debug)]
+pub struct ResumeArgs {
+    /// Directory of the chain
+    #[arg(value_name = "DIR")]
+    pub directory: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `policy`.
+#[derive(Args, Clone, Debug)]
+pub struct PolicyArgs {
+    /// Directory of the chain
+    #[arg(value_name = "DIR")]
+    pub directory: Utf8PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub to: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Directory of the chain
+    #[arg(value_name = "DIR")]
+    pub directory: Utf8PathBuf,
+    /// What to accept
+    #[arg(long, value_name = "FILE")]
+    pub policy: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `inspect`.
+#[derive(Args, Clone, Debug)]
+pub struct InspectArgs {
+    /// Directory of the chain
+    #[arg(value_name = "DIR")]
+    pub directory: Utf8PathBuf,
+    /// Write q, k, v and out of all steps to this safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub public: Option<Utf8PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `mock`.
+#[derive(Args, Clone, Debug)]
+pub struct MockArgs {
+    /// What is to be checked.
+    #[command(flatten)]
+    pub chain: ChainArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quantize`.
+#[derive(Args, Clone, Debug)]
+pub struct QuantizeArgs {
+    /// Safetensors file with the float tensors q, k and v, and output if there is one
+    #[arg(long, value_name = "FILE")]
+    pub float: Utf8PathBuf,
+    /// Tokens that are in the cache before the first step
+    #[arg(long, value_name = "P")]
+    pub prefix: usize,
+    /// Width of values in bits, 4 to 12
+    #[arg(long, value_name = "B", default_value_t = ValueBits::DEFAULT, value_parser = number(ValueBits::new))]
+    pub bits: ValueBits,
+    /// The trace to write
+    #[arg(long, value_name = "TRACE")]
+    pub to: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A parser of numbers that a constructor accepts.
+fn number<N, T, E>(
+    make: impl Fn(N) -> Result<T, E> + Clone + Send + Sync + 'static,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    N: std::str::FromStr<Err: std::fmt::Display>,
+    E: std::fmt::Display,
+{
+    move |text| {
+        let number = text.parse().map_err(|error: N::Err| error.to_string())?;
+        make(number).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,116 @@
+//! `matchmark inspect`.
+
+use std::fmt::Write as _;
+
+use camino::Utf8Path;
+use matchmark_composer::{ChainReader, MAX_SEGMENT_BYTES};
+use matchmark_quant::{AttentionShape, ValueBits};
+use matchmark_runtime::write_public_values;
+use matchmark_statement::{ChainAccumulator, PublicValues};
+use serde_json::{json, Value};
+
+use crate::args::InspectArgs;
+use crate::error::{CliError, Outcome};
+use crate::output::Output;
+
+/// Prints the statements of a chain.
+pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliError> {
+    let mut statements: Vec<Value> = Vec::new();
+    let mut text = String::new();
+    let mut chain: Option<ChainAccumulator> = None;
+    let mut values: Option<ChainValues> = None;
+    for stored in ChainReader::open(&args.directory, MAX_SEGMENT_BYTES)? {
+        let stored = stored?;
+        let statement = stored.file.statement();
+        match &mut chain {
+            None => chain = Some(ChainAccumulator::start(statement)),
+            Some(chain) => chain.push(statement)?,
+        }
+        if args.public.is_some() {
+            values
+                .get_or_insert_with(|| ChainValues::new(stored.file.public_values()))
+                .push(stored.file.public_values());
+        }
+        statements.push(json!({
+            "segment": stored.segment,
+            "file_bytes": stored.bytes,
+            "proof_bytes": stored.file.proof().len(),
+            "statement": statement,
+        }));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "segment {}\n{statement}\n\n", stored.segment);
+    }
+    if let (Some(path), Some(values)) = (&args.public, &values) {
+        values.write(path)?;
+    }
+    let chain = chain.map(ChainAccumulator::finish);
+    if let Some(chain) = &chain {
+        let _ = write!(text, "{chain}\n\n");
+    }
+    text.push_str("Nothing was verified: these are claims.");
+    let object = json!({
+        "verified": false,
+        "chain": chain,
+        "segments": statements,
+        "public": args.public,
+    });
+    output.result(&object, &text)?;
+    Ok(Outcome::Done)
+}
+
+/// The public values of all segments so far, by tensor and head.
+struct ChainValues {
+    shape: AttentionShape,
+    bits: ValueBits,
+    q: Vec<Vec<i16>>,
+    k: Vec<Vec<i16>>,
+    v: Vec<Vec<i16>>,
+    out: Vec<Vec<i16>>,
+}
+
+impl ChainValues {
+    /// Nothing yet, of the shape of these values.
+    fn new(values: &PublicValues) -> Self {
+        let shape = values.shape();
+        let heads = |count| vec![Vec::new(); count];
+        Self {
+            shape,
+            bits: values.bits(),
+            q: heads(shape.query_heads()),
+            k: heads(shape.kv_heads()),
+            v: heads(shape.kv_heads()),
+            out: heads(shape.query_heads()),
+        }
+    }
+
+    /// Appends the steps of a segment, head by head. The segments of a chain have one shape.
+    fn push(&mut self, values: &PublicValues) {
+        let rows = values.steps() * self.shape.head_dim();
+        for (all, new) in [
+            (&mut self.q, values.q()),
+            (&mut self.k, values.k()),
+            (&mut self.v, values.v()),
+            (&mut self.out, values.out()),
+        ] {
+            for (head, new) in all.iter_mut().zip(new.chunks_exact(rows)) {
+                head.extend_from_slice(new);
+            }
+        }
+    }
+
+    fn write(&self, path: &Utf8Path) -> Result<(), CliError> {
+        write_public_values(
+            path,
+            &self.shape,
+            self.bits,
+            &self.q.concat(),
+            &self.k.concat(),
+            &self.v.concat(),
+            &self.out.concat(),
+        )
+        .map_err(|source| CliError::WriteTensors {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! One module a command.
+
+pub(crate) mod inspect;
+pub(crate) mod mock;
+pub(crate) mod policy;
+pub(crate) mod prove;
+pub(crate) mod quantize;
+pub(crate) mod verify;

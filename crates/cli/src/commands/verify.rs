@@ -1,0 +1,157 @@
+//! `matchmark verify`.
+
+use std::fmt::Write as _;
+
+use matchmark_composer::{
+    max_segment_bytes, verify_directory, ChainReadError, ChainReader, ChainReport, SegmentReport,
+    VerifyDirectoryError,
+};
+use matchmark_statement::{AcceptancePolicy, Security};
+use serde_json::{json, Value};
+
+use crate::args::VerifyArgs;
+use crate::error::{full_message, CliError, Outcome};
+use crate::options::read_text;
+use crate::output::{table, Output};
+use crate::progress::SegmentBar;
+
+/// Verifies a chain.
+pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliError> {
+    let text = read_text(&args.policy)?;
+    let policy = AcceptancePolicy::from_toml(&text).map_err(|source| CliError::Policy {
+        path: args.policy.clone(),
+        source,
+    })?;
+    let bar = SegmentBar::new("verifying");
+    if bar.is_visible() {
+        // Only to know how long the bar is; what cannot be listed is reported below.
+        if let Ok(reader) = ChainReader::open(&args.directory, max_segment_bytes(&policy)) {
+            bar.set_segments(reader.segments());
+        }
+    }
+    let mut accepted: Vec<SegmentReport> = Vec::new();
+    let result = verify_directory(&args.directory, &policy, |row| {
+        bar.advance();
+        accepted.push(row.clone());
+    });
+    drop(bar);
+    match result {
+        Ok(report) => {
+            output.result(&accepted_object(&report), &accepted_text(&report))?;
+            Ok(Outcome::Done)
+        }
+        // Where there is no directory there is nothing to be rejected.
+        Err(VerifyDirectoryError::Read(error @ ChainReadError::Io { action: "list", .. })) => {
+            Err(error.into())
+        }
+        Err(error) => {
+            let reason = full_message(&error);
+            let object = rejected_object(&reason, &policy, &accepted);
+            let text = format!(
+                "REJECTED after {} accepted segments: {reason}",
+                accepted.len()
+            );
+            output.result(&object, &text)?;
+            Ok(Outcome::Rejected)
+        }
+    }
+}
+
+/// Level, profile and parameters, and all figures.
+fn security(security: Security, figures: Value) -> Value {
+    let mut object = json!({
+        "level": security.level(),
+        "profile": security.profile(),
+        "parameters": security.parameters().to_string(),
+    });
+    if let (Value::Object(object), Value::Object(mut figures)) = (&mut object, figures) {
+        // Level and profile, which stand above.
+        figures.remove("security");
+        object.append(&mut figures);
+    }
+    object
+}
+
+fn accepted_object(report: &ChainReport) -> Value {
+    let ChainReport {
+        statement,
+        segments,
+        steps,
+        proof_bytes,
+        public_bytes,
+        figures,
+        verify_ms,
+        per_segment,
+    } = report;
+    json!({
+        "accepted": true,
+        "reason": null,
+        "segments": segments,
+        "steps": steps,
+        "security": security(figures.security, json!(figures)),
+        "proof_bytes": proof_bytes,
+        "public_bytes": public_bytes,
+        "verify_ms": verify_ms,
+        "first_state": statement.first_state(),
+        "last_state": statement.last_state(),
+        "chain_digest": statement.chain_digest(),
+        "per_segment": per_segment,
+    })
+}
+
+/// The same keys, with what had been accepted before.
+fn rejected_object(reason: &str, policy: &AcceptancePolicy, accepted: &[SegmentReport]) -> Value {
+    json!({
+        "accepted": false,
+        "reason": reason,
+        "segments": accepted.len(),
+        "steps": accepted.iter().map(|row| row.steps).sum::<usize>(),
+        "security": security(policy.security(), Value::Null),
+        "proof_bytes": accepted.iter().map(|row| row.proof_bytes).sum::<u64>(),
+        "public_bytes": accepted.iter().map(|row| row.public_bytes).sum::<u64>(),
+        "verify_ms": accepted.iter().fold(0.0, |ms, row| ms + row.verify_ms),
+        "first_state": null,
+        "last_state": null,
+        "chain_digest": null,
+        "per_segment": accepted,
+    })
+}
+
+fn accepted_text(report: &ChainReport) -> String {
+    let rows: Vec<Vec<String>> = report
+        .per_segment
+        .iter()
+        .map(|row| {
+            vec![
+                row.segment.to_string(),
+                row.entries_before.to_string(),
+                row.steps.to_string(),
+                format!("{:.8}", row.state_before),
+                format!("{:.8}", row.state_after),
+                row.proof_bytes.to_string(),
+                row.public_bytes.to_string(),
+                format!("{:.2}", row.verify_ms),
+            ]
+        })
+        .collect();
+    let header = [
+        "segment", "cached", "steps", "before", "after", "proof", "public", "ms",
+    ];
+    let mut text = table(&header, &rows);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "\n{}\n\nsecurity          {}\
+         \nbytes             {} of proof, {} of public values\
+         \ntime              {:.1} ms\n\nACCEPTED",
+        *report.statement,
+        report.figures,
+        report.proof_bytes,
+        report.public_bytes,
+        report.verify_ms,
+    );
+    if report.figures.is_insecure() {
+        text.push_str(", at a level that proves nothing: anyone can forge such a chain");
+    }
+    text
+}

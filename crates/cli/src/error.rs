@@ -1,0 +1,227 @@
+//! Why a command fails, and with which exit code.
+
+use std::error::Error;
+use std::io;
+
+use camino::Utf8PathBuf;
+use matchmark_composer::{
+    ChainProveError, ChainReadError, DirectoryError, MockSegmentError, PlanError,
+};
+use matchmark_runtime::TraceError;
+use matchmark_statement::{ChainError, PolicyError, StatementError};
+use matchmark_tables::TableError;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or accepted.
+    Done,
+    /// Rejected, or failed.
+    Rejected,
+    /// Wrong use, or input that cannot be used.
+    WrongUse,
+}
+
+impl Outcome {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Rejected => 1,
+            Self::WrongUse => 2,
+        }
+    }
+}
+
+/// Why a command fails.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The filter in `MATCHMARK_LOG` is none.
+    #[error("MATCHMARK_LOG: {reason}")]
+    LogFilter {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The trace cannot be used.
+    #[error("trace {path}: {source}")]
+    Trace {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: TraceError,
+    },
+    /// The float tensors cannot be quantized.
+    #[error("{path}: {source}")]
+    Floats {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: TraceError,
+    },
+    /// The table cannot be used.
+    #[error("table {path}: {source}")]
+    Table {
+        /// The file, or the name that was given.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: TableError,
+    },
+    /// The policy cannot be used.
+    #[error("{path}: {source}")]
+    Policy {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: PolicyError,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Tensors cannot be written.
+    #[error("{path}: {source}")]
+    WriteTensors {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: TraceError,
+    },
+    /// Domain or security level are none.
+    #[error(transparent)]
+    Terms(#[from] StatementError),
+    /// Trace and options make no chain.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The chain is not proven.
+    #[error(transparent)]
+    Prove(#[from] ChainProveError),
+    /// The segment files cannot be read as a chain.
+    #[error(transparent)]
+    Segments(#[from] ChainReadError),
+    /// The segments do not fit together.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The constraints do not hold.
+    #[error(transparent)]
+    Mock(#[from] MockSegmentError),
+    /// The result cannot be printed.
+    #[error("cannot print the result")]
+    Print(#[source] io::Error),
+}
+
+impl CliError {
+    /// How the command ends: input that cannot be used is wrong use, work that fails is not.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::LogFilter { .. }
+            | Self::Trace { .. }
+            | Self::Floats { .. }
+            | Self::Table { .. }
+            | Self::Policy { .. }
+            | Self::Read { .. }
+            | Self::Terms(_)
+            | Self::Plan(_)
+            | Self::Prove(
+                ChainProveError::Plan(_)
+                | ChainProveError::Directory(
+                    DirectoryError::NotAChain { .. }
+                    | DirectoryError::NoChain { .. }
+                    | DirectoryError::OtherChain { .. }
+                    | DirectoryError::AlreadyBegun { .. },
+                ),
+            )
+            | Self::Segments(ChainReadError::Io { .. }) => Outcome::WrongUse,
+            _ => Outcome::Rejected,
+        }
+    }
+
+    /// A name for the reason, for programs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LogFilter { .. } => "log-filter",
+            Self::Trace { .. } => "trace",
+            Self::Floats { .. } => "floats",
+            Self::Table { .. } => "table",
+            Self::Policy { .. } => "policy",
+            Self::Read { .. } => "read",
+            Self::Write { .. } | Self::WriteTensors { .. } => "write",
+            Self::Terms(_) => "terms",
+            Self::Plan(_) | Self::Prove(ChainProveError::Plan(_)) => "plan",
+            Self::Prove(ChainProveError::Directory(error)) => match error {
+                DirectoryError::Io { .. } => "io",
+                DirectoryError::Locked { .. } => "locked",
+                DirectoryError::OtherChain { .. } => "other-chain",
+                DirectoryError::AlreadyBegun { .. } => "already-begun",
+                DirectoryError::NoChain { .. } => "no-chain",
+                DirectoryError::NotAChain { .. } => "not-a-chain",
+                _ => "directory",
+            },
+            Self::Prove(
+                ChainProveError::CorruptSegment { .. } | ChainProveError::OtherSegment { .. },
+            ) => "stored-segment",
+            Self::Prove(_) => "prove",
+            Self::Segments(_) => "segments",
+            Self::Chain(_) => "chain",
+            Self::Mock(_) => "mock",
+            Self::Print(_) => "print",
+        }
+    }
+}
+
+/// An error and what is behind it, in one line. Where an error's text names its source already, the
+/// source is not named again.
+pub(crate) fn full_message(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = error.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_named_once() {
+        let source = || TraceError::Io {
+            action: "read",
+            path: "x".into(),
+            source: io::Error::other("no such luck"),
+        };
+        let error = CliError::Trace {
+            path: "x".into(),
+            source: source(),
+        };
+        assert_eq!(full_message(&error), "trace x: cannot read x: no such luck");
+        assert_eq!((error.outcome().code(), error.kind()), (2, "trace"));
+    }
+}

@@ -1,0 +1,136 @@
+//! From arguments to the plan of a chain.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_composer::{ChainOptions, ChainPlan};
+use matchmark_runtime::{AttentionTrace, TableResolution};
+use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
+use matchmark_tables::{Rational, WeightTable};
+
+use crate::args::ChainArgs;
+use crate::error::CliError;
+
+/// Which weight table is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableChoice {
+    /// 256 entries of the exponential, with the trace's delta or else 1/16.
+    Exp256,
+    /// The nine entries of the essay.
+    Essay9,
+    /// A table file.
+    File(Utf8PathBuf),
+}
+
+impl FromStr for TableChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "exp256" => Self::Exp256,
+            "essay9" => Self::Essay9,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+impl TableChoice {
+    fn table(&self, trace: &AttentionTrace) -> Result<WeightTable, CliError> {
+        let refused = |path: &Utf8Path| {
+            let path = path.to_owned();
+            |source| CliError::Table { path, source }
+        };
+        match self {
+            Self::Exp256 => {
+                let own = trace.metadata().table.map(TableResolution::delta);
+                WeightTable::exp256(own.unwrap_or(Rational::ONE_SIXTEENTH))
+                    .map_err(refused("exp256".into()))
+            }
+            Self::Essay9 => Ok(WeightTable::essay9()),
+            Self::File(path) => {
+                let text = read_text(path)?;
+                WeightTable::parse(&text).map_err(refused(path))
+            }
+        }
+    }
+}
+
+/// Reads the trace and makes the plan.
+pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
+    let security = Security::new(args.security, args.profile)?;
+    let domain = VerifierDomain::new(args.domain.as_str(), args.nonce.unwrap_or_default())?;
+    let trace = AttentionTrace::load(&args.trace).map_err(|source| CliError::Trace {
+        path: args.trace.clone(),
+        source,
+    })?;
+    let table = args
+        .table
+        .as_ref()
+        .map(|choice| choice.table(&trace))
+        .transpose()?;
+    let options = ChainOptions {
+        domain,
+        security,
+        model: ModelIdentity::TraceOnly,
+        rounding: args.rounding,
+        table,
+        score_step: args.score_step,
+        segment_steps: args.segment_steps,
+    };
+    Ok(ChainPlan::new(trace, options)?)
+}
+
+/// Reads a text file.
+pub(crate) fn read_text(path: &Utf8Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|source| CliError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Parses 32 hexadecimal digits.
+pub(crate) fn parse_nonce(text: &str) -> Result<[u8; 16], String> {
+    let refused = || format!("expected 32 hexadecimal digits, got {text:?}");
+    if text.len() != 32 {
+        return Err(refused());
+    }
+    let mut nonce = [0; 16];
+    for (byte, pair) in nonce.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        for digit in pair {
+            let digit = char::from(*digit).to_digit(16).ok_or_else(refused)?;
+            *byte = *byte << 4 | digit.to_le_bytes()[0];
+        }
+    }
+    Ok(nonce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonces() {
+        let mut expected = [0; 16];
+        (expected[0], expected[15]) = (0xab, 0x0f);
+        assert_eq!(
+            parse_nonce("aB00000000000000000000000000000f"),
+            Ok(expected)
+        );
+        for bad in [
+            "",
+            "ab",
+            "+b00000000000000000000000000000f",
+            "é000000000000000000000000000000",
+        ] {
+            assert!(parse_nonce(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tables() {
+        assert_eq!("exp256".parse(), Ok(TableChoice::Exp256));
+        assert_eq!("essay9".parse(), Ok(TableChoice::Essay9));
+        assert_eq!("./essay9".parse(), Ok(TableChoice::File("./essay9".into())));
+    }
+}

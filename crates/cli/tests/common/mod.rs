@@ -1,0 +1,210 @@
+//! The command under test, and tiny inputs for it.
+#![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{json, Map, Value};
+use tempfile::TempDir;
+
+/// A directory that is removed at the end.
+pub struct Place {
+    _guard: TempDir,
+    pub path: Utf8PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let guard = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(guard.path().to_owned()).unwrap();
+        Self {
+            _guard: guard,
+            path,
+        }
+    }
+
+    pub fn join(&self, name: &str) -> Utf8PathBuf {
+        self.path.join(name)
+    }
+
+    /// Proves the tiny trace of `seed` at `insecure-13`.
+    pub fn prove(&self, name: &str, seed: u64, options: &[&str]) -> Utf8PathBuf {
+        let trace = self.join(&format!("{name}.safetensors"));
+        TraceFile::tiny(seed).write(&trace);
+        let out = self.join(name);
+        let mut args = vec![
+            "prove",
+            "--trace",
+            trace.as_str(),
+            "--out",
+            out.as_str(),
+            "--security",
+            "insecure-13",
+        ];
+        args.extend(options);
+        expect(&args, 0);
+        out
+    }
+
+    /// Writes the policy of a chain.
+    pub fn policy(&self, chain: &Utf8Path) -> Utf8PathBuf {
+        let policy = Utf8PathBuf::from(format!("{chain}.policy.toml"));
+        expect(&["policy", chain.as_str(), "--to", policy.as_str()], 0);
+        policy
+    }
+}
+
+pub fn matchmark() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_matchmark"));
+    command.env_remove("MATCHMARK_LOG");
+    command
+}
+
+/// Runs the command; it must end with this code.
+pub fn expect(args: &[&str], code: i32) -> Output {
+    let output = matchmark().args(args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+    output
+}
+
+/// Runs the command with `--json`; it must end with this code and print exactly one object.
+pub fn expect_json(args: &[&str], code: i32) -> Value {
+    let mut args = args.to_vec();
+    args.push("--json");
+    let output = expect(&args, code);
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(value.is_object());
+    value
+}
+
+/// Runs the command; it must fail with this code and name all of `words`.
+pub fn expect_error(args: &[&str], code: i32, words: &[&str]) {
+    let value = expect_json(args, code);
+    let message = value["error"]["message"].as_str().unwrap();
+    for word in words {
+        assert!(message.contains(word), "{message:?} does not name {word:?}");
+    }
+    assert!(value["error"]["kind"].is_string());
+    // Without --json: nothing on standard output, the reason on standard error.
+    let output = expect(args, code);
+    assert!(output.stdout.is_empty());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+}
+
+/// Runs `verify`; it must reject and name all of `words`.
+pub fn expect_rejected(chain: &Utf8Path, policy: &Utf8Path, words: &[&str]) {
+    let value = expect_json(&["verify", chain.as_str(), "--policy", policy.as_str()], 1);
+    assert_eq!(value["accepted"], json!(false));
+    let reason = value["reason"].as_str().unwrap();
+    for word in words {
+        assert!(reason.contains(word), "{reason:?} does not name {word:?}");
+    }
+}
+
+/// A safetensors file, written byte by byte.
+#[derive(Clone)]
+pub struct TraceFile {
+    pub tensors: Vec<(String, &'static str, Vec<usize>, Vec<u8>)>,
+    pub metadata: Map<String, Value>,
+}
+
+impl TraceFile {
+    pub fn empty() -> Self {
+        Self {
+            tensors: vec![],
+            metadata: Map::new(),
+        }
+    }
+
+    /// 2 query heads, 1 key/value head, dimension 8, 2 entries of prefix, 6 steps.
+    pub fn tiny(seed: u64) -> Self {
+        Self::shaped(seed, 2, 1, 8, 2, 6)
+    }
+
+    pub fn shaped(seed: u64, h: usize, g: usize, d: usize, p: usize, s: usize) -> Self {
+        let mut state = seed.wrapping_mul(2).wrapping_add(1);
+        let mut file = Self::empty();
+        for (name, heads, rows) in [
+            ("q", h, s),
+            ("k", g, s),
+            ("v", g, s),
+            ("prefix_k", g, p),
+            ("prefix_v", g, p),
+        ] {
+            let values = (0..heads * rows * d)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    // -127 to 127 as two's complement.
+                    let value = i16::try_from((state >> 33) % 255).unwrap() - 127;
+                    value.to_le_bytes()[0]
+                })
+                .collect();
+            file.tensors
+                .push((name.to_owned(), "I8", vec![heads, rows, d], values));
+        }
+        file
+    }
+
+    pub fn tensor(&mut self, name: &str) -> &mut (String, &'static str, Vec<usize>, Vec<u8>) {
+        self.tensors
+            .iter_mut()
+            .find(|tensor| tensor.0 == name)
+            .unwrap()
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.tensors.retain(|tensor| tensor.0 != name);
+        self
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let (mut header, mut data) = (Map::new(), Vec::new());
+        if !self.metadata.is_empty() {
+            header.insert(
+                "__metadata__".to_owned(),
+                Value::Object(self.metadata.clone()),
+            );
+        }
+        for (name, dtype, shape, bytes) in &self.tensors {
+            let begin = data.len();
+            data.extend_from_slice(bytes);
+            header.insert(
+                name.clone(),
+                json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, data.len()] }),
+            );
+        }
+        let header = Value::Object(header).to_string();
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(&data);
+        bytes
+    }
+
+    pub fn write(&self, path: &Utf8Path) {
+        fs::write(path, self.bytes()).unwrap();
+    }
+}
+
+/// Everything below a directory, sorted.
+pub fn tree(directory: &Utf8Path) -> Vec<String> {
+    let mut names = vec![];
+    for entry in directory.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        names.push(entry.path().to_string());
+        if entry.file_type().unwrap().is_dir() {
+            names.extend(tree(entry.path()));
+        }
+    }
+    names.sort();
+    names
+}
+
+pub fn segment(chain: &Utf8Path, index: u32) -> Utf8PathBuf {
+    chain.join(format!("segments/{index:06}.segment"))
+}

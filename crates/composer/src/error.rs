@@ -1,0 +1,112 @@
+//! Why a chain cannot be read, or is not accepted. One variant a reason.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+use matchmark_verifier::chain::FoldError;
+use matchmark_verifier::VerifyError;
+
+/// Why the segment files of a directory cannot be read as a chain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainReadError {
+    /// The system refuses a directory or a file.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried: `"list"` or `"read"`.
+        action: &'static str,
+        /// The directory or file.
+        path: Utf8PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no segment file at all.
+    #[error("{path}: expected segment files, got none")]
+    NoSegments {
+        /// The directory of segment files.
+        path: Utf8PathBuf,
+    },
+    /// A segment file is missing, though there are later ones.
+    #[error("{path} is missing: expected {expected} segment files, got {got}")]
+    MissingSegment {
+        /// The first file that is missing.
+        path: Utf8PathBuf,
+        /// As many files as the last one's number asks for.
+        expected: u64,
+        /// Files that there are.
+        got: u64,
+    },
+    /// There is something else among the segment files.
+    #[error("{path}: expected files named 000000.segment and so on, got {got:?}")]
+    UnexpectedFile {
+        /// The directory of segment files.
+        path: Utf8PathBuf,
+        /// Name of the file or directory.
+        got: String,
+    },
+    /// A file is longer than any segment can be.
+    #[error("{path} has {got} bytes, expected at most {expected}")]
+    FileTooLarge {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Largest length in bytes.
+        expected: u64,
+        /// Length of the file in bytes.
+        got: u64,
+    },
+    /// A file is no segment.
+    #[error("{path} is no segment: {source}")]
+    Segment {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Which part of it is wrong.
+        #[source]
+        source: VerifyError,
+    },
+}
+
+/// Why segments are not accepted as a chain. Segments are counted from 0.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainVerifyError {
+    /// A segment is refused on its own.
+    #[error("segment {segment}: {source}")]
+    Segment {
+        /// Index of the segment.
+        segment: u64,
+        /// Why.
+        #[source]
+        source: VerifyError,
+    },
+    /// A segment does not follow the one before.
+    #[error("segment {segment} does not continue the chain: {source}")]
+    Join {
+        /// Index of the segment.
+        segment: u64,
+        /// Why.
+        #[source]
+        source: FoldError,
+    },
+    /// The segments fit together, but are not the whole chain that the policy accepts.
+    #[error("chain of {segments} segments: {source}")]
+    Chain {
+        /// Number of segments.
+        segments: u64,
+        /// Why.
+        #[source]
+        source: FoldError,
+    },
+}
+
+/// Why a chain directory is not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyDirectoryError {
+    /// Its files cannot be read as a chain.
+    #[error(transparent)]
+    Read(#[from] ChainReadError),
+    /// Its segments are refused.
+    #[error(transparent)]
+    Verify(#[from] ChainVerifyError),
+}

@@ -1,0 +1,20 @@
+//! Proving of chains, with checkpoints and resume.
+
+mod directory;
+mod error;
+mod front;
+mod manifest;
+mod plan;
+mod process;
+mod progress;
+mod prover;
+mod report;
+mod schedule;
+
+pub use error::{ChainProveError, DirectoryError, MockSegmentError, PlanError};
+pub use manifest::{ChainManifest, FileDigest, ManifestDifference};
+pub use plan::{policy_for, ChainOptions, ChainPlan};
+pub use progress::{ChainOutline, Progress, Silent};
+pub use prover::ChainProver;
+pub use report::{ProveReport, ProvenRow};
+pub use schedule::Schedule;

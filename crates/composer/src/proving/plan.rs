@@ -1,0 +1,295 @@
+//! What is to be proven: a trace, the terms, and the cuts between segments.
+
+use camino::Utf8Path;
+use matchmark_prover::{ChainTerms, SegmentProver};
+use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
+use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache};
+use matchmark_statement::{
+    AcceptancePolicy, AcceptancePolicyParts, ModelIdentity, PolicyCircuit, Security, SegmentShape,
+    SharedTerms, StateCommitment, VerifierDomain,
+};
+use matchmark_tables::WeightTable;
+
+use crate::proving::directory;
+use crate::proving::error::{ChainProveError, MockSegmentError, PlanError};
+use crate::proving::manifest::{ChainManifest, FileDigest};
+
+/// What a prover decides about a chain, beside the trace.
+#[derive(Clone, Debug)]
+pub struct ChainOptions {
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile.
+    pub security: Security,
+    /// The model that the values come from, if the statements are to speak of one.
+    pub model: ModelIdentity,
+    /// Rounding rule of the outputs.
+    pub rounding: Rounding,
+    /// The weight table; `None` takes the trace's own, or else the default one.
+    pub table: Option<WeightTable>,
+    /// The score step; `None` takes the trace's own, or else 1.
+    pub score_step: Option<ScoreStep>,
+    /// Steps of a segment; `None` proves all steps in one.
+    pub segment_steps: Option<SegmentSteps>,
+}
+
+/// A chain that can be proven: trace and terms fit each other, every accumulator stays within its
+/// bounds, and the relation can carry the shape.
+#[derive(Clone, Debug)]
+pub struct ChainPlan {
+    trace: AttentionTrace,
+    rules: DecodeRules,
+    terms: ChainTerms,
+}
+
+impl ChainPlan {
+    /// Plans the proof of all steps of a trace.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`], one variant a reason. Nothing has been written or proven then.
+    pub fn new(trace: AttentionTrace, options: ChainOptions) -> Result<Self, PlanError> {
+        let range = trace.step_range();
+        let ChainOptions {
+            domain,
+            security,
+            model,
+            rounding,
+            table,
+            score_step,
+            segment_steps,
+        } = options;
+        let rules = trace.rules(rounding, table, score_step)?;
+        let segment_steps = match segment_steps {
+            Some(steps) => steps,
+            None => SegmentSteps::new(to_u32(range.steps()))?,
+        };
+        if segment_steps.get() as usize > range.steps() {
+            return Err(PlanError::SegmentSteps {
+                expected: range.steps(),
+                got: segment_steps.get() as usize,
+            });
+        }
+        let terms = ChainTerms {
+            domain,
+            security,
+            model,
+            quantization: trace.quantization(&rules),
+            rounding,
+            table: rules.table.clone(),
+            shape: SegmentShape::new(
+                trace.shape(),
+                CacheCapacity::new(to_u32(range.entries_after()))?,
+                segment_steps,
+            )?,
+        };
+        rules.bounds(&trace.shape(), range.entries_after())?;
+        let plan = Self {
+            trace,
+            rules,
+            terms,
+        };
+        for steps in plan.segment_lengths() {
+            plan.terms.layout(steps)?;
+        }
+        Ok(plan)
+    }
+
+    /// The plan of a chain directory, from its manifest and the copies of its inputs. Segment files
+    /// play no part in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
+    /// [`ChainProveError::Plan`] if they make no chain.
+    pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
+        directory::read_plan(chain)
+    }
+
+    /// The plan that a manifest describes.
+    pub(crate) fn from_terms(
+        trace: AttentionTrace,
+        table: WeightTable,
+        terms: &SharedTerms,
+    ) -> Result<Self, PlanError> {
+        Self::new(
+            trace,
+            ChainOptions {
+                domain: terms.domain.clone(),
+                security: terms.security,
+                model: terms.model,
+                rounding: terms.rounding,
+                table: Some(table),
+                score_step: Some(terms.quantization.score_step()),
+                segment_steps: Some(terms.shape.segment_steps()),
+            },
+        )
+    }
+
+    /// The trace.
+    #[must_use]
+    pub fn trace(&self) -> &AttentionTrace {
+        &self.trace
+    }
+
+    /// The rules by which the reference decodes.
+    #[must_use]
+    pub fn rules(&self) -> &DecodeRules {
+        &self.rules
+    }
+
+    /// The terms of the chain.
+    #[must_use]
+    pub fn terms(&self) -> &ChainTerms {
+        &self.terms
+    }
+
+    /// The steps of the whole chain.
+    #[must_use]
+    pub fn steps(&self) -> StepRange {
+        self.trace.step_range()
+    }
+
+    /// The steps of the segments, in order. All have the same number, but the last may have fewer.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = StepRange> {
+        self.steps().segments(self.terms.shape.segment_steps())
+    }
+
+    /// Number of segments.
+    #[must_use]
+    pub fn segment_count(&self) -> u64 {
+        self.segments().len() as u64
+    }
+
+    /// The lengths of segments in use, in steps: one, or two if the last segment is shorter.
+    #[must_use]
+    pub fn segment_lengths(&self) -> Vec<usize> {
+        let full = self.terms.shape.segment_steps().get() as usize;
+        let rest = self.steps().steps() % full;
+        [full, rest]
+            .into_iter()
+            .filter(|steps| *steps > 0)
+            .collect()
+    }
+
+    /// The manifest of the chain, with the contents of the copies that it speaks of.
+    pub(crate) fn files(&self) -> Result<PlanFiles, PlanError> {
+        let trace = self.trace.encode()?;
+        let table = self.terms.table.to_text();
+        let manifest = ChainManifest {
+            format: ChainManifest::FORMAT,
+            trace_sha256: FileDigest::of(&trace),
+            table_sha256: FileDigest::of(table.as_bytes()),
+            steps: self.steps(),
+            terms: self.terms.shared(),
+        };
+        Ok(PlanFiles {
+            manifest,
+            trace,
+            table,
+        })
+    }
+
+    /// The policy that accepts this chain and no other, computed from trace, table and terms: the
+    /// first state from the prefix, the preprocessed roots from shape and table.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`], for no plan that is known.
+    pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
+        let prover = SegmentProver::new(self.terms.clone())?;
+        let first = prover.state(KvCache::from_prefix(&self.trace))?;
+        self.policy_with(&prover, first.commitment())
+    }
+
+    /// [`Self::policy`], with a prover of these terms and the first state at hand.
+    pub(crate) fn policy_with(
+        &self,
+        prover: &SegmentProver,
+        first_state: StateCommitment,
+    ) -> Result<AcceptancePolicy, PlanError> {
+        let circuits = self
+            .segment_lengths()
+            .into_iter()
+            .map(|steps| {
+                Ok(PolicyCircuit {
+                    steps: to_u32(steps),
+                    preprocessed_root: prover.preprocessed_root(steps)?,
+                })
+            })
+            .collect::<Result<_, PlanError>>()?;
+        let SharedTerms {
+            version: _,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = self.terms.shared();
+        Ok(AcceptancePolicy::new(AcceptancePolicyParts {
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            first_state,
+            steps: self.steps(),
+            circuits,
+        })?)
+    }
+
+    /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is
+    /// called after each segment with its index and steps.
+    ///
+    /// # Errors
+    ///
+    /// [`MockSegmentError`] with the first constraint and row that fail.
+    pub fn mock(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), MockSegmentError> {
+        let mut cache = KvCache::from_prefix(&self.trace);
+        for (segment, steps) in (0..).zip(self.segments()) {
+            let (execution, after) = self
+                .trace
+                .segment(steps)
+                .and_then(|inputs| execute_segment(&cache, &inputs, &self.rules))
+                .map_err(|source| MockSegmentError::Execute { segment, source })?;
+            self.terms
+                .mock(&execution, &cache, &after)
+                .map_err(|source| MockSegmentError::Mock { segment, source })?;
+            on_segment(segment, steps);
+            cache = after;
+        }
+        Ok(())
+    }
+}
+
+/// The manifest, and the contents of the copies.
+pub(crate) struct PlanFiles {
+    pub(crate) manifest: ChainManifest,
+    pub(crate) trace: Vec<u8>,
+    pub(crate) table: String,
+}
+
+/// The policy that would accept the chain of a directory, computed anew from the copies of trace and
+/// table and from the terms in its manifest. The segment files, finished or not, play no part in it.
+///
+/// # Errors
+///
+/// Those of [`ChainPlan::open`].
+pub fn policy_for(chain: &Utf8Path) -> Result<AcceptancePolicy, ChainProveError> {
+    Ok(ChainPlan::open(chain)?.policy()?)
+}
+
+/// For constructors that refuse everything near `u32::MAX`.
+fn to_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

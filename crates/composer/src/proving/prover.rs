@@ -1,0 +1,296 @@
+//! Proving of a chain.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use camino::Utf8Path;
+use matchmark_prover::{SegmentProver, SegmentSizes};
+use matchmark_statement::AcceptancePolicy;
+use matchmark_verifier::{verify_segment, SegmentFile};
+use tracing::{debug, info};
+
+use crate::proving::directory::ChainDirectory;
+use crate::proving::error::ChainProveError;
+use crate::proving::front::{Front, Job};
+use crate::proving::plan::ChainPlan;
+use crate::proving::process;
+use crate::proving::progress::{ChainOutline, Progress};
+use crate::proving::report::{ProveReport, ProvenRow};
+use crate::proving::schedule::Schedule;
+use crate::reader::max_segment_bytes;
+use crate::verifier::{milliseconds, public_bytes};
+
+/// Proves a chain into a directory, which it holds locked.
+#[derive(Debug)]
+pub struct ChainProver {
+    directory: ChainDirectory,
+    plan: ChainPlan,
+    schedule: Option<Schedule>,
+    start: Instant,
+    start_cpu_ms: Option<u64>,
+}
+
+impl ChainProver {
+    /// Begins a chain in a directory that does not exist, or is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainProveError::Directory`] if the directory holds another chain, or this one already, or
+    /// something else, or is locked, or cannot be written. Nothing half-written stays behind.
+    pub fn create(directory: &Utf8Path, plan: ChainPlan) -> Result<Self, ChainProveError> {
+        let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
+        Ok(Self {
+            directory: ChainDirectory::create(directory, &plan.files()?)?,
+            plan,
+            schedule: None,
+            start,
+            start_cpu_ms,
+        })
+    }
+
+    /// Continues a chain that was begun, from what is in its directory.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainProveError::Directory`] if there is no chain, or its manifest or inputs were changed, or
+    /// the directory is locked.
+    pub fn resume(directory: &Utf8Path) -> Result<Self, ChainProveError> {
+        let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
+        let (directory, plan) = ChainDirectory::resume(directory)?;
+        Ok(Self {
+            directory,
+            plan,
+            schedule: None,
+            start,
+            start_cpu_ms,
+        })
+    }
+
+    /// Proves by this schedule, instead of one made for this machine. The segments are the same bytes.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = Some(schedule);
+        self
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &ChainPlan {
+        &self.plan
+    }
+
+    /// Proves all segments that are not there yet, and checks those that are: a segment is kept if its
+    /// statement is the one that the reference demands, with states computed anew, and its proof is
+    /// accepted by the chain's own policy.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainProveError::CorruptSegment`] and [`ChainProveError::OtherSegment`] for a segment that
+    /// cannot be kept; it is left as it is. [`ChainProveError::Stopped`] if `progress` asked for it.
+    /// Otherwise the first error of any segment. Finished segments stay.
+    pub fn run(&self, progress: &dyn Progress) -> Result<ProveReport, ChainProveError> {
+        let plan = &self.plan;
+        let prover = SegmentProver::new(plan.terms().clone())
+            .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
+        let front = Front::new(plan, &prover)?;
+        // This makes the preprocessed trees, so that no worker waits for another one's.
+        let policy = plan.policy_with(&prover, front.state().commitment())?;
+        let first_state = front.state().commitment();
+        let schedule = self.schedule(plan.segment_count())?;
+        info!(?schedule, segments = plan.segment_count(), "proving");
+        progress.begin(&ChainOutline {
+            segments: plan.segment_count(),
+            steps: plan.steps().steps(),
+            schedule,
+        });
+
+        let shared = Shared {
+            directory: &self.directory,
+            prover: &prover,
+            policy: &policy,
+            progress,
+            front: Mutex::new(front),
+            outcome: Mutex::new(Outcome::default()),
+        };
+        let pools = (0..schedule.workers.get())
+            .map(|_| {
+                rayon::ThreadPoolBuilder::new()
+                    .num_threads(schedule.threads_per_worker.get())
+                    .build()
+                    .map_err(|error| ChainProveError::Threads {
+                        reason: error.to_string(),
+                    })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        thread::scope(|scope| {
+            for pool in &pools {
+                scope.spawn(|| pool.install(|| shared.work()));
+            }
+        });
+
+        let Shared { front, outcome, .. } = shared;
+        let front = front.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let outcome = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = outcome.error {
+            return Err(error);
+        }
+        let (finished, segments) = (outcome.rows.len() as u64, plan.segment_count());
+        let chain = match front.chain() {
+            Some(chain) if finished == segments => chain,
+            _ => return Err(ChainProveError::Stopped { finished, segments }),
+        };
+        let rows: Vec<ProvenRow> = outcome.rows.into_values().collect();
+        let sizes = self.sizes()?;
+        Ok(ProveReport {
+            segments,
+            segments_kept: rows.iter().filter(|row| row.kept).count() as u64,
+            steps: chain.steps().steps(),
+            lookup_claims: chain.steps().lookup_claims(&plan.trace().shape()),
+            trace_rows: sizes.trace_rows * segments,
+            committed_cells: sizes.committed_cells * segments,
+            opened_columns: sizes.opened_columns,
+            proof_bytes: rows.iter().map(|row| row.proof_bytes).sum(),
+            public_bytes: rows.iter().map(|row| row.public_bytes).sum(),
+            prove_cpu_ms: process::cpu_ms()
+                .zip(self.start_cpu_ms)
+                .map(|(end, start)| end.saturating_sub(start)),
+            prove_wall_ms: milliseconds(self.start),
+            peak_rss_bytes: process::peak_rss_bytes(),
+            schedule,
+            first_state,
+            last_state: chain.last_state(),
+            chain_digest: chain.chain_digest(),
+            per_segment: rows,
+        })
+    }
+
+    /// Sizes of a segment: those of the longest, which are those of all.
+    fn sizes(&self) -> Result<SegmentSizes, ChainProveError> {
+        let terms = self.plan.terms();
+        terms
+            .sizes(terms.shape.segment_steps().get() as usize)
+            .map_err(|source| ChainProveError::Prove { segment: 0, source })
+    }
+
+    fn schedule(&self, segments: u64) -> Result<Schedule, ChainProveError> {
+        let log_blowup = self.plan.terms().security.parameters().log_blowup;
+        let sizes = self.sizes()?;
+        Ok(self
+            .schedule
+            .unwrap_or_else(|| Schedule::for_machine(&sizes, log_blowup, segments)))
+    }
+}
+
+/// What the workers have found so far.
+#[derive(Default)]
+struct Outcome {
+    rows: BTreeMap<u64, ProvenRow>,
+    error: Option<ChainProveError>,
+    stop: bool,
+}
+
+/// What the workers share.
+struct Shared<'a> {
+    directory: &'a ChainDirectory,
+    prover: &'a SegmentProver,
+    policy: &'a AcceptancePolicy,
+    progress: &'a dyn Progress,
+    front: Mutex<Front<'a>>,
+    outcome: Mutex<Outcome>,
+}
+
+impl Shared<'_> {
+    /// Takes one segment after the other until there is none, or someone stops.
+    fn work(&self) {
+        while !guard(&self.outcome).stop {
+            // The reference is sequential: one worker advances it, the others wait. Each holds one
+            // segment, so that memory does not grow with the chain.
+            let job = guard(&self.front).advance();
+            let result = match job {
+                Ok(None) => return,
+                Ok(Some(job)) => self.finish(&job),
+                Err(error) => Err(error),
+            };
+            let outcome = &mut *guard(&self.outcome);
+            match result {
+                Ok(row) => {
+                    if let ControlFlow::Break(()) = self.progress.segment(&row) {
+                        outcome.stop = true;
+                    }
+                    outcome.rows.insert(row.segment, row);
+                }
+                Err(error) => {
+                    outcome.stop = true;
+                    outcome.error.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// Keeps the segment that is there, or proves it and writes its file.
+    fn finish(&self, job: &Job) -> Result<ProvenRow, ChainProveError> {
+        let start = Instant::now();
+        let segment = job.segment;
+        let max_bytes = max_segment_bytes(self.policy);
+        let stored = self.directory.read_segment(segment, max_bytes)?;
+        let kept = stored.is_some();
+        let proof_bytes = match stored {
+            Some(bytes) => self.check(job, &bytes)?,
+            None => self.prove(job)?,
+        };
+        debug!(segment, kept, proof_bytes, "finished");
+        let (statement, steps) = (&job.statement, job.statement.steps());
+        Ok(ProvenRow {
+            segment,
+            entries_before: steps.entries_before(),
+            steps: steps.steps(),
+            state_before: statement.state_before(),
+            state_after: statement.state_after(),
+            proof_bytes,
+            public_bytes: public_bytes(statement),
+            kept,
+            prove_ms: milliseconds(start),
+        })
+    }
+
+    /// Proves a segment and writes it; gives the length of the proof.
+    fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
+        let segment = job.segment;
+        let proven = self
+            .prover
+            .prove(&job.input())
+            .map_err(|source| ChainProveError::Prove { segment, source })?;
+        let bytes = proven
+            .file
+            .encode()
+            .map_err(|source| ChainProveError::Encode { segment, source })?;
+        self.directory.write_segment(segment, &bytes)?;
+        Ok(proven.file.proof().len() as u64)
+    }
+
+    /// Checks a stored segment in full; gives the length of the proof.
+    fn check(&self, job: &Job, bytes: &[u8]) -> Result<u64, ChainProveError> {
+        let corrupt = |source| ChainProveError::CorruptSegment {
+            path: self.directory.segment_path(job.segment),
+            source,
+        };
+        let file = SegmentFile::decode(bytes).map_err(corrupt)?;
+        if *file.statement() != job.statement {
+            return Err(ChainProveError::OtherSegment {
+                path: self.directory.segment_path(job.segment),
+                expected: job.statement.digest(),
+                got: file.statement().digest(),
+            });
+        }
+        verify_segment(&file, self.policy).map_err(corrupt)?;
+        Ok(file.proof().len() as u64)
+    }
+}
+
+/// A panic while a lock was held ends the whole run; until then what it guards is whole.
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,69 @@
+//! What there is to say of a proven chain.
+
+use matchmark_statement::{ChainDigest, StateCommitment};
+use serde::Serialize;
+
+use crate::proving::schedule::Schedule;
+
+/// What there is to say of one finished segment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProvenRow {
+    /// Index in the chain, from 0.
+    pub segment: u64,
+    /// Cache entries before the segment's first step.
+    pub entries_before: usize,
+    /// Number of steps.
+    pub steps: usize,
+    /// Commitment to the cache before the first step.
+    pub state_before: StateCommitment,
+    /// Commitment to the cache after the last step.
+    pub state_after: StateCommitment,
+    /// Bytes of the proof.
+    pub proof_bytes: u64,
+    /// Bytes of the public values.
+    pub public_bytes: u64,
+    /// Whether the segment was there already: it was checked, not proven.
+    pub kept: bool,
+    /// Milliseconds of wall time for proving, or for checking where it was there already.
+    pub prove_ms: f64,
+}
+
+/// What there is to say of a proven chain. Sizes are sums over all segments, kept ones included.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProveReport {
+    /// Number of segments.
+    pub segments: u64,
+    /// Segments that were there already.
+    pub segments_kept: u64,
+    /// Number of steps.
+    pub steps: usize,
+    /// Uses of the weight table: candidates of all heads and steps.
+    pub lookup_claims: u64,
+    /// Rows of all components.
+    pub trace_rows: u64,
+    /// Cells of all commitment trees but the compositions'.
+    pub committed_cells: u64,
+    /// Columns that a proof opens at the queries (the most of any segment, not a sum).
+    pub opened_columns: u64,
+    /// Bytes of all proofs.
+    pub proof_bytes: u64,
+    /// Bytes of all public values.
+    pub public_bytes: u64,
+    /// Processor time, in milliseconds, of the whole process from the creation of the prover to its
+    /// end: reference, states and preprocessed trees included. `None` where the system does not say.
+    pub prove_cpu_ms: Option<u64>,
+    /// Wall time of the same, in milliseconds.
+    pub prove_wall_ms: f64,
+    /// Largest resident set of the process, in bytes. `None` where the system does not say.
+    pub peak_rss_bytes: Option<u64>,
+    /// How the work was shared out.
+    pub schedule: Schedule,
+    /// Commitment to the cache before the first segment.
+    pub first_state: StateCommitment,
+    /// Commitment to the cache after the last segment.
+    pub last_state: StateCommitment,
+    /// Digest over the segments' statements.
+    pub chain_digest: ChainDigest,
+    /// One row a segment, in order.
+    pub per_segment: Vec<ProvenRow>,
+}

@@ -1,0 +1,261 @@
+//! Reading of segment files, one at a time.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_statement::{AcceptancePolicy, PublicValues};
+use matchmark_verifier::segment_file::MAX_STATEMENT_BYTES;
+use matchmark_verifier::SegmentFile;
+
+use crate::error::ChainReadError;
+use crate::layout::{parse_segment_file_name, segment_file_name, segments_directory};
+
+/// Longest segment file that is read where no policy says how long one can be.
+pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+/// Room for the proof itself. The largest of the supported levels have a few hundred kilobytes.
+const MAX_PROOF_BYTES: u64 = 8 << 20;
+/// Header, and room to spare.
+const HEADER_BYTES: u64 = 64;
+
+/// Longest file that a segment under this policy can have, in bytes.
+#[must_use]
+pub fn max_segment_bytes(policy: &AcceptancePolicy) -> u64 {
+    let shape = policy.shape();
+    let public_values = PublicValues::encoded_len(
+        &shape.attention(),
+        policy.quantization().value_bits(),
+        shape.segment_steps().get() as usize,
+    );
+    HEADER_BYTES + MAX_STATEMENT_BYTES as u64 + public_values as u64 + MAX_PROOF_BYTES
+}
+
+/// A segment as it lies in a directory: decoded, not verified.
+#[derive(Clone, Debug)]
+pub struct StoredSegment {
+    /// Index in the chain, from 0.
+    pub segment: u64,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+    /// The segment.
+    pub file: SegmentFile,
+}
+
+/// Reads the segments of a chain directory in order, holding one at a time.
+///
+/// An iterator over the segments; it ends after the first error.
+#[derive(Clone, Debug)]
+pub struct ChainReader {
+    directory: Utf8PathBuf,
+    max_bytes: u64,
+    segments: u64,
+    next: u64,
+}
+
+impl ChainReader {
+    /// Lists the segment files of the chain directory `chain`. No file may be longer than
+    /// `max_bytes`; see [`max_segment_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// [`ChainReadError`] for a directory that cannot be listed, has no segment files, lacks one, or
+    /// has anything else among them.
+    pub fn open(chain: &Utf8Path, max_bytes: u64) -> Result<Self, ChainReadError> {
+        let directory = segments_directory(chain);
+        let (mut got, mut expected) = (0, 0);
+        scan(&directory, |index| {
+            got += 1;
+            expected = expected.max(index.saturating_add(1));
+        })?;
+        if got == 0 {
+            return Err(ChainReadError::NoSegments { path: directory });
+        }
+        if got != expected {
+            // Names are unique, so that one of the first `got + 1` is not there.
+            let missing = (0..expected)
+                .map(|index| directory.join(segment_file_name(index)))
+                .find(|path| !path.exists());
+            return Err(ChainReadError::MissingSegment {
+                path: missing.unwrap_or(directory),
+                expected,
+                got,
+            });
+        }
+        Ok(Self {
+            directory,
+            max_bytes,
+            segments: got,
+            next: 0,
+        })
+    }
+
+    /// Number of segment files.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    fn read(&self, segment: u64) -> Result<StoredSegment, ChainReadError> {
+        let path = self.directory.join(segment_file_name(segment));
+        let bytes = read_bounded(&path, self.max_bytes)?;
+        match SegmentFile::decode(&bytes) {
+            Ok(file) => Ok(StoredSegment {
+                segment,
+                bytes: bytes.len() as u64,
+                file,
+            }),
+            Err(source) => Err(ChainReadError::Segment { path, source }),
+        }
+    }
+}
+
+impl Iterator for ChainReader {
+    type Item = Result<StoredSegment, ChainReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.segments {
+            return None;
+        }
+        let result = self.read(self.next);
+        self.next = match result {
+            Ok(_) => self.next + 1,
+            Err(_) => self.segments,
+        };
+        Some(result)
+    }
+}
+
+/// Calls `found` with the index of every segment file of a directory, in no order.
+pub(crate) fn scan(directory: &Utf8Path, mut found: impl FnMut(u64)) -> Result<(), ChainReadError> {
+    let list_error = |source| ChainReadError::Io {
+        action: "list",
+        path: directory.to_owned(),
+        source,
+    };
+    for entry in fs::read_dir(directory).map_err(list_error)? {
+        let entry = entry.map_err(list_error)?;
+        let name = entry.file_name();
+        let is_file = entry.file_type().map_err(list_error)?.is_file();
+        match name.to_str().and_then(parse_segment_file_name) {
+            Some(index) if is_file => found(index),
+            _ => {
+                return Err(ChainReadError::UnexpectedFile {
+                    path: directory.to_owned(),
+                    got: name.to_string_lossy().into_owned(),
+                })
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file of at most `max` bytes; a longer one is not read.
+pub(crate) fn read_bounded(path: &Utf8Path, max: u64) -> Result<Vec<u8>, ChainReadError> {
+    let read = || -> io::Result<Result<Vec<u8>, u64>> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        if len > max {
+            return Ok(Err(len));
+        }
+        let mut bytes = Vec::new();
+        // The file may grow while it is read.
+        file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+        let len = bytes.len() as u64;
+        Ok(if len > max { Err(len) } else { Ok(bytes) })
+    };
+    match read() {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(got)) => Err(ChainReadError::FileTooLarge {
+            path: path.to_owned(),
+            expected: max,
+            got,
+        }),
+        Err(source) => Err(ChainReadError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn chain(names: &[&str]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(directory.path().to_owned()).unwrap();
+        let segments = segments_directory(&path);
+        fs::create_dir(&segments).unwrap();
+        for name in names {
+            fs::write(segments.join(name), b"not a segment at all").unwrap();
+        }
+        (directory, path)
+    }
+
+    #[test]
+    fn names_are_checked_before_anything_is_read() {
+        let kept = chain(&["000000.segment", "000001.segment"]);
+        assert_eq!(ChainReader::open(&kept.1, 100).unwrap().segments(), 2);
+        let none = chain(&[]);
+        assert!(matches!(
+            ChainReader::open(&none.1, 100),
+            Err(ChainReadError::NoSegments { .. })
+        ));
+        for extra in ["1.segment", ".matchmark-x", "000001.segment.bak"] {
+            let (_guard, path) = chain(&["000000.segment", extra]);
+            assert!(matches!(
+                ChainReader::open(&path, 100),
+                Err(ChainReadError::UnexpectedFile { got, .. }) if got == extra
+            ));
+        }
+        let (_guard, path) = chain(&["000000.segment", "000002.segment", "000003.segment"]);
+        match ChainReader::open(&path, 100) {
+            Err(ChainReadError::MissingSegment {
+                path,
+                expected,
+                got,
+            }) => {
+                assert_eq!(path.file_name(), Some("000001.segment"));
+                assert_eq!((expected, got), (4, 3));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            ChainReader::open(&path.join("nowhere"), 100),
+            Err(ChainReadError::Io { action: "list", .. })
+        ));
+    }
+
+    #[test]
+    fn a_directory_is_no_segment_file() {
+        let (_guard, path) = chain(&[]);
+        fs::create_dir(segments_directory(&path).join("000000.segment")).unwrap();
+        assert!(matches!(
+            ChainReader::open(&path, 100),
+            Err(ChainReadError::UnexpectedFile { .. })
+        ));
+    }
+
+    #[test]
+    fn long_files_are_not_read_and_bad_ones_end_the_chain() {
+        let (_guard, path) = chain(&["000000.segment", "000001.segment"]);
+        let mut reader = ChainReader::open(&path, 10).unwrap();
+        assert!(matches!(
+            reader.next(),
+            Some(Err(ChainReadError::FileTooLarge {
+                expected: 10,
+                got: 20,
+                ..
+            }))
+        ));
+        assert!(reader.next().is_none());
+        let mut reader = ChainReader::open(&path, 20).unwrap();
+        assert!(matches!(
+            reader.next(),
+            Some(Err(ChainReadError::Segment { .. }))
+        ));
+        assert!(reader.next().is_none());
+    }
+}

@@ -1,0 +1,146 @@
+//! Verification of a chain, one segment at a time, in constant space.
+
+use std::time::Instant;
+
+use camino::Utf8Path;
+use matchmark_statement::{AcceptancePolicy, ChainStatement, PublicValues, SegmentStatement};
+use matchmark_verifier::chain::FoldError;
+use matchmark_verifier::{
+    verify_segment, ChainFold, SecurityFigures, SegmentFile, Verified, VerifiedSegment,
+};
+
+use crate::error::{ChainVerifyError, VerifyDirectoryError};
+use crate::reader::{max_segment_bytes, ChainReader};
+use crate::report::{ChainReport, SegmentReport};
+
+/// Verifies a chain whose segments are handed over in order.
+///
+/// What it keeps does not grow with the chain.
+#[derive(Clone, Debug)]
+pub struct ChainVerifier {
+    policy: AcceptancePolicy,
+    fold: ChainFold,
+    segments: u64,
+    figures: Option<SecurityFigures>,
+}
+
+impl ChainVerifier {
+    /// Begins a chain that this policy is to accept.
+    #[must_use]
+    pub fn new(policy: AcceptancePolicy) -> Self {
+        Self {
+            policy,
+            fold: ChainFold::new(),
+            segments: 0,
+            figures: None,
+        }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &AcceptancePolicy {
+        &self.policy
+    }
+
+    /// Segments accepted so far.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    /// What the proofs are worth; `None` before the first segment.
+    #[must_use]
+    pub fn figures(&self) -> Option<&SecurityFigures> {
+        self.figures.as_ref()
+    }
+
+    /// Verifies the next segment, and that state and position fit the chain so far.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainVerifyError::Segment`] or [`ChainVerifyError::Join`]; the chain is then as it was
+    /// before.
+    pub fn push(&mut self, file: &SegmentFile) -> Result<SegmentReport, ChainVerifyError> {
+        let segment = self.segments;
+        let start = Instant::now();
+        let VerifiedSegment { statement, figures } = verify_segment(file, &self.policy)
+            .map_err(|source| ChainVerifyError::Segment { segment, source })?;
+        self.fold
+            .push(&statement)
+            .map_err(|source| ChainVerifyError::Join { segment, source })?;
+        let verify_ms = milliseconds(start);
+        self.segments += 1;
+        self.figures = Some(figures);
+        Ok(SegmentReport {
+            segment,
+            entries_before: statement.steps().entries_before(),
+            steps: statement.steps().steps(),
+            state_before: statement.state_before(),
+            state_after: statement.state_after(),
+            proof_bytes: file.proof().len() as u64,
+            public_bytes: public_bytes(&statement),
+            verify_ms,
+        })
+    }
+
+    /// Ends the chain: it must be the whole one that the policy speaks of.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainVerifyError::Chain`] if there is no segment, or steps are missing.
+    pub fn finish(self) -> Result<Verified<ChainStatement>, ChainVerifyError> {
+        let segments = self.segments;
+        self.fold
+            .finish(&self.policy)
+            .map_err(|source| ChainVerifyError::Chain { segments, source })
+    }
+}
+
+/// Verifies the chain in a directory. Of the directory it reads the segment files alone.
+///
+/// `on_segment` is called after each segment.
+///
+/// # Errors
+///
+/// [`VerifyDirectoryError`], one variant a reason.
+pub fn verify_directory(
+    chain: &Utf8Path,
+    policy: &AcceptancePolicy,
+    mut on_segment: impl FnMut(&SegmentReport),
+) -> Result<ChainReport, VerifyDirectoryError> {
+    let start = Instant::now();
+    let mut verifier = ChainVerifier::new(policy.clone());
+    let mut per_segment = Vec::new();
+    for stored in ChainReader::open(chain, max_segment_bytes(policy))? {
+        let report = verifier.push(&stored?.file)?;
+        on_segment(&report);
+        per_segment.push(report);
+    }
+    let figures = verifier.figures().copied().ok_or(ChainVerifyError::Chain {
+        segments: 0,
+        source: FoldError::Empty,
+    })?;
+    let statement = verifier.finish()?;
+    let verify_ms = milliseconds(start);
+    Ok(ChainReport {
+        segments: statement.segments(),
+        steps: statement.steps().steps(),
+        proof_bytes: per_segment.iter().map(|row| row.proof_bytes).sum(),
+        public_bytes: per_segment.iter().map(|row| row.public_bytes).sum(),
+        figures,
+        verify_ms,
+        per_segment,
+        statement,
+    })
+}
+
+/// Length of the public values of a segment in bytes.
+pub(crate) fn public_bytes(statement: &SegmentStatement) -> u64 {
+    let bits = statement.quantization().value_bits();
+    let steps = statement.steps().steps();
+    PublicValues::encoded_len(&statement.shape().attention(), bits, steps) as u64
+}
+
+pub(crate) fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}

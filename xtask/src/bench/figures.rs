@@ -1,0 +1,307 @@
+//! The figures to reach and their bounds.
+
+use serde_json::{json, Value};
+
+use super::measure::{Measured, Measurements};
+use super::statistics::{largest, median};
+use crate::table::{thousands, Table};
+
+/// What has to be said beside the table.
+pub const NOTE: &str =
+    "Times of verification are those that the verifying process reports: reading, \
+     decoding and verifying. What the public values take of them is measured from outside: with \
+     vectors of half the dimension there are half as many, and little else changes, so that twice \
+     that time less the whole one is the time without them. Traces of 256 steps and of half the \
+     dimension are synthetic, in the scale of the fixture; the other figures are the fixture's.";
+
+/// How a number is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Mebibytes,
+    Seconds,
+    Milliseconds,
+    Ratio,
+    Percent,
+}
+
+/// A measured number beside the most that it may be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    name: &'static str,
+    measured: f64,
+    /// None for a figure that only explains another.
+    bound: Option<f64>,
+    unit: Unit,
+}
+
+impl Figure {
+    /// Whether the bound is kept, if there is one. A figure that could not be measured keeps none.
+    pub fn is_met(&self) -> bool {
+        self.bound.is_none_or(|bound| self.measured <= bound)
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (self.bound, self.is_met()) {
+            (None, _) => "",
+            (_, true) => "met",
+            (_, false) => "not met",
+        }
+    }
+
+    /// As one object.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "figure": self.name,
+            "measured": self.measured,
+            "bound": self.bound,
+            "unit": self.unit.name(),
+            "met": self.is_met(),
+        })
+    }
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Mebibytes => "MiB",
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Ratio => "times",
+            Self::Percent => "%",
+        }
+    }
+
+    fn show(self, number: f64) -> String {
+        match self {
+            _ if number.is_nan() => "-".to_owned(),
+            Self::Bytes => format!("{} {}", whole(number), self.name()),
+            Self::Mebibytes => format!("{number:.0} {}", self.name()),
+            Self::Seconds | Self::Milliseconds | Self::Ratio => {
+                format!("{number:.2} {}", self.name())
+            }
+            Self::Percent => format!("{number:.3} {}", self.name()),
+        }
+    }
+}
+
+/// Every figure, in the order of their list.
+pub fn of(measured: &Measurements) -> Vec<Figure> {
+    let Measurements {
+        conjectured,
+        johnson,
+        insecure,
+        long,
+        narrow,
+        long_narrow,
+        steps,
+        wide,
+        wide_distance,
+    } = measured;
+    let bytes = |case: &Measured| median(&case.proof_bytes);
+    let cpu = |case: &Measured| median(&case.cpu_seconds);
+    let verify = |case: &Measured| median(&case.verify_ms);
+    let apart = without_public_values(verify(conjectured), verify(narrow));
+    let long_apart = without_public_values(verify(long), verify(long_narrow));
+    let memory = largest(&conjectured.peak_bytes) / f64::from(1u32 << 20);
+    let bounded = |name, measured, bound, unit| Figure {
+        name,
+        measured,
+        bound: Some(bound),
+        unit,
+    };
+    let beside = |name, measured, unit| Figure {
+        name,
+        measured,
+        bound: None,
+        unit,
+    };
+    use Unit::{Bytes, Mebibytes, Milliseconds, Percent, Ratio, Seconds};
+    vec![
+        bounded(
+            "proof, conjectured-100 compact",
+            bytes(conjectured),
+            96e3,
+            Bytes,
+        ),
+        bounded("proof, johnson-100 compact", bytes(johnson), 174e3, Bytes),
+        bounded("proof, insecure-13", bytes(insecure), 27e3, Bytes),
+        bounded("proving, processor time", cpu(conjectured), 1.5, Seconds),
+        bounded("proving, largest memory", memory, 350.0, Mebibytes),
+        bounded(
+            "verifying one segment",
+            verify(conjectured),
+            5.0,
+            Milliseconds,
+        ),
+        beside("the same for 256 steps", verify(long), Milliseconds),
+        bounded(
+            "verifying 256 steps against 64, public values apart",
+            long_apart / apart,
+            1.3,
+            Ratio,
+        ),
+        bounded(
+            "proof of 256 steps against 64",
+            bytes(long) / bytes(conjectured),
+            1.4,
+            Ratio,
+        ),
+        bounded(
+            "64 segments of one step, fast: proving, processor time",
+            cpu(steps),
+            20.0,
+            Seconds,
+        ),
+        bounded(
+            "64 segments of one step, fast: verifying as a stream",
+            verify(steps) / 1e3,
+            0.5,
+            Seconds,
+        ),
+        bounded(
+            "proof at 12 bits against 8",
+            bytes(wide) / bytes(conjectured),
+            1.25,
+            Ratio,
+        ),
+        bounded(
+            "proving at 12 bits against 8, processor time",
+            cpu(wide) / cpu(conjectured),
+            1.25,
+            Ratio,
+        ),
+        bounded(
+            "relative L2 distance from the float output at 12 bits",
+            wide_distance * 100.0,
+            0.2,
+            Percent,
+        ),
+    ]
+}
+
+/// The time of a verification without its public values, from that with all of them and that with
+/// half of them. NaN if the measurements do not allow it.
+fn without_public_values(all: f64, half: f64) -> f64 {
+    let rest = 2.0 * half - all;
+    if rest > 0.0 && half <= all {
+        rest
+    } else {
+        f64::NAN
+    }
+}
+
+/// Figure beside bound.
+pub fn table(figures: &[Figure]) -> Table {
+    let mut table = Table::new(&["figure", "measured", "at most", ""]);
+    for figure in figures {
+        table.row(vec![
+            figure.name.to_owned(),
+            figure.unit.show(figure.measured),
+            figure
+                .bound
+                .map_or_else(String::new, |bound| figure.unit.show(bound)),
+            figure.verdict().to_owned(),
+        ]);
+    }
+    table
+}
+
+/// A count that a median may have made half of one.
+fn whole(number: f64) -> String {
+    // The cast saturates, and numbers of bytes are far below 2^53.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let count = number.round() as u64;
+    thousands(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(bytes: f64, cpu: f64, verify: f64) -> Measured {
+        Measured {
+            proof_bytes: vec![bytes],
+            public_bytes: vec![1.0],
+            cpu_seconds: vec![cpu],
+            peak_bytes: vec![300.0 * 1_048_576.0],
+            verify_ms: vec![verify],
+            lookup_claims: 8832.0,
+        }
+    }
+
+    fn measurements() -> Measurements {
+        Measurements {
+            conjectured: case(90_000.0, 1.0, 2.0),
+            johnson: case(180_000.0, 1.0, 3.0),
+            insecure: case(25_000.0, 0.3, 1.0),
+            long: case(117_000.0, 4.0, 5.0),
+            narrow: case(1.0, 1.0, 1.5),
+            long_narrow: case(1.0, 1.0, 3.25),
+            steps: case(9e6, 17.0, 400.0),
+            wide: case(99_000.0, 1.2, 2.0),
+            wide_distance: 0.0015,
+        }
+    }
+
+    #[test]
+    fn figures_and_bounds() {
+        let shown: Vec<String> = of(&measurements())
+            .iter()
+            .map(|f| {
+                let bound = f.bound.map_or("any".to_owned(), |bound| f.unit.show(bound));
+                format!("{} <= {bound}", f.unit.show(f.measured))
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "90,000 bytes <= 96,000 bytes",
+                "180,000 bytes <= 174,000 bytes",
+                "25,000 bytes <= 27,000 bytes",
+                "1.00 s <= 1.50 s",
+                "300 MiB <= 350 MiB",
+                "2.00 ms <= 5.00 ms",
+                "5.00 ms <= any",
+                "1.50 times <= 1.30 times",
+                "1.30 times <= 1.40 times",
+                "17.00 s <= 20.00 s",
+                "0.40 s <= 0.50 s",
+                "1.10 times <= 1.25 times",
+                "1.20 times <= 1.25 times",
+                "0.150 % <= 0.200 %",
+            ]
+        );
+    }
+
+    #[test]
+    fn met_and_not_met() {
+        let figures = of(&measurements());
+        let missed: Vec<usize> = (0..figures.len())
+            .filter(|&i| !figures[i].is_met())
+            .collect();
+        assert_eq!(missed, [1, 7]);
+        assert_eq!(figures[1].to_json()["met"], false);
+        let text = table(&figures).to_text();
+        assert_eq!(text.matches("not met").count(), 2);
+    }
+
+    #[test]
+    fn half_of_the_public_values_tells_the_time_of_the_rest() {
+        assert_eq!(without_public_values(3.0, 2.0), 1.0);
+        // Noise: the half takes longer than the whole, or nothing is left.
+        assert!(without_public_values(2.0, 3.0).is_nan());
+        assert!(without_public_values(4.0, 2.0).is_nan());
+    }
+
+    #[test]
+    fn a_figure_without_measurements_is_not_met() {
+        let mut measurements = measurements();
+        measurements.conjectured = Measured::default();
+        let figures = of(&measurements);
+        assert!(!figures[0].is_met());
+        assert!(!figures[4].is_met());
+        assert_eq!(figures[0].unit.show(figures[0].measured), "-");
+    }
+}

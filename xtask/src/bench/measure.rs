@@ -1,0 +1,330 @@
+//! Running the cases and collecting what `matchmark` reports of itself.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{json, Value};
+
+use super::safetensors::File;
+use super::statistics::{largest, median};
+use super::synthetic;
+use crate::failure::{Context as _, Failure};
+use crate::matchmark::{words, Matchmark};
+use crate::workspace;
+
+const FLOAT_FIXTURE: &str = "fixtures/attention-layer0.safetensors";
+const FIXTURE: &str = "fixtures/attention-layer0-8bit.safetensors";
+const FIXTURE_12: &str = "fixtures/attention-layer0-12bit.safetensors";
+const PREFIX: &str = "2";
+const STEPS: usize = 64;
+const LONG_STEPS: usize = 256;
+const DIMENSION: usize = 64;
+
+/// How often each case is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Repetitions {
+    /// Proofs, each for a domain of its own: the transcript, and with it the bytes, differ.
+    pub domains: usize,
+    /// Verifications at least, over all proofs of a case.
+    pub verifications: usize,
+}
+
+impl Repetitions {
+    /// What the figures in the documents rest on.
+    pub const FULL: Self = Self {
+        domains: 5,
+        verifications: 21,
+    };
+    /// A first impression.
+    pub const QUICK: Self = Self {
+        domains: 1,
+        verifications: 3,
+    };
+}
+
+/// What all measurements need.
+pub struct Bench {
+    /// The command.
+    pub matchmark: Matchmark,
+    /// An empty directory.
+    pub scratch: PathBuf,
+    /// How often.
+    pub repetitions: Repetitions,
+}
+
+/// A way to prove a trace.
+struct Case {
+    name: &'static str,
+    trace: PathBuf,
+    security: &'static str,
+    profile: &'static str,
+    segment_steps: Option<u32>,
+    domains: usize,
+    verifications: usize,
+}
+
+/// What was measured of one case: a value for each proof, or for each verification.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Bytes of the binary proofs.
+    pub proof_bytes: Vec<f64>,
+    /// Bytes of the public values.
+    pub public_bytes: Vec<f64>,
+    /// Processor time of proving, in seconds.
+    pub cpu_seconds: Vec<f64>,
+    /// Largest resident memory while proving, in bytes.
+    pub peak_bytes: Vec<f64>,
+    /// Reading, decoding and verifying the whole chain, in milliseconds.
+    pub verify_ms: Vec<f64>,
+    /// Uses of the weight table.
+    pub lookup_claims: f64,
+}
+
+/// All cases.
+pub struct Measurements {
+    /// The fixture as one segment, at the default level and profile.
+    pub conjectured: Measured,
+    /// The same at the proven level.
+    pub johnson: Measured,
+    /// The same at the level of the published rows.
+    pub insecure: Measured,
+    /// 256 steps as one segment.
+    pub long: Measured,
+    /// 64 steps as one segment, with vectors of half the dimension.
+    pub narrow: Measured,
+    /// 256 steps as one segment, with vectors of half the dimension.
+    pub long_narrow: Measured,
+    /// The fixture as 64 segments of one step, in the fast profile.
+    pub steps: Measured,
+    /// The fixture at 12 bits.
+    pub wide: Measured,
+    /// Relative L2 distance at 12 bits of the dequantized from the float output.
+    pub wide_distance: f64,
+}
+
+/// Runs everything.
+pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
+    let root = workspace::root();
+    let fixture = root.join(FIXTURE);
+    let bytes = fs::read(&fixture).context(fixture.display())?;
+    let parsed = File::parse(&bytes).context(fixture.display())?;
+    let synthetic = |steps, dimension| {
+        let path = bench
+            .scratch
+            .join(format!("{steps}x{dimension}.safetensors"));
+        let trace = synthetic::make(&parsed, steps, dimension).context(fixture.display())?;
+        fs::write(&path, trace.to_bytes()).context(path.display())?;
+        Ok::<_, Failure>(path)
+    };
+    let long = synthetic(LONG_STEPS, DIMENSION)?;
+    let narrow = synthetic(STEPS, DIMENSION / 2)?;
+    let long_narrow = synthetic(LONG_STEPS, DIMENSION / 2)?;
+
+    let case = |name, trace: &PathBuf, security| Case {
+        name,
+        trace: trace.clone(),
+        security,
+        profile: "compact",
+        segment_steps: None,
+        domains: bench.repetitions.domains,
+        verifications: bench.repetitions.verifications,
+    };
+    let steps = Case {
+        profile: "fast",
+        segment_steps: Some(1),
+        // Sixty-four proofs are enough domains in one run.
+        domains: 1,
+        verifications: bench.repetitions.domains,
+        ..case("steps", &fixture, "conjectured-100")
+    };
+    Ok(Measurements {
+        conjectured: bench.measure(&case("conjectured", &fixture, "conjectured-100"))?,
+        johnson: bench.measure(&case("johnson", &fixture, "johnson-100"))?,
+        insecure: bench.measure(&case("insecure", &fixture, "insecure-13"))?,
+        long: bench.measure(&case("long", &long, "conjectured-100"))?,
+        narrow: bench.measure(&case("narrow", &narrow, "conjectured-100"))?,
+        long_narrow: bench.measure(&case("long-narrow", &long_narrow, "conjectured-100"))?,
+        steps: bench.measure(&steps)?,
+        wide: bench.measure(&case("wide", &root.join(FIXTURE_12), "conjectured-100"))?,
+        wide_distance: bench.distance("12")?,
+    })
+}
+
+impl Bench {
+    fn measure(&self, case: &Case) -> Result<Measured, Failure> {
+        let mut measured = Measured::default();
+        for domain in 0..case.domains {
+            eprintln!(
+                "bench: {}, proof {} of {}",
+                case.name,
+                domain + 1,
+                case.domains
+            );
+            let chain = self.scratch.join(format!("{}-{domain}", case.name));
+            let policy = self.scratch.join(format!("{}-{domain}.toml", case.name));
+            let (name, segment_steps) = (format!("bench-{domain}"), case.segment_steps);
+            let segment_steps = segment_steps.map(|steps| steps.to_string());
+            let mut arguments = words(&[
+                &"prove",
+                &"--trace",
+                &case.trace,
+                &"--out",
+                &chain,
+                &"--security",
+                &case.security,
+                &"--profile",
+                &case.profile,
+                &"--domain",
+                &name,
+            ]);
+            if let Some(steps) = &segment_steps {
+                arguments.append(&mut words(&[&"--segment-steps", steps]));
+            }
+            measured.add_proof(&self.json(&arguments)?)?;
+            self.json(&words(&[&"policy", &chain, &"--to", &policy]))?;
+            let verify = words(&[&"verify", &chain, &"--policy", &policy]);
+            for _ in 0..case.verifications.div_ceil(case.domains) {
+                measured.add_verification(&self.json(&verify)?)?;
+            }
+            fs::remove_dir_all(&chain).context(chain.display())?;
+        }
+        Ok(measured)
+    }
+
+    /// How far the fixture's outputs at this width are from the float outputs that it carries.
+    fn distance(&self, bits: &str) -> Result<f64, Failure> {
+        let float = workspace::root().join(FLOAT_FIXTURE);
+        let to = self.scratch.join("quantized.safetensors");
+        let report = self.json(&words(&[
+            &"quantize",
+            &"--float",
+            &float,
+            &"--prefix",
+            &PREFIX,
+            &"--bits",
+            &bits,
+            &"--to",
+            &to,
+        ]))?;
+        field(&report, "/fidelity/against_output/relative_l2")
+    }
+
+    fn json(&self, arguments: &[&OsStr]) -> Result<Value, Failure> {
+        let outcome = self.matchmark.json(arguments)?;
+        if outcome.code == 0 {
+            Ok(outcome.json)
+        } else {
+            eprintln!("{}", outcome.json);
+            Err(Failure::passed_through(outcome.code))
+        }
+    }
+}
+
+impl Measured {
+    fn add_proof(&mut self, report: &Value) -> Result<(), Failure> {
+        self.proof_bytes.push(field(report, "/proof_bytes")?);
+        self.public_bytes.push(field(report, "/public_bytes")?);
+        self.cpu_seconds.push(field(report, "/prove_cpu_ms")? / 1e3);
+        self.peak_bytes.push(field(report, "/peak_rss_bytes")?);
+        self.lookup_claims = field(report, "/lookup_claims")?;
+        Ok(())
+    }
+
+    /// A time counts only if the verifier said yes.
+    fn add_verification(&mut self, report: &Value) -> Result<(), Failure> {
+        if report["accepted"] != true {
+            return Err(Failure::failed(format!(
+                "a proof is not accepted: {report}"
+            )));
+        }
+        self.verify_ms.push(field(report, "/verify_ms")?);
+        Ok(())
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "lookup_claims": self.lookup_claims,
+            "proofs": self.proof_bytes.len(),
+            "verifications": self.verify_ms.len(),
+            "proof_bytes": median(&self.proof_bytes),
+            "public_bytes": median(&self.public_bytes),
+            "cpu_seconds": median(&self.cpu_seconds),
+            "peak_rss_bytes": largest(&self.peak_bytes),
+            "verify_ms": median(&self.verify_ms),
+        })
+    }
+}
+
+impl Measurements {
+    /// The medians of every case.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "conjectured_100_compact": self.conjectured.to_json(),
+            "johnson_100_compact": self.johnson.to_json(),
+            "insecure_13": self.insecure.to_json(),
+            "steps_256": self.long.to_json(),
+            "half_dimension": self.narrow.to_json(),
+            "steps_256_half_dimension": self.long_narrow.to_json(),
+            "one_step_segments_fast": self.steps.to_json(),
+            "bits_12": self.wide.to_json(),
+            "bits_12_relative_l2": self.wide_distance,
+        })
+    }
+}
+
+/// A number in a report.
+fn field(report: &Value, pointer: &str) -> Result<f64, Failure> {
+    report
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .ok_or_else(|| Failure::failed(format!("no number at {pointer} in {report}")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_collected() {
+        let mut measured = Measured::default();
+        for (bytes, ms) in [(100, 1000), (300, 3000), (200, 2000)] {
+            let report = json!({
+                "proof_bytes": bytes, "public_bytes": 7, "prove_cpu_ms": ms,
+                "peak_rss_bytes": bytes * 10, "lookup_claims": 12,
+            });
+            measured.add_proof(&report).unwrap();
+        }
+        let report = json!({"accepted": true, "verify_ms": 2.5});
+        measured.add_verification(&report).unwrap();
+        let shown = measured.to_json();
+        assert_eq!(shown["proof_bytes"], 200.0);
+        assert_eq!(shown["cpu_seconds"], 2.0);
+        assert_eq!(shown["peak_rss_bytes"], 3000.0);
+        assert_eq!(shown["verify_ms"], 2.5);
+        assert_eq!(
+            (&shown["proofs"], &shown["verifications"]),
+            (&json!(3), &json!(1))
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let failure = Measured::default()
+            .add_proof(&json!({"proof_bytes": 1}))
+            .unwrap_err();
+        assert!(failure
+            .message
+            .unwrap()
+            .starts_with("no number at /public_bytes"));
+    }
+
+    #[test]
+    fn the_time_of_a_rejection_does_not_count() {
+        let mut measured = Measured::default();
+        let report = json!({"accepted": false, "verify_ms": 0.1});
+        assert_eq!(measured.add_verification(&report).unwrap_err().code, 1);
+        assert!(measured.verify_ms.is_empty());
+    }
+}

@@ -1,0 +1,245 @@
+//! `cargo xtask prove-decode`: proves a trace as a chain, then verifies it as somebody else would.
+//!
+//! Three processes: `matchmark prove`, `matchmark policy`, `matchmark verify`. The verifying process
+//! gets the chain's directory and the policy file, and nothing else.
+
+mod chain_directory;
+mod report;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{json, Value};
+
+use crate::failure::{Context as _, Failure};
+use crate::matchmark::{words, Matchmark, Outcome};
+use crate::workspace;
+
+/// The committed trace, made from the float fixture at 8 bits.
+const DEFAULT_TRACE: &str = "fixtures/attention-layer0-8bit.safetensors";
+
+/// What to prove, and how.
+#[derive(Args)]
+pub struct Options {
+    /// Trace to prove [default: the committed fixture at 8 bits].
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Steps in one proof [default: all of them].
+    #[arg(long, value_name = "K")]
+    segment_steps: Option<u32>,
+    /// conjectured-100 (default), johnson-100 or insecure-13.
+    #[arg(long, value_name = "LEVEL")]
+    security: Option<String>,
+    /// compact (default) or fast.
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Directory of the chain [default: prove-decode in the target directory, where the chain of an
+    /// earlier run is replaced]. The policy file is put beside it.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON object with both results, `prove` and `verify`.
+    #[arg(long)]
+    json: bool,
+    /// Use this matchmark binary instead of building one.
+    #[arg(long, value_name = "FILE")]
+    matchmark: Option<PathBuf>,
+}
+
+/// Proves, writes the policy, verifies and reports.
+///
+/// # Errors
+/// Exit code 1 or 2 of whichever process refused; its reason is printed by then.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let out = match &options.out {
+        // Another directory is the user's own: `matchmark prove` decides whether it may be used.
+        Some(out) => out.clone(),
+        None => default_directory()?,
+    };
+    let matchmark = Matchmark::find(options.matchmark.as_deref())?;
+    let proved = matchmark.json(prove_arguments(options, &out))?;
+    if proved.code != 0 {
+        return refused(options.json, "prove", &proved, None);
+    }
+    let policy = policy_path(&out)?;
+    let written = matchmark.json(words(&[&"policy", &out, &"--to", &policy]))?;
+    if written.code != 0 {
+        return refused(options.json, "policy", &proved, Some(&written));
+    }
+    let verified = matchmark.json(words(&[&"verify", &out, &"--policy", &policy]))?;
+    if verified.code != 0 || verified.json["accepted"] != true {
+        return refused(options.json, "verify", &proved, Some(&verified));
+    }
+    if options.json {
+        print_both(&proved.json, &verified.json);
+    } else {
+        print!("{}", report::segments(&proved.json, &verified.json));
+        println!();
+        print!("{}", report::summary(&proved.json, &verified.json));
+        println!("chain      {}", out.display());
+        println!("policy     {}", policy.display());
+    }
+    Ok(())
+}
+
+/// The directory of the default chain, emptied of an earlier run.
+fn default_directory() -> Result<PathBuf, Failure> {
+    let target = workspace::target_dir();
+    std::fs::create_dir_all(&target).context(target.display())?;
+    let out = target.join("prove-decode");
+    chain_directory::remove(&out)?;
+    Ok(out)
+}
+
+fn prove_arguments(options: &Options, out: &Path) -> Vec<OsString> {
+    let default_trace = || workspace::root().join(DEFAULT_TRACE);
+    let trace = options.trace.clone().unwrap_or_else(default_trace);
+    let mut arguments: Vec<OsString> = vec![
+        "prove".into(),
+        "--trace".into(),
+        trace.into(),
+        "--out".into(),
+        out.into(),
+    ];
+    let steps = options.segment_steps.map(|steps| steps.to_string());
+    for (flag, value) in [
+        ("--segment-steps", &steps),
+        ("--security", &options.security),
+        ("--profile", &options.profile),
+    ] {
+        if let Some(value) = value {
+            arguments.extend([flag.into(), value.into()]);
+        }
+    }
+    arguments
+}
+
+/// Beside the chain, not in it: `NAME.policy.toml`.
+fn policy_path(out: &Path) -> Result<PathBuf, Failure> {
+    // `.` and the like have no name of their own.
+    let named = match out.file_name() {
+        Some(_) => out.to_path_buf(),
+        None => out.canonicalize().context(out.display())?,
+    };
+    let Some(name) = named.file_name() else {
+        return Err(Failure::wrong_use(format!(
+            "{}: a policy cannot be put beside a root directory",
+            out.display()
+        )));
+    };
+    let mut name = name.to_os_string();
+    name.push(".policy.toml");
+    Ok(named.with_file_name(name))
+}
+
+fn print_both(prove: &Value, verify: &Value) {
+    println!("{}", json!({ "prove": prove, "verify": verify }));
+}
+
+/// Prints what the process of this command, the last one that ran, had to say when it refused, and
+/// passes its exit code through.
+fn refused(
+    as_json: bool,
+    command: &str,
+    proved: &Outcome,
+    after: Option<&Outcome>,
+) -> Result<(), Failure> {
+    let refusing = after.unwrap_or(proved);
+    if as_json {
+        print_both(
+            &proved.json,
+            after.map_or(&Value::Null, |outcome| &outcome.json),
+        );
+    } else if let Some(reason) = report::reason(&refusing.json) {
+        eprintln!("matchmark {command}: {reason}");
+    }
+    Err(Failure::passed_through(refusing.code.max(1)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            trace: None,
+            segment_steps: None,
+            security: None,
+            profile: None,
+            out: None,
+            json: false,
+            matchmark: None,
+        }
+    }
+
+    fn words(options: &Options) -> Vec<String> {
+        let arguments = prove_arguments(options, Path::new("chain"));
+        let words = arguments
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned());
+        words.collect()
+    }
+
+    #[test]
+    fn the_default_is_the_committed_fixture() {
+        let words = words(&options());
+        assert_eq!(words.len(), 5);
+        assert_eq!((&*words[0], &*words[1]), ("prove", "--trace"));
+        assert!(words[2].ends_with("attention-layer0-8bit.safetensors"));
+        assert!(Path::new(&words[2]).is_file());
+        assert_eq!(words[3..], ["--out", "chain"]);
+    }
+
+    #[test]
+    fn options_are_passed_on() {
+        let options = Options {
+            trace: Some("t".into()),
+            segment_steps: Some(8),
+            security: Some("johnson-100".into()),
+            profile: Some("fast".into()),
+            ..options()
+        };
+        assert_eq!(
+            words(&options).join(" "),
+            "prove --trace t --out chain --segment-steps 8 --security johnson-100 --profile fast"
+        );
+    }
+
+    #[test]
+    fn the_policy_is_beside_the_chain() {
+        let beside = |out: &str| policy_path(Path::new(out)).unwrap();
+        assert_eq!(beside("a/chain"), Path::new("a/chain.policy.toml"));
+        assert_eq!(beside("a/chain/"), Path::new("a/chain.policy.toml"));
+        assert_eq!(beside("chain.1"), Path::new("chain.1.policy.toml"));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(beside(".").parent(), here.parent());
+        assert_eq!(policy_path(Path::new("/")).unwrap_err().code, 2);
+    }
+
+    #[test]
+    fn exit_codes_pass_through() {
+        let outcome = |code, json| Outcome { code, json };
+        let proved = outcome(0, json!({}));
+        let wrong_use = outcome(2, json!({"error": {"kind": "trace", "message": "m"}}));
+        assert_eq!(
+            refused(false, "prove", &wrong_use, None).unwrap_err().code,
+            2
+        );
+        let rejected = outcome(1, json!({"accepted": false, "reason": "r"}));
+        assert_eq!(
+            refused(true, "verify", &proved, Some(&rejected))
+                .unwrap_err()
+                .code,
+            1
+        );
+        // A verifier that says no with a code that says yes is no acceptance.
+        let unsure = outcome(0, json!({"accepted": false}));
+        assert_eq!(
+            refused(true, "verify", &proved, Some(&unsure))
+                .unwrap_err()
+                .code,
+            1
+        );
+    }
+}
