@@ -205,6 +205,24 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             Rounding::NearestTiesUp,
             (256, 4096),
         )?,
+        // Clipping in one limb bounded from above; rounding whose shift needs a range check.
+        layout(
+            [1, 1, 64],
+            [100, 2],
+            12,
+            110_000,
+            Rounding::NearestTiesUp,
+            (9, 4096),
+        )?,
+        // Clipping held to its maximum exactly.
+        layout(
+            [1, 1, 128],
+            [100, 2],
+            12,
+            1000,
+            Rounding::Floor,
+            (4096, 4096),
+        )?,
     ])
 }
 

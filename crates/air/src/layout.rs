@@ -44,7 +44,7 @@ pub enum LayoutError {
         got: u64,
     },
     /// Rounded numerators could wrap around the field.
-    #[error("(4M + 1) times the largest denominator is {got}, expected less than {expected}: use fewer cache entries, smaller weights or floor rounding")]
+    #[error("rounded numerators reach {got}, expected less than {expected}: use fewer cache entries, smaller weights or floor rounding")]
     RoundingWraps {
         /// The modulus.
         expected: u64,
@@ -114,9 +114,10 @@ pub struct SegmentLayout {
     excess: Option<NonNegative>,
     gap_remainder: Option<LessThan>,
     remainder: LessThan,
+    rounding_shift: Option<NonNegative>,
 }
 
-fn log_rows(component: &'static str, rows: usize) -> Result<u32, LayoutError> {
+fn log_rows(component: &'static str, rows: u64) -> Result<u32, LayoutError> {
     let log = rows.max(1).next_power_of_two().ilog2().max(MIN_LOG_ROWS);
     if log > MAX_LOG_ROWS {
         return Err(LayoutError::TooManyRows {
@@ -126,6 +127,71 @@ fn log_rows(component: &'static str, rows: usize) -> Result<u32, LayoutError> {
         });
     }
     Ok(log)
+}
+
+/// How many times the denominator a remainder stays below.
+fn rounding_factor(rounding: Rounding) -> u64 {
+    match rounding {
+        Rounding::Floor => 1,
+        Rounding::NearestTiesUp => 2,
+    }
+}
+
+/// The range check of the clipped part of a gap quotient, such that gaps are unique.
+///
+/// A gap is decomposed as `D * (index + excess) + remainder`, with the remainder below `D`. As the true
+/// gap lies within `+-max_gap`, the decomposition gives it if it cannot reach `p - max_gap`.
+fn excess(
+    bounds: &AccumulatorBounds,
+    max_excess: u64,
+    score_step: u32,
+    table_len: u32,
+    limb_bits: u32,
+) -> Result<Option<NonNegative>, LayoutError> {
+    let limit = u64::from(MODULUS) - bounds.max_gap().unsigned_abs();
+    let reach = |excess: u64| u64::from(score_step) * (u64::from(table_len) + excess);
+    if reach(max_excess) >= limit {
+        return Err(LayoutError::GapWraps {
+            expected: limit,
+            got: reach(max_excess),
+        });
+    }
+    if max_excess == 0 {
+        return Ok(None);
+    }
+    let gadget = NonNegative::covering(max_excess, limb_bits, |slack| reach(slack) < limit);
+    gadget.map(Some).ok_or(LayoutError::RangeTooWide {
+        quantity: "clipped part of a gap quotient (a larger score step makes it smaller)",
+        expected: 1 << (2 * limb_bits),
+        got: max_excess,
+    })
+}
+
+/// The range check of `u = (r - Z) / 2` where rounding to nearest needs one.
+///
+/// The rule `2N + Z = 2oZ + r` is stated in halves, `N = oZ + u`. Where both sides of the doubled rule
+/// differ by less than `p`, equality in the field is equality of integers, and `r - Z` is even. Beyond
+/// that, a remainder of the wrong parity could stand for a difference of `p / 2`, and `u` is shown to
+/// be a small integer instead.
+fn rounding_shift(
+    bounds: &AccumulatorBounds,
+    max_value: u64,
+    rounding: Rounding,
+    limb_bits: u32,
+) -> Result<Option<NonNegative>, LayoutError> {
+    let (denominator, modulus) = (bounds.max_denominator().unsigned_abs(), u64::from(MODULUS));
+    if rounding == Rounding::Floor || (4 * max_value + 1) * denominator < modulus {
+        return Ok(None);
+    }
+    let slack = (1 << (2 * limb_bits)) - 1;
+    let got = 2 * max_value * denominator + slack;
+    if got >= modulus {
+        return Err(LayoutError::RoundingWraps {
+            expected: modulus,
+            got,
+        });
+    }
+    Ok(NonNegative::covering(slack, limb_bits, |_| true))
 }
 
 impl SegmentLayout {
@@ -161,90 +227,45 @@ impl SegmentLayout {
         let attention = shape.attention();
         let bounds =
             AccumulatorBounds::new(&attention, shape.capacity(), value_bits, score_step, table)?;
-        let (max_denominator, max_gap, max_quotient) = (
-            bounds.max_denominator().unsigned_abs(),
-            bounds.max_gap().unsigned_abs(),
-            bounds.max_quotient().unsigned_abs(),
-        );
-        let (dim, heads) = (attention.head_dim(), attention.query_heads());
-        let capacity = shape.capacity().get() as usize;
-        let segment_steps = shape.segment_steps().get() as usize;
+        let (dim, heads) = (attention.head_dim() as u64, attention.query_heads() as u64);
+        let capacity = u64::from(shape.capacity().get());
+        let segment_steps = u64::from(shape.segment_steps().get());
         let lanes = STATE_LANES.min(attention.kv_heads());
         let heads_per_lane = attention.kv_heads().div_ceil(lanes);
         // The last full segment of the chain has the most candidates: its step `t` attends to
         // `capacity - segment_steps + t + 1` entries.
-        let candidates: usize = (0..segment_steps)
-            .map(|t| (capacity + t + 1).saturating_sub(segment_steps))
-            .sum();
+        let candidates =
+            segment_steps * (capacity - segment_steps) + segment_steps * (segment_steps + 1) / 2;
         let vectors = log_rows("vectors", heads * segment_steps * dim)?;
         let candidates = log_rows("candidates", heads * candidates)?;
-        let state = log_rows("state", heads_per_lane * capacity * dim)?;
-        let values = log_rows("value table", value_bits.max_value() as usize * 2 + 1)?;
-        let weights = log_rows("weight table", table.len as usize)?;
+        let state = log_rows("state", heads_per_lane as u64 * capacity * dim)?;
+        let max_value = u64::from(value_bits.max_value().unsigned_abs());
+        let values = log_rows("value table", 2 * max_value + 1)?;
+        let weights = log_rows("weight table", u64::from(table.len))?;
 
-        let remainder_bound = match rounding {
-            Rounding::Floor => max_denominator,
-            Rounding::NearestTiesUp => 2 * max_denominator,
-        };
-        // The rounding rule 2N + Z = 2oZ + r is stated in halves, N = oZ + (r - Z) / 2. Where both sides
-        // of the doubled rule differ by less than p, equality in the field is equality of integers,
-        // and the parity of r - Z with it.
-        let doubled = (4 * u64::from(value_bits.max_value().unsigned_abs()) + 1) * max_denominator;
-        if rounding == Rounding::NearestTiesUp && doubled >= u64::from(MODULUS) {
-            return Err(LayoutError::RoundingWraps {
-                expected: u64::from(MODULUS),
-                got: doubled,
-            });
-        }
+        let score_step = score_step.get();
+        let remainder_bound = bounds.max_denominator().unsigned_abs() * rounding_factor(rounding);
+        let max_excess =
+            (bounds.max_quotient().unsigned_abs() + 1).saturating_sub(table.len.into());
+        let widest = remainder_bound.max(score_step.into()).max(max_excess + 1);
         let mut limb_bits = vectors
             .max(candidates)
             .max(state)
             .clamp(*LIMB_BITS.start(), *LIMB_BITS.end());
-        let score_step = score_step.get();
-        if remainder_bound.max(u64::from(score_step)) > 1 << (2 * limb_bits) {
+        if widest > 1 << (2 * limb_bits) {
             limb_bits = *LIMB_BITS.end();
         }
-        let remainder =
-            LessThan::new(remainder_bound, limb_bits).ok_or(LayoutError::RangeTooWide {
-                quantity: "output remainder",
+        let less_than = |quantity, bound: u64| {
+            LessThan::new(bound, limb_bits).ok_or(LayoutError::RangeTooWide {
+                quantity,
                 expected: 1 << (2 * limb_bits),
-                got: remainder_bound,
-            })?;
+                got: bound,
+            })
+        };
         let gap_remainder = match score_step {
             1 => None,
-            _ => Some(LessThan::new(u64::from(score_step), limb_bits).ok_or(
-                LayoutError::RangeTooWide {
-                    quantity: "gap remainder",
-                    expected: 1 << (2 * limb_bits),
-                    got: u64::from(score_step),
-                },
-            )?),
+            step => Some(less_than("gap remainder", step.into())?),
         };
-        let max_excess = max_quotient.saturating_sub(u64::from(table.len) - 1);
-        // The gap is decomposed as D * (index + excess) + remainder. As the true gap lies within
-        // +-max_gap, the decomposition is unique if it cannot reach p - max_gap.
-        let limit = u64::from(MODULUS) - max_gap;
-        let reach = |excess: u64| {
-            u64::from(score_step) * (u64::from(table.len) - 1 + excess)
-                + gap_remainder.map_or(0, |gadget| gadget.reach().max(u64::from(score_step)))
-        };
-        let excess = match max_excess {
-            0 => None,
-            _ => Some(
-                NonNegative::covering(max_excess, limb_bits, |slack| reach(slack) < limit).ok_or(
-                    LayoutError::GapWraps {
-                        expected: limit,
-                        got: reach(max_excess),
-                    },
-                )?,
-            ),
-        };
-        if reach(0) >= limit {
-            return Err(LayoutError::GapWraps {
-                expected: limit,
-                got: reach(0),
-            });
-        }
         Ok(Self {
             shape,
             steps,
@@ -262,9 +283,10 @@ impl SegmentLayout {
                 values,
                 weights,
             },
-            excess,
+            excess: excess(&bounds, max_excess, score_step, table.len, limb_bits)?,
             gap_remainder,
-            remainder,
+            remainder: less_than("output remainder", remainder_bound)?,
+            rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits)?,
         })
     }
 
@@ -351,6 +373,17 @@ impl SegmentLayout {
     /// Range check of output remainders.
     pub fn remainder(&self) -> LessThan {
         self.remainder
+    }
+
+    /// Range check of the rounding shift `(r - Z) / 2`, offset by [`Self::rounding_offset`]; `None` where
+    /// it follows from the other bounds.
+    pub fn rounding_shift(&self) -> Option<NonNegative> {
+        self.rounding_shift
+    }
+
+    /// What is added to a rounding shift so that it is not negative: half the reach of two limbs.
+    pub fn rounding_offset(&self) -> u32 {
+        1 << (2 * self.log_rows.limbs - 1)
     }
 
     /// Row of (query head, step within the segment, dimension) in the vectors component.

@@ -38,13 +38,14 @@ pub struct SegmentContext {
 impl SegmentContext {
     /// A context for what depends on the layout alone (column counts, names, expressions).
     pub fn structural(layout: &SegmentLayout) -> Self {
-        let public = vec![vec![]; vectors::columns::PUBLIC_COLUMNS];
+        let log_rows = layout.log_rows().vectors;
+        let public = PublicColumns::structural(log_rows, vectors::columns::PUBLIC_COLUMNS);
         Self {
             entries_before: 0,
             challenges: Challenges::structural(),
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [CirclePoint::zero(); 2],
-            public: Arc::new(PublicColumns::new(layout.log_rows().vectors, public)),
+            public: Arc::new(public),
         }
     }
 }
@@ -191,41 +192,36 @@ impl SegmentComponents {
         components
     }
 
-    /// Log sizes of the columns of every component tree, in order of commitment.
-    pub fn column_log_sizes(layout: &SegmentLayout) -> [Vec<u32>; Tree::COMPONENT_TREES] {
-        let mut sizes: [Vec<u32>; Tree::COMPONENT_TREES] = Default::default();
+    /// The columns of every component tree.
+    pub fn columns(layout: &SegmentLayout) -> SegmentColumns {
+        let mut columns = SegmentColumns::default();
         let segment = Self::new(layout, &SegmentContext::structural(layout));
         for component in segment.components() {
-            for (tree, columns) in component
-                .trace_log_degree_bounds()
-                .0
-                .into_iter()
-                .enumerate()
-            {
-                sizes[tree].extend(columns);
+            let log_sizes = component.trace_log_degree_bounds().0;
+            let points = component.mask_points(CirclePoint::zero(), layout.max_log_rows());
+            for (tree, (log_sizes, points)) in log_sizes.into_iter().zip(points.0).enumerate() {
+                columns.log_sizes[tree].extend(log_sizes);
+                columns.samples[tree].extend(points.iter().map(Vec::len));
             }
         }
         // Preprocessed columns may be shared by components; they stand in their tree once.
-        sizes[Tree::Preprocessed.index()] = Preprocessed::ALL
+        let preprocessed = Tree::Preprocessed.index();
+        columns.log_sizes[preprocessed] = Preprocessed::ALL
             .iter()
             .map(|column| column.log_rows(layout))
             .collect();
-        sizes
+        columns.samples[preprocessed] = vec![1; Preprocessed::ALL.len()];
+        columns
     }
+}
 
-    /// How many samples are opened of every column of every component tree.
-    pub fn samples_per_column(layout: &SegmentLayout) -> [Vec<usize>; Tree::COMPONENT_TREES] {
-        let mut samples: [Vec<usize>; Tree::COMPONENT_TREES] = Default::default();
-        let segment = Self::new(layout, &SegmentContext::structural(layout));
-        for component in segment.components() {
-            let points = component.mask_points(CirclePoint::zero(), layout.max_log_rows());
-            for (tree, columns) in points.0.into_iter().enumerate() {
-                samples[tree].extend(columns.iter().map(Vec::len));
-            }
-        }
-        samples[Tree::Preprocessed.index()] = vec![1; Preprocessed::ALL.len()];
-        samples
-    }
+/// The columns of every component tree, in order of commitment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentColumns {
+    /// Log sizes.
+    pub log_sizes: [Vec<u32>; Tree::COMPONENT_TREES],
+    /// How many samples are opened of each.
+    pub samples: [Vec<usize>; Tree::COMPONENT_TREES],
 }
 
 /// The public columns of the vectors component: query, key, value and output entries, row by row.

@@ -89,21 +89,19 @@ fn all_components_of_the_fixture_are_equally_high() {
 }
 
 #[test]
-fn rounding_that_could_wrap_is_refused() {
+fn rounding_shifts_are_range_checked_where_they_could_wrap() {
     // (4 * 127 + 1) * 4096 * capacity reaches the modulus between 1030 and 1031 entries.
     let with = |capacity, rounding| {
-        layout(Sizes {
+        let sizes = Sizes {
             capacity,
             rounding,
             ..FIXTURE
-        })
+        };
+        layout(sizes).unwrap().rounding_shift()
     };
-    assert!(with(1030, Rounding::NearestTiesUp).is_ok());
-    assert!(matches!(
-        with(1031, Rounding::NearestTiesUp),
-        Err(LayoutError::RoundingWraps { .. })
-    ));
-    assert!(with(1031, Rounding::Floor).is_ok());
+    assert_eq!(with(1030, Rounding::NearestTiesUp), None);
+    assert!(with(1031, Rounding::NearestTiesUp).is_some());
+    assert_eq!(with(1031, Rounding::Floor), None);
 }
 
 #[test]
@@ -121,7 +119,13 @@ fn gaps_that_could_wrap_are_refused() {
     };
     assert!(with(64, 4286).is_ok());
     // Quotients of up to 2^29 do not fit two limbs.
-    assert!(matches!(with(64, 1), Err(LayoutError::GapWraps { .. })));
+    assert!(matches!(with(64, 1), Err(LayoutError::RangeTooWide { .. })));
+    // The largest gap is just below 2^30, and a large score step adds to it.
+    assert!(with(128, 1000).is_ok());
+    assert!(matches!(
+        with(128, 5_000_000),
+        Err(LayoutError::GapWraps { .. })
+    ));
     assert!(matches!(with(129, 1), Err(LayoutError::Bounds(_))));
 }
 

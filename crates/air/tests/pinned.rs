@@ -16,7 +16,7 @@ fn description(index: usize) -> String {
         text.push('\n');
     }
     text.push_str("opened columns by tree:");
-    let samples = SegmentComponents::samples_per_column(&layout);
+    let samples = SegmentComponents::columns(&layout).samples;
     for (tree, columns) in Tree::ALL.iter().zip(&samples) {
         let openings: usize = columns.iter().sum();
         text.push_str(&format!(
@@ -46,6 +46,16 @@ fn wide_gaps_without_clipping() {
 #[test]
 fn clipping_in_two_limbs() {
     insta::assert_snapshot!(description(3));
+}
+
+#[test]
+fn bounded_clipping_and_rounding_shift() {
+    insta::assert_snapshot!(description(4));
+}
+
+#[test]
+fn exact_clipping() {
+    insta::assert_snapshot!(description(5));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_statement::MAX_STATEMENT_LEN;
 use matchmark_statement::{AcceptancePolicy, PublicValues};
-use matchmark_verifier::segment_file::MAX_STATEMENT_BYTES;
 use matchmark_verifier::SegmentFile;
 
 use crate::error::ChainReadError;
@@ -27,7 +27,7 @@ pub fn max_segment_bytes(policy: &AcceptancePolicy) -> u64 {
         policy.quantization().value_bits(),
         shape.segment_steps().get() as usize,
     );
-    HEADER_BYTES + MAX_STATEMENT_BYTES as u64 + public_values as u64 + MAX_PROOF_BYTES
+    HEADER_BYTES + MAX_STATEMENT_LEN as u64 + public_values as u64 + MAX_PROOF_BYTES
 }
 
 /// A segment as it lies in a directory: decoded, not verified.

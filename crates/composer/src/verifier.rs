@@ -18,7 +18,6 @@ use crate::report::{ChainReport, SegmentReport};
 /// What it keeps does not grow with the chain.
 #[derive(Clone, Debug)]
 pub struct ChainVerifier {
-    policy: AcceptancePolicy,
     fold: ChainFold,
     segments: u64,
     figures: Option<SecurityFigures>,
@@ -29,8 +28,7 @@ impl ChainVerifier {
     #[must_use]
     pub fn new(policy: AcceptancePolicy) -> Self {
         Self {
-            policy,
-            fold: ChainFold::new(),
+            fold: ChainFold::new(policy),
             segments: 0,
             figures: None,
         }
@@ -39,7 +37,7 @@ impl ChainVerifier {
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &AcceptancePolicy {
-        &self.policy
+        self.fold.policy()
     }
 
     /// Segments accepted so far.
@@ -63,7 +61,7 @@ impl ChainVerifier {
     pub fn push(&mut self, file: &SegmentFile) -> Result<SegmentReport, ChainVerifyError> {
         let segment = self.segments;
         let start = Instant::now();
-        let VerifiedSegment { statement, figures } = verify_segment(file, &self.policy)
+        let VerifiedSegment { statement, figures } = verify_segment(file, self.fold.policy())
             .map_err(|source| ChainVerifyError::Segment { segment, source })?;
         self.fold
             .push(&statement)
@@ -91,7 +89,7 @@ impl ChainVerifier {
     pub fn finish(self) -> Result<Verified<ChainStatement>, ChainVerifyError> {
         let segments = self.segments;
         self.fold
-            .finish(&self.policy)
+            .finish()
             .map_err(|source| ChainVerifyError::Chain { segments, source })
     }
 }

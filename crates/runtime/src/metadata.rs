@@ -57,9 +57,15 @@ pub(crate) fn from_strings(
     strings: &BTreeMap<String, String>,
 ) -> Result<(Option<ValueBits>, TraceMetadata), TraceError> {
     let known = || {
-        [VALUE_BITS, SCORE_STEP, TABLE_DELTA, TABLE_LEN, TABLE_LOG_SCALE]
-            .into_iter()
-            .chain(SCALES)
+        [
+            VALUE_BITS,
+            SCORE_STEP,
+            TABLE_DELTA,
+            TABLE_LEN,
+            TABLE_LOG_SCALE,
+        ]
+        .into_iter()
+        .chain(SCALES)
     };
     for key in strings.keys().filter(|key| key.starts_with(PREFIX)) {
         if known().all(|name| name != key) {

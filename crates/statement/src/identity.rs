@@ -69,6 +69,9 @@ digest_newtype! {
     /// Digest of a [segment statement](crate::SegmentStatement).
     pub struct StatementDigest;
 
+    /// Identity of an [acceptance policy](crate::AcceptancePolicy).
+    pub struct PolicyId;
+
     /// Running digest over the segments of a chain, in order.
     pub struct ChainDigest;
 }

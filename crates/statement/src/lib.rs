@@ -48,8 +48,8 @@ pub use codec::CodecError;
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
 pub use identity::{
-    ChainDigest, ModelId, ModelIdentity, PreprocessedRoot, PublicValuesDigest, RelationDigest,
-    RelationVersion, StateCommitment, StatementDigest, StatementVersion,
+    ChainDigest, ModelId, ModelIdentity, PolicyId, PreprocessedRoot, PublicValuesDigest,
+    RelationDigest, RelationVersion, StateCommitment, StatementDigest, StatementVersion,
 };
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;

@@ -117,7 +117,7 @@ impl FromStr for Profile {
 /// The parameters of the polynomial commitment scheme (circle FRI) that a [`Security`] stands for.
 ///
 /// They are written here as plain numbers, so that this crate knows nothing of the proof library; the
-/// verifier builds its configuration from them and compares the proof's own against it.
+/// verifier makes its configuration from them, and a proof carries none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct SecurityParameters {
     /// Bits of proof of work before the queries are drawn.

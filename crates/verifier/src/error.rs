@@ -3,9 +3,8 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    PolicyMismatch, PreprocessedRoot, PublicValuesDigest, PublicValuesError,
-    RelationDigest, RelationVersion, StateCommitment,
-    StatementError,
+    PolicyMismatch, PreprocessedRoot, PublicValuesDigest, PublicValuesError, RelationDigest,
+    RelationVersion, StateCommitment, StatementError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::structure::ProofStructure;
 
-/// Bits of the extension field QM31, rounded down: `log2(p^4)` is 123.99...
+/// Bits of the extension field QM31: `log2(p^4)` is 124 less `3e-9`.
 const FIELD_BITS: f64 = 124.0;
 
 /// Security of a proof at one level and layout, in bits.
@@ -54,8 +54,8 @@ impl SecurityFigures {
         clippy::cast_precision_loss,
         reason = "figures are printed with one decimal; counts are far below 2^52"
     )]
-    pub fn new(layout: &SegmentLayout, security: Security) -> Self {
-        let columns = ProofStructure::new(layout, security).columns();
+    pub fn new(layout: &SegmentLayout, structure: &ProofStructure, security: Security) -> Self {
+        let columns = structure.columns();
         let parameters = security.parameters();
         let queries = f64::from(parameters.queries);
         let log_rate = f64::from(parameters.log_blowup);

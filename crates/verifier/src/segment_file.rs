@@ -1,7 +1,7 @@
 //! The container of a proven segment: header, statement, public values, proof.
 use alloc::vec::Vec;
 
-use matchmark_statement::{PublicValues, SegmentStatement};
+use matchmark_statement::{PublicValues, SegmentStatement, MAX_STATEMENT_LEN};
 
 use crate::error::VerifyError;
 
@@ -9,8 +9,6 @@ use crate::error::VerifyError;
 pub const MAGIC: [u8; 8] = *b"MATCHMRK";
 /// Version of the container and of the proof encoding.
 pub const FORMAT_VERSION: u16 = 1;
-/// Largest encoded statement.
-pub const MAX_STATEMENT_BYTES: usize = 4096;
 const HEADER_BYTES: usize = MAGIC.len() + 2 + 3 * 4;
 
 /// A segment as it is stored and sent. Its parts are decoded, but nothing is verified yet: the proof
@@ -108,10 +106,10 @@ impl SegmentFile {
             .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]) as usize);
         let mut next_length = || lengths.next().unwrap_or_default();
         let (statement_len, public_len, proof_len) = (next_length(), next_length(), next_length());
-        if statement_len > MAX_STATEMENT_BYTES {
+        if statement_len > MAX_STATEMENT_LEN {
             return Err(VerifyError::LengthTooLarge {
                 part: "statement",
-                expected: MAX_STATEMENT_BYTES,
+                expected: MAX_STATEMENT_LEN,
                 got: statement_len,
             });
         }

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::segment::SegmentComponents;
+use matchmark_air::segment::{SegmentColumns, SegmentComponents};
 use matchmark_air::trees::Tree;
 use matchmark_statement::{Security, SecurityParameters};
 use stwo::core::fields::qm31::SECURE_EXTENSION_DEGREE;
@@ -16,7 +16,7 @@ use stwo::core::pcs::PcsConfig;
 /// Columns of the composition tree.
 const COMPOSITION_COLUMNS: usize = 2 * SECURE_EXTENSION_DEGREE;
 
-/// Largest number of trees, layers included: bounds everything that a proof's lengths can ask for.
+/// The counts of every proof of one layout at one security level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofStructure {
     parameters: SecurityParameters,
@@ -54,7 +54,8 @@ impl ProofStructure {
     /// The structure of every proof of this layout at this level.
     pub fn new(layout: &SegmentLayout, security: Security) -> Self {
         let parameters = security.parameters();
-        let mut samples = SegmentComponents::samples_per_column(layout).to_vec();
+        let SegmentColumns { log_sizes, samples } = SegmentComponents::columns(layout);
+        let mut samples = samples.to_vec();
         samples.push(vec![1; COMPOSITION_COLUMNS]);
         let lifting_log_size = layout.lifting_log_size(parameters.log_blowup);
         Self {
@@ -62,7 +63,7 @@ impl ProofStructure {
             lifting_log_size,
             claimed_sums: SegmentComponents::count(layout),
             samples,
-            column_log_sizes: SegmentComponents::column_log_sizes(layout),
+            column_log_sizes: log_sizes,
             layers: fri_layers(layout.max_log_rows(), &parameters),
         }
     }

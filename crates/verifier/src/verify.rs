@@ -10,9 +10,7 @@ use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::state::{fingerprint_point, StateOpening};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_statement::{
-    AcceptancePolicy, PreprocessedRoot, RelationVersion, SegmentStatement,
-};
+use matchmark_statement::{AcceptancePolicy, PreprocessedRoot, RelationVersion, SegmentStatement};
 use num_traits::Zero;
 use stwo::core::fields::m31::P;
 use stwo::core::fields::qm31::QM31;
@@ -73,8 +71,8 @@ pub fn verify_segment(
     }
     verify_stark(proof, file, &layout, &structure)?;
     Ok(VerifiedSegment {
-        statement: Verified::new(statement.clone()),
-        figures: SecurityFigures::new(&layout, statement.security()),
+        statement: Verified::new(statement.clone(), policy.id()),
+        figures: SecurityFigures::new(&layout, &structure, statement.security()),
     })
 }
 

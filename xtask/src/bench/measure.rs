@@ -135,7 +135,6 @@ pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
         segment_steps: Some(1),
         // Sixty-four proofs are enough domains in one run.
         domains: 1,
-        verifications: bench.repetitions.domains,
         ..case("steps", &fixture, "conjectured-100")
     };
     Ok(Measurements {

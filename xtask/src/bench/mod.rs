@@ -78,9 +78,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         return Ok(());
     }
     let generated = format!(
-        "{}\nMeasured on {machine}; medians of {} proofs with different domains each, and of at \
-         least {} verifications, each by a process of its own. Bytes are those of the binary proof \
-         alone. {}\n",
+        "{}\nMeasured on {machine}. Medians of {} proofs, each for a domain of its own (of one proof \
+         for the 64 segments), and of at least {} verifications, each by a process of its own. Bytes \
+         are those of the binary proof alone. {}\n",
         figures::table(&figures).to_markdown(),
         repetitions.domains,
         repetitions.verifications,

@@ -28,6 +28,7 @@ pub fn default_pcs_config(tree: &Tree) -> Vec<Finding> {
             .filter(|(_, after)| {
                 continues(after, &["::", "default", "("])
                     || continues(after, &[">", "::", "default", "("])
+                    || continues(after, &["as", "Default", ">", "::", "default", "("])
             })
             .map(|(line, _)| {
                 (
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(lines(rule, "\nlet c = PcsConfig::default();"), [2]);
         assert_eq!(lines(rule, "pcs::PcsConfig ::\n  default()"), [1]);
         assert_eq!(lines(rule, "<PcsConfig>::default()"), [1]);
+        assert_eq!(lines(rule, "<PcsConfig as Default>::default()"), [1]);
     }
 
     #[test]

@@ -50,16 +50,6 @@ impl LessThan {
         })
     }
 
-    /// No value that passes the limb lookups alone reaches this.
-    pub fn reach(&self) -> u64 {
-        1 << (self.limb_bits * (1 + u32::from(self.two_limbs)))
-    }
-
-    /// Whether values take two limbs.
-    pub fn is_wide(&self) -> bool {
-        self.two_limbs
-    }
-
     /// Reads the columns.
     pub fn read<E: EvalAtRow>(&self, row: &mut Row<'_, E>) -> LessThanColumns<E::F> {
         LessThanColumns {
@@ -146,6 +136,24 @@ mod witness {
                 }
             }
             LessThanColumns { low, wide }
+        }
+    }
+
+    impl LessThan {
+        /// Names the gadget's columns among those that follow in reading order.
+        pub fn name<'a>(
+            &self,
+            columns: &mut impl Iterator<Item = &'a [M31]>,
+        ) -> Option<LessThanColumns<&'a [M31]>> {
+            let low = columns.next()?;
+            let wide = match self.two_limbs {
+                true => Some(WideColumns {
+                    high: columns.next()?,
+                    complement_low: columns.next()?,
+                }),
+                false => None,
+            };
+            Some(LessThanColumns { low, wide })
         }
     }
 

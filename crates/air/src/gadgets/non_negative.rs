@@ -8,9 +8,11 @@
 //! **Why.** `value = low + 2^w high`, each limb looked up in `0..2^w`. Where the slack of the limbs
 //! alone would be too wide, the top limb is also bounded from above: `top_max - top` is looked up,
 //! and two integers below `2^w` whose sum is `top_max` in the field have that sum over the integers.
+//! Where that is still too wide, [`LessThan`] holds the value to its maximum exactly.
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
+use super::less_than::{LessThan, LessThanColumns};
 use crate::challenges::LookupChallenges;
 use crate::harness::row::{constant, Row};
 use crate::relation::RelationTag;
@@ -20,17 +22,32 @@ use crate::relation::RelationTag;
 pub struct NonNegative {
     limb_bits: u32,
     two_limbs: bool,
-    /// Largest value of the top limb, where it is bounded from above.
-    top_max: Option<u32>,
+    upper: Upper,
+}
+
+/// How the value is bounded from above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upper {
+    /// By its limbs alone.
+    Limbs,
+    /// By this value of its top limb.
+    TopLimb(u32),
+    /// Below this bound.
+    Exact(LessThan, u32),
 }
 
 /// Columns of the gadget, in reading order.
 #[derive(Clone, Debug)]
-pub struct NonNegativeColumns<T> {
-    /// The value modulo `2^w`, or the whole value if one limb holds it.
-    pub low: T,
-    /// The value divided by `2^w`.
-    pub high: Option<T>,
+pub enum NonNegativeColumns<T> {
+    /// Limbs that stand for themselves.
+    Limbs {
+        /// The value modulo `2^w`, or the whole value if one limb holds it.
+        low: T,
+        /// The value divided by `2^w`.
+        high: Option<T>,
+    },
+    /// Columns of the exact comparison.
+    Exact(LessThanColumns<T>),
 }
 
 impl NonNegative {
@@ -49,40 +66,40 @@ impl NonNegative {
         } else {
             max
         };
-        let top_max = if accepts(free) {
-            None
+        let upper = if accepts(free) {
+            Upper::Limbs
         } else if accepts(bounded) {
-            Some(u32::try_from(top_max).ok()?)
+            Upper::TopLimb(u32::try_from(top_max).ok()?)
+        } else if accepts(max) {
+            let bound = max + 1;
+            Upper::Exact(LessThan::new(bound, limb_bits)?, u32::try_from(bound).ok()?)
         } else {
             return None;
         };
         Some(Self {
             limb_bits,
             two_limbs,
-            top_max,
+            upper,
         })
-    }
-
-    /// Whether values take two limbs.
-    pub fn is_wide(&self) -> bool {
-        self.two_limbs
     }
 
     /// Reads the columns.
     pub fn read<E: EvalAtRow>(&self, row: &mut Row<'_, E>) -> NonNegativeColumns<E::F> {
-        NonNegativeColumns {
-            low: row.witness(),
-            high: self.two_limbs.then(|| row.witness()),
+        match self.upper {
+            Upper::Exact(gadget, _) => NonNegativeColumns::Exact(gadget.read(row)),
+            Upper::Limbs | Upper::TopLimb(_) => NonNegativeColumns::Limbs {
+                low: row.witness(),
+                high: self.two_limbs.then(|| row.witness()),
+            },
         }
     }
 
     /// The value as an expression of degree one.
     pub fn value<E: EvalAtRow>(&self, columns: &NonNegativeColumns<E::F>) -> E::F {
-        match &columns.high {
-            None => columns.low.clone(),
-            Some(high) => {
-                columns.low.clone() + high.clone() * M31::from_u32_unchecked(1 << self.limb_bits)
-            }
+        let (low, high) = columns.limbs();
+        match high {
+            None => low.clone(),
+            Some(high) => low.clone() + high.clone() * M31::from_u32_unchecked(1 << self.limb_bits),
         }
     }
 
@@ -93,17 +110,32 @@ impl NonNegative {
         lookups: &LookupChallenges,
         columns: &NonNegativeColumns<E::F>,
     ) {
+        if let (Upper::Exact(gadget, bound), NonNegativeColumns::Exact(columns)) =
+            (self.upper, columns)
+        {
+            gadget.constrain(row, lookups, columns, constant::<E>(bound));
+            return;
+        }
+        let (low, high) = columns.limbs();
         let mut limb = |x: E::F| row.require(lookups, RelationTag::Limb, &[x]);
-        limb(columns.low.clone());
-        let top = match &columns.high {
-            None => &columns.low,
-            Some(high) => {
-                limb(high.clone());
-                high
+        limb(low.clone());
+        if let Some(high) = high {
+            limb(high.clone());
+        }
+        if let Upper::TopLimb(max) = self.upper {
+            limb(constant::<E>(max) - high.unwrap_or(low).clone());
+        }
+    }
+}
+
+impl<T> NonNegativeColumns<T> {
+    /// Low and high limb.
+    pub fn limbs(&self) -> (&T, Option<&T>) {
+        match self {
+            Self::Limbs { low, high } => (low, high.as_ref()),
+            Self::Exact(LessThanColumns { low, wide }) => {
+                (low, wide.as_ref().map(|wide| &wide.high))
             }
-        };
-        if let Some(max) = self.top_max {
-            limb(constant::<E>(max) - top.clone());
         }
     }
 }
@@ -112,7 +144,7 @@ impl NonNegative {
 mod witness {
     use stwo::core::fields::m31::M31;
 
-    use super::{NonNegative, NonNegativeColumns};
+    use super::{NonNegative, NonNegativeColumns, Upper};
     use crate::witness::columns::{field, UseCounts};
 
     impl NonNegative {
@@ -122,6 +154,10 @@ mod witness {
             rows: impl ExactSizeIterator<Item = i64>,
             limbs: &mut UseCounts,
         ) -> NonNegativeColumns<Vec<M31>> {
+            if let Upper::Exact(gadget, bound) = self.upper {
+                let pairs = rows.map(|value| (value, i64::from(bound)));
+                return NonNegativeColumns::Exact(gadget.generate(pairs, limbs));
+            }
             let mut low = Vec::with_capacity(rows.len());
             let mut high = self.two_limbs.then(|| Vec::with_capacity(rows.len()));
             let mask = (1 << self.limb_bits) - 1;
@@ -140,18 +176,42 @@ mod witness {
                         high.push(field(top));
                     }
                 }
-                if let Some(max) = self.top_max {
+                if let Upper::TopLimb(max) = self.upper {
                     limbs.add(i64::from(max) - top);
                 }
             }
-            NonNegativeColumns { low, high }
+            NonNegativeColumns::Limbs { low, high }
+        }
+
+        /// Names the gadget's columns among those that follow in reading order.
+        pub fn name<'a>(
+            &self,
+            columns: &mut impl Iterator<Item = &'a [M31]>,
+        ) -> Option<NonNegativeColumns<&'a [M31]>> {
+            Some(match self.upper {
+                Upper::Exact(gadget, _) => NonNegativeColumns::Exact(gadget.name(columns)?),
+                Upper::Limbs | Upper::TopLimb(_) => NonNegativeColumns::Limbs {
+                    low: columns.next()?,
+                    high: match self.two_limbs {
+                        true => Some(columns.next()?),
+                        false => None,
+                    },
+                },
+            })
         }
     }
 
     impl<T> NonNegativeColumns<T> {
         /// The columns in reading order.
         pub fn into_columns(self) -> impl Iterator<Item = T> {
-            core::iter::once(self.low).chain(self.high)
+            let (limbs, exact) = match self {
+                Self::Limbs { low, high } => (Some((low, high)), None),
+                Self::Exact(columns) => (None, Some(columns)),
+            };
+            let limbs = limbs
+                .into_iter()
+                .flat_map(|(low, high)| core::iter::once(low).chain(high));
+            limbs.chain(exact.into_iter().flat_map(|columns| columns.into_columns()))
         }
     }
 }

@@ -36,6 +36,14 @@ impl PublicColumns {
         Self { log_rows, columns }
     }
 
+    /// Columns without entries, for structure that does not depend on them.
+    pub fn structural(log_rows: u32, columns: usize) -> Self {
+        Self {
+            log_rows,
+            columns: vec![vec![]; columns],
+        }
+    }
+
     /// Number of columns.
     pub fn len(&self) -> usize {
         self.columns.len()

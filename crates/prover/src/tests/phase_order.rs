@@ -39,7 +39,15 @@ fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
     let basis = core::array::from_fn::<_, 4, _>(|k| challenges.powers()[3 + k].to_m31_array());
     let target = target.to_m31_array();
     let mut rows: Vec<[M31; 5]> = (0..4)
-        .map(|r| [basis[0][r], basis[1][r], basis[2][r], basis[3][r], target[r]])
+        .map(|r| {
+            [
+                basis[0][r],
+                basis[1][r],
+                basis[2][r],
+                basis[3][r],
+                target[r],
+            ]
+        })
         .collect();
     for column in 0..4 {
         let pivot = (column..4).find(|r| !rows[*r][column].is_zero()).unwrap();
@@ -112,7 +120,12 @@ fn false_output(case: &Case) -> Honest {
     honest.witness = case.prover.witness(&input).unwrap();
     honest.statement = case
         .prover
-        .statement(&honest.execution, &honest.before, &honest.after, &honest.public_values)
+        .statement(
+            &honest.execution,
+            &honest.before,
+            &honest.after,
+            &honest.public_values,
+        )
         .unwrap();
     honest
 }
@@ -124,7 +137,9 @@ fn parts_of_this_test_are_those_of_the_protocol() {
     let attempt = honest.attempt(&case);
     let proof = attempt.prove(Variant::Real, &|_, _| {}, false).unwrap();
     verify_segment(&attempt.file(&proof), &case.policy(&honest.statement)).unwrap();
-    let early = attempt.prove(Variant::EarlyLookups, &|_, _| {}, false).unwrap();
+    let early = attempt
+        .prove(Variant::EarlyLookups, &|_, _| {}, false)
+        .unwrap();
     assert_eq!(attempt.verify(Variant::EarlyLookups, early.clone()), Ok(()));
     assert!(attempt.verify(Variant::Real, early).is_err());
 }
@@ -153,12 +168,21 @@ fn the_real_order_refuses_the_same_forgery() {
     // With sums as they are: constraints hold, sums do not cancel.
     let mut proof = attempt.prove(Variant::Real, &forge, false).unwrap();
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
-    assert!(matches!(refusal, VerifyError::LookupSumNotZero { .. }), "{refusal}");
+    assert!(
+        matches!(refusal, VerifyError::LookupSumNotZero { .. }),
+        "{refusal}"
+    );
     // With sums patched afterwards: the transcript is another.
-    let total = proof.claimed_sums.iter().fold(QM31::zero(), |sum, x| sum + *x);
+    let total = proof
+        .claimed_sums
+        .iter()
+        .fold(QM31::zero(), |sum, x| sum + *x);
     proof.claimed_sums[1] -= total;
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
-    assert!(matches!(refusal, VerifyError::ProofOfWork { .. }), "{refusal}");
+    assert!(
+        matches!(refusal, VerifyError::ProofOfWork { .. }),
+        "{refusal}"
+    );
     // With sums that cancel from the start: the LogUp constraints do not hold.
     assert!(attempt.prove(Variant::Real, &forge, true).is_none());
 }

@@ -181,7 +181,12 @@ impl Attempt<'_> {
             scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
         }
         let mut tree = scheme.tree_builder();
-        tree.extend_evals(self.witness.witness_tree().map(|c| to_evaluation(c)).collect());
+        tree.extend_evals(
+            self.witness
+                .witness_tree()
+                .map(|c| to_evaluation(c))
+                .collect(),
+        );
         tree.commit(transcript.channel());
         let (projection, early) = draw(variant, &mut transcript);
         let guess = early
@@ -190,7 +195,13 @@ impl Attempt<'_> {
         let mut projections = project(layout, entries_before, self.witness, projection);
         forge(&mut projections, &guess);
         let mut tree = scheme.tree_builder();
-        tree.extend_evals(projections.columns().iter().map(|c| to_evaluation(c)).collect());
+        tree.extend_evals(
+            projections
+                .columns()
+                .iter()
+                .map(|c| to_evaluation(c))
+                .collect(),
+        );
         tree.commit(transcript.channel());
         let lookup = early.unwrap_or_else(|| transcript.draw_lookup());
         let point = |tree: &ProverTree| fingerprint_point(tree.commitment.root());
@@ -221,7 +232,12 @@ impl Attempt<'_> {
             &components.candidates,
             &components.state,
         ];
-        provers.extend(components.tables.iter().map(|table| table as &dyn ComponentProver<_>));
+        provers.extend(
+            components
+                .tables
+                .iter()
+                .map(|table| table as &dyn ComponentProver<_>),
+        );
         let stark = prove(&provers, transcript.channel(), scheme).ok()?;
         Some(SegmentProof {
             claimed_sums: context.claimed_sums,
@@ -243,8 +259,16 @@ impl Attempt<'_> {
         let roots = proof.stark.commitments.clone();
         let steps = self.statement.steps();
         for (tree, entries, expected) in [
-            (Tree::StateBefore, steps.entries_before(), self.statement.state_before()),
-            (Tree::StateAfter, steps.entries_after(), self.statement.state_after()),
+            (
+                Tree::StateBefore,
+                steps.entries_before(),
+                self.statement.state_before(),
+            ),
+            (
+                Tree::StateAfter,
+                steps.entries_after(),
+                self.statement.state_after(),
+            ),
         ] {
             let samples = &proof.stark.sampled_values[tree.index()];
             let fingerprint = match variant {
@@ -261,7 +285,10 @@ impl Attempt<'_> {
                 return Err("state".to_owned());
             }
         }
-        let total = proof.claimed_sums.iter().fold(QM31::zero(), |sum, x| sum + *x);
+        let total = proof
+            .claimed_sums
+            .iter()
+            .fold(QM31::zero(), |sum, x| sum + *x);
         if !total.is_zero() {
             return Err("lookup sums".to_owned());
         }
@@ -290,8 +317,13 @@ impl Attempt<'_> {
         };
         let components = SegmentComponents::new(layout, &context);
         let stark = StarkProof::<MerkleHasher>(proof.stark);
-        verify(&components.components(), transcript.channel(), &mut scheme, stark)
-            .map_err(|error| error.to_string())
+        verify(
+            &components.components(),
+            transcript.channel(),
+            &mut scheme,
+            stark,
+        )
+        .map_err(|error| error.to_string())
     }
 }
 

@@ -36,11 +36,8 @@ fn half_and_half(case: &Case, a: &mut CommittedState, b: &mut CommittedState) {
         })
         .collect();
     for state in [a, b] {
-        state.tree.commitment = MerkleProverLifted::commit(
-            hybrid.iter().collect(),
-            case.prover.lifting_log_size(),
-            0,
-        );
+        state.tree.commitment =
+            MerkleProverLifted::commit(hybrid.iter().collect(), case.prover.lifting_log_size(), 0);
     }
 }
 
@@ -88,7 +85,10 @@ fn two_caches(case: &Case) -> (Honest, Honest) {
     );
     assert_ne!(a.execution.out, b.execution.out, "the caches differ");
     half_and_half(case, &mut a.before, &mut b.before);
-    assert_eq!(a.before.tree.commitment.root(), b.before.tree.commitment.root());
+    assert_eq!(
+        a.before.tree.commitment.root(),
+        b.before.tree.commitment.root()
+    );
     (a, b)
 }
 
@@ -122,7 +122,12 @@ fn a_commitment_opens_to_one_cache() {
                 .tree
                 .polynomials
                 .iter()
-                .map(|p| p.eval_at_point(point.repeated_double(height - p.evals.domain.log_size()), None))
+                .map(|p| {
+                    p.eval_at_point(
+                        point.repeated_double(height - p.evals.domain.log_size()),
+                        None,
+                    )
+                })
                 .collect(),
         }
     };
@@ -138,11 +143,20 @@ fn a_commitment_opens_to_one_cache() {
     let mut proof = attempt.prove(Variant::Real, &|_, _| {}, false).unwrap();
     let policy = case.policy(&b.statement);
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
-    assert!(matches!(refusal, VerifyError::StateMismatch { which: "first", .. }), "{refusal}");
+    assert!(
+        matches!(refusal, VerifyError::StateMismatch { which: "first", .. }),
+        "{refusal}"
+    );
     // A false fingerprint in the proof gets past that comparison, and no further.
-    for (samples, value) in proof.stark.sampled_values[1].iter_mut().zip(&of_a.fingerprint) {
+    for (samples, value) in proof.stark.sampled_values[1]
+        .iter_mut()
+        .zip(&of_a.fingerprint)
+    {
         samples[0] = *value;
     }
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
-    assert!(!matches!(refusal, VerifyError::StateMismatch { .. }), "{refusal}");
+    assert!(
+        !matches!(refusal, VerifyError::StateMismatch { .. }),
+        "{refusal}"
+    );
 }

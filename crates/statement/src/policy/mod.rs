@@ -6,13 +6,18 @@ mod mismatch;
 
 use alloc::vec::Vec;
 
-use matchmark_quant::{AccumulatorBounds, QuantizationPolicy, Rounding, StepRange, TableBounds};
+use matchmark_quant::{
+    AccumulatorBounds, QuantizationPolicy, Rounding, StepRange, TableBounds, TaggedSha256,
+};
 use matchmark_tables::TableId;
+use serde::Serialize;
 
 use crate::chain::ChainStatement;
+use crate::codec;
 use crate::domain::VerifierDomain;
+use crate::error::StatementError;
 use crate::identity::{
-    ModelIdentity, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
+    ModelIdentity, PolicyId, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
 };
 use crate::security::Security;
 use crate::segment::SegmentStatement;
@@ -22,7 +27,7 @@ use crate::terms::SharedTerms;
 pub use mismatch::{PolicyError, PolicyMismatch};
 
 /// The circuit for one segment length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PolicyCircuit {
     /// Number of steps of the segments that this circuit proves.
     pub steps: u32,
@@ -31,7 +36,7 @@ pub struct PolicyCircuit {
 }
 
 /// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AcceptancePolicyParts {
     /// Version of the relation.
     pub relation_version: RelationVersion,
@@ -69,9 +74,14 @@ pub struct AcceptancePolicyParts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptancePolicy {
     parts: AcceptancePolicyParts,
+    /// Made once, in the constructor, so that asking for it cannot fail.
+    id: PolicyId,
 }
 
 impl AcceptancePolicy {
+    /// Domain tag of the identity.
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v1";
+
     /// Checks the fields against each other and makes a policy of them.
     ///
     /// # Errors
@@ -110,7 +120,19 @@ impl AcceptancePolicy {
                 got: circuit.steps,
             });
         }
-        Ok(Self { parts })
+        let id = TaggedSha256::new(Self::TAG)
+            .chain(&codec::encode(&parts).map_err(StatementError::from)?)
+            .finish();
+        Ok(Self {
+            parts,
+            id: PolicyId::from_bytes(id),
+        })
+    }
+
+    /// Identity of the policy: SHA-256 under [`Self::TAG`] over the canonical encoding of all fields.
+    #[must_use]
+    pub const fn id(&self) -> PolicyId {
+        self.id
     }
 
     /// The policy that accepts exactly chains like this one, for its owner to review: everything that

@@ -124,6 +124,9 @@ fn candidates(
     rows
 }
 
+/// Low and high limb of a value.
+type Limbs<'a> = (&'a [M31], Option<&'a [M31]>);
+
 /// The witness columns by name, for the projections.
 pub struct Columns<'a> {
     /// Cache rows.
@@ -134,23 +137,29 @@ pub struct Columns<'a> {
     pub weight: &'a [M31],
     maximum: &'a [M31],
     index: &'a [M31],
-    excess: Option<(&'a [M31], Option<&'a [M31]>)>,
-    remainder: Option<(&'a [M31], Option<&'a [M31]>)>,
+    excess: Option<Limbs<'a>>,
+    remainder: Option<Limbs<'a>>,
     limb_size: M31,
     score_step: M31,
 }
 
 impl<'a> Columns<'a> {
     /// Names the columns that [`generate`] made.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
     pub fn of(layout: &SegmentLayout, columns: &'a [Column]) -> Self {
         let mut optional = columns[7..].iter().map(Vec::as_slice);
-        let excess = layout.excess().and_then(|gadget| {
-            let low = optional.next()?;
-            Some((low, gadget.is_wide().then(|| optional.next()).flatten()))
+        let excess = layout.excess().map(|gadget| {
+            let columns = gadget.name(&mut optional).expect("the excess's columns");
+            let (low, high) = columns.limbs();
+            (*low, high.copied())
         });
-        let remainder = layout.gap_remainder().and_then(|gadget| {
-            let low = optional.next()?;
-            Some((low, gadget.is_wide().then(|| optional.next()).flatten()))
+        let remainder = layout.gap_remainder().map(|gadget| {
+            let columns = gadget.name(&mut optional);
+            let columns = columns.expect("the remainder's columns");
+            (columns.low, columns.wide.map(|wide| wide.high))
         });
         Self {
             cache_row: &columns[0],
@@ -167,7 +176,7 @@ impl<'a> Columns<'a> {
 
     /// The score on a row: maximum less gap.
     pub fn score(&self, row: usize) -> M31 {
-        let limbs = |columns: Option<(&[M31], Option<&[M31]>)>| {
+        let limbs = |columns: Option<Limbs<'_>>| {
             columns.map_or_else(M31::zero, |(low, high)| {
                 low[row] + high.map_or_else(M31::zero, |high| high[row] * self.limb_size)
             })

@@ -2,6 +2,7 @@
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::less_than::LessThanColumns;
+use crate::gadgets::non_negative::NonNegativeColumns;
 use crate::gadgets::projection::{Extension, RunningSum};
 use crate::harness::row::Row;
 use crate::layout::SegmentLayout;
@@ -40,6 +41,8 @@ pub struct Witness<T, Pair> {
     pub denominator: Pair,
     /// Remainder of the output division.
     pub remainder: LessThanColumns<T>,
+    /// Rounding shift `(r - Z) / 2` plus its offset; absent where the shift needs no range check.
+    pub shift: Option<NonNegativeColumns<T>>,
 }
 
 /// Columns of the projections tree.
@@ -93,6 +96,7 @@ impl<E: EvalAtRow> Columns<E> {
             witness: Witness {
                 denominator: row.witness_pair(),
                 remainder: layout.remainder().read(row),
+                shift: layout.rounding_shift().map(|gadget| gadget.read(row)),
             },
             projections: Projections {
                 keys: Extension::read(row),

@@ -52,14 +52,27 @@ impl Constraints for Vectors {
         // is that of 2 N + Z by 2 Z, N = o Z + (r - Z) / 2.
         let gadget = self.layout.remainder();
         let remainder = gadget.value::<E>(&columns.witness.remainder);
+        let shift_gadget = self.layout.rounding_shift();
+        let shift_columns = shift_gadget.zip(columns.witness.shift.as_ref());
         let (shift, bound) = match self.layout.rounding() {
             Rounding::Floor => (remainder, denominator.clone()),
             Rounding::NearestTiesUp => {
-                let half = M31::from_u32_unchecked(2).inverse();
-                (
-                    (remainder - denominator.clone()) * half,
-                    denominator.clone() + denominator.clone(),
-                )
+                let bound = denominator.clone() + denominator.clone();
+                let doubled = remainder - denominator.clone();
+                let shift = match &shift_columns {
+                    // The layout's bounds leave no room for a remainder of the wrong parity.
+                    None => doubled * M31::from_u32_unchecked(2).inverse(),
+                    Some((gadget, columns)) => {
+                        let shift = gadget.value::<E>(columns)
+                            - constant::<E>(self.layout.rounding_offset());
+                        row.constrain(
+                            "rounding shift is half of r - Z",
+                            doubled - shift.clone() - shift.clone(),
+                        );
+                        shift
+                    }
+                };
+                (shift, bound)
             }
         };
         let numerator = columns.projections.numerator;
@@ -76,6 +89,10 @@ impl Constraints for Vectors {
         }
         // 0 <= r < Z, or 2 Z: else the quotient is any number.
         gadget.constrain(row, lookups, &columns.witness.remainder, bound);
+        // The shift is a small integer: else r - Z may be odd, and the half of it huge.
+        if let Some((gadget, columns)) = shift_columns {
+            gadget.constrain(row, lookups, columns);
+        }
 
         let entries_before = u32::try_from(self.entries_before * self.layout.position_stride());
         let cache_row =
