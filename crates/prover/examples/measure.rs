@@ -33,8 +33,8 @@ fn main() {
             table: rules.table.clone(),
             shape: SegmentShape::new(
                 trace.shape(),
-                CacheCapacity::new(range.entries_after() as u32).unwrap(),
-                SegmentSteps::new(range.steps() as u32).unwrap(),
+                CacheCapacity::new(u32::try_from(range.entries_after()).unwrap()).unwrap(),
+                SegmentSteps::new(u32::try_from(range.steps()).unwrap()).unwrap(),
             )
             .unwrap(),
         };
@@ -63,7 +63,7 @@ fn main() {
         let policy = AcceptancePolicy::accepting(
             &fold.finish(),
             vec![PolicyCircuit {
-                steps: range.steps() as u32,
+                steps: u32::try_from(range.steps()).unwrap(),
                 preprocessed_root: root,
             }],
         )

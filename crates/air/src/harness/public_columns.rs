@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
-use stwo::core::fields::m31::M31;
+use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
 use stwo::core::fields::FieldExpOps;
 use stwo::core::poly::circle::CanonicCoset;
@@ -67,16 +67,31 @@ impl PublicColumns {
     /// Value of every column's interpolant at `point`, a point outside the trace domain.
     pub fn evaluate(&self, point: CirclePoint<QM31>) -> Vec<QM31> {
         let weights = lagrange_weights(self.log_rows, point);
+        // By coordinate, so that the sums below are plain integer loops.
+        let coordinates: [Vec<u32>; 4] = core::array::from_fn(|coordinate| {
+            let of = |weight: &QM31| weight.to_m31_array()[coordinate].0;
+            weights.iter().map(of).collect()
+        });
         self.columns
             .iter()
             .map(|column| {
-                weights
-                    .iter()
-                    .zip(column)
-                    .fold(QM31::zero(), |sum, (weight, value)| sum + *weight * *value)
+                let sums = coordinates.each_ref().map(|weights| dot(weights, column));
+                QM31::from_m31_array(sums)
             })
             .collect()
     }
+}
+
+/// `sum_i a_i b_i`, reduced once at the end: a product is brought below `2^32` by folding its upper
+/// bits down (`2^31 = 1` modulo `p`), and `2^32` of those fit into 64 bits.
+fn dot(a: &[u32], b: &[M31]) -> M31 {
+    let sum = a.iter().zip(b).fold(0_u64, |sum, (a, b)| {
+        let product = u64::from(*a) * u64::from(b.0);
+        sum + (product & u64::from(P)) + (product >> 31)
+    });
+    // One more fold brings the sum far below p^2, where the field reduces it.
+    let folded = (sum & u64::from(P)) + (sum >> 31);
+    M31::reduce(folded)
 }
 
 /// Weights `w_i`, in row order, with `f(point) = sum_i w_i f(row i)` for every polynomial `f` of the
