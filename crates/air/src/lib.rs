@@ -50,3 +50,8 @@ pub const RELATION_DIGEST: matchmark_statement::RelationDigest =
         0x70, 0x2a, 0xc2, 0x11, 0xb8, 0x03, 0xd1, 0x64, 0x99, 0x39, 0x60, 0x5a, 0x80, 0xee, 0xef,
         0xca, 0x6b,
     ]);
+
+/// The example of the README, compiled with the tests.
+#[cfg(all(doctest, feature = "prover"))]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -30,3 +30,8 @@ pub use state::CommittedState;
     missing_docs
 )]
 mod tests;
+
+/// The example of the README, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -30,3 +30,8 @@ pub use proof::SegmentProof;
 pub use segment_file::SegmentFile;
 pub use verified::Verified;
 pub use verify::{verify_segment, VerifiedSegment};
+
+/// The example of the README, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;
