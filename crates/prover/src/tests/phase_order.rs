@@ -55,10 +55,9 @@ fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
         let inverse = rows[column][column].inverse();
         rows[column].iter_mut().for_each(|x| *x *= inverse);
         for r in (0..4).filter(|r| *r != column) {
-            let factor = rows[r][column];
-            for k in 0..5 {
-                let step = rows[column][k] * factor;
-                rows[r][k] -= step;
+            let (factor, pivot_row) = (rows[r][column], rows[column]);
+            for (x, pivot) in rows[r].iter_mut().zip(pivot_row) {
+                *x -= pivot * factor;
             }
         }
     }

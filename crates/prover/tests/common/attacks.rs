@@ -1,0 +1,394 @@
+//! Consistent forgeries against constraints and relations, by what they break.
+//!
+//! Several attacks live in two worlds: the claim is made of one, the computation of the other, and
+//! exactly the constraint that ties the two together breaks.
+use std::sync::Arc;
+
+use matchmark_air::relation::RelationTag;
+use matchmark_air::witness::columns::field;
+use matchmark_air::witness::projections::Projections;
+use stwo::core::fields::m31::M31;
+
+use super::cases::Case;
+use super::forge::Forge;
+use super::gadgets::{self, entry, place, Part};
+use super::world::{sizes, World};
+use super::Rng;
+
+/// Builds a forged witness from a seed, or finds the seed unsuitable.
+pub type Attack = Box<dyn Fn(&Arc<Case>, u64) -> Option<Forge>>;
+
+/// Two worlds that differ in one query vector.
+fn other_query(case: &Arc<Case>, seed: u64) -> (World, World) {
+    let claimed = World::random(case, seed);
+    let mut used = claimed.clone();
+    let (_, _, dim, _, steps) = sizes(case);
+    let (head, step, _) = entry(case, &mut Rng(seed ^ 0x6f74_6871));
+    let other = World::random(case, seed ^ 0xffff_0000);
+    let range = (head * steps + step) * dim..(head * steps + step + 1) * dim;
+    used.q[range.clone()].copy_from_slice(&other.q[range]);
+    (claimed, used)
+}
+
+/// Two worlds that differ in one old cache entry of a lane: in its key, or in its value.
+fn other_entry(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<(World, World)> {
+    let claimed = World::random(case, seed);
+    let mut used = claimed.clone();
+    let (_, groups, dim, before, _) = sizes(case);
+    let mut rng = Rng(seed ^ 0x6f74_6865);
+    let (group, position) = (rng.below(groups), rng.below(before));
+    if case.layout.state_row(group, 0, 0).0 != lane {
+        return None;
+    }
+    let other = World::random(case, seed ^ 0xffff_0000);
+    let start = (group * before + position) * dim;
+    let range = start..start + dim;
+    if value {
+        used.prefix_v[range.clone()].copy_from_slice(&other.prefix_v[range]);
+    } else {
+        used.prefix_k[range.clone()].copy_from_slice(&other.prefix_k[range]);
+    }
+    Some((claimed, used))
+}
+
+fn projections_of(case: &Arc<Case>, world: &World) -> Projections {
+    Forge::new(case, world).project()
+}
+
+/// Sets the totals at the end of every run to those of the vectors component.
+fn copy_totals(forge: &Forge, projections: &mut Projections, which: usize) {
+    let layout = &forge.case.layout;
+    for (head, step) in forge.steps() {
+        let row = layout.vector_row(head, step, layout.head_dim() - 1);
+        let last = forge.run(head, step).end - 1;
+        projections.candidates[which][last] = projections.vectors[which][row];
+    }
+}
+
+/// Another denominator for the dimensions from the second on.
+pub fn denominator_by_dimension(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x6465_6e6f);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, dim) = entry(case, &mut rng);
+    if dim == 0 {
+        return None;
+    }
+    let (denominator, numerators) = forge.sums(forge.run(head, step));
+    let (true_out, _) = case.terms.rounding.divide(numerators[dim], denominator);
+    let other = 1 + rng.below(denominator as usize) as i64;
+    let (out, rem) = case.terms.rounding.divide(numerators[dim], other);
+    if out == true_out || out.abs() > forge.limit() {
+        return None;
+    }
+    forge.set_output((head, step, dim), other, out, rem);
+    Some(forge)
+}
+
+/// Scores of another query: the sum of `q * K` is taken as the other query's.
+pub fn scores_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let (claimed, used) = other_query(case, seed);
+    let mut forge = Forge::new(case, &used);
+    forge.projections = Some(forge.project());
+    let public = claimed.witness(case).public;
+    forge.witness.public[0].clone_from(&public[0]);
+    Some(forge)
+}
+
+/// Scores of another query: the candidates' totals are taken as the claimed query's.
+pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let (claimed, used) = other_query(case, seed);
+    let mut forge = Forge::new(case, &used);
+    let mut projections = forge.project();
+    let honest = Forge::new(case, &claimed);
+    projections.vectors[1] = projections_of(case, &claimed).vectors[1].clone();
+    copy_totals(&forge, &mut projections, 1);
+    forge.projections = Some(projections);
+    forge.witness.public[0].clone_from(&honest.witness.public[0]);
+    Some(forge)
+}
+
+/// An output that nothing supports; the caller says which projections hide it.
+fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x756e_7375);
+    let mut forge = Forge::honest(case, seed);
+    let at = entry(case, &mut rng);
+    let (denominator, _) = forge.sums(forge.run(at.0, at.1));
+    let out = rng.symmetric(forge.limit());
+    let rem = forge.random_remainder(&mut rng, denominator);
+    if out == forge.output(at.0, at.1, at.2) {
+        return None;
+    }
+    forge.set_output(at, denominator, out, rem);
+    Some(forge)
+}
+
+/// The projected numerator is the true one, the output is not.
+pub fn output_beside_its_projection(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let projections = projections_of(case, &World::random(case, seed));
+    let mut forge = unsupported_output(case, seed)?;
+    forge.projections = Some(projections);
+    Some(forge)
+}
+
+/// An output one too small whose rounding shift makes up for it, whatever the remainder says.
+pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    case.layout.rounding_shift()?;
+    let mut forge = Forge::honest(case, seed);
+    forge.projections = Some(forge.project());
+    let at = entry(case, &mut Rng(seed ^ 0x7368_6966));
+    let (denominator, numerators) = forge.sums(forge.run(at.0, at.1));
+    let (out, rem) = case.terms.rounding.divide(numerators[at.2], denominator);
+    if out == -forge.limit() {
+        return None;
+    }
+    forge.set_output(at, denominator, out - 1, rem);
+    let shift = forge.shift_of(denominator, rem) + denominator;
+    let shift = forge.split(true, shift, 0);
+    let row = case.layout.vector_row(at.0, at.1, at.2);
+    forge.set_shift_limbs(row, shift.low, shift.high);
+    Some(forge)
+}
+
+/// The candidates' numerators are taken as those of the claimed output.
+pub fn numerators_beside_the_candidates(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut forge = unsupported_output(case, seed)?;
+    let mut projections = forge.project();
+    copy_totals(&forge, &mut projections, 2);
+    forge.projections = Some(projections);
+    Some(forge)
+}
+
+/// No candidate answers for any output.
+pub fn output_without_candidates(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut forge = unsupported_output(case, seed)?;
+    forge.candidates.iter_mut().for_each(|row| row.last = 0);
+    Some(forge)
+}
+
+/// The run visits two positions in the wrong order: weights meet each other's values.
+pub fn run_out_of_order(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x6f72_6465);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, _) = entry(case, &mut rng);
+    let run = forge.run(head, step);
+    // Neither the first nor the last: those positions are held by relations.
+    let inner = run.len().checked_sub(2).filter(|inner| *inner >= 2)?;
+    let (a, b) = (rng.below(inner), rng.below(inner));
+    let (a, b) = (run.start + 1 + a, run.start + 1 + b);
+    let rows = &mut forge.candidates;
+    (rows[a].cache_row, rows[b].cache_row) = (rows[b].cache_row, rows[a].cache_row);
+    forge.follow_run(head, step);
+    Some(forge)
+}
+
+/// Every candidate has a maximum of its own, its score.
+pub fn maximum_by_candidate(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x6d61_7869);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, _) = entry(case, &mut rng);
+    for row in forge.run(head, step) {
+        let score = forge.score(row);
+        forge.set_gap(row, 0, 0, 0);
+        forge.candidates[row].maximum = score;
+        forge.candidates[row].attained = 1;
+    }
+    forge.follow_run(head, step);
+    Some(forge)
+}
+
+/// A gap beyond the table takes an index before the last: part of the quotient is called excess.
+pub fn no_clip_with_cause(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    case.layout.excess()?;
+    let mut rng = Rng(seed ^ 0x6e6f_636c);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, row) = place(&forge, &mut rng);
+    let quotient = forge.candidates[row].index + forge.excess(row);
+    let index = rng.below(forge.last_index() as usize) as i64;
+    if index >= quotient {
+        return None;
+    }
+    forge.set_gap(row, index, quotient - index, forge.gap_remainder(row));
+    forge.follow_run(head, step);
+    Some(forge)
+}
+
+/// A maximum above all scores. `attained` says where the lie is: that a gap is zero, or nowhere.
+pub fn false_maximum(case: &Arc<Case>, seed: u64, attained: bool) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x666d_6178);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, _) = entry(case, &mut rng);
+    let more = 1 + rng.below(2 * forge.score_step() as usize * forge.last_index() as usize) as i64;
+    for row in forge.run(head, step) {
+        let gap = forge.gap(row) + more;
+        if case.layout.excess().is_none() && gap / forge.score_step() > forge.last_index() {
+            return None;
+        }
+        forge.set_true_gap(row, gap);
+        forge.candidates[row].maximum += more;
+        forge.candidates[row].attained = i64::from(attained);
+    }
+    if forge.sums(forge.run(head, step)).0 == 0 {
+        return None;
+    }
+    forge.follow_run(head, step);
+    Some(forge)
+}
+
+/// Keys (or values) of the state are projected as if an old entry were another one.
+pub fn projection_of_another_entry(
+    case: &Arc<Case>,
+    seed: u64,
+    lane: usize,
+    value: bool,
+) -> Option<Forge> {
+    let (claimed, used) = other_entry(case, seed, lane, value)?;
+    let mut forge = Forge::new(case, &used);
+    forge.projections = Some(forge.project());
+    let claimed = claimed.witness(case);
+    forge.witness.state_before = claimed.state_before;
+    forge.witness.state_after = claimed.state_after;
+    Some(forge)
+}
+
+/// An old entry of the cache changes between before and after.
+pub fn entry_changes(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<Forge> {
+    let (claimed, used) = other_entry(case, seed, lane, value)?;
+    let mut forge = Forge::new(case, &used);
+    forge.witness.state_before = claimed.witness(case).state_before;
+    Some(forge)
+}
+
+/// The candidates use projected values of another cache.
+pub fn values_of_another_cache(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let lane = Rng(seed).below(case.layout.lanes());
+    let (claimed, used) = other_entry(case, seed, lane, true)?;
+    let mut forge = Forge::new(case, &used);
+    let mut projections = forge.project();
+    projections.state = projections_of(case, &claimed).state;
+    forge.projections = Some(projections);
+    let claimed = claimed.witness(case);
+    forge.witness.state_before = claimed.state_before;
+    forge.witness.state_after = claimed.state_after;
+    Some(forge)
+}
+
+/// Nothing is appended: the new entries stand in the cache before, and the public ones are others.
+pub fn nothing_is_appended(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut forge = Forge::honest(case, seed);
+    forge.witness.state_before = forge.witness.state_after.clone();
+    for column in forge.witness.state.iter_mut().step_by(2) {
+        column.fill(M31::from(0));
+    }
+    let row = case.layout.vector_row(0, 0, 0);
+    forge.witness.public[1][row] = field(i64::from(seed.is_multiple_of(2)));
+    Some(forge)
+}
+
+/// A weight that is not the table's for its index.
+pub fn weight_not_in_table(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x7765_6967);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, row) = place(&forge, &mut rng);
+    let weight = rng.below(1 + case.terms.table.max_weight() as usize) as i64;
+    if weight == forge.candidates[row].weight {
+        return None;
+    }
+    forge.candidates[row].weight = weight;
+    if forge.sums(forge.run(head, step)).0 == 0 {
+        return None;
+    }
+    forge.follow_run(head, step);
+    Some(forge)
+}
+
+/// The attack on a constraint; constraints of the state repeat for every lane.
+pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
+    Some(match name {
+        "denominator is constant over a step" => Box::new(denominator_by_dimension),
+        "projected score accumulates q * K" => Box::new(scores_of_another_query),
+        "projected numerator accumulates o * Z + r" => Box::new(output_beside_its_projection),
+        "rounding shift is half of r - Z" => Box::new(shift_beside_its_remainder),
+        "a run steps through consecutive positions" => Box::new(run_out_of_order),
+        "the maximum is constant over a run" => Box::new(maximum_by_candidate),
+        "only the last index clips" => Box::new(no_clip_with_cause),
+        "attained grows only where the gap is zero" => {
+            Box::new(|case, seed| false_maximum(case, seed, true))
+        }
+        "a run that ends has attained its maximum" => {
+            Box::new(|case, seed| false_maximum(case, seed, false))
+        }
+        "projected scores accumulate" => Box::new(totals_of_another_query),
+        "projected numerators accumulate w * V" => Box::new(numerators_beside_the_candidates),
+        "a key is kept or new" => {
+            Box::new(move |case, seed| entry_changes(case, seed, lane, false))
+        }
+        "a value is kept or new" => {
+            Box::new(move |case, seed| entry_changes(case, seed, lane, true))
+        }
+        "projected keys accumulate" => {
+            Box::new(move |case, seed| projection_of_another_entry(case, seed, lane, false))
+        }
+        "projected values accumulate" => {
+            Box::new(move |case, seed| projection_of_another_entry(case, seed, lane, true))
+        }
+        _ => return None,
+    })
+}
+
+/// The attack on a whole relation.
+pub fn on_relation(tag: RelationTag) -> Attack {
+    match tag {
+        RelationTag::Weight => Box::new(weight_not_in_table),
+        RelationTag::Limb => Box::new(|case, seed| {
+            let wide = case.forms.remainder;
+            let part = if wide {
+                Part::ComplementHigh
+            } else {
+                Part::Complement
+            };
+            gadgets::output_remainder(case, seed, part)
+        }),
+        RelationTag::Value => Box::new(gadgets::query_out_of_range),
+        RelationTag::ValueProjection => Box::new(values_of_another_cache),
+        RelationTag::KeyProjection => Box::new(nothing_is_appended),
+        RelationTag::StepTotals => Box::new(output_without_candidates),
+    }
+}
+
+/// The attack on one tuple of a row that requires something, or provides it in a number that the
+/// prover does not choose; `None` where the prover chooses the number, or provides what is required.
+pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
+    let part = Part::of(label);
+    if let Some(lane) = label.strip_prefix("key range of lane ") {
+        let lane = lane.parse().ok()?;
+        return Some(Box::new(move |case, seed| {
+            gadgets::entry_out_of_range(case, seed, lane, false)
+        }));
+    }
+    if let Some(lane) = label.strip_prefix("value range of lane ") {
+        let lane = lane.parse().ok()?;
+        return Some(Box::new(move |case, seed| {
+            gadgets::entry_out_of_range(case, seed, lane, true)
+        }));
+    }
+    Some(match (component, label, part) {
+        (0, "query range", _) => Box::new(gadgets::query_out_of_range),
+        (0, "output range", _) => Box::new(gadgets::output_out_of_range),
+        (0, "key projection", _) => Box::new(nothing_is_appended),
+        (0, "step totals", _) => Box::new(output_without_candidates),
+        (0, _, Some(part)) if label.starts_with("rounding shift") => {
+            Box::new(move |case, seed| gadgets::remainder_of_the_wrong_parity(case, seed, part))
+        }
+        (0, _, Some(part)) => {
+            Box::new(move |case, seed| gadgets::output_remainder(case, seed, part))
+        }
+        (1, "weight", _) => Box::new(weight_not_in_table),
+        (1, "value projection", _) => Box::new(values_of_another_cache),
+        (1, "excess top bound", _) => Box::new(gadgets::gap_that_wraps),
+        (1, _, Some(part)) if label.starts_with("excess") => {
+            Box::new(move |case, seed| gadgets::clip_without_cause(case, seed, part))
+        }
+        (1, _, Some(part)) => Box::new(move |case, seed| gadgets::gap_remainder(case, seed, part)),
+        _ => return None,
+    })
+}

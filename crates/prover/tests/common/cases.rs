@@ -1,0 +1,249 @@
+//! Small shapes that between them use every gadget in every form.
+use std::sync::Arc;
+
+use matchmark_air::describe::describe_segment;
+use matchmark_air::gadgets::less_than::LessThan;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::trees::Tree;
+use matchmark_prover::{ChainTerms, ProveError};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
+    ScoreStep, SegmentSteps, StepRange, ValueBits,
+};
+use matchmark_statement::{
+    ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+};
+use matchmark_tables::WeightTable;
+
+/// What a case is made of.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub name: &'static str,
+    /// Query heads, key/value heads, head dimension.
+    pub heads: [u32; 3],
+    pub capacity: u32,
+    pub segment_steps: u32,
+    pub entries_before: u32,
+    pub steps: u32,
+    pub bits: u8,
+    pub score_step: u32,
+    pub rounding: Rounding,
+    pub table: WeightTable,
+    pub security: Security,
+}
+
+/// A segment's terms and layout.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub name: &'static str,
+    pub terms: ChainTerms,
+    pub layout: SegmentLayout,
+    pub steps: StepRange,
+    pub forms: Forms,
+}
+
+/// Which gadgets take two limbs; `None` for one that the layout does without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forms {
+    pub excess: Option<bool>,
+    pub gap_remainder: Option<bool>,
+    pub remainder: bool,
+}
+
+impl Forms {
+    fn of(layout: &SegmentLayout) -> Self {
+        let limb_bits = layout.log_rows().limbs;
+        let two_limbs = LessThan::new((1 << limb_bits) + 1, limb_bits);
+        let gap_remainder = layout.gap_remainder();
+        let gap_remainder = gap_remainder.map(|gadget| Some(gadget) == two_limbs);
+        let gap_columns = gap_remainder.map_or(0, |wide| if wide { 3 } else { 1 });
+        let columns = describe_segment(layout, 0)[1]
+            .columns
+            .iter()
+            .find(|(tree, _)| *tree == Tree::Witness)
+            .map_or(0, |(_, columns)| *columns);
+        // Seven columns that every layout has, then the excess, then the gap remainder.
+        let excess = layout.excess().map(|_| columns - gap_columns - 7 == 2);
+        Self {
+            excess,
+            gap_remainder,
+            remainder: Some(layout.remainder()) == two_limbs,
+        }
+    }
+}
+
+pub fn insecure() -> Security {
+    Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap()
+}
+
+pub fn fast() -> Security {
+    Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap()
+}
+
+pub fn table(entries: &[u32]) -> WeightTable {
+    WeightTable::custom(entries.to_vec(), "adversarial test").unwrap()
+}
+
+impl Spec {
+    pub fn terms(&self) -> ChainTerms {
+        let [query, kv, dim] = self.heads;
+        let attention = AttentionShape::new(
+            QueryHeads::new(query).unwrap(),
+            KvHeads::new(kv).unwrap(),
+            HeadDim::new(dim).unwrap(),
+        )
+        .unwrap();
+        ChainTerms {
+            domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
+            security: self.security,
+            model: ModelIdentity::TraceOnly,
+            quantization: QuantizationPolicy::new(
+                ValueBits::new(self.bits).unwrap(),
+                ScoreStep::new(self.score_step).unwrap(),
+                None,
+            ),
+            rounding: self.rounding,
+            table: self.table.clone(),
+            shape: SegmentShape::new(
+                attention,
+                CacheCapacity::new(self.capacity).unwrap(),
+                SegmentSteps::new(self.segment_steps).unwrap(),
+            )
+            .unwrap(),
+        }
+    }
+
+    /// The case, if the relation carries its shape.
+    pub fn try_case(&self) -> Result<Arc<Case>, ProveError> {
+        let terms = self.terms();
+        let layout = terms.layout(self.steps as usize)?;
+        Ok(Arc::new(Case {
+            name: self.name,
+            forms: Forms::of(&layout),
+            layout,
+            steps: StepRange::new(self.entries_before, self.steps).unwrap(),
+            terms,
+        }))
+    }
+
+    pub fn case(&self) -> Arc<Case> {
+        self.try_case().unwrap()
+    }
+}
+
+/// Weights of the essay's table, clip at 8, `D = 1`, `Floor`: no gap remainder, everything else in
+/// one limb; two lanes; the segment is shorter than the longest of its chain.
+pub fn narrow() -> Spec {
+    Spec {
+        name: "narrow",
+        heads: [2, 2, 4],
+        capacity: 7,
+        segment_steps: 3,
+        entries_before: 4,
+        steps: 2,
+        bits: 4,
+        score_step: 1,
+        rounding: Rounding::Floor,
+        table: WeightTable::essay9(),
+        security: insecure(),
+    }
+}
+
+/// Grouped heads in one lane; excess in two limbs without an upper bound; output remainder in two
+/// limbs, gap remainder in one.
+pub fn wide() -> Spec {
+    Spec {
+        name: "wide",
+        heads: [4, 1, 4],
+        capacity: 6,
+        segment_steps: 2,
+        entries_before: 4,
+        steps: 2,
+        bits: 8,
+        score_step: 5,
+        rounding: Rounding::NearestTiesUp,
+        table: WeightTable::exp256_default(),
+        security: insecure(),
+    }
+}
+
+/// Excess in two limbs with a bounded top limb; `Floor` with a remainder in two limbs; three heads
+/// on two lanes, so that one place of the second lane is empty.
+pub fn bounded_wide() -> Spec {
+    Spec {
+        name: "bounded wide",
+        heads: [3, 3, 4],
+        capacity: 5,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+        bits: 12,
+        score_step: 1000,
+        rounding: Rounding::Floor,
+        table: WeightTable::exp256_default(),
+        security: insecure(),
+    }
+}
+
+/// Excess in one bounded limb, gap remainder in two limbs, output remainder in one.
+pub fn bounded_narrow() -> Spec {
+    Spec {
+        name: "bounded narrow",
+        heads: [2, 2, 4],
+        capacity: 5,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+        bits: 12,
+        score_step: 1 << 19,
+        rounding: Rounding::NearestTiesUp,
+        table: table(&[64, 40, 20, 10, 5, 3, 2, 1]),
+        security: insecure(),
+    }
+}
+
+/// A table so long that nothing clips: no excess. Grouped heads 2 to 1 on two lanes, odd dimension.
+pub fn unclipped() -> Spec {
+    Spec {
+        name: "unclipped",
+        heads: [4, 2, 5],
+        capacity: 6,
+        segment_steps: 3,
+        entries_before: 3,
+        steps: 3,
+        bits: 4,
+        score_step: 60,
+        rounding: Rounding::NearestTiesUp,
+        table: WeightTable::essay9(),
+        security: insecure(),
+    }
+}
+
+/// Denominators so large that the rounding shift needs a range check of its own.
+pub fn shifted() -> Spec {
+    Spec {
+        name: "shifted",
+        heads: [2, 1, 4],
+        capacity: 5,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+        bits: 12,
+        score_step: 60_000,
+        rounding: Rounding::NearestTiesUp,
+        table: table(&[100_000, 60_000, 30_000, 9000, 2500, 800, 90, 1]),
+        security: insecure(),
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Spec> {
+    vec![
+        narrow(),
+        wide(),
+        bounded_wide(),
+        bounded_narrow(),
+        unclipped(),
+        shifted(),
+    ]
+}

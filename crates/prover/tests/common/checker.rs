@@ -1,0 +1,345 @@
+//! The constraints under an evaluator that can leave one of them out.
+//!
+//! It is the second such evaluator beside the mock checker of the crate; [`failing_names`] of both
+//! must agree, which the kill matrix asserts. This one also knows every constraint and every tuple
+//! of a row by its place, so that a single one can be dropped.
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Mul;
+
+use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::harness::row::{Constraints, Observer, CARRIED, WITNESS};
+use matchmark_air::preprocessed::Preprocessed;
+use matchmark_air::relation::RelationTag;
+use matchmark_air::segment::{SegmentComponents, SegmentContext};
+use matchmark_air::witness::projections::Projections;
+use matchmark_air::witness::{Column, SegmentWitness};
+use num_traits::Zero;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
+use stwo::core::Fraction;
+use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
+use stwo_constraint_framework::EvalAtRow;
+
+use super::cases::Case;
+
+/// What the system leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drop {
+    Nothing,
+    /// The `index`-th constraint of a component.
+    Constraint {
+        component: usize,
+        index: usize,
+    },
+    /// All tuples of a relation.
+    Relation(RelationTag),
+    /// The `index`-th tuple of a row of a component.
+    Tuple {
+        component: usize,
+        index: usize,
+    },
+}
+
+/// A tuple as a row states it: positive multiplicities require, negative ones provide.
+#[derive(Clone, Debug)]
+pub struct Stated {
+    pub component: usize,
+    pub row: usize,
+    pub index: usize,
+    pub tag: RelationTag,
+    pub multiplicity: M31,
+    pub values: Vec<M31>,
+}
+
+/// Everything that a witness states.
+#[derive(Default)]
+pub struct Evaluation {
+    /// Component, index and name of every constraint that fails on some row.
+    pub failed: BTreeSet<(usize, usize, &'static str)>,
+    pub tuples: Vec<Stated>,
+}
+
+struct RowEvaluator<'a> {
+    preprocessed: &'a HashMap<PreProcessedColumnId, &'a Column>,
+    witness: &'a [&'a Column],
+    carried: &'a [&'a Column],
+    row: usize,
+    rows: usize,
+    next: [usize; 4],
+}
+
+impl EvalAtRow for RowEvaluator<'_> {
+    type F = M31;
+    type EF = QM31;
+
+    fn next_interaction_mask<const N: usize>(
+        &mut self,
+        interaction: usize,
+        offsets: [isize; N],
+    ) -> [M31; N] {
+        let columns = match interaction {
+            WITNESS => self.witness,
+            CARRIED => self.carried,
+            _ => unreachable!("LogUp columns are not read"),
+        };
+        let column = columns[self.next[interaction]];
+        self.next[interaction] += 1;
+        offsets.map(|offset| column[self.row.wrapping_add_signed(offset) & (self.rows - 1)])
+    }
+
+    fn get_preprocessed_column(&mut self, id: PreProcessedColumnId) -> M31 {
+        self.preprocessed[&id][self.row]
+    }
+
+    fn add_constraint<G>(&mut self, _constraint: G)
+    where
+        QM31: Mul<G, Output = QM31> + From<G>,
+    {
+    }
+
+    fn combine_ef(values: [M31; SECURE_EXTENSION_DEGREE]) -> QM31 {
+        QM31::from_m31_array(values)
+    }
+
+    fn write_logup_frac(&mut self, _fraction: Fraction<QM31, QM31>) {}
+
+    fn finalize_logup_in_pairs(&mut self) {}
+}
+
+struct Collector<'a> {
+    evaluation: &'a mut Evaluation,
+    component: usize,
+    row: usize,
+    constraints: usize,
+    tuples: usize,
+}
+
+impl Observer<RowEvaluator<'_>> for Collector<'_> {
+    fn constraint(&mut self, name: &'static str, value: QM31) {
+        if !value.is_zero() {
+            self.evaluation
+                .failed
+                .insert((self.component, self.constraints, name));
+        }
+        self.constraints += 1;
+    }
+
+    fn tuple(&mut self, tag: RelationTag, multiplicity: &M31, values: &[M31]) {
+        if !multiplicity.is_zero() {
+            self.evaluation.tuples.push(Stated {
+                component: self.component,
+                row: self.row,
+                index: self.tuples,
+                tag,
+                multiplicity: *multiplicity,
+                values: values.to_vec(),
+            });
+        }
+        self.tuples += 1;
+    }
+}
+
+fn run<C: Constraints>(
+    evaluation: &mut Evaluation,
+    component: (usize, &C),
+    witness: &SegmentWitness,
+    columns: &[Column],
+    carried: &[&Column],
+) {
+    let names = Preprocessed::ALL.iter().map(|column| column.id());
+    let preprocessed: HashMap<_, _> = names.zip(&witness.preprocessed).collect();
+    let witness: Vec<&Column> = columns.iter().collect();
+    let rows = 1 << component.1.log_rows();
+    for row in 0..rows {
+        let mut collector = Collector {
+            evaluation,
+            component: component.0,
+            row,
+            constraints: 0,
+            tuples: 0,
+        };
+        let mut evaluator = RowEvaluator {
+            preprocessed: &preprocessed,
+            witness: &witness,
+            carried,
+            row,
+            rows,
+            next: [0; 4],
+        };
+        component.1.observe(&mut evaluator, &mut collector);
+    }
+}
+
+/// Evaluates everything at the projection points of the mock checker. Components are numbered as in
+/// descriptions: vectors, candidates, state, tables.
+pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections) -> Evaluation {
+    let context = SegmentContext {
+        entries_before: case.steps.entries_before(),
+        challenges: Challenges {
+            projection: ProjectionChallenges::structural(),
+            lookup: LookupChallenges::structural(),
+        },
+        ..SegmentContext::structural(&case.layout)
+    };
+    let segment = SegmentComponents::new(&case.layout, &context);
+    let mut evaluation = Evaluation::default();
+    let out = &mut evaluation;
+
+    let projected = projections.vectors_columns();
+    let carried: Vec<_> = witness.public.iter().chain(&projected).collect();
+    let component = &segment.vectors.inner().0;
+    run(out, (0, component), witness, &witness.vectors, &carried);
+
+    let projected = projections.candidates_columns();
+    let carried: Vec<_> = projected.iter().collect();
+    let component = &segment.candidates.inner().0;
+    run(out, (1, component), witness, &witness.candidates, &carried);
+
+    let projected = projections.state_columns();
+    let states = witness.state_before.iter().chain(&witness.state_after);
+    let carried: Vec<_> = projected.iter().chain(states).collect();
+    let component = &segment.state.inner().0;
+    run(out, (2, component), witness, &witness.state, &carried);
+
+    for (index, (component, columns)) in segment.tables.iter().zip(&witness.tables).enumerate() {
+        run(
+            out,
+            (3 + index, &component.inner().0),
+            witness,
+            columns,
+            &[],
+        );
+    }
+    evaluation
+}
+
+impl Drop {
+    fn leaves_out(&self, tuple: &Stated) -> bool {
+        match self {
+            Self::Relation(tag) => tuple.tag == *tag,
+            Self::Tuple { component, index } => {
+                tuple.component == *component && tuple.index == *index
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Evaluation {
+    /// Net multiplicity of every tuple of a system that leaves `drop` out; what cancels is absent.
+    pub fn open(&self, drop: &Drop) -> HashMap<(RelationTag, Vec<M31>), M31> {
+        let mut open = HashMap::new();
+        for tuple in self.tuples.iter().filter(|tuple| !drop.leaves_out(tuple)) {
+            let key = (tuple.tag, tuple.values.clone());
+            *open.entry(key).or_insert_with(M31::zero) += tuple.multiplicity;
+        }
+        open.retain(|_, net| !net.is_zero());
+        open
+    }
+
+    /// Names of the constraints and relations that fail in a system that leaves `drop` out.
+    pub fn failing_names(&self, drop: &Drop) -> BTreeSet<&'static str> {
+        let constraints = self
+            .failed
+            .iter()
+            .filter(|(component, index, _)| {
+                *drop
+                    != Drop::Constraint {
+                        component: *component,
+                        index: *index,
+                    }
+            })
+            .map(|(_, _, name)| *name);
+        let relations = self.open(drop).into_keys().map(|(tag, _)| tag.name());
+        constraints.chain(relations).collect()
+    }
+}
+
+/// Names of what the crate's own mock checker finds.
+pub fn mock_names(
+    case: &Case,
+    witness: &SegmentWitness,
+    projections: &Projections,
+) -> BTreeSet<&'static str> {
+    let before = case.steps.entries_before();
+    matchmark_air::mock::failures(&case.layout, before, witness, projections)
+        .iter()
+        .map(|failure| failure.name())
+        .collect()
+}
+
+/// Every tuple of a row of every component: component, index, relation, what it is for, and whether
+/// the row requires it or provides it. Compared with the constraints themselves by the kill matrix.
+pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool)> {
+    use RelationTag::{KeyProjection, Limb, StepTotals, Value, ValueProjection, Weight};
+    let layout = &case.layout;
+    let less_than = |name: &str, wide: bool| -> Vec<(RelationTag, String, bool)> {
+        let parts: &[&str] = if wide {
+            &["low", "high", "complement low", "complement high"]
+        } else {
+            &["low", "complement"]
+        };
+        let label = |part| (Limb, format!("{name} {part}"), true);
+        parts.iter().map(label).collect()
+    };
+    let one = |tag, name: &str, requires| vec![(tag, name.to_owned(), requires)];
+    let shift = match layout.rounding_shift() {
+        None => vec![],
+        Some(_) => [
+            one(Limb, "rounding shift low", true),
+            one(Limb, "rounding shift high", true),
+        ]
+        .concat(),
+    };
+    let vectors = [
+        one(Value, "query range", true),
+        one(Value, "output range", true),
+        less_than("output remainder", case.forms.remainder),
+        shift,
+        one(KeyProjection, "key projection", true),
+        one(StepTotals, "step totals", false),
+    ]
+    .concat();
+    let mut candidates = one(Weight, "weight", true);
+    if let Some(wide) = case.forms.excess {
+        candidates.extend(one(Limb, "excess low", true));
+        if wide {
+            candidates.extend(one(Limb, "excess high", true));
+        }
+        if super::gadgets::excess_is_bounded(case) {
+            candidates.extend(one(Limb, "excess top bound", true));
+        }
+    }
+    if let Some(wide) = case.forms.gap_remainder {
+        candidates.extend(less_than("gap remainder", wide));
+    }
+    candidates.extend(one(ValueProjection, "value projection", true));
+    candidates.extend(one(StepTotals, "step totals", true));
+    let state = (0..layout.lanes())
+        .flat_map(|lane| {
+            [
+                (Value, format!("key range of lane {lane}"), true),
+                (Value, format!("value range of lane {lane}"), true),
+                (
+                    ValueProjection,
+                    format!("value projection of lane {lane}"),
+                    false,
+                ),
+                (
+                    KeyProjection,
+                    format!("key projection of lane {lane}"),
+                    false,
+                ),
+            ]
+        })
+        .collect();
+    [vectors, candidates, state]
+        .into_iter()
+        .enumerate()
+        .flat_map(|(component, tuples): (usize, Vec<_>)| {
+            let labelled = tuples.into_iter().enumerate();
+            labelled
+                .map(move |(index, (tag, name, requires))| (component, index, tag, name, requires))
+        })
+        .collect()
+}

@@ -1,0 +1,180 @@
+//! Full proofs of honest and of forged claims.
+use std::sync::Arc;
+
+use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver};
+use matchmark_quant::StepRange;
+use matchmark_runtime::KvCache;
+use matchmark_statement::{
+    AcceptancePolicy, ChainAccumulator, PolicyCircuit, PublicValues, PublicValuesError,
+    SegmentStatement, SegmentStatementParts, SharedTerms, StateCommitment,
+};
+use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
+
+use super::cases::Case;
+use super::forge::{Forge, Forged};
+use super::world::{cache_of, public_tensors};
+
+/// What became of a claim that went through a prover and a verifier.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Accepted,
+    /// The claim has no public values: they are out of range.
+    NoPublicValues(PublicValuesError),
+    /// No proof was made.
+    Unproven(ProveError),
+    /// The verifier refused.
+    Refused(VerifyError),
+}
+
+impl Outcome {
+    /// The variant, for comparison.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::NoPublicValues(_) => "no public values",
+            Self::Unproven(ProveError::ConstraintsNotSatisfied) => "constraints (prover)",
+            Self::Unproven(_) => "unproven",
+            Self::Refused(VerifyError::LookupSumNotZero { .. }) => "lookup sum",
+            Self::Refused(VerifyError::ConstraintsNotSatisfied) => "constraints",
+            Self::Refused(VerifyError::StateMismatch { .. }) => "state",
+            Self::Refused(VerifyError::PublicValuesMismatch { .. }) => "public values",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+/// Everything that goes into a proof, honest or not.
+pub struct Claim {
+    pub case: Arc<Case>,
+    pub prover: SegmentProver,
+    pub before: CommittedState,
+    pub after: CommittedState,
+    pub values: PublicValues,
+    pub statement: SegmentStatement,
+}
+
+/// The statement of these terms, states and values.
+pub fn statement(
+    prover: &SegmentProver,
+    steps: StepRange,
+    values: &PublicValues,
+    states: [StateCommitment; 2],
+) -> SegmentStatement {
+    let SharedTerms {
+        version,
+        relation_version,
+        relation_digest,
+        domain,
+        security,
+        model,
+        quantization,
+        rounding,
+        table,
+        table_bounds,
+        shape,
+    } = prover.terms().shared();
+    let [state_before, state_after] = states;
+    SegmentStatement::new(SegmentStatementParts {
+        version,
+        relation_version,
+        relation_digest,
+        domain,
+        security,
+        model,
+        quantization,
+        rounding,
+        table,
+        table_bounds,
+        shape,
+        steps,
+        public_values: values.digest(),
+        state_before,
+        state_after,
+    })
+    .unwrap()
+}
+
+/// The policy that accepts this very statement, by the circuit of its terms.
+pub fn policy(prover: &SegmentProver, statement: &SegmentStatement) -> AcceptancePolicy {
+    let steps = statement.steps().steps();
+    let circuit = PolicyCircuit {
+        steps: steps as u32,
+        preprocessed_root: prover.preprocessed_root(steps).unwrap(),
+    };
+    let chain = ChainAccumulator::start(statement).finish();
+    AcceptancePolicy::accepting(&chain, vec![circuit]).unwrap()
+}
+
+impl Claim {
+    /// The claim that a forged witness makes, stated as its prover would.
+    pub fn of(forged: &Forged) -> Result<Self, PublicValuesError> {
+        let case = forged.case.clone();
+        let witness = &forged.witness;
+        let steps = case.steps;
+        let prover = SegmentProver::new(case.terms.clone()).unwrap();
+        let state = |columns, entries| {
+            let cache: KvCache =
+                cache_of(&case, columns, entries).expect("a cache of 16-bit numbers");
+            prover.state(cache).unwrap()
+        };
+        let before = state(&witness.state_before, steps.entries_before());
+        let after = state(&witness.state_after, steps.entries_after());
+        let [q, k, v, out] = public_tensors(&case, &witness.public).expect("16-bit numbers");
+        let bits = case.layout.value_bits();
+        let attention = case.layout.shape().attention();
+        let values = PublicValues::new(attention, bits, steps.steps(), q, k, v, out)?;
+        let states = [before.commitment(), after.commitment()];
+        let statement = statement(&prover, steps, &values, states);
+        Ok(Self {
+            case,
+            prover,
+            before,
+            after,
+            values,
+            statement,
+        })
+    }
+
+    pub fn policy(&self) -> AcceptancePolicy {
+        policy(&self.prover, &self.statement)
+    }
+
+    pub fn prove(&self, forged: &Forged) -> Result<ProvenSegment, ProveError> {
+        self.prover.prove_witness(
+            self.statement.clone(),
+            self.values.clone(),
+            &forged.witness,
+            &self.before,
+            &self.after,
+        )
+    }
+
+    /// Proves, sends the bytes, and verifies against the policy made for the claim.
+    pub fn outcome(&self, forged: &Forged) -> Outcome {
+        let proven = match self.prove(forged) {
+            Ok(proven) => proven,
+            Err(error) => return Outcome::Unproven(error),
+        };
+        let bytes = proven.file.encode().unwrap();
+        let verified = SegmentFile::decode(&bytes)
+            .and_then(|file| verify_segment(&file, &self.policy()).map(|_| ()));
+        match verified {
+            Ok(()) => Outcome::Accepted,
+            Err(error) => Outcome::Refused(error),
+        }
+    }
+}
+
+/// The whole way of a forged witness: claim, statement, proof, bytes, verifier.
+pub fn outcome(forged: &Forged) -> Outcome {
+    match Claim::of(forged) {
+        Ok(claim) => claim.outcome(forged),
+        Err(error) => Outcome::NoPublicValues(error),
+    }
+}
+
+/// An honest claim with its witness.
+pub fn honest(case: &Arc<Case>, seed: u64) -> (Claim, Forged) {
+    let forged = Forge::honest(case, seed).finish(&super::checker::Drop::Nothing);
+    (Claim::of(&forged).unwrap(), forged)
+}

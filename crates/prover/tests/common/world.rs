@@ -1,0 +1,288 @@
+//! Worlds: integer tensors, executed by the semantics without any check of their ranges.
+use matchmark_air::components::state::witness::entries;
+use matchmark_air::harness::public_columns::PublicColumns;
+use matchmark_air::witness::columns::field;
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_quant::{centered, Rounding};
+use matchmark_runtime::{
+    execute_segment, CandidateRecord, DecodeRules, KvCache, SegmentExecution, SegmentInputs,
+    StepRecord,
+};
+use stwo::core::fields::m31::M31;
+
+use super::cases::Case;
+use super::Rng;
+
+/// The tensors of a segment: `q [H,S,d]`, `k, v [G,S,d]`, `prefix_k, prefix_v [G,P,d]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    pub q: Vec<i16>,
+    pub k: Vec<i16>,
+    pub v: Vec<i16>,
+    pub prefix_k: Vec<i16>,
+    pub prefix_v: Vec<i16>,
+}
+
+/// Sizes `H, G, d, P, S`.
+pub fn sizes(case: &Case) -> (usize, usize, usize, usize, usize) {
+    let shape = case.layout.shape().attention();
+    (
+        shape.query_heads(),
+        shape.kv_heads(),
+        shape.head_dim(),
+        case.steps.entries_before(),
+        case.steps.steps(),
+    )
+}
+
+impl World {
+    /// Seeded tensors. Some seeds give small keys, so that gaps fall inside the table; some give
+    /// skewed values, so that outputs are far from zero.
+    pub fn random(case: &Case, seed: u64) -> Self {
+        let mut rng = Rng(seed);
+        let (heads, groups, dim, before, steps) = sizes(case);
+        let limit = i64::from(case.terms.quantization.value_bits().max_value());
+        let shrink = [1, 3, 12, 60][rng.below(4)];
+        let small = (limit / shrink).max(1);
+        let mut tensor = |len: usize, limit: i64| -> Vec<i16> {
+            (0..len).map(|_| rng.symmetric(limit) as i16).collect()
+        };
+        Self {
+            q: tensor(heads * steps * dim, limit),
+            k: tensor(groups * steps * dim, small),
+            v: tensor(groups * steps * dim, limit),
+            prefix_k: tensor(groups * before * dim, small),
+            prefix_v: tensor(groups * before * dim, limit),
+        }
+    }
+
+    /// Key or value (`which` 0 or 1) of a cache position, as `(tensor, index)`.
+    fn cache_index(case: &Case, g: usize, p: usize, c: usize) -> (bool, usize) {
+        let (_, _, dim, before, steps) = sizes(case);
+        if p < before {
+            (true, (g * before + p) * dim + c)
+        } else {
+            (false, (g * steps + p - before) * dim + c)
+        }
+    }
+
+    pub fn key(&self, case: &Case, g: usize, p: usize, c: usize) -> i64 {
+        let (old, index) = Self::cache_index(case, g, p, c);
+        i64::from(if old {
+            self.prefix_k[index]
+        } else {
+            self.k[index]
+        })
+    }
+
+    pub fn value(&self, case: &Case, g: usize, p: usize, c: usize) -> i64 {
+        let (old, index) = Self::cache_index(case, g, p, c);
+        i64::from(if old {
+            self.prefix_v[index]
+        } else {
+            self.v[index]
+        })
+    }
+
+    /// The caches before and after.
+    pub fn caches(&self, case: &Case) -> (KvCache, KvCache) {
+        let (_, groups, dim, before, _) = sizes(case);
+        let shape = case.layout.shape().attention();
+        let all = case.steps.entries_after();
+        let tensor = |entry: &dyn Fn(usize, usize, usize) -> i64| -> Vec<i16> {
+            (0..groups * all * dim)
+                .map(|i| entry(i / (all * dim), i / dim % all, i % dim) as i16)
+                .collect()
+        };
+        let k = tensor(&|g, p, c| self.key(case, g, p, c));
+        let v = tensor(&|g, p, c| self.value(case, g, p, c));
+        (
+            KvCache::from_tensors(shape, before, &self.prefix_k, &self.prefix_v).unwrap(),
+            KvCache::from_tensors(shape, all, &k, &v).unwrap(),
+        )
+    }
+
+    /// The semantics, step by step, on whatever stands in the tensors.
+    pub fn execute(&self, case: &Case) -> SegmentExecution {
+        let (heads, _, dim, _, steps) = sizes(case);
+        let shape = case.layout.shape().attention();
+        let table = case.terms.table.entries();
+        let step = i64::from(case.layout.score_step());
+        let mut execution = SegmentExecution {
+            shape,
+            steps: case.steps,
+            q: self.q.clone(),
+            k: self.k.clone(),
+            v: self.v.clone(),
+            out: vec![],
+            candidates: vec![],
+            rows: vec![],
+            remainders: vec![],
+        };
+        for (h, t) in (0..heads).flat_map(|h| (0..steps).map(move |t| (h, t))) {
+            let g = shape.kv_head_of(h);
+            let scores: Vec<i64> = (0..case.steps.candidates(t))
+                .map(|p| {
+                    let q = &self.q[(h * steps + t) * dim..][..dim];
+                    let products = q.iter().enumerate();
+                    products
+                        .map(|(c, q)| i64::from(*q) * self.key(case, g, p, c))
+                        .sum()
+                })
+                .collect();
+            let maximum = *scores.iter().max().unwrap();
+            let mut denominator = 0;
+            let mut numerators = vec![0; dim];
+            for (p, score) in scores.into_iter().enumerate() {
+                let (quotient, remainder) = ((maximum - score) / step, (maximum - score) % step);
+                let index = quotient.min(table.len() as i64 - 1);
+                let weight = table[index as usize];
+                denominator += i64::from(weight);
+                for (c, numerator) in numerators.iter_mut().enumerate() {
+                    *numerator += i64::from(weight) * self.value(case, g, p, c);
+                }
+                execution.candidates.push(CandidateRecord {
+                    score,
+                    quotient,
+                    remainder,
+                    index: index as u32,
+                    weight,
+                });
+            }
+            execution.rows.push(StepRecord {
+                maximum,
+                denominator,
+            });
+            for numerator in numerators {
+                let (out, remainder) = case.terms.rounding.divide(numerator, denominator);
+                execution.out.push(out as i16);
+                execution.remainders.push(remainder);
+            }
+        }
+        execution
+    }
+
+    /// The honest witness of this world.
+    pub fn witness(&self, case: &Case) -> SegmentWitness {
+        let execution = self.execute(case);
+        let (before, after) = self.caches(case);
+        let layout = &case.layout;
+        SegmentWitness::generate(
+            layout,
+            &execution,
+            &public_columns(case, &execution),
+            entries(layout, &before),
+            entries(layout, &after),
+            &case.terms.table,
+        )
+    }
+}
+
+/// The public columns, without the range check of public values.
+fn public_columns(case: &Case, execution: &SegmentExecution) -> PublicColumns {
+    let layout = &case.layout;
+    let (heads, _, dim, _, steps) = sizes(case);
+    let log_rows = layout.log_rows().vectors;
+    let mut columns = vec![vec![M31::from(0); 1 << log_rows]; 4];
+    for (h, t) in (0..heads).flat_map(|h| (0..steps).map(move |t| (h, t))) {
+        let g = execution.shape.kv_head_of(h);
+        for c in 0..dim {
+            let row = layout.vector_row(h, t, c);
+            let (query, group) = ((h * steps + t) * dim + c, (g * steps + t) * dim + c);
+            let entries = [
+                execution.q[query],
+                execution.k[group],
+                execution.v[group],
+                execution.out[query],
+            ];
+            for (column, entry) in columns.iter_mut().zip(entries) {
+                column[row] = field(i64::from(entry));
+            }
+        }
+    }
+    PublicColumns::new(log_rows, columns)
+}
+
+/// A tensor read from columns; `None` if an element is no 16-bit integer, or if the heads of a group
+/// disagree.
+fn tensor(shape: [usize; 3], element: impl Fn(usize, usize, usize) -> M31) -> Option<Vec<i16>> {
+    let [heads, rows, dim] = shape;
+    (0..heads * rows * dim)
+        .map(|i| {
+            let x = element(i / (rows * dim), i / dim % rows, i % dim);
+            i16::try_from(centered(x.0)).ok()
+        })
+        .collect()
+}
+
+/// The caches that state columns hold, `entries` entries each; `None` if they hold more than that,
+/// or numbers that are no 16-bit integers.
+pub fn cache_of(case: &Case, columns: &[Column], entry_count: usize) -> Option<KvCache> {
+    let (_, groups, dim, _, _) = sizes(case);
+    let layout = &case.layout;
+    let read = |which: usize| {
+        tensor([groups, entry_count, dim], |g, p, c| {
+            let (lane, row) = layout.state_row(g, p, c);
+            columns[2 * lane + which][row]
+        })
+    };
+    let shape = layout.shape().attention();
+    let cache = KvCache::from_tensors(shape, entry_count, &read(0)?, &read(1)?).ok()?;
+    (entries(layout, &cache) == columns).then_some(cache)
+}
+
+/// `q, k, v, out` of the public columns; `None` if they are no 16-bit integers.
+pub fn public_tensors(case: &Case, public: &[Column]) -> Option<[Vec<i16>; 4]> {
+    let (heads, groups, dim, _, steps) = sizes(case);
+    let layout = &case.layout;
+    let of_heads = |column: &Column| {
+        tensor([heads, steps, dim], |h, t, c| {
+            column[layout.vector_row(h, t, c)]
+        })
+    };
+    let size = layout.group_size();
+    let of_groups = |column: &Column| {
+        tensor([groups, steps, dim], |g, t, c| {
+            column[layout.vector_row(g * size, t, c)]
+        })
+    };
+    Some([
+        of_heads(&public[0])?,
+        of_groups(&public[1])?,
+        of_groups(&public[2])?,
+        of_heads(&public[3])?,
+    ])
+}
+
+/// What the plain reference says of the claim that a witness makes: cache before, cache after and
+/// public values. An independent decision: nothing of the witness but the claim is read.
+pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
+    let decide = || -> Option<bool> {
+        let before = cache_of(case, &witness.state_before, case.steps.entries_before())?;
+        let [q, k, v, out] = public_tensors(case, &witness.public)?;
+        let bits = case.terms.quantization.value_bits();
+        let shape = case.layout.shape().attention();
+        let inputs = SegmentInputs::new(shape, bits, case.steps, q, k, v).ok()?;
+        let (execution, after) = execute_segment(&before, &inputs, &rules(case)).ok()?;
+        Some(execution.out == out && entries(&case.layout, &after) == witness.state_after)
+    };
+    decide().unwrap_or(false)
+}
+
+pub fn rules(case: &Case) -> DecodeRules {
+    DecodeRules {
+        table: case.terms.table.clone(),
+        rounding: case.terms.rounding,
+        score_step: case.terms.quantization.score_step(),
+        value_bits: case.terms.quantization.value_bits(),
+    }
+}
+
+/// Remainder of an output by the statement's rule, whatever its sign: `N - o Z`, or
+/// `2 N + Z - 2 o Z`.
+pub fn output_remainder(rounding: Rounding, numerator: i64, denominator: i64, out: i64) -> i64 {
+    match rounding {
+        Rounding::Floor => numerator - out * denominator,
+        Rounding::NearestTiesUp => 2 * numerator + denominator - 2 * out * denominator,
+    }
+}

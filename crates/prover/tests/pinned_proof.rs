@@ -1,0 +1,65 @@
+//! The exact size of a fixed proof, and where its bytes are: the committed fixture as one segment.
+//!
+//! The size depends on the query positions, and so on every bit of statement and witness; a change of
+//! the relation, the transcript or the encoding shows here.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
+use matchmark_quant::{CacheCapacity, Rounding, SegmentSteps};
+use matchmark_runtime::{execute_segment, AttentionTrace, KvCache};
+use matchmark_statement::{
+    ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+};
+
+fn describe(level: SecurityLevel, profile: Profile) -> String {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let trace = AttentionTrace::load(fixtures.join("attention-layer0-8bit.safetensors")).unwrap();
+    let rules = trace.rules(Rounding::NearestTiesUp, None, None).unwrap();
+    let steps = trace.step_range();
+    let length = |entries: usize| u32::try_from(entries).unwrap();
+    let shape = SegmentShape::new(
+        trace.shape(),
+        CacheCapacity::new(length(steps.entries_after())).unwrap(),
+        SegmentSteps::new(length(steps.steps())).unwrap(),
+    );
+    let prover = SegmentProver::new(ChainTerms {
+        domain: VerifierDomain::new("pinned", [0; 16]).unwrap(),
+        security: Security::new(level, profile).unwrap(),
+        model: ModelIdentity::TraceOnly,
+        quantization: trace.quantization(&rules),
+        rounding: rules.rounding,
+        table: rules.table.clone(),
+        shape: shape.unwrap(),
+    })
+    .unwrap();
+    let cache = KvCache::from_prefix(&trace);
+    let inputs = trace.segment(steps).unwrap();
+    let (execution, after) = execute_segment(&cache, &inputs, &rules).unwrap();
+    let (before, after) = (prover.state(cache).unwrap(), prover.state(after).unwrap());
+    let input = SegmentInput {
+        execution: &execution,
+        before: &before,
+        after: &after,
+    };
+    let proven = prover.prove(&input).unwrap();
+    format!(
+        "proof {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}",
+        proven.file.proof().len(),
+        proven.file.public_values().encode().len(),
+        proven.file.encode().unwrap().len(),
+        proven.metrics,
+        proven.file.statement()
+    )
+}
+
+#[test]
+fn conjectured_100_compact() {
+    insta::assert_snapshot!(describe(SecurityLevel::Conjectured100, Profile::Compact));
+}
+
+#[test]
+fn insecure_13() {
+    insta::assert_snapshot!(describe(SecurityLevel::Insecure13, Profile::Compact));
+}

@@ -1,0 +1,302 @@
+//! Single cells: every committed column of every phase, on its first, middle, last and padding rows
+//! and on random ones, changed by one, to zero, to `p - 1` and to a random element.
+//!
+//! A changed cell is refused, or it is on the list of cells that are free by design, with the reason
+//! ([`free`]). The list is complete and truthful: nothing else goes unnoticed, and a free cell does
+//! no harm, so that a proof over it is accepted. The projections tree is recomputed for a changed
+//! witness, as a prover would; its own cells are changed under an honest witness.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::cases::{all, narrow, unclipped, wide, Case};
+use common::checker::{mock_names, Drop};
+use common::forge::{Forge, Forged};
+use common::proving::{outcome, Outcome};
+use common::Rng;
+use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::preprocessed::Preprocessed;
+use matchmark_air::witness::columns::field;
+use matchmark_air::witness::projections::{project, Projections};
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_quant::{centered, MODULUS};
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+
+/// Part of a committed tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    StateBefore,
+    StateAfter,
+    Vectors,
+    Candidates,
+    State,
+    Tables(usize),
+    /// Vectors, candidates, then the lanes of the state; columns are base field coordinates.
+    Projections(usize),
+}
+
+/// A cell of a committed column.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    part: Part,
+    column: usize,
+    row: usize,
+}
+
+fn columns(witness: &mut SegmentWitness, part: Part) -> &mut Vec<Column> {
+    match part {
+        Part::StateBefore => &mut witness.state_before,
+        Part::StateAfter => &mut witness.state_after,
+        Part::Vectors => &mut witness.vectors,
+        Part::Candidates => &mut witness.candidates,
+        Part::State => &mut witness.state,
+        Part::Tables(group) => &mut witness.tables[group],
+        Part::Projections(_) => unreachable!("projections are no part of the witness"),
+    }
+}
+
+fn projection(projections: &mut Projections, index: usize) -> &mut [Vec<QM31>] {
+    match index {
+        0 => &mut projections.vectors,
+        1 => &mut projections.candidates,
+        lane => &mut projections.state[lane - 2],
+    }
+}
+
+/// All parts with their numbers of columns and rows.
+fn parts(honest: &mut Forged) -> Vec<(Part, usize, usize)> {
+    let witness = &mut honest.witness;
+    let tables = witness.tables.len();
+    let mut parts = vec![
+        Part::StateBefore,
+        Part::StateAfter,
+        Part::Vectors,
+        Part::Candidates,
+        Part::State,
+    ];
+    parts.extend((0..tables).map(Part::Tables));
+    let mut parts: Vec<_> = parts
+        .into_iter()
+        .map(|part| {
+            let columns = columns(witness, part);
+            (part, columns.len(), columns[0].len())
+        })
+        .collect();
+    for index in 0..2 + honest.projections.state.len() {
+        let columns = projection(&mut honest.projections, index);
+        parts.push((
+            Part::Projections(index),
+            4 * columns.len(),
+            columns[0].len(),
+        ));
+    }
+    parts
+}
+
+/// Writes a cell and says what stood there.
+fn write(forged: &mut Forged, cell: Cell, value: impl FnOnce(M31) -> M31) -> M31 {
+    let Cell { part, column, row } = cell;
+    match part {
+        Part::Projections(index) => {
+            let element = &mut projection(&mut forged.projections, index)[column / 4][row];
+            let mut coordinates = element.to_m31_array();
+            let old = coordinates[column % 4];
+            coordinates[column % 4] = value(old);
+            *element = QM31::from_m31_array(coordinates);
+            old
+        }
+        _ => {
+            let entry = &mut columns(&mut forged.witness, part)[column][row];
+            let old = *entry;
+            *entry = value(old);
+            old
+        }
+    }
+}
+
+fn read(forged: &mut Forged, cell: Cell) -> M31 {
+    write(forged, cell, |old| old)
+}
+
+/// Why a cell may hold anything; `None` for a cell that is held by the constraints.
+fn free(case: &Case, forge: &Forge, cell: Cell, new: M31) -> Option<&'static str> {
+    let active = Preprocessed::VectorActive.column(&case.layout, &case.terms.table);
+    let rows = &forge.candidates;
+    let next = |row: usize| (row + 1) % rows.len();
+    match (cell.part, cell.column) {
+        (Part::Candidates, 3) => {
+            let alone = rows[cell.row].first == 1 && rows[next(cell.row)].first == 1;
+            (alone && rows[cell.row].last == 0)
+                .then_some("maximum of a row that no step needs: nobody asks for its score")
+        }
+        (Part::Candidates, 6) => {
+            let after = next(cell.row);
+            let goes_on = rows[after].first == 0 && forge.gap(after) != 0;
+            (forge.gap(cell.row) == 0 && rows[cell.row].last == 0 && !goes_on)
+                .then_some("attained where the gap is zero and nothing after relies on it")
+        }
+        (Part::Vectors, 1) => {
+            // The padding divides by one: both limbs stay in range and are used as often as before.
+            let complement = forge.remainder_bound(1) - 1 - centered(new.0);
+            let layout = &case.layout;
+            let narrow = !case.forms.remainder && layout.rounding_shift().is_none();
+            let exchanged = narrow && field(complement) == forge.witness.vectors[1][cell.row];
+            (active[cell.row] == M31::from(0) && exchanged)
+                .then_some("remainder of a padding row, exchanged with its complement")
+        }
+        (Part::Projections(0), 0..=3) => (active[cell.row] == M31::from(0))
+            .then_some("projected key of a padding row, whose query is zero"),
+        _ => None,
+    }
+}
+
+fn recompute(forged: &mut Forged) {
+    forged.projections = project(
+        &forged.case.layout,
+        forged.case.steps.entries_before(),
+        &forged.witness,
+        ProjectionChallenges::structural(),
+    );
+}
+
+/// First, middle, last row of what is in use, first and last of the padding, some at random.
+fn rows(case: &Case, forge: &Forge, part: Part, len: usize, rng: &mut Rng) -> Vec<usize> {
+    let layout = &case.layout;
+    let attention = layout.shape().attention();
+    let dim = layout.head_dim();
+    let used = match part {
+        Part::StateBefore | Part::StateAfter | Part::State => {
+            layout
+                .state_row(0, case.steps.entries_after() - 1, dim - 1)
+                .1
+                + 1
+        }
+        Part::Projections(index) if index >= 2 => {
+            layout
+                .state_row(0, case.steps.entries_after() - 1, dim - 1)
+                .1
+                + 1
+        }
+        Part::Vectors | Part::Projections(0) => {
+            layout.vector_row(attention.query_heads() - 1, case.steps.steps() - 1, dim - 1) + 1
+        }
+        Part::Candidates | Part::Projections(_) => forge.first_filler(),
+        Part::Tables(_) => len,
+    };
+    let mut rows = vec![0, used / 2, used - 1, used.min(len - 1), len - 1];
+    rows.extend((0..3).map(|_| rng.below(len)));
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
+/// All cells to be changed, with the values to write.
+fn cells(case: &Arc<Case>, seed: u64) -> (Forge, Forged, Vec<(Cell, M31)>) {
+    let forge = Forge::honest(case, seed);
+    let mut honest = forge.clone().finish(&Drop::Nothing);
+    let mut rng = Rng(seed);
+    let mut cells = vec![];
+    for (part, columns, len) in parts(&mut honest) {
+        for column in 0..columns {
+            for row in rows(case, &forge, part, len, &mut rng) {
+                let cell = Cell { part, column, row };
+                let old = read(&mut honest, cell);
+                let random = M31::from_u32_unchecked((rng.next() % u64::from(MODULUS)) as u32);
+                let zero = M31::from(0);
+                for new in [old + M31::from(1), zero, zero - M31::from(1), random] {
+                    if new != old {
+                        cells.push((cell, new));
+                    }
+                }
+            }
+        }
+    }
+    (forge, honest, cells)
+}
+
+#[test]
+fn every_cell_is_held_or_listed() {
+    let (mut held, mut listed) = (0, std::collections::BTreeMap::<&str, usize>::new());
+    for (index, spec) in all().iter().enumerate() {
+        let case = spec.case();
+        let (forge, mut forged, cells) = cells(&case, index as u64);
+        let honest = forged.projections.clone();
+        for (cell, new) in cells {
+            let old = write(&mut forged, cell, |_| new);
+            let is_projection = matches!(cell.part, Part::Projections(_));
+            if !is_projection {
+                recompute(&mut forged);
+            }
+            let failures = mock_names(&case, &forged.witness, &forged.projections);
+            match free(&case, &forge, cell, new) {
+                Some(reason) => {
+                    assert!(
+                        failures.is_empty(),
+                        "{}: {cell:?}: {reason}: {failures:?}",
+                        case.name
+                    );
+                    *listed.entry(reason).or_default() += 1;
+                }
+                None => {
+                    assert!(
+                        !failures.is_empty(),
+                        "{}: {cell:?} = {new:?} is free",
+                        case.name
+                    );
+                    held += 1;
+                }
+            }
+            write(&mut forged, cell, |_| old);
+            if !is_projection {
+                forged.projections.clone_from(&honest);
+            }
+        }
+    }
+    println!("{held} held, free: {listed:?}");
+    assert_eq!(listed.len(), 4, "every reason on the list occurs");
+}
+
+#[test]
+fn changed_cells_are_not_proven() {
+    let (mut refused, mut accepted) = (0, 0);
+    for (index, spec) in [narrow(), wide(), unclipped()].iter().enumerate() {
+        let case = spec.case();
+        let (forge, mut forged, cells) = cells(&case, 10 + index as u64);
+        for (cell, new) in cells.into_iter().step_by(6) {
+            if matches!(cell.part, Part::Projections(_)) {
+                continue;
+            }
+            let old = write(&mut forged, cell, |_| new);
+            // A state that is no cache of 16-bit numbers cannot be offered to the prover.
+            let offered = offered(&case, &forged);
+            if offered {
+                let outcome = outcome(&forged);
+                let expected = free(&case, &forge, cell, new).is_some();
+                assert_eq!(
+                    outcome == Outcome::Accepted,
+                    expected,
+                    "{cell:?} = {new:?}: {outcome:?}"
+                );
+                *if expected {
+                    &mut accepted
+                } else {
+                    &mut refused
+                } += 1;
+            }
+            write(&mut forged, cell, |_| old);
+        }
+    }
+    println!("{refused} refused, {accepted} free cells accepted");
+    assert!(refused > 200 && accepted > 0);
+}
+
+/// Whether the states of a witness are caches that a prover can be given.
+fn offered(case: &Case, forged: &Forged) -> bool {
+    let steps = case.steps;
+    let cache = |columns, entries| common::world::cache_of(case, columns, entries).is_some();
+    cache(&forged.witness.state_before, steps.entries_before())
+        && cache(&forged.witness.state_after, steps.entries_after())
+}
