@@ -66,12 +66,7 @@ impl PublicColumns {
 
     /// Value of every column's interpolant at `point`, a point outside the trace domain.
     pub fn evaluate(&self, point: CirclePoint<QM31>) -> Vec<QM31> {
-        let weights = lagrange_weights(self.log_rows, point);
-        // By coordinate, so that the sums below are plain integer loops.
-        let coordinates: [Vec<u32>; 4] = core::array::from_fn(|coordinate| {
-            let of = |weight: &QM31| weight.to_m31_array()[coordinate].0;
-            weights.iter().map(of).collect()
-        });
+        let coordinates = lagrange_weights(self.log_rows, point);
         self.columns
             .iter()
             .map(|column| {
@@ -94,14 +89,14 @@ fn dot(a: &[u32], b: &[M31]) -> M31 {
     M31::reduce(folded)
 }
 
-/// Weights `w_i`, in row order, with `f(point) = sum_i w_i f(row i)` for every polynomial `f` of the
+/// Coordinates of weights `w_i`, in row order, with `f(point) = sum_i w_i f(row i)` for every polynomial `f` of the
 /// trace domain's circle polynomial space.
 ///
 /// One layer of the circle inverse FFT sends a pair `(f(P), f(-P))` to `(even, odd)` with
 /// `f = even + x odd`, where `x` is the coordinate (`y` in the first layer, then `x`, then iterates
 /// of `2x^2 - 1`) in which the pair differs by sign. Reading that from the last layer to the first
 /// splits a weight `w` into `w/2 (1 + X/x)` and `w/2 (1 - X/x)`, `X` being the coordinate of `point`.
-fn lagrange_weights(log_rows: u32, point: CirclePoint<QM31>) -> Vec<QM31> {
+fn lagrange_weights(log_rows: u32, point: CirclePoint<QM31>) -> [Vec<u32>; 4] {
     let layers = inverse_coordinates(log_rows);
     let mut at = Vec::with_capacity(layers.len());
     at.push(point.y);
@@ -113,22 +108,24 @@ fn lagrange_weights(log_rows: u32, point: CirclePoint<QM31>) -> Vec<QM31> {
     let scale = M31::from_u32_unchecked(1 << log_rows).inverse();
     let mut weights = vec![QM31::from(scale)];
     for (inverses, coordinate) in layers.iter().zip(&at).rev() {
-        weights = weights
-            .iter()
-            .zip(inverses)
-            .flat_map(|(weight, inverse)| {
-                let odd = *weight * *coordinate * *inverse;
-                [*weight + odd, *weight - odd]
-            })
-            .collect();
+        let mut split = Vec::with_capacity(2 * weights.len());
+        for (weight, inverse) in weights.iter().zip(inverses) {
+            let odd = *weight * *coordinate * *inverse;
+            split.push(*weight + odd);
+            split.push(*weight - odd);
+        }
+        weights = split;
     }
     // `weights` is in the bit-reversed order of the circle domain; bring it to row order by sending
-    // the row numbers the other way.
+    // the row numbers the other way. The coordinates apart, so that sums over rows are plain integer
+    // loops.
     let mut rows: Vec<u32> = (0..1 << log_rows).collect();
     bit_reverse_coset_to_circle_domain_order(&mut rows);
-    let mut ordered = vec![QM31::zero(); weights.len()];
+    let mut ordered = [(); 4].map(|()| vec![0; weights.len()]);
     for (row, weight) in rows.into_iter().zip(weights) {
-        ordered[row as usize] = weight;
+        for (ordered, coordinate) in ordered.iter_mut().zip(weight.to_m31_array()) {
+            ordered[row as usize] = coordinate.0;
+        }
     }
     ordered
 }

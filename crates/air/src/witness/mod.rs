@@ -2,7 +2,7 @@
 //!
 //! [`SegmentWitness`] holds everything that does not depend on a challenge;
 //! [`projections::project`] adds the projections tree once `r` and `t` are known, and
-//! [`lookups::lookup_columns`] the LogUp tree once `z` and `alpha` are. Columns are plain vectors in
+//! [`lookups::lookups_tree`] the LogUp tree once `z` and `alpha` are. Columns are plain vectors in
 //! row order until they are committed, so that tests can forge them.
 pub mod columns;
 pub mod lookups;
