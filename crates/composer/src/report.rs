@@ -23,6 +23,8 @@ pub struct SegmentReport {
     pub public_bytes: u64,
     /// Milliseconds that verification took, reading and decoding of the file not counted.
     pub verify_ms: f64,
+    /// How many of them went to the public values.
+    pub public_ms: f64,
 }
 
 /// What there is to say of a verified chain.

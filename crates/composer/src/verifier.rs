@@ -6,7 +6,8 @@ use camino::Utf8Path;
 use matchmark_statement::{AcceptancePolicy, ChainStatement, PublicValues, SegmentStatement};
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{
-    verify_segment, ChainFold, SecurityFigures, SegmentFile, Verified, VerifiedSegment,
+    verify_segment_watched, ChainFold, Part, SecurityFigures, SegmentFile, Verified,
+    VerifiedSegment,
 };
 
 use crate::error::{ChainVerifyError, VerifyDirectoryError};
@@ -61,8 +62,11 @@ impl ChainVerifier {
     pub fn push(&mut self, file: &SegmentFile) -> Result<SegmentReport, ChainVerifyError> {
         let segment = self.segments;
         let start = Instant::now();
-        let VerifiedSegment { statement, figures } = verify_segment(file, self.fold.policy())
-            .map_err(|source| ChainVerifyError::Segment { segment, source })?;
+        let mut public = Stopwatch::default();
+        let watch = &mut |part| public.turn(part == Part::PublicValues);
+        let VerifiedSegment { statement, figures } =
+            verify_segment_watched(file, self.fold.policy(), watch)
+                .map_err(|source| ChainVerifyError::Segment { segment, source })?;
         self.fold
             .push(&statement)
             .map_err(|source| ChainVerifyError::Join { segment, source })?;
@@ -78,6 +82,7 @@ impl ChainVerifier {
             proof_bytes: file.proof().len() as u64,
             public_bytes: public_bytes(&statement),
             verify_ms,
+            public_ms: public.milliseconds,
         })
     }
 
@@ -130,6 +135,24 @@ pub fn verify_directory(
         per_segment,
         statement,
     })
+}
+
+/// Sums up the time during which it runs.
+#[derive(Default)]
+struct Stopwatch {
+    since: Option<Instant>,
+    milliseconds: f64,
+}
+
+impl Stopwatch {
+    fn turn(&mut self, on: bool) {
+        if let Some(since) = self.since.take() {
+            self.milliseconds += milliseconds(since);
+        }
+        if on {
+            self.since = Some(Instant::now());
+        }
+    }
 }
 
 /// Length of the public values of a segment in bytes.

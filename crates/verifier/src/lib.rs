@@ -29,7 +29,7 @@ pub use figures::SecurityFigures;
 pub use proof::SegmentProof;
 pub use segment_file::SegmentFile;
 pub use verified::Verified;
-pub use verify::{verify_segment, VerifiedSegment};
+pub use verify::{verify_segment, verify_segment_watched, Part, VerifiedSegment};
 
 /// The example of the README, compiled with the tests.
 #[cfg(doctest)]

@@ -16,7 +16,16 @@ use crate::error::VerifyError;
 use crate::proof::SegmentProof;
 use crate::structure::ProofStructure;
 
-/// Draws the query positions, from the transcript as it stands when the library takes over.
+/// What the library draws from the transcript while it verifies a proof.
+#[derive(Clone, Debug)]
+pub struct Draws {
+    /// The out-of-domain point.
+    pub point: CirclePoint<QM31>,
+    /// The query positions.
+    pub queries: Queries,
+}
+
+/// Draws what the library will draw, from the transcript as it stands when the library takes over.
 ///
 /// # Errors
 ///
@@ -25,13 +34,13 @@ pub fn draw(
     channel: &Blake2sChannel,
     proof: &SegmentProof,
     structure: &ProofStructure,
-) -> Result<Queries, VerifyError> {
+) -> Result<Draws, VerifyError> {
     let channel = &mut channel.clone();
     let stark = &proof.stark;
     // Composition: its coefficient, its root, the out-of-domain point.
     channel.draw_secure_felt();
     ProofChannel::mix_root(channel, stark.commitments[Tree::Composition.index()]);
-    CirclePoint::<QM31>::get_random_point(channel);
+    let point = CirclePoint::<QM31>::get_random_point(channel);
     // Openings: all samples, then the coefficient of their combination.
     channel.mix_felts(&stark.sampled_values.clone().flatten_cols());
     channel.draw_secure_felt();
@@ -52,7 +61,8 @@ pub fn draw(
     channel.mix_u64(stark.proof_of_work);
     let log_size = structure.lifting_log_size();
     let positions = draw_queries(channel, log_size, parameters.queries as usize);
-    Ok(Queries::new(&positions, log_size))
+    let queries = Queries::new(&positions, log_size);
+    Ok(Draws { point, queries })
 }
 
 /// Compares every length that depends on the positions.

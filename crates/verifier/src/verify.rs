@@ -35,6 +35,15 @@ pub struct VerifiedSegment {
     pub figures: SecurityFigures,
 }
 
+/// Parts of a verification that cost differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Digest and evaluation of the public values: linear in the segment's own steps.
+    PublicValues,
+    /// Everything else: hardly depends on the number of steps.
+    Proof,
+}
+
 /// Verifies a segment against a policy.
 ///
 /// # Errors
@@ -44,8 +53,23 @@ pub fn verify_segment(
     file: &SegmentFile,
     policy: &AcceptancePolicy,
 ) -> Result<VerifiedSegment, VerifyError> {
+    verify_segment_watched(file, policy, &mut |_| {})
+}
+
+/// Verifies as [`verify_segment`] does, and tells `begin` which part begins, for measuring.
+///
+/// # Errors
+///
+/// As [`verify_segment`].
+pub fn verify_segment_watched(
+    file: &SegmentFile,
+    policy: &AcceptancePolicy,
+    begin: &mut dyn FnMut(Part),
+) -> Result<VerifiedSegment, VerifyError> {
+    begin(Part::Proof);
     let statement = file.statement();
     let preprocessed_root = policy.check_segment(statement)?;
+    begin(Part::PublicValues);
     let digest = file.public_values().digest();
     if digest != statement.public_values() {
         return Err(VerifyError::PublicValuesMismatch {
@@ -53,6 +77,7 @@ pub fn verify_segment(
             got: digest,
         });
     }
+    begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
     check_lookup_uses(&layout)?;
@@ -69,7 +94,7 @@ pub fn verify_segment(
             got: total.to_m31_array().map(|coordinate| coordinate.0),
         });
     }
-    verify_stark(proof, file, &layout, &structure)?;
+    verify_stark(proof, file, &layout, &structure, begin)?;
     Ok(VerifiedSegment {
         statement: Verified::new(statement.clone(), policy.id()),
         figures: SecurityFigures::new(&layout, &structure, statement.security()),
@@ -164,6 +189,7 @@ fn verify_stark(
     file: &SegmentFile,
     layout: &SegmentLayout,
     structure: &ProofStructure,
+    begin: &mut dyn FnMut(Part),
 ) -> Result<(), VerifyError> {
     let statement = file.statement();
     let commitments = proof.stark.commitments.clone();
@@ -184,15 +210,21 @@ fn verify_stark(
     transcript.claim_sums(&proof.claimed_sums);
     commit(Tree::Lookups, &mut transcript);
 
-    let queries = queries::draw(transcript.channel(), &proof, structure)?;
-    queries::check_lengths(&queries, &proof, structure)?;
+    let draws = queries::draw(transcript.channel(), &proof, structure)?;
+    queries::check_lengths(&draws.queries, &proof, structure)?;
+    begin(Part::PublicValues);
+    // The point as the columns see it, whose domain may be shorter than the longest.
+    let public = public_columns(layout, file.public_values());
+    let doublings = layout.max_log_rows() - public.log_rows();
+    let public = public.evaluated_at(draws.point.repeated_double(doublings));
+    begin(Part::Proof);
     let point = |tree: Tree| fingerprint_point(commitments[tree.index()]);
     let context = SegmentContext {
         entries_before: statement.steps().entries_before(),
         challenges: Challenges { projection, lookup },
         claimed_sums: proof.claimed_sums,
         fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
-        public: Arc::new(public_columns(layout, file.public_values())),
+        public: Arc::new(public),
     };
     let components = SegmentComponents::new(layout, &context);
     let components: Vec<_> = components.components();

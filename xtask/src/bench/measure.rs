@@ -17,7 +17,6 @@ const FLOAT_FIXTURE: &str = "fixtures/attention-layer0.safetensors";
 const FIXTURE: &str = "fixtures/attention-layer0-8bit.safetensors";
 const FIXTURE_12: &str = "fixtures/attention-layer0-12bit.safetensors";
 const PREFIX: &str = "2";
-const STEPS: usize = 64;
 const LONG_STEPS: usize = 256;
 const DIMENSION: usize = 64;
 
@@ -77,6 +76,8 @@ pub struct Measured {
     pub peak_bytes: Vec<f64>,
     /// Reading, decoding and verifying the whole chain, in milliseconds.
     pub verify_ms: Vec<f64>,
+    /// Milliseconds that verifying the first segment took, its public values apart.
+    pub proof_ms: Vec<f64>,
     /// Uses of the weight table.
     pub lookup_claims: f64,
 }
@@ -91,10 +92,6 @@ pub struct Measurements {
     pub insecure: Measured,
     /// 256 steps as one segment.
     pub long: Measured,
-    /// 64 steps as one segment, with vectors of half the dimension.
-    pub narrow: Measured,
-    /// 256 steps as one segment, with vectors of half the dimension.
-    pub long_narrow: Measured,
     /// The fixture as 64 segments of one step, in the fast profile.
     pub steps: Measured,
     /// The fixture at 12 bits.
@@ -118,8 +115,6 @@ pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
         Ok::<_, Failure>(path)
     };
     let long = synthetic(LONG_STEPS, DIMENSION)?;
-    let narrow = synthetic(STEPS, DIMENSION / 2)?;
-    let long_narrow = synthetic(LONG_STEPS, DIMENSION / 2)?;
 
     let case = |name, trace: &PathBuf, security| Case {
         name,
@@ -142,8 +137,6 @@ pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
         johnson: bench.measure(&case("johnson", &fixture, "johnson-100"))?,
         insecure: bench.measure(&case("insecure", &fixture, "insecure-13"))?,
         long: bench.measure(&case("long", &long, "conjectured-100"))?,
-        narrow: bench.measure(&case("narrow", &narrow, "conjectured-100"))?,
-        long_narrow: bench.measure(&case("long-narrow", &long_narrow, "conjectured-100"))?,
         steps: bench.measure(&steps)?,
         wide: bench.measure(&case("wide", &root.join(FIXTURE_12), "conjectured-100"))?,
         wide_distance: bench.distance("12")?,
@@ -238,6 +231,9 @@ impl Measured {
             )));
         }
         self.verify_ms.push(field(report, "/verify_ms")?);
+        let of_first = |key| field(report, &format!("/per_segment/0/{key}"));
+        self.proof_ms
+            .push(of_first("verify_ms")? - of_first("public_ms")?);
         Ok(())
     }
 
@@ -251,6 +247,7 @@ impl Measured {
             "cpu_seconds": median(&self.cpu_seconds),
             "peak_rss_bytes": largest(&self.peak_bytes),
             "verify_ms": median(&self.verify_ms),
+            "proof_ms": median(&self.proof_ms),
         })
     }
 }
@@ -263,8 +260,6 @@ impl Measurements {
             "johnson_100_compact": self.johnson.to_json(),
             "insecure_13": self.insecure.to_json(),
             "steps_256": self.long.to_json(),
-            "half_dimension": self.narrow.to_json(),
-            "steps_256_half_dimension": self.long_narrow.to_json(),
             "one_step_segments_fast": self.steps.to_json(),
             "bits_12": self.wide.to_json(),
             "bits_12_relative_l2": self.wide_distance,
@@ -295,13 +290,17 @@ mod tests {
             });
             measured.add_proof(&report).unwrap();
         }
-        let report = json!({"accepted": true, "verify_ms": 2.5});
+        let report = json!({
+            "accepted": true, "verify_ms": 2.5,
+            "per_segment": [{"verify_ms": 2.0, "public_ms": 0.5}],
+        });
         measured.add_verification(&report).unwrap();
         let shown = measured.to_json();
         assert_eq!(shown["proof_bytes"], 200.0);
         assert_eq!(shown["cpu_seconds"], 2.0);
         assert_eq!(shown["peak_rss_bytes"], 3000.0);
         assert_eq!(shown["verify_ms"], 2.5);
+        assert_eq!(shown["proof_ms"], 1.5);
         assert_eq!(
             (&shown["proofs"], &shown["verifications"]),
             (&json!(3), &json!(1))

@@ -20,6 +20,8 @@ use stwo::core::utils::bit_reverse_coset_to_circle_domain_order;
 pub struct PublicColumns {
     log_rows: u32,
     columns: Vec<Vec<M31>>,
+    /// An evaluation that was asked for before.
+    known: Option<(CirclePoint<QM31>, Vec<QM31>)>,
 }
 
 impl PublicColumns {
@@ -33,7 +35,11 @@ impl PublicColumns {
             assert!(column.len() <= 1 << log_rows, "public column is too long");
             column.resize(1 << log_rows, M31::zero());
         }
-        Self { log_rows, columns }
+        Self {
+            log_rows,
+            columns,
+            known: None,
+        }
     }
 
     /// Columns without entries, for structure that does not depend on them.
@@ -41,6 +47,7 @@ impl PublicColumns {
         Self {
             log_rows,
             columns: vec![vec![]; columns],
+            known: None,
         }
     }
 
@@ -64,8 +71,19 @@ impl PublicColumns {
         &self.columns
     }
 
+    /// The same columns, evaluated ahead at `point`: asked for the value there, they do no work.
+    pub fn evaluated_at(mut self, point: CirclePoint<QM31>) -> Self {
+        self.known = Some((point, self.evaluate(point)));
+        self
+    }
+
     /// Value of every column's interpolant at `point`, a point outside the trace domain.
     pub fn evaluate(&self, point: CirclePoint<QM31>) -> Vec<QM31> {
+        if let Some((known, values)) = &self.known {
+            if *known == point {
+                return values.clone();
+            }
+        }
         let coordinates = lagrange_weights(self.log_rows, point);
         self.columns
             .iter()

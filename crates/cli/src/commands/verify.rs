@@ -92,6 +92,7 @@ fn accepted_object(report: &ChainReport) -> Value {
         "proof_bytes": proof_bytes,
         "public_bytes": public_bytes,
         "verify_ms": verify_ms,
+        "public_ms": per_segment.iter().fold(0.0, |ms, row| ms + row.public_ms),
         "first_state": statement.first_state(),
         "last_state": statement.last_state(),
         "chain_digest": statement.chain_digest(),

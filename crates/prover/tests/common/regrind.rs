@@ -35,8 +35,8 @@ pub fn grind(sample: &Sample, proof: &mut SegmentProof, from: u64) -> Queries {
     let channel = channel(sample, proof);
     for nonce in from.. {
         proof.stark.proof_of_work = nonce;
-        if let Ok(queries) = queries::draw(&channel, proof, &sample.structure) {
-            return queries;
+        if let Ok(draws) = queries::draw(&channel, proof, &sample.structure) {
+            return draws.queries;
         }
     }
     unreachable!("a nonce of 10 bits")
