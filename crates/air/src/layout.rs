@@ -414,36 +414,6 @@ impl SegmentLayout {
         self.head_dim()
     }
 
-    /// Upper bound on the uses of all relations together, counting table uses by rows.
-    pub fn lookup_uses(&self) -> u64 {
-        self.lookup_tuples()
-    }
-
-    /// Tuples of all relations: rows times tuples a row, over all components.
-    pub fn lookup_tuples(&self) -> u64 {
-        let LogRows {
-            vectors,
-            candidates,
-            state,
-            limbs,
-            values,
-            weights,
-        } = self.log_rows;
-        // Generous counts a row: the gadgets take at most four tuples each.
-        let lanes = self.lanes as u64;
-        [
-            (vectors, 8),
-            (candidates, 10),
-            (state, 4 * lanes),
-            (limbs, 1),
-            (values, 1),
-            (weights, 1),
-        ]
-        .into_iter()
-        .map(|(log, tuples)| tuples << log)
-        .sum()
-    }
-
     /// Values that enter random projections: keys and values of the cache, scores, outputs.
     pub fn projected_values(&self) -> u64 {
         let rows = self.log_rows;

@@ -204,6 +204,10 @@ impl SegmentComponents {
                 columns.samples[tree].extend(points.iter().map(Vec::len));
             }
         }
+        columns.tuples = segment.vectors.tuples()
+            + segment.candidates.tuples()
+            + segment.state.tuples()
+            + segment.tables.iter().map(Routed::tuples).sum::<u64>();
         // Preprocessed columns may be shared by components; they stand in their tree once.
         let preprocessed = Tree::Preprocessed.index();
         columns.log_sizes[preprocessed] = Preprocessed::ALL
@@ -222,6 +226,8 @@ pub struct SegmentColumns {
     pub log_sizes: [Vec<u32>; Tree::COMPONENT_TREES],
     /// How many samples are opened of each.
     pub samples: [Vec<usize>; Tree::COMPONENT_TREES],
+    /// Tuples of all relations, over all rows of all components. No relation has more uses.
+    pub tuples: u64,
 }
 
 /// The public columns of the vectors component: query, key, value and output entries, row by row.

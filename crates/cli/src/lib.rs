@@ -78,3 +78,8 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         }
     }
 }
+
+/// The examples of the project's README, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct ProjectReadmeExample;

@@ -1,6 +1,6 @@
 //! What the segments of a chain share on the proving side.
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
@@ -151,13 +151,18 @@ impl SegmentProver {
 
     /// The preprocessed tree of segments of `steps` steps, made once.
     pub(crate) fn preprocessed(&self, layout: &SegmentLayout) -> Arc<ProverTree> {
-        let mut trees = match self.preprocessed.lock() {
-            Ok(trees) => trees,
-            // A panic while a tree was being made leaves the map as it was.
-            Err(poisoned) => poisoned.into_inner(),
+        // A panic of another thread leaves the map as it was.
+        let trees = || {
+            self.preprocessed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
         };
-        let make = || Arc::new(self.commit(&preprocessed_columns(layout, &self.terms.table)));
-        trees.entry(layout.steps()).or_insert_with(make).clone()
+        if let Some(tree) = trees().get(&layout.steps()) {
+            return tree.clone();
+        }
+        // Made without the lock, which must not be held while a thread pool works.
+        let tree = Arc::new(self.commit(&preprocessed_columns(layout, &self.terms.table)));
+        trees().entry(layout.steps()).or_insert(tree).clone()
     }
 
     /// The root that a policy pins for segments of `steps` steps.

@@ -80,7 +80,7 @@ impl SecurityFigures {
             // Degree-3 constraints over the largest trace; the list of codewords at the Johnson
             // radius multiplies by less than 2^(log_rate + 2).
             constraints: FIELD_BITS - (degree + 2.0) - (log_rate + 2.0),
-            lookups: FIELD_BITS - log2(layout.lookup_tuples() as f64) - 4.0,
+            lookups: FIELD_BITS - log2(structure.tuples() as f64) - 4.0,
             projections: FIELD_BITS - log2(layout.projected_values() as f64),
             fingerprints: FIELD_BITS - degree - 2.0 * (log_rate + 2.0),
             hash_collision: (DIGEST_BYTES * 8) as f64 / 2.0,

@@ -27,6 +27,7 @@ pub struct ProofStructure {
     /// Log sizes of the columns of the component trees.
     column_log_sizes: [Vec<u32>; Tree::COMPONENT_TREES],
     layers: Vec<FriLayer>,
+    tuples: u64,
 }
 
 /// One committed layer of the low-degree test.
@@ -54,7 +55,11 @@ impl ProofStructure {
     /// The structure of every proof of this layout at this level.
     pub fn new(layout: &SegmentLayout, security: Security) -> Self {
         let parameters = security.parameters();
-        let SegmentColumns { log_sizes, samples } = SegmentComponents::columns(layout);
+        let SegmentColumns {
+            log_sizes,
+            samples,
+            tuples,
+        } = SegmentComponents::columns(layout);
         let mut samples = samples.to_vec();
         samples.push(vec![1; COMPOSITION_COLUMNS]);
         let lifting_log_size = layout.lifting_log_size(parameters.log_blowup);
@@ -65,6 +70,7 @@ impl ProofStructure {
             samples,
             column_log_sizes: log_sizes,
             layers: fri_layers(layout.max_log_rows(), &parameters),
+            tuples,
         }
     }
 
@@ -96,6 +102,11 @@ impl ProofStructure {
     /// Layers of the low-degree test, first to last.
     pub fn layers(&self) -> &[FriLayer] {
         &self.layers
+    }
+
+    /// Tuples of all relations, over all rows of all components.
+    pub fn tuples(&self) -> u64 {
+        self.tuples
     }
 
     /// Coefficients of the last layer.

@@ -80,8 +80,8 @@ pub fn verify_segment_watched(
     begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
-    check_lookup_uses(&layout)?;
     let structure = ProofStructure::new(&layout, statement.security());
+    check_lookup_uses(&structure)?;
     let proof = SegmentProof::decode(file.proof(), &structure)?;
     check_preprocessed_root(&proof, preprocessed_root)?;
     check_states(&proof, statement, &structure)?;
@@ -173,8 +173,8 @@ fn check_states(
 }
 
 /// Every relation has fewer uses than the field has elements, so that no multiplicity wraps around.
-fn check_lookup_uses(layout: &SegmentLayout) -> Result<(), VerifyError> {
-    let got = layout.lookup_uses();
+fn check_lookup_uses(structure: &ProofStructure) -> Result<(), VerifyError> {
+    let got = structure.tuples();
     if got >= u64::from(P) {
         return Err(VerifyError::TooManyLookups {
             expected: u64::from(P),

@@ -158,6 +158,15 @@ impl<C: Constraints> Routed<C> {
         &self.inner
     }
 
+    /// Tuples of all relations, over all rows.
+    pub fn tuples(&self) -> u64 {
+        self.inner
+            .logup_counts()
+            .values()
+            .map(|count| *count as u64)
+            .sum()
+    }
+
     /// Number of public columns.
     pub fn public_columns(&self) -> usize {
         self.public.as_ref().map_or(0, |public| public.len())
