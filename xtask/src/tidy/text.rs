@@ -13,7 +13,7 @@ const MACHINE_FOLDERS: [&str; 4] = [
 /// What snapshot tests leave for review.
 const SNAPSHOT_LEFTOVERS: [&str; 2] = [".snap.new", ".pending-snap"];
 
-/// No file names an absolute path of a machine. Where a path goes on to the left (`a/tmp/b`), it is
+/// No file names an absolute path of a machine. Where a path goes on to the left (`a/b/c`), it is
 /// relative.
 pub fn machine_paths(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
