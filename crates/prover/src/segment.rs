@@ -11,7 +11,7 @@ use matchmark_air::witness::lookups::lookups_tree;
 use matchmark_air::witness::projections::project;
 use matchmark_air::witness::SegmentWitness;
 use matchmark_runtime::SegmentExecution;
-use matchmark_statement::{PublicValues, SegmentStatement, SegmentStatementParts, SharedTerms};
+use matchmark_statement::{OwnFields, PublicValues, SegmentStatement, SegmentStatementParts};
 use matchmark_verifier::proof::ProofBytes;
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::{transcript, SegmentFile, SegmentProof};
@@ -160,36 +160,14 @@ impl SegmentProver {
         after: &CommittedState,
         public_values: &PublicValues,
     ) -> Result<SegmentStatement, ProveError> {
-        let SharedTerms {
-            version,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-        } = self.terms().shared();
-        Ok(SegmentStatement::new(SegmentStatementParts {
-            version,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
+        let own = OwnFields {
             steps: execution.steps,
             public_values: public_values.digest(),
             state_before: before.commitment(),
             state_after: after.commitment(),
-        })?)
+        };
+        let parts = SegmentStatementParts::of(self.terms().shared(), own);
+        Ok(SegmentStatement::new(parts)?)
     }
 
     /// Proves a given witness for a given statement, whether or not one follows from the other: the

@@ -58,7 +58,7 @@ pub use policy::{
 };
 pub use public_values::{PublicValues, PublicValuesError};
 pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
-pub use segment::{SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
+pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
 pub use shape::SegmentShape;
 pub use terms::{SharedTerms, TermsDifference};
 

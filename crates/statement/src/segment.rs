@@ -75,12 +75,59 @@ pub struct SegmentStatement {
 }
 
 /// The fields of a segment's own, in the order of the encoding, behind the shared terms.
-#[derive(Serialize, Deserialize)]
-struct OwnFields {
-    steps: StepRange,
-    public_values: PublicValuesDigest,
-    state_before: StateCommitment,
-    state_after: StateCommitment,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFields {
+    /// The steps proven, in absolute cache positions.
+    pub steps: StepRange,
+    /// Digest of the steps' queries, keys, values and outputs.
+    pub public_values: PublicValuesDigest,
+    /// Commitment to the cache before the first step.
+    pub state_before: StateCommitment,
+    /// Commitment to the cache after the last step.
+    pub state_after: StateCommitment,
+}
+
+impl SegmentStatementParts {
+    /// The terms that a chain's segments share, and one segment's own fields.
+    #[must_use]
+    pub fn of(terms: SharedTerms, own: OwnFields) -> Self {
+        let SharedTerms {
+            version,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = terms;
+        let OwnFields {
+            steps,
+            public_values,
+            state_before,
+            state_after,
+        } = own;
+        Self {
+            version,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            steps,
+            public_values,
+            state_before,
+            state_after,
+        }
+    }
 }
 
 impl SegmentStatement {
@@ -147,36 +194,7 @@ impl SegmentStatement {
             }
         }
         let (terms, own): (SharedTerms, OwnFields) = codec::decode(bytes, MAX_STATEMENT_LEN)?;
-        let SharedTerms {
-            version,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-        } = terms;
-        Self::new(SegmentStatementParts {
-            version,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            steps: own.steps,
-            public_values: own.public_values,
-            state_before: own.state_before,
-            state_after: own.state_after,
-        })
+        Self::new(SegmentStatementParts::of(terms, own))
     }
 
     /// The canonical encoding: the [`SharedTerms`] in order, then steps, public values, state before,

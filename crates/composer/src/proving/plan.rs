@@ -218,34 +218,12 @@ impl ChainPlan {
                 })
             })
             .collect::<Result<_, PlanError>>()?;
-        let SharedTerms {
-            version: _,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-        } = self.terms.shared();
-        Ok(AcceptancePolicy::new(AcceptancePolicyParts {
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
+        Ok(AcceptancePolicy::new(AcceptancePolicyParts::of(
+            self.terms.shared(),
             first_state,
-            steps: self.steps(),
+            self.steps(),
             circuits,
-        })?)
+        ))?)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is

@@ -5,8 +5,8 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, PolicyCircuit, PublicValues, PublicValuesError,
-    SegmentStatement, SegmentStatementParts, SharedTerms, StateCommitment,
+    AcceptancePolicy, ChainAccumulator, OwnFields, PolicyCircuit, PublicValues, PublicValuesError,
+    SegmentStatement, SegmentStatementParts, StateCommitment,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
@@ -60,38 +60,15 @@ pub fn statement(
     values: &PublicValues,
     states: [StateCommitment; 2],
 ) -> SegmentStatement {
-    let SharedTerms {
-        version,
-        relation_version,
-        relation_digest,
-        domain,
-        security,
-        model,
-        quantization,
-        rounding,
-        table,
-        table_bounds,
-        shape,
-    } = prover.terms().shared();
     let [state_before, state_after] = states;
-    SegmentStatement::new(SegmentStatementParts {
-        version,
-        relation_version,
-        relation_digest,
-        domain,
-        security,
-        model,
-        quantization,
-        rounding,
-        table,
-        table_bounds,
-        shape,
+    let own = OwnFields {
         steps,
         public_values: values.digest(),
         state_before,
         state_after,
-    })
-    .unwrap()
+    };
+    let parts = SegmentStatementParts::of(prover.terms().shared(), own);
+    SegmentStatement::new(parts).unwrap()
 }
 
 /// The policy that accepts this very statement, by the circuit of its terms.

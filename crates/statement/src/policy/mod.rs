@@ -67,6 +67,46 @@ pub struct AcceptancePolicyParts {
     pub circuits: Vec<PolicyCircuit>,
 }
 
+impl AcceptancePolicyParts {
+    /// The terms of a chain, where it begins and how far it goes, and its circuits.
+    #[must_use]
+    pub fn of(
+        terms: SharedTerms,
+        first_state: StateCommitment,
+        steps: StepRange,
+        circuits: Vec<PolicyCircuit>,
+    ) -> Self {
+        let SharedTerms {
+            version: _,
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+        } = terms;
+        Self {
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            first_state,
+            steps,
+            circuits,
+        }
+    }
+}
+
 /// What a verifier decided beforehand to accept. Nothing that stands here is taken from a proof.
 ///
 /// Immutable and valid by construction: the steps fit the shape, the accumulators stay within their
@@ -145,34 +185,12 @@ impl AcceptancePolicy {
         chain: &ChainStatement,
         circuits: Vec<PolicyCircuit>,
     ) -> Result<Self, PolicyError> {
-        let SharedTerms {
-            version: _,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-        } = chain.shared_terms().clone();
-        Self::new(AcceptancePolicyParts {
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            first_state: chain.first_state(),
-            steps: chain.steps(),
+        Self::new(AcceptancePolicyParts::of(
+            chain.shared_terms().clone(),
+            chain.first_state(),
+            chain.steps(),
             circuits,
-        })
+        ))
     }
 
     /// Whether a segment with this statement may be part of the chain, and by which circuit it must be
