@@ -1,4 +1,5 @@
-//! The exact size of a fixed proof, and where its bytes are: the committed fixture as one segment.
+//! The exact size of a fixed proof, where its bytes are, and what it is worth: the committed
+//! fixture as one segment.
 //!
 //! The size depends on the query positions, and so on every bit of statement and witness; a change of
 //! the relation, the transcript or the encoding shows here.
@@ -12,6 +13,8 @@ use matchmark_runtime::{execute_segment, AttentionTrace, KvCache};
 use matchmark_statement::{
     ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
+use matchmark_verifier::structure::ProofStructure;
+use matchmark_verifier::SecurityFigures;
 
 fn describe(level: SecurityLevel, profile: Profile) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
@@ -44,12 +47,16 @@ fn describe(level: SecurityLevel, profile: Profile) -> String {
         after: &after,
     };
     let proven = prover.prove(&input).unwrap();
+    let layout = prover.terms().layout(steps.steps()).unwrap();
+    let security = prover.terms().security;
+    let structure = ProofStructure::new(&layout, security);
     format!(
-        "proof {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}",
+        "proof {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}\n{}",
         proven.file.proof().len(),
         proven.file.public_values().encode().len(),
         proven.file.encode().unwrap().len(),
         proven.metrics,
+        SecurityFigures::new(&layout, &structure, security),
         proven.file.statement()
     )
 }

@@ -29,7 +29,8 @@ pub struct SecurityFigures {
     pub unique_decoding: f64,
     /// Commit phase of the low-degree test at the unique-decoding radius: the batching and folding
     /// coefficients. Ben-Sasson, Carmon, Ishai, Kopparty, Saraf, "Proximity Gaps for Reed-Solomon
-    /// Codes" (2020), Theorem 4.1: `(columns + folds) * domain / field`.
+    /// Codes" (2020), Theorem 4.1: `terms * domain / field`, the terms being those of the batch of
+    /// quotients and of the folds.
     pub commit_unique_decoding: f64,
     /// The same at the Johnson radius, Theorem 5.1 there with `m = 3`:
     /// `(m + 1/2)^7 / (3 rate^(3/2)) * domain^2 / field` for each coefficient.
@@ -55,14 +56,13 @@ impl SecurityFigures {
         reason = "figures are printed with one decimal; counts are far below 2^52"
     )]
     pub fn new(layout: &SegmentLayout, structure: &ProofStructure, security: Security) -> Self {
-        let columns = structure.columns();
         let parameters = security.parameters();
         let queries = f64::from(parameters.queries);
         let log_rate = f64::from(parameters.log_blowup);
         let grinding = f64::from(parameters.pow_bits);
         let domain = f64::from(layout.lifting_log_size(parameters.log_blowup));
         let rate = 1.0 / f64::from(1_u32 << parameters.log_blowup);
-        let coefficients = log2(columns as f64 + domain);
+        let coefficients = log2(structure.commit_phase_terms() as f64);
         // (m + 1/2)^7 / 3 for m = 3.
         let johnson_constant = log2(6433.926 / 3.0);
         let degree = f64::from(layout.max_log_rows());

@@ -129,6 +129,18 @@ impl ProofStructure {
         self.parameters.queries as usize * ((1 << layer.fold_step) - 1)
     }
 
+    /// Powers of random coefficients in the commit phase of the low-degree test: one for each opened
+    /// sample, one for the periodicity of each column with two samples, and `2^step - 1` for each
+    /// layer that folds by `2^step`.
+    pub fn commit_phase_terms(&self) -> usize {
+        let samples = self.samples.iter().flatten();
+        let batch: usize = samples
+            .map(|samples| samples + usize::from(*samples == 2))
+            .sum();
+        let folds = self.layers.iter().map(|layer| (1 << layer.fold_step) - 1);
+        batch + folds.sum::<usize>()
+    }
+
     /// The library's configuration. The proof does not carry one.
     pub fn pcs_config(&self) -> PcsConfig {
         let SecurityParameters {
