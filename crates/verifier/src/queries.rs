@@ -106,7 +106,7 @@ pub fn check_lengths(
         )?;
         // The values of a fold are opened together: a run of whole leaves.
         let log_leaf = layer.log_leaf();
-        let leaves: Vec<usize> = folded
+        let mut leaves: Vec<usize> = folded
             .iter()
             .flat_map(|fold| {
                 let first = fold << layer.fold_step;
@@ -114,7 +114,6 @@ pub fn check_lengths(
             })
             .map(|position| position >> log_leaf)
             .collect();
-        let mut leaves: Vec<usize> = leaves;
         leaves.dedup();
         let nodes = path_nodes(&leaves, layer.log_size - log_leaf);
         check(
