@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
-use matchmark_quant::{Rounding, ScoreStep, SegmentSteps, ValueBits};
+use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
 
 use crate::options::{parse_nonce, TableChoice};
@@ -33,6 +33,8 @@ pub enum Command {
     Mock(MockArgs),
     /// Make an integer trace from float tensors, and report how far it is from them
     Quantize(QuantizeArgs),
+    /// Make an integer trace of any shape, without a model, for measuring
+    Synthesize(SynthesizeArgs),
 }
 
 impl Command {
@@ -47,6 +49,7 @@ impl Command {
             Self::Inspect(args) => args.json,
             Self::Mock(args) => args.json,
             Self::Quantize(args) => args.json,
+            Self::Synthesize(args) => args.json,
         }
     }
 }
@@ -174,6 +177,38 @@ pub struct QuantizeArgs {
     /// Width of values in bits, 4 to 12
     #[arg(long, value_name = "B", default_value_t = ValueBits::DEFAULT, value_parser = number(ValueBits::new))]
     pub bits: ValueBits,
+    /// The trace to write
+    #[arg(long, value_name = "TRACE")]
+    pub to: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `synthesize`.
+#[derive(Args, Clone, Debug)]
+pub struct SynthesizeArgs {
+    /// Query heads
+    #[arg(long, value_name = "H")]
+    pub heads: u32,
+    /// Key/value heads, a divisor of the query heads [default: as many]
+    #[arg(long, value_name = "G")]
+    pub kv_heads: Option<u32>,
+    /// Dimension of a head
+    #[arg(long, value_name = "D", value_parser = number(HeadDim::new))]
+    pub head_dim: HeadDim,
+    /// Entries in the cache before the first step
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    pub prefix: u32,
+    /// Decode steps
+    #[arg(long, value_name = "S")]
+    pub steps: u32,
+    /// Width of values in bits, 4 to 12
+    #[arg(long, value_name = "B", default_value_t = ValueBits::DEFAULT, value_parser = number(ValueBits::new))]
+    pub bits: ValueBits,
+    /// Equal seeds make equal traces
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     /// The trace to write
     #[arg(long, value_name = "TRACE")]
     pub to: Utf8PathBuf,

@@ -62,6 +62,9 @@ pub enum CliError {
         #[source]
         source: TraceError,
     },
+    /// There is no synthetic trace of this shape.
+    #[error("synthetic trace: {0}")]
+    Synthetic(#[source] matchmark_quant::QuantError),
     /// The table cannot be used.
     #[error("table {path}: {source}")]
     Table {
@@ -138,6 +141,7 @@ impl CliError {
             Self::LogFilter { .. }
             | Self::Trace { .. }
             | Self::Floats { .. }
+            | Self::Synthetic(_)
             | Self::Table { .. }
             | Self::Policy { .. }
             | Self::Read { .. }
@@ -164,6 +168,7 @@ impl CliError {
             Self::LogFilter { .. } => "log-filter",
             Self::Trace { .. } => "trace",
             Self::Floats { .. } => "floats",
+            Self::Synthetic(_) => "synthetic",
             Self::Table { .. } => "table",
             Self::Policy { .. } => "policy",
             Self::Read { .. } => "read",

@@ -24,7 +24,7 @@ use clap::Parser as _;
 
 pub use args::{
     ChainArgs, Cli, Command, InspectArgs, MockArgs, PolicyArgs, ProveArgs, QuantizeArgs,
-    ResumeArgs, VerifyArgs,
+    ResumeArgs, SynthesizeArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -61,6 +61,7 @@ fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Mock(args) => commands::mock::run(args, output),
         Command::Quantize(args) => commands::quantize::run(args, output),
+        Command::Synthesize(args) => commands::synthesize::run(args, output),
     }
 }
 

@@ -5,4 +5,5 @@ pub(crate) mod mock;
 pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod quantize;
+pub(crate) mod synthesize;
 pub(crate) mod verify;

@@ -1,0 +1,38 @@
+//! `matchmark synthesize`.
+
+use matchmark_quant::{AttentionShape, QuantError, StepRange};
+use matchmark_runtime::{synthetic_trace, AttentionTrace};
+use serde_json::json;
+
+use crate::args::SynthesizeArgs;
+use crate::error::{CliError, Outcome};
+use crate::output::Output;
+
+/// Writes a trace of any shape, drawn by a fixed generator.
+pub(crate) fn run(args: &SynthesizeArgs, output: &Output) -> Result<Outcome, CliError> {
+    let trace = make(args).map_err(CliError::Synthetic)?;
+    trace
+        .save(&args.to)
+        .map_err(|source| CliError::WriteTensors {
+            path: args.to.clone(),
+            source,
+        })?;
+    let object = json!({
+        "trace": args.to,
+        "entries_before": args.prefix,
+        "steps": args.steps,
+    });
+    output.result(&object, &format!("written to     {}", args.to))?;
+    Ok(Outcome::Done)
+}
+
+fn make(args: &SynthesizeArgs) -> Result<AttentionTrace, QuantError> {
+    let kv_heads = args.kv_heads.unwrap_or(args.heads);
+    let shape = AttentionShape::new(
+        matchmark_quant::QueryHeads::new(args.heads)?,
+        matchmark_quant::KvHeads::new(kv_heads)?,
+        args.head_dim,
+    )?;
+    let steps = StepRange::new(args.prefix, args.steps)?;
+    synthetic_trace(shape, args.bits, steps, args.seed)
+}
