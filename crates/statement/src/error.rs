@@ -5,6 +5,7 @@ use alloc::string::String;
 use matchmark_quant::QuantError;
 use thiserror::Error;
 
+use crate::boundary::Boundary;
 use crate::codec::CodecError;
 use crate::identity::StatementVersion;
 use crate::security::{Profile, SecurityLevel};
@@ -54,6 +55,22 @@ pub enum StatementError {
         position: usize,
         /// The character.
         got: char,
+    },
+    /// There is no boundary of this name.
+    #[error("boundary is {got:?}, expected {expected}")]
+    UnknownBoundary {
+        /// The names there are.
+        expected: &'static str,
+        /// The name given.
+        got: String,
+    },
+    /// A lookup proof was named for a segment that has none.
+    #[error("segment is {got}, expected {expected}")]
+    NotSplit {
+        /// How a segment with a lookup proof is proven.
+        expected: Boundary,
+        /// How this one is.
+        got: Boundary,
     },
     /// The statement is of a version that this crate does not know.
     #[error("statement version is {got}, expected {expected}")]

@@ -41,10 +41,10 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 1;
+    StatementVersion, 2;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 1;
+    RelationVersion, 2;
 }
 
 digest_newtype! {
@@ -62,6 +62,10 @@ digest_newtype! {
     /// Commitment to a KV cache: a digest over the root of the tree that holds it and the fingerprint of
     /// its columns.
     pub struct StateCommitment;
+
+    /// Commitment to the columns that the two proofs of a split segment share: a digest over the root of
+    /// the tree that holds them and their fingerprint.
+    pub struct BoundaryCommitment;
 
     /// Root of the tree of preprocessed columns: what a circuit of one segment length is made of.
     pub struct PreprocessedRoot;
@@ -104,8 +108,8 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 1);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "1");
+        assert_eq!(StatementVersion::CURRENT.get(), 2);
+        assert_eq!(RelationVersion::CURRENT.to_string(), "2");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

@@ -30,6 +30,7 @@
 
 extern crate alloc;
 
+mod boundary;
 mod chain;
 pub mod codec;
 mod domain;
@@ -43,18 +44,21 @@ mod shape;
 mod terms;
 mod text;
 
+pub use boundary::{Boundary, LookupStatement, ProofPart, SegmentBoundary};
 pub use chain::{ChainAccumulator, ChainError, ChainStatement};
 pub use codec::CodecError;
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
 pub use identity::{
-    ChainDigest, ModelId, ModelIdentity, PolicyId, PreprocessedRoot, PublicValuesDigest,
-    RelationDigest, RelationVersion, StateCommitment, StatementDigest, StatementVersion,
+    BoundaryCommitment, ChainDigest, ModelId, ModelIdentity, PolicyId, PreprocessedRoot,
+    PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment, StatementDigest,
+    StatementVersion,
 };
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
 pub use policy::{
-    AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError, PolicyMismatch,
+    AcceptancePolicy, AcceptancePolicyParts, CircuitRoots, PolicyCircuit, PolicyError,
+    PolicyMismatch,
 };
 pub use public_values::{PublicValues, PublicValuesError};
 pub use security::{Profile, Security, SecurityLevel, SecurityParameters};

@@ -9,6 +9,7 @@ use matchmark_quant::{
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::boundary::SegmentBoundary;
 use crate::codec;
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
@@ -21,7 +22,7 @@ use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
 
-/// Largest accepted length of an encoded statement, in bytes. The longest there is has 366.
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 402.
 pub const MAX_STATEMENT_LEN: usize = 512;
 
 /// The fields of a [`SegmentStatement`], open for construction and for taking apart.
@@ -57,6 +58,8 @@ pub struct SegmentStatementParts {
     pub state_before: StateCommitment,
     /// Commitment to the cache after the last step.
     pub state_after: StateCommitment,
+    /// Whether one proof shows the segment, or two that this commitment joins.
+    pub boundary: SegmentBoundary,
 }
 
 /// What the proof of one segment claims. Immutable, valid by construction, with one canonical encoding
@@ -85,6 +88,8 @@ pub struct OwnFields {
     pub state_before: StateCommitment,
     /// Commitment to the cache after the last step.
     pub state_after: StateCommitment,
+    /// Whether one proof shows the segment, or two that this commitment joins.
+    pub boundary: SegmentBoundary,
 }
 
 impl SegmentStatementParts {
@@ -109,6 +114,7 @@ impl SegmentStatementParts {
             public_values,
             state_before,
             state_after,
+            boundary,
         } = own;
         Self {
             version,
@@ -126,13 +132,14 @@ impl SegmentStatementParts {
             public_values,
             state_before,
             state_after,
+            boundary,
         }
     }
 }
 
 impl SegmentStatement {
     /// Domain tag of the digest.
-    pub const TAG: &'static str = "matchmark/segment-statement/v1";
+    pub const TAG: &'static str = "matchmark/segment-statement/v2";
 
     /// Checks the fields against each other and makes a statement of them.
     ///
@@ -166,6 +173,7 @@ impl SegmentStatement {
             public_values: parts.public_values,
             state_before: parts.state_before,
             state_after: parts.state_after,
+            boundary: parts.boundary,
         })?);
         Ok(Self {
             parts,
@@ -198,7 +206,7 @@ impl SegmentStatement {
     }
 
     /// The canonical encoding: the [`SharedTerms`] in order, then steps, public values, state before,
-    /// state after, by [`codec`].
+    /// state after, boundary, by [`codec`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encoding.clone()
@@ -346,6 +354,30 @@ impl SegmentStatement {
     pub const fn state_after(&self) -> StateCommitment {
         self.parts.state_after
     }
+
+    /// Whether one proof shows the segment, or two, and what joins them.
+    #[must_use]
+    pub const fn boundary(&self) -> SegmentBoundary {
+        self.parts.boundary
+    }
+
+    /// The first field in which `other` differs from `self`, by name; `None` if they are equal.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<&'static str> {
+        if let Some(difference) = self.shared_terms().first_difference(&other.shared_terms()) {
+            return Some(difference.field);
+        }
+        let (a, b) = (&self.parts, &other.parts);
+        [
+            ("steps", a.steps == b.steps),
+            ("public_values", a.public_values == b.public_values),
+            ("state_before", a.state_before == b.state_before),
+            ("state_after", a.state_after == b.state_after),
+            ("boundary", a.boundary == b.boundary),
+        ]
+        .into_iter()
+        .find_map(|(field, equal)| (!equal).then_some(field))
+    }
 }
 
 fn shared_terms(parts: &SegmentStatementParts) -> SharedTerms {
@@ -366,6 +398,7 @@ fn shared_terms(parts: &SegmentStatementParts) -> SharedTerms {
         public_values: _,
         state_before: _,
         state_after: _,
+        boundary: _,
     } = parts;
     SharedTerms {
         version: *version,
@@ -403,6 +436,7 @@ impl Serialize for SegmentStatement {
                 public_values: self.parts.public_values,
                 state_before: self.parts.state_before,
                 state_after: self.parts.state_after,
+                boundary: self.parts.boundary,
             },
             digest: self.digest(),
         }

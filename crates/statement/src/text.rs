@@ -116,6 +116,7 @@ impl fmt::Display for SegmentStatement {
         line(f, "public values", self.public_values())?;
         line(f, "state before", self.state_before())?;
         line(f, "state after", self.state_after())?;
+        line(f, "boundary", self.boundary())?;
         write!(f, "{:<18}{}", "digest", self.digest())
     }
 }

@@ -9,14 +9,15 @@ use std::collections::BTreeSet;
 use common::{attention, segment, shape, state, statement, variations};
 use matchmark_quant::{QuantError, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, PolicyCircuit,
-    PolicyError, PolicyMismatch, PreprocessedRoot, Profile, Security, SecurityLevel,
-    StatementError,
+    AcceptancePolicy, AcceptancePolicyParts, Boundary, BoundaryCommitment, ChainAccumulator,
+    ChainStatement, CircuitRoots, PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot,
+    Profile, ProofPart, Security, SecurityLevel, SegmentBoundary, StatementError,
 };
 
 fn circuit(steps: u32) -> PolicyCircuit {
     PolicyCircuit {
         steps,
+        part: ProofPart::Fused,
         preprocessed_root: root(steps),
     }
 }
@@ -50,7 +51,7 @@ fn the_chain_it_was_made_from_is_accepted() {
     for (before, steps) in [(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)] {
         assert_eq!(
             policy.check_segment(&statement(segment(before, steps))),
-            Ok(root(steps))
+            Ok(CircuitRoots::Fused(root(steps)))
         );
     }
     let chain = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)]);
@@ -99,6 +100,9 @@ fn every_field_has_its_own_refusal() {
             ("state_before", Err(PolicyMismatch::FirstState { got, .. })) => {
                 *got == parts.state_before
             }
+            ("boundary", Err(PolicyMismatch::Boundary { expected, got })) => {
+                (*expected, *got) == (Boundary::Fused, Boundary::Split)
+            }
             // Bound by proof and chain, not by policy.
             ("public_values" | "state_after", Ok(_)) => true,
             _ => false,
@@ -134,7 +138,7 @@ fn mismatches_say_what_was_expected_and_what_came() {
             .check_segment(&statement(segment(2, 16)))
             .unwrap_err(),
     );
-    assert_eq!(lines.len(), 15);
+    assert_eq!(lines.len(), 16);
     insta::assert_snapshot!("mismatches", lines.join("\n"));
 }
 
@@ -161,7 +165,10 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
     let mut parts = policy().parts();
     parts.security = insecure;
     let named = AcceptancePolicy::new(parts).unwrap();
-    assert_eq!(named.check_segment(&weak), Ok(root(16)));
+    assert_eq!(
+        named.check_segment(&weak),
+        Ok(CircuitRoots::Fused(root(16)))
+    );
     // And then nothing else: a policy pins its level exactly.
     assert!(matches!(
         named.check_segment(&statement(segment(2, 16))),
@@ -186,7 +193,7 @@ fn segments_outside_of_the_chain_are_refused() {
     let policy = AcceptancePolicy::new(parts).unwrap();
     assert_eq!(
         policy.check_segment(&statement(segment(10, 16))),
-        Ok(root(16))
+        Ok(CircuitRoots::Fused(root(16)))
     );
     for before in [2, 9, 43, 50] {
         assert_eq!(
@@ -236,8 +243,86 @@ fn chains_are_checked_for_their_shared_terms_too() {
         let chain = ChainAccumulator::start(&statement(parts)).finish();
         let error = policy.check_chain(&chain).unwrap_err();
         let about_steps = matches!(error, PolicyMismatch::ChainSteps { .. });
-        let own = ["steps", "public_values", "state_after"].contains(&field);
+        let own = ["steps", "public_values", "state_after", "boundary"].contains(&field);
         assert_eq!(about_steps, own, "{field}: {error}");
+    }
+}
+
+fn split_circuits(steps: u32) -> [PolicyCircuit; 2] {
+    let with = |part, root_of| PolicyCircuit {
+        part,
+        preprocessed_root: root(root_of),
+        ..circuit(steps)
+    };
+    [
+        with(ProofPart::Lookup, steps + 200),
+        with(ProofPart::Arithmetic, steps + 100),
+    ]
+}
+
+#[test]
+fn each_length_is_accepted_in_the_ways_that_have_circuits() {
+    let mut parts = policy().parts();
+    // Both ways for 16 steps, split alone for 12, fused alone for 4.
+    parts.circuits = [circuit(16), circuit(4)]
+        .into_iter()
+        .chain(split_circuits(16))
+        .chain(split_circuits(12))
+        .collect();
+    let policy = AcceptancePolicy::new(parts).unwrap();
+    let check = |before, steps, boundary| {
+        let mut parts = segment(before, steps);
+        parts.boundary = boundary;
+        policy.check_segment(&statement(parts))
+    };
+    let split = SegmentBoundary::Split(BoundaryCommitment::from_bytes([9; 32]));
+    let split_roots = |steps: u32| CircuitRoots::Split {
+        arithmetic: root(steps + 100),
+        lookup: root(steps + 200),
+    };
+    assert_eq!(
+        check(2, 16, SegmentBoundary::Fused),
+        Ok(CircuitRoots::Fused(root(16)))
+    );
+    assert_eq!(check(2, 16, split), Ok(split_roots(16)));
+    assert_eq!(check(50, 12, split), Ok(split_roots(12)));
+    assert_eq!(
+        check(50, 12, SegmentBoundary::Fused),
+        Err(PolicyMismatch::Boundary {
+            expected: Boundary::Split,
+            got: Boundary::Fused
+        })
+    );
+    assert_eq!(
+        check(62, 4, split),
+        Err(PolicyMismatch::Boundary {
+            expected: Boundary::Fused,
+            got: Boundary::Split
+        })
+    );
+    assert_eq!(
+        check(2, 15, split),
+        Err(PolicyMismatch::SegmentLength {
+            expected: vec![4, 12, 16],
+            got: 15
+        })
+    );
+}
+
+#[test]
+fn half_of_the_circuits_of_split_segments_is_refused() {
+    for (index, expected) in [(0, ProofPart::Arithmetic), (1, ProofPart::Lookup)] {
+        let mut parts = policy().parts();
+        let half = split_circuits(16)[index];
+        parts.circuits.push(half);
+        assert_eq!(
+            AcceptancePolicy::new(parts),
+            Err(PolicyError::HalfCircuit {
+                expected,
+                got: half.part,
+                steps: 16
+            })
+        );
     }
 }
 
@@ -254,7 +339,10 @@ fn policies_that_accept_nothing_are_refused() {
     );
     assert_eq!(
         change(|parts| parts.circuits.push(circuit(12))),
-        Err(PolicyError::DuplicateCircuit { got: 12 })
+        Err(PolicyError::DuplicateCircuit {
+            part: ProofPart::Fused,
+            got: 12
+        })
     );
     for got in [0, 17] {
         let mut parts = policy().parts();
@@ -337,7 +425,7 @@ mod file {
                 fields += 1;
             }
         }
-        assert_eq!(fields, 31);
+        assert_eq!(fields, 34);
     }
 
     #[test]
@@ -375,15 +463,15 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 1", "format = 2\nlater = true", 1);
+        let later = text.replacen("format = 2", "format = 3\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 1,
-                got: 2
+                expected: 2,
+                got: 3
             })
         );
-        for bad in ["", "format = \"1\"", "= 1", "format = 1\nformat = 1"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 2\nformat = 2"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashSet};
 use common::{base, segment, shape, statement, variations};
 use matchmark_quant::{QuantError, ScoreStep, StepRange, TableBounds};
 use matchmark_statement::{
-    codec, CodecError, ModelId, ModelIdentity, SegmentStatement, StatementError, StatementVersion,
-    VerifierDomain, MAX_STATEMENT_LEN,
+    codec, BoundaryCommitment, CodecError, ModelId, ModelIdentity, SegmentBoundary,
+    SegmentStatement, StatementError, StatementVersion, VerifierDomain, MAX_STATEMENT_LEN,
 };
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ fn every_field_changes_the_digest() {
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 2, 0x0100, u16::MAX] {
+    for version in [0, 1, 3, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,
@@ -124,6 +124,8 @@ fn encoding_is_the_documented_concatenation() {
     expected.extend(statement.public_values().to_bytes());
     expected.extend(statement.state_before().to_bytes());
     expected.extend(statement.state_after().to_bytes());
+    // Fused: the first variant, with nothing behind it.
+    expected.extend([0; 4]);
     assert_eq!(bytes, expected);
 }
 
@@ -143,8 +145,9 @@ fn no_statement_is_longer_than_the_limit() {
     let mut parts = base();
     parts.domain = VerifierDomain::new("x".repeat(64), [0; 16]).unwrap();
     parts.model = ModelIdentity::Weights(ModelId::from_bytes([0; 32]));
+    parts.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32]));
     let bytes = statement(parts.clone()).encode();
-    assert_eq!(bytes.len(), 366);
+    assert_eq!(bytes.len(), 402);
     assert!(bytes.len() <= MAX_STATEMENT_LEN);
     assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     assert_eq!(

@@ -13,6 +13,7 @@ use matchmark_tables::TableId;
 use serde::Deserialize;
 
 use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError};
+use crate::boundary::ProofPart;
 use crate::domain::VerifierDomain;
 use crate::identity::{
     ModelIdentity, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
@@ -21,7 +22,7 @@ use crate::security::Security;
 use crate::shape::SegmentShape;
 
 /// Version of the file format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Read before everything else, so that a file of a later format is named as such.
 #[derive(Deserialize)]
@@ -93,6 +94,7 @@ struct ChainSection {
 #[serde(deny_unknown_fields)]
 struct CircuitSection {
     steps: u32,
+    part: ProofPart,
     preprocessed_root: PreprocessedRoot,
 }
 
@@ -149,6 +151,7 @@ impl AcceptancePolicy {
                 .into_iter()
                 .map(|circuit| PolicyCircuit {
                     steps: circuit.steps,
+                    part: circuit.part,
                     preprocessed_root: circuit.preprocessed_root,
                 })
                 .collect(),
@@ -278,8 +281,9 @@ entries_before = {}
 steps = {}
 first_state = \"{first_state}\"
 
-# One circuit for each segment length in use: the root of its preprocessed columns. They follow from
-# everything above, and can be computed anew to check them.",
+# The circuits of each segment length in use: \"fused\" for segments with one proof, \"arithmetic\" and
+# \"lookup\" for those with two. The root of the preprocessed columns follows from everything above, and
+# can be computed anew to check it.",
             table_bounds.len,
             table_bounds.max_weight,
             attention.query_heads(),
@@ -296,8 +300,8 @@ first_state = \"{first_state}\"
             }
             writeln!(
                 f,
-                "[[circuits]]\nsteps = {}\npreprocessed_root = \"{}\"",
-                circuit.steps, circuit.preprocessed_root
+                "[[circuits]]\nsteps = {}\npart = \"{}\"\npreprocessed_root = \"{}\"",
+                circuit.steps, circuit.part, circuit.preprocessed_root
             )?;
         }
         Ok(())

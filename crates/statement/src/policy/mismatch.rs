@@ -7,6 +7,7 @@ use matchmark_quant::{QuantError, QuantizationPolicy, Rounding, StepRange, Table
 use matchmark_tables::TableId;
 use thiserror::Error;
 
+use crate::boundary::{Boundary, ProofPart};
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
 use crate::identity::{ModelIdentity, RelationDigest, RelationVersion, StateCommitment};
@@ -86,6 +87,9 @@ pub enum PolicyMismatch {
         expected: StateCommitment,
         got: StateCommitment,
     },
+    /// Segments of this length are accepted, but not proven in this way.
+    #[error("segment is {got}, expected {expected}")]
+    Boundary { expected: Boundary, got: Boundary },
     /// No circuit is accepted for segments of this length; `expected` lists the lengths there are.
     #[error("segment has {got} steps, expected one of {expected:?}")]
     SegmentLength { expected: Vec<u32>, got: usize },
@@ -104,11 +108,23 @@ pub enum PolicyError {
     /// There is no circuit, so that no segment could be accepted.
     #[error("policy: no circuit, expected one for each segment length in use")]
     NoCircuits,
-    /// Two circuits for one segment length.
-    #[error("policy: two circuits for segments of {got} steps, expected one")]
+    /// Two circuits for one part of one segment length.
+    #[error("policy: two {part} circuits for segments of {got} steps, expected one")]
     DuplicateCircuit {
+        /// What both prove.
+        part: ProofPart,
         /// The segment length.
         got: u32,
+    },
+    /// One of the two circuits of split segments without the other.
+    #[error("policy: {got} circuit for segments of {steps} steps, expected the {expected} circuit as well")]
+    HalfCircuit {
+        /// The part that is missing.
+        expected: ProofPart,
+        /// The part that is there.
+        got: ProofPart,
+        /// The segment length.
+        steps: u32,
     },
     /// A circuit for a segment length that the shape does not allow.
     #[error("policy: circuit for segments of {got} steps, expected 1 to {expected}")]

@@ -12,6 +12,7 @@ use matchmark_quant::{
 use matchmark_tables::TableId;
 use serde::Serialize;
 
+use crate::boundary::{Boundary, ProofPart};
 use crate::chain::ChainStatement;
 use crate::codec;
 use crate::domain::VerifierDomain;
@@ -26,13 +27,29 @@ use crate::terms::SharedTerms;
 
 pub use mismatch::{PolicyError, PolicyMismatch};
 
-/// The circuit for one segment length.
+/// The circuit for one segment length and part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PolicyCircuit {
     /// Number of steps of the segments that this circuit proves.
     pub steps: u32,
+    /// What it proves of them.
+    pub part: ProofPart,
     /// Root of its preprocessed columns.
     pub preprocessed_root: PreprocessedRoot,
+}
+
+/// The roots of the circuits by which a segment must be proven, one for each of its proofs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CircuitRoots {
+    /// Of the one proof.
+    Fused(PreprocessedRoot),
+    /// Of the two.
+    Split {
+        /// Of the arithmetic proof.
+        arithmetic: PreprocessedRoot,
+        /// Of the lookup proof.
+        lookup: PreprocessedRoot,
+    },
 }
 
 /// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
@@ -63,7 +80,8 @@ pub struct AcceptancePolicyParts {
     pub first_state: StateCommitment,
     /// The steps of the whole chain.
     pub steps: StepRange,
-    /// One circuit for each segment length in use, in any order.
+    /// The circuits of each segment length in use, in any order: the fused one, or the two of split
+    /// segments, or all three.
     pub circuits: Vec<PolicyCircuit>,
 }
 
@@ -110,7 +128,7 @@ impl AcceptancePolicyParts {
 /// What a verifier decided beforehand to accept. Nothing that stands here is taken from a proof.
 ///
 /// Immutable and valid by construction: the steps fit the shape, the accumulators stay within their
-/// bounds, and the circuits are sorted by their number of steps, one for each.
+/// bounds, and the circuits are sorted by their number of steps and their part, one for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptancePolicy {
     parts: AcceptancePolicyParts,
@@ -120,7 +138,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v1";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v2";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -129,8 +147,9 @@ impl AcceptancePolicy {
     /// - [`PolicyError::Shape`] if the steps do not fit the capacity;
     /// - [`PolicyError::Quantity`] if an accumulator could leave its bounds;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
-    ///   [`PolicyError::CircuitSteps`] for a list of circuits that is empty, names a length twice, or
-    ///   names a length that no segment has.
+    ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is
+    ///   empty, names one twice, names a length that no segment has, or has only one of the two circuits
+    ///   of split segments.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.shape.check_entries(&parts.steps)?;
         AccumulatorBounds::new(
@@ -145,8 +164,11 @@ impl AcceptancePolicy {
         }
         parts.circuits.sort_unstable();
         for pair in parts.circuits.windows(2) {
-            if pair[0].steps == pair[1].steps {
-                return Err(PolicyError::DuplicateCircuit { got: pair[0].steps });
+            if (pair[0].steps, pair[0].part) == (pair[1].steps, pair[1].part) {
+                return Err(PolicyError::DuplicateCircuit {
+                    part: pair[0].part,
+                    got: pair[0].steps,
+                });
             }
         }
         let expected = parts.shape.segment_steps().get();
@@ -159,6 +181,20 @@ impl AcceptancePolicy {
                 expected,
                 got: circuit.steps,
             });
+        }
+        for circuit in &parts.circuits {
+            let expected = match circuit.part {
+                ProofPart::Fused => continue,
+                ProofPart::Arithmetic => ProofPart::Lookup,
+                ProofPart::Lookup => ProofPart::Arithmetic,
+            };
+            if find(&parts.circuits, expected, circuit.steps).is_none() {
+                return Err(PolicyError::HalfCircuit {
+                    expected,
+                    got: circuit.part,
+                    steps: circuit.steps,
+                });
+            }
         }
         let id = TaggedSha256::new(Self::TAG)
             .chain(&codec::encode(&parts).map_err(StatementError::from)?)
@@ -193,8 +229,8 @@ impl AcceptancePolicy {
         ))
     }
 
-    /// Whether a segment with this statement may be part of the chain, and by which circuit it must be
-    /// proven: the root of that circuit's preprocessed columns.
+    /// Whether a segment with this statement may be part of the chain, and by which circuits it must be
+    /// proven: the roots of their preprocessed columns.
     ///
     /// # Errors
     ///
@@ -202,7 +238,7 @@ impl AcceptancePolicy {
     pub fn check_segment(
         &self,
         statement: &SegmentStatement,
-    ) -> Result<PreprocessedRoot, PolicyMismatch> {
+    ) -> Result<CircuitRoots, PolicyMismatch> {
         self.check_terms(&statement.shared_terms())?;
         let (expected, got) = (self.parts.steps, statement.steps());
         if !expected.contains(&got) {
@@ -211,16 +247,44 @@ impl AcceptancePolicy {
         if got.entries_before() == expected.entries_before() {
             self.check_first_state(statement.state_before())?;
         }
-        self.preprocessed_root(got.steps())
-            .ok_or_else(|| PolicyMismatch::SegmentLength {
-                expected: self
-                    .parts
-                    .circuits
-                    .iter()
-                    .map(|circuit| circuit.steps)
-                    .collect(),
-                got: got.steps(),
-            })
+        self.circuits_for(got.steps(), statement.boundary().kind())
+    }
+
+    /// The circuits of segments of `steps` steps that are proven in this way.
+    fn circuits_for(
+        &self,
+        steps: usize,
+        boundary: Boundary,
+    ) -> Result<CircuitRoots, PolicyMismatch> {
+        let root = |part| self.preprocessed_root(part, steps);
+        let roots = match boundary {
+            Boundary::Fused => root(ProofPart::Fused).map(CircuitRoots::Fused),
+            Boundary::Split => root(ProofPart::Arithmetic)
+                .zip(root(ProofPart::Lookup))
+                .map(|(arithmetic, lookup)| CircuitRoots::Split { arithmetic, lookup }),
+        };
+        roots.ok_or_else(|| {
+            let circuits = self.parts.circuits.iter();
+            let of_length: Vec<Boundary> = circuits
+                .clone()
+                .filter(|circuit| usize::try_from(circuit.steps) == Ok(steps))
+                .map(|circuit| circuit.part.boundary())
+                .collect();
+            match of_length.first() {
+                Some(&expected) => PolicyMismatch::Boundary {
+                    expected,
+                    got: boundary,
+                },
+                None => {
+                    let mut expected: Vec<u32> = circuits.map(|circuit| circuit.steps).collect();
+                    expected.dedup();
+                    PolicyMismatch::SegmentLength {
+                        expected,
+                        got: steps,
+                    }
+                }
+            }
+        })
     }
 
     /// Whether a chain is the whole one: first state, all steps, and the terms that its segments share.
@@ -337,18 +401,13 @@ impl AcceptancePolicy {
         Ok(())
     }
 
-    /// The root of the circuit for segments of `steps` steps, if such segments are in use.
+    /// The root of the circuit for this part of segments of `steps` steps, if there is one.
     #[must_use]
-    pub fn preprocessed_root(&self, steps: usize) -> Option<PreprocessedRoot> {
-        let steps = u32::try_from(steps).ok()?;
-        let circuits = &self.parts.circuits;
-        circuits
-            .binary_search_by_key(&steps, |circuit| circuit.steps)
-            .ok()
-            .map(|index| circuits[index].preprocessed_root)
+    pub fn preprocessed_root(&self, part: ProofPart, steps: usize) -> Option<PreprocessedRoot> {
+        find(&self.parts.circuits, part, u32::try_from(steps).ok()?)
     }
 
-    /// The fields, circuits in ascending order of their steps.
+    /// The fields, circuits in ascending order of their steps and part.
     #[must_use]
     pub fn parts(&self) -> AcceptancePolicyParts {
         self.parts.clone()
@@ -426,9 +485,17 @@ impl AcceptancePolicy {
         self.parts.steps
     }
 
-    /// The circuits, in ascending order of their steps.
+    /// The circuits, in ascending order of their steps and part.
     #[must_use]
     pub fn circuits(&self) -> &[PolicyCircuit] {
         &self.parts.circuits
     }
+}
+
+/// The root in a sorted list of circuits.
+fn find(circuits: &[PolicyCircuit], part: ProofPart, steps: u32) -> Option<PreprocessedRoot> {
+    circuits
+        .binary_search_by_key(&(steps, part), |circuit| (circuit.steps, circuit.part))
+        .ok()
+        .map(|index| circuits[index].preprocessed_root)
 }

@@ -7,9 +7,9 @@ use matchmark_quant::{
     Scale, Scales, ScoreStep, SegmentSteps, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{
-    ModelId, ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
-    SecurityLevel, SegmentShape, SegmentStatement, SegmentStatementParts, StateCommitment,
-    StatementVersion, TableId, VerifierDomain,
+    BoundaryCommitment, ModelId, ModelIdentity, Profile, PublicValuesDigest, RelationDigest,
+    RelationVersion, Security, SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement,
+    SegmentStatementParts, StateCommitment, StatementVersion, TableId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
@@ -81,6 +81,7 @@ pub fn segment(before: u32, steps: u32) -> SegmentStatementParts {
         public_values: PublicValuesDigest::from_bytes([0x44; 32]),
         state_before: state(steps.entries_before()),
         state_after: state(steps.entries_after()),
+        boundary: SegmentBoundary::Fused,
     }
 }
 
@@ -109,6 +110,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         public_values,
         state_before,
         state_after,
+        boundary: _,
     } = base.clone();
     let mut out = Vec::new();
     macro_rules! vary {
@@ -190,11 +192,16 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     vary_digest!(public_values, PublicValuesDigest);
     vary_digest!(state_before, StateCommitment);
     vary_digest!(state_after, StateCommitment);
+    vary!(boundary:
+        SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32])),
+        SegmentBoundary::Split(BoundaryCommitment::from_bytes([1; 32])),
+        SegmentBoundary::Split(BoundaryCommitment::from_bytes(state_before.to_bytes())),
+        SegmentBoundary::Split(BoundaryCommitment::from_bytes(state_after.to_bytes())));
     out
 }
 
 /// The names of all fields that [`variations`] changes.
-pub const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 15] = [
     "relation_version",
     "relation_digest",
     "domain",
@@ -209,4 +216,5 @@ pub const FIELDS: [&str; 14] = [
     "public_values",
     "state_before",
     "state_after",
+    "boundary",
 ];

@@ -1,0 +1,71 @@
+//! Statements of split segments and of their lookup proofs.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{base, statement, variations};
+use matchmark_statement::{
+    Boundary, BoundaryCommitment, LookupStatement, ProofPart, SegmentBoundary, SegmentStatement,
+    StatementError,
+};
+
+fn split() -> SegmentStatement {
+    let mut parts = base();
+    parts.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0x66; 32]));
+    statement(parts)
+}
+
+#[test]
+fn a_split_segment_has_two_digests_and_a_fused_one_has_one() {
+    let segment = split();
+    let lookup = LookupStatement::new(segment.clone()).unwrap();
+    assert_eq!(lookup.segment(), &segment);
+    assert_eq!(
+        lookup.boundary(),
+        BoundaryCommitment::from_bytes([0x66; 32])
+    );
+    assert_ne!(lookup.digest(), segment.digest());
+    assert_eq!(
+        LookupStatement::new(statement(base())),
+        Err(StatementError::NotSplit {
+            expected: Boundary::Split,
+            got: Boundary::Fused
+        })
+    );
+}
+
+#[test]
+fn every_field_of_the_segment_moves_the_digest_of_its_lookup_statement() {
+    let segment = split();
+    let digest = LookupStatement::new(segment.clone()).unwrap().digest();
+    let mut fields = std::collections::BTreeSet::new();
+    for (field, parts) in variations(&segment.parts()) {
+        let other = statement(parts);
+        assert_eq!(segment.first_difference(&other), Some(field));
+        let other = LookupStatement::new(other).unwrap();
+        assert_ne!(other.digest(), digest, "{field}");
+        fields.insert(field);
+    }
+    assert_eq!(fields, common::FIELDS.into());
+    assert_eq!(segment.first_difference(&segment), None);
+}
+
+#[test]
+fn names() {
+    for boundary in Boundary::ALL {
+        assert_eq!(boundary.to_string().parse(), Ok(boundary));
+        for part in boundary.parts() {
+            assert_eq!(part.boundary(), boundary);
+        }
+    }
+    let parts: usize = Boundary::ALL.iter().map(|it| it.parts().len()).sum();
+    assert_eq!(parts, ProofPart::ALL.len());
+    assert_eq!(
+        "Split".parse::<Boundary>(),
+        Err(StatementError::UnknownBoundary {
+            expected: "fused or split",
+            got: "Split".to_owned()
+        })
+    );
+}
