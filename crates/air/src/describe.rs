@@ -10,7 +10,7 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, ScoreStep,
     SegmentSteps, TableBounds, TaggedSha256, ValueBits,
 };
-use matchmark_statement::{RelationDigest, SegmentShape};
+use matchmark_statement::{Boundary, RelationDigest, SegmentShape};
 use stwo::core::air::Component;
 use stwo_constraint_framework::expr::ExprEvaluator;
 use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
@@ -18,6 +18,7 @@ use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
 use crate::harness::routing::Routed;
 use crate::harness::row::{Constraints, Observer};
 use crate::layout::SegmentLayout;
+use crate::lookup::{LookupComponents, LookupContext};
 use crate::relation::RelationTag;
 use crate::segment::{SegmentComponents, SegmentContext};
 use crate::trees::Tree;
@@ -77,10 +78,11 @@ fn describe<C: Constraints>(name: &'static str, component: &Routed<C>) -> Compon
         })
         .collect();
     let in_trees = component.trace_log_degree_bounds();
-    let columns = Tree::ALL
-        .into_iter()
+    let trees = component.order().of_components();
+    let columns = trees
+        .iter()
         .zip(in_trees.iter())
-        .map(|(tree, columns)| (tree, columns.len()))
+        .map(|(tree, columns)| (*tree, columns.len()))
         .filter(|(_, columns)| *columns > 0)
         .collect();
     let digest = TaggedSha256::new("matchmark/expressions/v1")
@@ -97,7 +99,7 @@ fn describe<C: Constraints>(name: &'static str, component: &Routed<C>) -> Compon
     }
 }
 
-/// Describes all components of a layout, for a segment that begins at `entries_before`.
+/// Describes all components of a layout, those of the lookup proof last, for a segment that begins at `entries_before`.
 pub fn describe_segment(
     layout: &SegmentLayout,
     entries_before: usize,
@@ -113,6 +115,11 @@ pub fn describe_segment(
         describe("state", &segment.state),
     ];
     descriptions.extend(segment.tables.iter().map(|table| describe("tables", table)));
+    if layout.boundary() == Boundary::Split {
+        let lookup = LookupComponents::new(layout, &LookupContext::structural());
+        descriptions.push(describe("membership", &lookup.membership));
+        descriptions.push(describe("weight table", &lookup.table));
+    }
     descriptions
 }
 
@@ -175,6 +182,9 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
         )?;
         Ok::<_, ReferenceError>((layout, (capacity - steps) as usize))
     };
+    let split = |(layout, entries_before): (SegmentLayout, usize)| {
+        (layout.with_boundary(Boundary::Split), entries_before)
+    };
     Ok(vec![
         // The default: wide remainders, clipping in one limb, two lanes.
         layout(
@@ -223,6 +233,24 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             Rounding::Floor,
             (4096, 4096),
         )?,
+        // The default, split.
+        split(layout(
+            [4, 4, 64],
+            [66, 64],
+            8,
+            264,
+            Rounding::NearestTiesUp,
+            (256, 4096),
+        )?),
+        // A split segment whose boundary is shorter than its table.
+        split(layout(
+            [2, 1, 8],
+            [9, 1],
+            8,
+            1,
+            Rounding::Floor,
+            (4096, 4096),
+        )?),
     ])
 }
 
@@ -247,7 +275,7 @@ pub enum ReferenceError {
 ///
 /// Those of [`reference_layouts`].
 pub fn relation_digest() -> Result<RelationDigest, ReferenceError> {
-    let mut digest = TaggedSha256::new("matchmark/relation/v1");
+    let mut digest = TaggedSha256::new("matchmark/relation/v2");
     for (layout, entries_before) in reference_layouts()? {
         for description in describe_segment(&layout, entries_before) {
             let text = description.to_string();

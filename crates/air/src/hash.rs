@@ -34,8 +34,10 @@ pub fn digest_to_bytes(hash: &Blake2sHash) -> [u8; DIGEST_BYTES] {
 }
 
 /// Merkle hasher over field elements with 25-byte digests.
-#[derive(Clone, Debug, Default)]
-pub struct MerkleHasher(Blake2sMerkleHasher);
+///
+/// It serializes as nothing: the library's derived `Serialize` of a proof asks for it.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct MerkleHasher(#[serde(skip)] Blake2sMerkleHasher);
 
 impl MerkleHasherLifted for MerkleHasher {
     type Hash = Blake2sHash;

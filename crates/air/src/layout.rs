@@ -6,7 +6,7 @@
 //! of a chain with the same number of steps share one preprocessed tree, and all segments of a chain
 //! share the heights of all trees, so that a state commitment means the same on both sides of a cut.
 use matchmark_quant::{AccumulatorBounds, Rounding, ValueBits, MODULUS};
-use matchmark_statement::{SegmentShape, SegmentStatement};
+use matchmark_statement::{Boundary, ProofPart, SegmentShape, SegmentStatement};
 
 use crate::gadgets::less_than::LessThan;
 use crate::gadgets::non_negative::NonNegative;
@@ -115,6 +115,7 @@ pub struct SegmentLayout {
     gap_remainder: Option<LessThan>,
     remainder: LessThan,
     rounding_shift: Option<NonNegative>,
+    boundary: Boundary,
 }
 
 fn log_rows(component: &'static str, rows: u64) -> Result<u32, LayoutError> {
@@ -201,17 +202,25 @@ impl SegmentLayout {
     ///
     /// Any [`LayoutError`], if the relation cannot carry the shape.
     pub fn of(statement: &SegmentStatement) -> Result<Self, LayoutError> {
-        Self::new(
+        let layout = Self::new(
             statement.shape(),
             statement.steps().steps(),
             statement.quantization().value_bits(),
             statement.quantization().score_step(),
             statement.rounding(),
             statement.table_bounds(),
-        )
+        )?;
+        Ok(layout.with_boundary(statement.boundary().kind()))
     }
 
-    /// Computes the layout of a segment of `steps` steps.
+    /// The same segment, proven in this way. Heights do not depend on it.
+    #[must_use]
+    pub fn with_boundary(mut self, boundary: Boundary) -> Self {
+        self.boundary = boundary;
+        self
+    }
+
+    /// Computes the layout of a segment of `steps` steps, proven by one proof.
     ///
     /// # Errors
     ///
@@ -287,12 +296,26 @@ impl SegmentLayout {
             gap_remainder,
             remainder: less_than("output remainder", remainder_bound)?,
             rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits)?,
+            boundary: Boundary::Fused,
         })
     }
 
     /// Shape shared by the segments of the chain.
     pub fn shape(&self) -> &SegmentShape {
         &self.shape
+    }
+
+    /// Whether one proof shows the segment, or two.
+    pub fn boundary(&self) -> Boundary {
+        self.boundary
+    }
+
+    /// The proof that shows the arithmetic: the only one, or the first of two.
+    pub fn main_part(&self) -> ProofPart {
+        match self.boundary {
+            Boundary::Fused => ProofPart::Fused,
+            Boundary::Split => ProofPart::Arithmetic,
+        }
     }
 
     /// Steps of this segment.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Mul;
 
+use matchmark_statement::{Boundary, ProofPart};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
@@ -17,11 +18,12 @@ use stwo_constraint_framework::EvalAtRow;
 use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use crate::harness::row::{Constraints, Observer, CARRIED, WITNESS};
 use crate::layout::SegmentLayout;
+use crate::lookup::{LookupComponents, LookupContext};
 use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
 use crate::segment::{SegmentComponents, SegmentContext};
 use crate::witness::projections::{project, Projections};
-use crate::witness::{Column, SegmentWitness};
+use crate::witness::{Column, LookupWitness, SegmentWitness};
 
 /// What the mock checker found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +51,9 @@ pub enum MockFailure {
         /// The first row that names the tuple.
         origin: Origin,
     },
+    /// The two proofs of a split segment do not share their boundary columns.
+    #[error("boundary: the columns of the lookup proof are not those of the arithmetic proof")]
+    Boundary,
 }
 
 impl MockFailure {
@@ -57,6 +62,7 @@ impl MockFailure {
         match self {
             Self::Constraint { constraint, .. } => constraint,
             Self::Relation { relation, .. } => relation.name(),
+            Self::Boundary => "boundary",
         }
     }
 }
@@ -217,7 +223,7 @@ pub fn check(
 }
 
 /// Everything that fails: each constraint once, with its first row, then each relation once, with
-/// its first tuple. The projections are taken as they are given; an honest prover has them from
+/// its first tuple; then the same for the lookup proof of a split segment. The projections are taken as they are given; an honest prover has them from
 /// [`project`] at [`ProjectionChallenges::structural`].
 pub fn failures(
     layout: &SegmentLayout,
@@ -234,10 +240,7 @@ pub fn failures(
         ..SegmentContext::structural(layout)
     };
     let segment = SegmentComponents::new(layout, &context);
-    let preprocessed = || -> HashMap<_, _> {
-        let names = Preprocessed::ALL.iter().map(|column| column.id());
-        names.zip(&witness.preprocessed).collect()
-    };
+    let preprocessed = || by_name(layout.main_part(), &witness.preprocessed);
     let (mut failures, mut open) = (Vec::new(), Open::new());
     let (failed, left) = (&mut failures, &mut open);
 
@@ -259,7 +262,7 @@ pub fn failures(
     let candidates = Trace {
         preprocessed: preprocessed(),
         witness: witness.candidates.iter().collect(),
-        carried: projected.iter().collect(),
+        carried: witness.boundary.iter().chain(&projected).collect(),
     };
     check_component(
         "candidates",
@@ -290,7 +293,53 @@ pub fn failures(
         check_component("tables", &component.inner().0, &tables, failed, left);
     }
     failures.extend(unbalanced(open));
+    failures.extend(boundary_failure(layout, witness));
+    if let Some(lookup) = &witness.lookup {
+        failures.extend(lookup_failures(layout, lookup));
+    }
     failures
+}
+
+/// The two proofs of a split segment open one tree: their columns are the same.
+fn boundary_failure(layout: &SegmentLayout, witness: &SegmentWitness) -> Option<MockFailure> {
+    let shared = match layout.boundary() {
+        Boundary::Fused => witness.lookup.is_none(),
+        Boundary::Split => {
+            let lookup = witness.lookup.as_ref();
+            lookup.is_some_and(|lookup| lookup.boundary == witness.boundary)
+        }
+    };
+    (!shared).then_some(MockFailure::Boundary)
+}
+
+/// Everything that fails in the witness of a lookup proof.
+fn lookup_failures(layout: &SegmentLayout, witness: &LookupWitness) -> Vec<MockFailure> {
+    let lookup = LookupComponents::new(layout, &LookupContext::structural());
+    let preprocessed = || by_name(ProofPart::Lookup, &witness.preprocessed);
+    let (mut failures, mut open) = (Vec::new(), Open::new());
+    let (failed, left) = (&mut failures, &mut open);
+    let membership = Trace {
+        preprocessed: preprocessed(),
+        witness: vec![],
+        carried: witness.boundary.iter().collect(),
+    };
+    let component = &lookup.membership.inner().0;
+    check_component("membership", component, &membership, failed, left);
+    let table = Trace {
+        preprocessed: preprocessed(),
+        witness: vec![&witness.uses],
+        carried: vec![],
+    };
+    let component = &lookup.table.inner().0;
+    check_component("weight table", component, &table, failed, left);
+    failures.extend(unbalanced(open));
+    failures
+}
+
+/// The preprocessed columns of a part's proofs by identifier.
+fn by_name(part: ProofPart, columns: &[Column]) -> HashMap<PreProcessedColumnId, &Column> {
+    let names = Preprocessed::of(part).into_iter().map(Preprocessed::id);
+    names.zip(columns).collect()
 }
 
 /// For each relation that does not cancel, its first tuple by origin.

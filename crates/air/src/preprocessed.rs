@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_statement::ProofPart;
 use matchmark_tables::WeightTable;
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -39,7 +40,7 @@ pub enum Preprocessed {
 }
 
 impl Preprocessed {
-    /// All columns, in the order of their tree.
+    /// All columns, in the order of the tree of a fused proof.
     pub const ALL: [Self; 11] = [
         Self::VectorActive,
         Self::VectorFirst,
@@ -53,6 +54,22 @@ impl Preprocessed {
         Self::TableValue,
         Self::TableLimb,
     ];
+
+    /// The columns of the proofs of one part, in the order of their tree.
+    pub fn of(part: ProofPart) -> Vec<Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|column| match part {
+                ProofPart::Fused => true,
+                ProofPart::Arithmetic => !column.is_weight_table(),
+                ProofPart::Lookup => column.is_weight_table(),
+            })
+            .collect()
+    }
+
+    const fn is_weight_table(self) -> bool {
+        matches!(self, Self::TableIndex | Self::TableWeight)
+    }
 
     /// Name of the column.
     pub const fn name(self) -> &'static str {

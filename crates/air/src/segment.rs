@@ -1,9 +1,9 @@
-//! The components of a segment put together: the same on both sides of a proof.
+//! The components of a fused or an arithmetic proof put together: the same on both sides of it.
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::PublicValues;
+use matchmark_statement::{Boundary, ProofPart, PublicValues};
 use num_traits::Zero;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -18,7 +18,7 @@ use crate::harness::public_columns::PublicColumns;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
-use crate::trees::Tree;
+use crate::trees::{Tree, TreeOrder};
 
 /// Everything about a segment that its components depend on, besides the layout.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct SegmentContext {
     pub claimed_sums: Vec<QM31>,
     /// Fingerprint points of the state before and the state after.
     pub fingerprint_points: [CirclePoint<QM31>; 2],
+    /// Fingerprint point of the boundary; of no account in a fused segment.
+    pub boundary_point: CirclePoint<QM31>,
     /// Public columns of the vectors component.
     pub public: Arc<PublicColumns>,
 }
@@ -45,12 +47,13 @@ impl SegmentContext {
             challenges: Challenges::structural(),
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [CirclePoint::zero(); 2],
+            boundary_point: CirclePoint::zero(),
             public: Arc::new(public),
         }
     }
 }
 
-/// The components of one segment.
+/// The components of a fused or an arithmetic proof.
 pub struct SegmentComponents {
     /// Rows (query head, step, dimension).
     pub vectors: Routed<Vectors>,
@@ -62,10 +65,10 @@ pub struct SegmentComponents {
     pub tables: Vec<Routed<Tables>>,
 }
 
-/// The tables of equal height, in order of height.
-pub fn table_groups(layout: &SegmentLayout) -> Vec<(u32, Vec<Table>)> {
+/// The tables of a part's proofs, those of equal height together, in order of height.
+pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
     let log_rows = |table: Table| table.columns()[0].log_rows(layout);
-    let mut tables = Table::ALL.to_vec();
+    let mut tables = Table::of(part).to_vec();
     tables.sort_by_key(|table| log_rows(*table));
     let mut groups: Vec<(u32, Vec<Table>)> = vec![];
     for table in tables {
@@ -80,7 +83,7 @@ pub fn table_groups(layout: &SegmentLayout) -> Vec<(u32, Vec<Table>)> {
 impl SegmentComponents {
     /// Number of components, and of claimed sums.
     pub fn count(layout: &SegmentLayout) -> usize {
-        3 + table_groups(layout).len()
+        3 + table_groups(layout, layout.main_part()).len()
     }
 
     /// Puts the components together.
@@ -94,11 +97,12 @@ impl SegmentComponents {
             challenges,
             claimed_sums,
             fingerprint_points,
+            boundary_point,
             public,
         } = context;
         assert_eq!(claimed_sums.len(), Self::count(layout), "claimed sums");
-        let preprocessed = Preprocessed::ALL.iter().map(|column| column.id()).collect();
-        let allocator = &mut ColumnAllocator::new(preprocessed);
+        let part = layout.main_part();
+        let allocator = &mut ColumnAllocator::new(part);
         let route = |source, columns| Route { source, columns };
         let lanes = layout.lanes();
         let vectors = Routed::new(
@@ -121,6 +125,10 @@ impl SegmentComponents {
                 ..Wiring::default()
             },
         );
+        let boundary: Vec<_> = match layout.boundary() {
+            Boundary::Fused => vec![],
+            Boundary::Split => vec![(Tree::Boundary, *boundary_point)],
+        };
         let candidates = Routed::new(
             allocator,
             Candidates {
@@ -129,10 +137,20 @@ impl SegmentComponents {
             },
             claimed_sums[1],
             Wiring {
-                carried: vec![route(
-                    Source::Tree(Tree::Projections),
-                    candidates::columns::PROJECTION_COLUMNS,
-                )],
+                carried: boundary
+                    .iter()
+                    .map(|_| {
+                        route(
+                            Source::Tree(Tree::Boundary),
+                            candidates::columns::BOUNDARY_COLUMNS,
+                        )
+                    })
+                    .chain([route(
+                        Source::Tree(Tree::Projections),
+                        candidates::columns::PROJECTION_COLUMNS,
+                    )])
+                    .collect(),
+                fingerprints: boundary,
                 ..Wiring::default()
             },
         );
@@ -160,7 +178,7 @@ impl SegmentComponents {
                 public: None,
             },
         );
-        let tables = table_groups(layout)
+        let tables = table_groups(layout, part)
             .into_iter()
             .zip(&claimed_sums[3..])
             .map(|((log_rows, tables), claimed_sum)| {
@@ -186,48 +204,107 @@ impl SegmentComponents {
 
     /// The components in order.
     pub fn components(&self) -> Vec<&dyn Component> {
-        let mut components: Vec<&dyn Component> =
-            vec![&self.vectors, &self.candidates, &self.state];
-        components.extend(self.tables.iter().map(|table| table as &dyn Component));
+        let named = self.named_components().into_iter();
+        named.map(|(_, component)| component).collect()
+    }
+
+    /// The components in order, by name.
+    pub fn named_components(&self) -> Vec<(&'static str, &dyn Component)> {
+        let mut components: Vec<(_, &dyn Component)> = vec![
+            ("vectors", &self.vectors),
+            ("candidates", &self.candidates),
+            ("state", &self.state),
+        ];
+        let tables = self.tables.iter();
+        components.extend(tables.map(|table| ("tables", table as &dyn Component)));
         components
     }
 
+    /// Tuples of all relations, over all rows of all components.
+    pub fn tuples(&self) -> u64 {
+        self.vectors.tuples()
+            + self.candidates.tuples()
+            + self.state.tuples()
+            + self.tables.iter().map(Routed::tuples).sum::<u64>()
+    }
+
     /// The columns of every component tree.
-    pub fn columns(layout: &SegmentLayout) -> SegmentColumns {
-        let mut columns = SegmentColumns::default();
+    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
         let segment = Self::new(layout, &SegmentContext::structural(layout));
-        for component in segment.components() {
-            let log_sizes = component.trace_log_degree_bounds().0;
-            let points = component.mask_points(CirclePoint::zero(), layout.max_log_rows());
-            for (tree, (log_sizes, points)) in log_sizes.into_iter().zip(points.0).enumerate() {
-                columns.log_sizes[tree].extend(log_sizes);
-                columns.samples[tree].extend(points.iter().map(Vec::len));
-            }
-        }
-        columns.tuples = segment.vectors.tuples()
-            + segment.candidates.tuples()
-            + segment.state.tuples()
-            + segment.tables.iter().map(Routed::tuples).sum::<u64>();
-        // Preprocessed columns may be shared by components; they stand in their tree once.
-        let preprocessed = Tree::Preprocessed.index();
-        columns.log_sizes[preprocessed] = Preprocessed::ALL
-            .iter()
-            .map(|column| column.log_rows(layout))
-            .collect();
-        columns.samples[preprocessed] = vec![1; Preprocessed::ALL.len()];
-        columns
+        ProofColumns::of(
+            layout,
+            layout.main_part(),
+            &segment.named_components(),
+            segment.tuples(),
+        )
     }
 }
 
 /// The columns of every component tree, in order of commitment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SegmentColumns {
+pub struct ProofColumns {
     /// Log sizes.
-    pub log_sizes: [Vec<u32>; Tree::COMPONENT_TREES],
+    pub log_sizes: Vec<Vec<u32>>,
     /// How many samples are opened of each.
-    pub samples: [Vec<usize>; Tree::COMPONENT_TREES],
+    pub samples: Vec<Vec<usize>>,
     /// Tuples of all relations, over all rows of all components. No relation has more uses.
     pub tuples: u64,
+    /// The same by component.
+    pub components: Vec<ComponentColumns>,
+}
+
+/// The columns of a component in all trees but the preprocessed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentColumns {
+    /// Name of the component.
+    pub name: &'static str,
+    /// Log of the number of rows.
+    pub log_rows: u32,
+    /// Columns.
+    pub columns: usize,
+    /// Samples that are opened of them.
+    pub samples: usize,
+}
+
+impl ProofColumns {
+    /// The columns of these components of a part's proofs.
+    pub(crate) fn of(
+        layout: &SegmentLayout,
+        part: ProofPart,
+        components: &[(&'static str, &dyn Component)],
+        tuples: u64,
+    ) -> Self {
+        let trees = TreeOrder::of(part).of_components().len();
+        let mut columns = Self {
+            log_sizes: vec![vec![]; trees],
+            samples: vec![vec![]; trees],
+            tuples,
+            components: vec![],
+        };
+        for (name, component) in components {
+            let log_sizes = component.trace_log_degree_bounds().0;
+            let points = component.mask_points(CirclePoint::zero(), layout.max_log_rows());
+            let own = log_sizes.iter().flatten();
+            columns.components.push(ComponentColumns {
+                name,
+                log_rows: own.clone().copied().max().unwrap_or(0),
+                columns: own.count() - log_sizes[0].len(),
+                samples: points.0[1..].iter().flatten().map(Vec::len).sum(),
+            });
+            for (tree, (log_sizes, points)) in log_sizes.into_iter().zip(points.0).enumerate() {
+                columns.log_sizes[tree].extend(log_sizes);
+                columns.samples[tree].extend(points.iter().map(Vec::len));
+            }
+        }
+        // Preprocessed columns may be shared by components; they stand in their tree once.
+        let preprocessed = Preprocessed::of(part);
+        columns.samples[0] = vec![1; preprocessed.len()];
+        columns.log_sizes[0] = preprocessed
+            .into_iter()
+            .map(|column| column.log_rows(layout))
+            .collect();
+        columns
+    }
 }
 
 /// The public columns of the vectors component: query, key, value and output entries, row by row.

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use matchmark_air::describe::{describe_segment, reference_layouts, relation_digest};
-use matchmark_air::segment::SegmentComponents;
-use matchmark_air::trees::Tree;
+use matchmark_air::lookup::LookupComponents;
+use matchmark_air::segment::{ProofColumns, SegmentComponents};
+use matchmark_air::trees::TreeOrder;
 use matchmark_air::RELATION_DIGEST;
+use matchmark_statement::{Boundary, ProofPart};
 
 fn description(index: usize) -> String {
     let (layout, entries_before) = reference_layouts().unwrap().swap_remove(index);
@@ -15,15 +17,23 @@ fn description(index: usize) -> String {
         text.push_str(&component.to_string());
         text.push('\n');
     }
-    text.push_str("opened columns by tree:");
-    let samples = SegmentComponents::columns(&layout).samples;
-    for (tree, columns) in Tree::ALL.iter().zip(&samples) {
-        let openings: usize = columns.iter().sum();
-        text.push_str(&format!(
-            "\n  {}: {} ({openings} samples)",
-            tree.name(),
-            columns.len()
-        ));
+    let mut openings = |title: &str, part, columns: ProofColumns| {
+        text.push_str(title);
+        let trees = TreeOrder::of(part).of_components();
+        for (tree, columns) in trees.iter().zip(&columns.samples) {
+            let openings: usize = columns.iter().sum();
+            text.push_str(&format!(
+                "\n  {}: {} ({openings} samples)",
+                tree.name(),
+                columns.len()
+            ));
+        }
+    };
+    let main = SegmentComponents::columns(&layout);
+    openings("opened columns by tree:", layout.main_part(), main);
+    if layout.boundary() == Boundary::Split {
+        let lookup = LookupComponents::columns(&layout);
+        openings("\nof the lookup proof:", ProofPart::Lookup, lookup);
     }
     text
 }
@@ -56,6 +66,16 @@ fn bounded_clipping_and_rounding_shift() {
 #[test]
 fn exact_clipping() {
     insta::assert_snapshot!(description(5));
+}
+
+#[test]
+fn default_relation_split() {
+    insta::assert_snapshot!(description(6));
+}
+
+#[test]
+fn split_with_a_table_longer_than_the_boundary() {
+    insta::assert_snapshot!(description(7));
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn no_statement_is_longer_than_the_limit() {
     assert!(bytes.len() <= MAX_STATEMENT_LEN);
     assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     assert_eq!(
-        SegmentStatement::decode(&[&[1, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[2, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2

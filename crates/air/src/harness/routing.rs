@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_statement::ProofPart;
 use stwo::core::air::accumulation::PointEvaluationAccumulator;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -16,11 +17,14 @@ use stwo::core::fields::qm31::QM31;
 use stwo::core::pcs::TreeVec;
 use stwo::core::ColumnVec;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
-use stwo_constraint_framework::{FrameworkComponent, TraceLocationAllocator, MAX_N_INTERACTIONS};
+use stwo_constraint_framework::{
+    FrameworkComponent, TraceLocationAllocator, MAX_N_INTERACTIONS, PREPROCESSED_TRACE_IDX,
+};
 
 use super::public_columns::PublicColumns;
 use super::row::{Constraints, Evaluator, CARRIED, LOOKUPS, WITNESS};
-use crate::trees::Tree;
+use crate::preprocessed::Preprocessed;
+use crate::trees::{Tree, TreeOrder};
 
 /// Where consecutive columns of an interaction come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +56,20 @@ struct Span {
 /// Hands out the columns of the commitment trees, component after component.
 #[derive(Clone, Debug)]
 pub struct ColumnAllocator {
-    next: [usize; Tree::COMPONENT_TREES],
+    order: TreeOrder,
+    next: Vec<usize>,
     preprocessed: Vec<PreProcessedColumnId>,
 }
 
 impl ColumnAllocator {
-    /// An allocator over the columns of the preprocessed tree.
-    pub fn new(preprocessed: Vec<PreProcessedColumnId>) -> Self {
+    /// An allocator over the trees of a part's proofs.
+    pub fn new(part: ProofPart) -> Self {
+        let order = TreeOrder::of(part);
+        let preprocessed = Preprocessed::of(part);
         Self {
-            next: [0; Tree::COMPONENT_TREES],
-            preprocessed,
+            order,
+            next: vec![0; order.of_components().len()],
+            preprocessed: preprocessed.iter().map(|column| column.id()).collect(),
         }
     }
 }
@@ -80,6 +88,7 @@ pub struct Wiring {
 /// A component whose columns are routed to the commitment trees of the protocol.
 pub struct Routed<C: Constraints> {
     inner: FrameworkComponent<Evaluator<C>>,
+    order: TreeOrder,
     spans: Vec<Span>,
     fingerprints: Vec<(Tree, CirclePoint<QM31>)>,
     public: Option<Arc<PublicColumns>>,
@@ -128,7 +137,7 @@ impl<C: Constraints> Routed<C> {
             .into_iter()
             .map(|(interaction, source, columns)| {
                 let next = match source {
-                    Source::Tree(tree) => &mut allocator.next[tree.index()],
+                    Source::Tree(tree) => &mut allocator.next[allocator.order.place(tree)],
                     Source::Public => &mut next_public,
                 };
                 let start = *next;
@@ -145,12 +154,18 @@ impl<C: Constraints> Routed<C> {
         assert_eq!(next_public, available, "public columns are not all read");
         Self {
             inner,
+            order: allocator.order,
             spans,
             fingerprints: wiring.fingerprints,
             public: wiring.public,
             #[cfg(feature = "prover")]
             public_polynomials: Vec::new(),
         }
+    }
+
+    /// The trees of the proof that the component is part of.
+    pub fn order(&self) -> TreeOrder {
+        self.order
     }
 
     /// The framework's component.
@@ -186,10 +201,11 @@ impl<C: Constraints> Routed<C> {
         public: &[T],
     ) -> TreeVec<ColumnVec<T>> {
         let mut gathered: Vec<ColumnVec<T>> = vec![vec![]; MAX_N_INTERACTIONS];
-        gathered[Tree::Preprocessed.index()].clone_from(&trees[Tree::Preprocessed.index()]);
+        // The framework and every order of trees have the preprocessed tree first.
+        gathered[PREPROCESSED_TRACE_IDX].clone_from(&trees[PREPROCESSED_TRACE_IDX]);
         for span in &self.spans {
             let columns = match span.source {
-                Source::Tree(tree) => trees[tree.index()].as_slice(),
+                Source::Tree(tree) => trees[self.order.place(tree)].as_slice(),
                 Source::Public => public,
             };
             gathered[span.interaction]
@@ -203,12 +219,12 @@ impl<C: Constraints> Routed<C> {
         let mut interactions = interactions.0;
         interactions.resize_with(MAX_N_INTERACTIONS, Vec::new);
         let mut columns: Vec<_> = interactions.into_iter().map(Vec::into_iter).collect();
-        let mut trees: Vec<Vec<T>> = (0..Tree::COMPONENT_TREES).map(|_| vec![]).collect();
+        let mut trees: Vec<Vec<T>> = self.order.of_components().iter().map(|_| vec![]).collect();
         trees[0].extend(columns[0].by_ref());
         for span in &self.spans {
             let run = columns[span.interaction].by_ref().take(span.columns);
             match span.source {
-                Source::Tree(tree) => trees[tree.index()].extend(run),
+                Source::Tree(tree) => trees[self.order.place(tree)].extend(run),
                 Source::Public => run.for_each(drop),
             }
         }
@@ -236,7 +252,7 @@ impl<C: Constraints> Component for Routed<C> {
     ) -> TreeVec<ColumnVec<Vec<CirclePoint<QM31>>>> {
         let mut points = self.scatter(self.inner.mask_points(point, max_log_degree_bound));
         for (tree, extra) in &self.fingerprints {
-            for column in points[tree.index()].iter_mut() {
+            for column in points[self.order.place(*tree)].iter_mut() {
                 // The library adds its periodicity check to the last of exactly two samples, so
                 // fingerprinted columns are read at offset 0 alone and their extra point is first.
                 assert_eq!(column.len(), 1, "a fingerprinted column has one offset");

@@ -1,6 +1,7 @@
 //! The LogUp tree. Its fractions come from the constraints themselves: the component is evaluated on
 //! every row, and the tuples that it states are collected, so that no second copy of the relations
 //! exists.
+use matchmark_statement::ProofPart;
 use num_traits::Zero;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -18,9 +19,10 @@ use stwo_constraint_framework::{
 
 use super::columns::{to_library_order, Evaluation};
 use super::projections::Projections;
-use super::{Column, SegmentWitness};
+use super::{Column, LookupWitness, SegmentWitness};
 use crate::harness::routing::Routed;
 use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
+use crate::lookup::{LookupComponents, LOOKUP_COMPONENTS};
 use crate::preprocessed::Preprocessed;
 use crate::segment::SegmentComponents;
 
@@ -93,14 +95,10 @@ pub fn lookups_tree(
     witness: &SegmentWitness,
     projections: &Projections,
 ) -> (Vec<Evaluation>, Vec<QM31>) {
-    let order = |columns: &[Column]| -> Vec<BaseColumn> {
-        columns
-            .iter()
-            .map(|column| to_library_order(column))
-            .collect()
-    };
+    let part = components.vectors.order().part();
     let preprocessed = order(&witness.preprocessed);
     let of = |witness: &[Column], carried: &[&[Column]]| ComponentTrace {
+        part,
         preprocessed: &preprocessed,
         witness: order(witness),
         carried: carried.iter().flat_map(|columns| order(columns)).collect(),
@@ -112,7 +110,7 @@ pub fn lookups_tree(
     );
     let mut all = vec![
         of(&witness.vectors, &[&witness.public, &vectors]).lookups(&components.vectors),
-        of(&witness.candidates, &[&candidates]).lookups(&components.candidates),
+        of(&witness.candidates, &[&witness.boundary, &candidates]).lookups(&components.candidates),
         of(
             &witness.state,
             &[&state, &witness.state_before, &witness.state_after],
@@ -126,8 +124,35 @@ pub fn lookups_tree(
     (columns.into_iter().flatten().collect(), sums)
 }
 
+/// The columns of the lookups tree of a lookup proof, and the claimed sums.
+pub fn lookups_tree_of_lookup(
+    components: &LookupComponents,
+    witness: &LookupWitness,
+) -> (Vec<Evaluation>, [QM31; LOOKUP_COMPONENTS]) {
+    let preprocessed = order(&witness.preprocessed);
+    let of = |witness: &[Column], carried: &[Column]| ComponentTrace {
+        part: ProofPart::Lookup,
+        preprocessed: &preprocessed,
+        witness: order(witness),
+        carried: order(carried),
+    };
+    let (mut columns, membership) = of(&[], &witness.boundary).lookups(&components.membership);
+    let uses = core::slice::from_ref(&witness.uses);
+    let (of_table, table) = of(uses, &[]).lookups(&components.table);
+    columns.extend(of_table);
+    (columns, [membership, table])
+}
+
+fn order(columns: &[Column]) -> Vec<BaseColumn> {
+    columns
+        .iter()
+        .map(|column| to_library_order(column))
+        .collect()
+}
+
 /// The trace of one component in the library's order.
 struct ComponentTrace<'a> {
+    part: ProofPart,
     preprocessed: &'a [BaseColumn],
     witness: Vec<BaseColumn>,
     carried: Vec<BaseColumn>,
@@ -135,7 +160,9 @@ struct ComponentTrace<'a> {
 
 impl ComponentTrace<'_> {
     fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (Vec<Evaluation>, QM31) {
-        let names = Preprocessed::ALL.iter().map(|column| column.id());
+        let names = Preprocessed::of(self.part)
+            .into_iter()
+            .map(Preprocessed::id);
         let columns = ComponentColumns {
             preprocessed: names.zip(self.preprocessed).collect(),
             witness: self.witness.iter().collect(),

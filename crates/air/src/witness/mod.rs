@@ -9,6 +9,7 @@ pub mod lookups;
 pub mod projections;
 
 use matchmark_runtime::SegmentExecution;
+use matchmark_statement::{Boundary, ProofPart};
 use matchmark_tables::WeightTable;
 use stwo::core::fields::m31::M31;
 
@@ -59,7 +60,7 @@ impl TableUses {
 /// All columns of a segment that do not depend on a challenge, in row order.
 #[derive(Clone, Debug)]
 pub struct SegmentWitness {
-    /// Preprocessed tree, in the order of [`Preprocessed::ALL`].
+    /// Preprocessed tree, in the order of [`Preprocessed::of`] the part.
     pub preprocessed: Vec<Column>,
     /// State tree before the segment: key and value column, lane after lane.
     pub state_before: Vec<Column>,
@@ -71,10 +72,15 @@ pub struct SegmentWitness {
     pub vectors: Vec<Column>,
     /// Witness columns of the candidates component.
     pub candidates: Vec<Column>,
+    /// Boundary tree of a split segment: table index and weight. Empty in a fused one, where both stand
+    /// among the witness columns of the candidates.
+    pub boundary: Vec<Column>,
     /// Witness columns of the state component.
     pub state: Vec<Column>,
     /// Witness columns of the table components.
     pub tables: Vec<Vec<Column>>,
+    /// The columns of the lookup proof of a split segment.
+    pub lookup: Option<LookupWitness>,
 }
 
 impl SegmentWitness {
@@ -90,9 +96,10 @@ impl SegmentWitness {
         let mut uses = TableUses::new(layout);
         let public = public.columns().to_vec();
         let vectors = vectors::witness::generate(layout, execution, &public, &mut uses);
-        let candidates = candidates::witness::generate(layout, execution, table, &mut uses);
+        let (candidates, boundary) =
+            candidates::witness::generate(layout, execution, table, &mut uses);
         let state = state::witness::generate(layout, execution.steps, &state_after, &mut uses);
-        let tables = table_groups(layout)
+        let tables = table_groups(layout, layout.main_part())
             .into_iter()
             .map(|(_, group)| {
                 group
@@ -102,12 +109,17 @@ impl SegmentWitness {
             })
             .collect();
         Self {
-            preprocessed: preprocessed_columns(layout, table),
+            preprocessed: preprocessed_columns(layout, layout.main_part(), table),
             state_before,
             state_after,
             public,
             vectors,
             candidates,
+            lookup: match layout.boundary() {
+                Boundary::Fused => None,
+                Boundary::Split => Some(LookupWitness::generate(layout, boundary.clone(), table)),
+            },
+            boundary,
             state,
             tables,
         }
@@ -123,10 +135,41 @@ impl SegmentWitness {
     }
 }
 
-/// All preprocessed columns in the order of their tree.
-pub fn preprocessed_columns(layout: &SegmentLayout, table: &WeightTable) -> Vec<Column> {
-    Preprocessed::ALL
-        .iter()
+/// The columns of a lookup proof that do not depend on a challenge, in row order.
+#[derive(Clone, Debug)]
+pub struct LookupWitness {
+    /// Preprocessed tree: the weight table.
+    pub preprocessed: Vec<Column>,
+    /// Boundary tree: table index and weight.
+    pub boundary: Vec<Column>,
+    /// How often each entry of the weight table is used.
+    pub uses: Column,
+}
+
+impl LookupWitness {
+    /// The witness for a boundary: that of the arithmetic proof. Pairs that are no entries of the table
+    /// are counted with the entry of their index; no proof will follow from them.
+    pub fn generate(layout: &SegmentLayout, boundary: Vec<Column>, table: &WeightTable) -> Self {
+        let mut uses = UseCounts::new(0, 1 << layout.log_rows().weights);
+        for index in boundary.first().into_iter().flatten() {
+            uses.add(i64::from(index.0));
+        }
+        Self {
+            preprocessed: preprocessed_columns(layout, ProofPart::Lookup, table),
+            uses: tables::witness::multiplicities(&uses),
+            boundary,
+        }
+    }
+}
+
+/// The preprocessed columns of a part's proofs, in the order of their tree.
+pub fn preprocessed_columns(
+    layout: &SegmentLayout,
+    part: ProofPart,
+    table: &WeightTable,
+) -> Vec<Column> {
+    Preprocessed::of(part)
+        .into_iter()
         .map(|column| column.column(layout, table))
         .collect()
 }

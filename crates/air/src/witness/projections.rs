@@ -80,8 +80,13 @@ pub fn project(
     }
 }
 
-fn column(witness: &SegmentWitness, column: Preprocessed) -> &[M31] {
-    let index = Preprocessed::ALL.iter().position(|c| *c == column);
+fn column<'a>(
+    layout: &SegmentLayout,
+    witness: &'a SegmentWitness,
+    column: Preprocessed,
+) -> &'a [M31] {
+    let columns = Preprocessed::of(layout.main_part());
+    let index = columns.iter().position(|c| *c == column);
     &witness.preprocessed[index.unwrap_or_default()]
 }
 
@@ -91,8 +96,8 @@ fn project_state(
     challenges: ProjectionChallenges,
 ) -> Vec<[Vec<QM31>; 2]> {
     let stride = layout.position_stride();
-    let first_position = column(witness, Preprocessed::StateFirstPosition);
-    let first_dimension = column(witness, Preprocessed::StateFirstDimension);
+    let first_position = column(layout, witness, Preprocessed::StateFirstPosition);
+    let first_dimension = column(layout, witness, Preprocessed::StateFirstDimension);
     witness
         .state_after
         .chunks_exact(2)
@@ -127,9 +132,9 @@ fn project_vectors(
     state: &[[Vec<QM31>; 2]],
     challenges: ProjectionChallenges,
 ) -> [Vec<QM31>; 3] {
-    let active = column(witness, Preprocessed::VectorActive);
-    let first = column(witness, Preprocessed::VectorFirst);
-    let cache_row = column(witness, Preprocessed::VectorCacheRow);
+    let active = column(layout, witness, Preprocessed::VectorActive);
+    let first = column(layout, witness, Preprocessed::VectorFirst);
+    let cache_row = column(layout, witness, Preprocessed::VectorCacheRow);
     let offset = entries_before * layout.position_stride();
     let lane_mask = layout.lane_offset(1) - 1;
     let keys: Vec<QM31> = active
@@ -178,7 +183,7 @@ fn project_candidates(
     state: &[[Vec<QM31>; 2]],
     challenges: ProjectionChallenges,
 ) -> [Vec<QM31>; 3] {
-    let columns = candidates::witness::Columns::of(layout, &witness.candidates);
+    let columns = candidates::witness::Columns::of(layout, &witness.candidates, &witness.boundary);
     let lane_mask = layout.lane_offset(1) - 1;
     let values: Vec<QM31> = columns
         .cache_row

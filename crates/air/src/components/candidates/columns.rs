@@ -2,6 +2,7 @@
 //! of a step are consecutive, from the first cache entry on; they are called a *run*.
 //!
 //! Rows that no step needs are runs of one candidate that nobody asks for.
+use matchmark_statement::Boundary;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::less_than::LessThanColumns;
@@ -10,7 +11,7 @@ use crate::gadgets::projection::{Extension, RunningSum};
 use crate::harness::row::Row;
 use crate::layout::SegmentLayout;
 
-/// Columns of the witness tree. `Pair` columns are read at the row before as well.
+/// Columns of the witness tree, and of the boundary tree in a split segment. `Pair` columns are read at the row before as well.
 #[derive(Clone, Debug)]
 pub struct Witness<T, Pair> {
     /// Cache row of the candidate's last dimension.
@@ -21,9 +22,9 @@ pub struct Witness<T, Pair> {
     pub last: T,
     /// Maximal score of the run.
     pub maximum: Pair,
-    /// Table index `g`.
+    /// Table index `g`. In a split segment a column of the boundary tree.
     pub index: T,
-    /// Weight `T[g]`.
+    /// Weight `T[g]`. In a split segment a column of the boundary tree.
     pub weight: T,
     /// How often the maximum was attained in the run so far, in multiples that the prover chooses.
     pub attained: Pair,
@@ -51,20 +52,30 @@ pub struct Columns<E: EvalAtRow> {
     pub projections: Projections<E>,
 }
 
+/// Number of columns in the boundary tree of a split segment: index and weight.
+pub const BOUNDARY_COLUMNS: usize = 2;
 /// Number of columns in the projections tree.
 pub const PROJECTION_COLUMNS: usize = 12;
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, layout: &SegmentLayout) -> Self {
+        let split = layout.boundary() == Boundary::Split;
+        let shared = |row: &mut Row<'_, E>| match split {
+            false => row.witness(),
+            true => {
+                let [value] = row.carried([0]);
+                value
+            }
+        };
         Self {
             witness: Witness {
                 cache_row: row.witness_pair(),
                 first: row.witness(),
                 last: row.witness(),
                 maximum: row.witness_pair(),
-                index: row.witness(),
-                weight: row.witness(),
+                index: shared(row),
+                weight: shared(row),
                 attained: row.witness_pair(),
                 excess: layout.excess().map(|gadget| gadget.read(row)),
                 remainder: layout.gap_remainder().map(|gadget| gadget.read(row)),

@@ -1,4 +1,5 @@
 //! Constraints of the candidates component.
+use matchmark_statement::Boundary;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
@@ -103,11 +104,14 @@ impl Constraints for Candidates {
                 - projections.value.value * witness.weight.clone(),
         );
 
-        row.require(
-            lookups,
-            RelationTag::Weight,
-            &[witness.index, witness.weight],
-        );
+        // The weight is the table's. In a split segment the lookup proof shows it, for the same columns.
+        if layout.boundary() == Boundary::Fused {
+            row.require(
+                lookups,
+                RelationTag::Weight,
+                &[witness.index, witness.weight],
+            );
+        }
         if let Some((gadget, columns)) = layout.excess().zip(witness.excess.as_ref()) {
             gadget.constrain(row, lookups, columns);
         }

@@ -1,5 +1,6 @@
 //! Trace generation of the candidates component.
 use matchmark_runtime::SegmentExecution;
+use matchmark_statement::Boundary;
 use matchmark_tables::WeightTable;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
@@ -23,13 +24,14 @@ struct Candidate {
     remainder: i64,
 }
 
-/// The witness columns, counting what they look up.
+/// The columns of the witness tree and those of the boundary tree, counting what they look up. The
+/// boundary of a fused segment is empty: its columns stand in the witness tree.
 pub fn generate(
     layout: &SegmentLayout,
     execution: &SegmentExecution,
     table: &WeightTable,
     uses: &mut TableUses,
-) -> Vec<Column> {
+) -> (Vec<Column>, Vec<Column>) {
     let rows = candidates(layout, execution, table);
     for row in &rows {
         uses.weights.add(i64::from(row.index));
@@ -65,8 +67,14 @@ pub fn generate(
         excess,
         remainder,
     } = witness;
-    [cache_row, first, last, maximum, index, weight, attained]
+    let (shared, boundary) = match layout.boundary() {
+        Boundary::Fused => (vec![index, weight], vec![]),
+        Boundary::Split => (vec![], vec![index, weight]),
+    };
+    let columns = [cache_row, first, last, maximum]
         .into_iter()
+        .chain(shared)
+        .chain([attained])
         .chain(
             excess
                 .into_iter()
@@ -77,7 +85,21 @@ pub fn generate(
                 .into_iter()
                 .flat_map(|columns| columns.into_columns()),
         )
-        .collect()
+        .collect();
+    (columns, boundary)
+}
+
+/// The columns of the boundary tree alone: table index and weight.
+pub fn boundary_columns(
+    layout: &SegmentLayout,
+    execution: &SegmentExecution,
+    table: &WeightTable,
+) -> Vec<Column> {
+    let rows = candidates(layout, execution, table);
+    let column = |entry: fn(&Candidate) -> u32| -> Column {
+        rows.iter().map(|row| M31::from(entry(row))).collect()
+    };
+    vec![column(|row| row.index), column(|row| row.weight)]
 }
 
 /// The rows of all runs, then rows that nobody asks for: runs of the first cache entry alone.
@@ -149,8 +171,12 @@ impl<'a> Columns<'a> {
     /// # Panics
     ///
     /// If there are fewer.
-    pub fn of(layout: &SegmentLayout, columns: &'a [Column]) -> Self {
-        let mut optional = columns[7..].iter().map(Vec::as_slice);
+    pub fn of(layout: &SegmentLayout, columns: &'a [Column], boundary: &'a [Column]) -> Self {
+        let (shared, optional) = match layout.boundary() {
+            Boundary::Fused => (&columns[4..6], &columns[7..]),
+            Boundary::Split => (boundary, &columns[5..]),
+        };
+        let mut optional = optional.iter().map(Vec::as_slice);
         let excess = layout.excess().map(|gadget| {
             let columns = gadget.name(&mut optional).expect("the excess's columns");
             let (low, high) = columns.limbs();
@@ -165,8 +191,8 @@ impl<'a> Columns<'a> {
             cache_row: &columns[0],
             first: &columns[1],
             maximum: &columns[3],
-            index: &columns[4],
-            weight: &columns[5],
+            index: &shared[0],
+            weight: &shared[1],
             excess,
             remainder,
             limb_size: M31::from_u32_unchecked(1 << layout.log_rows().limbs),

@@ -4,6 +4,7 @@
 //! the modulus (checked from the shape).
 use alloc::vec::Vec;
 
+use matchmark_statement::ProofPart;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::challenges::Challenges;
@@ -25,6 +26,15 @@ pub enum Table {
 impl Table {
     /// All tables, in the order in which they are laid out.
     pub const ALL: [Self; 3] = [Self::Weights, Self::Values, Self::Limbs];
+
+    /// The tables of the proofs of one part, in the order in which they are laid out.
+    pub const fn of(part: ProofPart) -> &'static [Self] {
+        match part {
+            ProofPart::Fused => &Self::ALL,
+            ProofPart::Arithmetic => &[Self::Values, Self::Limbs],
+            ProofPart::Lookup => &[Self::Weights],
+        }
+    }
 
     /// The relation that the table serves.
     pub const fn tag(self) -> RelationTag {

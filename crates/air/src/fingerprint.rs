@@ -1,0 +1,97 @@
+//! Commitments that fix their columns: a Merkle root and a fingerprint.
+//!
+//! A Merkle root alone does not fix columns: with few queries a tree can be built that opens to two
+//! different codewords. What two proofs have to agree on is therefore committed as (root,
+//! fingerprint): the point `z` is derived from the root, and the fingerprint is the value of every
+//! column at `z`, opened in the same batch as everything else. With root and fingerprint fixed there
+//! is one set of columns left; the argument is in `docs/soundness.md`. The carried state and the
+//! boundary of a split segment are committed in this way.
+use alloc::vec::Vec;
+
+use matchmark_statement::{BoundaryCommitment, SegmentShape, StateCommitment};
+use sha2::{Digest, Sha256};
+use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::vcs::blake2_hash::Blake2sHash;
+
+use crate::hash::{digest_to_bytes, ProofChannel};
+use crate::layout::SegmentLayout;
+
+/// Domain tag of the fingerprint point (`"fingerprint"` as little-endian words, zero padded).
+const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
+/// Domain tag of state commitments.
+const STATE_TAG: &[u8] = b"matchmark/state/v2";
+/// Domain tag of boundary commitments.
+const BOUNDARY_TAG: &[u8] = b"matchmark/boundary/v1";
+
+/// The point at which the columns of the tree with this root are fingerprinted.
+pub fn fingerprint_point(root: Blake2sHash) -> CirclePoint<QM31> {
+    let channel = &mut Blake2sChannel::default();
+    channel.mix_u32s(&POINT_TAG);
+    ProofChannel::mix_root(channel, root);
+    CirclePoint::get_random_point(channel)
+}
+
+/// What opens a commitment inside a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Root of the tree.
+    pub root: Blake2sHash,
+    /// Value of each column at [`fingerprint_point`], in column order.
+    pub fingerprint: Vec<QM31>,
+}
+
+impl Opening {
+    /// The commitment to a cache of `entries` entries: SHA-256 over a tag, the shape of the chain,
+    /// the number of entries, the height of the tree, the root and the fingerprint.
+    pub fn state_commitment(
+        &self,
+        shape: &SegmentShape,
+        entries: u64,
+        lifting_log_size: u32,
+    ) -> StateCommitment {
+        let sizes = [entries, u64::from(lifting_log_size)];
+        StateCommitment::from_bytes(self.digest(STATE_TAG, shape, &sizes))
+    }
+
+    /// The commitment to the boundary of a split segment: SHA-256 over a tag, the shape of the chain,
+    /// the steps of the segment, the rows of the boundary, the height of the tree, the root and the
+    /// fingerprint.
+    pub fn boundary_commitment(
+        &self,
+        layout: &SegmentLayout,
+        lifting_log_size: u32,
+    ) -> BoundaryCommitment {
+        let sizes = [
+            layout.steps() as u64,
+            u64::from(layout.log_rows().candidates),
+            u64::from(lifting_log_size),
+        ];
+        BoundaryCommitment::from_bytes(self.digest(BOUNDARY_TAG, layout.shape(), &sizes))
+    }
+
+    fn digest(&self, tag: &[u8], shape: &SegmentShape, sizes: &[u64]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(tag);
+        let attention = shape.attention();
+        let shape = [
+            attention.query_heads() as u64,
+            attention.kv_heads() as u64,
+            attention.head_dim() as u64,
+            u64::from(shape.capacity().get()),
+            u64::from(shape.segment_steps().get()),
+        ];
+        let columns = self.fingerprint.len() as u64;
+        for size in shape.iter().chain(sizes).chain([&columns]) {
+            hash.update(size.to_le_bytes());
+        }
+        hash.update(digest_to_bytes(&self.root));
+        for value in &self.fingerprint {
+            for coordinate in value.to_m31_array() {
+                hash.update(coordinate.0.to_le_bytes());
+            }
+        }
+        hash.finalize().into()
+    }
+}
