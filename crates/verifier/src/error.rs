@@ -1,10 +1,12 @@
 //! Why a segment is refused. One variant a reason.
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    PolicyMismatch, PreprocessedRoot, PublicValuesDigest, PublicValuesError, RelationDigest,
-    RelationVersion, StateCommitment, StatementError,
+    BoundaryCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
+    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, StateCommitment,
+    StatementDigest, StatementError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.
@@ -135,6 +137,45 @@ pub enum VerifyError {
         /// Commitment to what the proof opens.
         got: StateCommitment,
     },
+    /// The boundary tree that a proof opens is not the statement's.
+    #[error("{part} proof: expected boundary {expected}, got {got}")]
+    BoundaryNotOpened {
+        /// Which of the two proofs.
+        part: ProofPart,
+        /// Boundary in the statement.
+        expected: SegmentBoundary,
+        /// Commitment to what the proof opens.
+        got: BoundaryCommitment,
+    },
+    /// The segment is split, and its second proof is not there.
+    #[error("lookup proof: expected one, as the segment is split; got none")]
+    LookupProofMissing,
+    /// The segment is fused, and has a second proof.
+    #[error("lookup proof: expected none, as the segment is fused; got one")]
+    UnexpectedLookupProof,
+    /// The two proofs of a split segment have different boundaries.
+    #[error("boundary of the lookup proof: expected {expected}, got {got}")]
+    BoundaryMismatch {
+        /// Boundary of the arithmetic proof.
+        expected: SegmentBoundary,
+        /// Boundary of the lookup proof.
+        got: SegmentBoundary,
+    },
+    /// The two proofs have the same boundary, but are about different segments.
+    #[error(
+        "segment of the lookup proof: expected {expected}, got {got}, which differs in {field}"
+    )]
+    OtherLookup {
+        /// The first field that differs.
+        field: &'static str,
+        /// Statement of the arithmetic proof.
+        expected: StatementDigest,
+        /// Statement of the segment that the lookup proof is about.
+        got: StatementDigest,
+    },
+    /// The second proof of a split segment is refused.
+    #[error("lookup proof: {0}")]
+    Lookup(Box<VerifyError>),
     /// The LogUp sums do not cancel: something was looked up that no table holds.
     #[error("lookup sums: expected total zero, got {got:?}")]
     LookupSumNotZero {

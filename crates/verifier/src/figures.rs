@@ -50,19 +50,25 @@ pub struct SecurityFigures {
 }
 
 impl SecurityFigures {
-    /// Computes all figures.
+    /// Computes all figures of a segment, whose proofs have these structures. The terms of two proofs
+    /// add up.
     #[allow(
         clippy::cast_precision_loss,
         reason = "figures are printed with one decimal; counts are far below 2^52"
     )]
-    pub fn new(layout: &SegmentLayout, structure: &ProofStructure, security: Security) -> Self {
+    pub fn new(layout: &SegmentLayout, structures: &[ProofStructure], security: Security) -> Self {
+        let tuples: u64 = structures.iter().map(ProofStructure::tuples).sum();
+        let coefficients: usize = structures
+            .iter()
+            .map(ProofStructure::commit_phase_terms)
+            .sum();
         let parameters = security.parameters();
         let queries = f64::from(parameters.queries);
         let log_rate = f64::from(parameters.log_blowup);
         let grinding = f64::from(parameters.pow_bits);
         let domain = f64::from(layout.lifting_log_size(parameters.log_blowup));
         let rate = 1.0 / f64::from(1_u32 << parameters.log_blowup);
-        let coefficients = log2(structure.commit_phase_terms() as f64);
+        let coefficients = log2(coefficients as f64);
         // (m + 1/2)^7 / 3 for m = 3.
         let johnson_constant = log2(6433.926 / 3.0);
         let degree = f64::from(layout.max_log_rows());
@@ -80,7 +86,7 @@ impl SecurityFigures {
             // Degree-3 constraints over the largest trace; the list of codewords at the Johnson
             // radius multiplies by less than 2^(log_rate + 2).
             constraints: FIELD_BITS - (degree + 2.0) - (log_rate + 2.0),
-            lookups: FIELD_BITS - log2(structure.tuples() as f64) - 4.0,
+            lookups: FIELD_BITS - log2(tuples as f64) - 4.0,
             projections: FIELD_BITS - log2(layout.projected_values() as f64),
             fingerprints: FIELD_BITS - degree - 2.0 * (log_rate + 2.0),
             hash_collision: (DIGEST_BYTES * 8) as f64 / 2.0,

@@ -17,6 +17,8 @@ pub mod figures;
 pub mod proof;
 pub mod queries;
 pub mod segment_file;
+mod session;
+pub mod sizes;
 pub mod structure;
 pub mod transcript;
 pub mod verified;
@@ -27,7 +29,7 @@ pub use chain::ChainFold;
 pub use error::VerifyError;
 pub use figures::SecurityFigures;
 pub use proof::SegmentProof;
-pub use segment_file::SegmentFile;
+pub use segment_file::{LookupFile, SegmentFile};
 pub use verified::Verified;
 pub use verify::{verify_segment, verify_segment_watched, Part, VerifiedSegment};
 

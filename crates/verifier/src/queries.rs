@@ -39,7 +39,10 @@ pub fn draw(
     let stark = &proof.stark;
     // Composition: its coefficient, its root, the out-of-domain point.
     channel.draw_secure_felt();
-    ProofChannel::mix_root(channel, stark.commitments[Tree::Composition.index()]);
+    ProofChannel::mix_root(
+        channel,
+        stark.commitments[structure.place(Tree::Composition)],
+    );
     let point = CirclePoint::<QM31>::get_random_point(channel);
     // Openings: all samples, then the coefficient of their combination.
     channel.mix_felts(&stark.sampled_values.clone().flatten_cols());

@@ -5,10 +5,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_air::layout::SegmentLayout;
-use matchmark_air::segment::{SegmentColumns, SegmentComponents};
-use matchmark_air::trees::Tree;
-use matchmark_statement::{Security, SecurityParameters};
+use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_air::lookup::{LookupComponents, LOOKUP_COMPONENTS};
+use matchmark_air::segment::{ComponentColumns, ProofColumns, SegmentComponents};
+use matchmark_air::trees::{Tree, TreeOrder};
+use matchmark_statement::{Boundary, ProofPart, Security, SecurityParameters, SegmentStatement};
 use stwo::core::fields::qm31::SECURE_EXTENSION_DEGREE;
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
@@ -16,16 +17,19 @@ use stwo::core::pcs::PcsConfig;
 /// Columns of the composition tree.
 const COMPOSITION_COLUMNS: usize = 2 * SECURE_EXTENSION_DEGREE;
 
-/// The counts of every proof of one layout at one security level.
+/// The counts of every proof of one part and layout at one security level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofStructure {
+    order: TreeOrder,
     parameters: SecurityParameters,
     lifting_log_size: u32,
     claimed_sums: usize,
     /// Samples of every column, by tree, the composition included.
     samples: Vec<Vec<usize>>,
     /// Log sizes of the columns of the component trees.
-    column_log_sizes: [Vec<u32>; Tree::COMPONENT_TREES],
+    column_log_sizes: Vec<Vec<u32>>,
+    /// Columns by component.
+    components: Vec<ComponentColumns>,
     layers: Vec<FriLayer>,
     tuples: u64,
 }
@@ -52,26 +56,94 @@ impl FriLayer {
 }
 
 impl ProofStructure {
-    /// The structure of every proof of this layout at this level.
+    /// The structure of the fused proof of this layout at this level, or of the arithmetic one if the
+    /// layout is split.
     pub fn new(layout: &SegmentLayout, security: Security) -> Self {
+        let columns = SegmentComponents::columns(layout);
+        let components = SegmentComponents::count(layout);
+        Self::of(layout.main_part(), layout, security, columns, components)
+    }
+
+    /// The structure of the lookup proof of this layout at this level. It is as high as the arithmetic
+    /// proof: a tree that both open has one height.
+    pub fn lookup(layout: &SegmentLayout, security: Security) -> Self {
+        let columns = LookupComponents::columns(layout);
+        Self::of(
+            ProofPart::Lookup,
+            layout,
+            security,
+            columns,
+            LOOKUP_COMPONENTS,
+        )
+    }
+
+    /// The structures of all proofs of this layout, in the order of the segment file.
+    pub fn all(layout: &SegmentLayout, security: Security) -> Vec<Self> {
+        let mut structures = vec![Self::new(layout, security)];
+        if layout.boundary() == Boundary::Split {
+            structures.push(Self::lookup(layout, security));
+        }
+        structures
+    }
+
+    /// The structures of all proofs of a segment with this statement.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] if the relation cannot carry the statement's shape.
+    pub fn of_statement(statement: &SegmentStatement) -> Result<Vec<Self>, LayoutError> {
+        Ok(Self::all(
+            &SegmentLayout::of(statement)?,
+            statement.security(),
+        ))
+    }
+
+    fn of(
+        part: ProofPart,
+        layout: &SegmentLayout,
+        security: Security,
+        columns: ProofColumns,
+        components: usize,
+    ) -> Self {
         let parameters = security.parameters();
-        let SegmentColumns {
+        let ProofColumns {
             log_sizes,
-            samples,
+            mut samples,
             tuples,
-        } = SegmentComponents::columns(layout);
-        let mut samples = samples.to_vec();
+            components: of_components,
+        } = columns;
         samples.push(vec![1; COMPOSITION_COLUMNS]);
         let lifting_log_size = layout.lifting_log_size(parameters.log_blowup);
         Self {
+            order: TreeOrder::of(part),
             parameters,
             lifting_log_size,
-            claimed_sums: SegmentComponents::count(layout),
+            claimed_sums: components,
             samples,
             column_log_sizes: log_sizes,
+            components: of_components,
             layers: fri_layers(layout.max_log_rows(), &parameters),
             tuples,
         }
+    }
+
+    /// What the proofs show of a segment.
+    pub fn part(&self) -> ProofPart {
+        self.order.part()
+    }
+
+    /// The commitment trees in order.
+    pub fn trees(&self) -> &'static [Tree] {
+        self.order.all()
+    }
+
+    /// Place of a tree among all.
+    ///
+    /// # Panics
+    ///
+    /// If these proofs have no such tree.
+    pub fn place(&self, tree: Tree) -> usize {
+        self.order.place(tree)
     }
 
     /// Parameters of the level.
@@ -95,8 +167,13 @@ impl ProofStructure {
     }
 
     /// Log sizes of the columns of the component trees.
-    pub fn column_log_sizes(&self) -> &[Vec<u32>; Tree::COMPONENT_TREES] {
+    pub fn column_log_sizes(&self) -> &[Vec<u32>] {
         &self.column_log_sizes
+    }
+
+    /// Columns and samples of every component, the preprocessed ones left out.
+    pub fn components(&self) -> &[ComponentColumns] {
+        &self.components
     }
 
     /// Layers of the low-degree test, first to last.

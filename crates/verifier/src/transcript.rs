@@ -1,8 +1,9 @@
-//! The transcript of a segment proof, the same for prover and verifier.
+//! The transcript of a proof, the same for prover and verifier.
 //!
 //! **Invariant (order of phases):**
 //! 1. [`begin`]: statement digest, security parameters, column sizes;
-//! 2. roots of the preprocessed tree, the state before and the state after;
+//! 2. roots of the preprocessed tree, the state before, the state after, and the boundary of a split
+//!    segment;
 //! 3. root of the witness tree;
 //! 4. [`draw_projection`](Transcript::draw_projection): the projection challenges;
 //! 5. root of the projections tree;
@@ -10,13 +11,16 @@
 //! 7. [`claim_sums`](Transcript::claim_sums), root of the lookups tree;
 //! 8. the library: composition, out-of-domain point, openings, low-degree test.
 //!
+//! A lookup proof has no states and no projections: its boundary comes in step 2, and steps 4 and 5 are
+//! left out.
+//!
 //! A relation's challenges come after every value that the relation carries; the fingerprints of the
-//! states stand in the statement, and their points follow from the roots.
+//! states and of the boundary stand in the statement, and their points follow from the roots.
 use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_air::challenges::{LookupChallenges, ProjectionChallenges};
-use matchmark_statement::{SegmentStatement, StatementDigest};
+use matchmark_statement::{LookupStatement, SegmentStatement, StatementDigest};
 use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::fields::qm31::QM31;
 
@@ -40,6 +44,11 @@ pub struct Transcript {
 
 /// A transcript that has absorbed the statement and everything that follows from it.
 pub fn begin(statement: &SegmentStatement, structure: &ProofStructure) -> Transcript {
+    begin_with_digest(&statement.digest(), structure)
+}
+
+/// As [`begin`], for a lookup proof.
+pub fn begin_lookup(statement: &LookupStatement, structure: &ProofStructure) -> Transcript {
     begin_with_digest(&statement.digest(), structure)
 }
 

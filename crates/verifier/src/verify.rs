@@ -1,37 +1,35 @@
 //! Verification of one segment.
-use alloc::string::ToString;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use alloc::vec;
 
 use matchmark_air::challenges::Challenges;
-use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::lookup::{LookupComponents, LookupContext, LOOKUP_COMPONENTS};
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
-use matchmark_air::state::{fingerprint_point, StateOpening};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_statement::{AcceptancePolicy, PreprocessedRoot, RelationVersion, SegmentStatement};
-use num_traits::Zero;
-use stwo::core::fields::m31::P;
+use matchmark_statement::{
+    AcceptancePolicy, Boundary, CircuitRoots, PreprocessedRoot, RelationVersion, SegmentBoundary,
+    SegmentStatement,
+};
+use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
-use stwo::core::pcs::CommitmentSchemeVerifier;
-use stwo::core::proof::StarkProof;
-use stwo::core::verifier::{verify, VerificationError};
 
 use crate::error::VerifyError;
 use crate::figures::SecurityFigures;
-use crate::proof::SegmentProof;
-use crate::segment_file::SegmentFile;
+use crate::segment_file::{LookupFile, SegmentFile};
+use crate::session::Session;
 use crate::structure::ProofStructure;
+use crate::transcript;
 use crate::verified::Verified;
-use crate::{queries, transcript};
 
 /// A verified segment and the security with which it was verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedSegment {
     /// The statement.
     pub statement: Verified<SegmentStatement>,
-    /// What the proof is worth, term by term.
+    /// What the proofs are worth, term by term.
     pub figures: SecurityFigures,
 }
 
@@ -44,7 +42,8 @@ pub enum Part {
     Proof,
 }
 
-/// Verifies a segment against a policy.
+/// Verifies a segment against a policy: the one proof of a fused segment, or both proofs of a split one
+/// and that they belong together.
 ///
 /// # Errors
 ///
@@ -68,7 +67,15 @@ pub fn verify_segment_watched(
 ) -> Result<VerifiedSegment, VerifyError> {
     begin(Part::Proof);
     let statement = file.statement();
-    let preprocessed_root = policy.check_segment(statement)?;
+    let (root, lookup) = match (policy.check_segment(statement)?, file.lookup()) {
+        (CircuitRoots::Fused(root), None) => (root, None),
+        (CircuitRoots::Fused(_), Some(_)) => return Err(VerifyError::UnexpectedLookupProof),
+        (CircuitRoots::Split { .. }, None) => return Err(VerifyError::LookupProofMissing),
+        (CircuitRoots::Split { arithmetic, lookup }, Some(file)) => {
+            check_pair(statement, file.statement().segment())?;
+            (arithmetic, Some((lookup, file)))
+        }
+    };
     begin(Part::PublicValues);
     let digest = file.public_values().digest();
     if digest != statement.public_values() {
@@ -80,25 +87,33 @@ pub fn verify_segment_watched(
     begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
-    let structure = ProofStructure::new(&layout, statement.security());
-    check_lookup_uses(&structure)?;
-    let proof = SegmentProof::decode(file.proof(), &structure)?;
-    check_preprocessed_root(&proof, preprocessed_root)?;
-    check_states(&proof, statement, &structure)?;
-    let total = proof
-        .claimed_sums
-        .iter()
-        .fold(QM31::zero(), |total, sum| total + *sum);
-    if !total.is_zero() {
-        return Err(VerifyError::LookupSumNotZero {
-            got: total.to_m31_array().map(|coordinate| coordinate.0),
-        });
+    let mut structures = vec![ProofStructure::new(&layout, statement.security())];
+    verify_main(file, &layout, &structures[0], root, begin)?;
+    if let Some((root, file)) = lookup {
+        let structure = ProofStructure::lookup(&layout, statement.security());
+        verify_lookup(file, &layout, &structure, root)?;
+        structures.push(structure);
     }
-    verify_stark(proof, file, &layout, &structure, begin)?;
     Ok(VerifiedSegment {
         statement: Verified::new(statement.clone(), policy.id()),
-        figures: SecurityFigures::new(&layout, &structure, statement.security()),
+        figures: SecurityFigures::new(&layout, &structures, statement.security()),
     })
+}
+
+/// The two proofs of a split segment are about the same boundary, and about the same segment otherwise.
+fn check_pair(segment: &SegmentStatement, lookup: &SegmentStatement) -> Result<(), VerifyError> {
+    let (expected, got) = (segment.boundary(), lookup.boundary());
+    if expected != got {
+        return Err(VerifyError::BoundaryMismatch { expected, got });
+    }
+    match segment.first_difference(lookup) {
+        None => Ok(()),
+        Some(field) => Err(VerifyError::OtherLookup {
+            field,
+            expected: segment.digest(),
+            got: lookup.digest(),
+        }),
+    }
 }
 
 /// The relation that this verifier checks is the one that the statement, and so the policy, is about.
@@ -116,22 +131,9 @@ fn check_relation(statement: &SegmentStatement) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn check_preprocessed_root(
-    proof: &SegmentProof,
-    expected: PreprocessedRoot,
-) -> Result<(), VerifyError> {
-    let root = proof.stark.commitments[Tree::Preprocessed.index()];
-    let got = PreprocessedRoot::from_bytes(root.0);
-    if expected != got {
-        return Err(VerifyError::PreprocessedRootMismatch { expected, got });
-    }
-    Ok(())
-}
-
-/// The states of the statement are those that the proof opens. The first sample of a state column is
-/// the one at the fingerprint point.
+/// The states of the statement are those that the proof opens.
 fn check_states(
-    proof: &SegmentProof,
+    session: &Session<'_>,
     statement: &SegmentStatement,
     structure: &ProofStructure,
 ) -> Result<(), VerifyError> {
@@ -151,12 +153,7 @@ fn check_states(
         ),
     ];
     for (which, tree, entries, expected) in sides {
-        let samples = &proof.stark.sampled_values[tree.index()];
-        let opening = StateOpening {
-            root: proof.stark.commitments[tree.index()],
-            fingerprint: samples.iter().map(|column| column[0]).collect(),
-        };
-        let got = opening.commitment(
+        let got = session.opening(tree).state_commitment(
             &statement.shape(),
             entries as u64,
             structure.lifting_log_size(),
@@ -172,67 +169,111 @@ fn check_states(
     Ok(())
 }
 
-/// Every relation has fewer uses than the field has elements, so that no multiplicity wraps around.
-fn check_lookup_uses(structure: &ProofStructure) -> Result<(), VerifyError> {
-    let got = structure.tuples();
-    if got >= u64::from(P) {
-        return Err(VerifyError::TooManyLookups {
-            expected: u64::from(P),
+/// The boundary of the statement is the one that the proof opens.
+fn check_boundary(
+    session: &Session<'_>,
+    layout: &SegmentLayout,
+    structure: &ProofStructure,
+    expected: SegmentBoundary,
+) -> Result<(), VerifyError> {
+    let opening = session.opening(Tree::Boundary);
+    let got = opening.boundary_commitment(layout, structure.lifting_log_size());
+    if expected != SegmentBoundary::Split(got) {
+        return Err(VerifyError::BoundaryNotOpened {
+            part: structure.part(),
+            expected,
             got,
         });
     }
     Ok(())
 }
 
-fn verify_stark(
-    proof: SegmentProof,
+/// Verifies the fused proof, or the arithmetic one.
+fn verify_main(
     file: &SegmentFile,
     layout: &SegmentLayout,
     structure: &ProofStructure,
+    root: PreprocessedRoot,
     begin: &mut dyn FnMut(Part),
 ) -> Result<(), VerifyError> {
     let statement = file.statement();
-    let commitments = proof.stark.commitments.clone();
-    let sizes = structure.column_log_sizes();
-    let mut scheme = CommitmentSchemeVerifier::<ProofChannel>::new(structure.pcs_config());
-    let mut transcript = transcript::begin(statement, structure);
-    let mut commit = |tree: Tree, transcript: &mut transcript::Transcript| {
-        let index = tree.index();
-        scheme.commit(commitments[index], &sizes[index], transcript.channel());
+    let transcript = transcript::begin(statement, structure);
+    let mut session = Session::open(file.proof(), structure, root, transcript)?;
+    check_states(&session, statement, structure)?;
+    if layout.boundary() == Boundary::Split {
+        check_boundary(&session, layout, structure, statement.boundary())?;
+    }
+    session.check_sums()?;
+    session.commit(&[Tree::Preprocessed, Tree::StateBefore, Tree::StateAfter]);
+    let boundary_point = match layout.boundary() {
+        Boundary::Fused => CirclePoint::<QM31>::zero(),
+        Boundary::Split => {
+            session.commit(&[Tree::Boundary]);
+            session.fingerprint_point(Tree::Boundary)
+        }
     };
-    commit(Tree::Preprocessed, &mut transcript);
-    commit(Tree::StateBefore, &mut transcript);
-    commit(Tree::StateAfter, &mut transcript);
-    commit(Tree::Witness, &mut transcript);
-    let projection = transcript.draw_projection();
-    commit(Tree::Projections, &mut transcript);
-    let lookup = transcript.draw_lookup();
-    transcript.claim_sums(&proof.claimed_sums);
-    commit(Tree::Lookups, &mut transcript);
+    session.commit(&[Tree::Witness]);
+    let projection = session.transcript().draw_projection();
+    session.commit(&[Tree::Projections]);
+    let lookup = session.transcript().draw_lookup();
+    let claimed_sums = session.claim_sums();
+    session.commit(&[Tree::Lookups]);
 
-    let draws = queries::draw(transcript.channel(), &proof, structure)?;
-    queries::check_lengths(&draws.queries, &proof, structure)?;
+    let draws = session.draws()?;
     begin(Part::PublicValues);
     // The point as the columns see it, whose domain may be shorter than the longest.
     let public = public_columns(layout, file.public_values());
     let doublings = layout.max_log_rows() - public.log_rows();
     let public = public.evaluated_at(draws.point.repeated_double(doublings));
     begin(Part::Proof);
-    let point = |tree: Tree| fingerprint_point(commitments[tree.index()]);
     let context = SegmentContext {
         entries_before: statement.steps().entries_before(),
         challenges: Challenges { projection, lookup },
-        claimed_sums: proof.claimed_sums,
-        fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
+        claimed_sums,
+        fingerprint_points: [Tree::StateBefore, Tree::StateAfter]
+            .map(|tree| session.fingerprint_point(tree)),
+        boundary_point,
         public: Arc::new(public),
     };
     let components = SegmentComponents::new(layout, &context);
-    let components: Vec<_> = components.components();
-    let stark = StarkProof::<MerkleHasher>(proof.stark);
-    verify(&components, transcript.channel(), &mut scheme, stark).map_err(|error| match error {
-        VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
-        VerificationError::Merkle(error) => VerifyError::Opening(error.to_string()),
-        VerificationError::Fri(error) => VerifyError::LowDegree(error.to_string()),
-        other => VerifyError::Proof(other.to_string()),
-    })
+    session.finish(&components.components())
+}
+
+/// Verifies the lookup proof of a split segment.
+fn verify_lookup(
+    file: &LookupFile,
+    layout: &SegmentLayout,
+    structure: &ProofStructure,
+    root: PreprocessedRoot,
+) -> Result<(), VerifyError> {
+    let expected = SegmentBoundary::Split(file.statement().boundary());
+    let transcript = transcript::begin_lookup(file.statement(), structure);
+    let mut session =
+        Session::open(file.proof(), structure, root, transcript).map_err(in_lookup)?;
+    check_boundary(&session, layout, structure, expected)?;
+    session.check_sums().map_err(in_lookup)?;
+    session.commit(&[Tree::Preprocessed, Tree::Boundary, Tree::Witness]);
+    let challenges = session.transcript().draw_lookup();
+    let sums = session.claim_sums();
+    session.commit(&[Tree::Lookups]);
+    session.draws().map_err(in_lookup)?;
+    let context = LookupContext {
+        challenges,
+        // The structure has as many sums as there are components.
+        claimed_sums: <[QM31; LOOKUP_COMPONENTS]>::try_from(sums).map_err(|sums| {
+            VerifyError::WrongLength {
+                part: "claimed sums",
+                expected: LOOKUP_COMPONENTS,
+                got: sums.len(),
+            }
+        })?,
+        boundary_point: session.fingerprint_point(Tree::Boundary),
+    };
+    let components = LookupComponents::new(layout, &context);
+    session.finish(&components.components()).map_err(in_lookup)
+}
+
+/// Says that an error is the second proof's.
+fn in_lookup(source: VerifyError) -> VerifyError {
+    VerifyError::Lookup(Box::new(source))
 }

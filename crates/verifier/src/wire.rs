@@ -13,7 +13,6 @@ use bincode::config::{Configuration, Fixint, LittleEndian, NoLimit};
 use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 use matchmark_air::hash::{digest_from_bytes, digest_to_bytes, DIGEST_BYTES};
-use matchmark_air::trees::Tree;
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
 use stwo::core::fri::{FriLayerProof, FriProof};
@@ -125,8 +124,9 @@ impl<'a> Reader<'a> {
 /// Reads a proof of the given structure.
 pub fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, VerifyError> {
     let reader = &mut Reader { bytes };
+    let trees = structure.samples().len();
     let claimed_sums = reader.extensions("claimed sums", structure.claimed_sums())?;
-    let commitments = reader.list("commitments", Tree::COUNT, DIGEST_BYTES, |reader| {
+    let commitments = reader.list("commitments", trees, DIGEST_BYTES, |reader| {
         reader.digest("commitments")
     })?;
     let sampled_values = structure
@@ -153,7 +153,7 @@ pub fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, 
         })
         .collect::<Result<Vec<_>, _>>()?;
     let max_nodes = structure.max_hash_witness(structure.lifting_log_size());
-    let decommitments = (0..Tree::COUNT)
+    let decommitments = (0..trees)
         .map(|_| reader.decommitment("merkle paths", max_nodes))
         .collect::<Result<Vec<_>, _>>()?;
     let proof_of_work = reader.read("proof of work")?;

@@ -1,0 +1,139 @@
+//! What the verification of every proof has in common: checks before the transcript begins, and the
+//! run through transcript and library.
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
+use matchmark_air::hash::{MerkleHasher, ProofChannel};
+use matchmark_air::trees::Tree;
+use matchmark_statement::PreprocessedRoot;
+use num_traits::Zero;
+use stwo::core::air::Component;
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::m31::P;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::pcs::CommitmentSchemeVerifier;
+use stwo::core::proof::StarkProof;
+use stwo::core::verifier::{verify, VerificationError};
+
+use crate::error::VerifyError;
+use crate::proof::SegmentProof;
+use crate::queries::{self, Draws};
+use crate::structure::ProofStructure;
+use crate::transcript::Transcript;
+
+/// A decoded proof under verification.
+pub(crate) struct Session<'a> {
+    proof: SegmentProof,
+    structure: &'a ProofStructure,
+    transcript: Transcript,
+    scheme: CommitmentSchemeVerifier<ProofChannel>,
+}
+
+impl<'a> Session<'a> {
+    /// Decodes a proof, and compares its preprocessed root with the policy's.
+    pub(crate) fn open(
+        bytes: &[u8],
+        structure: &'a ProofStructure,
+        expected: PreprocessedRoot,
+        transcript: Transcript,
+    ) -> Result<Self, VerifyError> {
+        check_lookup_uses(structure)?;
+        let proof = SegmentProof::decode(bytes, structure)?;
+        let root = proof.stark.commitments[structure.place(Tree::Preprocessed)];
+        let got = PreprocessedRoot::from_bytes(root.0);
+        if expected != got {
+            return Err(VerifyError::PreprocessedRootMismatch { expected, got });
+        }
+        Ok(Self {
+            proof,
+            structure,
+            transcript,
+            scheme: CommitmentSchemeVerifier::new(structure.pcs_config()),
+        })
+    }
+
+    /// The LogUp sums cancel.
+    pub(crate) fn check_sums(&self) -> Result<(), VerifyError> {
+        let sums = self.proof.claimed_sums.iter();
+        let total = sums.fold(QM31::zero(), |total, sum| total + *sum);
+        if !total.is_zero() {
+            return Err(VerifyError::LookupSumNotZero {
+                got: total.to_m31_array().map(|coordinate| coordinate.0),
+            });
+        }
+        Ok(())
+    }
+
+    /// Root and fingerprint of a tree as the proof opens it. The first sample of a fingerprinted column
+    /// is the one at the fingerprint point.
+    pub(crate) fn opening(&self, tree: Tree) -> Opening {
+        let place = self.structure.place(tree);
+        let samples = &self.proof.stark.sampled_values[place];
+        Opening {
+            root: self.proof.stark.commitments[place],
+            fingerprint: samples.iter().map(|column| column[0]).collect(),
+        }
+    }
+
+    /// The point at which a tree is fingerprinted.
+    pub(crate) fn fingerprint_point(&self, tree: Tree) -> CirclePoint<QM31> {
+        fingerprint_point(self.proof.stark.commitments[self.structure.place(tree)])
+    }
+
+    /// Absorbs the roots of these trees. The library numbers trees as they come, so the order is checked.
+    pub(crate) fn commit(&mut self, trees: &[Tree]) {
+        for tree in trees {
+            let place = self.structure.place(*tree);
+            debug_assert_eq!(place, self.scheme.trees.len(), "trees come in order");
+            self.scheme.commit(
+                self.proof.stark.commitments[place],
+                &self.structure.column_log_sizes()[place],
+                self.transcript.channel(),
+            );
+        }
+    }
+
+    pub(crate) fn transcript(&mut self) -> &mut Transcript {
+        &mut self.transcript
+    }
+
+    /// Absorbs the claimed sums and gives them back.
+    pub(crate) fn claim_sums(&mut self) -> Vec<QM31> {
+        self.transcript.claim_sums(&self.proof.claimed_sums);
+        self.proof.claimed_sums.clone()
+    }
+
+    /// What the library will draw. All lists that depend on the query positions have the length that
+    /// these demand.
+    pub(crate) fn draws(&mut self) -> Result<Draws, VerifyError> {
+        let channel = self.transcript.channel();
+        let draws = queries::draw(channel, &self.proof, self.structure)?;
+        queries::check_lengths(&draws.queries, &self.proof, self.structure)?;
+        Ok(draws)
+    }
+
+    /// Hands the proof to the library.
+    pub(crate) fn finish(mut self, components: &[&dyn Component]) -> Result<(), VerifyError> {
+        let stark = StarkProof::<MerkleHasher>(self.proof.stark);
+        let channel = self.transcript.channel();
+        verify(components, channel, &mut self.scheme, stark).map_err(|error| match error {
+            VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
+            VerificationError::Merkle(error) => VerifyError::Opening(error.to_string()),
+            VerificationError::Fri(error) => VerifyError::LowDegree(error.to_string()),
+            other => VerifyError::Proof(other.to_string()),
+        })
+    }
+}
+
+/// Every relation has fewer uses than the field has elements, so that no multiplicity wraps around.
+fn check_lookup_uses(structure: &ProofStructure) -> Result<(), VerifyError> {
+    let got = structure.tuples();
+    if got >= u64::from(P) {
+        return Err(VerifyError::TooManyLookups {
+            expected: u64::from(P),
+            got,
+        });
+    }
+    Ok(())
+}
