@@ -7,6 +7,7 @@
 //! It knows nothing of chains and files.
 #![forbid(unsafe_code)]
 
+mod committed;
 mod error;
 mod mock;
 mod segment;

@@ -4,6 +4,7 @@ use matchmark_air::mock::{check, MockFailure};
 use matchmark_air::segment::public_columns;
 use matchmark_air::witness::SegmentWitness;
 use matchmark_runtime::{KvCache, SegmentExecution};
+use matchmark_statement::Boundary;
 
 use crate::error::ProveError;
 use crate::segment::public_values;
@@ -22,7 +23,8 @@ pub enum MockError {
 }
 
 impl ChainTerms {
-    /// Checks all constraints and relations of a segment on its witness, row by row. Nothing is
+    /// Checks all constraints and relations of a segment on its witness, row by row, those of both
+    /// proofs if it is split. Nothing is
     /// committed and nothing is proven; caches and execution are taken as they are.
     ///
     /// # Errors
@@ -34,6 +36,7 @@ impl ChainTerms {
         execution: &SegmentExecution,
         before: &KvCache,
         after: &KvCache,
+        boundary: Boundary,
     ) -> Result<(), MockError> {
         let steps = execution.steps;
         for (which, expected, got) in [
@@ -48,7 +51,7 @@ impl ChainTerms {
                 }));
             }
         }
-        let layout = self.layout(steps.steps())?;
+        let layout = self.layout(steps.steps())?.with_boundary(boundary);
         if after.entries() > layout.capacity() {
             return Err(MockError::Segment(ProveError::StateEntries {
                 which: "last",

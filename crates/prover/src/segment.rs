@@ -2,26 +2,34 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::Challenges;
+use matchmark_air::components::candidates::witness::boundary_columns;
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::lookup::{LookupComponents, LookupContext};
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
-use matchmark_air::state::fingerprint_point;
 use matchmark_air::witness::columns::to_evaluation;
-use matchmark_air::witness::lookups::lookups_tree;
+use matchmark_air::witness::lookups::{lookups_tree, lookups_tree_of_lookup};
 use matchmark_air::witness::projections::project;
-use matchmark_air::witness::SegmentWitness;
+use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
 use matchmark_runtime::SegmentExecution;
-use matchmark_statement::{OwnFields, PublicValues, SegmentStatement, SegmentStatementParts};
-use matchmark_verifier::proof::ProofBytes;
+use matchmark_statement::{
+    Boundary, BoundaryCommitment, LookupStatement, OwnFields, PublicValues, SegmentBoundary,
+    SegmentStatement, SegmentStatementParts,
+};
+use matchmark_verifier::sizes::ProofSizes;
 use matchmark_verifier::structure::ProofStructure;
-use matchmark_verifier::{transcript, SegmentFile, SegmentProof};
+use matchmark_verifier::transcript::{self, Transcript};
+use matchmark_verifier::{LookupFile, SegmentFile, SegmentProof};
 use num_traits::Zero;
+use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::utils::MaybeOwned;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::{prove, CommitmentSchemeProver, ComponentProver, ProvingError};
 use tracing::info_span;
 
+use crate::committed::CommittedColumns;
 use crate::error::ProveError;
 use crate::setup::{ChainTerms, SegmentProver};
 use crate::sizes::SegmentSizes;
@@ -35,10 +43,12 @@ pub struct SegmentInput<'a> {
     pub before: &'a CommittedState,
     /// The cache after the last step.
     pub after: &'a CommittedState,
+    /// Whether one proof is to show the segment, or two.
+    pub boundary: Boundary,
 }
 
 /// Sizes of a proven segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentMetrics {
     /// Uses of the weight table: candidates of all heads and steps.
     pub lookup_claims: u64,
@@ -48,8 +58,8 @@ pub struct SegmentMetrics {
     pub committed_cells: u64,
     /// Columns opened at the queries, over all trees.
     pub opened_columns: u64,
-    /// Where the bytes of the proof are.
-    pub proof_bytes: ProofBytes,
+    /// Where the bytes of the proofs are: of the fused one, or of the arithmetic and the lookup one.
+    pub proofs: Vec<ProofSizes>,
 }
 
 /// A proven segment.
@@ -93,6 +103,7 @@ impl SegmentProver {
             execution,
             before,
             after,
+            boundary: _,
         } = input;
         let steps = execution.steps;
         for (which, expected, state) in [
@@ -121,14 +132,14 @@ impl SegmentProver {
     /// [`ProveError::Layout`] or [`ProveError::PublicValues`] if the execution does not fit the terms.
     pub fn witness(&self, input: &SegmentInput<'_>) -> Result<SegmentWitness, ProveError> {
         let execution = input.execution;
-        let layout = self.terms().layout(execution.steps.steps())?;
+        let layout = self.layout(input)?;
         let public = public_columns(&layout, &public_values(self.terms(), execution)?);
         Ok(SegmentWitness::generate(
             &layout,
             execution,
             &public,
-            input.before.columns.clone(),
-            input.after.columns.clone(),
+            input.before.columns().to_vec(),
+            input.after.columns().to_vec(),
             &self.terms().table,
         ))
     }
@@ -144,27 +155,47 @@ impl SegmentProver {
         input: &SegmentInput<'_>,
     ) -> Result<(SegmentStatement, PublicValues), ProveError> {
         let values = public_values(self.terms(), input.execution)?;
-        let statement = self.statement(input.execution, input.before, input.after, &values)?;
+        let boundary = match input.boundary {
+            Boundary::Fused => SegmentBoundary::Fused,
+            Boundary::Split => {
+                let layout = self.layout(input)?;
+                let table = &self.terms().table;
+                let columns = boundary_columns(&layout, input.execution, table);
+                SegmentBoundary::Split(self.boundary(&layout, &columns))
+            }
+        };
+        let statement = self.statement(input, &values, boundary)?;
         Ok((statement, values))
     }
 
-    /// The statement of an execution between two caches.
+    /// The commitment to the boundary columns of a split segment.
+    pub fn boundary(&self, layout: &SegmentLayout, columns: &[Column]) -> BoundaryCommitment {
+        let opening = self.commit_with_fingerprint(columns.to_vec()).opening;
+        opening.boundary_commitment(layout, self.lifting_log_size())
+    }
+
+    fn layout(&self, input: &SegmentInput<'_>) -> Result<SegmentLayout, ProveError> {
+        let layout = self.terms().layout(input.execution.steps.steps())?;
+        Ok(layout.with_boundary(input.boundary))
+    }
+
+    /// The statement of an execution between two caches, with this boundary.
     ///
     /// # Errors
     ///
     /// [`ProveError::Statement`] if the fields do not fit together.
     pub fn statement(
         &self,
-        execution: &SegmentExecution,
-        before: &CommittedState,
-        after: &CommittedState,
+        input: &SegmentInput<'_>,
         public_values: &PublicValues,
+        boundary: SegmentBoundary,
     ) -> Result<SegmentStatement, ProveError> {
         let own = OwnFields {
-            steps: execution.steps,
+            steps: input.execution.steps,
             public_values: public_values.digest(),
-            state_before: before.commitment(),
-            state_after: after.commitment(),
+            state_before: input.before.commitment(),
+            state_after: input.after.commitment(),
+            boundary,
         };
         let parts = SegmentStatementParts::of(self.terms().shared(), own);
         Ok(SegmentStatement::new(parts)?)
@@ -186,16 +217,55 @@ impl SegmentProver {
         after: &CommittedState,
     ) -> Result<ProvenSegment, ProveError> {
         let layout = SegmentLayout::of(&statement)?;
-        let structure = ProofStructure::new(&layout, statement.security());
+        let structures = ProofStructure::all(&layout, statement.security());
+        let boundary = match layout.boundary() {
+            Boundary::Fused => None,
+            Boundary::Split => Some(self.commit_with_fingerprint(witness.boundary.clone())),
+        };
+        let states = [before, after];
+        let (main, values) = (&structures[0], &public_values);
+        let proof =
+            self.prove_main(&statement, values, witness, states, boundary.as_ref(), main)?;
+        let mut metrics = metrics(&layout, &statement, &structures);
+        metrics.proofs.push(proof.sizes(main));
+        let lookup = match (boundary, structures.get(1), &witness.lookup) {
+            (Some(boundary), Some(structure), Some(witness)) => {
+                let statement = LookupStatement::new(statement.clone())?;
+                // An honest witness has the same boundary in both proofs. A forged one may not.
+                let boundary = if boundary.columns == witness.boundary {
+                    boundary
+                } else {
+                    self.commit_with_fingerprint(witness.boundary.clone())
+                };
+                let proof =
+                    self.prove_lookup(&statement, &layout, witness, &boundary, structure)?;
+                metrics.proofs.push(proof.sizes(structure));
+                Some(LookupFile::new(statement, proof.encode(structure)?))
+            }
+            _ => None,
+        };
+        let proof = proof.encode(main)?;
+        let file = SegmentFile::new(statement, public_values, proof).with_lookup(lookup);
+        Ok(ProvenSegment { file, metrics })
+    }
+
+    /// Proves the arithmetic of a segment, with the table memberships if it is fused.
+    pub(crate) fn prove_main(
+        &self,
+        statement: &SegmentStatement,
+        public_values: &PublicValues,
+        witness: &SegmentWitness,
+        [before, after]: [&CommittedState; 2],
+        boundary: Option<&CommittedColumns>,
+        structure: &ProofStructure,
+    ) -> Result<SegmentProof, ProveError> {
+        let layout = SegmentLayout::of(statement)?;
         let entries_before = statement.steps().entries_before();
-        let preprocessed = self.preprocessed(&layout);
-        let mut scheme = CommitmentSchemeProver::<SimdBackend, ProofChannel>::new(
-            structure.pcs_config(),
-            self.twiddles(),
-        );
-        scheme.set_store_polynomials_coefficients();
-        let mut transcript = transcript::begin(&statement, &structure);
-        for tree in [&*preprocessed, &before.tree, &after.tree] {
+        let preprocessed = self.preprocessed(structure.part(), &layout);
+        let mut scheme = self.scheme(structure);
+        let mut transcript = transcript::begin(statement, structure);
+        let fixed = [&*preprocessed, before.tree(), after.tree()];
+        for tree in fixed.into_iter().chain(boundary.map(|it| &it.tree)) {
             scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
         }
         info_span!("commit witness").in_scope(|| {
@@ -213,13 +283,14 @@ impl SegmentProver {
             projections
         });
         let lookup = transcript.draw_lookup();
-        let point = |state: &CommittedState| fingerprint_point(state.opening().root);
+        let point = |opening: &Opening| fingerprint_point(opening.root);
         let mut context = SegmentContext {
             entries_before,
             challenges: Challenges { projection, lookup },
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(&layout)],
-            fingerprint_points: [point(before), point(after)],
-            public: Arc::new(public_columns(&layout, &public_values)),
+            fingerprint_points: [point(before.opening()), point(after.opening())],
+            boundary_point: boundary.map_or_else(CirclePoint::zero, |it| point(&it.opening)),
+            public: Arc::new(public_columns(&layout, public_values)),
         };
         info_span!("commit lookups").in_scope(|| {
             // The sums are not known yet, and the tuples do not depend on them.
@@ -243,33 +314,84 @@ impl SegmentProver {
         .into_iter()
         .chain(components.tables.iter().map(|table| table as _))
         .collect();
-        let stark = info_span!("stark")
-            .in_scope(|| prove(&provers, transcript.channel(), scheme))
-            .map_err(|error| match error {
-                ProvingError::ConstraintsNotSatisfied => ProveError::ConstraintsNotSatisfied,
-            })?;
-        let proof = SegmentProof {
-            claimed_sums: context.claimed_sums,
-            stark: stark.0,
-        };
-        let metrics = metrics(&layout, &statement, &structure, &proof);
-        let file = SegmentFile::new(statement, public_values, proof.encode(&structure)?);
-        Ok(ProvenSegment { file, metrics })
+        finish(&provers, &mut transcript, scheme, context.claimed_sums)
     }
+
+    /// Proves the table memberships of a split segment.
+    pub(crate) fn prove_lookup(
+        &self,
+        statement: &LookupStatement,
+        layout: &SegmentLayout,
+        witness: &LookupWitness,
+        boundary: &CommittedColumns,
+        structure: &ProofStructure,
+    ) -> Result<SegmentProof, ProveError> {
+        let preprocessed = self.preprocessed(structure.part(), layout);
+        let mut scheme = self.scheme(structure);
+        let mut transcript = transcript::begin_lookup(statement, structure);
+        for tree in [&*preprocessed, &boundary.tree] {
+            scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
+        }
+        let mut tree = scheme.tree_builder();
+        tree.extend_evals(vec![to_evaluation(&witness.uses)]);
+        tree.commit(transcript.channel());
+        let mut context = LookupContext {
+            challenges: transcript.draw_lookup(),
+            boundary_point: fingerprint_point(boundary.opening.root),
+            ..LookupContext::structural()
+        };
+        let components = LookupComponents::new(layout, &context);
+        let (columns, claimed_sums) = lookups_tree_of_lookup(&components, witness);
+        transcript.claim_sums(&claimed_sums);
+        context.claimed_sums = claimed_sums;
+        let mut tree = scheme.tree_builder();
+        tree.extend_evals(columns);
+        tree.commit(transcript.channel());
+        let components = LookupComponents::new(layout, &context);
+        let provers: [&dyn ComponentProver<SimdBackend>; 2] =
+            [&components.membership, &components.table];
+        finish(&provers, &mut transcript, scheme, claimed_sums.to_vec())
+    }
+
+    fn scheme(
+        &self,
+        structure: &ProofStructure,
+    ) -> CommitmentSchemeProver<'_, SimdBackend, ProofChannel> {
+        let mut scheme = CommitmentSchemeProver::new(structure.pcs_config(), self.twiddles());
+        scheme.set_store_polynomials_coefficients();
+        scheme
+    }
+}
+
+/// Hands a committed trace to the library.
+fn finish(
+    components: &[&dyn ComponentProver<SimdBackend>],
+    transcript: &mut Transcript,
+    scheme: CommitmentSchemeProver<'_, SimdBackend, ProofChannel>,
+    claimed_sums: Vec<QM31>,
+) -> Result<SegmentProof, ProveError> {
+    let stark = info_span!("stark")
+        .in_scope(|| prove(components, transcript.channel(), scheme))
+        .map_err(|error| match error {
+            ProvingError::ConstraintsNotSatisfied => ProveError::ConstraintsNotSatisfied,
+        })?;
+    Ok(SegmentProof {
+        claimed_sums,
+        stark: stark.0,
+    })
 }
 
 fn metrics(
     layout: &SegmentLayout,
     statement: &SegmentStatement,
-    structure: &ProofStructure,
-    proof: &SegmentProof,
+    structures: &[ProofStructure],
 ) -> SegmentMetrics {
-    let sizes = SegmentSizes::new(layout, structure);
+    let sizes = SegmentSizes::new(layout, structures);
     SegmentMetrics {
         lookup_claims: statement.steps().lookup_claims(&layout.shape().attention()),
         trace_rows: sizes.trace_rows,
         committed_cells: sizes.committed_cells,
         opened_columns: sizes.opened_columns,
-        proof_bytes: proof.bytes_by_part(),
+        proofs: vec![],
     }
 }

@@ -8,8 +8,8 @@ use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_quant::{QuantizationPolicy, Rounding};
 use matchmark_statement::{
-    ModelIdentity, PreprocessedRoot, RelationVersion, Security, SegmentShape, SharedTerms,
-    StatementVersion, VerifierDomain,
+    Boundary, ModelIdentity, PolicyCircuit, PreprocessedRoot, ProofPart, RelationVersion, Security,
+    SegmentShape, SharedTerms, StatementVersion, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use stwo::core::poly::circle::CanonicCoset;
@@ -70,7 +70,7 @@ impl ChainTerms {
         }
     }
 
-    /// The layout of a segment of `steps` steps.
+    /// The layout of a segment of `steps` steps, proven by one proof.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ pub struct SegmentProver {
     lifting_log_size: u32,
     log_blowup: u32,
     twiddles: TwiddleTree<SimdBackend>,
-    /// Preprocessed trees by number of steps.
-    preprocessed: Mutex<HashMap<usize, Arc<ProverTree>>>,
+    /// Preprocessed trees by part and number of steps.
+    preprocessed: Mutex<HashMap<(ProofPart, usize), Arc<ProverTree>>>,
 }
 
 impl SegmentProver {
@@ -149,29 +149,58 @@ impl SegmentProver {
         )
     }
 
-    /// The preprocessed tree of segments of `steps` steps, made once.
-    pub(crate) fn preprocessed(&self, layout: &SegmentLayout) -> Arc<ProverTree> {
+    /// The preprocessed tree of a part's proofs of this layout, made once.
+    pub(crate) fn preprocessed(&self, part: ProofPart, layout: &SegmentLayout) -> Arc<ProverTree> {
         // A panic of another thread leaves the map as it was.
         let trees = || {
             self.preprocessed
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        if let Some(tree) = trees().get(&layout.steps()) {
+        let key = (part, layout.steps());
+        if let Some(tree) = trees().get(&key) {
             return tree.clone();
         }
         // Made without the lock, which must not be held while a thread pool works.
-        let tree = Arc::new(self.commit(&preprocessed_columns(layout, &self.terms.table)));
-        trees().entry(layout.steps()).or_insert(tree).clone()
+        let columns = preprocessed_columns(layout, part, &self.terms.table);
+        let tree = Arc::new(self.commit(&columns));
+        trees().entry(key).or_insert(tree).clone()
     }
 
-    /// The root that a policy pins for segments of `steps` steps.
+    /// The root that a policy pins for this part of segments of `steps` steps.
     ///
     /// # Errors
     ///
     /// [`ProveError::Layout`].
-    pub fn preprocessed_root(&self, steps: usize) -> Result<PreprocessedRoot, ProveError> {
-        let tree = self.preprocessed(&self.terms.layout(steps)?);
+    pub fn preprocessed_root(
+        &self,
+        part: ProofPart,
+        steps: usize,
+    ) -> Result<PreprocessedRoot, ProveError> {
+        let tree = self.preprocessed(part, &self.terms.layout(steps)?);
         Ok(PreprocessedRoot::from_bytes(tree.commitment.root().0))
+    }
+
+    /// The circuits that a policy pins for segments of `steps` steps that are proven in this way.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`].
+    pub fn circuits(
+        &self,
+        boundary: Boundary,
+        steps: usize,
+    ) -> Result<Vec<PolicyCircuit>, ProveError> {
+        let parts = boundary.parts().iter();
+        parts
+            .map(|&part| {
+                Ok(PolicyCircuit {
+                    // A layout has no more steps than that.
+                    steps: u32::try_from(steps).unwrap_or(u32::MAX),
+                    part,
+                    preprocessed_root: self.preprocessed_root(part, steps)?,
+                })
+            })
+            .collect()
     }
 }

@@ -1,13 +1,14 @@
 //! Sizes of a segment that follow from its layout alone.
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::segment::table_groups;
+use matchmark_statement::{Boundary, ProofPart};
 use matchmark_verifier::structure::ProofStructure;
 
 use crate::error::ProveError;
 use crate::setup::ChainTerms;
 
-/// Sizes of a segment's trace and of the commitments to it. All segments of a chain have the same:
-/// a shorter one is padded.
+/// Sizes of a segment's trace and of the commitments to it, summed over its proofs. All segments of a
+/// chain have the same: a shorter one is padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentSizes {
     /// Rows of all components.
@@ -23,33 +24,47 @@ pub struct SegmentSizes {
 }
 
 impl SegmentSizes {
-    pub(crate) fn new(layout: &SegmentLayout, structure: &ProofStructure) -> Self {
-        let rows = layout.log_rows();
-        let components = [rows.vectors, rows.candidates, rows.state];
-        let tables = table_groups(layout);
-        let logs = components
-            .into_iter()
-            .chain(tables.iter().map(|(log, _)| *log));
-        let cells = structure.column_log_sizes().iter().flatten();
-        Self {
-            trace_rows: logs.map(|log| 1_u64 << log).sum(),
-            committed_cells: cells.map(|log| 1_u64 << log).sum(),
-            opened_columns: structure.columns() as u64,
-            trees: structure.samples().len() as u64,
-            lifting_log_size: structure.lifting_log_size(),
+    pub(crate) fn new(layout: &SegmentLayout, structures: &[ProofStructure]) -> Self {
+        let mut sizes = Self {
+            trace_rows: 0,
+            committed_cells: 0,
+            opened_columns: 0,
+            trees: 0,
+            lifting_log_size: 0,
+        };
+        for structure in structures {
+            let cells = structure.column_log_sizes().iter().flatten();
+            sizes.trace_rows += trace_rows(layout, structure.part());
+            sizes.committed_cells += cells.map(|log| 1_u64 << log).sum::<u64>();
+            sizes.opened_columns += structure.columns() as u64;
+            sizes.trees += structure.samples().len() as u64;
+            sizes.lifting_log_size = structure.lifting_log_size();
         }
+        sizes
     }
 }
 
+/// Rows of all components of a proof.
+fn trace_rows(layout: &SegmentLayout, part: ProofPart) -> u64 {
+    let rows = layout.log_rows();
+    let components: &[u32] = match part {
+        ProofPart::Fused | ProofPart::Arithmetic => &[rows.vectors, rows.candidates, rows.state],
+        ProofPart::Lookup => &[rows.candidates],
+    };
+    let tables = table_groups(layout, part);
+    let logs = components.iter().chain(tables.iter().map(|(log, _)| log));
+    logs.map(|log| 1_u64 << log).sum()
+}
+
 impl ChainTerms {
-    /// Sizes of a segment of `steps` steps.
+    /// Sizes of a segment of `steps` steps that is proven in this way.
     ///
     /// # Errors
     ///
     /// [`ProveError::Layout`].
-    pub fn sizes(&self, steps: usize) -> Result<SegmentSizes, ProveError> {
-        let layout = self.layout(steps)?;
-        let structure = ProofStructure::new(&layout, self.security);
-        Ok(SegmentSizes::new(&layout, &structure))
+    pub fn sizes(&self, boundary: Boundary, steps: usize) -> Result<SegmentSizes, ProveError> {
+        let layout = self.layout(steps)?.with_boundary(boundary);
+        let structures = ProofStructure::all(&layout, self.security);
+        Ok(SegmentSizes::new(&layout, &structures))
     }
 }

@@ -1,20 +1,19 @@
 //! Committed caches.
 use matchmark_air::components::state::witness::entries;
-use matchmark_air::state::{fingerprint_point, StateOpening};
+use matchmark_air::fingerprint::Opening;
 use matchmark_air::witness::Column;
 use matchmark_runtime::KvCache;
 use matchmark_statement::StateCommitment;
 
+use crate::committed::CommittedColumns;
 use crate::error::ProveError;
 use crate::setup::{ProverTree, SegmentProver};
 
 /// A cache in its commitment tree: the state between two segments.
 pub struct CommittedState {
-    pub(crate) tree: ProverTree,
-    pub(crate) columns: Vec<Column>,
+    committed: CommittedColumns,
     cache: KvCache,
     commitment: StateCommitment,
-    opening: StateOpening,
 }
 
 impl CommittedState {
@@ -24,13 +23,26 @@ impl CommittedState {
     }
 
     /// Root and fingerprint.
-    pub fn opening(&self) -> &StateOpening {
-        &self.opening
+    pub fn opening(&self) -> &Opening {
+        &self.committed.opening
     }
 
     /// The cache.
     pub fn cache(&self) -> &KvCache {
         &self.cache
+    }
+
+    pub(crate) fn tree(&self) -> &ProverTree {
+        &self.committed.tree
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tree_mut(&mut self) -> &mut ProverTree {
+        &mut self.committed.tree
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.committed.columns
     }
 }
 
@@ -51,29 +63,16 @@ impl SegmentProver {
                 got: cache.entries(),
             });
         }
-        let columns = entries(&layout, &cache);
-        let tree = self.commit(&columns);
+        let committed = self.commit_with_fingerprint(entries(&layout, &cache));
+        let entries = cache.entries() as u64;
         let lifting_log_size = self.lifting_log_size();
-        let root = tree.commitment.root();
-        let point = fingerprint_point(root);
-        let opening = StateOpening {
-            root,
-            fingerprint: tree
-                .polynomials
-                .iter()
-                .map(|polynomial| {
-                    let doublings = lifting_log_size - polynomial.evals.domain.log_size();
-                    polynomial.eval_at_point(point.repeated_double(doublings), None)
-                })
-                .collect(),
-        };
-        let commitment = opening.commitment(&shape, cache.entries() as u64, lifting_log_size);
+        let commitment = committed
+            .opening
+            .state_commitment(&shape, entries, lifting_log_size);
         Ok(CommittedState {
-            tree,
-            columns,
+            committed,
             cache,
             commitment,
-            opening,
         })
     }
 }

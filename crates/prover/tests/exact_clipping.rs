@@ -15,8 +15,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, ModelIdentity, PolicyCircuit, Profile, Security,
-    SecurityLevel, SegmentShape, VerifierDomain,
+    AcceptancePolicy, Boundary, ChainAccumulator, ModelIdentity, Profile, Security, SecurityLevel,
+    SegmentShape, VerifierDomain,
 };
 use matchmark_tables::{Rational, WeightTable};
 use matchmark_verifier::verify_segment;
@@ -81,14 +81,12 @@ fn honest() -> (SegmentProver, SegmentWitness) {
         execution: &execution,
         before: &before,
         after: &after,
+        boundary: Boundary::Fused,
     };
     let file = prover.prove(&input).unwrap().file;
-    let circuit = PolicyCircuit {
-        steps: 2,
-        preprocessed_root: prover.preprocessed_root(2).unwrap(),
-    };
+    let circuits = prover.circuits(Boundary::Fused, 2).unwrap();
     let chain = ChainAccumulator::start(file.statement()).finish();
-    let policy = AcceptancePolicy::accepting(&chain, vec![circuit]).unwrap();
+    let policy = AcceptancePolicy::accepting(&chain, circuits).unwrap();
     verify_segment(&file, &policy).unwrap();
     let witness = prover.witness(&input).unwrap();
     (prover, witness)

@@ -23,6 +23,7 @@ use common::refusal::{refuse_in, BALANCE, CONSTRAINT};
 use common::world::{output_remainder, sizes, World};
 use common::Rng;
 use matchmark_quant::Rounding;
+use matchmark_statement::Boundary;
 use std::collections::BTreeSet;
 
 #[test]
@@ -412,6 +413,7 @@ fn heavy_world(bits: u8, weight: u32, rounding: Rounding) -> Option<Forge> {
         rounding,
         table: table(&[weight, 1]),
         security: insecure(),
+        boundary: Boundary::Fused,
     };
     let full = |len| vec![(1_i16 << (bits - 1)) - 1; len];
     let world = World {

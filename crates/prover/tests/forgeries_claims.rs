@@ -301,10 +301,13 @@ fn positions_relabelled() {
             ]
             .map(|(state, entries)| {
                 let shape = case.layout.shape();
-                state.opening().commitment(shape, entries as u64, lifting)
+                state
+                    .opening()
+                    .state_commitment(shape, entries as u64, lifting)
             });
             for (states, refusal) in [(own, "state"), (relabelled, BALANCE)] {
-                let statement = statement(&claim.prover, steps, &claim.values, states);
+                let boundary = claim.statement.boundary();
+                let statement = statement(&claim.prover, steps, &claim.values, states, boundary);
                 let policy = policy(&claim.prover, &statement);
                 let proven = claim
                     .prover

@@ -173,7 +173,7 @@ fn figures_state_proven_bits_beside_conjectured_ones() {
     ] {
         let security = security(level, profile);
         let structure = ProofStructure::new(&case.layout, security);
-        let figures = SecurityFigures::new(&case.layout, &structure, security);
+        let figures = SecurityFigures::new(&case.layout, &[structure], security);
         assert!(
             (figures.conjectured - conjectured).abs() < 1e-9,
             "{figures}"
@@ -218,7 +218,13 @@ fn everything_moves_the_first_challenge() {
     let prover = SegmentProver::new(terms).unwrap();
     let claim = &sample.claim;
     let states = [claim.before.commitment(), claim.after.commitment()];
-    let replayed = statement(&prover, claim.case.steps, &claim.values, states);
+    let replayed = statement(
+        &prover,
+        claim.case.steps,
+        &claim.values,
+        states,
+        claim.statement.boundary(),
+    );
     assert_ne!(own, first(&replayed, &sample.structure));
     // The proof does not carry over, even for a policy of the other domain.
     let file = SegmentFile::new(

@@ -10,7 +10,8 @@ use common::bytes::{fields, Kind, Sample, Tally};
 use common::cases::{bounded_wide, fast, insecure, narrow};
 use common::regrind::{fit, grind};
 use common::Rng;
-use matchmark_air::trees::Tree;
+use matchmark_air::trees::TreeOrder;
+use matchmark_statement::ProofPart;
 use matchmark_verifier::SegmentProof;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -153,7 +154,7 @@ fn list_edits() -> Vec<(&'static str, Edit)> {
             edit(|p| p.stark.queried_values.iter_mut().flatten().for_each(double)),
         ),
     ];
-    for tree in 0..Tree::COUNT {
+    for tree in 0..trees() {
         edits.extend([
             (
                 "tree: one column of samples less",
@@ -206,6 +207,11 @@ fn list_edits() -> Vec<(&'static str, Edit)> {
         ]);
     }
     edits
+}
+
+/// Trees of a fused proof.
+fn trees() -> usize {
+    TreeOrder::of(ProofPart::Fused).all().len()
 }
 
 #[test]
@@ -277,7 +283,7 @@ fn well_formed_nonsense_is_refused() {
                     &["Opening"]
                 }
                 3 => {
-                    let tree = rng.below(Tree::COUNT - 3) + 3;
+                    let tree = rng.below(trees() - 3) + 3;
                     let column = rng.below(stark.sampled_values[tree].len());
                     stark.sampled_values[tree][column][0] += random;
                     &["ConstraintsNotSatisfied"]

@@ -11,12 +11,12 @@ use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, Rounding, SegmentSteps};
 use matchmark_runtime::{execute_segment, AttentionTrace, KvCache};
 use matchmark_statement::{
-    ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+    Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SecurityFigures;
 
-fn describe(level: SecurityLevel, profile: Profile) -> String {
+fn describe(level: SecurityLevel, profile: Profile, boundary: Boundary) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     let trace = AttentionTrace::load(fixtures.join("attention-layer0-8bit.safetensors")).unwrap();
     let rules = trace.rules(Rounding::NearestTiesUp, None, None).unwrap();
@@ -45,28 +45,47 @@ fn describe(level: SecurityLevel, profile: Profile) -> String {
         execution: &execution,
         before: &before,
         after: &after,
+        boundary,
     };
     let proven = prover.prove(&input).unwrap();
     let layout = prover.terms().layout(steps.steps()).unwrap();
+    let layout = layout.with_boundary(boundary);
     let security = prover.terms().security;
-    let structure = ProofStructure::new(&layout, security);
+    let structures = ProofStructure::all(&layout, security);
     format!(
-        "proof {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}\n{}",
-        proven.file.proof().len(),
+        "proofs {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}\n{}",
+        proven.file.proof_bytes(),
         proven.file.public_values().encode().len(),
         proven.file.encode().unwrap().len(),
         proven.metrics,
-        SecurityFigures::new(&layout, &structure, security),
+        SecurityFigures::new(&layout, &structures, security),
         proven.file.statement()
     )
 }
 
 #[test]
 fn conjectured_100_compact() {
-    insta::assert_snapshot!(describe(SecurityLevel::Conjectured100, Profile::Compact));
+    insta::assert_snapshot!(describe(
+        SecurityLevel::Conjectured100,
+        Profile::Compact,
+        Boundary::Fused
+    ));
 }
 
 #[test]
 fn insecure_13() {
-    insta::assert_snapshot!(describe(SecurityLevel::Insecure13, Profile::Compact));
+    insta::assert_snapshot!(describe(
+        SecurityLevel::Insecure13,
+        Profile::Compact,
+        Boundary::Fused
+    ));
+}
+
+#[test]
+fn conjectured_100_compact_split() {
+    insta::assert_snapshot!(describe(
+        SecurityLevel::Conjectured100,
+        Profile::Compact,
+        Boundary::Split
+    ));
 }

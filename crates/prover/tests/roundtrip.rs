@@ -12,7 +12,7 @@ use common::world::{rules, World};
 use common::Rng;
 use matchmark_quant::Rounding;
 use matchmark_runtime::{execute_segment, SegmentInputs};
-use matchmark_statement::{Profile, Security, SecurityLevel};
+use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::{SegmentFile, SegmentProof};
 
@@ -38,6 +38,7 @@ fn spec(
         rounding,
         table,
         security: insecure(),
+        boundary: Boundary::Fused,
     }
 }
 
@@ -234,6 +235,7 @@ fn the_provers_witness_is_the_one_under_attack() {
             execution: &execution,
             before: &claim.before,
             after: &claim.after,
+            boundary: case.layout.boundary(),
         };
         let proven = claim.prover.prove(&input).unwrap();
         let again = claim.prove(&forged).unwrap();

@@ -11,9 +11,9 @@ mod common;
 
 use std::sync::Arc;
 
-use common::cases::{all, narrow, unclipped, wide, Case};
+use common::cases::{all, narrow, split_narrow, unclipped, wide, Case};
 use common::checker::{mock_names, Drop};
-use common::forge::{Forge, Forged};
+use common::forge::{candidate_columns_mut, Forge, Forged};
 use common::proving::{outcome, Outcome};
 use common::Rng;
 use matchmark_air::challenges::ProjectionChallenges;
@@ -34,6 +34,8 @@ enum Part {
     Candidates,
     State,
     Tables(usize),
+    /// Multiplicities of the lookup proof.
+    LookupUses,
     /// Vectors, candidates, then the lanes of the state; columns are base field coordinates.
     Projections(usize),
 }
@@ -46,14 +48,16 @@ struct Cell {
     row: usize,
 }
 
-fn columns(witness: &mut SegmentWitness, part: Part) -> &mut Vec<Column> {
+/// The columns of a part. Those of the candidates include the boundary of a split segment.
+fn columns(witness: &mut SegmentWitness, part: Part) -> Vec<&mut Column> {
     match part {
-        Part::StateBefore => &mut witness.state_before,
-        Part::StateAfter => &mut witness.state_after,
-        Part::Vectors => &mut witness.vectors,
-        Part::Candidates => &mut witness.candidates,
-        Part::State => &mut witness.state,
-        Part::Tables(group) => &mut witness.tables[group],
+        Part::StateBefore => witness.state_before.iter_mut().collect(),
+        Part::StateAfter => witness.state_after.iter_mut().collect(),
+        Part::Vectors => witness.vectors.iter_mut().collect(),
+        Part::Candidates => candidate_columns_mut(witness),
+        Part::State => witness.state.iter_mut().collect(),
+        Part::Tables(group) => witness.tables[group].iter_mut().collect(),
+        Part::LookupUses => witness.lookup.iter_mut().map(|it| &mut it.uses).collect(),
         Part::Projections(_) => unreachable!("projections are no part of the witness"),
     }
 }
@@ -78,6 +82,7 @@ fn parts(honest: &mut Forged) -> Vec<(Part, usize, usize)> {
         Part::State,
     ];
     parts.extend((0..tables).map(Part::Tables));
+    parts.extend(witness.lookup.iter().map(|_| Part::LookupUses));
     let mut parts: Vec<_> = parts
         .into_iter()
         .map(|part| {
@@ -112,6 +117,10 @@ fn write(forged: &mut Forged, cell: Cell, value: impl FnOnce(M31) -> M31) -> M31
             let entry = &mut columns(&mut forged.witness, part)[column][row];
             let old = *entry;
             *entry = value(old);
+            // Both proofs of a split segment open the changed boundary.
+            if let Some(lookup) = &mut forged.witness.lookup {
+                lookup.boundary.clone_from(&forged.witness.boundary);
+            }
             old
         }
     }
@@ -184,7 +193,7 @@ fn rows(case: &Case, forge: &Forge, part: Part, len: usize, rng: &mut Rng) -> Ve
             layout.vector_row(attention.query_heads() - 1, case.steps.steps() - 1, dim - 1) + 1
         }
         Part::Candidates | Part::Projections(_) => forge.first_filler(),
-        Part::Tables(_) => len,
+        Part::Tables(_) | Part::LookupUses => len,
     };
     let mut rows = vec![0, used / 2, used - 1, used.min(len - 1), len - 1];
     rows.extend((0..3).map(|_| rng.below(len)));
@@ -262,7 +271,10 @@ fn every_cell_is_held_or_listed() {
 #[test]
 fn changed_cells_are_not_proven() {
     let (mut refused, mut accepted) = (0, 0);
-    for (index, spec) in [narrow(), wide(), unclipped()].iter().enumerate() {
+    for (index, spec) in [narrow(), wide(), unclipped(), split_narrow()]
+        .iter()
+        .enumerate()
+    {
         let case = spec.case();
         let (forge, mut forged, cells) = cells(&case, 10 + index as u64);
         for (cell, new) in cells.into_iter().step_by(6) {

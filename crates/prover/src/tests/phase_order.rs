@@ -9,7 +9,7 @@ use matchmark_air::challenges::LookupChallenges;
 use matchmark_air::relation::{RelationTag, TaggedRelation};
 use matchmark_air::witness::projections::Projections;
 use matchmark_air::witness::SegmentWitness;
-use matchmark_statement::{PublicValues, SecurityLevel};
+use matchmark_statement::{Boundary, PublicValues, SecurityLevel, SegmentBoundary};
 use matchmark_verifier::{verify_segment, VerifyError};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -115,16 +115,12 @@ fn false_output(case: &Case) -> Honest {
         execution: &honest.execution,
         before: &honest.before,
         after: &honest.after,
+        boundary: Boundary::Fused,
     };
     honest.witness = case.prover.witness(&input).unwrap();
     honest.statement = case
         .prover
-        .statement(
-            &honest.execution,
-            &honest.before,
-            &honest.after,
-            &honest.public_values,
-        )
+        .statement(&input, &honest.public_values, SegmentBoundary::Fused)
         .unwrap();
     honest
 }

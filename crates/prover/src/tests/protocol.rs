@@ -2,11 +2,11 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
-use matchmark_air::state::{fingerprint_point, StateOpening};
-use matchmark_air::trees::Tree;
+use matchmark_air::trees::{Tree, TreeOrder};
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::lookups::lookups_tree;
 use matchmark_air::witness::projections::{project, Projections};
@@ -17,14 +17,15 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentExecution, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, ModelIdentity, PolicyCircuit, PublicValues, Security,
-    SecurityLevel, SegmentShape, SegmentStatement, VerifierDomain,
+    AcceptancePolicy, Boundary, ChainAccumulator, ModelIdentity, ProofPart, PublicValues, Security,
+    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::transcript::{self, Transcript};
 use matchmark_verifier::{SegmentFile, SegmentProof};
 use num_traits::Zero;
+use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::pcs::CommitmentSchemeVerifier;
 use stwo::core::proof::StarkProof;
@@ -134,12 +135,10 @@ impl Case {
     /// The policy that accepts a chain of this one segment.
     pub fn policy(&self, statement: &SegmentStatement) -> AcceptancePolicy {
         let steps = statement.steps().steps();
-        let circuit = PolicyCircuit {
-            steps: u32::try_from(steps).unwrap(),
-            preprocessed_root: self.prover.preprocessed_root(steps).unwrap(),
-        };
+        let boundary = statement.boundary().kind();
+        let circuits = self.prover.circuits(boundary, steps).unwrap();
         let chain = ChainAccumulator::start(statement).finish();
-        AcceptancePolicy::accepting(&chain, vec![circuit]).unwrap()
+        AcceptancePolicy::accepting(&chain, circuits).unwrap()
     }
 }
 
@@ -170,7 +169,7 @@ impl Attempt<'_> {
         let prover = &self.case.prover;
         let structure = ProofStructure::new(layout, self.statement.security());
         let entries_before = self.statement.steps().entries_before();
-        let preprocessed = prover.preprocessed(layout);
+        let preprocessed = prover.preprocessed(ProofPart::Fused, layout);
         let mut scheme = CommitmentSchemeProver::<SimdBackend, ProofChannel>::new(
             structure.pcs_config(),
             prover.twiddles(),
@@ -210,6 +209,7 @@ impl Attempt<'_> {
             challenges: Challenges { projection, lookup },
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [point(self.before), point(self.after)],
+            boundary_point: CirclePoint::zero(),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
         let components = SegmentComponents::new(layout, &context);
@@ -257,6 +257,7 @@ impl Attempt<'_> {
         let layout = &self.case.layout;
         let structure = ProofStructure::new(layout, self.statement.security());
         let roots = proof.stark.commitments.clone();
+        let place = |tree| structure.place(tree);
         let steps = self.statement.steps();
         for (tree, entries, expected) in [
             (
@@ -270,18 +271,18 @@ impl Attempt<'_> {
                 self.statement.state_after(),
             ),
         ] {
-            let samples = &proof.stark.sampled_values[tree.index()];
+            let samples = &proof.stark.sampled_values[place(tree)];
             let fingerprint = match variant {
                 Variant::BareRoots => vec![],
                 _ => samples.iter().map(|column| column[0]).collect(),
             };
-            let opening = StateOpening {
-                root: roots[tree.index()],
+            let opening = Opening {
+                root: roots[place(tree)],
                 fingerprint,
             };
             let shape = self.statement.shape();
             let height = structure.lifting_log_size();
-            if opening.commitment(&shape, entries as u64, height) != expected {
+            if opening.state_commitment(&shape, entries as u64, height) != expected {
                 return Err("state".to_owned());
             }
         }
@@ -295,11 +296,11 @@ impl Attempt<'_> {
         let mut scheme = CommitmentSchemeVerifier::<ProofChannel>::new(structure.pcs_config());
         let mut transcript = transcript::begin(self.statement, &structure);
         let mut commit = |tree: Tree, transcript: &mut Transcript| {
-            let index = tree.index();
+            let index = place(tree);
             let sizes = &structure.column_log_sizes()[index];
             scheme.commit(roots[index], sizes, transcript.channel());
         };
-        for tree in &Tree::ALL[..4] {
+        for tree in &TreeOrder::of(ProofPart::Fused).all()[..4] {
             commit(*tree, &mut transcript);
         }
         let (projection, early) = draw(variant, &mut transcript);
@@ -307,12 +308,13 @@ impl Attempt<'_> {
         let lookup = early.unwrap_or_else(|| transcript.draw_lookup());
         transcript.claim_sums(&proof.claimed_sums);
         commit(Tree::Lookups, &mut transcript);
-        let point = |tree: Tree| fingerprint_point(roots[tree.index()]);
+        let point = |tree: Tree| fingerprint_point(roots[place(tree)]);
         let context = SegmentContext {
             entries_before: steps.entries_before(),
             challenges: Challenges { projection, lookup },
             claimed_sums: proof.claimed_sums,
             fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
+            boundary_point: CirclePoint::zero(),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
         let components = SegmentComponents::new(layout, &context);
@@ -355,11 +357,12 @@ impl Honest {
             execution: &execution,
             before: &before,
             after: &after,
+            boundary: Boundary::Fused,
         };
         let public_values = crate::public_values(case.prover.terms(), &execution).unwrap();
         let statement = case
             .prover
-            .statement(&execution, &before, &after, &public_values)
+            .statement(&input, &public_values, SegmentBoundary::Fused)
             .unwrap();
         let witness = case.prover.witness(&input).unwrap();
         Self {
@@ -378,8 +381,8 @@ impl Honest {
             statement: &self.statement,
             public_values: &self.public_values,
             witness: &self.witness,
-            before: &self.before.tree,
-            after: &self.after.tree,
+            before: self.before.tree(),
+            after: self.after.tree(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! another. As long as all queries fall into the right half, the tree opens as either. At `q` queries
 //! that takes about `2^q` trials, whatever the blowup. Against (root, fingerprint) commitments the two
 //! proofs speak of two different states.
-use matchmark_air::state::StateOpening;
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::witness::columns::field;
 use matchmark_statement::{SecurityLevel, SegmentStatement};
 use matchmark_verifier::{verify_segment, VerifyError};
@@ -25,10 +25,10 @@ const TRIALS: i64 = 400;
 /// `a`, its second half that of `b`.
 fn half_and_half(case: &Case, a: &mut CommittedState, b: &mut CommittedState) {
     let hybrid: Vec<BaseColumn> = a
-        .tree
+        .tree()
         .polynomials
         .iter()
-        .zip(&b.tree.polynomials)
+        .zip(&b.tree().polynomials)
         .map(|(a, b)| {
             let (a, b) = (a.evals.values.to_cpu(), b.evals.values.to_cpu());
             let half = a.len() / 2;
@@ -36,7 +36,7 @@ fn half_and_half(case: &Case, a: &mut CommittedState, b: &mut CommittedState) {
         })
         .collect();
     for state in [a, b] {
-        state.tree.commitment =
+        state.tree_mut().commitment =
             MerkleProverLifted::commit(hybrid.iter().collect(), case.prover.lifting_log_size(), 0);
     }
 }
@@ -58,20 +58,22 @@ fn attack(attempt: &Attempt<'_>, variant: Variant) -> Option<i64> {
 
 /// The statement with the state before given by `opening`, the state after by the tree's root, and
 /// by the fingerprint if there is one.
-fn restate(case: &Case, honest: &Honest, before: &StateOpening, bare: bool) -> SegmentStatement {
+fn restate(case: &Case, honest: &Honest, before: &Opening, bare: bool) -> SegmentStatement {
     let mut parts = honest.statement.parts();
     let height = case.prover.lifting_log_size();
     let steps = parts.steps;
-    parts.state_before = before.commitment(&parts.shape, steps.entries_before() as u64, height);
+    parts.state_before =
+        before.state_commitment(&parts.shape, steps.entries_before() as u64, height);
     if bare {
-        let after = bare_root(&honest.after.tree);
-        parts.state_after = after.commitment(&parts.shape, steps.entries_after() as u64, height);
+        let after = bare_root(honest.after.tree());
+        parts.state_after =
+            after.state_commitment(&parts.shape, steps.entries_after() as u64, height);
     }
     SegmentStatement::new(parts).unwrap()
 }
 
-fn bare_root(tree: &ProverTree) -> StateOpening {
-    StateOpening {
+fn bare_root(tree: &ProverTree) -> Opening {
+    Opening {
         root: tree.commitment.root(),
         fingerprint: vec![],
     }
@@ -86,8 +88,8 @@ fn two_caches(case: &Case) -> (Honest, Honest) {
     assert_ne!(a.execution.out, b.execution.out, "the caches differ");
     half_and_half(case, &mut a.before, &mut b.before);
     assert_eq!(
-        a.before.tree.commitment.root(),
-        b.before.tree.commitment.root()
+        a.before.tree().commitment.root(),
+        b.before.tree().commitment.root()
     );
     (a, b)
 }
@@ -97,7 +99,7 @@ fn a_bare_root_opens_to_two_caches() {
     let case = Case::new(SecurityLevel::Insecure13);
     let (mut a, mut b) = two_caches(&case);
     for honest in [&mut a, &mut b] {
-        let before = bare_root(&honest.before.tree);
+        let before = bare_root(honest.before.tree());
         honest.statement = restate(&case, honest, &before, true);
     }
     assert_eq!(a.statement.state_before(), b.statement.state_before());
@@ -114,12 +116,12 @@ fn a_commitment_opens_to_one_cache() {
     let height = case.prover.lifting_log_size();
     // Each proof can be had, but it names its own cache: the fingerprints differ.
     let fingerprint = |honest: &Honest| {
-        let point = matchmark_air::state::fingerprint_point(honest.before.tree.commitment.root());
-        StateOpening {
-            root: honest.before.tree.commitment.root(),
+        let point = fingerprint_point(honest.before.tree().commitment.root());
+        Opening {
+            root: honest.before.tree().commitment.root(),
             fingerprint: honest
                 .before
-                .tree
+                .tree()
                 .polynomials
                 .iter()
                 .map(|p| {

@@ -301,6 +301,14 @@ pub fn weight_not_in_table(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
+/// A weight that is not the table's, in the arithmetic proof alone: the lookup proof of a split segment
+/// is about the honest pairs.
+pub fn memberships_of_other_pairs(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut forge = weight_not_in_table(case, seed)?;
+    forge.keeps_lookup = true;
+    Some(forge)
+}
+
 /// The attack on a constraint; constraints of the state repeat for every lane.
 pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     Some(match name {
@@ -382,7 +390,7 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
         (0, _, Some(part)) => {
             Box::new(move |case, seed| gadgets::output_remainder(case, seed, part))
         }
-        (1, "weight", _) => Box::new(weight_not_in_table),
+        (_, "weight", _) => Box::new(weight_not_in_table),
         (1, "value projection", _) => Box::new(values_of_another_cache),
         (1, "excess top bound", _) => Box::new(gadgets::gap_that_wraps),
         (1, _, Some(part)) if label.starts_with("excess") => {

@@ -13,8 +13,8 @@ use matchmark_verifier::{verify_segment, SegmentFile, SegmentProof, VerifyError}
 use super::cases::Case;
 use super::proving::{honest, Claim};
 
-/// Bytes before the statement: magic, version, three lengths.
-pub const HEADER: usize = 22;
+/// Bytes before the statement: magic, version, five lengths.
+pub const HEADER: usize = 30;
 
 /// A valid segment and everything that is known about it.
 pub struct Sample {

@@ -11,7 +11,7 @@ use matchmark_quant::{
     ScoreStep, SegmentSteps, StepRange, ValueBits,
 };
 use matchmark_statement::{
-    ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+    Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -30,6 +30,7 @@ pub struct Spec {
     pub rounding: Rounding,
     pub table: WeightTable,
     pub security: Security,
+    pub boundary: Boundary,
 }
 
 /// A segment's terms and layout.
@@ -62,8 +63,13 @@ impl Forms {
             .iter()
             .find(|(tree, _)| *tree == Tree::Witness)
             .map_or(0, |(_, columns)| *columns);
-        // Seven columns that every layout has, then the excess, then the gap remainder.
-        let excess = layout.excess().map(|_| columns - gap_columns - 7 == 2);
+        // Seven columns that every layout has, two of them in the boundary tree if it is split, then
+        // the excess, then the gap remainder.
+        let plain = match layout.boundary() {
+            Boundary::Fused => 7,
+            Boundary::Split => 5,
+        };
+        let excess = layout.excess().map(|_| columns - gap_columns - plain == 2);
         Self {
             excess,
             gap_remainder,
@@ -117,6 +123,7 @@ impl Spec {
     pub fn try_case(&self) -> Result<Arc<Case>, ProveError> {
         let terms = self.terms();
         let layout = terms.layout(self.steps as usize)?;
+        let layout = layout.with_boundary(self.boundary);
         Ok(Arc::new(Case {
             name: self.name,
             forms: Forms::of(&layout),
@@ -146,6 +153,7 @@ pub fn narrow() -> Spec {
         rounding: Rounding::Floor,
         table: WeightTable::essay9(),
         security: insecure(),
+        boundary: Boundary::Fused,
     }
 }
 
@@ -164,6 +172,7 @@ pub fn wide() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: WeightTable::exp256_default(),
         security: insecure(),
+        boundary: Boundary::Fused,
     }
 }
 
@@ -182,6 +191,7 @@ pub fn bounded_wide() -> Spec {
         rounding: Rounding::Floor,
         table: WeightTable::exp256_default(),
         security: insecure(),
+        boundary: Boundary::Fused,
     }
 }
 
@@ -199,6 +209,7 @@ pub fn bounded_narrow() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: table(&[64, 40, 20, 10, 5, 3, 2, 1]),
         security: insecure(),
+        boundary: Boundary::Fused,
     }
 }
 
@@ -216,6 +227,7 @@ pub fn unclipped() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: WeightTable::essay9(),
         security: insecure(),
+        boundary: Boundary::Fused,
     }
 }
 
@@ -233,6 +245,25 @@ pub fn shifted() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: table(&[100_000, 60_000, 30_000, 9000, 2500, 800, 90, 1]),
         security: insecure(),
+        boundary: Boundary::Fused,
+    }
+}
+
+/// [`narrow`] in two proofs.
+pub fn split_narrow() -> Spec {
+    Spec {
+        name: "split narrow",
+        boundary: Boundary::Split,
+        ..narrow()
+    }
+}
+
+/// [`wide`] in two proofs: a table longer than the boundary, and grouped heads.
+pub fn split_wide() -> Spec {
+    Spec {
+        name: "split wide",
+        boundary: Boundary::Split,
+        ..wide()
     }
 }
 
@@ -245,5 +276,7 @@ pub fn all() -> Vec<Spec> {
         bounded_narrow(),
         unclipped(),
         shifted(),
+        split_narrow(),
+        split_wide(),
     ]
 }

@@ -8,11 +8,13 @@ use std::ops::Mul;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use matchmark_air::harness::row::{Constraints, Observer, CARRIED, WITNESS};
+use matchmark_air::lookup::{LookupComponents, LookupContext};
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::relation::RelationTag;
-use matchmark_air::segment::{SegmentComponents, SegmentContext};
+use matchmark_air::segment::{table_groups, SegmentComponents, SegmentContext};
 use matchmark_air::witness::projections::Projections;
 use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_statement::{Boundary, ProofPart};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
@@ -38,6 +40,8 @@ pub enum Drop {
         component: usize,
         index: usize,
     },
+    /// That the two proofs of a split segment have the same boundary.
+    Boundary,
 }
 
 /// A tuple as a row states it: positive multiplicities require, negative ones provide.
@@ -57,6 +61,8 @@ pub struct Evaluation {
     /// Component, index and name of every constraint that fails on some row.
     pub failed: BTreeSet<(usize, usize, &'static str)>,
     pub tuples: Vec<Stated>,
+    /// Whether the two proofs have different boundaries.
+    pub boundary_differs: bool,
 }
 
 struct RowEvaluator<'a> {
@@ -142,12 +148,12 @@ impl Observer<RowEvaluator<'_>> for Collector<'_> {
 fn run<C: Constraints>(
     evaluation: &mut Evaluation,
     component: (usize, &C),
-    witness: &SegmentWitness,
+    (part, preprocessed): (ProofPart, &[Column]),
     columns: &[Column],
     carried: &[&Column],
 ) {
-    let names = Preprocessed::ALL.iter().map(|column| column.id());
-    let preprocessed: HashMap<_, _> = names.zip(&witness.preprocessed).collect();
+    let names = Preprocessed::of(part).into_iter().map(Preprocessed::id);
+    let preprocessed: HashMap<_, _> = names.zip(preprocessed).collect();
     let witness: Vec<&Column> = columns.iter().collect();
     let rows = 1 << component.1.log_rows();
     for row in 0..rows {
@@ -171,7 +177,7 @@ fn run<C: Constraints>(
 }
 
 /// Evaluates everything at the projection points of the mock checker. Components are numbered as in
-/// descriptions: vectors, candidates, state, tables.
+/// descriptions: vectors, candidates, state, tables, then those of the lookup proof.
 pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections) -> Evaluation {
     let context = SegmentContext {
         entries_before: case.steps.entries_before(),
@@ -184,31 +190,38 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections
     let segment = SegmentComponents::new(&case.layout, &context);
     let mut evaluation = Evaluation::default();
     let out = &mut evaluation;
+    let fixed = (case.layout.main_part(), witness.preprocessed.as_slice());
 
     let projected = projections.vectors_columns();
     let carried: Vec<_> = witness.public.iter().chain(&projected).collect();
     let component = &segment.vectors.inner().0;
-    run(out, (0, component), witness, &witness.vectors, &carried);
+    run(out, (0, component), fixed, &witness.vectors, &carried);
 
     let projected = projections.candidates_columns();
-    let carried: Vec<_> = projected.iter().collect();
+    let carried: Vec<_> = witness.boundary.iter().chain(&projected).collect();
     let component = &segment.candidates.inner().0;
-    run(out, (1, component), witness, &witness.candidates, &carried);
+    run(out, (1, component), fixed, &witness.candidates, &carried);
 
     let projected = projections.state_columns();
     let states = witness.state_before.iter().chain(&witness.state_after);
     let carried: Vec<_> = projected.iter().chain(states).collect();
     let component = &segment.state.inner().0;
-    run(out, (2, component), witness, &witness.state, &carried);
+    run(out, (2, component), fixed, &witness.state, &carried);
 
     for (index, (component, columns)) in segment.tables.iter().zip(&witness.tables).enumerate() {
-        run(
-            out,
-            (3 + index, &component.inner().0),
-            witness,
-            columns,
-            &[],
-        );
+        run(out, (3 + index, &component.inner().0), fixed, columns, &[]);
+    }
+    if let Some(of_lookup) = &witness.lookup {
+        let lookup = LookupComponents::new(&case.layout, &LookupContext::structural());
+        let fixed = (ProofPart::Lookup, of_lookup.preprocessed.as_slice());
+        let next = 3 + segment.tables.len();
+        let carried: Vec<_> = of_lookup.boundary.iter().collect();
+        let component = &lookup.membership.inner().0;
+        run(out, (next, component), fixed, &[], &carried);
+        let uses = std::slice::from_ref(&of_lookup.uses);
+        let component = &lookup.table.inner().0;
+        run(out, (next + 1, component), fixed, uses, &[]);
+        out.boundary_differs = of_lookup.boundary != witness.boundary;
     }
     evaluation
 }
@@ -251,7 +264,8 @@ impl Evaluation {
             })
             .map(|(_, _, name)| *name);
         let relations = self.open(drop).into_keys().map(|(tag, _)| tag.name());
-        constraints.chain(relations).collect()
+        let boundary = (self.boundary_differs && *drop != Drop::Boundary).then_some("boundary");
+        constraints.chain(relations).chain(boundary).collect()
     }
 }
 
@@ -300,7 +314,10 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         one(StepTotals, "step totals", false),
     ]
     .concat();
-    let mut candidates = one(Weight, "weight", true);
+    let (mut candidates, membership) = match layout.boundary() {
+        Boundary::Fused => (one(Weight, "weight", true), vec![]),
+        Boundary::Split => (vec![], one(Weight, "weight", true)),
+    };
     if let Some(wide) = case.forms.excess {
         candidates.extend(one(Limb, "excess low", true));
         if wide {
@@ -333,13 +350,17 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
             ]
         })
         .collect();
-    [vectors, candidates, state]
-        .into_iter()
-        .enumerate()
-        .flat_map(|(component, tuples): (usize, Vec<_>)| {
-            let labelled = tuples.into_iter().enumerate();
-            labelled
-                .map(move |(index, (tag, name, requires))| (component, index, tag, name, requires))
-        })
-        .collect()
+    let tables = table_groups(layout, layout.main_part()).len();
+    [
+        (0, vectors),
+        (1, candidates),
+        (2, state),
+        (3 + tables, membership),
+    ]
+    .into_iter()
+    .flat_map(|(component, tuples): (usize, Vec<_>)| {
+        let labelled = tuples.into_iter().enumerate();
+        labelled.map(move |(index, (tag, name, requires))| (component, index, tag, name, requires))
+    })
+    .collect()
 }

@@ -4,13 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use matchmark_air::challenges::ProjectionChallenges;
-use matchmark_air::components::tables::Table;
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::segment::table_groups;
 use matchmark_air::witness::columns::field;
 use matchmark_air::witness::projections::{project, Projections};
-use matchmark_air::witness::SegmentWitness;
+use matchmark_air::witness::{Column, SegmentWitness};
 use matchmark_quant::{centered, embed, MODULUS};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
@@ -53,6 +52,22 @@ pub struct Forge {
     runs: HashMap<(usize, usize), Range<usize>>,
     /// Projections, where the attack forges them; else those of the witness.
     pub projections: Option<Projections>,
+    /// Whether the lookup proof of a split segment keeps the honest boundary.
+    pub keeps_lookup: bool,
+}
+
+/// The columns of the candidates component in the order of a fused segment, wherever they stand.
+pub fn candidate_columns(witness: &SegmentWitness) -> Vec<&Column> {
+    let (columns, boundary) = (&witness.candidates, &witness.boundary);
+    let (before, after) = columns.split_at(4);
+    before.iter().chain(boundary).chain(after).collect()
+}
+
+/// [`candidate_columns`], for writing.
+pub fn candidate_columns_mut(witness: &mut SegmentWitness) -> Vec<&mut Column> {
+    let (columns, boundary) = (&mut witness.candidates, &mut witness.boundary);
+    let (before, after) = columns.split_at_mut(4);
+    before.iter_mut().chain(boundary).chain(after).collect()
 }
 
 impl Forge {
@@ -73,6 +88,7 @@ impl Forge {
             witness,
             runs,
             projections: None,
+            keeps_lookup: false,
         };
         forge.candidates = forge.read_candidates();
         forge
@@ -131,7 +147,7 @@ impl Forge {
     }
 
     fn read_candidates(&self) -> Vec<CandidateRow> {
-        let columns = &self.witness.candidates;
+        let columns = candidate_columns(&self.witness);
         let [excess, remainder] = self.optional_columns();
         let get = |column: usize, row: usize| centered(columns[column][row].0);
         let limbs = |place: Option<(usize, bool)>, row: usize, complement: bool| {
@@ -164,7 +180,7 @@ impl Forge {
 
     fn write_candidates(&mut self) {
         let [excess, remainder] = self.optional_columns();
-        let columns = &mut self.witness.candidates;
+        let mut columns = candidate_columns_mut(&mut self.witness);
         assert_eq!(columns[0].len(), self.candidates.len(), "candidate rows");
         for (row, candidate) in self.candidates.iter().enumerate() {
             let mut set = |column: usize, value: i64| columns[column][row] = field(value);
@@ -196,6 +212,9 @@ impl Forge {
                     set(column + 2, remainder_limbs.complement_low);
                 }
             }
+        }
+        if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
+            lookup.boundary.clone_from(&self.witness.boundary);
         }
     }
 
@@ -417,28 +436,32 @@ pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &Projecti
     let layout = &case.layout;
     let zero = |column: &mut Vec<M31>| column.fill(M31::zero());
     witness.tables.iter_mut().flatten().for_each(zero);
+    witness.lookup.iter_mut().for_each(|it| zero(&mut it.uses));
     witness.state.iter_mut().skip(1).step_by(2).for_each(zero);
     let open = evaluate(case, witness, projections).open(drop);
-    let entry = |witness: &SegmentWitness, column: Preprocessed, row: usize| {
-        let index = Preprocessed::ALL.iter().position(|c| *c == column).unwrap();
-        witness.preprocessed[index][row]
+    let entry = |witness: &SegmentWitness, column: Preprocessed| {
+        let columns = Preprocessed::of(layout.main_part());
+        let index = columns.iter().position(|c| *c == column).unwrap();
+        witness.preprocessed[index].clone()
     };
-    for (group, (_, tables)) in table_groups(layout).into_iter().enumerate() {
+    for (group, (_, tables)) in table_groups(layout, layout.main_part())
+        .into_iter()
+        .enumerate()
+    {
         for (index, table) in tables.into_iter().enumerate() {
-            let mut seen = BTreeSet::new();
-            for row in 0..witness.tables[group][index].len() {
-                let values: Vec<M31> = Table::columns(table)
-                    .iter()
-                    .map(|column| entry(witness, *column, row))
-                    .collect();
-                if !seen.insert(values.iter().map(|value| value.0).collect::<Vec<_>>()) {
-                    continue;
-                }
-                if let Some(net) = open.get(&(table.tag(), values)) {
-                    witness.tables[group][index][row] = *net;
-                }
-            }
+            let entry = |column| entry(witness, column);
+            let columns: Vec<Column> = table.columns().iter().map(|it| entry(*it)).collect();
+            fill(
+                &mut witness.tables[group][index],
+                table.tag(),
+                &columns,
+                &open,
+            );
         }
+    }
+    if let Some(lookup) = &mut witness.lookup {
+        let columns = &lookup.preprocessed;
+        fill(&mut lookup.uses, RelationTag::Weight, columns, &open);
     }
     // Projected values: the row is the first element of the tuple, and no two rows share it. Where
     // the tuple is not the row's own, nothing balances, whatever stands here.
@@ -452,6 +475,25 @@ pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &Projecti
             if let Some(column) = witness.state.get_mut(2 * lane + 1) {
                 column[row] += *net;
             }
+        }
+    }
+}
+
+/// Sets the multiplicity of every entry of a table to what is open; repeated entries stay unused.
+fn fill(
+    uses: &mut Column,
+    tag: RelationTag,
+    columns: &[Column],
+    open: &HashMap<(RelationTag, Vec<M31>), M31>,
+) {
+    let mut seen = BTreeSet::new();
+    for (row, uses) in uses.iter_mut().enumerate() {
+        let values: Vec<M31> = columns.iter().map(|column| column[row]).collect();
+        if !seen.insert(values.iter().map(|value| value.0).collect::<Vec<_>>()) {
+            continue;
+        }
+        if let Some(net) = open.get(&(tag, values)) {
+            *uses = *net;
         }
     }
 }

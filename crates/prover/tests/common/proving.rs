@@ -5,8 +5,8 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, OwnFields, PolicyCircuit, PublicValues, PublicValuesError,
-    SegmentStatement, SegmentStatementParts, StateCommitment,
+    AcceptancePolicy, Boundary, ChainAccumulator, OwnFields, PublicValues, PublicValuesError,
+    SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
@@ -38,6 +38,10 @@ impl Outcome {
             Self::Refused(VerifyError::ConstraintsNotSatisfied) => "constraints",
             Self::Refused(VerifyError::StateMismatch { .. }) => "state",
             Self::Refused(VerifyError::PublicValuesMismatch { .. }) => "public values",
+            Self::Refused(VerifyError::Lookup(error)) => match **error {
+                VerifyError::LookupSumNotZero { .. } => "lookup sum",
+                _ => "refused",
+            },
             Self::Refused(_) => "refused",
         }
     }
@@ -59,6 +63,7 @@ pub fn statement(
     steps: StepRange,
     values: &PublicValues,
     states: [StateCommitment; 2],
+    boundary: SegmentBoundary,
 ) -> SegmentStatement {
     let [state_before, state_after] = states;
     let own = OwnFields {
@@ -66,6 +71,7 @@ pub fn statement(
         public_values: values.digest(),
         state_before,
         state_after,
+        boundary,
     };
     let parts = SegmentStatementParts::of(prover.terms().shared(), own);
     SegmentStatement::new(parts).unwrap()
@@ -74,12 +80,10 @@ pub fn statement(
 /// The policy that accepts this very statement, by the circuit of its terms.
 pub fn policy(prover: &SegmentProver, statement: &SegmentStatement) -> AcceptancePolicy {
     let steps = statement.steps().steps();
-    let circuit = PolicyCircuit {
-        steps: steps as u32,
-        preprocessed_root: prover.preprocessed_root(steps).unwrap(),
-    };
+    let boundary = statement.boundary().kind();
+    let circuits = prover.circuits(boundary, steps).unwrap();
     let chain = ChainAccumulator::start(statement).finish();
-    AcceptancePolicy::accepting(&chain, vec![circuit]).unwrap()
+    AcceptancePolicy::accepting(&chain, circuits).unwrap()
 }
 
 impl Claim {
@@ -101,7 +105,13 @@ impl Claim {
         let attention = case.layout.shape().attention();
         let values = PublicValues::new(attention, bits, steps.steps(), q, k, v, out)?;
         let states = [before.commitment(), after.commitment()];
-        let statement = statement(&prover, steps, &values, states);
+        let boundary = match case.layout.boundary() {
+            Boundary::Fused => SegmentBoundary::Fused,
+            Boundary::Split => {
+                SegmentBoundary::Split(prover.boundary(&case.layout, &witness.boundary))
+            }
+        };
+        let statement = statement(&prover, steps, &values, states, boundary);
         Ok(Self {
             case,
             prover,

@@ -13,7 +13,7 @@ use super::bytes::Sample;
 /// The transcript as it stands when the library takes over.
 pub fn channel(sample: &Sample, proof: &SegmentProof) -> Blake2sChannel {
     let mut transcript = transcript::begin(sample.file.statement(), &sample.structure);
-    let root = |tree: Tree| proof.stark.commitments[tree.index()];
+    let root = |tree: Tree| proof.stark.commitments[sample.structure.place(tree)];
     for tree in [
         Tree::Preprocessed,
         Tree::StateBefore,
