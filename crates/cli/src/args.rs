@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
+use matchmark_composer::BoundaryPattern;
 use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
 
@@ -63,6 +64,10 @@ pub struct ChainArgs {
     /// Steps of a segment [default: all steps in one segment]
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub segment_steps: Option<SegmentSteps>,
+    /// fused (one proof a segment) or split (two, joined by a committed boundary); several names, separated
+    /// by commas, alternate over the segments
+    #[arg(long, value_name = "BOUNDARY", default_value_t)]
+    pub boundary: BoundaryPattern,
     /// Security level: conjectured-100, johnson-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
@@ -149,6 +154,9 @@ pub struct InspectArgs {
     /// Write q, k, v and out of all steps to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub public: Option<Utf8PathBuf>,
+    /// Say where the bytes of each proof are: by part, by tree and by component
+    #[arg(long)]
+    pub sizes: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -62,6 +62,15 @@ pub enum CliError {
         #[source]
         source: TraceError,
     },
+    /// A stored proof does not have the structure that its statement asks for.
+    #[error("segment {segment}: {source}")]
+    Sizes {
+        /// Index of the segment.
+        segment: u64,
+        /// Why.
+        #[source]
+        source: matchmark_composer::VerifyError,
+    },
     /// There is no synthetic trace of this shape.
     #[error("synthetic trace: {0}")]
     Synthetic(#[source] matchmark_quant::QuantError),
@@ -190,6 +199,7 @@ impl CliError {
             Self::Prove(_) => "prove",
             Self::Segments(_) => "segments",
             Self::Chain(_) => "chain",
+            Self::Sizes { .. } => "sizes",
             Self::Mock(_) => "mock",
             Self::Print(_) => "print",
         }

@@ -77,6 +77,7 @@ pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
         table,
         score_step: args.score_step,
         segment_steps: args.segment_steps,
+        boundaries: args.boundary.clone(),
     };
     Ok(ChainPlan::new(trace, options)?)
 }

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    policy_for, verify_directory, ChainOptions, ChainPlan, ChainProver, Schedule, Silent,
+    policy_for, verify_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProver, Schedule,
+    Silent,
 };
 use matchmark_quant::{Rounding, SegmentSteps};
 use matchmark_runtime::AttentionTrace;
@@ -35,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             table: None,
             score_step: None,
             segment_steps: Some(SegmentSteps::new(steps.parse()?)?),
+            boundaries: BoundaryPattern::default(),
         },
     )?;
     let mut prover = ChainProver::create(&directory, plan)?;

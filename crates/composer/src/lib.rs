@@ -22,6 +22,7 @@ mod error;
 mod layout;
 mod reader;
 mod report;
+mod sizes;
 mod verifier;
 
 #[cfg(feature = "prover")]
@@ -32,15 +33,17 @@ pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,
     TABLE_FILE, TRACE_FILE,
 };
+pub use matchmark_verifier::VerifyError;
 pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
 pub use report::{ChainReport, SegmentReport};
+pub use sizes::{segment_sizes, StoredProofSizes};
 pub use verifier::{verify_directory, ChainVerifier};
 
 #[cfg(feature = "prover")]
 pub use proving::{
-    policy_for, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver,
-    DirectoryError, FileDigest, ManifestDifference, MockSegmentError, PlanError, Progress,
-    ProveReport, ProvenRow, Schedule, Silent,
+    policy_for, BoundaryPattern, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
+    ChainProveError, ChainProver, DirectoryError, FileDigest, ManifestDifference, MockSegmentError,
+    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent,
 };
 
 /// The example of the README, compiled with the tests.

@@ -79,7 +79,7 @@ impl ChainVerifier {
             steps: statement.steps().steps(),
             state_before: statement.state_before(),
             state_after: statement.state_after(),
-            proof_bytes: file.proof().len() as u64,
+            proof_bytes: file.proof_bytes() as u64,
             public_bytes: public_bytes(&statement),
             verify_ms,
             public_ms: public.milliseconds,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark_composer::{ChainReader, MAX_SEGMENT_BYTES};
+use matchmark_composer::{segment_sizes, ChainReader, StoredProofSizes, MAX_SEGMENT_BYTES};
 use matchmark_quant::{AttentionShape, ValueBits};
 use matchmark_runtime::write_public_values;
 use matchmark_statement::{ChainAccumulator, PublicValues};
@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
 use crate::error::{CliError, Outcome};
-use crate::output::Output;
+use crate::output::{table, Output};
 
 /// Prints the statements of a chain.
 pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -31,14 +31,25 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
                 .get_or_insert_with(|| ChainValues::new(stored.file.public_values()))
                 .push(stored.file.public_values());
         }
-        statements.push(json!({
+        let mut object = json!({
             "segment": stored.segment,
             "file_bytes": stored.bytes,
-            "proof_bytes": stored.file.proof().len(),
+            "proof_bytes": stored.file.proof_bytes(),
             "statement": statement,
-        }));
+        });
         // Writing to a string cannot fail.
         let _ = write!(text, "segment {}\n{statement}\n\n", stored.segment);
+        if args.sizes {
+            let sizes = segment_sizes(&stored.file).map_err(|source| CliError::Sizes {
+                segment: stored.segment,
+                source,
+            })?;
+            for proof in &sizes {
+                text.push_str(&sizes_text(proof));
+            }
+            object["proofs"] = json!(sizes);
+        }
+        statements.push(object);
     }
     if let (Some(path), Some(values)) = (&args.public, &values) {
         values.write(path)?;
@@ -56,6 +67,54 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     });
     output.result(&object, &text)?;
     Ok(Outcome::Done)
+}
+
+/// Where the bytes of a proof are.
+fn sizes_text(proof: &StoredProofSizes) -> String {
+    let sizes = &proof.sizes;
+    let row = |name: &str, figures: [usize; 4]| -> Vec<String> {
+        let figures = figures.map(|figure| figure.to_string());
+        [name.to_owned()].into_iter().chain(figures).collect()
+    };
+    let trees = sizes.trees.iter().map(|tree| {
+        let figures = [
+            tree.columns,
+            tree.samples,
+            tree.queried_values,
+            tree.merkle_paths,
+        ];
+        row(tree.tree, figures)
+    });
+    let components = sizes.components.iter().map(|it| {
+        let own = [it.columns, it.samples, it.queried_values];
+        let mut cells = row(it.component, [own[0], own[1], own[2], 0]);
+        "-".clone_into(&mut cells[4]);
+        cells
+    });
+    let total = row(
+        "total",
+        [
+            sizes.opened_columns,
+            sizes.samples,
+            sizes.queried_values,
+            sizes.merkle_paths,
+        ],
+    );
+    let by_tree: Vec<_> = trees.chain([total]).collect();
+    let by_component: Vec<_> = components.collect();
+    let header = |name| [name, "columns", "samples", "queried", "paths"];
+    format!(
+        "{} proof: {} bytes, of them {} low-degree test in {} layers, {} roots, sums and lengths; {} \
+         queries\n{}\n{}\n",
+        sizes.part,
+        sizes.bytes,
+        sizes.low_degree,
+        sizes.low_degree_layers,
+        sizes.rest,
+        sizes.queries,
+        table(&header("tree"), &by_tree),
+        table(&header("component"), &by_component),
+    )
 }
 
 /// The public values of all segments so far, by tensor and head.

@@ -164,7 +164,7 @@ pub(crate) fn read_plan(path: &Utf8Path) -> Result<ChainPlan, ChainProveError> {
             source,
         }
     })?;
-    let plan = ChainPlan::from_terms(trace, table, &manifest.terms)?;
+    let plan = ChainPlan::from_terms(trace, table, &manifest.terms, manifest.boundaries.clone())?;
     // The plan follows from the inputs. Where it is not what the manifest says, another version of
     // the relation, or a hand, wrote the manifest.
     if let Some(ManifestDifference {

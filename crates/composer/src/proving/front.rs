@@ -25,6 +25,7 @@ impl Job {
             execution: &self.execution,
             before: &self.before,
             after: &self.after,
+            boundary: self.statement.boundary().kind(),
         }
     }
 }
@@ -83,6 +84,7 @@ impl<'a> Front<'a> {
             execution: &execution,
             before: &before,
             after: &after,
+            boundary: self.plan.boundary(segment),
         };
         let (statement, _) = self.prover.claim(&input).map_err(prove_error)?;
         match &mut self.chain {

@@ -3,6 +3,8 @@
 use matchmark_quant::{digest_newtype, StepRange};
 use matchmark_statement::{SharedTerms, TermsDifference};
 use serde::{Deserialize, Serialize};
+
+use crate::proving::boundaries::BoundaryPattern;
 use sha2::{Digest, Sha256};
 
 digest_newtype! {
@@ -32,6 +34,8 @@ pub struct ChainManifest {
     pub table_sha256: FileDigest,
     /// The steps of the whole chain.
     pub steps: StepRange,
+    /// Which segments are fused, and which are split.
+    pub boundaries: BoundaryPattern,
     /// What all segments have in common.
     pub terms: SharedTerms,
 }
@@ -62,7 +66,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
@@ -74,6 +78,7 @@ impl ChainManifest {
             trace_sha256,
             table_sha256,
             steps,
+            boundaries,
             terms,
         } = self;
         if let Some(TermsDifference {
@@ -97,6 +102,7 @@ impl ChainManifest {
             })
         };
         differ("steps", steps, &other.steps)
+            .or_else(|| differ("boundaries", boundaries, &other.boundaries))
             .or_else(|| differ("trace", trace_sha256, &other.trace_sha256))
             .or_else(|| differ("table file", table_sha256, &other.table_sha256))
     }
@@ -129,8 +135,8 @@ mod tests {
         Scale, Scales, ScoreStep, SegmentSteps, TableBounds, ValueBits,
     };
     use matchmark_statement::{
-        ModelIdentity, RelationDigest, RelationVersion, Security, SegmentShape, StatementVersion,
-        TableId, VerifierDomain,
+        Boundary, ModelIdentity, RelationDigest, RelationVersion, Security, SegmentShape,
+        StatementVersion, TableId, VerifierDomain,
     };
     use proptest::prelude::*;
 
@@ -141,6 +147,7 @@ mod tests {
             trace_sha256: FileDigest::of(b"trace"),
             table_sha256: FileDigest::of(b"table"),
             steps: StepRange::new(2, 6).unwrap(),
+            boundaries: BoundaryPattern::default(),
             terms: SharedTerms {
                 version: StatementVersion::CURRENT,
                 relation_version: RelationVersion::CURRENT,
@@ -182,11 +189,12 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 1", "format = 2")),
-            Err(ManifestError::Format(2))
+            ChainManifest::from_toml(&text.replace("format = 2", "format = 3")),
+            Err(ManifestError::Format(3))
         ));
         for bad in [
-            text.replace("format = 1", "format = 1\nextra = 0"),
+            text.replace("format = 2", "format = 2\nextra = 0"),
+            text.replace("boundaries = [\"fused\"]", "boundaries = []"),
             text.replace("trace_sha256", "trace_sha512"),
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
@@ -215,6 +223,10 @@ mod tests {
             "table file"
         );
         assert_eq!(field(&|m| m.steps = StepRange::new(2, 5).unwrap()), "steps");
+        assert_eq!(
+            field(&|m| m.boundaries = Boundary::Split.into()),
+            "boundaries"
+        );
         assert_eq!(field(&|m| m.terms.rounding = Rounding::Floor), "rounding");
     }
 

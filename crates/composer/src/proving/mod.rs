@@ -1,5 +1,6 @@
 //! Proving of chains, with checkpoints and resume.
 
+mod boundaries;
 mod directory;
 mod error;
 mod front;
@@ -11,6 +12,7 @@ mod prover;
 mod report;
 mod schedule;
 
+pub use boundaries::BoundaryPattern;
 pub use error::{ChainProveError, DirectoryError, MockSegmentError, PlanError};
 pub use manifest::{ChainManifest, FileDigest, ManifestDifference};
 pub use plan::{policy_for, ChainOptions, ChainPlan};

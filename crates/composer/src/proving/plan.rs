@@ -1,15 +1,18 @@
 //! What is to be proven: a trace, the terms, and the cuts between segments.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
-use matchmark_prover::{ChainTerms, SegmentProver};
+use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ModelIdentity, PolicyCircuit, Security, SegmentShape,
+    AcceptancePolicy, AcceptancePolicyParts, Boundary, ModelIdentity, Security, SegmentShape,
     SharedTerms, StateCommitment, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
+use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::directory;
 use crate::proving::error::{ChainProveError, MockSegmentError, PlanError};
 use crate::proving::manifest::{ChainManifest, FileDigest};
@@ -31,6 +34,8 @@ pub struct ChainOptions {
     pub score_step: Option<ScoreStep>,
     /// Steps of a segment; `None` proves all steps in one.
     pub segment_steps: Option<SegmentSteps>,
+    /// Which segments are fused, and which are split.
+    pub boundaries: BoundaryPattern,
 }
 
 /// A chain that can be proven: trace and terms fit each other, every accumulator stays within its
@@ -40,6 +45,7 @@ pub struct ChainPlan {
     trace: AttentionTrace,
     rules: DecodeRules,
     terms: ChainTerms,
+    boundaries: BoundaryPattern,
 }
 
 impl ChainPlan {
@@ -58,6 +64,7 @@ impl ChainPlan {
             table,
             score_step,
             segment_steps,
+            boundaries,
         } = options;
         let rules = trace.rules(rounding, table, score_step)?;
         let segment_steps = match segment_steps {
@@ -88,6 +95,7 @@ impl ChainPlan {
             trace,
             rules,
             terms,
+            boundaries,
         };
         for steps in plan.segment_lengths() {
             plan.terms.layout(steps)?;
@@ -111,6 +119,7 @@ impl ChainPlan {
         trace: AttentionTrace,
         table: WeightTable,
         terms: &SharedTerms,
+        boundaries: BoundaryPattern,
     ) -> Result<Self, PlanError> {
         Self::new(
             trace,
@@ -122,6 +131,7 @@ impl ChainPlan {
                 table: Some(table),
                 score_step: Some(terms.quantization.score_step()),
                 segment_steps: Some(terms.shape.segment_steps()),
+                boundaries,
             },
         )
     }
@@ -161,6 +171,30 @@ impl ChainPlan {
         self.segments().len() as u64
     }
 
+    /// Which segments are fused, and which are split.
+    #[must_use]
+    pub fn boundaries(&self) -> &BoundaryPattern {
+        &self.boundaries
+    }
+
+    /// How a segment is proven.
+    #[must_use]
+    pub fn boundary(&self, segment: u64) -> Boundary {
+        self.boundaries.of(segment)
+    }
+
+    /// Sizes of all segments together.
+    pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
+        let steps = self.terms.shape.segment_steps().get() as usize;
+        let of = |boundary| self.terms.sizes(boundary, steps);
+        let (fused, split) = (of(Boundary::Fused)?, of(Boundary::Split)?);
+        let sizes = (0..self.segment_count()).map(|segment| match self.boundary(segment) {
+            Boundary::Fused => fused,
+            Boundary::Split => split,
+        });
+        Ok(sizes.collect())
+    }
+
     /// The lengths of segments in use, in steps: one, or two if the last segment is shorter.
     #[must_use]
     pub fn segment_lengths(&self) -> Vec<usize> {
@@ -181,6 +215,7 @@ impl ChainPlan {
             trace_sha256: FileDigest::of(&trace),
             table_sha256: FileDigest::of(table.as_bytes()),
             steps: self.steps(),
+            boundaries: self.boundaries.clone(),
             terms: self.terms.shared(),
         };
         Ok(PlanFiles {
@@ -208,16 +243,14 @@ impl ChainPlan {
         prover: &SegmentProver,
         first_state: StateCommitment,
     ) -> Result<AcceptancePolicy, PlanError> {
-        let circuits = self
-            .segment_lengths()
-            .into_iter()
-            .map(|steps| {
-                Ok(PolicyCircuit {
-                    steps: to_u32(steps),
-                    preprocessed_root: prover.preprocessed_root(steps)?,
-                })
-            })
-            .collect::<Result<_, PlanError>>()?;
+        let kinds: BTreeSet<(usize, Boundary)> = (0..)
+            .zip(self.segments())
+            .map(|(segment, steps)| (steps.steps(), self.boundary(segment)))
+            .collect();
+        let mut circuits = Vec::new();
+        for (steps, boundary) in kinds {
+            circuits.extend(prover.circuits(boundary, steps)?);
+        }
         Ok(AcceptancePolicy::new(AcceptancePolicyParts::of(
             self.terms.shared(),
             first_state,
@@ -241,7 +274,7 @@ impl ChainPlan {
                 .and_then(|inputs| execute_segment(&cache, &inputs, &self.rules))
                 .map_err(|source| MockSegmentError::Execute { segment, source })?;
             self.terms
-                .mock(&execution, &cache, &after)
+                .mock(&execution, &cache, &after, self.boundary(segment))
                 .map_err(|source| MockSegmentError::Mock { segment, source })?;
             on_segment(segment, steps);
             cache = after;

@@ -149,9 +149,9 @@ impl ChainProver {
             segments_kept: rows.iter().filter(|row| row.kept).count() as u64,
             steps: chain.steps().steps(),
             lookup_claims: chain.steps().lookup_claims(&plan.trace().shape()),
-            trace_rows: sizes.trace_rows * segments,
-            committed_cells: sizes.committed_cells * segments,
-            opened_columns: sizes.opened_columns,
+            trace_rows: sizes.iter().map(|it| it.trace_rows).sum(),
+            committed_cells: sizes.iter().map(|it| it.committed_cells).sum(),
+            opened_columns: sizes.iter().map(|it| it.opened_columns).max().unwrap_or(0),
             proof_bytes: rows.iter().map(|row| row.proof_bytes).sum(),
             public_bytes: rows.iter().map(|row| row.public_bytes).sum(),
             prove_cpu_ms: process::cpu_ms()
@@ -167,12 +167,9 @@ impl ChainProver {
         })
     }
 
-    /// Sizes of a segment: those of the longest, which are those of all.
-    fn sizes(&self) -> Result<SegmentSizes, ChainProveError> {
-        let terms = self.plan.terms();
-        terms
-            .sizes(terms.shape.segment_steps().get() as usize)
-            .map_err(|source| ChainProveError::Prove { segment: 0, source })
+    fn sizes(&self) -> Result<Vec<SegmentSizes>, ChainProveError> {
+        let sizes = self.plan.sizes();
+        sizes.map_err(|source| ChainProveError::Prove { segment: 0, source })
     }
 
     fn schedule(&self, segments: u64) -> Result<Schedule, ChainProveError> {
@@ -268,7 +265,7 @@ impl Shared<'_> {
             .encode()
             .map_err(|source| ChainProveError::Encode { segment, source })?;
         self.directory.write_segment(segment, &bytes)?;
-        Ok(proven.file.proof().len() as u64)
+        Ok(proven.file.proof_bytes() as u64)
     }
 
     /// Checks a stored segment in full; gives the length of the proof.
@@ -286,7 +283,7 @@ impl Shared<'_> {
             });
         }
         verify_segment(&file, self.policy).map_err(corrupt)?;
-        Ok(file.proof().len() as u64)
+        Ok(file.proof_bytes() as u64)
     }
 }
 

@@ -28,10 +28,11 @@ impl Schedule {
     /// The schedule for `segments` segments of these sizes on this machine. Where the system does not
     /// say how much memory there is, one segment at a time.
     #[must_use]
-    pub fn for_machine(sizes: &SegmentSizes, log_blowup: u32, segments: u64) -> Self {
+    pub fn for_machine(sizes: &[SegmentSizes], log_blowup: u32, segments: u64) -> Self {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let bytes = sizes.iter().map(|it| proof_memory_bytes(it, log_blowup));
         Self::plan(
-            proof_memory_bytes(sizes, log_blowup),
+            bytes.max().unwrap_or(0),
             process::available_bytes(),
             cores,
             segments,

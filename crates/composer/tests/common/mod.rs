@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
-    segment_file_name, segments_directory, ChainOptions, ChainPlan, ChainProver, ProveReport,
-    Schedule, Silent,
+    segment_file_name, segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProver,
+    ProveReport, Schedule, Silent,
 };
 use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
@@ -53,6 +53,7 @@ pub fn trace(seed: u64) -> AttentionTrace {
 
 pub fn options(segment_steps: u32) -> ChainOptions {
     ChainOptions {
+        boundaries: BoundaryPattern::default(),
         domain: VerifierDomain::new("composer tests", [0; 16]).unwrap(),
         security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
         model: ModelIdentity::TraceOnly,
