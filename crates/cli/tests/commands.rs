@@ -148,6 +148,40 @@ fn inspect_prints_claims_and_writes_public_values() {
 }
 
 #[test]
+fn mixed_chains_and_where_their_bytes_are() {
+    let place = Place::new();
+    let mixed = ["--segment-steps", "3", "--boundary", "fused,split"];
+    let out = place.prove("mixed", 4, &mixed);
+    let policy = place.policy(&out);
+    let verify = ["verify", out.as_str(), "--policy", policy.as_str()];
+    assert_eq!(expect_json(&verify, 0)["segments"], 2);
+
+    let object = expect_json(&["inspect", out.as_str(), "--sizes"], 0);
+    let segments = object["segments"].as_array().unwrap();
+    let parts: Vec<Vec<&str>> = segments
+        .iter()
+        .map(|segment| {
+            let proofs = segment["proofs"].as_array().unwrap();
+            let bytes: u64 = proofs.iter().map(|it| it["bytes"].as_u64().unwrap()).sum();
+            assert_eq!(segment["proof_bytes"], bytes);
+            proofs
+                .iter()
+                .map(|it| it["part"].as_str().unwrap())
+                .collect()
+        })
+        .collect();
+    assert_eq!(parts, [vec!["fused"], vec!["arithmetic", "lookup"]]);
+    // Without the option, nothing of it.
+    let object = expect_json(&["inspect", out.as_str()], 0);
+    assert!(object["segments"][0].get("proofs").is_none());
+    let text = expect(&["inspect", out.as_str(), "--sizes"], 0).stdout;
+    let text = String::from_utf8(text).unwrap();
+    for words in ["fused proof:", "arithmetic proof:", "lookup proof:"] {
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
 fn mock_checks_constraints_only() {
     let place = Place::new();
     let trace = place.join("trace.safetensors");

@@ -12,6 +12,7 @@ use matchmark_composer::{
     policy_for, ChainPlan, ChainProveError, ChainProver, DirectoryError, PlanError, Silent,
 };
 use matchmark_quant::{QuantError, Rounding, SegmentSteps};
+use matchmark_statement::Boundary;
 use matchmark_tables::WeightTable;
 
 fn create(path: &Utf8Path, plan: ChainPlan) -> DirectoryError {
