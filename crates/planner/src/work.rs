@@ -1,0 +1,183 @@
+//! How much there is to do for a chain, in numbers that follow from the structure of its proofs.
+//!
+//! The features of the cost model. Each is a count of something that the prover or the verifier really
+//! does, so that what was fitted on small shapes holds for larger ones.
+use matchmark_air::trees::Tree;
+use matchmark_verifier::structure::ProofStructure;
+
+use crate::bytes::{count, trees};
+
+/// What determines the cost of a segment, beside the structure of its proofs.
+#[derive(Clone, Debug)]
+pub struct SegmentWork {
+    /// The structures of the segment's proofs, in order.
+    pub structures: Vec<ProofStructure>,
+    /// Rows of the public columns, a power of two: what the verifier interpolates.
+    pub public_rows: u64,
+}
+
+/// The segments of a chain. All have one structure.
+#[derive(Clone, Debug)]
+pub struct ChainWork {
+    /// One segment.
+    pub segment: SegmentWork,
+    /// Number of segments.
+    pub segments: u64,
+    /// Different numbers of steps of the segments, 1 or 2: each has a preprocessed tree of its own.
+    pub lengths: u64,
+}
+
+/// Number of features of the time of proving.
+pub const PROVE_FEATURES: usize = 6;
+/// Number of features of the memory of proving.
+pub const MEMORY_FEATURES: usize = 4;
+/// Number of features of the time of verifying.
+pub const VERIFY_FEATURES: usize = 4;
+
+/// Names of the features, in order: what a coefficient is multiplied by.
+pub const PROVE_NAMES: [&str; PROVE_FEATURES] = [
+    "butterflies of the transforms of committed columns",
+    "evaluations, committed or opened",
+    "domain points of committed trees",
+    "cells, at no blowup",
+    "nonces of the proof of work, at most one thread",
+    "proofs",
+];
+/// Names of the features of memory.
+pub const MEMORY_NAMES: [&str; MEMORY_FEATURES] = [
+    "evaluations at a time",
+    "domain points of trees at a time",
+    "cells at a time, at no blowup",
+    "processes",
+];
+/// Names of the features of verifying.
+pub const VERIFY_NAMES: [&str; VERIFY_FEATURES] = [
+    "columns",
+    "queries times nodes of their paths and columns",
+    "rows of the public columns",
+    "proofs",
+];
+
+/// What one tree of one proof comes to.
+struct TreeWork {
+    tree: Tree,
+    /// Cells of its columns.
+    cells: f64,
+    /// Cells at the blowup.
+    evaluations: f64,
+    /// Cells at the blowup, each times the log of its column's domain.
+    butterflies: f64,
+    /// Cells at the blowup, each times the samples of its column.
+    sampled: f64,
+    /// Points of the tree's domain.
+    points: f64,
+}
+
+fn tree_work(structure: &ProofStructure) -> impl Iterator<Item = TreeWork> + '_ {
+    let log_blowup = structure.parameters().log_blowup;
+    let lifting = structure.lifting_log_size();
+    trees(structure)
+        .enumerate()
+        .map(move |(index, (tree, samples))| {
+            // The composition has columns of the largest component's height, which no list holds.
+            let logs = structure.column_log_sizes().get(index);
+            let log = |column: usize| {
+                logs.and_then(|logs| logs.get(column))
+                    .copied()
+                    .unwrap_or(lifting - log_blowup)
+            };
+            let mut work = TreeWork {
+                tree,
+                cells: 0.0,
+                evaluations: 0.0,
+                butterflies: 0.0,
+                sampled: 0.0,
+                points: f64::from(lifting).exp2(),
+            };
+            for (column, samples) in samples.iter().enumerate() {
+                let cells = f64::from(log(column)).exp2();
+                let evaluations = f64::from(log(column) + log_blowup).exp2();
+                work.cells += cells;
+                work.evaluations += evaluations;
+                work.butterflies += evaluations * f64::from(log(column) + log_blowup);
+                work.sampled += evaluations * count(*samples);
+            }
+            work
+        })
+}
+
+impl ChainWork {
+    /// How often a tree is committed in the chain: a preprocessed tree once for each length, a state
+    /// once after each segment and once before the first, anything else once in each segment.
+    #[allow(clippy::cast_precision_loss)] // Chains have a few thousand segments.
+    fn commitments(&self, tree: Tree) -> f64 {
+        match tree {
+            Tree::Preprocessed => self.lengths as f64,
+            Tree::StateBefore => 1.0,
+            _ => self.segments as f64,
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // As above.
+    fn segments(&self) -> f64 {
+        self.segments as f64
+    }
+
+    /// Features of the processor time of proving; see [`PROVE_NAMES`].
+    #[must_use]
+    pub fn prove(&self) -> [f64; PROVE_FEATURES] {
+        let mut features = [0.0; PROVE_FEATURES];
+        for structure in &self.segment.structures {
+            for work in tree_work(structure) {
+                let committed = self.commitments(work.tree);
+                features[0] += committed * work.butterflies;
+                features[1] += committed * work.evaluations + self.segments() * work.sampled;
+                features[2] += committed * work.points;
+                features[3] += self.segments() * work.cells;
+            }
+            let pow_bits = structure.parameters().pow_bits;
+            features[4] += self.segments() * f64::from(pow_bits).exp2();
+            features[5] += self.segments();
+        }
+        features
+    }
+
+    /// Features of the largest resident set of the proving process, which proves as many segments at a
+    /// time as there are `cores`; see [`MEMORY_NAMES`].
+    #[must_use]
+    pub fn memory(&self, cores: u32) -> [f64; MEMORY_FEATURES] {
+        let at_a_time = self.segments().min(f64::from(cores.max(1)));
+        let mut largest = [0.0_f64, 0.0, 0.0, 1.0];
+        // The proofs of a segment are made one after the other.
+        for structure in &self.segment.structures {
+            let mut proof = [0.0; MEMORY_FEATURES];
+            for work in tree_work(structure) {
+                proof[0] += at_a_time * work.evaluations;
+                proof[1] += at_a_time * work.points;
+                proof[2] += at_a_time * work.cells;
+            }
+            for (largest, proof) in largest.iter_mut().zip(proof) {
+                *largest = largest.max(proof);
+            }
+        }
+        largest
+    }
+
+    /// Features of the time of verifying; see [`VERIFY_NAMES`].
+    #[must_use]
+    pub fn verify(&self) -> [f64; VERIFY_FEATURES] {
+        let mut features = [0.0; VERIFY_FEATURES];
+        for structure in &self.segment.structures {
+            let columns = count(structure.columns());
+            let nodes = count(structure.samples().len()) * f64::from(structure.lifting_log_size());
+            let queries = f64::from(structure.parameters().queries);
+            features[0] += self.segments() * columns;
+            features[1] += self.segments() * queries * (nodes + columns);
+            features[3] += self.segments();
+        }
+        #[allow(clippy::cast_precision_loss)] // At most 2^22.
+        let rows = self.segment.public_rows as f64;
+        features[2] = self.segments() * rows;
+        features
+    }
+}
