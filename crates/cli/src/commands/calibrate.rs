@@ -18,8 +18,11 @@ use crate::commands::synthesize::shape;
 use crate::error::CliError;
 use crate::progress::SegmentBar;
 
+/// Traces of each case, with other values each: the proof of work takes as long as chance has it, and
+/// the means of what they cost count.
+const TRACES: u32 = 3;
 /// Verifications of a chain; the median counts.
-const VERIFICATIONS: usize = 5;
+const VERIFICATIONS: usize = 3;
 
 /// What a calibration has come to.
 pub(crate) struct Calibrated {
@@ -35,11 +38,15 @@ pub(crate) struct Calibrated {
 pub(crate) fn calibrate() -> Result<Calibrated, CliError> {
     let path = cache::prepare()?;
     let bar = SegmentBar::of("measuring", "chains");
-    bar.set_segments(CASES.len() as u64);
+    bar.set_segments(CASES.len() as u64 * u64::from(TRACES));
     let mut measured = Vec::with_capacity(CASES.len());
     for case in CASES {
-        measured.push((work(&case)?, measure(&case)?));
-        bar.advance();
+        let mut costs = vec![];
+        for seed in 0..TRACES {
+            costs.push(measure(&case, seed.into())?);
+            bar.advance();
+        }
+        measured.push((work(&case)?, mean(&costs)));
     }
     drop(bar);
     let model = CostModel::fit(&measured, cores());
@@ -52,6 +59,15 @@ pub(crate) fn calibrate() -> Result<Calibrated, CliError> {
         calibration,
         rows: rows.collect(),
     })
+}
+
+fn mean(costs: &[Costs]) -> Costs {
+    let mean = |cost: fn(&Costs) -> f64| costs.iter().map(cost).sum::<f64>() / f64::from(TRACES);
+    Costs {
+        cpu_seconds: mean(|costs| costs.cpu_seconds),
+        memory_bytes: mean(|costs| costs.memory_bytes),
+        verify_ms: mean(|costs| costs.verify_ms),
+    }
 }
 
 fn workload(case: &Case) -> Result<Workload, CliError> {
@@ -80,7 +96,7 @@ fn work(case: &Case) -> Result<ChainWork, CliError> {
 }
 
 /// Proves and verifies the chain of a case, by processes of their own.
-fn measure(case: &Case) -> Result<Costs, CliError> {
+fn measure(case: &Case, seed: u64) -> Result<Costs, CliError> {
     let refused = |source| CliError::Write {
         path: Utf8PathBuf::from_path_buf(env::temp_dir()).unwrap_or_default(),
         source,
@@ -92,7 +108,7 @@ fn measure(case: &Case) -> Result<Costs, CliError> {
     let (trace, chain) = (place.join("trace.safetensors"), place.join("chain"));
     let policy = place.join("policy.toml");
     let workload = workload(case)?;
-    synthetic_trace(workload.shape, workload.value_bits, workload.steps, 0)
+    synthetic_trace(workload.shape, workload.value_bits, workload.steps, seed)
         .map_err(CliError::Synthetic)?
         .save(&trace)
         .map_err(|source| CliError::WriteTensors {
