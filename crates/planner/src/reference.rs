@@ -9,7 +9,7 @@ use crate::cost::CostModel;
 /// The model.
 pub const MODEL: CostModel = CostModel {
     cores: 2,
-    prove: [1e-9, 1e-9, 1e-8, 1e-8, 1e-7, 1e-3],
-    memory: [4.0, 64.0, 4.0, 1e7],
-    verify: [0.0, 1e-4, 1e-4, 0.5],
+    prove: [9.76e-10, 0.0, 2.321e-7, 8.685e-8, 7.221e-8, 7.64e-3],
+    memory: [3.669, 77.04, 10.87, 8.406e6],
+    verify: [0.0, 1.759e-4, 1.371e-4, 0.764],
 };

@@ -34,30 +34,6 @@ pub const MEMORY_FEATURES: usize = 4;
 /// Number of features of the time of verifying.
 pub const VERIFY_FEATURES: usize = 4;
 
-/// Names of the features, in order: what a coefficient is multiplied by.
-pub const PROVE_NAMES: [&str; PROVE_FEATURES] = [
-    "butterflies of the transforms of committed columns",
-    "evaluations, committed or opened",
-    "domain points of committed trees",
-    "cells, at no blowup",
-    "nonces of the proof of work, at most one thread",
-    "proofs",
-];
-/// Names of the features of memory.
-pub const MEMORY_NAMES: [&str; MEMORY_FEATURES] = [
-    "evaluations at a time",
-    "domain points of trees at a time",
-    "cells at a time, at no blowup",
-    "processes",
-];
-/// Names of the features of verifying.
-pub const VERIFY_NAMES: [&str; VERIFY_FEATURES] = [
-    "columns",
-    "queries times nodes of their paths and columns",
-    "rows of the public columns",
-    "proofs",
-];
-
 /// What one tree of one proof comes to.
 struct TreeWork {
     tree: Tree,
@@ -123,7 +99,14 @@ impl ChainWork {
         self.segments as f64
     }
 
-    /// Features of the processor time of proving; see [`PROVE_NAMES`].
+    /// Features of the processor time of proving, in this order:
+    ///
+    /// 1. butterflies of the transforms of committed columns: evaluations times log of their number;
+    /// 2. evaluations that are committed, or read for an opened sample;
+    /// 3. domain points of committed trees: leaves and nodes to be hashed;
+    /// 4. cells, at no blowup: constraints and values out of the domain;
+    /// 5. nonces of the proof of work, as many as are expected;
+    /// 6. proofs.
     #[must_use]
     pub fn prove(&self) -> [f64; PROVE_FEATURES] {
         let mut features = [0.0; PROVE_FEATURES];
@@ -143,7 +126,12 @@ impl ChainWork {
     }
 
     /// Features of the largest resident set of the proving process, which proves as many segments at a
-    /// time as there are `cores`; see [`MEMORY_NAMES`].
+    /// time as there are `cores`. In this order, all of them of what is proven at a time:
+    ///
+    /// 1. evaluations of all columns at the blowup;
+    /// 2. domain points of all trees;
+    /// 3. cells, at no blowup;
+    /// 4. one, for the process itself.
     #[must_use]
     pub fn memory(&self, cores: u32) -> [f64; MEMORY_FEATURES] {
         let at_a_time = self.segments().min(f64::from(cores.max(1)));
@@ -163,7 +151,12 @@ impl ChainWork {
         largest
     }
 
-    /// Features of the time of verifying; see [`VERIFY_NAMES`].
+    /// Features of the time of verifying, in this order:
+    ///
+    /// 1. columns: constraints at the out-of-domain point;
+    /// 2. for each query the nodes of its paths in all trees and the values of all columns;
+    /// 3. rows of the public columns, which the verifier interpolates;
+    /// 4. proofs.
     #[must_use]
     pub fn verify(&self) -> [f64; VERIFY_FEATURES] {
         let mut features = [0.0; VERIFY_FEATURES];

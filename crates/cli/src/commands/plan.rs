@@ -16,7 +16,7 @@ use crate::cache;
 use crate::commands::calibrate::{calibrate, Calibrated};
 use crate::commands::synthesize::shape;
 use crate::error::{CliError, Outcome};
-use crate::output::{table, Output};
+use crate::output::{note, table, Output};
 
 /// Candidates in the text: the choice and the runners-up.
 const SHOWN: usize = 6;
@@ -131,7 +131,7 @@ pub(crate) fn choose(
     options.security = Security::new(choice.security, choice.profile)?;
     let length = SegmentSteps::new(choice.segment_steps).map_err(PlannerError::Quant)?;
     options.segment_steps = Some(length);
-    eprintln!("matchmark: plan: {}", plan.reason());
+    note(&format!("plan: {}", plan.reason()));
     warn(&state);
     let mut object = plan_object(&plan, &state);
     if let Value::Object(object) = &mut object {
@@ -144,9 +144,9 @@ pub(crate) fn choose(
 /// A calibration that is not used is said so.
 fn warn(state: &CalibrationState) {
     if let CalibrationState::Stale(stale) = state {
-        eprintln!(
-            "matchmark: the calibration is not used: {stale}; `matchmark plan --calibrate` renews it"
-        );
+        note(&format!(
+            "the calibration is not used: {stale}; `matchmark plan --calibrate` renews it"
+        ));
     }
 }
 
