@@ -8,6 +8,9 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use common::{Place, TraceFile};
+use matchmark_planner::calibration::cores;
+use matchmark_planner::reference::MODEL;
+use matchmark_planner::{Calibration, CostModel};
 use serde_json::Value;
 
 const SHAPE: [&str; 9] = [
@@ -176,6 +179,29 @@ fn calibrations_that_are_not_of_use() {
         let (object, stderr) = run(&place.path, &[&SHAPE[..], &objective].concat(), 0);
         assert_eq!(object, before);
         assert!(stderr.contains("is not used") && stderr.contains("--calibrate"));
+    }
+}
+
+#[test]
+fn a_calibration_is_used() {
+    let place = Place::new();
+    let objective = ["--objective", "prove"];
+    let before = plan(&place.path, &objective, 0);
+    let model = CostModel {
+        cores: cores(),
+        prove: MODEL.prove.map(|seconds| 2.0 * seconds),
+        verify: MODEL.verify.map(|milliseconds| 4.0 * milliseconds),
+        ..MODEL
+    };
+    let text = Calibration::of_this_machine(model).to_toml().unwrap();
+    fs::write(place.join("calibration.toml"), text).unwrap();
+    let (after, stderr) = run(&place.path, &[&SHAPE[..], &objective].concat(), 0);
+    assert!(stderr.is_empty(), "{stderr}");
+    assert_eq!(after["calibrated"], true);
+    for (key, factor) in [("cpu_seconds", 2.0), ("verify_ms", 4.0), ("bytes", 1.0)] {
+        let figure = |object: &Value| object["choice"][key].as_f64().unwrap();
+        let ratio = figure(&after) / figure(&before);
+        assert!((ratio / factor - 1.0).abs() < 1e-9, "{key}: {ratio}");
     }
 }
 

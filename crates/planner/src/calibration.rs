@@ -130,12 +130,16 @@ pub enum CalibrationState {
 }
 
 impl CalibrationState {
-    /// The model to predict by: the calibration's, or else that of the reference machine.
+    /// The model to predict by: the calibration's, or else that of the reference machine with the cores
+    /// of this one, on which it depends how many segments are in memory at a time.
     #[must_use]
     pub fn model(&self) -> CostModel {
         match self {
             Self::Calibrated(calibration) => calibration.model,
-            Self::Stale(_) | Self::Missing => reference::MODEL,
+            Self::Stale(_) | Self::Missing => CostModel {
+                cores: cores(),
+                ..reference::MODEL
+            },
         }
     }
 
@@ -291,7 +295,7 @@ mod tests {
                 panic!("{what}: {state:?}");
             };
             assert_eq!(stale.what, what);
-            assert_eq!(state.model(), reference::MODEL);
+            assert_eq!(state.model(), now().model);
         }
         // Of another form nothing else is read.
         assert!(matches!(
