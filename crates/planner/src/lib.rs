@@ -5,7 +5,7 @@
 //! - [`work`] and [`cost`]: processor time, memory and time of verifying, by a model that is fitted to
 //!   measurements ([`mod@fit`]).
 //! - [`calibration`]: what is measured for it, and the file that keeps it. Without one, the numbers of a
-//!   reference machine stand in ([`reference`]).
+//!   reference machine stand in ([`mod@reference`]).
 //! - [`plan`]: all chains that would prove a workload at a security level, those within bounds sorted
 //!   by what they cost.
 //!
