@@ -22,7 +22,7 @@ pub struct Costs {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostModel {
-    /// Cores of the machine: segments that it proves at a time.
+    /// Cores of the machine: segments that it proves at a time, or threads for one.
     pub cores: u32,
     /// Seconds of processor time for each feature of [`ChainWork::prove`].
     pub prove: [f64; PROVE_FEATURES],
@@ -52,7 +52,7 @@ impl CostModel {
         }
         Self {
             cores,
-            prove: non_negative(&rows(measured, ChainWork::prove, |c| c.cpu_seconds)),
+            prove: non_negative(&rows(measured, |w| w.prove(cores), |c| c.cpu_seconds)),
             memory: non_negative(&rows(measured, |w| w.memory(cores), |c| c.memory_bytes)),
             verify: non_negative(&rows(measured, ChainWork::verify, |c| c.verify_ms)),
         }
@@ -63,7 +63,7 @@ impl CostModel {
     #[must_use]
     pub fn predict(&self, work: &ChainWork) -> Costs {
         Costs {
-            cpu_seconds: sum(&self.prove, &work.prove()),
+            cpu_seconds: sum(&self.prove, &work.prove(self.cores)),
             memory_bytes: sum(&self.memory, &work.memory(self.cores)),
             verify_ms: sum(&self.verify, &work.verify()),
         }

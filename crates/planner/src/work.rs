@@ -82,6 +82,14 @@ fn tree_work(structure: &ProofStructure) -> impl Iterator<Item = TreeWork> + '_ 
         })
 }
 
+/// Expected nonces that another thread still tries after one has found its own: the library goes through
+/// nonces in chunks of `2^20`, and a chunk ends with its own find or its last nonce. What is left of a
+/// chunk is taken as uniform, `r` of it, of which `1 - exp(-r chunk / nonces)` times `nonces` are tried.
+fn nonces_in_vain(nonces: f64) -> f64 {
+    let chunk = f64::from(1_u32 << 20) / nonces;
+    nonces * (1.0 - (1.0 - (-chunk).exp()) / chunk)
+}
+
 impl ChainWork {
     /// How often a tree is committed in the chain: a preprocessed tree once for each length, a state
     /// once after each segment and once before the first, anything else once in each segment.
@@ -105,10 +113,11 @@ impl ChainWork {
     /// 2. evaluations that are committed, or read for an opened sample;
     /// 3. domain points of committed trees: leaves and nodes to be hashed;
     /// 4. cells, at no blowup: constraints and values out of the domain;
-    /// 5. nonces of the proof of work, as many as are expected;
+    /// 5. nonces of the proof of work, as many as are expected, those tried in vain included;
     /// 6. proofs.
     #[must_use]
-    pub fn prove(&self) -> [f64; PROVE_FEATURES] {
+    pub fn prove(&self, cores: u32) -> [f64; PROVE_FEATURES] {
+        let threads = self.threads(cores);
         let mut features = [0.0; PROVE_FEATURES];
         for structure in &self.segment.structures {
             for work in tree_work(structure) {
@@ -119,10 +128,21 @@ impl ChainWork {
                 features[3] += self.segments() * work.cells;
             }
             let pow_bits = structure.parameters().pow_bits;
-            features[4] += self.segments() * f64::from(pow_bits).exp2();
+            let nonces = f64::from(pow_bits).exp2();
+            features[4] += self.segments() * (nonces + (threads - 1.0) * nonces_in_vain(nonces));
             features[5] += self.segments();
         }
         features
+    }
+
+    /// Segments that are proven at a time, and below it the threads for each of them: as many of both as
+    /// there are cores for.
+    fn at_a_time(&self, cores: u32) -> f64 {
+        self.segments().min(f64::from(cores.max(1)))
+    }
+
+    fn threads(&self, cores: u32) -> f64 {
+        (f64::from(cores.max(1)) / self.at_a_time(cores)).floor()
     }
 
     /// Features of the largest resident set of the proving process, which proves as many segments at a
@@ -134,7 +154,7 @@ impl ChainWork {
     /// 4. one, for the process itself.
     #[must_use]
     pub fn memory(&self, cores: u32) -> [f64; MEMORY_FEATURES] {
-        let at_a_time = self.segments().min(f64::from(cores.max(1)));
+        let at_a_time = self.at_a_time(cores);
         let mut largest = [0.0_f64, 0.0, 0.0, 1.0];
         // The proofs of a segment are made one after the other.
         for structure in &self.segment.structures {
@@ -172,5 +192,23 @@ impl ChainWork {
         let rows = self.segment.public_rows as f64;
         features[2] = self.segments() * rows;
         features
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mean over what is left of a chunk, summed up in small steps.
+    #[test]
+    fn nonces_in_vain_are_the_mean_over_what_is_left_of_a_chunk() {
+        for log_nonces in [10, 18, 20, 24] {
+            let nonces = f64::from(log_nonces).exp2();
+            let steps = 1 << 16;
+            let left = (0..steps).map(|step| (f64::from(step) + 0.5) / f64::from(steps));
+            let tried = left.map(|r| 1.0 - (-r * f64::from(1 << 20) / nonces).exp());
+            let mean = nonces * tried.sum::<f64>() / f64::from(steps);
+            assert!((nonces_in_vain(nonces) / mean - 1.0).abs() < 1e-3, "{mean}");
+        }
     }
 }

@@ -179,8 +179,11 @@ fn work_of_a_chain() {
         assert_eq!((work.segments, work.lengths), (segments, lengths));
         let points = f64::from(work.segment.structures[0].lifting_log_size()).exp2();
         let trees = 5 * segments + lengths + 1;
-        assert!((work.prove()[2] - points * trees as f64).abs() < 1e-6);
-        assert!((work.prove()[4] - 1024.0 * segments as f64).abs() < 1e-6);
+        assert!((work.prove(1)[2] - points * trees as f64).abs() < 1e-6);
+        assert!((work.prove(1)[4] - 1024.0 * segments as f64).abs() < 1e-6);
+        // The second core helps a single segment, and tries nonces in vain.
+        let alone = work.prove(2)[4] > work.prove(1)[4];
+        assert_eq!(alone, segments == 1);
         // Two at a time, where there are two.
         let ratio = work.memory(2)[1] / work.memory(1)[1];
         assert!((ratio - segments.min(2) as f64).abs() < 1e-9);
