@@ -3,10 +3,11 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use matchmark_composer::BoundaryPattern;
+use matchmark_planner::Objective;
 use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
 
-use crate::options::{parse_nonce, TableChoice};
+use crate::options::{parse_bytes, parse_nonce, TableChoice};
 
 /// Proves transformer decode, and verifies the proofs.
 #[derive(Clone, Debug, Parser)]
@@ -20,6 +21,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Predict what proofs will cost, and choose segment length and profile
+    Plan(PlanArgs),
     /// Prove the decode of a trace as a chain of segments
     Prove(ProveArgs),
     /// Continue an interrupted chain
@@ -43,6 +46,7 @@ impl Command {
     #[must_use]
     pub fn json(&self) -> bool {
         match self {
+            Self::Plan(args) => args.json,
             Self::Prove(args) => args.json,
             Self::Resume(args) => args.json,
             Self::Policy(args) => args.json,
@@ -92,12 +96,73 @@ pub struct ChainArgs {
     pub nonce: Option<[u8; 16]>,
 }
 
+/// Arguments of `plan`.
+#[derive(Args, Clone, Debug)]
+pub struct PlanArgs {
+    /// Measure this machine for about a minute, and keep the result for later plans
+    #[arg(long)]
+    pub calibrate: bool,
+    /// What is to be proven.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// What is to be least: bytes, prove, verify or memory
+    #[arg(long, value_name = "OBJECTIVE", required_unless_present = "calibrate")]
+    pub objective: Option<Objective>,
+    /// Most memory for proving, in bytes or with KiB, MiB or GiB
+    #[arg(long, value_name = "B", value_parser = parse_bytes)]
+    pub max_memory: Option<u64>,
+    /// Most steps of a segment: so many must have happened before there can be a proof of them
+    #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
+    pub max_latency_steps: Option<SegmentSteps>,
+    /// Security level: conjectured-100, johnson-100 or insecure-13
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub security: SecurityLevel,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The shape of what is to be proven. Only a calibration can do without.
+#[derive(Args, Clone, Debug)]
+pub struct WorkloadArgs {
+    /// Query heads
+    #[arg(long, value_name = "H", required_unless_present = "calibrate")]
+    pub heads: Option<u32>,
+    /// Key/value heads, a divisor of the query heads [default: as many]
+    #[arg(long, value_name = "G")]
+    pub kv_heads: Option<u32>,
+    /// Dimension of a head
+    #[arg(long, value_name = "D", required_unless_present = "calibrate", value_parser = number(HeadDim::new))]
+    pub head_dim: Option<HeadDim>,
+    /// Entries in the cache before the first step
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    pub prefix: u32,
+    /// Decode steps
+    #[arg(long, value_name = "S", required_unless_present = "calibrate")]
+    pub steps: Option<u32>,
+    /// Width of values in bits, 4 to 12
+    #[arg(long, value_name = "B", default_value_t = ValueBits::DEFAULT, value_parser = number(ValueBits::new))]
+    pub bits: ValueBits,
+    /// Weight table: exp256, essay9 or a table file
+    #[arg(long, value_name = "TABLE", default_value = "exp256")]
+    pub table: TableChoice,
+    /// Rounding of the outputs: floor or nearest
+    #[arg(long, value_name = "RULE", default_value_t = Rounding::NearestTiesUp)]
+    pub rounding: Rounding,
+    /// Units of score that one table index spans [default: that of synthetic traces]
+    #[arg(long, value_name = "D", value_parser = number(ScoreStep::new))]
+    pub score_step: Option<ScoreStep>,
+}
+
 /// Arguments of `prove`.
 #[derive(Args, Clone, Debug)]
 pub struct ProveArgs {
     /// What is to be proven.
     #[command(flatten)]
     pub chain: ChainArgs,
+    /// Choose boundary, segment length and profile so that this is least: bytes, prove, verify or memory
+    #[arg(long, value_name = "OBJECTIVE", conflicts_with_all = ["boundary", "segment_steps", "profile"])]
+    pub plan: Option<Objective>,
     /// Directory of the chain: absent or empty
     #[arg(long, value_name = "DIR")]
     pub out: Utf8PathBuf,

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use matchmark_composer::{
     ChainProveError, ChainReadError, DirectoryError, MockSegmentError, PlanError,
 };
-use matchmark_runtime::TraceError;
+use matchmark_planner::PlannerError;
+use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, StatementError};
 use matchmark_tables::TableError;
 
@@ -122,6 +123,9 @@ pub enum CliError {
     /// Domain or security level are none.
     #[error(transparent)]
     Terms(#[from] StatementError),
+    /// There are no rules by which the trace would be decoded.
+    #[error(transparent)]
+    Rules(#[from] RuntimeError),
     /// Trace and options make no chain.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -137,6 +141,32 @@ pub enum CliError {
     /// The constraints do not hold.
     #[error(transparent)]
     Mock(#[from] MockSegmentError),
+    /// There is no plan within bounds, or none at all.
+    #[error(transparent)]
+    Planner(#[from] PlannerError),
+    /// No variable of the environment names a folder for caches.
+    #[error("no folder for caches: expected {expected} in the environment")]
+    NoCacheFolder {
+        /// The variables that would name one.
+        expected: &'static str,
+    },
+    /// What is kept in the cache folder is no calibration.
+    #[error("{path}: {source}; `matchmark plan --calibrate` writes a new one")]
+    Calibration {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: PlannerError,
+    },
+    /// A command that was to be measured fails.
+    #[error("cannot measure `matchmark {command}`: {reason}")]
+    Measure {
+        /// The command.
+        command: String,
+        /// Why.
+        reason: String,
+    },
     /// The result cannot be printed.
     #[error("cannot print the result")]
     Print(#[source] io::Error),
@@ -155,7 +185,11 @@ impl CliError {
             | Self::Policy { .. }
             | Self::Read { .. }
             | Self::Terms(_)
+            | Self::Rules(_)
             | Self::Plan(_)
+            | Self::Planner(_)
+            | Self::NoCacheFolder { .. }
+            | Self::Calibration { .. }
             | Self::Prove(
                 ChainProveError::Plan(_)
                 | ChainProveError::Directory(
@@ -183,7 +217,11 @@ impl CliError {
             Self::Read { .. } => "read",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",
             Self::Terms(_) => "terms",
-            Self::Plan(_) | Self::Prove(ChainProveError::Plan(_)) => "plan",
+            Self::Rules(_) | Self::Plan(_) | Self::Prove(ChainProveError::Plan(_)) => "plan",
+            Self::Planner(_) => "planner",
+            Self::NoCacheFolder { .. } => "no-cache-folder",
+            Self::Calibration { .. } => "calibration",
+            Self::Measure { .. } => "measure",
             Self::Prove(ChainProveError::Directory(error)) => match error {
                 DirectoryError::Io { .. } => "io",
                 DirectoryError::Locked { .. } => "locked",

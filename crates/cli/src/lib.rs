@@ -1,4 +1,4 @@
-//! The `matchmark` command: proves, resumes, verifies and inspects chains, checks constraints without
+//! The `matchmark` command: plans, proves, resumes, verifies and inspects chains, checks constraints without
 //! a proof, and quantizes float tensors.
 //!
 //! Exit codes: 0 done or accepted, 1 rejected or failed, 2 wrong use or unusable input. Results go to
@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cache;
 mod commands;
 mod error;
 mod logs;
@@ -23,7 +24,7 @@ use clap::error::ErrorKind;
 use clap::Parser as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, InspectArgs, MockArgs, PolicyArgs, ProveArgs, QuantizeArgs,
+    ChainArgs, Cli, Command, InspectArgs, MockArgs, PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs,
     ResumeArgs, SynthesizeArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
@@ -54,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// then has the outcome [`Outcome::Rejected`].
 fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
     match &cli.command {
+        Command::Plan(args) => commands::plan::run(args, output),
         Command::Prove(args) => commands::prove::run(args, output),
         Command::Resume(args) => commands::prove::resume(args, output),
         Command::Policy(args) => commands::policy::run(args, output),

@@ -36,17 +36,15 @@ impl FromStr for TableChoice {
 }
 
 impl TableChoice {
-    fn table(&self, trace: &AttentionTrace) -> Result<WeightTable, CliError> {
+    /// The table; `own` is the delta of an exponential table where the trace has one.
+    pub(crate) fn table(&self, own: Option<Rational>) -> Result<WeightTable, CliError> {
         let refused = |path: &Utf8Path| {
             let path = path.to_owned();
             |source| CliError::Table { path, source }
         };
         match self {
-            Self::Exp256 => {
-                let own = trace.metadata().table.map(TableResolution::delta);
-                WeightTable::exp256(own.unwrap_or(Rational::ONE_SIXTEENTH))
-                    .map_err(refused("exp256".into()))
-            }
+            Self::Exp256 => WeightTable::exp256(own.unwrap_or(Rational::ONE_SIXTEENTH))
+                .map_err(refused("exp256".into())),
             Self::Essay9 => Ok(WeightTable::essay9()),
             Self::File(path) => {
                 let text = read_text(path)?;
@@ -56,18 +54,27 @@ impl TableChoice {
     }
 }
 
-/// Reads the trace and makes the plan.
+/// Reads the trace and makes the plan of its proof.
 pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
+    let (trace, options) = trace_and_options(args)?;
+    Ok(ChainPlan::new(trace, options)?)
+}
+
+/// Reads the trace, and takes the other arguments together.
+pub(crate) fn trace_and_options(
+    args: &ChainArgs,
+) -> Result<(AttentionTrace, ChainOptions), CliError> {
     let security = Security::new(args.security, args.profile)?;
     let domain = VerifierDomain::new(args.domain.as_str(), args.nonce.unwrap_or_default())?;
     let trace = AttentionTrace::load(&args.trace).map_err(|source| CliError::Trace {
         path: args.trace.clone(),
         source,
     })?;
+    let own = trace.metadata().table.map(TableResolution::delta);
     let table = args
         .table
         .as_ref()
-        .map(|choice| choice.table(&trace))
+        .map(|choice| choice.table(own))
         .transpose()?;
     let options = ChainOptions {
         domain,
@@ -79,7 +86,23 @@ pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
         segment_steps: args.segment_steps,
         boundaries: args.boundary.clone(),
     };
-    Ok(ChainPlan::new(trace, options)?)
+    Ok((trace, options))
+}
+
+/// Parses a number of bytes: a whole number, alone or with KiB, MiB or GiB.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let refused = || format!("expected bytes, or a number with KiB, MiB or GiB, got {text:?}");
+    let suffixes = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, log) = suffixes
+        .iter()
+        .find_map(|(suffix, log)| Some((text.strip_suffix(suffix)?.trim_end(), *log)))
+        .unwrap_or((text, 0));
+    // The parser would take a sign.
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(refused());
+    }
+    let number: u64 = number.parse().map_err(|_| refused())?;
+    number.checked_mul(1 << log).ok_or_else(refused)
 }
 
 /// Reads a text file.
@@ -125,6 +148,27 @@ mod tests {
             "é000000000000000000000000000000",
         ] {
             assert!(parse_nonce(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_bytes("0"), Ok(0));
+        assert_eq!(parse_bytes("1234"), Ok(1234));
+        assert_eq!(parse_bytes("3KiB"), Ok(3072));
+        assert_eq!(parse_bytes("2 MiB"), Ok(2 << 20));
+        assert_eq!(parse_bytes("1GiB"), Ok(1 << 30));
+        for bad in [
+            "",
+            "GiB",
+            "-1",
+            "+1",
+            "1.5GiB",
+            "1GB",
+            "17179869184GiB",
+            "1 KiB MiB",
+        ] {
+            assert!(parse_bytes(bad).is_err(), "{bad}");
         }
     }
 

@@ -58,6 +58,12 @@ impl Output {
     }
 }
 
+/// Says something on standard error that is neither result nor error.
+pub(crate) fn note(text: &str) {
+    // There is nothing to be done if standard error is closed.
+    let _ = writeln!(io::stderr(), "matchmark: {text}");
+}
+
 /// A table in text: every column as wide as its widest cell, numbers to the right.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

@@ -14,15 +14,20 @@ pub(crate) struct SegmentBar {
 impl SegmentBar {
     /// `what` says in a word what is being done.
     pub(crate) fn new(what: &'static str) -> Self {
+        Self::of(what, "segments")
+    }
+
+    /// A bar over something else than segments.
+    pub(crate) fn of(what: &'static str, things: &str) -> Self {
         let bar = if io::stderr().is_terminal() {
             ProgressBar::new(0)
         } else {
             ProgressBar::hidden()
         };
         // The default style will do if this one is refused.
-        if let Ok(style) =
-            ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len} segments, {eta} left")
-        {
+        if let Ok(style) = ProgressStyle::with_template(&format!(
+            "{{prefix}} {{bar:32}} {{pos}}/{{len}} {things}, {{eta}} left"
+        )) {
             bar.set_style(style);
         }
         bar.set_prefix(what);

@@ -63,7 +63,7 @@ pub use quantize::{quantize_file, quantize_file_with};
 pub use resolution::TableResolution;
 pub use rules::DecodeRules;
 pub use segment::SegmentInputs;
-pub use synthetic::synthetic_trace;
+pub use synthetic::{synthetic_score_step, synthetic_trace};
 pub use trace::{AttentionTrace, AttentionTraceParts};
 
 /// The example of the README, compiled and run with the tests.

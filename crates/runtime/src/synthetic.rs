@@ -8,6 +8,22 @@ use crate::{AttentionTrace, AttentionTraceParts, TraceMetadata};
 /// deviation of a score: `33 sqrt(d)` at 8 bits.
 const SCORE_STEP_OF_ONE: u64 = 33;
 
+/// The score step of synthetic traces: `33 sqrt(d)` at 8 bits, and at other widths as much more or less
+/// as scores are, that is by the square of the largest value.
+///
+/// # Errors
+/// [`QuantError`] if it leaves the range of score steps.
+pub fn synthetic_score_step(
+    shape: AttentionShape,
+    value_bits: ValueBits,
+) -> Result<ScoreStep, QuantError> {
+    let limit = u64::from(value_bits.max_value().unsigned_abs());
+    let dim = shape.head_dim() as u64;
+    let square = u128::from(SCORE_STEP_OF_ONE.pow(2) * dim) * u128::from(limit.pow(4));
+    let step = (square / 127_u128.pow(4)).isqrt().max(1);
+    ScoreStep::new(u32::try_from(step).unwrap_or(u32::MAX))
+}
+
 /// A trace whose values are drawn from a bell-shaped distribution by a fixed generator: equal
 /// arguments make equal traces, on every machine.
 ///
@@ -23,10 +39,7 @@ pub fn synthetic_trace(
     seed: u64,
 ) -> Result<AttentionTrace, QuantError> {
     let limit = u64::from(value_bits.max_value().unsigned_abs());
-    let dim = shape.head_dim() as u64;
-    let square = u128::from(SCORE_STEP_OF_ONE.pow(2) * dim) * u128::from(limit.pow(4));
-    let step = (square / 127_u128.pow(4)).isqrt().max(1);
-    let score_step = ScoreStep::new(u32::try_from(step).unwrap_or(u32::MAX))?;
+    let score_step = synthetic_score_step(shape, value_bits)?;
     let generator = &mut Generator(seed);
     let mut tensor = |heads: usize, rows: usize| -> Vec<i16> {
         (0..heads * rows * shape.head_dim())

@@ -68,6 +68,59 @@ pub fn draw(
     Ok(Draws { point, queries })
 }
 
+/// The lengths that the query positions fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryCounts {
+    /// Different positions: values opened of every column.
+    pub queried_values: usize,
+    /// Nodes of the Merkle paths of every commitment tree.
+    pub path_nodes: usize,
+    /// The layers of the low-degree test, first to last.
+    pub layers: Vec<LayerCounts>,
+}
+
+/// The lengths that the query positions fix in one layer of the low-degree test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerCounts {
+    /// Values that complete the folds.
+    pub values: usize,
+    /// Nodes of the Merkle paths.
+    pub path_nodes: usize,
+}
+
+impl QueryCounts {
+    /// Counts for positions in the domain of the structure's commitment trees.
+    pub fn of(queries: &Queries, structure: &ProofStructure) -> Self {
+        let mut positions = queries.clone();
+        let layers = structure.layers().iter().map(|layer| {
+            let folded = positions.fold(layer.fold_step);
+            let values = (folded.len() << layer.fold_step) - positions.len();
+            // The values of a fold are opened together: a run of whole leaves.
+            let log_leaf = layer.log_leaf();
+            let mut leaves: Vec<usize> = folded
+                .iter()
+                .flat_map(|fold| {
+                    let first = fold << layer.fold_step;
+                    (first..first + (1 << layer.fold_step)).step_by(1 << log_leaf)
+                })
+                .map(|position| position >> log_leaf)
+                .collect();
+            leaves.dedup();
+            positions = folded;
+            LayerCounts {
+                values,
+                path_nodes: path_nodes(&leaves, layer.log_size - log_leaf),
+            }
+        });
+        let layers = layers.collect();
+        Self {
+            queried_values: queries.len(),
+            path_nodes: path_nodes(queries, queries.log_domain_size),
+            layers,
+        }
+    }
+}
+
 /// Compares every length that depends on the positions.
 ///
 /// # Errors
@@ -89,42 +142,20 @@ pub fn check_lengths(
             got,
         })
     };
+    let counts = QueryCounts::of(queries, structure);
     for values in stark.queried_values.iter().flatten() {
-        check("queried values", queries.len(), values.len())?;
+        check("queried values", counts.queried_values, values.len())?;
     }
-    let nodes = path_nodes(queries, queries.log_domain_size);
     for decommitment in stark.decommitments.iter() {
-        check("merkle paths", nodes, decommitment.hash_witness.len())?;
+        let nodes = decommitment.hash_witness.len();
+        check("merkle paths", counts.path_nodes, nodes)?;
     }
     let fri = &stark.fri_proof;
     let proofs = core::iter::once(&fri.first_layer).chain(&fri.inner_layers);
-    let mut positions = queries.clone();
-    for (layer, proof) in structure.layers().iter().zip(proofs) {
-        let folded = positions.fold(layer.fold_step);
-        let values = folded.len() << layer.fold_step;
-        check(
-            "low-degree values",
-            values - positions.len(),
-            proof.fri_witness.len(),
-        )?;
-        // The values of a fold are opened together: a run of whole leaves.
-        let log_leaf = layer.log_leaf();
-        let mut leaves: Vec<usize> = folded
-            .iter()
-            .flat_map(|fold| {
-                let first = fold << layer.fold_step;
-                (first..first + (1 << layer.fold_step)).step_by(1 << log_leaf)
-            })
-            .map(|position| position >> log_leaf)
-            .collect();
-        leaves.dedup();
-        let nodes = path_nodes(&leaves, layer.log_size - log_leaf);
-        check(
-            "low-degree paths",
-            nodes,
-            proof.decommitment.hash_witness.len(),
-        )?;
-        positions = folded;
+    for (layer, proof) in counts.layers.iter().zip(proofs) {
+        check("low-degree values", layer.values, proof.fri_witness.len())?;
+        let nodes = proof.decommitment.hash_witness.len();
+        check("low-degree paths", layer.path_nodes, nodes)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::tree::Tree;
 use super::Finding;
 
 /// From the ground up. A crate depends on crates that stand before it.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     "matchmark-quant",
     "matchmark-tables",
     "matchmark-statement",
@@ -15,6 +15,7 @@ const ORDER: [&str; 8] = [
     "matchmark-verifier",
     "matchmark-prover",
     "matchmark-composer",
+    "matchmark-planner",
     "matchmark-cli",
 ];
 /// The integer reference stands beside the order, on the two lowest crates.

@@ -1,7 +1,9 @@
 //! One module a command.
 
+pub(crate) mod calibrate;
 pub(crate) mod inspect;
 pub(crate) mod mock;
+pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod quantize;

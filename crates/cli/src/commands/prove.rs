@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use matchmark_composer::{ChainProver, ProveReport};
-use serde_json::json;
+use matchmark_composer::{ChainPlan, ChainProver, ProveReport};
+use serde_json::{json, Value};
 
 use crate::args::{ProveArgs, ResumeArgs};
+use crate::commands::plan;
 use crate::error::{CliError, Outcome};
 use crate::options;
 use crate::output::{table, Output};
@@ -13,18 +14,31 @@ use crate::progress::SegmentBar;
 
 /// Proves a chain.
 pub(crate) fn run(args: &ProveArgs, output: &Output) -> Result<Outcome, CliError> {
-    let plan = options::plan(&args.chain)?;
-    finish(&ChainProver::create(&args.out, plan)?, output)
+    let (trace, mut options) = options::trace_and_options(&args.chain)?;
+    let choice = args
+        .plan
+        .map(|objective| plan::choose(&trace, &mut options, objective))
+        .transpose()?;
+    let plan = ChainPlan::new(trace, options)?;
+    finish(&ChainProver::create(&args.out, plan)?, choice, output)
 }
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
-    finish(&ChainProver::resume(&args.directory)?, output)
+    finish(&ChainProver::resume(&args.directory)?, None, output)
 }
 
-fn finish(prover: &ChainProver, output: &Output) -> Result<Outcome, CliError> {
+fn finish(
+    prover: &ChainProver,
+    choice: Option<Value>,
+    output: &Output,
+) -> Result<Outcome, CliError> {
     let report = prover.run(&SegmentBar::new("proving"))?;
-    output.result(&json!(report), &text(&report))?;
+    let mut object = json!(report);
+    if let Some(choice) = choice {
+        object["plan"] = choice;
+    }
+    output.result(&object, &text(&report))?;
     Ok(Outcome::Done)
 }
 

@@ -1,6 +1,6 @@
 //! `matchmark synthesize`.
 
-use matchmark_quant::{AttentionShape, QuantError, StepRange};
+use matchmark_quant::{AttentionShape, HeadDim, KvHeads, QuantError, QueryHeads, StepRange};
 use matchmark_runtime::{synthetic_trace, AttentionTrace};
 use serde_json::json;
 
@@ -27,12 +27,20 @@ pub(crate) fn run(args: &SynthesizeArgs, output: &Output) -> Result<Outcome, Cli
 }
 
 fn make(args: &SynthesizeArgs) -> Result<AttentionTrace, QuantError> {
-    let kv_heads = args.kv_heads.unwrap_or(args.heads);
-    let shape = AttentionShape::new(
-        matchmark_quant::QueryHeads::new(args.heads)?,
-        matchmark_quant::KvHeads::new(kv_heads)?,
-        args.head_dim,
-    )?;
+    let shape = shape(args.heads, args.kv_heads, args.head_dim)?;
     let steps = StepRange::new(args.prefix, args.steps)?;
     synthetic_trace(shape, args.bits, steps, args.seed)
+}
+
+/// The shape that arguments name; without a number of key/value heads there are as many as query heads.
+pub(crate) fn shape(
+    heads: u32,
+    kv_heads: Option<u32>,
+    head_dim: HeadDim,
+) -> Result<AttentionShape, QuantError> {
+    AttentionShape::new(
+        QueryHeads::new(heads)?,
+        KvHeads::new(kv_heads.unwrap_or(heads))?,
+        head_dim,
+    )
 }

@@ -1,0 +1,277 @@
+//! `matchmark plan`, and the choice of `prove --plan`.
+
+use std::fmt::Write as _;
+
+use matchmark_composer::ChainOptions;
+use matchmark_planner::{
+    CalibrationState, Candidate, Limits, Objective, Plan, PlannerError, Request, Workload,
+};
+use matchmark_quant::{HeadDim, SegmentSteps, StepRange};
+use matchmark_runtime::{synthetic_score_step, AttentionTrace};
+use matchmark_statement::Security;
+use serde_json::{json, Value};
+
+use crate::args::{PlanArgs, WorkloadArgs};
+use crate::cache;
+use crate::commands::calibrate::{calibrate, Calibrated};
+use crate::commands::synthesize::shape;
+use crate::error::{CliError, Outcome};
+use crate::output::{note, table, Output};
+
+/// Candidates in the text: the choice and the runners-up.
+const SHOWN: usize = 6;
+
+/// Calibrates, plans, or both.
+pub(crate) fn run(args: &PlanArgs, output: &Output) -> Result<Outcome, CliError> {
+    // What is wrong with the arguments is known before the measuring, which takes a minute.
+    let request = request(args)?;
+    let calibrated = args.calibrate.then(calibrate).transpose()?;
+    let mut object = json!({});
+    let mut text = String::new();
+    if let Some(calibrated) = &calibrated {
+        object = calibration_object(calibrated);
+        text = calibration_text(calibrated);
+    }
+    if let Some(request) = request {
+        let state = cache::load()?;
+        let plan = Plan::new(&request, &state.model())?;
+        if let (Value::Object(object), Value::Object(mut plan)) =
+            (&mut object, plan_object(&plan, &state))
+        {
+            object.append(&mut plan);
+        }
+        if calibrated.is_some() {
+            text.push_str("\n\n");
+        }
+        text.push_str(&plan_text(&plan, &state));
+        warn(&state);
+    }
+    output.result(&object, &text)?;
+    Ok(Outcome::Done)
+}
+
+/// What is to be planned; `None` where there is a calibration only.
+fn request(args: &PlanArgs) -> Result<Option<Request>, CliError> {
+    let WorkloadArgs {
+        heads,
+        kv_heads,
+        head_dim,
+        prefix,
+        steps,
+        bits,
+        table,
+        rounding,
+        score_step,
+    } = &args.workload;
+    let (Some(heads), Some(head_dim), Some(steps), Some(objective)) =
+        (*heads, *head_dim, *steps, args.objective)
+    else {
+        return Ok(None);
+    };
+    let (shape, steps) = attention(heads, *kv_heads, head_dim, *prefix, steps)?;
+    let score_step = match score_step {
+        Some(step) => *step,
+        None => synthetic_score_step(shape, *bits).map_err(PlannerError::Quant)?,
+    };
+    Ok(Some(Request {
+        workload: Workload {
+            shape,
+            steps,
+            value_bits: *bits,
+            score_step,
+            rounding: *rounding,
+            table: table.table(None)?.bounds(),
+        },
+        level: args.security,
+        objective,
+        limits: Limits {
+            max_memory: args.max_memory,
+            max_latency_steps: args.max_latency_steps,
+        },
+    }))
+}
+
+fn attention(
+    heads: u32,
+    kv_heads: Option<u32>,
+    head_dim: HeadDim,
+    prefix: u32,
+    steps: u32,
+) -> Result<(matchmark_quant::AttentionShape, StepRange), PlannerError> {
+    Ok((
+        shape(heads, kv_heads, head_dim)?,
+        StepRange::new(prefix, steps)?,
+    ))
+}
+
+/// Plans the proof of a trace: sets boundary, segment length and profile in its options, and says why on standard
+/// error. Gives what the report holds of it.
+pub(crate) fn choose(
+    trace: &AttentionTrace,
+    options: &mut ChainOptions,
+    objective: Objective,
+) -> Result<Value, CliError> {
+    let rules = trace.rules(options.rounding, options.table.clone(), options.score_step)?;
+    let request = Request {
+        workload: Workload {
+            shape: trace.shape(),
+            steps: trace.step_range(),
+            value_bits: rules.value_bits,
+            score_step: rules.score_step,
+            rounding: rules.rounding,
+            table: rules.table.bounds(),
+        },
+        level: options.security.level(),
+        objective,
+        limits: Limits::default(),
+    };
+    let state = cache::load()?;
+    let plan = Plan::new(&request, &state.model())?;
+    let choice = plan.choice();
+    options.security = Security::new(choice.security, choice.profile)?;
+    let length = SegmentSteps::new(choice.segment_steps).map_err(PlannerError::Quant)?;
+    options.segment_steps = Some(length);
+    options.boundaries = choice.boundary.into();
+    note(&format!("plan: {}", plan.reason()));
+    warn(&state);
+    let mut object = plan_object(&plan, &state);
+    if let Value::Object(object) = &mut object {
+        // The choice is what was proven; the others are `matchmark plan`'s to tell.
+        object.remove("candidates");
+    }
+    Ok(object)
+}
+
+/// A calibration that is not used is said so.
+fn warn(state: &CalibrationState) {
+    if let CalibrationState::Stale(stale) = state {
+        note(&format!(
+            "the calibration is not used: {stale}; `matchmark plan --calibrate` renews it"
+        ));
+    }
+}
+
+fn plan_object(plan: &Plan, state: &CalibrationState) -> Value {
+    json!({
+        "calibrated": state.is_calibrated(),
+        "objective": plan.objective(),
+        "choice": plan.choice(),
+        "candidates": plan.candidates(),
+        "excluded": plan.excluded(),
+        "reason": plan.reason(),
+    })
+}
+
+fn plan_text(plan: &Plan, state: &CalibrationState) -> String {
+    let rows: Vec<Vec<String>> = plan.candidates().iter().take(SHOWN).map(row).collect();
+    let header = [
+        "boundary",
+        "steps",
+        "segments",
+        "profile",
+        "bytes",
+        "cpu s",
+        "MiB",
+        "verify ms",
+    ];
+    let mut text = table(&header, &rows);
+    let source = match state {
+        CalibrationState::Calibrated(_) => "times and memory: calibrated on this machine",
+        CalibrationState::Stale(_) => {
+            "times and memory: of a reference machine; the calibration is stale"
+        }
+        CalibrationState::Missing => {
+            "times and memory: of a reference machine; `matchmark plan --calibrate` measures this one"
+        }
+    };
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "\n{}\n{} candidates within bounds, {} beyond; {source}",
+        plan.reason(),
+        plan.candidates().len(),
+        plan.excluded(),
+    );
+    text
+}
+
+fn row(candidate: &Candidate) -> Vec<String> {
+    #[allow(clippy::cast_precision_loss)] // Bytes are far below 2^52.
+    let mebibytes = candidate.memory_bytes as f64 / f64::from(1_u32 << 20);
+    vec![
+        candidate.boundary.to_string(),
+        candidate.segment_steps.to_string(),
+        candidate.segments.to_string(),
+        candidate.profile.to_string(),
+        candidate.bytes.to_string(),
+        format!("{:.2}", candidate.cpu_seconds),
+        format!("{mebibytes:.1}"),
+        format!("{:.1}", candidate.verify_ms),
+    ]
+}
+
+fn calibration_object(calibrated: &Calibrated) -> Value {
+    let measured = calibrated.rows.iter().map(|(case, measured, fitted)| {
+        json!({
+            "heads": case.query_heads,
+            "kv_heads": case.kv_heads,
+            "head_dim": case.head_dim,
+            "prefix": case.prefix,
+            "steps": case.steps,
+            "segment_steps": case.segment_steps,
+            "security": case.level,
+            "profile": case.profile,
+            "measured": measured,
+            "fitted": fitted,
+        })
+    });
+    json!({
+        "calibration": {
+            "path": calibrated.path,
+            "model": calibrated.calibration.model,
+            "cases": measured.collect::<Vec<_>>(),
+        }
+    })
+}
+
+fn calibration_text(calibrated: &Calibrated) -> String {
+    let rows: Vec<Vec<String>> = calibrated
+        .rows
+        .iter()
+        .map(|(case, measured, fitted)| {
+            let mebibytes = |bytes: f64| bytes / f64::from(1_u32 << 20);
+            vec![
+                format!("{}/{}", case.query_heads, case.kv_heads),
+                case.head_dim.to_string(),
+                format!("{}+{}", case.prefix, case.steps),
+                case.segment_steps.to_string(),
+                format!("{} {}", case.level, case.profile),
+                format!("{:.2} / {:.2}", measured.cpu_seconds, fitted.cpu_seconds),
+                format!(
+                    "{:.0} / {:.0}",
+                    mebibytes(measured.memory_bytes),
+                    mebibytes(fitted.memory_bytes)
+                ),
+                format!("{:.1} / {:.1}", measured.verify_ms, fitted.verify_ms),
+            ]
+        })
+        .collect();
+    let header = [
+        "heads",
+        "d",
+        "steps",
+        "segment",
+        "security",
+        "cpu s",
+        "MiB",
+        "verify ms",
+    ];
+    let mut text = table(&header, &rows);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "\nmeasured / fitted; the model is kept in {}",
+        calibrated.path
+    );
+    text
+}

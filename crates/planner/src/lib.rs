@@ -1,0 +1,37 @@
+//! What a proof will cost, before it is made, and which chain to prove.
+//!
+//! - [`bytes`]: the bytes of a proof, from the structure that the verifier demands: exact but for what
+//!   depends on the query positions, whose expectation is exact.
+//! - [`work`] and [`cost`]: processor time, memory and time of verifying, by a model that is fitted to
+//!   measurements ([`mod@fit`]).
+//! - [`calibration`]: what is measured for it, and the file that keeps it. Without one, the numbers of a
+//!   reference machine stand in ([`mod@reference`]).
+//! - [`plan`]: all chains that would prove a workload at a security level, those within bounds sorted
+//!   by what they cost.
+//!
+//! The crate measures nothing: it says what to measure, and takes the results. It knows nothing of
+//! traces, witnesses and files of proofs.
+#![forbid(unsafe_code)]
+
+pub mod bytes;
+pub mod calibration;
+pub mod cost;
+mod error;
+mod expectation;
+pub mod fit;
+pub mod plan;
+mod reason;
+pub mod reference;
+mod request;
+pub mod work;
+
+pub use calibration::{Calibration, CalibrationState};
+pub use cost::{CostModel, Costs};
+pub use error::PlannerError;
+pub use plan::{Candidate, Plan};
+pub use request::{Limits, Objective, Request, Workload};
+
+/// The example of the README, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -1,0 +1,327 @@
+//! All chains that would prove a workload, and the best of them.
+
+use std::cmp::Ordering;
+
+use matchmark_air::layout::SegmentLayout;
+use matchmark_quant::SegmentSteps;
+use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
+use matchmark_verifier::structure::ProofStructure;
+use serde::Serialize;
+
+use crate::bytes::{BytesByPart, ProofBytes};
+use crate::cost::CostModel;
+use crate::error::PlannerError;
+use crate::reason;
+use crate::request::{Limits, Objective, Request, Workload};
+use crate::work::{ChainWork, SegmentWork};
+
+/// A segment may be the whole chain, or a power of two of steps, or one of so many equal parts at most.
+const MOST_PARTS: u32 = 12;
+
+/// A chain that would prove the workload, and what it is predicted to cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Whether a segment is one proof or two.
+    pub boundary: Boundary,
+    /// Steps of a segment; the last may have fewer.
+    pub segment_steps: u32,
+    /// Number of segments.
+    pub segments: u64,
+    /// Security level.
+    pub security: SecurityLevel,
+    /// Profile of the level.
+    pub profile: Profile,
+    /// Expected bytes of all proofs of the chain.
+    pub bytes: u64,
+    /// Processor time of proving, in seconds.
+    pub cpu_seconds: f64,
+    /// Largest resident set of the proving process, in bytes.
+    pub memory_bytes: u64,
+    /// Time of verifying the chain, in milliseconds.
+    pub verify_ms: f64,
+    /// Steps that must have happened before there can be a proof of them.
+    pub latency_steps: u32,
+    /// Expected bytes by part.
+    pub bytes_by_part: BytesByPart,
+}
+
+/// A count of bytes. The cast saturates, and counts are far below 2^53.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(bytes: f64) -> u64 {
+    bytes.round() as u64
+}
+
+#[allow(clippy::cast_precision_loss)] // Bytes are far below 2^52.
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+impl Candidate {
+    /// What an objective makes least: bytes, seconds or milliseconds.
+    #[must_use]
+    pub fn cost(&self, objective: Objective) -> f64 {
+        match objective {
+            Objective::Bytes => float(self.bytes),
+            Objective::Prove => self.cpu_seconds,
+            Objective::Verify => self.verify_ms,
+            Objective::Memory => float(self.memory_bytes),
+        }
+    }
+
+    /// Whether memory and segment length are within the limits.
+    #[must_use]
+    pub fn is_within(&self, limits: &Limits) -> bool {
+        self.fits_memory(limits) && self.fits_latency(limits)
+    }
+
+    pub(crate) fn fits_memory(&self, limits: &Limits) -> bool {
+        let Limits { max_memory, .. } = limits;
+        max_memory.is_none_or(|bytes| self.memory_bytes <= bytes)
+    }
+
+    pub(crate) fn fits_latency(&self, limits: &Limits) -> bool {
+        let Limits {
+            max_latency_steps, ..
+        } = limits;
+        max_latency_steps.is_none_or(|steps| self.latency_steps <= steps.get())
+    }
+
+    /// By the objective; ties by the other objectives in their order.
+    #[must_use]
+    pub fn compare(&self, other: &Self, objective: Objective) -> Ordering {
+        std::iter::once(objective)
+            .chain(Objective::ALL)
+            .map(|objective| self.cost(objective).total_cmp(&other.cost(objective)))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+/// The candidates within bounds, and why the first is the choice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    objective: Objective,
+    candidates: Vec<Candidate>,
+    excluded: usize,
+    reason: String,
+}
+
+impl Plan {
+    /// Plans the proof of a workload.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::NothingFits`] if no candidate is within the limits; [`PlannerError::Layout`]
+    /// or [`PlannerError::Quant`] if the relation cannot carry the workload in any segments.
+    pub fn new(request: &Request, model: &CostModel) -> Result<Self, PlannerError> {
+        let Request {
+            workload,
+            level,
+            objective,
+            limits,
+        } = request;
+        Self::among(
+            candidates(workload, *level, limits, model)?,
+            *objective,
+            limits,
+        )
+    }
+
+    /// The plan among given candidates.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::NothingFits`].
+    pub fn among(
+        mut all: Vec<Candidate>,
+        objective: Objective,
+        limits: &Limits,
+    ) -> Result<Self, PlannerError> {
+        all.sort_by(|a, b| a.compare(b, objective));
+        let (candidates, excluded): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|one| one.is_within(limits));
+        let Some(choice) = candidates.first() else {
+            return Err(nothing_fits(&excluded, limits));
+        };
+        Ok(Self {
+            objective,
+            reason: reason::of(
+                choice,
+                candidates.get(1),
+                excluded.first(),
+                objective,
+                limits,
+            ),
+            excluded: excluded.len(),
+            candidates,
+        })
+    }
+
+    /// What is least.
+    #[must_use]
+    pub fn objective(&self) -> Objective {
+        self.objective
+    }
+
+    /// The best candidate.
+    #[must_use]
+    pub fn choice(&self) -> &Candidate {
+        // There is one: the constructor refuses to make a plan without.
+        &self.candidates[0]
+    }
+
+    /// All candidates within the limits, the best first.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// Number of candidates beyond the limits.
+    #[must_use]
+    pub fn excluded(&self) -> usize {
+        self.excluded
+    }
+
+    /// Why the choice is the choice, in a sentence or two.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// Segments of the shortest length are within any bound on their length: it is memory that is short.
+fn nothing_fits(all: &[Candidate], limits: &Limits) -> PlannerError {
+    let short = all.iter().filter(|one| one.fits_latency(limits));
+    let tightest = short.min_by_key(|one| one.memory_bytes);
+    PlannerError::NothingFits {
+        expected: limits.max_memory.unwrap_or(u64::MAX),
+        got: tightest.map_or(0, |one| one.memory_bytes),
+        candidate: tightest.map_or_else(|| "none".to_owned(), reason::describe),
+    }
+}
+
+/// Every candidate, in no order: boundaries, segment lengths and profiles, but for segments that the
+/// relation cannot carry.
+fn candidates(
+    workload: &Workload,
+    level: SecurityLevel,
+    limits: &Limits,
+    model: &CostModel,
+) -> Result<Vec<Candidate>, PlannerError> {
+    let mut candidates = vec![];
+    let mut refused = None;
+    for segment_steps in segment_lengths(workload, limits)? {
+        let layout = match workload.layout(segment_steps) {
+            Ok(layout) => layout,
+            Err(error) => {
+                refused = Some(error);
+                continue;
+            }
+        };
+        for boundary in Boundary::ALL {
+            for profile in Profile::ALL {
+                // A level need not have every profile.
+                let Ok(security) = Security::new(level, profile) else {
+                    continue;
+                };
+                let work = ChainWork::new(workload, boundary, &layout, security);
+                candidates.push(candidate(boundary, &layout, security, &work, model));
+            }
+        }
+    }
+    match refused {
+        Some(error) if candidates.is_empty() => Err(error),
+        _ => Ok(candidates),
+    }
+}
+
+fn candidate(
+    boundary: Boundary,
+    layout: &SegmentLayout,
+    security: Security,
+    work: &ChainWork,
+    model: &CostModel,
+) -> Candidate {
+    let bytes_by_part = work.bytes();
+    let costs = model.predict(work);
+    let segment_steps = layout.shape().segment_steps().get();
+    Candidate {
+        boundary,
+        segment_steps,
+        segments: work.segments,
+        security: security.level(),
+        profile: security.profile(),
+        bytes: whole(bytes_by_part.total()),
+        cpu_seconds: costs.cpu_seconds,
+        memory_bytes: whole(costs.memory_bytes),
+        verify_ms: costs.verify_ms,
+        latency_steps: segment_steps,
+        bytes_by_part,
+    }
+}
+
+/// Powers of two, equal parts, the whole chain, and what a bound on the length allows at most.
+fn segment_lengths(
+    workload: &Workload,
+    limits: &Limits,
+) -> Result<Vec<SegmentSteps>, PlannerError> {
+    let steps = u32::try_from(workload.steps.steps()).unwrap_or(u32::MAX);
+    let powers = (0..u32::BITS)
+        .map(|log| 1 << log)
+        .take_while(|length| *length < steps);
+    let parts = (1..=MOST_PARTS).map(|parts| steps.div_ceil(parts));
+    let bound = limits.max_latency_steps.map(|bound| bound.get().min(steps));
+    let mut lengths: Vec<u32> = powers.chain(parts).chain(bound).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let lengths = lengths.into_iter().map(SegmentSteps::new);
+    Ok(lengths.collect::<Result<_, _>>()?)
+}
+
+impl ChainWork {
+    /// The work of a workload in segments of this layout.
+    fn new(
+        workload: &Workload,
+        boundary: Boundary,
+        layout: &SegmentLayout,
+        security: Security,
+    ) -> Self {
+        let layout = &layout.with_boundary(boundary);
+        let length = layout.shape().segment_steps();
+        let rest = workload.steps.steps() % length.get() as usize;
+        Self {
+            segment: SegmentWork {
+                structures: ProofStructure::all(layout, security),
+                public_rows: 1 << layout.log_rows().vectors,
+            },
+            segments: workload.steps.segments(length).len() as u64,
+            lengths: if rest == 0 { 1 } else { 2 },
+        }
+    }
+
+    /// The work of a workload in segments of this length.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::Layout`] and the like if there is no such chain.
+    pub fn of(
+        workload: &Workload,
+        boundary: Boundary,
+        segment_steps: SegmentSteps,
+        security: Security,
+    ) -> Result<Self, PlannerError> {
+        let layout = workload.layout(segment_steps)?;
+        Ok(Self::new(workload, boundary, &layout, security))
+    }
+
+    /// Expected bytes of all proofs.
+    #[must_use]
+    pub fn bytes(&self) -> BytesByPart {
+        let proofs = self.segment.structures.iter().map(ProofBytes::expected);
+        proofs
+            .fold(BytesByPart::default(), |sum, proof| {
+                sum.plus(&proof.by_part)
+            })
+            .times(float(self.segments))
+    }
+}

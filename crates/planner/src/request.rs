@@ -1,0 +1,130 @@
+//! What a plan is made for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use matchmark_air::layout::SegmentLayout;
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, QuantError, Rounding, ScoreStep, SegmentSteps, StepRange,
+    TableBounds, ValueBits,
+};
+use matchmark_statement::{SecurityLevel, SegmentShape};
+use serde::Serialize;
+
+use crate::error::PlannerError;
+
+/// What is to be least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// Bytes of all proofs.
+    Bytes,
+    /// Processor time of proving.
+    Prove,
+    /// Time of verifying.
+    Verify,
+    /// Memory of proving.
+    Memory,
+}
+
+impl Objective {
+    /// Every objective, in the order in which ties are decided.
+    pub const ALL: [Self; 4] = [Self::Bytes, Self::Prove, Self::Verify, Self::Memory];
+
+    /// The name used in commands and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Prove => "prove",
+            Self::Verify => "verify",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Objective {
+    type Err = PlannerError;
+
+    fn from_str(text: &str) -> Result<Self, PlannerError> {
+        Self::ALL
+            .into_iter()
+            .find(|objective| objective.name() == text)
+            .ok_or_else(|| PlannerError::UnknownObjective {
+                expected: "bytes, prove, verify or memory",
+                got: text.to_owned(),
+            })
+    }
+}
+
+/// What is to be proven: all that the structure of its proofs depends on, but for what a plan chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Heads and head dimension.
+    pub shape: AttentionShape,
+    /// Entries of the prefix and steps of the chain.
+    pub steps: StepRange,
+    /// Width of the values.
+    pub value_bits: ValueBits,
+    /// Units of score that one table index spans.
+    pub score_step: ScoreStep,
+    /// Rounding rule of the outputs.
+    pub rounding: Rounding,
+    /// Length and weights of the table.
+    pub table: TableBounds,
+}
+
+impl Workload {
+    /// The layout of the segments if they have `segment_steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::Shape`] or [`PlannerError::Layout`] if there is no such chain.
+    pub fn layout(&self, segment_steps: SegmentSteps) -> Result<SegmentLayout, PlannerError> {
+        let entries = u32::try_from(self.steps.entries_after()).unwrap_or(u32::MAX);
+        let capacity = CacheCapacity::new(entries).map_err(PlannerError::Quant)?;
+        let shape = SegmentShape::new(self.shape, capacity, segment_steps)?;
+        Ok(SegmentLayout::new(
+            shape,
+            segment_steps.get() as usize,
+            self.value_bits,
+            self.score_step,
+            self.rounding,
+            self.table,
+        )?)
+    }
+}
+
+/// What a chain may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest memory of proving, in bytes.
+    pub max_memory: Option<u64>,
+    /// Most steps of a segment: so many must have happened before there can be a proof of them.
+    pub max_latency_steps: Option<SegmentSteps>,
+}
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is to be proven.
+    pub workload: Workload,
+    /// How hard it is to forge; the profile is chosen.
+    pub level: SecurityLevel,
+    /// What is to be least.
+    pub objective: Objective,
+    /// What it may cost.
+    pub limits: Limits,
+}
+
+impl From<QuantError> for PlannerError {
+    fn from(error: QuantError) -> Self {
+        Self::Quant(error)
+    }
+}

@@ -1,0 +1,217 @@
+//! How much there is to do for a chain, in numbers that follow from the structure of its proofs.
+//!
+//! The features of the cost model. Each is a count of something that the prover or the verifier really
+//! does, so that what was fitted on small shapes holds for larger ones.
+use matchmark_air::trees::Tree;
+use matchmark_statement::ProofPart;
+use matchmark_verifier::structure::ProofStructure;
+
+use crate::bytes::{count, trees};
+
+/// What determines the cost of a segment, beside the structure of its proofs.
+#[derive(Clone, Debug)]
+pub struct SegmentWork {
+    /// The structures of the segment's proofs, in order.
+    pub structures: Vec<ProofStructure>,
+    /// Rows of the public columns, a power of two: what the verifier interpolates.
+    pub public_rows: u64,
+}
+
+/// The segments of a chain. All have one structure.
+#[derive(Clone, Debug)]
+pub struct ChainWork {
+    /// One segment.
+    pub segment: SegmentWork,
+    /// Number of segments.
+    pub segments: u64,
+    /// Different numbers of steps of the segments, 1 or 2: each has a preprocessed tree of its own.
+    pub lengths: u64,
+}
+
+/// Number of features of the time of proving.
+pub const PROVE_FEATURES: usize = 6;
+/// Number of features of the memory of proving.
+pub const MEMORY_FEATURES: usize = 4;
+/// Number of features of the time of verifying.
+pub const VERIFY_FEATURES: usize = 4;
+
+/// What one tree of one proof comes to.
+struct TreeWork {
+    tree: Tree,
+    /// Cells of its columns.
+    cells: f64,
+    /// Cells at the blowup.
+    evaluations: f64,
+    /// Cells at the blowup, each times the log of its column's domain.
+    butterflies: f64,
+    /// Cells at the blowup, each times the samples of its column.
+    sampled: f64,
+    /// Points of the tree's domain.
+    points: f64,
+}
+
+fn tree_work(structure: &ProofStructure) -> impl Iterator<Item = TreeWork> + '_ {
+    let log_blowup = structure.parameters().log_blowup;
+    let lifting = structure.lifting_log_size();
+    trees(structure)
+        .enumerate()
+        .map(move |(index, (tree, samples))| {
+            // The composition has columns of the largest component's height, which no list holds.
+            let logs = structure.column_log_sizes().get(index);
+            let log = |column: usize| {
+                logs.and_then(|logs| logs.get(column))
+                    .copied()
+                    .unwrap_or(lifting - log_blowup)
+            };
+            let mut work = TreeWork {
+                tree,
+                cells: 0.0,
+                evaluations: 0.0,
+                butterflies: 0.0,
+                sampled: 0.0,
+                points: f64::from(lifting).exp2(),
+            };
+            for (column, samples) in samples.iter().enumerate() {
+                let cells = f64::from(log(column)).exp2();
+                let evaluations = f64::from(log(column) + log_blowup).exp2();
+                work.cells += cells;
+                work.evaluations += evaluations;
+                work.butterflies += evaluations * f64::from(log(column) + log_blowup);
+                work.sampled += evaluations * count(*samples);
+            }
+            work
+        })
+}
+
+/// Expected nonces that another thread still tries after one has found its own: the library goes through
+/// nonces in chunks of `2^20`, and a chunk ends with its own find or its last nonce. What is left of a
+/// chunk is taken as uniform, `r` of it, of which `1 - exp(-r chunk / nonces)` times `nonces` are tried.
+fn nonces_in_vain(nonces: f64) -> f64 {
+    let chunk = f64::from(1_u32 << 20) / nonces;
+    nonces * (1.0 - (1.0 - (-chunk).exp()) / chunk)
+}
+
+impl ChainWork {
+    /// How often a tree of such a proof is committed in the chain: a preprocessed tree once for each
+    /// length, a state once after each segment and once before the first, a boundary once for both proofs
+    /// that open it, anything else once in each segment.
+    #[allow(clippy::cast_precision_loss)] // Chains have a few thousand segments.
+    fn commitments(&self, part: ProofPart, tree: Tree) -> f64 {
+        match (part, tree) {
+            (_, Tree::Preprocessed) => self.lengths as f64,
+            (_, Tree::StateBefore) => 1.0,
+            (ProofPart::Lookup, Tree::Boundary) => 0.0,
+            _ => self.segments as f64,
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // As above.
+    fn segments(&self) -> f64 {
+        self.segments as f64
+    }
+
+    /// Features of the processor time of proving, in this order:
+    ///
+    /// 1. butterflies of the transforms of committed columns: evaluations times log of their number;
+    /// 2. evaluations that are committed, or read for an opened sample;
+    /// 3. domain points of committed trees: leaves and nodes to be hashed;
+    /// 4. cells, at no blowup: constraints and values out of the domain;
+    /// 5. nonces of the proof of work, as many as are expected, those tried in vain included;
+    /// 6. proofs.
+    #[must_use]
+    pub fn prove(&self, cores: u32) -> [f64; PROVE_FEATURES] {
+        let threads = self.threads(cores);
+        let mut features = [0.0; PROVE_FEATURES];
+        for structure in &self.segment.structures {
+            for work in tree_work(structure) {
+                let committed = self.commitments(structure.part(), work.tree);
+                features[0] += committed * work.butterflies;
+                features[1] += committed * work.evaluations + self.segments() * work.sampled;
+                features[2] += committed * work.points;
+                features[3] += self.segments() * work.cells;
+            }
+            let pow_bits = structure.parameters().pow_bits;
+            let nonces = f64::from(pow_bits).exp2();
+            features[4] += self.segments() * (nonces + (threads - 1.0) * nonces_in_vain(nonces));
+            features[5] += self.segments();
+        }
+        features
+    }
+
+    /// Segments that are proven at a time, and below it the threads for each of them: as many of both as
+    /// there are cores for.
+    fn at_a_time(&self, cores: u32) -> f64 {
+        self.segments().min(f64::from(cores.max(1)))
+    }
+
+    fn threads(&self, cores: u32) -> f64 {
+        (f64::from(cores.max(1)) / self.at_a_time(cores)).floor()
+    }
+
+    /// Features of the largest resident set of the proving process, which proves as many segments at a
+    /// time as there are `cores`. In this order, all of them of what is proven at a time:
+    ///
+    /// 1. evaluations of all columns at the blowup;
+    /// 2. domain points of all trees;
+    /// 3. cells, at no blowup;
+    /// 4. one, for the process itself.
+    #[must_use]
+    pub fn memory(&self, cores: u32) -> [f64; MEMORY_FEATURES] {
+        let at_a_time = self.at_a_time(cores);
+        let mut largest = [0.0_f64, 0.0, 0.0, 1.0];
+        // The proofs of a segment are made one after the other.
+        for structure in &self.segment.structures {
+            let mut proof = [0.0; MEMORY_FEATURES];
+            for work in tree_work(structure) {
+                proof[0] += at_a_time * work.evaluations;
+                proof[1] += at_a_time * work.points;
+                proof[2] += at_a_time * work.cells;
+            }
+            for (largest, proof) in largest.iter_mut().zip(proof) {
+                *largest = largest.max(proof);
+            }
+        }
+        largest
+    }
+
+    /// Features of the time of verifying, in this order:
+    ///
+    /// 1. columns: constraints at the out-of-domain point;
+    /// 2. for each query the nodes of its paths in all trees and the values of all columns;
+    /// 3. rows of the public columns, which the verifier interpolates;
+    /// 4. proofs.
+    #[must_use]
+    pub fn verify(&self) -> [f64; VERIFY_FEATURES] {
+        let mut features = [0.0; VERIFY_FEATURES];
+        for structure in &self.segment.structures {
+            let columns = count(structure.columns());
+            let nodes = count(structure.samples().len()) * f64::from(structure.lifting_log_size());
+            let queries = f64::from(structure.parameters().queries);
+            features[0] += self.segments() * columns;
+            features[1] += self.segments() * queries * (nodes + columns);
+            features[3] += self.segments();
+        }
+        #[allow(clippy::cast_precision_loss)] // At most 2^22.
+        let rows = self.segment.public_rows as f64;
+        features[2] = self.segments() * rows;
+        features
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mean over what is left of a chunk, summed up in small steps.
+    #[test]
+    fn nonces_in_vain_are_the_mean_over_what_is_left_of_a_chunk() {
+        for log_nonces in [10, 18, 20, 24] {
+            let nonces = f64::from(log_nonces).exp2();
+            let steps = 1 << 16;
+            let left = (0..steps).map(|step| (f64::from(step) + 0.5) / f64::from(steps));
+            let tried = left.map(|r| 1.0 - (-r * f64::from(1 << 20) / nonces).exp());
+            let mean = nonces * tried.sum::<f64>() / f64::from(steps);
+            assert!((nonces_in_vain(nonces) / mean - 1.0).abs() < 1e-3, "{mean}");
+        }
+    }
+}
