@@ -219,13 +219,14 @@ fn candidates(
             }
         };
         for boundary in Boundary::ALL {
+            let layout = layout.clone().with_boundary(boundary);
             for profile in Profile::ALL {
                 // A level need not have every profile.
                 let Ok(security) = Security::new(level, profile) else {
                     continue;
                 };
-                let work = ChainWork::new(workload, boundary, &layout, security);
-                candidates.push(candidate(boundary, &layout, security, &work, model));
+                let work = ChainWork::new(workload, &layout, security);
+                candidates.push(candidate(&layout, security, &work, model));
             }
         }
     }
@@ -236,7 +237,6 @@ fn candidates(
 }
 
 fn candidate(
-    boundary: Boundary,
     layout: &SegmentLayout,
     security: Security,
     work: &ChainWork,
@@ -246,7 +246,7 @@ fn candidate(
     let costs = model.predict(work);
     let segment_steps = layout.shape().segment_steps().get();
     Candidate {
-        boundary,
+        boundary: layout.boundary(),
         segment_steps,
         segments: work.segments,
         security: security.level(),
@@ -280,13 +280,7 @@ fn segment_lengths(
 
 impl ChainWork {
     /// The work of a workload in segments of this layout.
-    fn new(
-        workload: &Workload,
-        boundary: Boundary,
-        layout: &SegmentLayout,
-        security: Security,
-    ) -> Self {
-        let layout = &layout.with_boundary(boundary);
+    fn new(workload: &Workload, layout: &SegmentLayout, security: Security) -> Self {
         let length = layout.shape().segment_steps();
         let rest = workload.steps.steps() % length.get() as usize;
         Self {
@@ -310,8 +304,8 @@ impl ChainWork {
         segment_steps: SegmentSteps,
         security: Security,
     ) -> Result<Self, PlannerError> {
-        let layout = workload.layout(segment_steps)?;
-        Ok(Self::new(workload, boundary, &layout, security))
+        let layout = workload.layout(segment_steps)?.with_boundary(boundary);
+        Ok(Self::new(workload, &layout, security))
     }
 
     /// Expected bytes of all proofs.

@@ -69,6 +69,8 @@ pub struct TreeSizes {
 pub struct ComponentSizes {
     /// Name of the component.
     pub component: &'static str,
+    /// Log of the number of its rows. Tables of equal height are one component.
+    pub log_rows: u32,
     /// Columns in all trees but the preprocessed one.
     pub columns: usize,
     /// Bytes of their values at out-of-domain points.
@@ -101,6 +103,7 @@ impl ProofSizes {
             .iter()
             .map(|component| ComponentSizes {
                 component: component.name,
+                log_rows: component.log_rows,
                 columns: component.columns,
                 samples: component.samples * EXTENSION_BYTES,
                 queried_values: component.columns * queries * BASE_BYTES,

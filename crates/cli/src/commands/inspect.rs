@@ -86,8 +86,9 @@ fn sizes_text(proof: &StoredProofSizes) -> String {
         row(tree.tree, figures)
     });
     let components = sizes.components.iter().map(|it| {
+        let name = format!("{}, 2^{} rows", it.component, it.log_rows);
         let own = [it.columns, it.samples, it.queried_values];
-        let mut cells = row(it.component, [own[0], own[1], own[2], 0]);
+        let mut cells = row(&name, [own[0], own[1], own[2], 0]);
         "-".clone_into(&mut cells[4]);
         cells
     });
