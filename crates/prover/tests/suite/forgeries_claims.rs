@@ -1,21 +1,20 @@
 //! The known forgeries of what a segment claims: cache entries, heads, queries, ranges, public
 //! values, positions and multiplicities; in the manner of `forgeries.rs`.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::attacks::{self, Attack};
-use common::cases::{all, bounded_narrow, bounded_wide, fast, narrow, unclipped, wide, Case};
-use common::checker::Drop;
-use common::forge::Forge;
-use common::gadgets::{self, entry};
-use common::proving::{honest, outcome, policy, statement, Claim, Outcome};
-use common::refusal::{refuse, refuse_in, BALANCE, CONSTRAINT};
-use common::world::{sizes, World};
-use common::Rng;
+use crate::common::attacks::{self, Attack};
+use crate::common::cases::{
+    all, bounded_narrow, bounded_wide, fast, narrow, unclipped, wide, Case,
+};
+use crate::common::checker::Drop;
+use crate::common::forge::Forge;
+use crate::common::gadgets::{self, entry};
+use crate::common::proving::{honest, outcome, policy, statement, Claim, Outcome};
+use crate::common::refusal::{refuse, refuse_in, BALANCE, CONSTRAINT};
+use crate::common::world::{sizes, World};
+use crate::common::Rng;
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::mock::failures;
 use matchmark_air::witness::columns::field;

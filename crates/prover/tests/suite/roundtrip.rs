@@ -1,15 +1,12 @@
 //! Honest claims are accepted, whatever their shape, and their bytes are what the format says: the
 //! same for the same input, and the same again after reading and writing.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
-mod common;
-
-use common::bytes::{attempt, Sample};
-use common::cases::{all, fast, insecure, narrow, table, Spec};
-use common::forge::Forge;
-use common::proving::{honest, Outcome};
-use common::world::{rules, World};
-use common::Rng;
+use crate::common::bytes::{attempt, Sample};
+use crate::common::cases::{all, fast, insecure, narrow, table, Spec};
+use crate::common::forge::Forge;
+use crate::common::proving::{honest, Outcome};
+use crate::common::world::{rules, World};
+use crate::common::Rng;
 use matchmark_quant::Rounding;
 use matchmark_runtime::{execute_segment, SegmentInputs};
 use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};

@@ -5,17 +5,14 @@
 //! ([`free`]). The list is complete and truthful: nothing else goes unnoticed, and a free cell does
 //! no harm, so that a proof over it is accepted. The projections tree is recomputed for a changed
 //! witness, as a prover would; its own cells are changed under an honest witness.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::cases::{all, narrow, split_narrow, unclipped, wide, Case};
-use common::checker::{mock_names, Drop};
-use common::forge::{candidate_columns_mut, Forge, Forged};
-use common::proving::{outcome, Outcome};
-use common::Rng;
+use crate::common::cases::{all, narrow, split_narrow, unclipped, wide, Case};
+use crate::common::checker::{mock_names, Drop};
+use crate::common::forge::{candidate_columns_mut, Forge, Forged};
+use crate::common::proving::{outcome, Outcome};
+use crate::common::Rng;
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::witness::columns::field;
@@ -308,7 +305,7 @@ fn changed_cells_are_not_proven() {
 /// Whether the states of a witness are caches that a prover can be given.
 fn offered(case: &Case, forged: &Forged) -> bool {
     let steps = case.steps;
-    let cache = |columns, entries| common::world::cache_of(case, columns, entries).is_some();
+    let cache = |columns, entries| crate::common::world::cache_of(case, columns, entries).is_some();
     cache(&forged.witness.state_before, steps.entries_before())
         && cache(&forged.witness.state_after, steps.entries_after())
 }

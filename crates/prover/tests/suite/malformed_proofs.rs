@@ -2,14 +2,11 @@
 //! and would panic. Every list is made one shorter, one longer and empty; and proofs are edited,
 //! ground again and given the lengths that the new queries ask for, so that the library sees
 //! well-formed nonsense behind the proof of work.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
-mod common;
-
-use common::bytes::{fields, Kind, Sample, Tally};
-use common::cases::{bounded_wide, fast, insecure, narrow};
-use common::regrind::{fit, grind};
-use common::Rng;
+use crate::common::bytes::{fields, Kind, Sample, Tally};
+use crate::common::cases::{bounded_wide, fast, insecure, narrow};
+use crate::common::regrind::{fit, grind};
+use crate::common::Rng;
 use matchmark_air::trees::TreeOrder;
 use matchmark_statement::ProofPart;
 use matchmark_verifier::SegmentProof;

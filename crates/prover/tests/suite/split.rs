@@ -1,11 +1,8 @@
 //! Split segments: two proofs that belong together, and every way in which two do not.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::bytes::attempt;
-use common::cases::{fast, split_narrow, split_wide, Spec};
-use common::proving::{honest, Claim};
+use crate::common::bytes::attempt;
+use crate::common::cases::{fast, split_narrow, split_wide, Spec};
+use crate::common::proving::{honest, Claim};
 use matchmark_prover::ProvenSegment;
 use matchmark_statement::{
     AcceptancePolicy, Boundary, BoundaryCommitment, LookupStatement, PolicyMismatch, ProofPart,
@@ -190,7 +187,7 @@ fn swapped_and_invented_boundaries_are_refused() {
         let mut parts = one.file.statement().parts();
         parts.boundary = boundary;
         let file = restated(&one, SegmentStatement::new(parts).unwrap());
-        let policy = common::proving::policy(&one.claim.prover, file.statement());
+        let policy = crate::common::proving::policy(&one.claim.prover, file.statement());
         match refusal(&file, &policy) {
             VerifyError::BoundaryNotOpened {
                 part: ProofPart::Arithmetic,

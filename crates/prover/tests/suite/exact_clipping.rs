@@ -1,7 +1,6 @@
 //! Clipping that is held to its maximum exactly: the form of the excess gadget that only the widest
 //! gaps need (12 bits, dimension 128). An honest segment is proven and verified, and each of the four
 //! limb lookups is shown to be the only one that refuses some excess out of range.
-#![allow(clippy::unwrap_used)]
 
 use matchmark_air::mock::{check, failures, MockFailure};
 use matchmark_air::relation::RelationTag;

@@ -4,18 +4,17 @@
 //!
 //! The lists of constraints and tuples are taken from the components themselves: a new one without
 //! a killing witness fails here.
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::attacks::{memberships_of_other_pairs, on_constraint, on_relation, on_tuple, Attack};
-use common::cases::{all, split_narrow, split_wide, Case};
-use common::checker::{evaluate, tuple_labels, Drop};
-use common::forge::{Forge, Forged};
-use common::gadgets::excess_is_bounded;
+use crate::common::attacks::{
+    memberships_of_other_pairs, on_constraint, on_relation, on_tuple, Attack,
+};
+use crate::common::cases::{all, split_narrow, split_wide, Case};
+use crate::common::checker::{evaluate, tuple_labels, Drop};
+use crate::common::forge::{Forge, Forged};
+use crate::common::gadgets::excess_is_bounded;
 use matchmark_air::describe::describe_segment;
 use matchmark_air::relation::RelationTag;
 

@@ -3,7 +3,6 @@
 //!
 //! The size depends on the query positions, and so on every bit of statement and witness; a change of
 //! the relation, the transcript or the encoding shows here.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

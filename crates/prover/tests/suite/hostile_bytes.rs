@@ -3,13 +3,10 @@
 //! accepted, nothing panics, every refusal has a variant of its own.
 //!
 //! Where a proof has to get past the proof of work to reach deeper code, see `library_traps.rs`.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
-mod common;
-
-use common::bytes::{attempt, fields, Kind, Sample, Tally, HEADER};
-use common::cases::{narrow, wide};
-use common::Rng;
+use crate::common::bytes::{attempt, fields, Kind, Sample, Tally, HEADER};
+use crate::common::cases::{narrow, wide};
+use crate::common::Rng;
 use matchmark_quant::{CacheCapacity, TableBounds, MODULUS};
 use matchmark_statement::{AcceptancePolicy, SegmentShape, SegmentStatement};
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};

@@ -5,23 +5,20 @@
 //! relation that refuses it, and a full proof of the claim, verified against a policy that was made
 //! for exactly this claim, is refused with a typed error. Those of the claim itself are in
 //! `forgeries_claims.rs`.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::attacks::{self};
-use common::cases::{
+use crate::common::attacks::{self};
+use crate::common::cases::{
     all, bounded_narrow, bounded_wide, fast, insecure, narrow, table, unclipped, wide, Case, Spec,
 };
-use common::checker::Drop;
-use common::forge::{CandidateRow, Forge};
-use common::gadgets::{self, entry, Part};
-use common::proving::{honest, outcome, Outcome};
-use common::refusal::{refuse_in, BALANCE, CONSTRAINT};
-use common::world::{output_remainder, sizes, World};
-use common::Rng;
+use crate::common::checker::Drop;
+use crate::common::forge::{CandidateRow, Forge};
+use crate::common::gadgets::{self, entry, Part};
+use crate::common::proving::{honest, outcome, Outcome};
+use crate::common::refusal::{refuse_in, BALANCE, CONSTRAINT};
+use crate::common::world::{output_remainder, sizes, World};
+use crate::common::Rng;
 use matchmark_quant::Rounding;
 use matchmark_statement::Boundary;
 use std::collections::BTreeSet;

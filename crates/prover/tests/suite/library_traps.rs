@@ -1,12 +1,9 @@
 //! The traps in the proof library that `docs/soundness.md` lists, one test each. The third, malformed
 //! structure, has a file of its own: `malformed_proofs.rs`.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
-mod common;
-
-use common::bytes::{attempt, class, Sample};
-use common::cases::{bounded_narrow, bounded_wide, fast, insecure, narrow, table};
-use common::proving::{policy, statement};
+use crate::common::bytes::{attempt, class, Sample};
+use crate::common::cases::{bounded_narrow, bounded_wide, fast, insecure, narrow, table};
+use crate::common::proving::{policy, statement};
 use matchmark_air::segment::SegmentComponents;
 use matchmark_prover::SegmentProver;
 use matchmark_quant::MODULUS;
@@ -112,7 +109,7 @@ fn a_table_that_differs_by_one_entry_is_refused_by_its_root() {
     let mut parts = claim.statement.parts();
     parts.table = right.table;
     let stated = SegmentStatement::new(parts).unwrap();
-    let (_, forged) = common::proving::honest(&spec.case(), 2);
+    let (_, forged) = crate::common::proving::honest(&spec.case(), 2);
     let proven = claim
         .prover
         .prove_witness(
@@ -257,10 +254,11 @@ fn no_shape_has_as_many_uses_as_the_field_has_elements() {
     let rows = 1_u64 << matchmark_air::layout::MAX_LOG_ROWS;
     let most = rows * (12 + 12 + 4 * 2 + 1 + 1 + 1);
     assert!(most < u64::from(MODULUS), "{most}");
-    for spec in common::cases::all() {
+    for spec in crate::common::cases::all() {
         let layout = &spec.case().layout;
-        let (claim, forged) = common::proving::honest(&spec.case(), 1);
-        let stated = common::checker::evaluate(&claim.case, &forged.witness, &forged.projections);
+        let (claim, forged) = crate::common::proving::honest(&spec.case(), 1);
+        let stated =
+            crate::common::checker::evaluate(&claim.case, &forged.witness, &forged.projections);
         let tuples = SegmentComponents::columns(layout).tuples;
         assert!((stated.tuples.len() as u64) <= tuples, "{}", spec.name);
         assert!(tuples < u64::from(MODULUS));
