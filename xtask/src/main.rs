@@ -10,8 +10,10 @@
 mod bench;
 mod failure;
 mod matchmark;
+mod pressure;
 mod process;
 mod prove_decode;
+mod statistics;
 mod table;
 mod test;
 mod tidy;

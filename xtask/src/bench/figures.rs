@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 
 use super::measure::{Measured, Measurements};
-use super::statistics::{largest, median};
+use crate::statistics::{largest, median};
 use crate::table::{thousands, Table};
 
 /// What has to be said beside the table.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{json, Value};
 
 use super::safetensors::File;
-use super::statistics::{largest, median};
+use crate::statistics::{largest, median};
 use super::synthetic;
 use crate::failure::{Context as _, Failure};
 use crate::matchmark::{words, Matchmark};

@@ -4,7 +4,6 @@ mod document;
 mod figures;
 mod measure;
 mod safetensors;
-mod statistics;
 mod synthetic;
 
 use std::fs;
