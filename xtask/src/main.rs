@@ -9,6 +9,7 @@
 
 mod bench;
 mod failure;
+mod machine;
 mod matchmark;
 mod pressure;
 mod process;
@@ -41,6 +42,8 @@ enum Command {
     Tidy,
     /// Measures the project's figures beside their bounds.
     Bench(bench::Options),
+    /// Measures fused against split proofs over shapes and levels, and writes the report.
+    Pressure(pressure::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Tidy => tidy::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Pressure(options) => pressure::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@ use crate::workspace;
 /// The binary to run.
 pub struct Matchmark {
     program: PathBuf,
+    quiet: bool,
 }
 
 /// Words and paths as the arguments of one command.
@@ -42,6 +43,7 @@ impl Matchmark {
         match given {
             Some(program) => Ok(Self {
                 program: program.to_path_buf(),
+                quiet: false,
             }),
             None => Self::build(),
         }
@@ -64,7 +66,41 @@ impl Matchmark {
         let messages = String::from_utf8_lossy(&built.stdout);
         let program = executable(&messages)
             .ok_or_else(|| Failure::failed("cargo built no executable named matchmark"))?;
-        Ok(Self { program })
+        Ok(Self {
+            program,
+            quiet: false,
+        })
+    }
+
+    /// The same, without what it says on stderr: its progress. Errors are in the objects that it prints.
+    #[must_use]
+    pub fn quietly(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
+        }
+    }
+
+    /// The binary.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// What `matchmark --version` says.
+    ///
+    /// # Errors
+    /// A program that cannot be run.
+    pub fn version(&self) -> Result<String, Failure> {
+        let mut command = self.command(["--version"]);
+        let output = command.output().context(shown(&command))?;
+        if !output.status.success() {
+            return Err(Failure::failed(format!(
+                "{} ended with {}",
+                shown(&command),
+                output.status
+            )));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
@@ -72,7 +108,11 @@ impl Matchmark {
         command
             .args(arguments)
             .stdin(Stdio::null())
-            .stderr(Stdio::inherit());
+            .stderr(if self.quiet {
+                Stdio::null()
+            } else {
+                Stdio::inherit()
+            });
         command
     }
 
@@ -148,6 +188,7 @@ mod tests {
     fn shell() -> Matchmark {
         Matchmark {
             program: PathBuf::from("sh"),
+            quiet: false,
         }
     }
 

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde_json::{json, Value};
 
 use super::safetensors::File;
-use crate::statistics::{largest, median};
 use super::synthetic;
 use crate::failure::{Context as _, Failure};
 use crate::matchmark::{words, Matchmark};
+use crate::statistics::{largest, median};
 use crate::workspace;
 
 const FLOAT_FIXTURE: &str = "fixtures/attention-layer0.safetensors";

@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::{Context as _, Failure};
+use crate::machine;
 use crate::matchmark::Matchmark;
 use crate::workspace;
 use figures::Figure;
@@ -56,7 +57,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     };
     let measurements = measure::all(&bench)?;
     let figures = figures::of(&measurements);
-    let machine = machine();
+    let machine = machine::name();
     if options.json {
         let rows: Vec<_> = figures.iter().map(Figure::to_json).collect();
         println!(
@@ -92,17 +93,6 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         .transpose()?;
     let text = document::update(existing.as_deref(), &generated)?;
     fs::write(&path, text).context(path.display())
-}
-
-/// The machine in a few words.
-fn machine() -> String {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    let model = model.unwrap_or_else(|| format!("{} processors", std::env::consts::ARCH));
-    format!("{processors} cores of {model}")
 }
 
 /// A directory for chains, emptied before and removed after.

@@ -74,6 +74,8 @@ pub struct Configuration {
 pub struct Sample {
     /// The verifier's nonce, which sets the query positions.
     pub nonce: String,
+    /// Digest of the relation that was proven.
+    pub relation_digest: String,
     /// CPU-seconds of proving the chain.
     pub prove_cpu_seconds: f64,
     /// Elapsed seconds of the same.
