@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod document;
 mod failure;
 mod machine;
 mod matchmark;

@@ -50,6 +50,17 @@ impl Table {
         text
     }
 
+    /// The columns: their headings, and whether they hold numbers.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, bool)> {
+        let headings = self.heading.iter().enumerate();
+        headings.map(|(column, heading)| (heading.as_str(), self.is_numeric(column)))
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// As Markdown.
     pub fn to_markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));

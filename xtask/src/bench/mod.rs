@@ -1,6 +1,5 @@
 //! `cargo xtask bench`: the project's figures, measured through the `matchmark` command.
 
-mod document;
 mod figures;
 mod measure;
 mod safetensors;
@@ -12,6 +11,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::document::Document;
 use crate::failure::{Context as _, Failure};
 use crate::machine;
 use crate::matchmark::Matchmark;
@@ -20,7 +20,14 @@ use figures::Figure;
 use measure::{Bench, Repetitions};
 
 /// Where the generated table stands.
-const DOCUMENT: &str = "docs/figures.md";
+const PATH: &str = "docs/figures.md";
+/// The document.
+const DOCUMENT: Document = Document {
+    command: "cargo xtask bench",
+    new: "# Figures\n\n\
+          What proofs cost, beside the most that they may cost. Not edited by hand: `cargo xtask bench`\n\
+          measures, through the `matchmark` command, and writes the table.\n\n",
+};
 
 /// How much to measure.
 #[derive(Args)]
@@ -74,7 +81,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         print!("{}", figures::table(&figures).to_text());
     }
     if options.quick {
-        eprintln!("{DOCUMENT} is left as it is: --quick measures too little for it");
+        eprintln!("{PATH} is left as it is: --quick measures too little for it");
         return Ok(());
     }
     let generated = format!(
@@ -86,12 +93,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         repetitions.verifications,
         figures::NOTE,
     );
-    let path = workspace::root().join(DOCUMENT);
+    let path = workspace::root().join(PATH);
     let existing = path
         .exists()
         .then(|| fs::read_to_string(&path).context(path.display()))
         .transpose()?;
-    let text = document::update(existing.as_deref(), &generated)?;
+    let text = DOCUMENT.update(existing.as_deref(), &generated)?;
     fs::write(&path, text).context(path.display())
 }
 

@@ -8,6 +8,7 @@
 mod command;
 pub mod data;
 mod predict;
+mod report;
 pub mod rows;
 mod schedule;
 mod store;
@@ -92,6 +93,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     std::fs::create_dir_all(&folder).context(folder.display())?;
     let json = serde_json::to_vec_pretty(&report).context("the report")?;
     write_whole(&folder.join("pressure.json"), &json)?;
+    report::write(&report, &folder)?;
+    for figure in report::analysis::figures(&report) {
+        println!("{}", figure.line());
+    }
     println!("{}", folder.join("pressure.md").display());
     Ok(())
 }
