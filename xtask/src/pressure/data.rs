@@ -1,4 +1,4 @@
-//! What the pressure report is made of: configurations, measurements, and the report's own file.
+//! What the pressure report is made of: configurations and measurements.
 //!
 //! The runner fills a [`Report`], the writers read one; nothing else passes between them.
 
@@ -155,7 +155,7 @@ pub struct Counts {
 }
 
 /// Everything measured for one configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
     /// What was proven.
     pub configuration: Configuration,
@@ -168,7 +168,7 @@ pub struct Measurement {
 }
 
 /// The planner's prediction for a configuration that its cost model was not fitted to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
     /// What was predicted; its measurement is among the report's.
     pub configuration: Configuration,
@@ -182,11 +182,9 @@ pub struct Prediction {
     pub verify_ms: f64,
 }
 
-/// The report's file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// All that the documents are made from.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Version of this file's form.
-    pub format: u32,
     /// What `matchmark --version` says.
     pub version: String,
     /// Digest of the relation that was proven.
@@ -206,9 +204,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Version of the file's form.
-    pub const FORMAT: u32 = 1;
-
     /// The measurement of a configuration, if it is there and has samples.
     pub fn find(&self, configuration: &Configuration) -> Option<&Measurement> {
         self.measurements

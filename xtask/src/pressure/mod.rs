@@ -24,7 +24,7 @@ use crate::matchmark::Matchmark;
 use crate::workspace;
 use command::{nonce, Outcome};
 use data::{Configuration, Measurement, Report};
-use store::{write_whole, Program, Store};
+use store::{Program, Store};
 
 /// What to measure, and how.
 #[derive(Args)]
@@ -75,7 +75,6 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let planned = planned.into_iter().filter(|it| configurations.contains(it));
     let (predictions, calibrated) = predict::all(&matchmark, &planned.collect::<Vec<_>>())?;
     let report = Report {
-        format: Report::FORMAT,
         version: program.version,
         relation_digest: relation_digest(&measurements)?,
         machine: machine::name(),
@@ -91,8 +90,6 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         workspace::root().join("docs")
     };
     std::fs::create_dir_all(&folder).context(folder.display())?;
-    let json = serde_json::to_vec_pretty(&report).context("the report")?;
-    write_whole(&folder.join("pressure.json"), &json)?;
     report::write(&report, &folder)?;
     for figure in report::analysis::figures(&report) {
         println!("{}", figure.line());

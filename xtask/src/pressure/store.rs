@@ -141,7 +141,11 @@ impl Store {
 /// A folder that cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(folder.display())?;
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is its owner's alone; a document is for everyone, as far as the mask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.tempfile_in(folder).context(folder.display())?;
     file.write_all(bytes).context(path.display())?;
     file.as_file().sync_all().context(path.display())?;
     file.persist(path).context(path.display())?;

@@ -1,8 +1,10 @@
-//! The documents of the report: `pressure.md` and `pressure.html`, from one list of sections.
+//! The documents of the report: `pressure.md` and `pressure.html`, from one list of sections, and
+//! `pressure.json`.
 
 pub mod analysis;
 mod essay;
 mod html;
+mod json;
 mod plots;
 mod sections;
 mod svg;
@@ -27,10 +29,10 @@ const DOCUMENT: Document = Document {
           Fused against split proofs over shapes and levels, the published result beside ours, and the planner's\n\
           predictions beside what was measured. Not edited by hand: `cargo xtask pressure` measures, through the\n\
           `matchmark` command, and writes this document, [`pressure.html`](pressure.html) (the same with plots) and\n\
-          [`pressure.json`](pressure.json) (every sample).\n\n",
+          [`pressure.json`](pressure.json) (medians for machines).\n\n",
 };
 
-/// Writes both documents into a folder.
+/// Writes all of them into a folder.
 ///
 /// # Errors
 /// A folder that cannot be written, or a document whose marks are gone.
@@ -44,6 +46,8 @@ pub fn write(report: &Report, folder: &Path) -> Result<(), Failure> {
     };
     let markdown = DOCUMENT.update(existing.as_deref(), &markdown(&sections))?;
     write_whole(&path, markdown.as_bytes())?;
+    let json = serde_json::to_vec(&json::summary(report)).context("the report")?;
+    write_whole(&folder.join("pressure.json"), &json)?;
     write_whole(
         &folder.join("pressure.html"),
         html::page(&sections).as_bytes(),

@@ -120,7 +120,6 @@ fn report() -> Report {
         refused: Some("a shape <too large>".to_owned()),
     });
     Report {
-        format: Report::FORMAT,
         version: "matchmark 9".to_owned(),
         relation_digest: "ab".repeat(32),
         machine: "2 cores".to_owned(),
@@ -242,6 +241,21 @@ fn documents_show_what_is_missing() {
         let (open, close) = (count(&format!("<{tag}")), count(&format!("</{tag}>")));
         assert_eq!(open, close, "{tag}");
     }
+}
+
+#[test]
+fn machines_read_the_same() {
+    let object = super::json::summary(&report());
+    let figures = object["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), 6);
+    assert_eq!(figures[1]["verdict"], "met");
+    assert!(figures[2]["values"][1]["value"].is_null());
+    let rows = object["rows"].as_array().unwrap();
+    assert_eq!(rows[0]["median"]["bytes"], 79_000.0);
+    assert_eq!(rows[0]["bytes_range"][1], 80_000);
+    assert_eq!(rows[0]["typical"][0]["trees"][0][4], 300);
+    let refused = rows.iter().find(|row| !row["refused"].is_null());
+    assert!(refused.unwrap().get("median").is_none());
 }
 
 #[test]
