@@ -291,6 +291,9 @@ pub fn stacks(title: &str, legend: &[(&str, &'static str)], bars: &[Stack]) -> S
         );
         let mut from = left;
         for (part, (name, class)) in bar.parts.iter().zip(legend) {
+            if *part <= 0.0 {
+                continue;
+            }
             let width = part / largest * (right - left);
             let _ = writeln!(
                 svg,
@@ -425,7 +428,8 @@ mod tests {
             .collect();
         assert!((widths[0] / widths[1] - 3.0).abs() < 0.01);
         assert!((widths[0] / widths[2] - 1.5).abs() < 0.01);
-        assert_eq!(widths[3], 0.0);
+        // A part that is not there is not drawn.
+        assert_eq!(widths.len(), 3);
     }
 
     #[test]
