@@ -234,11 +234,12 @@ fn one_root_opens_to_two_boundaries_and_one_commitment_to_one() {
         let (of_lookup, lookup) = attack.lookup(&statement);
         let pair = (of_lookup, &lookup);
         match attack.verify(forged, &statement, &arithmetic, pair) {
-            Err(error @ VerifyError::BoundaryNotOpened { part, .. })
-                if part == matchmark_statement::ProofPart::Lookup =>
-            {
-                Some((statement, arithmetic, lookup, error))
-            }
+            Err(
+                error @ VerifyError::BoundaryNotOpened {
+                    part: matchmark_statement::ProofPart::Lookup,
+                    ..
+                },
+            ) => Some((statement, arithmetic, lookup, error)),
             Err(_) => None,
             Ok(()) => panic!("false outputs are accepted"),
         }
