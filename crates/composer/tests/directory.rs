@@ -161,10 +161,10 @@ fn changed_inputs_and_manifests_are_refused() {
     assert!(matches!(
         with(
             "chain.toml",
-            manifest.replace("format = 1", "format = 9").as_bytes()
+            manifest.replace("format = 2", "format = 9").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 1,
+            expected: 2,
             got: 9,
             ..
         }
