@@ -8,7 +8,7 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use common::{Place, TraceFile};
-use matchmark_planner::calibration::cores;
+use matchmark_planner::calibration::{cores, FORMAT};
 use matchmark_planner::reference::MODEL;
 use matchmark_planner::{Calibration, CostModel};
 use serde_json::Value;
@@ -57,7 +57,7 @@ fn refused(cache: &Utf8Path, options: &[&str], code: i32, kind: &str, words: &[&
 fn calibration(version: &str, processor: Option<&str>) -> String {
     let processor = processor.map_or(String::new(), |name| format!("processor = {name:?}\n"));
     format!(
-        "format = 1\nversion = {version:?}\nrelation = \"{}\"\n{processor}\n[model]\ncores = 1\n\
+        "format = {FORMAT}\nversion = {version:?}\nrelation = \"{}\"\n{processor}\n[model]\ncores = 1\n\
          prove = [1e-9, 1e-9, 1e-8, 1e-8, 1e-7, 0.25]\nmemory = [4.0, 64.0, 4.0, 1e7]\n\
          verify = [0.0, 1e-4, 1e-4, 0.5]\n",
         "00".repeat(32)
@@ -165,7 +165,9 @@ fn calibrations_that_are_not_of_use() {
     let file = place.join("calibration.toml");
     let objective = ["--objective", "prove"];
     let before = plan(&place.path, &objective, 0);
-    for text in ["", "no toml", "format = 1\n", "format = 1\nmore = 2\n"] {
+    let alone = format!("format = {FORMAT}\n");
+    let more = format!("{alone}more = 2\n");
+    for text in ["", "no toml", &alone, &more] {
         fs::write(&file, text).unwrap();
         let words = ["calibration.toml", "no calibration", "--calibrate"];
         refused(&place.path, &objective, 2, "calibration", &words);
