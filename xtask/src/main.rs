@@ -10,6 +10,7 @@
 mod bench;
 mod document;
 mod failure;
+mod hostile;
 mod machine;
 mod matchmark;
 mod pressure;
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Options),
     /// Measures fused against split proofs over shapes and levels, and writes the report.
     Pressure(pressure::Options),
+    /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
+    Hostile(hostile::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Pressure(options) => pressure::run(&options),
+        Command::Hostile(options) => hostile::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -40,6 +40,17 @@ pub fn all() -> Vec<Step> {
         Step::new("tests in the documentation", || {
             succeeds(tests(&["--workspace", "--doc"]))
         }),
+        Step::new("hostile suite, quick", || {
+            succeeds(cargo(&[
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "matchmark-hostile",
+                "--",
+                "--quick",
+            ]))
+        }),
         // The steps above turn the feature `prover` on for every crate of the build.
         Step::new("tests of the verifier alone", || {
             succeeds(tests(&["--package", VERIFIER]))

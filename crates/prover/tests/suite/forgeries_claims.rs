@@ -1,24 +1,17 @@
-//! The known forgeries of what a segment claims: cache entries, heads, queries, ranges, public
-//! values, positions and multiplicities; in the manner of `forgeries.rs`.
+//! Forgeries of what a segment claims that take more than a forged witness: public values, positions and
+//! multiplicities. The others are the class `forgeries` of the hostile suite.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use crate::common::attacks::{self, Attack};
-use crate::common::cases::{
-    all, bounded_narrow, bounded_wide, fast, narrow, unclipped, wide, Case,
-};
-use crate::common::checker::Drop;
-use crate::common::forge::Forge;
-use crate::common::gadgets::{self, entry};
-use crate::common::proving::{honest, outcome, policy, statement, Claim, Outcome};
-use crate::common::refusal::{refuse, refuse_in, BALANCE, CONSTRAINT};
-use crate::common::world::{sizes, World};
-use crate::common::Rng;
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::mock::failures;
 use matchmark_air::witness::columns::field;
 use matchmark_air::witness::projections::project;
+use matchmark_hostile::attacks::{self, Attack};
+use matchmark_hostile::cases::{all, fast, wide};
+use matchmark_hostile::checker::Drop;
+use matchmark_hostile::proving::{honest, outcome, policy, statement, Claim, Outcome};
+use matchmark_hostile::refusal::{refuse, BALANCE, CONSTRAINT};
 use matchmark_quant::StepRange;
 use matchmark_verifier::verify_segment;
 use stwo::core::fields::m31::M31;
@@ -41,91 +34,6 @@ fn levels_refuse_alike() {
 }
 
 #[test]
-fn cache_entry_changed() {
-    for (value, reason) in [
-        (false, "a key is kept or new"),
-        (true, "a value is kept or new"),
-    ] {
-        for lane in 0..2 {
-            let attack: Attack =
-                Box::new(move |case, seed| attacks::entry_changes(case, seed, lane, value));
-            for spec in all()
-                .iter()
-                .filter(|spec| lane < spec.case().layout.lanes())
-            {
-                refuse(spec, &attack, reason, CONSTRAINT, 1);
-            }
-        }
-    }
-}
-
-/// Two cache entries change places between before and after, in the same or in another head.
-fn entries_swapped(case: &Arc<Case>, seed: u64, across_heads: bool) -> Option<Forge> {
-    let claimed = World::random(case, seed);
-    let (_, groups, dim, before, _) = sizes(case);
-    let mut rng = Rng(seed ^ 0x7377_6170);
-    let (a, b) = (rng.below(before), rng.below(before));
-    let (g, h) = (rng.below(groups), rng.below(groups));
-    let h = if across_heads { h } else { g };
-    if (g, a) == (h, b) || (across_heads && g == h) {
-        return None;
-    }
-    let mut used = claimed.clone();
-    for tensor in [&mut used.prefix_k, &mut used.prefix_v] {
-        for c in 0..dim {
-            tensor.swap((g * before + a) * dim + c, (h * before + b) * dim + c);
-        }
-    }
-    let mut forge = Forge::new(case, &used);
-    forge.witness.state_before = claimed.witness(case).state_before;
-    Some(forge)
-}
-
-#[test]
-fn cache_entry_swapped_or_moved() {
-    let reason = "a value is kept or new";
-    refuse_in(
-        &all(),
-        |case, seed| entries_swapped(case, seed, false),
-        reason,
-        CONSTRAINT,
-    );
-    let grouped = [narrow(), bounded_wide(), bounded_narrow(), unclipped()];
-    refuse_in(
-        &grouped,
-        |case, seed| entries_swapped(case, seed, true),
-        reason,
-        CONSTRAINT,
-    );
-}
-
-#[test]
-fn new_entry_is_not_the_public_one() {
-    for column in [1, 2] {
-        refuse_in(
-            &all(),
-            move |case, seed| {
-                let mut forge = Forge::honest(case, seed);
-                let (head, step, dim) = entry(case, &mut Rng(seed));
-                let size = case.layout.group_size();
-                for h in head / size * size..(head / size + 1) * size {
-                    let row = case.layout.vector_row(h, step, dim);
-                    let flip = if forge.witness.public[column][row] == M31::from(1) {
-                        0
-                    } else {
-                        1
-                    };
-                    forge.witness.public[column][row] = M31::from(flip);
-                }
-                Some(forge)
-            },
-            "key projection",
-            BALANCE,
-        );
-    }
-}
-
-#[test]
 fn nothing_appended() {
     // The states of this claim are no caches of the right length, so it cannot even be stated; the
     // mock checker refuses it by name.
@@ -138,86 +46,9 @@ fn nothing_appended() {
     }
 }
 
+/// A multiplicity that is right modulo `p` only by being negative.
 #[test]
-fn heads_reordered() {
-    refuse_in(
-        &all(),
-        |case, seed| {
-            let (heads, _, dim, _, _) = sizes(case);
-            let mut forge = Forge::honest(case, seed);
-            let mut rng = Rng(seed);
-            let (a, b, step) = (rng.below(heads), rng.below(heads), entry(case, &mut rng).1);
-            for c in 0..dim {
-                let (x, y) = (
-                    case.layout.vector_row(a, step, c),
-                    case.layout.vector_row(b, step, c),
-                );
-                forge.witness.public[3].swap(x, y);
-                forge
-                    .witness
-                    .vectors
-                    .iter_mut()
-                    .for_each(|column| column.swap(x, y));
-            }
-            Some(forge)
-        },
-        "step totals",
-        BALANCE,
-    );
-}
-
-#[test]
-fn query_reused_across_heads() {
-    refuse_in(
-        &all(),
-        |case, seed| {
-            let claimed = World::random(case, seed);
-            let (heads, _, dim, _, steps) = sizes(case);
-            let (from, to) = (0, 1 + Rng(seed).below(heads - 1));
-            let mut used = claimed.clone();
-            used.q
-                .copy_within(from..from + steps * dim, to * steps * dim);
-            let mut forge = Forge::new(case, &used);
-            forge.witness.public[0].clone_from(&claimed.witness(case).public[0]);
-            Some(forge)
-        },
-        "step totals",
-        BALANCE,
-    );
-}
-
-#[test]
-fn values_out_of_range() {
-    // Queries of -M - 1 have no public values; old entries of the cache are the relation's alone.
-    refuse_in(&all(), gadgets::query_out_of_range, "value range", BALANCE);
-    for value in [false, true] {
-        let attack =
-            move |case: &Arc<Case>, seed| gadgets::entry_out_of_range(case, seed, 0, value);
-        refuse_in(&all(), attack, "value range", BALANCE);
-    }
-}
-
-/// Multiplicities that are right modulo `p` only by being negative, or that a prover repeats.
-#[test]
-fn multiplicity_wraps() {
-    // A run that answers minus once, and one that answers twice: the sum over rows is right.
-    refuse_in(
-        &all(),
-        |case, seed| {
-            let mut forge = attacks::output_without_candidates(case, seed)?;
-            let rows: Vec<_> = forge
-                .steps()
-                .iter()
-                .map(|at| forge.run(at.0, at.1).end - 1)
-                .collect();
-            for (index, row) in rows.iter().enumerate() {
-                forge.candidates[*row].last = [2, -1 + 1, 1, -1][index % 4];
-            }
-            Some(forge)
-        },
-        "step totals",
-        BALANCE,
-    );
+fn negative_multiplicity() {
     // A weight that the table does not hold, paid for by a negative use of one that it holds.
     for spec in all() {
         let case = spec.case();

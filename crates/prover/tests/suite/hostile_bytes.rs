@@ -4,9 +4,9 @@
 //!
 //! Where a proof has to get past the proof of work to reach deeper code, see `library_traps.rs`.
 
-use crate::common::bytes::{attempt, fields, Kind, Sample, Tally, HEADER};
-use crate::common::cases::{narrow, wide};
-use crate::common::Rng;
+use matchmark_hostile::bytes::{attempt, fields, Kind, Sample, Tally, HEADER};
+use matchmark_hostile::cases::{narrow, wide};
+use matchmark_hostile::Rng;
 use matchmark_quant::{CacheCapacity, TableBounds, MODULUS};
 use matchmark_statement::{AcceptancePolicy, SegmentShape, SegmentStatement};
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
@@ -118,7 +118,7 @@ fn random_edits() {
                     .iter_mut()
                     .skip(at)
                     .take(len)
-                    .for_each(|byte| *byte = rng.next() as u8),
+                    .for_each(|byte| *byte = rng.next_u64() as u8),
             }
         }
         if bytes != sample.bytes {

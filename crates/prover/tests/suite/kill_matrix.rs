@@ -6,70 +6,13 @@
 //! a killing witness fails here.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use crate::common::attacks::{
-    memberships_of_other_pairs, on_constraint, on_relation, on_tuple, Attack,
-};
-use crate::common::cases::{all, split_narrow, split_wide, Case};
-use crate::common::checker::{evaluate, tuple_labels, Drop};
-use crate::common::forge::{Forge, Forged};
-use crate::common::gadgets::excess_is_bounded;
 use matchmark_air::describe::describe_segment;
-use matchmark_air::relation::RelationTag;
-
-/// Seeds that an attack may try before it counts as impossible.
-const SEEDS: u64 = 400;
-
-/// Looks for a seed with which the attack states something false that fails for `reason` alone and
-/// that nothing but `drop` refuses.
-fn kill(case: &Arc<Case>, attack: &Attack, drop: &Drop, reason: &str) -> Result<u64, String> {
-    let expected = BTreeSet::from([reason]);
-    let mut last = String::from("no seed is suitable");
-    for seed in 0..SEEDS {
-        let Some(forge) = attack(case, seed) else {
-            continue;
-        };
-        let forged = forge.finish(drop);
-        let failures = forged.failures();
-        let without = forged.failures_without(drop);
-        if forged.is_true() || failures != expected || !without.is_empty() {
-            last = format!(
-                "seed {seed}: true {}, fails {failures:?}, without it {without:?}",
-                forged.is_true()
-            );
-            continue;
-        }
-        assert_eq!(
-            forged.failures_without(&Drop::Nothing),
-            failures,
-            "the two evaluators disagree"
-        );
-        return Ok(seed);
-    }
-    Err(format!("{}: {reason}: {drop:?}: {last}", case.name))
-}
-
-/// What the kill matrix of a case could not kill, and how much it did.
-#[derive(Default)]
-struct Score {
-    killed: usize,
-    survivors: Vec<String>,
-}
-
-impl Score {
-    fn add(&mut self, result: Result<u64, String>) {
-        match result {
-            Ok(_) => self.killed += 1,
-            Err(survivor) => self.survivors.push(survivor),
-        }
-    }
-
-    fn finish(self, what: &str) {
-        println!("{what}: {} killed", self.killed);
-        assert!(self.survivors.is_empty(), "{}", self.survivors.join("\n"));
-    }
-}
+use matchmark_hostile::cases::{all, Case};
+use matchmark_hostile::checker::{evaluate, tuple_labels, Drop};
+use matchmark_hostile::constraint_drop::targets;
+use matchmark_hostile::forge::{Forge, Forged};
+use matchmark_hostile::gadgets::excess_is_bounded;
 
 #[test]
 fn honest_worlds_satisfy_everything() {
@@ -83,88 +26,19 @@ fn honest_worlds_satisfy_everything() {
     }
 }
 
+/// Everything that can be left out of the constraint system lets some false claim pass.
 #[test]
-fn every_constraint_is_killed() {
-    let mut score = Score::default();
-    for spec in all() {
-        let case = spec.case();
-        let descriptions = describe_segment(&case.layout, case.steps.entries_before());
-        for (component, description) in descriptions.iter().enumerate() {
-            let mut seen: Vec<&str> = vec![];
-            for (index, (name, _)) in description.constraints.iter().enumerate() {
-                if name.starts_with("lookup sums ") {
-                    continue;
-                }
-                let lane = seen.iter().filter(|other| *other == name).count();
-                seen.push(name);
-                let drop = Drop::Constraint { component, index };
-                score.add(match on_constraint(name, lane) {
-                    Some(attack) => kill(&case, &attack, &drop, name),
-                    None => Err(format!("{}: no attack on \"{name}\"", case.name)),
-                });
-            }
-        }
-    }
-    score.finish("constraints");
-}
-
-#[test]
-fn every_relation_is_killed() {
-    let mut score = Score::default();
-    for spec in all() {
-        let case = spec.case();
-        for tag in RelationTag::ALL {
-            let attack = on_relation(tag);
-            score.add(kill(&case, &attack, &Drop::Relation(tag), tag.name()));
-        }
-    }
-    score.finish("relations");
-}
-
-/// Without the comparison of the two boundaries the table memberships of a split segment are about
-/// other pairs than its sums.
-#[test]
-fn the_shared_boundary_is_killed() {
-    let mut score = Score::default();
-    for spec in [split_narrow(), split_wide()] {
-        let case = spec.case();
-        let attack: Attack = Box::new(memberships_of_other_pairs);
-        score.add(kill(&case, &attack, &Drop::Boundary, "boundary"));
-    }
-    score.finish("boundaries");
-}
-
-/// Tuples that no system can do without: they are the only answer to tuples of other rows whose
-/// number the prover does not choose. Leaving one out makes every claim unprovable, so there is
-/// nothing to kill.
-const PROVIDERS: [&str; 3] = [
-    "value projection of lane",
-    "key projection of lane",
-    "step totals",
-];
-
-#[test]
-fn every_tuple_is_killed() {
-    let mut score = Score::default();
-    for spec in all() {
-        let case = spec.case();
-        for (component, index, tag, label, _) in tuple_labels(&case) {
-            let drop = Drop::Tuple { component, index };
-            if let Some(attack) = on_tuple(&label, component) {
-                score.add(
-                    kill(&case, &attack, &drop, tag.name()).map_err(|e| format!("{label}: {e}")),
-                );
-                continue;
-            }
-            assert!(
-                PROVIDERS.iter().any(|provider| label.starts_with(provider)),
-                "no attack on {label}"
-            );
-            let honest = Forge::honest(&case, 1).finish(&drop);
-            assert!(!honest.failures_without(&drop).is_empty(), "{label}");
-        }
-    }
-    score.finish("tuples");
+fn every_constraint_relation_and_tuple_is_killed() {
+    let outcomes: Vec<_> = all()
+        .iter()
+        .flat_map(|spec| targets(&spec.case()))
+        .collect();
+    let survivors: Vec<String> = outcomes
+        .iter()
+        .filter_map(|target| target.outcome().err())
+        .collect();
+    assert!(survivors.is_empty(), "{}", survivors.join("\n"));
+    assert!(outcomes.len() > 250, "{}", outcomes.len());
 }
 
 /// Whether a component has tuples that are attacked: all but the tables.

@@ -1,10 +1,10 @@
 //! The traps in the proof library that `docs/soundness.md` lists, one test each. The third, malformed
 //! structure, has a file of its own: `malformed_proofs.rs`.
 
-use crate::common::bytes::{attempt, class, Sample};
-use crate::common::cases::{bounded_narrow, bounded_wide, fast, insecure, narrow, table};
-use crate::common::proving::{policy, statement};
 use matchmark_air::segment::SegmentComponents;
+use matchmark_hostile::bytes::{attempt, class, Sample};
+use matchmark_hostile::cases::{bounded_narrow, bounded_wide, fast, insecure, narrow, table};
+use matchmark_hostile::proving::{policy, statement};
 use matchmark_prover::SegmentProver;
 use matchmark_quant::MODULUS;
 use matchmark_statement::{PolicyMismatch, Profile, Security, SecurityLevel, SegmentStatement};
@@ -109,7 +109,7 @@ fn a_table_that_differs_by_one_entry_is_refused_by_its_root() {
     let mut parts = claim.statement.parts();
     parts.table = right.table;
     let stated = SegmentStatement::new(parts).unwrap();
-    let (_, forged) = crate::common::proving::honest(&spec.case(), 2);
+    let (_, forged) = matchmark_hostile::proving::honest(&spec.case(), 2);
     let proven = claim
         .prover
         .prove_witness(
@@ -254,11 +254,11 @@ fn no_shape_has_as_many_uses_as_the_field_has_elements() {
     let rows = 1_u64 << matchmark_air::layout::MAX_LOG_ROWS;
     let most = rows * (12 + 12 + 4 * 2 + 1 + 1 + 1);
     assert!(most < u64::from(MODULUS), "{most}");
-    for spec in crate::common::cases::all() {
+    for spec in matchmark_hostile::cases::all() {
         let layout = &spec.case().layout;
-        let (claim, forged) = crate::common::proving::honest(&spec.case(), 1);
+        let (claim, forged) = matchmark_hostile::proving::honest(&spec.case(), 1);
         let stated =
-            crate::common::checker::evaluate(&claim.case, &forged.witness, &forged.projections);
+            matchmark_hostile::checker::evaluate(&claim.case, &forged.witness, &forged.projections);
         let tuples = SegmentComponents::columns(layout).tuples;
         assert!((stated.tuples.len() as u64) <= tuples, "{}", spec.name);
         assert!(tuples < u64::from(MODULUS));

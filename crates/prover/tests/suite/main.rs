@@ -2,7 +2,6 @@
 //! so that the proof library is compiled into tests once.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
-mod common;
 mod exact_clipping;
 mod forgeries;
 mod forgeries_claims;
@@ -13,4 +12,3 @@ mod malformed_proofs;
 mod pinned_proof;
 mod roundtrip;
 mod split;
-mod witness_cells;

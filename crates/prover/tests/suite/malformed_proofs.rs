@@ -3,11 +3,11 @@
 //! ground again and given the lengths that the new queries ask for, so that the library sees
 //! well-formed nonsense behind the proof of work.
 
-use crate::common::bytes::{fields, Kind, Sample, Tally};
-use crate::common::cases::{bounded_wide, fast, insecure, narrow};
-use crate::common::regrind::{fit, grind};
-use crate::common::Rng;
 use matchmark_air::trees::TreeOrder;
+use matchmark_hostile::bytes::{fields, Kind, Sample, Tally};
+use matchmark_hostile::cases::{bounded_wide, fast, insecure, narrow};
+use matchmark_hostile::regrind::{fit, grind};
+use matchmark_hostile::Rng;
 use matchmark_statement::ProofPart;
 use matchmark_verifier::SegmentProof;
 use stwo::core::fields::m31::M31;

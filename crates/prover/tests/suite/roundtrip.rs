@@ -1,12 +1,12 @@
 //! Honest claims are accepted, whatever their shape, and their bytes are what the format says: the
 //! same for the same input, and the same again after reading and writing.
 
-use crate::common::bytes::{attempt, Sample};
-use crate::common::cases::{all, fast, insecure, narrow, table, Spec};
-use crate::common::forge::Forge;
-use crate::common::proving::{honest, Outcome};
-use crate::common::world::{rules, World};
-use crate::common::Rng;
+use matchmark_hostile::bytes::{attempt, Sample};
+use matchmark_hostile::cases::{all, fast, insecure, narrow, table, Spec};
+use matchmark_hostile::forge::Forge;
+use matchmark_hostile::proving::{honest, Outcome};
+use matchmark_hostile::world::{rules, World};
+use matchmark_hostile::Rng;
 use matchmark_quant::Rounding;
 use matchmark_runtime::{execute_segment, SegmentInputs};
 use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
@@ -178,7 +178,7 @@ fn random_shapes_verify() {
         if spec.try_case().is_err() {
             continue;
         }
-        check(&spec, rng.next());
+        check(&spec, rng.next_u64());
         proven += 1;
     }
 }

@@ -1,8 +1,8 @@
 //! Split segments: two proofs that belong together, and every way in which two do not.
 
-use crate::common::bytes::attempt;
-use crate::common::cases::{fast, split_narrow, split_wide, Spec};
-use crate::common::proving::{honest, Claim};
+use matchmark_hostile::bytes::attempt;
+use matchmark_hostile::cases::{fast, split_narrow, split_wide, Spec};
+use matchmark_hostile::proving::{honest, Claim};
 use matchmark_prover::ProvenSegment;
 use matchmark_statement::{
     AcceptancePolicy, Boundary, BoundaryCommitment, LookupStatement, PolicyMismatch, ProofPart,
@@ -187,7 +187,7 @@ fn swapped_and_invented_boundaries_are_refused() {
         let mut parts = one.file.statement().parts();
         parts.boundary = boundary;
         let file = restated(&one, SegmentStatement::new(parts).unwrap());
-        let policy = crate::common::proving::policy(&one.claim.prover, file.statement());
+        let policy = matchmark_hostile::proving::policy(&one.claim.prover, file.statement());
         match refusal(&file, &policy) {
             VerifyError::BoundaryNotOpened {
                 part: ProofPart::Arithmetic,

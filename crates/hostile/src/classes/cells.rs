@@ -6,13 +6,16 @@
 //! no harm, so that a proof over it is accepted. The projections tree is recomputed for a changed
 //! witness, as a prover would; its own cells are changed under an honest witness.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::common::cases::{all, narrow, split_narrow, unclipped, wide, Case};
-use crate::common::checker::{mock_names, Drop};
-use crate::common::forge::{candidate_columns_mut, Forge, Forged};
-use crate::common::proving::{outcome, Outcome};
-use crate::common::Rng;
+use crate::cases::{all, narrow, split_narrow, unclipped, wide, Case};
+use crate::checker::{mock_names, Drop};
+use crate::forge::{candidate_columns_mut, Forge, Forged};
+use crate::proving::{outcome, Outcome};
+use crate::report::Recorder;
+use crate::Rng;
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::witness::columns::field;
@@ -210,7 +213,7 @@ fn cells(case: &Arc<Case>, seed: u64) -> (Forge, Forged, Vec<(Cell, M31)>) {
             for row in rows(case, &forge, part, len, &mut rng) {
                 let cell = Cell { part, column, row };
                 let old = read(&mut honest, cell);
-                let random = M31::from_u32_unchecked((rng.next() % u64::from(MODULUS)) as u32);
+                let random = M31::from_u32_unchecked((rng.next_u64() % u64::from(MODULUS)) as u32);
                 let zero = M31::from(0);
                 for new in [old + M31::from(1), zero, zero - M31::from(1), random] {
                     if new != old {
@@ -223,12 +226,25 @@ fn cells(case: &Arc<Case>, seed: u64) -> (Forge, Forged, Vec<(Cell, M31)>) {
     (forge, honest, cells)
 }
 
-#[test]
-fn every_cell_is_held_or_listed() {
-    let (mut held, mut listed) = (0, std::collections::BTreeMap::<&str, usize>::new());
+/// Whether the states of a witness are caches that a prover can be given.
+fn offered(case: &Case, forged: &Forged) -> bool {
+    let steps = case.steps;
+    let cache = |columns, entries| crate::world::cache_of(case, columns, entries).is_some();
+    cache(&forged.witness.state_before, steps.entries_before())
+        && cache(&forged.witness.state_after, steps.entries_after())
+}
+
+pub fn run(recorder: &mut Recorder) {
+    constraints(recorder);
+    proofs(recorder);
+}
+
+/// Every changed cell under the constraints.
+fn constraints(recorder: &mut Recorder) {
+    let mut listed = BTreeSet::new();
     for (index, spec) in all().iter().enumerate() {
         let case = spec.case();
-        let (forge, mut forged, cells) = cells(&case, index as u64);
+        let (forge, mut forged, cells) = cells(&case, recorder.seed + index as u64);
         let honest = forged.projections.clone();
         for (cell, new) in cells {
             let old = write(&mut forged, cell, |_| new);
@@ -236,76 +252,64 @@ fn every_cell_is_held_or_listed() {
             if !is_projection {
                 recompute(&mut forged);
             }
-            let failures = mock_names(&case, &forged.witness, &forged.projections);
-            match free(&case, &forge, cell, new) {
-                Some(reason) => {
-                    assert!(
-                        failures.is_empty(),
-                        "{}: {cell:?}: {reason}: {failures:?}",
-                        case.name
-                    );
-                    *listed.entry(reason).or_default() += 1;
+            let reason = free(&case, &forge, cell, new);
+            listed.extend(reason);
+            recorder.require(&format!("{}/{cell} = {new}", case.name), || {
+                let failures = mock_names(&case, &forged.witness, &forged.projections);
+                match reason {
+                    Some(reason) if !failures.is_empty() => {
+                        Err(format!("listed as free ({reason}), but fails {failures:?}"))
+                    }
+                    None if failures.is_empty() => Err("free, and not on the list".into()),
+                    _ => Ok(()),
                 }
-                None => {
-                    assert!(
-                        !failures.is_empty(),
-                        "{}: {cell:?} = {new:?} is free",
-                        case.name
-                    );
-                    held += 1;
-                }
-            }
+            });
             write(&mut forged, cell, |_| old);
             if !is_projection {
                 forged.projections.clone_from(&honest);
             }
         }
     }
-    println!("{held} held, free: {listed:?}");
-    assert_eq!(listed.len(), 4, "every reason on the list occurs");
+    recorder.require("every reason on the list occurs", || match listed.len() {
+        4 => Ok(()),
+        got => Err(format!("expected 4 reasons, got {got}: {listed:?}")),
+    });
 }
 
-#[test]
-fn changed_cells_are_not_proven() {
-    let (mut refused, mut accepted) = (0, 0);
-    for (index, spec) in [narrow(), wide(), unclipped(), split_narrow()]
-        .iter()
-        .enumerate()
-    {
+/// Changed cells as full proofs.
+fn proofs(recorder: &mut Recorder) {
+    let every = recorder.amount(12, 1);
+    let specs = [narrow(), wide(), unclipped(), split_narrow()];
+    for (index, spec) in specs.iter().enumerate() {
         let case = spec.case();
-        let (forge, mut forged, cells) = cells(&case, 10 + index as u64);
-        for (cell, new) in cells.into_iter().step_by(6) {
+        let (forge, mut forged, cells) = cells(&case, recorder.seed + 10 + index as u64);
+        for (cell, new) in cells.into_iter().step_by(every) {
             if matches!(cell.part, Part::Projections(_)) {
                 continue;
             }
             let old = write(&mut forged, cell, |_| new);
             // A state that is no cache of 16-bit numbers cannot be offered to the prover.
-            let offered = offered(&case, &forged);
-            if offered {
-                let outcome = outcome(&forged);
-                let expected = free(&case, &forge, cell, new).is_some();
-                assert_eq!(
-                    outcome == Outcome::Accepted,
-                    expected,
-                    "{cell:?} = {new:?}: {outcome:?}"
-                );
-                *if expected {
-                    &mut accepted
-                } else {
-                    &mut refused
-                } += 1;
+            if offered(&case, &forged) {
+                let label = format!("{}/proof/{cell} = {new}", case.name);
+                match free(&case, &forge, cell, new) {
+                    None => recorder.refuse(&label, || match outcome(&forged) {
+                        Outcome::Accepted => Ok(()),
+                        other => Err(other),
+                    }),
+                    Some(reason) => recorder.require(&label, || match outcome(&forged) {
+                        Outcome::Accepted => Ok(()),
+                        other => Err(format!("{reason}: {other:?}")),
+                    }),
+                }
             }
             write(&mut forged, cell, |_| old);
         }
     }
-    println!("{refused} refused, {accepted} free cells accepted");
-    assert!(refused > 200 && accepted > 0);
 }
 
-/// Whether the states of a witness are caches that a prover can be given.
-fn offered(case: &Case, forged: &Forged) -> bool {
-    let steps = case.steps;
-    let cache = |columns, entries| crate::common::world::cache_of(case, columns, entries).is_some();
-    cache(&forged.witness.state_before, steps.entries_before())
-        && cache(&forged.witness.state_after, steps.entries_after())
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { part, column, row } = self;
+        write!(f, "{part:?} column {column} row {row}")
+    }
 }

@@ -1,11 +1,8 @@
 //! Forged claims on their whole way: refused by name by the mock checker, and by a typed error as
 //! proofs.
-use std::sync::Arc;
-
 use super::attacks::Attack;
-use super::cases::{Case, Spec};
+use super::cases::Spec;
 use super::checker::Drop;
-use super::forge::Forge;
 use super::proving::outcome;
 
 const SEEDS: u64 = 300;
@@ -43,16 +40,4 @@ pub fn refuse(spec: &Spec, attack: &Attack, reason: &str, refusal: &str, times: 
         "{}: no seed suits the attack on {reason}",
         case.name
     );
-}
-
-pub fn refuse_in(
-    specs: &[Spec],
-    attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + 'static,
-    reason: &str,
-    refusal: &str,
-) {
-    let attack: Attack = Box::new(attack);
-    for spec in specs {
-        refuse(spec, &attack, reason, refusal, 2);
-    }
 }

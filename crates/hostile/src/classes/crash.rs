@@ -1,0 +1,224 @@
+//! Crashes: a chain whose prover is killed again and again ends as the same chain, and finished
+//! segments are kept; a second prover is kept out; a changed file is named and left alone.
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_composer::{
+    segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProveError, ChainProver,
+    DirectoryError, Silent, MANIFEST_FILE, TABLE_FILE, TRACE_FILE,
+};
+use matchmark_quant::{
+    AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
+};
+use matchmark_runtime::synthetic_trace;
+use matchmark_statement::{ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain};
+
+use crate::report::Recorder;
+use crate::Rng;
+
+/// Steps of the chain, each a segment.
+const STEPS: u32 = 24;
+/// Name of the hidden command by which this program proves the chain in a process of its own.
+pub const COMMAND: &str = "prove-chain";
+/// Times that one chain is killed before it is left to end.
+const KILLS_OF_A_CHAIN: usize = 5;
+
+fn plan() -> ChainPlan {
+    let shape = AttentionShape::new(
+        QueryHeads::new(2).unwrap(),
+        KvHeads::new(1).unwrap(),
+        HeadDim::new(8).unwrap(),
+    );
+    let steps = StepRange::new(2, STEPS).unwrap();
+    let trace = synthetic_trace(shape.unwrap(), ValueBits::DEFAULT, steps, 5).unwrap();
+    let options = ChainOptions {
+        boundaries: BoundaryPattern::default(),
+        domain: VerifierDomain::new("hostile", [0; 16]).unwrap(),
+        security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
+        model: ModelIdentity::TraceOnly,
+        rounding: Rounding::NearestTiesUp,
+        table: None,
+        score_step: None,
+        segment_steps: Some(SegmentSteps::new(1).unwrap()),
+    };
+    ChainPlan::new(trace, options).unwrap()
+}
+
+/// Begins the chain, or goes on with it, and gives its digest: what the child process does.
+pub fn prove_chain(path: &Utf8Path) -> Result<String, ChainProveError> {
+    let prover = match ChainProver::resume(path) {
+        Ok(prover) => prover,
+        Err(ChainProveError::Directory(DirectoryError::NoChain { .. })) => {
+            ChainProver::create(path, plan())?
+        }
+        // Killed between the manifest and the copies of the inputs.
+        Err(error) if !path.join(TABLE_FILE).exists() => match ChainProver::create(path, plan()) {
+            Ok(prover) => prover,
+            Err(_) => return Err(error),
+        },
+        Err(error) => return Err(error),
+    };
+    Ok(prover.run(&Silent)?.chain_digest.to_string())
+}
+
+fn spawn(path: &Utf8Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([COMMAND, path.as_str()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The finished segments by name, with what tells one writing from another: no prover writes the same
+/// file twice.
+fn finished(path: &Utf8Path) -> BTreeMap<String, (std::time::SystemTime, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(segments_directory(path)) else {
+        return BTreeMap::new();
+    };
+    entries
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".segment"))
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let written = entry.metadata().unwrap().modified().unwrap();
+            (name, (written, fs::read(entry.path()).unwrap()))
+        })
+        .collect()
+}
+
+fn place() -> (tempfile::TempDir, Utf8PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(directory.path().join("chain")).unwrap();
+    (directory, path)
+}
+
+pub fn run(recorder: &mut Recorder) {
+    let (_whole, whole) = place();
+    let started = std::time::Instant::now();
+    let expected = prove_chain(&whole).unwrap();
+    let took = started.elapsed();
+    let files: Vec<Vec<u8>> = finished(&whole)
+        .into_values()
+        .map(|(_, bytes)| bytes)
+        .collect();
+    assert_eq!(files.len(), STEPS as usize);
+    killed(recorder, &expected, &files, took);
+    locked(recorder);
+    changed(recorder, &whole);
+}
+
+/// Kills one chain a few times at random moments, of the resumed runs too, and lets it end.
+fn killed(recorder: &mut Recorder, expected: &str, files: &[Vec<u8>], took: Duration) {
+    let kills = recorder.amount(20, 500);
+    for chain in 0..kills / KILLS_OF_A_CHAIN {
+        let (_guard, path) = place();
+        let mut rng = Rng::of(recorder.seed, "crash", chain as u64);
+        for kill in 0..KILLS_OF_A_CHAIN {
+            let before = finished(&path);
+            let pause = rng.below(1 + took.as_micros() as usize / KILLS_OF_A_CHAIN * 2);
+            let mut child = spawn(&path);
+            sleep(Duration::from_micros(pause as u64));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let after = finished(&path);
+            recorder.require(&format!("chain {chain}, kill {kill}"), || {
+                // Every file that has its name is whole, and what was finished was left alone.
+                for (name, (written, bytes)) in &before {
+                    if after.get(name) != Some(&(*written, bytes.clone())) {
+                        return Err(format!("{name} was written again"));
+                    }
+                }
+                match after.values().find(|(_, bytes)| !files.contains(bytes)) {
+                    Some((_, bytes)) => Err(format!("a segment of {} other bytes", bytes.len())),
+                    None => Ok(()),
+                }
+            });
+        }
+        let before = finished(&path);
+        recorder.require(&format!("chain {chain}, end"), || {
+            let output = spawn(&path)
+                .wait_with_output()
+                .map_err(|error| error.to_string())?;
+            let digest = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if digest != expected {
+                let error = String::from_utf8_lossy(&output.stderr);
+                return Err(format!(
+                    "expected chain {expected}, got \"{digest}\": {error}"
+                ));
+            }
+            let after = finished(&path);
+            let kept = before
+                .iter()
+                .all(|(name, file)| after.get(name) == Some(file));
+            let bytes: Vec<Vec<u8>> = after.into_values().map(|(_, bytes)| bytes).collect();
+            if !kept || bytes != files {
+                return Err("segments were proven twice, or differ".into());
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Two processes on one directory.
+fn locked(recorder: &mut Recorder) {
+    let (_guard, path) = place();
+    let mut child = spawn(&path);
+    while finished(&path).is_empty() {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "the first process: {status}");
+        }
+        sleep(Duration::from_millis(1));
+    }
+    recorder.require("a second process", || match ChainProver::resume(&path) {
+        Err(ChainProveError::Directory(DirectoryError::Locked { .. })) => Ok(()),
+        Err(error) => Err(format!("expected Locked, got {error}")),
+        Ok(_) => Err("two processes prove into one directory".into()),
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// One flipped bit in each file of a finished chain.
+fn changed(recorder: &mut Recorder, whole: &Utf8Path) {
+    let mut files: Vec<Utf8PathBuf> = [MANIFEST_FILE, TRACE_FILE, TABLE_FILE]
+        .map(|name| whole.join(name))
+        .into();
+    let segments = fs::read_dir(segments_directory(whole)).unwrap();
+    files.extend(segments.map(|it| Utf8PathBuf::from_path_buf(it.unwrap().path()).unwrap()));
+    files.sort();
+    let flips = recorder.amount(1, 12);
+    for file in &files {
+        let own = fs::read(file).unwrap();
+        for flip in 0..flips {
+            let name = file.file_name().unwrap();
+            let mut rng = Rng::of(recorder.seed, name, flip as u64);
+            let mut edited = own.clone();
+            let at = rng.below(own.len());
+            edited[at] ^= 1 << rng.below(7);
+            fs::write(file, &edited).unwrap();
+            let outcome = ChainProver::resume(whole).and_then(|prover| prover.run(&Silent));
+            recorder.require(&format!("{name}, flip {flip}"), || {
+                if fs::read(file).map_err(|error| error.to_string())? != edited {
+                    return Err("the changed file was written over".into());
+                }
+                match outcome {
+                    Err(_) => Ok(()),
+                    // A comment or a space of the manifest says nothing.
+                    Ok(report)
+                        if name == MANIFEST_FILE && report.segments_kept == report.segments =>
+                    {
+                        Ok(())
+                    }
+                    Ok(_) => Err("the change went unnoticed".into()),
+                }
+            });
+            fs::write(file, &own).unwrap();
+        }
+    }
+}

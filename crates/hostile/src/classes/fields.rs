@@ -1,0 +1,278 @@
+//! Statement fields: each changed under a valid proof, for one segment and at every place of a chain;
+//! and every bit of the encoding, for the first challenge.
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
+    ScoreStep, SegmentSteps, StepRange, TableBounds, TaggedSha256, ValueBits,
+};
+use matchmark_statement::{
+    AcceptancePolicy, BoundaryCommitment, ChainAccumulator, LookupStatement, ModelId,
+    ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
+    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts,
+    StateCommitment, StatementDigest, StatementVersion, VerifierDomain,
+};
+use matchmark_tables::TableId;
+use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
+
+use super::chains::restated;
+use crate::bytes::Sample;
+use crate::cases::{narrow, split_narrow};
+use crate::report::Recorder;
+use crate::runs::{plain, verify};
+
+pub fn run(recorder: &mut Recorder) {
+    for spec in [narrow(), split_narrow()] {
+        let sample = Sample::new(&spec.case(), 1);
+        segment(recorder, spec.name, &sample);
+        challenges(recorder, spec.name, &sample);
+    }
+    chain(recorder);
+}
+
+/// What a policy would have to be to have nothing against the statement itself; `None` if no policy
+/// says that.
+fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<AcceptancePolicy> {
+    let chain = ChainAccumulator::start(statement).finish();
+    AcceptancePolicy::accepting(&chain, policy.parts().circuits).ok()
+}
+
+fn segment(recorder: &mut Recorder, name: &str, sample: &Sample) {
+    for (field, parts) in variations(&sample.file.statement().parts()) {
+        let statement = match SegmentStatement::new(parts) {
+            Ok(statement) => statement,
+            Err(error) => {
+                recorder.refuse(&format!("{name}/{field}/not a statement"), || Err(error));
+                continue;
+            }
+        };
+        let mut files = vec![(
+            "",
+            with_lookup(restated(&sample.file, statement.clone()), sample),
+        )];
+        // The second proof in the name of the changed segment.
+        if let (Some(lookup), Ok(renamed)) = (
+            sample.file.lookup(),
+            LookupStatement::new(statement.clone()),
+        ) {
+            let lookup = LookupFile::new(renamed, lookup.proof().to_vec());
+            let file = restated(&sample.file, statement.clone()).with_lookup(Some(lookup));
+            files.push((", lookup too", file));
+        }
+        for (how, file) in files {
+            recorder.refuse(&format!("{name}/{field}{how}"), || {
+                verify_segment(&file, &sample.policy).map(|_| ())
+            });
+            if let Some(policy) = following(&sample.policy, &statement) {
+                recorder.refuse(&format!("{name}/{field}{how}, policy too"), || {
+                    verify_segment(&file, &policy).map(|_| ())
+                });
+            }
+        }
+    }
+}
+
+fn with_lookup(file: SegmentFile, sample: &Sample) -> SegmentFile {
+    file.with_lookup(sample.file.lookup().cloned())
+}
+
+/// The first challenge of a statement that is these bytes.
+fn first_challenge(sample: &Sample, encoding: &[u8]) -> String {
+    let digest = TaggedSha256::new(SegmentStatement::TAG)
+        .chain(encoding)
+        .finish();
+    let digest = StatementDigest::from_bytes(digest);
+    let mut transcript = transcript::begin_with_digest(&digest, &sample.structure);
+    format!("{:?}", transcript.draw_projection())
+}
+
+fn challenges(recorder: &mut Recorder, name: &str, sample: &Sample) {
+    let statement = sample.file.statement();
+    let encoding = statement.encode();
+    let mut transcript = transcript::begin(statement, &sample.structure);
+    let own = format!("{:?}", transcript.draw_projection());
+    recorder.require(
+        &format!("{name}/the challenge is that of the encoding"),
+        || {
+            if first_challenge(sample, &encoding) == own {
+                Ok(())
+            } else {
+                Err("the transcript does not begin with the encoding's digest".into())
+            }
+        },
+    );
+    for bit in 0..8 * encoding.len() {
+        let mut flipped = encoding.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        recorder.require(&format!("{name}/bit {bit} of the statement"), || {
+            if first_challenge(sample, &flipped) == own {
+                return Err("the first challenge stays the same".into());
+            }
+            // Where the bytes are a statement at all, it is another one.
+            match SegmentStatement::decode(&flipped) {
+                Ok(other) if other.digest() == statement.digest() => {
+                    Err("the digest stays the same".into())
+                }
+                _ => Ok(()),
+            }
+        });
+    }
+}
+
+fn chain(recorder: &mut Recorder) {
+    let run = plain();
+    for at in 0..run.files.len() {
+        for (field, parts) in variations(&run.files[at].statement().parts()) {
+            let Ok(statement) = SegmentStatement::new(parts) else {
+                // Counted for the single segment.
+                continue;
+            };
+            let mut files = run.files.clone();
+            files[at] = restated(&files[at], statement);
+            let label = format!("chain at {at}/{field}");
+            recorder.refuse(&label, || verify(&files, &run.policy));
+        }
+    }
+}
+
+/// Statements that differ in one field each, by the name of field and change. The list is taken apart
+/// exhaustively: a new field does not compile until it is changed here.
+fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementParts)> {
+    let SegmentStatementParts {
+        version,
+        relation_version,
+        relation_digest,
+        domain,
+        security,
+        model: _,
+        quantization,
+        rounding: _,
+        table,
+        table_bounds,
+        shape,
+        steps,
+        public_values,
+        state_before,
+        state_after,
+        boundary: _,
+    } = base.clone();
+    let mut out = vec![];
+    macro_rules! vary {
+        ($field:ident: $($value:expr),+ $(,)?) => {{
+            let mut count = 0;
+            $(
+                let mut parts = base.clone();
+                parts.$field = $value;
+                if &parts != base {
+                    count += 1;
+                    out.push((format!("{} {count}", stringify!($field)), parts));
+                }
+            )+
+            count
+        }};
+    }
+    macro_rules! vary_digest {
+        ($field:ident, $name:ident) => {{
+            let flip = |byte: usize, mask: u8| {
+                let mut bytes = $field.to_bytes();
+                bytes[byte] ^= mask;
+                $name::from_bytes(bytes)
+            };
+            vary!($field: flip(0, 1), flip(31, 0x80), flip(13, 0xff), $name::from_bytes([0; 32]))
+        }};
+    }
+    let mut fewest = usize::MAX;
+    let mut least = |count: usize| fewest = fewest.min(count);
+    let version = version.get();
+    least(vary!(version:
+        StatementVersion::new(0),
+        StatementVersion::new(version - 1),
+        StatementVersion::new(version + 1),
+        StatementVersion::new(u16::MAX)));
+    let relation = relation_version.get();
+    least(vary!(relation_version:
+        RelationVersion::new(0),
+        RelationVersion::new(relation - 1),
+        RelationVersion::new(relation + 1),
+        RelationVersion::new(u16::MAX)));
+    least(vary_digest!(relation_digest, RelationDigest));
+    let (name, nonce) = (domain.application().to_owned(), *domain.nonce());
+    let domain_of = |name: String, nonce| VerifierDomain::new(name, nonce).unwrap();
+    least(vary!(domain:
+        domain_of(format!("{name}."), nonce),
+        domain_of(name[1..].to_owned(), nonce),
+        domain_of(name.to_uppercase(), nonce),
+        domain_of(name.clone(), [0; 16])));
+    let of = |level, profile| Security::new(level, profile).unwrap_or(security);
+    least(vary!(security:
+        of(SecurityLevel::Insecure13, Profile::Compact),
+        of(SecurityLevel::Conjectured100, Profile::Compact),
+        of(SecurityLevel::Conjectured100, Profile::Fast),
+        of(SecurityLevel::Johnson100, Profile::Compact),
+        of(SecurityLevel::Johnson100, Profile::Fast)));
+    let weights = |byte| ModelIdentity::Weights(ModelId::from_bytes([byte; 32]));
+    least(vary!(model: weights(0), weights(1), weights(0x7f), weights(0xff)));
+    let (bits, step) = (quantization.value_bits(), quantization.score_step());
+    let quantized = |bits: u8, step: u32| {
+        let (bits, step) = (ValueBits::new(bits).unwrap(), ScoreStep::new(step).unwrap());
+        QuantizationPolicy::new(bits, step, None)
+    };
+    least(vary!(quantization:
+        quantized(4, step.get()),
+        quantized(5, step.get()),
+        quantized(8, step.get()),
+        quantized(12, step.get()),
+        quantized(bits.get(), step.get() + 1)));
+    // There are two rules: one change is all there is.
+    vary!(rounding: Rounding::Floor, Rounding::NearestTiesUp);
+    least(vary_digest!(table, TableId));
+    let TableBounds { len, max_weight } = table_bounds;
+    least(vary!(table_bounds:
+        TableBounds { len: len + 1, max_weight },
+        TableBounds { len: len - 1, max_weight },
+        TableBounds { len, max_weight: max_weight + 1 },
+        TableBounds { len, max_weight: max_weight - 1 }));
+    let attention = shape.attention();
+    let shaped = |heads: u32, groups: u32, dim: u32, capacity: u32, steps: u32| {
+        let attention = AttentionShape::new(
+            QueryHeads::new(heads).unwrap(),
+            KvHeads::new(groups).unwrap(),
+            HeadDim::new(dim).unwrap(),
+        );
+        SegmentShape::new(
+            attention.unwrap(),
+            CacheCapacity::new(capacity).unwrap(),
+            SegmentSteps::new(steps).unwrap(),
+        )
+        .unwrap()
+    };
+    let [heads, groups, dim] = [
+        attention.query_heads() as u32,
+        attention.kv_heads() as u32,
+        attention.head_dim() as u32,
+    ];
+    let (capacity, longest) = (shape.capacity().get(), shape.segment_steps().get());
+    least(vary!(shape:
+        shaped(2 * heads, groups, dim, capacity, longest),
+        shaped(heads, 1, dim, capacity, longest),
+        shaped(heads, groups, dim + 1, capacity, longest),
+        shaped(heads, groups, dim, capacity + 1, longest),
+        shaped(heads, groups, dim, capacity, longest + 1)));
+    let (before, count) = (steps.entries_before() as u32, steps.steps() as u32);
+    let range = |before, count| StepRange::new(before, count).unwrap_or(steps);
+    least(vary!(steps:
+        range(before + 1, count),
+        range(before - 1, count),
+        range(before, count + 1),
+        range(before - 2, count)));
+    least(vary_digest!(public_values, PublicValuesDigest));
+    least(vary_digest!(state_before, StateCommitment));
+    least(vary_digest!(state_after, StateCommitment));
+    let split = |bytes| SegmentBoundary::Split(BoundaryCommitment::from_bytes(bytes));
+    least(vary!(boundary:
+        SegmentBoundary::Fused,
+        split([0; 32]),
+        split([0xff; 32]),
+        split(state_before.to_bytes()),
+        split(state_after.to_bytes())));
+    assert!(fewest >= 4, "every field is changed in four ways");
+    out
+}

@@ -1,0 +1,59 @@
+//! The classes of attempts, one module each.
+mod bytes;
+mod cells;
+mod chains;
+mod constraint_drop;
+pub mod crash;
+mod determinism;
+mod fields;
+mod forgeries;
+mod policy;
+
+use super::report::Recorder;
+
+/// A class: its name on the command line, and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    pub name: &'static str,
+    pub run: fn(&mut Recorder),
+}
+
+/// All of them, in the order of the report.
+pub const ALL: [Class; 9] = [
+    Class {
+        name: "fields",
+        run: fields::run,
+    },
+    Class {
+        name: "policy",
+        run: policy::run,
+    },
+    Class {
+        name: "cells",
+        run: cells::run,
+    },
+    Class {
+        name: "constraint-drop",
+        run: constraint_drop::run,
+    },
+    Class {
+        name: "forgeries",
+        run: forgeries::run,
+    },
+    Class {
+        name: "bytes",
+        run: bytes::run,
+    },
+    Class {
+        name: "chains",
+        run: chains::run,
+    },
+    Class {
+        name: "crash",
+        run: crash::run,
+    },
+    Class {
+        name: "determinism",
+        run: determinism::run,
+    },
+];

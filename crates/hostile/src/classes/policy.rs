@@ -1,0 +1,155 @@
+//! Policies: a valid proof against a policy that asks for something else, and proofs of every level
+//! against policies of every other.
+use matchmark_quant::{Rounding, StepRange};
+use matchmark_statement::{
+    AcceptancePolicy, AcceptancePolicyParts, ModelId, ModelIdentity, PreprocessedRoot, Profile,
+    ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel, StateCommitment,
+    VerifierDomain,
+};
+use matchmark_tables::TableId;
+use matchmark_verifier::verify_segment;
+
+use super::chains::restated;
+use crate::bytes::Sample;
+use crate::cases::{narrow, split_narrow, unclipped, wide};
+use crate::report::Recorder;
+
+pub fn run(recorder: &mut Recorder) {
+    let others = [
+        Sample::new(&wide().case(), 1),
+        Sample::new(&unclipped().case(), 1),
+    ];
+    for spec in [narrow(), split_narrow()] {
+        let sample = Sample::new(&spec.case(), 1);
+        for (field, parts) in variations(&sample.policy.parts(), &others) {
+            let label = format!("{}/{field}", spec.name);
+            match AcceptancePolicy::new(parts) {
+                Ok(policy) => {
+                    recorder.refuse(&label, || verify_segment(&sample.file, &policy).map(|_| ()))
+                }
+                Err(error) => recorder.refuse(&format!("{label}/no policy"), || Err(error)),
+            }
+        }
+    }
+    levels(recorder);
+}
+
+/// Policies that differ in one field each. A new field does not compile until it is changed here.
+fn variations(
+    base: &AcceptancePolicyParts,
+    others: &[Sample],
+) -> Vec<(String, AcceptancePolicyParts)> {
+    let AcceptancePolicyParts {
+        relation_version,
+        relation_digest,
+        domain,
+        security: _,
+        model: _,
+        quantization: _,
+        rounding: _,
+        table,
+        table_bounds: _,
+        shape: _,
+        first_state,
+        steps,
+        circuits,
+    } = base.clone();
+    let others: Vec<AcceptancePolicyParts> = others.iter().map(|it| it.policy.parts()).collect();
+    let mut out = vec![];
+    macro_rules! vary {
+        ($field:ident: $($value:expr),+ $(,)?) => {$({
+            let mut parts = base.clone();
+            parts.$field = $value;
+            if &parts != base {
+                out.push((format!("{} {}", stringify!($field), out.len()), parts));
+            }
+        })+};
+    }
+    macro_rules! vary_digest {
+        ($field:ident, $name:ident) => {
+            for (byte, mask) in [(0, 1), (31, 0x80), (13, 0xff)] {
+                let mut bytes = $field.to_bytes();
+                bytes[byte] ^= mask;
+                vary!($field: $name::from_bytes(bytes));
+            }
+        };
+    }
+    let version = relation_version.get();
+    vary!(relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));
+    vary_digest!(relation_digest, RelationDigest);
+    let name = domain.application();
+    vary!(domain:
+        VerifierDomain::new(format!("{name}!"), *domain.nonce()).unwrap(),
+        VerifierDomain::new(name, [0; 16]).unwrap());
+    for (level, profile) in LEVELS {
+        if let Ok(security) = Security::new(level, profile) {
+            vary!(security: security);
+        }
+    }
+    vary!(model: ModelIdentity::Weights(ModelId::from_bytes([0; 32])));
+    vary!(rounding: Rounding::Floor, Rounding::NearestTiesUp);
+    vary_digest!(table, TableId);
+    for other in &others {
+        vary!(quantization: other.quantization);
+        vary!(table_bounds: other.table_bounds);
+        vary!(shape: other.shape);
+        vary!(table: other.table);
+        vary!(circuits: other.circuits.clone());
+    }
+    vary_digest!(first_state, StateCommitment);
+    let (before, count) = (steps.entries_before() as u32, steps.steps() as u32);
+    vary!(steps:
+        StepRange::new(before + 1, count).unwrap(),
+        StepRange::new(before - 1, count).unwrap(),
+        StepRange::new(before, count - 1).unwrap());
+    for index in 0..circuits.len() {
+        let changed = |change: &dyn Fn(&mut matchmark_statement::PolicyCircuit)| {
+            let mut circuits = circuits.clone();
+            change(&mut circuits[index]);
+            circuits
+        };
+        let root = |root: &mut PreprocessedRoot, byte: usize| {
+            let mut bytes = root.to_bytes();
+            bytes[byte] ^= 1;
+            *root = PreprocessedRoot::from_bytes(bytes);
+        };
+        vary!(circuits:
+            changed(&|it| root(&mut it.preprocessed_root, 0)),
+            changed(&|it| root(&mut it.preprocessed_root, 24)),
+            changed(&|it| it.steps += 1),
+            changed(&|it| it.part = ProofPart::Fused),
+            changed(&|it| it.part = ProofPart::Lookup),
+            vec![]);
+    }
+    out
+}
+
+const LEVELS: [(SecurityLevel, Profile); 5] = [
+    (SecurityLevel::Insecure13, Profile::Compact),
+    (SecurityLevel::Conjectured100, Profile::Fast),
+    (SecurityLevel::Conjectured100, Profile::Compact),
+    (SecurityLevel::Johnson100, Profile::Fast),
+    (SecurityLevel::Johnson100, Profile::Compact),
+];
+
+/// A valid proof of each level against the policy of each other, as it is and in the name of the level
+/// that the policy asks for.
+fn levels(recorder: &mut Recorder) {
+    let samples = LEVELS.map(|(level, profile)| {
+        let mut spec = narrow();
+        spec.security = Security::new(level, profile).unwrap();
+        Sample::new(&spec.case(), 1)
+    });
+    for (of, sample) in samples.iter().enumerate() {
+        for (by, judge) in samples.iter().enumerate().filter(|(by, _)| *by != of) {
+            let label = format!("level {of} by the policy of {by}");
+            recorder.refuse(&label, || {
+                verify_segment(&sample.file, &judge.policy).map(|_| ())
+            });
+            let renamed = restated(&sample.file, judge.file.statement().clone());
+            recorder.refuse(&format!("{label}, in its name"), || {
+                verify_segment(&renamed, &judge.policy).map(|_| ())
+            });
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Runs the hostile suite; `cargo xtask hostile` builds and calls it.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    reason = "a tool"
+)]
+
+use std::io::{stderr, IsTerminal as _};
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use matchmark_hostile::classes::{crash, ALL};
+use matchmark_hostile::report::{Extent, Recorder, Row};
+use serde::Serialize;
+
+/// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
+#[derive(Parser)]
+#[command(name = "hostile")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Proves the chain of the class `crash`, in a process that can be killed.
+    #[command(hide = true)]
+    ProveChain { path: Utf8PathBuf },
+}
+
+#[derive(Args)]
+struct Options {
+    /// A seeded part, in minutes (the default).
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Everything.
+    #[arg(long)]
+    full: bool,
+    /// Seed of everything that is drawn.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// One class only.
+    #[arg(long, value_name = "CLASS", value_parser = ALL.map(|class| class.name))]
+    only: Option<String>,
+    /// One attempt only, by its label, as a failure prints it.
+    #[arg(long, value_name = "LABEL", requires = "only")]
+    replay: Option<String>,
+    /// Also writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<Utf8PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    seed: u64,
+    extent: &'a str,
+    classes: &'a [Row],
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(Command::ProveChain { path }) = arguments.command {
+        return match crash::prove_chain(&path) {
+            Ok(digest) => {
+                println!("{digest}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let options = arguments.options;
+    // A panic of an attempt is counted and reported with the others; its text is kept there.
+    std::panic::set_hook(Box::new(|_| {}));
+    let rows = match std::panic::catch_unwind(|| run(&options)) {
+        Ok(rows) => rows,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+            eprintln!(
+                "error: an attempt cannot be prepared: {}",
+                text.unwrap_or_default()
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    print(&rows);
+    if let Some(path) = &options.json {
+        let report = Report {
+            seed: options.seed,
+            extent: if options.full { "full" } else { "quick" },
+            classes: &rows,
+        };
+        let text = serde_json::to_string_pretty(&report).unwrap() + "\n";
+        if let Err(error) =
+            matchmark_runtime::write_file_atomically(path.as_std_path(), text.as_bytes())
+        {
+            eprintln!("error: cannot write {path}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    let attempts: u64 = rows.iter().map(|row| row.attempts).sum();
+    if attempts == 0 {
+        eprintln!("error: no attempt has this label");
+        return ExitCode::from(2);
+    }
+    if rows.iter().all(Row::is_clean) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run(options: &Options) -> Vec<Row> {
+    let extent = if options.full {
+        Extent::Full
+    } else {
+        Extent::Quick
+    };
+    let bar = if stderr().is_terminal() {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::hidden()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {pos} attempts, {elapsed}") {
+        bar.set_style(style);
+    }
+    let rows = ALL
+        .iter()
+        .filter(|class| {
+            options
+                .only
+                .as_deref()
+                .is_none_or(|only| only == class.name)
+        })
+        .map(|class| {
+            let replay = options.replay.clone();
+            let mut recorder = Recorder::new(class.name, options.seed, extent, replay, bar.clone());
+            (class.run)(&mut recorder);
+            recorder.finish()
+        })
+        .collect();
+    bar.finish_and_clear();
+    rows
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "{:<16} {:>9} {:>9} {:>7} {:>8} {:>6} {:>8}",
+        "class", "attempts", "accepted", "panics", "untyped", "unmet", "seconds"
+    );
+    for row in rows {
+        println!(
+            "{:<16} {:>9} {:>9} {:>7} {:>8} {:>6} {:>8.1}",
+            row.class, row.attempts, row.accepted, row.panics, row.untyped, row.unmet, row.seconds
+        );
+    }
+    let attempts: u64 = rows.iter().map(|row| row.attempts).sum();
+    println!("{attempts} attempts");
+    for failure in rows.iter().flat_map(|row| &row.failures) {
+        println!("{failure}");
+    }
+}

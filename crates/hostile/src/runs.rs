@@ -1,0 +1,158 @@
+//! Chains of eight one-step segments in memory: one, and others that differ from it in one thing.
+use matchmark_composer::{ChainVerifier, ChainVerifyError};
+use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
+use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
+use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
+use matchmark_statement::{
+    AcceptancePolicy, Boundary, ChainAccumulator, Profile, Security, SecurityLevel, SegmentShape,
+    VerifierDomain,
+};
+use matchmark_verifier::SegmentFile;
+
+use super::cases::{narrow, table};
+use super::Rng;
+
+/// Segments of a run.
+pub const SEGMENTS: usize = 8;
+/// Entries of the cache before the first step.
+const PREFIX: u32 = 3;
+
+/// A whole chain and the policy that accepts it.
+pub struct Run {
+    pub name: &'static str,
+    pub policy: AcceptancePolicy,
+    pub files: Vec<SegmentFile>,
+}
+
+/// In what a run differs from the plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Other {
+    Nothing,
+    Inputs,
+    Prefix,
+    Table,
+    Domain,
+    Level,
+    Boundary,
+}
+
+/// The plain run first, then one for each thing in which a run can differ.
+pub fn all() -> Vec<Run> {
+    [
+        ("plain", Other::Nothing),
+        ("other inputs", Other::Inputs),
+        ("other prefix", Other::Prefix),
+        ("other table", Other::Table),
+        ("other domain", Other::Domain),
+        ("other level", Other::Level),
+        ("split", Other::Boundary),
+    ]
+    .map(|(name, other)| run(name, other))
+    .into()
+}
+
+/// The plain run alone.
+pub fn plain() -> Run {
+    run("plain", Other::Nothing)
+}
+
+fn terms(other: Other) -> ChainTerms {
+    let mut terms = narrow().terms();
+    let steps = SEGMENTS as u32;
+    terms.shape = SegmentShape::new(
+        terms.shape.attention(),
+        CacheCapacity::new(PREFIX + steps).unwrap(),
+        SegmentSteps::new(1).unwrap(),
+    )
+    .unwrap();
+    match other {
+        Other::Table => {
+            let mut entries = terms.table.entries().to_vec();
+            let last = entries.len() - 1;
+            entries[last] += 1;
+            terms.table = table(&entries);
+        }
+        Other::Domain => terms.domain = VerifierDomain::new("another", [9; 16]).unwrap(),
+        Other::Level => {
+            terms.security = Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap();
+        }
+        Other::Nothing | Other::Inputs | Other::Prefix | Other::Boundary => {}
+    }
+    terms
+}
+
+fn run(name: &'static str, other: Other) -> Run {
+    let prover = SegmentProver::new(terms(other)).unwrap();
+    let terms = prover.terms();
+    let rules = DecodeRules {
+        table: terms.table.clone(),
+        rounding: terms.rounding,
+        score_step: terms.quantization.score_step(),
+        value_bits: terms.quantization.value_bits(),
+    };
+    let attention = terms.shape.attention();
+    let limit = i64::from(rules.value_bits.max_value());
+    let (heads, groups, dim) = (
+        attention.query_heads(),
+        attention.kv_heads(),
+        attention.head_dim(),
+    );
+    let values = |rng: &mut Rng, len: usize| -> Vec<i16> {
+        (0..len).map(|_| rng.symmetric(limit) as i16).collect()
+    };
+    let boundary = match other {
+        Other::Boundary => Boundary::Split,
+        _ => Boundary::Fused,
+    };
+    let mut rng = Rng(if other == Other::Prefix { 2 } else { 1 });
+    let prefix = groups * PREFIX as usize * dim;
+    let (k, v) = (values(&mut rng, prefix), values(&mut rng, prefix));
+    let cache = KvCache::from_tensors(attention, PREFIX as usize, &k, &v).unwrap();
+    let mut rng = Rng(if other == Other::Inputs { 12 } else { 11 });
+    let mut before = prover.state(cache).unwrap();
+    let mut files = vec![];
+    for segment in 0..SEGMENTS as u32 {
+        let steps = StepRange::new(PREFIX + segment, 1).unwrap();
+        let q = values(&mut rng, heads * dim);
+        let (k, v) = (
+            values(&mut rng, groups * dim),
+            values(&mut rng, groups * dim),
+        );
+        let inputs = SegmentInputs::new(attention, rules.value_bits, steps, q, k, v).unwrap();
+        let (execution, after) = execute_segment(before.cache(), &inputs, &rules).unwrap();
+        let after = prover.state(after).unwrap();
+        let input = SegmentInput {
+            execution: &execution,
+            before: &before,
+            after: &after,
+            boundary,
+        };
+        files.push(prover.prove(&input).unwrap().file);
+        before = after;
+    }
+    let mut chain = ChainAccumulator::start(files[0].statement());
+    for file in &files[1..] {
+        chain.push(file.statement()).unwrap();
+    }
+    let circuits = prover.circuits(boundary, 1).unwrap();
+    let policy = AcceptancePolicy::accepting(&chain.finish(), circuits).unwrap();
+    let run = Run {
+        name,
+        policy,
+        files,
+    };
+    verify(&run.files, &run.policy).unwrap();
+    run
+}
+
+/// Verifies segments as a whole chain.
+pub fn verify<'a>(
+    files: impl IntoIterator<Item = &'a SegmentFile>,
+    policy: &AcceptancePolicy,
+) -> Result<(), ChainVerifyError> {
+    let mut verifier = ChainVerifier::new(policy.clone());
+    for file in files {
+        verifier.push(file)?;
+    }
+    verifier.finish().map(|_| ())
+}
