@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use matchmark_hostile::classes::{crash, ALL};
+use matchmark_hostile::classes::{crash, resources, ALL};
 use matchmark_hostile::report::{Extent, Recorder, Row};
 use serde::Serialize;
 
@@ -32,6 +32,12 @@ enum Command {
     /// Proves the chain of the class `crash`, in a process that can be killed.
     #[command(hide = true)]
     ProveChain { path: Utf8PathBuf },
+    /// Verifies a segment of the class `resources`, in a process whose memory is limited and measured.
+    #[command(hide = true)]
+    VerifySegment {
+        segment: Utf8PathBuf,
+        policy: Utf8PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -65,10 +71,18 @@ struct Report<'a> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Command::ProveChain { path }) = arguments.command {
-        return match crash::prove_chain(&path) {
-            Ok(digest) => {
-                println!("{digest}");
+    if let Some(command) = arguments.command {
+        let printed = match command {
+            Command::ProveChain { path } => {
+                crash::prove_chain(&path).map_err(|error| error.to_string())
+            }
+            Command::VerifySegment { segment, policy } => {
+                resources::verify_and_measure(&segment, &policy)
+            }
+        };
+        return match printed {
+            Ok(text) => {
+                println!("{text}");
                 ExitCode::SUCCESS
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use crate::cases::{narrow, split_narrow};
 use crate::report::Recorder;
 use crate::Rng;
 
-fn attempt(bytes: &[u8], sample: &Sample) -> Result<(), VerifyError> {
+pub(super) fn attempt(bytes: &[u8], sample: &Sample) -> Result<(), VerifyError> {
     let file = SegmentFile::decode(bytes)?;
     verify_segment(&file, &sample.policy).map(|_| ())
 }
@@ -54,7 +54,7 @@ pub fn run(recorder: &mut Recorder) {
 }
 
 /// Knows where every part of a segment file stands.
-struct Editor<'a> {
+pub(super) struct Editor<'a> {
     own: &'a [u8],
     other: &'a [u8],
     /// Sections: header, statement, public values, and what is behind them.
@@ -66,7 +66,7 @@ struct Editor<'a> {
 }
 
 impl<'a> Editor<'a> {
-    fn new(sample: &'a Sample, other: &'a Sample) -> Self {
+    pub(super) fn new(sample: &'a Sample, other: &'a Sample) -> Self {
         let sections = |sample: &Sample| {
             let [statement, public, proof] = sample.sections();
             [0..HEADER, statement, public, proof]
@@ -91,7 +91,7 @@ impl<'a> Editor<'a> {
     }
 
     /// One to three edits that a forger with a copy of the format would try.
-    fn edit(&self, rng: &mut Rng) -> Vec<u8> {
+    pub(super) fn edit(&self, rng: &mut Rng) -> Vec<u8> {
         let mut bytes = self.own.to_vec();
         for _ in 0..=rng.below(3) {
             self.edit_once(&mut bytes, rng);

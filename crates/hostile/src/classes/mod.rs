@@ -8,6 +8,7 @@ mod determinism;
 mod fields;
 mod forgeries;
 mod policy;
+pub mod resources;
 
 use super::report::Recorder;
 
@@ -19,7 +20,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 9] = [
+pub const ALL: [Class; 10] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -51,6 +52,10 @@ pub const ALL: [Class; 9] = [
     Class {
         name: "crash",
         run: crash::run,
+    },
+    Class {
+        name: "resources",
+        run: resources::run,
     },
     Class {
         name: "determinism",
