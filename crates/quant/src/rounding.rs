@@ -137,6 +137,26 @@ mod tests {
         }
     }
 
+    /// Every denominator to 2^12 with every remainder, on both sides of zero: the quotient is the one
+    /// that the rule names, found without a division.
+    #[test]
+    fn all_remainders_of_all_denominators() {
+        for z in 1..=1 << 12 {
+            for u in 0..z {
+                for whole in [-3, 0] {
+                    let n = whole * z + u;
+                    assert_eq!(Rounding::Floor.divide(n, z), (whole, u));
+                    let nearest = if 2 * u < z {
+                        (whole, 2 * u + z)
+                    } else {
+                        (whole + 1, 2 * u - z)
+                    };
+                    assert_eq!(Rounding::NearestTiesUp.divide(n, z), nearest);
+                }
+            }
+        }
+    }
+
     #[test]
     fn ties_go_up() {
         assert_eq!(Rounding::NearestTiesUp.divide(1, 2).0, 1);
