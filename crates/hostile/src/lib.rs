@@ -33,6 +33,7 @@ pub mod refusal;
 pub mod regrind;
 pub mod report;
 pub mod runs;
+pub mod vectors;
 pub mod world;
 
 /// SplitMix64: the only source of randomness, so that every failure can be replayed.

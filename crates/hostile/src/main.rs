@@ -32,6 +32,8 @@ enum Command {
     /// Proves the chain of the class `crash`, in a process that can be killed.
     #[command(hide = true)]
     ProveChain { path: Utf8PathBuf },
+    /// Writes the test vectors for other verifiers.
+    WriteVectors { directory: Utf8PathBuf },
     /// Verifies a segment of the class `resources`, in a process whose memory is limited and measured.
     #[command(hide = true)]
     VerifySegment {
@@ -76,6 +78,9 @@ fn main() -> ExitCode {
             Command::ProveChain { path } => {
                 crash::prove_chain(&path).map_err(|error| error.to_string())
             }
+            Command::WriteVectors { directory } => matchmark_hostile::vectors::write(&directory)
+                .map(|()| format!("written to {directory}"))
+                .map_err(|error| format!("{directory}: {error}")),
             Command::VerifySegment { segment, policy } => {
                 resources::verify_and_measure(&segment, &policy)
             }

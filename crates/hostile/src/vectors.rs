@@ -1,0 +1,226 @@
+//! Test vectors for other verifiers: a valid segment, its policy, and edits that make it invalid, in the
+//! manner of Wycheproof. The format is described in `fixtures/hostile/README.md`.
+use std::fs;
+use std::io;
+
+use camino::Utf8Path;
+use matchmark_quant::MODULUS;
+use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
+use serde::Serialize;
+
+use super::bytes::{fields, Kind, Sample, HEADER};
+use super::cases::narrow;
+use super::report::error_name;
+
+/// Version of the format.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Vectors {
+    schema: u32,
+    segment: &'static str,
+    policy: &'static str,
+    tests: Vec<Vector>,
+}
+
+#[derive(Serialize)]
+struct Vector {
+    id: usize,
+    comment: String,
+    flags: Vec<&'static str>,
+    edit: Edit,
+    result: &'static str,
+    error: Option<String>,
+}
+
+/// `remove` bytes at `at` give way to `insert`.
+#[derive(Clone, Serialize)]
+struct Edit {
+    at: usize,
+    remove: usize,
+    insert: String,
+}
+
+impl Edit {
+    fn new(at: usize, remove: usize, insert: &[u8]) -> Self {
+        let insert = insert.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { at, remove, insert }
+    }
+}
+
+struct Writer {
+    sample: Sample,
+    tests: Vec<Vector>,
+}
+
+impl Writer {
+    fn add(
+        &mut self,
+        comment: impl Into<String>,
+        flag: &'static str,
+        at: usize,
+        remove: usize,
+        insert: &[u8],
+    ) {
+        let mut bytes = self.sample.bytes.clone();
+        drop(bytes.splice(at..at + remove, insert.iter().copied()));
+        let verify = || -> Result<(), VerifyError> {
+            verify_segment(&SegmentFile::decode(&bytes)?, &self.sample.policy).map(|_| ())
+        };
+        let error = verify().err().map(|error| error_name(&error));
+        let is_valid = bytes == self.sample.bytes;
+        if is_valid && !self.tests.is_empty() {
+            return;
+        }
+        assert_eq!(is_valid, error.is_none(), "the vector says what is true");
+        self.tests.push(Vector {
+            id: self.tests.len() + 1,
+            comment: comment.into(),
+            flags: if flag.is_empty() { vec![] } else { vec![flag] },
+            edit: Edit::new(at, remove, insert),
+            result: if is_valid { "valid" } else { "invalid" },
+            error,
+        });
+    }
+
+    /// One bit flipped.
+    fn flip(&mut self, comment: impl Into<String>, flag: &'static str, at: usize, bit: u8) {
+        let flipped = self.sample.bytes[at] ^ (1 << bit);
+        self.add(comment, flag, at, 1, &[flipped]);
+    }
+}
+
+/// Writes segment, policy and vectors into a directory.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write(directory: &Utf8Path) -> io::Result<()> {
+    let mut writer = Writer {
+        sample: Sample::new(&narrow().case(), 1),
+        tests: vec![],
+    };
+    vectors(&mut writer);
+    let Writer { sample, tests } = writer;
+    let vectors = Vectors {
+        schema: SCHEMA,
+        segment: "narrow.segment",
+        policy: "narrow.policy.toml",
+        tests,
+    };
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join(vectors.segment), &sample.bytes)?;
+    fs::write(directory.join(vectors.policy), sample.policy.to_toml())?;
+    let text = serde_json::to_string_pretty(&vectors)? + "\n";
+    fs::write(directory.join("segment.json"), text)
+}
+
+fn vectors(writer: &mut Writer) {
+    let [statement, public, proof] = writer.sample.sections();
+    let end = writer.sample.bytes.len();
+    writer.add("the segment as it is", "", 0, 0, &[]);
+    for (at, comment) in [
+        (0, "first byte of the magic"),
+        (7, "last byte of the magic"),
+    ] {
+        writer.flip(comment, "Magic", at, 5);
+    }
+    for version in [0_u16, 1, 3, u16::MAX] {
+        let comment = format!("format version {version}");
+        writer.add(comment, "FormatVersion", 8, 2, &version.to_le_bytes());
+    }
+    for field in 0..5 {
+        for length in [0_u32, 1, 1 << 31, u32::MAX] {
+            let at = 10 + 4 * field;
+            if writer.sample.bytes[at..at + 4] != length.to_le_bytes() {
+                let comment = format!("length {field} is {length}");
+                writer.add(comment, "Length", at, 4, &length.to_le_bytes());
+            }
+        }
+    }
+    for len in [
+        0,
+        1,
+        8,
+        HEADER - 1,
+        HEADER,
+        statement.end,
+        public.end,
+        proof.end - 1,
+    ] {
+        writer.add(
+            format!("cut off after {len} bytes"),
+            "Truncated",
+            len,
+            end - len,
+            &[],
+        );
+    }
+    writer.add("one byte more", "TrailingBytes", end, 0, &[0]);
+    for at in statement {
+        writer.flip(format!("byte {at}, in the statement"), "Statement", at, 0);
+    }
+    for at in public.step_by(3) {
+        writer.flip(
+            format!("byte {at}, in the public values"),
+            "PublicValues",
+            at,
+            1,
+        );
+    }
+    let parts = fields(&writer.sample.proof(), &writer.sample.structure);
+    for part in parts.iter().filter(|part| !part.range.is_empty()) {
+        let at = proof.start + part.range.start;
+        let name = &part.name;
+        match part.kind {
+            Kind::Elements => {
+                let own: [u8; 4] = writer.sample.bytes[at..at + 4].try_into().unwrap();
+                let own = u32::from_le_bytes(own);
+                let same = (own + MODULUS).to_le_bytes();
+                writer.add(
+                    format!("first element of the {name} written as itself plus the modulus"),
+                    "NonCanonical",
+                    at,
+                    4,
+                    &same,
+                );
+                let next = (own + 1) % MODULUS;
+                writer.add(
+                    format!("first element of the {name} one more"),
+                    "Proof",
+                    at,
+                    4,
+                    &next.to_le_bytes(),
+                );
+            }
+            Kind::Digests => {
+                writer.flip(format!("a bit of the first of the {name}"), "Proof", at, 3);
+            }
+            Kind::Count => {
+                writer.add(format!("{name} of 65,535"), "Length", at, 2, &[0xff, 0xff]);
+                writer.add(format!("{name} of 0"), "Length", at, 2, &[0, 0]);
+            }
+            Kind::Nonce => writer.flip(name.clone(), "Proof", at, 0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is committed is what this would write.
+    #[test]
+    fn committed_vectors_are_current() {
+        let committed = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/hostile");
+        let directory = tempfile::tempdir().unwrap();
+        let written = Utf8Path::from_path(directory.path()).unwrap();
+        write(written).unwrap();
+        for name in ["narrow.segment", "narrow.policy.toml", "segment.json"] {
+            let (expected, got) = (fs::read(written.join(name)), fs::read(committed.join(name)));
+            assert!(
+                expected.unwrap() == got.unwrap(),
+                "{name} is not current: cargo run --release -p matchmark-hostile -- write-vectors fixtures/hostile"
+            );
+        }
+    }
+}

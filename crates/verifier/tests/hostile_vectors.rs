@@ -1,0 +1,59 @@
+//! The vectors of `fixtures/hostile`, read as another verifier would read them.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use matchmark_statement::AcceptancePolicy;
+use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
+use serde_json::Value;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/hostile");
+    fs::read(directory.join(name)).unwrap()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks_exact(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The variant of an error, without what it holds.
+fn variant(error: &VerifyError) -> String {
+    let text = format!("{error:?}");
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric());
+    text[..end.unwrap_or(text.len())].to_owned()
+}
+
+#[test]
+fn every_vector_comes_out_as_it_says() {
+    let vectors: Value = serde_json::from_slice(&fixture("segment.json")).unwrap();
+    assert_eq!(vectors["schema"], 1);
+    let segment = fixture(vectors["segment"].as_str().unwrap());
+    let policy = fixture(vectors["policy"].as_str().unwrap());
+    let policy = AcceptancePolicy::from_toml(std::str::from_utf8(&policy).unwrap()).unwrap();
+    let tests = vectors["tests"].as_array().unwrap();
+    assert!(tests.len() > 400, "{}", tests.len());
+    let mut valid = 0;
+    for test in tests {
+        let edit = &test["edit"];
+        let number = |name: &str| usize::try_from(edit[name].as_u64().unwrap()).unwrap();
+        let (at, remove) = (number("at"), number("remove"));
+        let mut bytes = segment.clone();
+        let insert = from_hex(edit["insert"].as_str().unwrap());
+        drop(bytes.splice(at..at + remove, insert));
+        let verified = SegmentFile::decode(&bytes).and_then(|file| verify_segment(&file, &policy));
+        match (test["result"].as_str().unwrap(), verified) {
+            ("valid", Ok(_)) => valid += 1,
+            ("invalid", Err(error)) => {
+                // What a variant wraps stands behind a stroke.
+                let expected = test["error"].as_str().unwrap().split('/').next();
+                assert_eq!(Some(variant(&error).as_str()), expected, "{test}");
+            }
+            (_, verified) => panic!("{test}: {:?}", verified.err()),
+        }
+    }
+    assert_eq!(valid, 1, "the segment as it is");
+}
