@@ -1,8 +1,9 @@
 //! The constraints under an evaluator that can leave one of them out.
 //!
-//! It is the second such evaluator beside the mock checker of the crate; [`failing_names`] of both
-//! must agree, which the kill matrix asserts. This one also knows every constraint and every tuple
-//! of a row by its place, so that a single one can be dropped.
+//! It is the second such evaluator beside the mock checker of the crate;
+//! [`Evaluation::failing_names`] and [`mock_names`] must agree, which the constraint drop asserts. This
+//! one also knows every constraint and every tuple of a row by its place, so that a single one can be
+//! dropped.
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Mul;
 
