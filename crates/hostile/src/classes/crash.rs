@@ -168,20 +168,22 @@ fn killed(recorder: &mut Recorder, expected: &str, files: &[Vec<u8>], took: Dura
 /// Two processes on one directory.
 fn locked(recorder: &mut Recorder) {
     let (_guard, path) = place();
-    let mut child = spawn(&path);
-    while finished(&path).is_empty() {
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "the first process: {status}");
+    let first = ChainProver::create(&path, plan()).unwrap();
+    recorder.require("a second process", || {
+        let second = spawn(&path).wait_with_output();
+        let second = second.map_err(|error| error.to_string())?;
+        let error = String::from_utf8_lossy(&second.stderr);
+        if second.status.success() || !error.contains("is locked: another process") {
+            return Err(format!("expected Locked, got {}: {error}", second.status));
         }
-        sleep(Duration::from_millis(1));
-    }
-    recorder.require("a second process", || match ChainProver::resume(&path) {
+        Ok(())
+    });
+    recorder.require("a second prover", || match ChainProver::resume(&path) {
         Err(ChainProveError::Directory(DirectoryError::Locked { .. })) => Ok(()),
         Err(error) => Err(format!("expected Locked, got {error}")),
-        Ok(_) => Err("two processes prove into one directory".into()),
+        Ok(_) => Err("two provers prove into one directory".into()),
     });
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(first);
 }
 
 /// One flipped bit in each file of a finished chain.
