@@ -72,6 +72,8 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         .json
         .clone()
         .unwrap_or_else(|| workspace::target_dir().join("hostile.json"));
+    // The suite runs in the root of the workspace, whatever directory this was called in.
+    let json = std::path::absolute(&json).context(json.display())?;
     if let Some(parent) = json.parent().filter(|it| !it.as_os_str().is_empty()) {
         fs::create_dir_all(parent).context(parent.display())?;
     }

@@ -115,6 +115,27 @@ impl Recorder {
         }
     }
 
+    /// An attempt that must be refused by an error of a certain kind.
+    pub fn refuse_as<E: Debug>(
+        &mut self,
+        label: &str,
+        is_expected: impl FnOnce(&E) -> bool,
+        attempt: impl FnOnce() -> Result<(), E>,
+    ) {
+        if !self.is_wanted(label) {
+            return;
+        }
+        let mut unexpected = None;
+        let end = run_refusal(|| {
+            attempt().inspect_err(|error| {
+                if !is_expected(error) {
+                    unexpected = Some(format!("refused for another reason: {error:?}"));
+                }
+            })
+        });
+        self.count(label, unexpected.map_or(end, End::Unmet));
+    }
+
     /// As many attempts that must be refused, spread over the threads. An attempt that comes to
     /// nothing, because it changes nothing, is `None` and not counted.
     pub fn refuse_each<E: Debug>(
@@ -281,6 +302,23 @@ mod tests {
         assert_eq!(row.refusals["ConstraintsNotSatisfied"], 4);
         assert_eq!(row.failures.len(), 4);
         assert!(row.failures[0].contains("--only test --seed 1 --replay 'b'"));
+    }
+
+    #[test]
+    fn a_refusal_for_another_reason_is_unmet() {
+        let mut recorder = recorder(None);
+        let is_missing = |error: &VerifyError| *error == VerifyError::LookupProofMissing;
+        recorder.refuse_as("a", is_missing, || Err(VerifyError::LookupProofMissing));
+        recorder.refuse_as("b", is_missing, || {
+            Err(VerifyError::ConstraintsNotSatisfied)
+        });
+        recorder.refuse_as("c", is_missing, || Ok(()));
+        recorder.refuse_as("d", is_missing, || panic!("no"));
+        let row = recorder.finish();
+        assert_eq!(
+            (row.attempts, row.accepted, row.panics, row.unmet),
+            (4, 1, 1, 1)
+        );
     }
 
     #[test]

@@ -27,6 +27,20 @@ pub const COMMAND: &str = "prove-chain";
 /// Times that one chain is killed before it is left to end.
 const KILLS_OF_A_CHAIN: usize = 5;
 
+/// Options of the chains of this class and of `resources`.
+pub(super) fn options(segment_steps: Option<SegmentSteps>) -> ChainOptions {
+    ChainOptions {
+        boundaries: BoundaryPattern::default(),
+        domain: VerifierDomain::new("hostile", [0; 16]).unwrap(),
+        security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
+        model: ModelIdentity::TraceOnly,
+        rounding: Rounding::NearestTiesUp,
+        table: None,
+        score_step: None,
+        segment_steps,
+    }
+}
+
 fn plan() -> ChainPlan {
     let shape = AttentionShape::new(
         QueryHeads::new(2).unwrap(),
@@ -35,16 +49,7 @@ fn plan() -> ChainPlan {
     );
     let steps = StepRange::new(2, STEPS).unwrap();
     let trace = synthetic_trace(shape.unwrap(), ValueBits::DEFAULT, steps, 5).unwrap();
-    let options = ChainOptions {
-        boundaries: BoundaryPattern::default(),
-        domain: VerifierDomain::new("hostile", [0; 16]).unwrap(),
-        security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
-        model: ModelIdentity::TraceOnly,
-        rounding: Rounding::NearestTiesUp,
-        table: None,
-        score_step: None,
-        segment_steps: Some(SegmentSteps::new(1).unwrap()),
-    };
+    let options = options(Some(SegmentSteps::new(1).unwrap()));
     ChainPlan::new(trace, options).unwrap()
 }
 
@@ -204,8 +209,8 @@ fn changed(recorder: &mut Recorder, whole: &Utf8Path) {
             let at = rng.below(own.len());
             edited[at] ^= 1 << rng.below(7);
             fs::write(file, &edited).unwrap();
-            let outcome = ChainProver::resume(whole).and_then(|prover| prover.run(&Silent));
             recorder.require(&format!("{name}, flip {flip}"), || {
+                let outcome = ChainProver::resume(whole).and_then(|it| it.run(&Silent));
                 if fs::read(file).map_err(|error| error.to_string())? != edited {
                     return Err("the changed file was written over".into());
                 }

@@ -128,18 +128,11 @@ fn mount(recorder: &mut Recorder, forgery: &Forgery, index: usize, spec: &Spec, 
                 Err(format!("expected {}, got {failures:?}", forgery.reason))
             }
         });
-        let result = outcome(&forged);
-        let name = result.name();
-        recorder.refuse(&label, || match result {
+        let is_expected =
+            |other: &Outcome| [forgery.refusal, "no public values"].contains(&other.name());
+        recorder.refuse_as(&label, is_expected, || match outcome(&forged) {
             Outcome::Accepted => Ok(()),
             other => Err(other),
-        });
-        recorder.require(&format!("{label}/refusal"), || {
-            if [forgery.refusal, "no public values"].contains(&name) {
-                Ok(())
-            } else {
-                Err(format!("expected {}, got {name}", forgery.refusal))
-            }
         });
         if mounted == times {
             return;

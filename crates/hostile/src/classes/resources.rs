@@ -5,17 +5,14 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
-    policy_for, segment_file_name, segments_directory, BoundaryPattern, ChainOptions, ChainPlan,
-    ChainProver, Silent, VerifyError,
+    policy_for, segment_file_name, segments_directory, ChainPlan, ChainProver, Silent, VerifyError,
 };
-use matchmark_quant::Rounding;
 use matchmark_runtime::AttentionTrace;
-use matchmark_statement::{
-    AcceptancePolicy, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
-};
+use matchmark_statement::AcceptancePolicy;
 use matchmark_verifier::{verify_segment, SegmentFile};
 
 use super::bytes::{attempt, Editor};
+use super::crash::options;
 use crate::bytes::Sample;
 use crate::cases::{fast, narrow};
 use crate::report::{error_name, Extent, Recorder};
@@ -40,20 +37,10 @@ impl Fixture {
         let fixtures = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
         let trace = fixtures.join("attention-layer0-8bit.safetensors");
         let trace = AttentionTrace::load(trace.as_std_path()).unwrap();
-        let options = ChainOptions {
-            boundaries: BoundaryPattern::default(),
-            domain: VerifierDomain::new("hostile", [0; 16]).unwrap(),
-            security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
-            model: ModelIdentity::TraceOnly,
-            rounding: Rounding::NearestTiesUp,
-            table: None,
-            score_step: None,
-            segment_steps: None,
-        };
         let directory = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(directory.path()).unwrap();
         let (chain, policy) = (root.join("chain"), root.join("policy.toml"));
-        let plan = ChainPlan::new(trace, options).unwrap();
+        let plan = ChainPlan::new(trace, options(None)).unwrap();
         ChainProver::create(&chain, plan)
             .unwrap()
             .run(&Silent)
