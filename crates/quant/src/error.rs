@@ -58,6 +58,26 @@ pub enum QuantError {
         /// The magnitude that must not be reached.
         limit: u64,
     },
+    /// A rescaled value lies so far outside of its range that a proof could not carry the excess.
+    #[error("rescaling {input} by 2^-{shift} leaves the range that a proof can carry: {got} beyond the limits, expected less than {limit}")]
+    ExcessTooLarge {
+        /// The number that was rescaled.
+        input: i64,
+        /// By how many bits.
+        shift: u8,
+        /// How far a value may lie outside of its range, exclusive.
+        limit: u32,
+        /// How far this one does.
+        got: u64,
+    },
+    /// The head dimension is odd, so that its channels cannot be rotated in pairs.
+    #[error(
+        "head dimension is {got}, expected an even number: rotary embedding pairs its channels"
+    )]
+    OddHeadDim {
+        /// The head dimension.
+        got: u32,
+    },
     /// A scale is not a finite positive number.
     #[error("scale is {got}, expected a finite number above zero")]
     ScaleNotPositive {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::QuantError;
 
 macro_rules! bounded_parameter {
-    ($($(#[$meta:meta])* $name:ident, $words:literal, $max:expr;)+) => {$(
+    ($($(#[$meta:meta])* $name:ident, $words:literal, $min:literal to $max:expr;)+) => {$(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "u32", into = "u32")]
@@ -15,11 +15,11 @@ macro_rules! bounded_parameter {
 
         impl $name {
             /// Smallest accepted value.
-            pub const MIN: u32 = 1;
+            pub const MIN: u32 = $min;
             /// Largest accepted value.
             pub const MAX: u32 = $max;
 
-            /// Takes a number from 1 to [`Self::MAX`].
+            /// Takes a number from [`Self::MIN`] to [`Self::MAX`].
             ///
             /// # Errors
             /// [`QuantError::ParameterOutOfRange`] outside of that range.
@@ -66,17 +66,25 @@ macro_rules! bounded_parameter {
 
 bounded_parameter! {
     /// Number of query heads, `H`: 1 to 1024.
-    QueryHeads, "number of query heads", 1024;
+    QueryHeads, "number of query heads", 1 to 1024;
     /// Number of key/value heads, `G`: 1 to 1024.
-    KvHeads, "number of key/value heads", 1024;
+    KvHeads, "number of key/value heads", 1 to 1024;
     /// Dimension of a head, `d`: 1 to 1024.
-    HeadDim, "head dimension", 1024;
+    HeadDim, "head dimension", 1 to 1024;
     /// Score step, `D`: how many units of integer score one table index spans, 1 to 2^24.
-    ScoreStep, "score step", 1 << 24;
+    ScoreStep, "score step", 1 to 1 << 24;
     /// Largest number of cache entries of a chain: 1 to 2^20.
-    CacheCapacity, "cache capacity", 1 << 20;
+    CacheCapacity, "cache capacity", 1 to 1 << 20;
     /// Largest number of steps of a segment: 1 to 2^20.
-    SegmentSteps, "segment steps", 1 << 20;
+    SegmentSteps, "segment steps", 1 to 1 << 20;
+    /// Number of layers of a decoder, `L`: 1 to 64.
+    Layers, "number of layers", 1 to 64;
+    /// Width of a decoder's residual stream, `C`: 2 to 16384.
+    HiddenSize, "hidden size", 2 to 1 << 14;
+    /// Width of a gated MLP, `F`: 1 to 65536.
+    MlpSize, "MLP size", 1 to 1 << 16;
+    /// Number of tokens in a vocabulary, `V`: 2 to 262144.
+    VocabularySize, "vocabulary size", 2 to 1 << 18;
 }
 
 #[cfg(test)]
@@ -89,10 +97,10 @@ mod tests {
         macro_rules! ends {
             ($($name:ident)+) => {$(
                 assert!(matches!(
-                    $name::new(0),
-                    Err(QuantError::ParameterOutOfRange { got: 0, minimum: 1, .. })
+                    $name::new($name::MIN - 1),
+                    Err(QuantError::ParameterOutOfRange { .. })
                 ));
-                assert_eq!($name::new(1).unwrap().get(), 1);
+                assert_eq!($name::new($name::MIN).unwrap().get(), $name::MIN);
                 assert_eq!($name::new($name::MAX).unwrap().get(), $name::MAX);
                 assert!(matches!(
                     $name::new($name::MAX + 1),
@@ -102,6 +110,8 @@ mod tests {
             )+};
         }
         ends!(QueryHeads KvHeads HeadDim ScoreStep CacheCapacity SegmentSteps);
+        ends!(Layers HiddenSize MlpSize VocabularySize);
+        assert_eq!((HeadDim::MIN, VocabularySize::MIN), (1, 2));
     }
 
     #[test]

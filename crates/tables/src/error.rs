@@ -110,4 +110,28 @@ pub enum TableError {
         /// The number of entries that came.
         got: usize,
     },
+    /// An entry of an activation or rotary table is too large.
+    #[error("table entry {index} is {got}, expected {minimum} to {maximum}", minimum = -.maximum)]
+    SignedEntryTooLarge {
+        /// Index of the entry.
+        index: usize,
+        /// Largest accepted magnitude.
+        maximum: i32,
+        /// The entry.
+        got: i32,
+    },
+    /// A table has another number of entries than its domain.
+    #[error("table has {got} entries, expected {expected} by its domain")]
+    LengthContradictsDomain {
+        /// The number of entries of the domain.
+        expected: usize,
+        /// The number that came.
+        got: usize,
+    },
+    /// A head dimension cannot be rotated in pairs.
+    #[error("head dimension is {got}, expected an even number")]
+    OddHeadDim {
+        /// The head dimension.
+        got: usize,
+    },
 }

@@ -5,7 +5,7 @@ use matchmark_quant::{digest_newtype, TaggedSha256};
 use crate::{TableKind, WeightTable};
 
 digest_newtype! {
-    /// Identity of a [`WeightTable`]: SHA-256 over kind, input domain and entries.
+    /// Identity of a table: SHA-256 over its kind (or the tag of its kind), domain and entries.
     pub struct TableId;
 }
 

@@ -6,6 +6,9 @@
 //! that every machine gets the same entries, each proven to be the nearest integer; the same
 //! arithmetic bounds how far a table is from the real exponential ([`Distance`]).
 //!
+//! A whole decoder has three more tables: [`RsqrtTable`], whose entries are fixed, and [`SiluTable`] and
+//! [`RotaryTable`], which are their content.
+//!
 //! The crate knows nothing of proofs.
 //!
 //! ```
@@ -28,6 +31,9 @@ mod error;
 mod fixed;
 mod identity;
 mod rational;
+mod rotary;
+mod rsqrt;
+mod silu;
 mod table;
 mod text;
 
@@ -35,6 +41,9 @@ pub use distance::Distance;
 pub use error::TableError;
 pub use identity::TableId;
 pub use rational::Rational;
+pub use rotary::RotaryTable;
+pub use rsqrt::RsqrtTable;
+pub use silu::SiluTable;
 pub use table::{TableKind, WeightTable};
 
 /// The example of the README, compiled and run with the tests.

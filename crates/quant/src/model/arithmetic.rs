@@ -1,0 +1,337 @@
+//! Widths, shifts and constants of a decoder's arithmetic.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ROTARY_BITS, STREAM_BITS};
+use crate::{QuantError, Rescale, ScoreStep, ValueBits};
+
+/// The shifts of a decoder's rescalings, one for each kind, the same in all layers.
+///
+/// Plain numbers: [`ModelArithmetic::new`] checks them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelShifts {
+    /// From accumulators of queries and keys to what is rotated: 1 to 14.
+    pub rotary_input: u8,
+    /// From accumulators of values to values: 1 to 14.
+    pub value: u8,
+    /// From accumulators of the attention's and the MLP's output to the residual stream: 1 to 14.
+    pub stream: u8,
+    /// From accumulators of the gate to what its activation takes in: 1 to 14.
+    pub gate: u8,
+    /// From accumulators of the up projection: 1 to 14.
+    pub up: u8,
+    /// From the product of activated gate and up projection: 1 to 14.
+    pub gated: u8,
+    /// From rotated queries and keys: 1 to 14.
+    pub rotation: u8,
+    /// From the product of a stream value and a reciprocal square root, to which the exponent of the
+    /// sum of squares is added: 9 to 16.
+    pub norm: u8,
+}
+
+/// Widths, shifts and constants of a decoder's arithmetic; part of a model's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawArithmetic", into = "RawArithmetic")]
+pub struct ModelArithmetic {
+    value_bits: ValueBits,
+    shifts: ModelShifts,
+    norm_epsilon: u32,
+    score_step: ScoreStep,
+}
+
+/// What is written; reading goes through [`ModelArithmetic::new`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawArithmetic {
+    value_bits: ValueBits,
+    shifts: ModelShifts,
+    norm_epsilon: u32,
+    score_step: ScoreStep,
+}
+
+impl ModelArithmetic {
+    /// Largest shift of every kind but that of normalization.
+    pub const MAX_SHIFT: u8 = 14;
+    /// Smallest shift of normalization.
+    pub const MIN_NORM_SHIFT: u8 = 9;
+    /// Largest shift of normalization.
+    pub const MAX_NORM_SHIFT: u8 = 16;
+    /// Largest exponent of a sum of squares.
+    pub const MAX_NORM_EXPONENT: u8 = 7;
+    /// Epsilon of normalization stays below this.
+    pub const NORM_EPSILON_LIMIT: u32 = 1 << 20;
+    /// The value width in use where nothing else is said: 11 bits.
+    pub const DEFAULT_VALUE_BITS: u8 = 11;
+
+    /// Checks the numbers and puts them together. `norm_epsilon` is in the units in which
+    /// normalization takes its sum of squares.
+    ///
+    /// # Errors
+    /// [`QuantError::ParameterOutOfRange`], naming the number.
+    pub const fn new(
+        value_bits: ValueBits,
+        shifts: ModelShifts,
+        norm_epsilon: u32,
+        score_step: ScoreStep,
+    ) -> Result<Self, QuantError> {
+        // Taken apart, so that a new field is checked.
+        let ModelShifts {
+            rotary_input,
+            value,
+            stream,
+            gate,
+            up,
+            gated,
+            rotation,
+            norm,
+        } = shifts;
+        let max = Self::MAX_SHIFT as u64;
+        let checks = [
+            ("shift of rotary inputs", rotary_input as u64, 1, max),
+            ("shift of values", value as u64, 1, max),
+            ("shift of the stream", stream as u64, 1, max),
+            ("shift of the gate", gate as u64, 1, max),
+            ("shift of the up projection", up as u64, 1, max),
+            ("shift of the gated product", gated as u64, 1, max),
+            ("shift of the rotation", rotation as u64, 1, max),
+            (
+                "shift of normalization",
+                norm as u64,
+                Self::MIN_NORM_SHIFT as u64,
+                Self::MAX_NORM_SHIFT as u64,
+            ),
+            (
+                "epsilon of normalization",
+                norm_epsilon as u64,
+                0,
+                Self::NORM_EPSILON_LIMIT as u64 - 1,
+            ),
+        ];
+        let mut index = 0;
+        while index < checks.len() {
+            let (parameter, got, minimum, maximum) = checks[index];
+            if got < minimum || got > maximum {
+                return Err(QuantError::ParameterOutOfRange {
+                    parameter,
+                    minimum,
+                    maximum,
+                    got,
+                });
+            }
+            index += 1;
+        }
+        Ok(Self {
+            value_bits,
+            shifts,
+            norm_epsilon,
+            score_step,
+        })
+    }
+
+    /// `b`, the width of values.
+    #[must_use]
+    pub const fn value_bits(&self) -> ValueBits {
+        self.value_bits
+    }
+
+    /// All shifts.
+    #[must_use]
+    pub const fn shifts(&self) -> ModelShifts {
+        self.shifts
+    }
+
+    /// Epsilon of normalization, in units of the scaled sum of squares, below `2^20`.
+    #[must_use]
+    pub const fn norm_epsilon(&self) -> u32 {
+        self.norm_epsilon
+    }
+
+    /// `D`, the units of score that one index of the weight table spans, one for all layers.
+    #[must_use]
+    pub const fn score_step(&self) -> ScoreStep {
+        self.score_step
+    }
+
+    /// Accumulators of queries and keys to two's complement of 13 bits.
+    #[must_use]
+    pub fn rotary_input(&self) -> Rescale {
+        checked(Rescale::twos_complement(
+            self.shifts.rotary_input,
+            ROTARY_BITS,
+        ))
+    }
+
+    /// Rotated queries and keys to values.
+    #[must_use]
+    pub fn rotation(&self) -> Rescale {
+        self.symmetric(self.shifts.rotation)
+    }
+
+    /// Accumulators of values to values.
+    #[must_use]
+    pub fn value(&self) -> Rescale {
+        self.symmetric(self.shifts.value)
+    }
+
+    /// Accumulators of an output projection, to which the stream times `2^shift` was added, to two's
+    /// complement of 15 bits.
+    #[must_use]
+    pub fn stream(&self) -> Rescale {
+        checked(Rescale::twos_complement(self.shifts.stream, STREAM_BITS))
+    }
+
+    /// Accumulators of the gate to values.
+    #[must_use]
+    pub fn gate(&self) -> Rescale {
+        self.symmetric(self.shifts.gate)
+    }
+
+    /// Accumulators of the up projection to values.
+    #[must_use]
+    pub fn up(&self) -> Rescale {
+        self.symmetric(self.shifts.up)
+    }
+
+    /// Products of activated gate and up projection to values.
+    #[must_use]
+    pub fn gated(&self) -> Rescale {
+        self.symmetric(self.shifts.gated)
+    }
+
+    /// Products of stream values and a reciprocal square root to values, for a sum of squares of
+    /// exponent `exponent`.
+    ///
+    /// # Panics
+    /// If the exponent is above 7.
+    #[must_use]
+    pub fn norm(&self, exponent: u8) -> Rescale {
+        assert!(
+            exponent <= Self::MAX_NORM_EXPONENT,
+            "the exponent of a sum of squares is at most 7"
+        );
+        self.symmetric(self.shifts.norm + exponent)
+    }
+
+    fn symmetric(&self, shift: u8) -> Rescale {
+        checked(Rescale::symmetric(shift, self.value_bits))
+    }
+}
+
+/// Every shift was checked by [`ModelArithmetic::new`], so that no rescaling is refused.
+fn checked(rescale: Result<Rescale, QuantError>) -> Rescale {
+    match rescale {
+        Ok(rescale) => rescale,
+        Err(error) => unreachable!("a checked shift is one of a rescaling: {error}"),
+    }
+}
+
+impl TryFrom<RawArithmetic> for ModelArithmetic {
+    type Error = QuantError;
+
+    fn try_from(raw: RawArithmetic) -> Result<Self, QuantError> {
+        Self::new(raw.value_bits, raw.shifts, raw.norm_epsilon, raw.score_step)
+    }
+}
+
+impl From<ModelArithmetic> for RawArithmetic {
+    fn from(arithmetic: ModelArithmetic) -> Self {
+        Self {
+            value_bits: arithmetic.value_bits,
+            shifts: arithmetic.shifts,
+            norm_epsilon: arithmetic.norm_epsilon,
+            score_step: arithmetic.score_step,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const SHIFTS: ModelShifts = ModelShifts {
+        rotary_input: 5,
+        value: 6,
+        stream: 7,
+        gate: 8,
+        up: 9,
+        gated: 10,
+        rotation: 11,
+        norm: 12,
+    };
+
+    fn with(shifts: ModelShifts, epsilon: u32) -> Result<ModelArithmetic, QuantError> {
+        let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
+        ModelArithmetic::new(bits, shifts, epsilon, ScoreStep::new(100).unwrap())
+    }
+
+    #[test]
+    fn each_rescaling_has_its_own_shift() {
+        let arithmetic = with(SHIFTS, 3).unwrap();
+        let shifts = [
+            arithmetic.rotary_input(),
+            arithmetic.value(),
+            arithmetic.stream(),
+            arithmetic.gate(),
+            arithmetic.up(),
+            arithmetic.gated(),
+            arithmetic.rotation(),
+            arithmetic.norm(0),
+            arithmetic.norm(1),
+        ]
+        .map(Rescale::shift);
+        assert_eq!(shifts, [5, 6, 7, 8, 9, 10, 11, 12, 13]);
+        assert_eq!(arithmetic.stream().min(), -(1 << 14));
+        assert_eq!(arithmetic.rotary_input().max(), (1 << 12) - 1);
+        assert_eq!(arithmetic.norm(7).max(), 1023);
+    }
+
+    #[test]
+    fn every_number_is_checked() {
+        let changes: [fn(&mut ModelShifts, u8); 8] = [
+            |s, x| s.rotary_input = x,
+            |s, x| s.value = x,
+            |s, x| s.stream = x,
+            |s, x| s.gate = x,
+            |s, x| s.up = x,
+            |s, x| s.gated = x,
+            |s, x| s.rotation = x,
+            |s, x| s.norm = x,
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let (low, high) = if index == 7 { (9, 16) } else { (1, 14) };
+            for (shift, good) in [
+                (low - 1, false),
+                (low, true),
+                (high, true),
+                (high + 1, false),
+            ] {
+                let mut shifts = SHIFTS;
+                change(&mut shifts, shift);
+                assert_eq!(with(shifts, 0).is_ok(), good, "{index} {shift}");
+            }
+        }
+        assert!(with(SHIFTS, (1 << 20) - 1).is_ok());
+        assert!(with(SHIFTS, 1 << 20).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "at most 7")]
+    fn exponents_end() {
+        let _ = with(SHIFTS, 0).unwrap().norm(8);
+    }
+
+    #[test]
+    fn serde_refuses_what_new_refuses() {
+        let good = with(SHIFTS, 3).unwrap();
+        let json = serde_json::to_string(&good).unwrap();
+        assert_eq!(
+            serde_json::from_str::<ModelArithmetic>(&json).unwrap(),
+            good
+        );
+        assert!(json.contains("\"norm\":12"));
+        let bad = json.replace("\"norm\":12", "\"norm\":17");
+        assert!(serde_json::from_str::<ModelArithmetic>(&bad).is_err());
+    }
+}

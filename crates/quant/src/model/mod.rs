@@ -1,0 +1,28 @@
+//! The integers of a whole decoder: its shape, its widths and shifts.
+
+mod arithmetic;
+mod shape;
+
+pub use arithmetic::{ModelArithmetic, ModelShifts};
+pub use shape::ModelShape;
+
+/// Width of a value of the residual stream: two's complement, `[-2^14, 2^14 - 1]`.
+pub const STREAM_BITS: u8 = 15;
+/// Width of a query or key before rotation: two's complement, `[-2^12, 2^12 - 1]`.
+pub const ROTARY_BITS: u8 = 13;
+/// Cosines and sines are scaled by `2^12`.
+pub const ROTARY_SCALE_LOG: u8 = 12;
+/// Mantissas of weights lie in `[-127, 127]`.
+pub const MANTISSA_LIMIT: i8 = 127;
+/// Exponents of output channels are at most 15; the bounds on accumulators allow less.
+pub const EXPONENT_LIMIT: u8 = 15;
+/// A sum of squares is taken in units of `2^14`.
+pub const SQUARE_SHIFT: u8 = 14;
+/// A sum of squares in these units, epsilon included, stays below `2^28`.
+pub const SQUARE_LIMIT: i64 = 1 << 28;
+/// The table of reciprocal square roots has `2^14` entries.
+pub const RSQRT_LOG_LEN: u8 = 14;
+/// Reciprocal square roots are scaled by `2^20`.
+pub const RSQRT_SCALE_LOG: u8 = 20;
+/// No entry of the table of reciprocal square roots is larger: `2^15 - 1`.
+pub const RSQRT_MAX: u32 = (1 << 15) - 1;
