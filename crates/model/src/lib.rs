@@ -34,7 +34,9 @@
 mod encode;
 mod error;
 mod execute;
+mod float_run;
 mod floats;
+mod import;
 mod integer;
 mod matrix;
 mod scales;
@@ -46,6 +48,8 @@ pub use matchmark_quant as quant;
 
 pub use error::{ModelError, Operation, Place};
 pub use execute::{execute_model, ModelExecution, NormRecord};
+pub use float_run::{execute_float, FloatExecution};
+pub use import::{FloatLayer, FloatModel, ImportError};
 pub use integer::{IntegerModel, LayerWeights, ModelId, ModelParts, ModelTables};
 pub use matrix::Matrix;
 pub use scales::{LayerScales, ModelScales};

@@ -4,7 +4,7 @@ mod attention;
 mod norm;
 mod rotary;
 
-use matchmark_quant::{Rescale, StepRange};
+use matchmark_quant::{ModelShape, Rescale, StepRange};
 use matchmark_runtime::SegmentExecution;
 
 use crate::{IntegerModel, Matrix, ModelError, ModelState, Operation, Place};
@@ -16,7 +16,7 @@ pub use norm::NormRecord;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelExecution {
     /// Sizes.
-    pub shape: matchmark_quant::ModelShape,
+    pub shape: ModelShape,
     /// Which positions these are.
     pub steps: StepRange,
     /// Tokens consumed, `[S]`.
@@ -76,10 +76,9 @@ pub fn execute_model(
     state: &ModelState,
     tokens: &[u32],
 ) -> Result<(ModelExecution, ModelState), ModelError> {
-    check_tokens(model, tokens)?;
+    check_tokens(model.shape(), tokens)?;
     state.check(model, tokens.len())?;
     let shape = *model.shape();
-    let arithmetic = model.arithmetic();
     let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let steps = StepRange::new(to_u32(state.position()), to_u32(tokens.len()))?;
     let run = Run { model, steps };
@@ -116,7 +115,6 @@ pub fn execute_model(
         .chunks_exact(shape.vocabulary())
         .map(greedy_choice)
         .collect();
-    debug_assert_eq!(arithmetic.value_bits(), model.tables().silu.value_bits());
     let (attention, state) = run.join(attentions, state)?;
     execution.attention = attention;
     Ok((execution, state))
@@ -133,11 +131,11 @@ fn greedy_choice(logits: &[i32]) -> u32 {
     u32::try_from(best).unwrap_or(u32::MAX)
 }
 
-fn check_tokens(model: &IntegerModel, tokens: &[u32]) -> Result<(), ModelError> {
+pub(crate) fn check_tokens(shape: &ModelShape, tokens: &[u32]) -> Result<(), ModelError> {
     if tokens.is_empty() {
         return Err(ModelError::NoTokens);
     }
-    let vocabulary = model.shape().vocabulary();
+    let vocabulary = shape.vocabulary();
     for (index, &got) in tokens.iter().enumerate() {
         if usize::try_from(got).map_or(true, |token| token >= vocabulary) {
             return Err(ModelError::UnknownToken {

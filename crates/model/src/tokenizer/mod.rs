@@ -1,6 +1,9 @@
 //! From text to tokens and back: byte-level byte-pair encoding.
 
-use std::collections::{HashMap, HashSet};
+mod encode;
+mod words;
+
+use std::collections::HashMap;
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,18 @@ pub enum TokenizerError {
         /// Its position among the merges.
         merge: usize,
     },
+    /// A byte of a text is no token of its own.
+    #[error("byte {got:#04x} is no token of the vocabulary")]
+    UnknownByte {
+        /// The byte.
+        got: u8,
+    },
+    /// A special token has a name that is no text.
+    #[error("special token {token} has a name that is not UTF-8")]
+    SpecialNotText {
+        /// The token.
+        token: usize,
+    },
     /// A merge comes twice.
     #[error("merge {merge} is there twice")]
     DuplicateMerge {
@@ -70,6 +85,12 @@ pub enum TokenizerError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokenizer {
     parts: TokenizerParts,
+    /// The token of each single byte.
+    bytes: Vec<Option<u32>>,
+    /// Position of each merge, and the token that it gives.
+    ranks: HashMap<[u32; 2], (u32, u32)>,
+    /// The special tokens.
+    specials: Vec<u32>,
 }
 
 impl Tokenizer {
@@ -78,54 +99,89 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError`], naming the token or merge.
     pub fn new(parts: TokenizerParts) -> Result<Self, TokenizerError> {
+        let tokens = parts.pieces.len();
+        if parts.special.len() != tokens {
+            return Err(TokenizerError::MarksMismatch {
+                expected: tokens,
+                got: parts.special.len(),
+            });
+        }
+        let mut made = Self {
+            parts,
+            bytes: vec![None; 256],
+            ranks: HashMap::new(),
+            specials: Vec::new(),
+        };
+        made.index_merges()?;
+        let ends = [
+            ("the begin of a text", made.begin()),
+            ("the end of a text", made.end()),
+        ];
+        for (user, token) in ends {
+            if let Some(token) = token {
+                made.check(user, token)?;
+            }
+        }
+        Ok(made)
+    }
+
+    /// Checks pieces and merges, and fills what is looked up.
+    fn index_merges(&mut self) -> Result<(), TokenizerError> {
         let TokenizerParts {
             pieces,
             special,
             merges,
-            begin,
-            end,
-        } = &parts;
-        let tokens = pieces.len();
-        if special.len() != tokens {
-            return Err(TokenizerError::MarksMismatch {
-                expected: tokens,
-                got: special.len(),
-            });
-        }
+            ..
+        } = &self.parts;
         let mut ids = HashMap::new();
-        for (token, piece) in pieces.iter().enumerate() {
+        let numbered = (0u32..).zip(pieces.iter().zip(special)).enumerate();
+        for (token, (id, (piece, &special))) in numbered {
             if piece.is_empty() {
                 return Err(TokenizerError::EmptyPiece { token });
             }
-            if ids.insert(piece.as_slice(), token).is_some() {
+            if ids.insert(piece.as_slice(), id).is_some() {
                 return Err(TokenizerError::DuplicatePiece { token });
             }
+            if special {
+                if std::str::from_utf8(piece).is_err() {
+                    return Err(TokenizerError::SpecialNotText { token });
+                }
+                self.specials.push(id);
+            } else if let [byte] = piece[..] {
+                self.bytes[usize::from(byte)] = Some(id);
+            }
         }
-        let check = |user: String, got: u32| match usize::try_from(got) {
-            Ok(token) if token < tokens => Ok(token),
-            _ => Err(TokenizerError::UnknownToken { user, tokens, got }),
-        };
-        let mut seen = HashSet::new();
-        for (merge, pair) in merges.iter().enumerate() {
-            let [left, right] = *pair;
-            let left = check(format!("merge {merge}"), left)?;
-            let right = check(format!("merge {merge}"), right)?;
+        let mut ranks = HashMap::new();
+        for (merge, (rank, pair)) in (0u32..).zip(merges).enumerate() {
+            let user = format!("merge {merge}");
+            let left = self.check(&user, pair[0])?;
+            let right = self.check(&user, pair[1])?;
             let both = [pieces[left].as_slice(), pieces[right].as_slice()].concat();
-            let ordinary = |token: usize| !special[token];
             let made = ids.get(both.as_slice()).copied();
-            if !(ordinary(left) && ordinary(right) && made.is_some_and(ordinary)) {
-                return Err(TokenizerError::MergeWithoutToken { merge });
-            }
-            if !seen.insert(*pair) {
-                return Err(TokenizerError::DuplicateMerge { merge });
-            }
-        }
-        for (user, token) in [("the begin of a text", begin), ("the end of a text", end)] {
-            if let Some(token) = token {
-                check(user.to_owned(), *token)?;
+            let ordinary = |token: usize| !special[token];
+            match made {
+                Some(made) if ordinary(left) && ordinary(right) && ordinary(made as usize) => {
+                    if ranks.insert(*pair, (rank, made)).is_some() {
+                        return Err(TokenizerError::DuplicateMerge { merge });
+                    }
+                }
+                _ => return Err(TokenizerError::MergeWithoutToken { merge }),
             }
         }
-        Ok(Self { parts })
+        self.ranks = ranks;
+        Ok(())
+    }
+
+    fn check(&self, user: &str, got: u32) -> Result<usize, TokenizerError> {
+        let tokens = self.parts.pieces.len();
+        match usize::try_from(got) {
+            Ok(token) if token < tokens => Ok(token),
+            _ => Err(TokenizerError::UnknownToken {
+                user: user.to_owned(),
+                tokens,
+                got,
+            }),
+        }
     }
 
     /// Number of tokens.
