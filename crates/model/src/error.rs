@@ -172,6 +172,16 @@ pub enum ModelError {
         /// The magnitude that must not be reached.
         limit: u64,
     },
+    /// A weight has a larger exponent than the arithmetic allows.
+    #[error("weights of {matrix} have an exponent of {got}, expected at most {expected}")]
+    WeightExponent {
+        /// The matrix.
+        matrix: String,
+        /// Largest exponent of the arithmetic.
+        expected: u8,
+        /// Exponent of a weight.
+        got: u8,
+    },
     /// A table does not belong to the shape or the arithmetic.
     #[error("{table} table is for {got}, expected {expected}")]
     WrongTable {

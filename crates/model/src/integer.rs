@@ -2,7 +2,8 @@
 
 use matchmark_quant::Rounding;
 use matchmark_quant::{
-    digest_newtype, AccumulatorBounds, ModelArithmetic, ModelShape, ACCUMULATOR_LIMIT, STREAM_BITS,
+    digest_newtype, AccumulatorBounds, ModelArithmetic, ModelBounds, ModelShape, ACCUMULATOR_LIMIT,
+    STREAM_BITS,
 };
 use matchmark_runtime::DecodeRules;
 use matchmark_tables::{RotaryTable, RsqrtTable, SiluTable, WeightTable};
@@ -148,7 +149,8 @@ impl IntegerModel {
     /// # Errors
     /// [`ModelError::WrongLength`], [`ModelError::WrongMatrix`],
     /// [`ModelError::EmbeddingOutOfRange`], [`ModelError::WrongTable`],
-    /// [`ModelError::WrongVocabulary`]; [`ModelError::AccumulatorTooLarge`] and
+    /// [`ModelError::WrongVocabulary`], [`ModelError::WeightExponent`];
+    /// [`ModelError::AccumulatorTooLarge`] and
     /// [`ModelError::Quantity`] if an intermediate value could leave its range at some position.
     pub fn new(parts: ModelParts) -> Result<Self, ModelError> {
         check_lengths(&parts)?;
@@ -356,6 +358,14 @@ fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
     let max_value = arithmetic.value_bits().max_value();
     let stream = 1u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
     let check = |name: &str, matrix: &Matrix, added: u64| {
+        let exponent = matrix.exponents().iter().copied().max().unwrap_or(0);
+        if exponent > arithmetic.weight_exponent() {
+            return Err(ModelError::WeightExponent {
+                matrix: name.to_owned(),
+                expected: arithmetic.weight_exponent(),
+                got: exponent,
+            });
+        }
         for (by, bound) in [
             ("the shape", matrix.bound_by_shape(max_value)),
             ("the weights", matrix.bound_by_weights(max_value)),
@@ -383,6 +393,7 @@ fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
         }
     }
     check("output head", &parts.head, 0)?;
+    ModelBounds::new(shape, arithmetic)?;
     AccumulatorBounds::new(
         &shape.attention(),
         shape.capacity(),

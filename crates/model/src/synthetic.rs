@@ -13,6 +13,9 @@ use crate::{
     ModelTables, Tokenizer, TokenizerParts,
 };
 
+/// Largest exponent of a synthetic model's weights.
+const SYNTHETIC_EXPONENT: u8 = 3;
+
 /// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then.
 ///
 /// # Errors
@@ -30,10 +33,10 @@ pub fn synthetic_arithmetic(
         gated: value_bits.get(),
         // From 13 bits and cosines of 12 bits to values.
         rotation: (2 * ROTARY_SCALE_LOG + 1 - value_bits.get()).min(ModelArithmetic::MAX_SHIFT),
-        norm: ModelArithmetic::MAX_NORM_SHIFT,
+        norm: 14,
     };
     let step = synthetic_score_step(shape.attention(), value_bits)?;
-    ModelArithmetic::new(value_bits, shifts, 3, step)
+    ModelArithmetic::new(value_bits, shifts, 3, step, SYNTHETIC_EXPONENT)
 }
 
 /// A model whose weights are drawn by a fixed generator: equal arguments make equal models, on every
@@ -57,7 +60,7 @@ pub fn synthetic_model(
     // Values are spread so that their limit is three standard deviations away.
     let spread = limit / 3.0;
     let input =
-        (f64::from(1u32 << (27 - shifts.norm)) / (shape.hidden() as f64).sqrt()).min(spread);
+        (f64::from(1u32 << (24 - shifts.norm)) / (shape.hidden() as f64).sqrt()).min(spread);
     let stream = f64::from(1u32 << (STREAM_BITS - 1)) / 5.0;
     let (hidden, query, kv) = (shape.hidden(), shape.query_width(), shape.kv_width());
     let mut matrix = |outputs: usize, inputs: usize, from: f64, to: f64, shift: u8| {
