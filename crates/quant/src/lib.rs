@@ -52,16 +52,16 @@ pub use float::{
     TABLE_DELTA_FRACTION_BITS,
 };
 pub use model::{
-    ModelArithmetic, ModelShape, ModelShifts, EXPONENT_LIMIT, MANTISSA_LIMIT, ROTARY_BITS,
-    ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG, SQUARE_LIMIT, SQUARE_SHIFT,
-    STREAM_BITS,
+    ModelArithmetic, ModelBounds, ModelShape, ModelShifts, EXPONENT_LIMIT, MANTISSA_LIMIT,
+    ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG, SQUARE_LIMIT,
+    SQUARE_SHIFT, STREAM_BITS,
 };
 pub use parameters::{
     CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads, ScoreStep,
     SegmentSteps, VocabularySize,
 };
 pub use policy::{QuantizationId, QuantizationPolicy, Scale, Scales};
-pub use rescale::{Rescale, Rescaled, EXCESS_BITS};
+pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_EXCESS_BITS};
 pub use rounding::Rounding;
 pub use shape::AttentionShape;
 pub use steps::{Segments, StepRange};

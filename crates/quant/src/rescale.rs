@@ -5,6 +5,9 @@ use crate::{QuantError, ValueBits};
 /// A value may lie less than `2^15` outside of its range before it is clamped: what a proof carries
 /// as the excess.
 pub const EXCESS_BITS: u8 = 15;
+/// The same for a normalized value, less than `2^11`, as its divisor is large and the product of both must
+/// not wrap around the field.
+pub const NORM_EXCESS_BITS: u8 = 11;
 
 /// `clamp(floor((x + 2^(shift-1)) / 2^shift), min, max)`: division by `2^shift`, rounded to nearest
 /// with halves up, then clamped.
@@ -13,6 +16,7 @@ pub struct Rescale {
     shift: u8,
     min: i32,
     max: i32,
+    excess_bits: u8,
 }
 
 /// What a rescaling gives.
@@ -67,7 +71,25 @@ impl Rescale {
                 got: shift as u64,
             });
         }
-        Ok(Self { shift, min, max })
+        Ok(Self {
+            shift,
+            min,
+            max,
+            excess_bits: EXCESS_BITS,
+        })
+    }
+
+    /// The same, for a normalized value: with an excess of [`NORM_EXCESS_BITS`].
+    #[must_use]
+    pub(crate) const fn of_norm(mut self) -> Self {
+        self.excess_bits = NORM_EXCESS_BITS;
+        self
+    }
+
+    /// Values lie less than two to this power outside of the range.
+    #[must_use]
+    pub const fn excess_bits(self) -> u8 {
+        self.excess_bits
     }
 
     /// The division is by two to this power.
@@ -102,7 +124,7 @@ impl Rescale {
     /// ```
     ///
     /// # Errors
-    /// [`QuantError::ExcessTooLarge`] if the value lies `2^15` or more outside of its range.
+    /// [`QuantError::ExcessTooLarge`] if the value lies `2^excess_bits` or more outside of its range.
     pub fn apply(self, x: i64) -> Result<Rescaled, QuantError> {
         let half = 1i128 << (self.shift - 1);
         // 128 bits, so that no input overflows.
@@ -127,11 +149,11 @@ impl Rescale {
             reason = "the excess of an i64 is below 2^64, and a remainder below 2^23"
         )]
         let (excess, remainder) = (excess as u64, (shifted - (value << self.shift)) as u32);
-        if excess >= 1 << EXCESS_BITS {
+        if excess >= 1 << self.excess_bits {
             return Err(QuantError::ExcessTooLarge {
                 input: x,
                 shift: self.shift,
-                limit: 1 << EXCESS_BITS,
+                limit: 1 << self.excess_bits,
                 got: excess,
             });
         }
@@ -143,8 +165,16 @@ impl Rescale {
         })
     }
 
-    /// Whether every number of at most this magnitude can be rescaled: whether no excess can reach
-    /// `2^15`.
+    /// The largest magnitude that an excess within its limit makes up, before rescaling:
+    /// `2^shift (max(|min|, max) + 2^excess_bits)`.
+    #[must_use]
+    pub const fn reach(self) -> u64 {
+        let end = self.min.unsigned_abs() as u64;
+        (end + (1 << self.excess_bits)) << self.shift
+    }
+
+    /// Whether every number of at most this magnitude can be rescaled: whether no excess can reach its
+    /// limit.
     #[must_use]
     pub fn carries(self, magnitude: i64) -> bool {
         self.apply(magnitude).is_ok() && self.apply(magnitude.saturating_neg()).is_ok()

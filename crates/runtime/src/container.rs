@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TraceError;
+use crate::{TensorView, TraceError};
 
 /// Largest accepted header, the same as in the `safetensors` crate.
 const MAX_HEADER: usize = 100_000_000;
@@ -77,6 +77,20 @@ impl Container {
             tensors,
             metadata,
             data_start,
+        })
+    }
+
+    /// All tensors by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = TensorView<'_>> {
+        self.tensors.iter().map(|(name, info)| {
+            let [begin, end] = info.data_offsets;
+            TensorView {
+                name,
+                dtype: &info.dtype,
+                shape: &info.shape,
+                // Offsets were checked against the length of the data.
+                bytes: &self.bytes[self.data_start..][begin..end],
+            }
         })
     }
 

@@ -48,6 +48,7 @@ mod resolution;
 mod rules;
 mod segment;
 mod synthetic;
+mod tensor_file;
 mod trace;
 mod trace_file;
 
@@ -64,6 +65,7 @@ pub use resolution::TableResolution;
 pub use rules::DecodeRules;
 pub use segment::SegmentInputs;
 pub use synthetic::{synthetic_score_step, synthetic_trace};
+pub use tensor_file::{TensorFile, TensorView};
 pub use trace::{AttentionTrace, AttentionTraceParts};
 
 /// The example of the README, compiled and run with the tests.

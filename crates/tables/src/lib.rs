@@ -42,7 +42,7 @@ pub use error::TableError;
 pub use identity::TableId;
 pub use rational::Rational;
 pub use rotary::RotaryTable;
-pub use rsqrt::RsqrtTable;
+pub use rsqrt::{reciprocal_root, RsqrtTable};
 pub use silu::SiluTable;
 pub use table::{TableKind, WeightTable};
 

@@ -8,7 +8,7 @@ use crate::TableId;
 
 const TAG: &str = "matchmark/rsqrt-table/v1";
 
-/// `R[m] = min(2^15 - 1, floor(2^20 / sqrt(max(m, 1))))` for `m` in `0 .. 2^14`.
+/// `R[m] = min(2^15 - 1, floor(2^17 / sqrt(max(m, 1))))` for `m` in `0 .. 2^14`.
 ///
 /// There is one such table; its entries follow from the definition by exact integer arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,16 +21,7 @@ impl RsqrtTable {
     /// Computes the table.
     #[must_use]
     pub fn new() -> Self {
-        let square = 1u64 << (2 * RSQRT_SCALE_LOG);
-        let entries = (0u32..)
-            .take(Self::LEN)
-            .map(|m| {
-                // floor(sqrt(floor(x))) is floor(sqrt(x)).
-                let root = (square / u64::from(m.max(1))).isqrt();
-                u32::try_from(root).unwrap_or(u32::MAX).min(RSQRT_MAX)
-            })
-            .collect();
-        Self(entries)
+        Self((0..Self::LEN).map(reciprocal_root).collect())
     }
 
     /// The entries, by `m`.
@@ -58,6 +49,15 @@ impl RsqrtTable {
     }
 }
 
+/// An entry of the table, by its definition; entries beyond the table are there as well.
+#[must_use]
+pub fn reciprocal_root(mantissa: usize) -> u32 {
+    let square = 1u64 << (2 * RSQRT_SCALE_LOG);
+    // floor(sqrt(floor(x))) is floor(sqrt(x)).
+    let root = (square / (mantissa.max(1) as u64)).isqrt();
+    u32::try_from(root).unwrap_or(u32::MAX).min(RSQRT_MAX)
+}
+
 impl Default for RsqrtTable {
     fn default() -> Self {
         Self::new()
@@ -69,22 +69,22 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
-    /// `R <= 2^20 / sqrt(m) < R + 1` is `R^2 m <= 2^40 < (R + 1)^2 m`, where the limit does not cut.
+    /// `R <= 2^17 / sqrt(m) < R + 1` is `R^2 m <= 2^34 < (R + 1)^2 m`, where the limit does not cut.
     #[test]
     fn every_entry_by_inequalities() {
         let table = RsqrtTable::new();
         assert_eq!(table.entries().len(), 16_384);
         for (m, &entry) in table.entries().iter().enumerate() {
             let (m, r) = (m.max(1) as u128, u128::from(entry));
-            assert!(r * r * m <= 1 << 40, "{m}");
-            assert!((r + 1) * (r + 1) * m > 1 << 40 || entry == RSQRT_MAX, "{m}");
+            assert!(r * r * m <= 1 << 34, "{m}");
+            assert!((r + 1) * (r + 1) * m > 1 << 34 || entry == RSQRT_MAX, "{m}");
         }
-        // The limit cuts below m = 2^10 and touches nothing from 1025 on.
+        // The limit cuts below m = 2^4 and touches nothing from 17 on.
         assert_eq!(table.get(0), Some(32_767));
-        assert_eq!(table.get(1024), Some(32_767));
-        assert_eq!(table.get(1025), Some(32_752));
-        assert_eq!(table.get(4096), Some(16_384));
-        assert_eq!(table.get(16_383), Some(8192));
+        assert_eq!(table.get(16), Some(32_767));
+        assert_eq!(table.get(17), Some(31_789));
+        assert_eq!(table.get(4096), Some(2048));
+        assert_eq!(table.get(16_383), Some(1024));
         assert_eq!(table.get(16_384), None);
         assert!(table.entries().windows(2).all(|pair| pair[0] >= pair[1]));
     }
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(RsqrtTable::default(), RsqrtTable::new());
         assert_eq!(
             RsqrtTable::new().id().to_string(),
-            "009ee25094f95cb4f445d960e7065ccc1302cf336ca13b57d0c6d83a3d879238"
+            "a8911c77673dbaf400d42346d57eef67fde71c09312e38b6ff930dae778e45a8"
         );
     }
 }

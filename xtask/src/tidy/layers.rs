@@ -22,7 +22,10 @@ const ORDER: [&str; 10] = [
 /// The integer reference stands beside the order, on the two lowest crates.
 const RUNTIME: &str = "matchmark-runtime";
 const BELOW_RUNTIME: [&str; 2] = ["matchmark-quant", "matchmark-tables"];
-/// Crates that take a witness from the reference; the first only for its prover's side.
+/// The decoder models stand on the reference.
+const MODEL: &str = "matchmark-model";
+const BELOW_MODEL: [&str; 3] = ["matchmark-quant", "matchmark-tables", RUNTIME];
+/// Crates that take a witness from the reference or from a model; the first only for its prover's side.
 const ON_RUNTIME_IF_OPTIONAL: &str = "matchmark-air";
 const ON_RUNTIME: [&str; 4] = [
     "matchmark-prover",
@@ -44,7 +47,7 @@ pub fn layer_order(tree: &Tree) -> Vec<Finding> {
         let Some(name) = package.and_then(Value::as_str) else {
             continue;
         };
-        if name != XTASK && name != RUNTIME && rank(name).is_none() {
+        if ![XTASK, RUNTIME, MODEL].contains(&name) && rank(name).is_none() {
             findings.push(Finding::in_file(
                 &path,
                 format!("{name} has no place in the order"),
@@ -76,7 +79,10 @@ fn allowed(name: &str, dependency: &str, optional: bool) -> bool {
     if name == RUNTIME {
         return BELOW_RUNTIME.contains(&dependency);
     }
-    if dependency == RUNTIME {
+    if name == MODEL {
+        return BELOW_MODEL.contains(&dependency);
+    }
+    if dependency == RUNTIME || dependency == MODEL {
         return ON_RUNTIME.contains(&name) || (name == ON_RUNTIME_IF_OPTIONAL && optional);
     }
     match (rank(name), rank(dependency)) {
@@ -120,11 +126,27 @@ mod tests {
                 "runtime on {name}"
             );
             assert_eq!(
-                one(name, RUNTIME),
-                ON_RUNTIME.contains(name),
-                "{name} on runtime"
+                one(MODEL, name),
+                BELOW_MODEL.contains(name),
+                "model on {name}"
             );
+            for beside in [RUNTIME, MODEL] {
+                assert_eq!(
+                    one(name, beside),
+                    ON_RUNTIME.contains(name),
+                    "{name} on {beside}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn models_stand_on_the_reference() {
+        let one = |name: &str, dependency: &str| {
+            found(name, &format!("{dependency}.workspace = true")).is_empty()
+        };
+        assert!(one(MODEL, RUNTIME));
+        assert!(!one(RUNTIME, MODEL));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ROTARY_BITS, STREAM_BITS};
+use super::{EXPONENT_LIMIT, ROTARY_BITS, SQUARE_SHIFT, STREAM_BITS};
 use crate::{QuantError, Rescale, ScoreStep, ValueBits};
 
 /// The shifts of a decoder's rescalings, one for each kind, the same in all layers.
@@ -26,7 +26,7 @@ pub struct ModelShifts {
     /// From rotated queries and keys: 1 to 14.
     pub rotation: u8,
     /// From the product of a stream value and a reciprocal square root, to which the exponent of the
-    /// sum of squares is added: 9 to 16.
+    /// sum of squares is added: 9 to 15.
     pub norm: u8,
 }
 
@@ -38,6 +38,7 @@ pub struct ModelArithmetic {
     shifts: ModelShifts,
     norm_epsilon: u32,
     score_step: ScoreStep,
+    weight_exponent: u8,
 }
 
 /// What is written; reading goes through [`ModelArithmetic::new`].
@@ -48,6 +49,7 @@ struct RawArithmetic {
     shifts: ModelShifts,
     norm_epsilon: u32,
     score_step: ScoreStep,
+    weight_exponent: u8,
 }
 
 impl ModelArithmetic {
@@ -56,7 +58,7 @@ impl ModelArithmetic {
     /// Smallest shift of normalization.
     pub const MIN_NORM_SHIFT: u8 = 9;
     /// Largest shift of normalization.
-    pub const MAX_NORM_SHIFT: u8 = 16;
+    pub const MAX_NORM_SHIFT: u8 = 15;
     /// Largest exponent of a sum of squares.
     pub const MAX_NORM_EXPONENT: u8 = 7;
     /// Epsilon of normalization stays below this.
@@ -74,6 +76,7 @@ impl ModelArithmetic {
         shifts: ModelShifts,
         norm_epsilon: u32,
         score_step: ScoreStep,
+        weight_exponent: u8,
     ) -> Result<Self, QuantError> {
         // Taken apart, so that a new field is checked.
         let ModelShifts {
@@ -107,6 +110,12 @@ impl ModelArithmetic {
                 0,
                 Self::NORM_EPSILON_LIMIT as u64 - 1,
             ),
+            (
+                "exponent of weights",
+                weight_exponent as u64,
+                0,
+                EXPONENT_LIMIT as u64,
+            ),
         ];
         let mut index = 0;
         while index < checks.len() {
@@ -126,6 +135,7 @@ impl ModelArithmetic {
             shifts,
             norm_epsilon,
             score_step,
+            weight_exponent,
         })
     }
 
@@ -210,7 +220,25 @@ impl ModelArithmetic {
             exponent <= Self::MAX_NORM_EXPONENT,
             "the exponent of a sum of squares is at most 7"
         );
-        self.symmetric(self.shifts.norm + exponent)
+        self.symmetric(self.shifts.norm + exponent).of_norm()
+    }
+
+    /// The largest exponent that the sum of squares of a stream of width `hidden` can have: the least
+    /// `e` with `2^14 hidden + epsilon < 2^14 * 4^e`.
+    #[must_use]
+    pub const fn max_norm_exponent(&self, hidden: usize) -> u8 {
+        let most = ((hidden as u64) << SQUARE_SHIFT) + self.norm_epsilon as u64;
+        let mut exponent = 0;
+        while most >= 1 << (SQUARE_SHIFT + 2 * exponent) {
+            exponent += 1;
+        }
+        exponent
+    }
+
+    /// Largest exponent of any output channel of any matrix.
+    #[must_use]
+    pub const fn weight_exponent(&self) -> u8 {
+        self.weight_exponent
     }
 
     fn symmetric(&self, shift: u8) -> Rescale {
@@ -230,7 +258,13 @@ impl TryFrom<RawArithmetic> for ModelArithmetic {
     type Error = QuantError;
 
     fn try_from(raw: RawArithmetic) -> Result<Self, QuantError> {
-        Self::new(raw.value_bits, raw.shifts, raw.norm_epsilon, raw.score_step)
+        Self::new(
+            raw.value_bits,
+            raw.shifts,
+            raw.norm_epsilon,
+            raw.score_step,
+            raw.weight_exponent,
+        )
     }
 }
 
@@ -241,6 +275,7 @@ impl From<ModelArithmetic> for RawArithmetic {
             shifts: arithmetic.shifts,
             norm_epsilon: arithmetic.norm_epsilon,
             score_step: arithmetic.score_step,
+            weight_exponent: arithmetic.weight_exponent,
         }
     }
 }
@@ -263,7 +298,7 @@ mod tests {
 
     fn with(shifts: ModelShifts, epsilon: u32) -> Result<ModelArithmetic, QuantError> {
         let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
-        ModelArithmetic::new(bits, shifts, epsilon, ScoreStep::new(100).unwrap())
+        ModelArithmetic::new(bits, shifts, epsilon, ScoreStep::new(100).unwrap(), 3)
     }
 
     #[test]
@@ -300,7 +335,7 @@ mod tests {
             |s, x| s.norm = x,
         ];
         for (index, change) in changes.into_iter().enumerate() {
-            let (low, high) = if index == 7 { (9, 16) } else { (1, 14) };
+            let (low, high) = if index == 7 { (9, 15) } else { (1, 14) };
             for (shift, good) in [
                 (low - 1, false),
                 (low, true),
@@ -331,7 +366,7 @@ mod tests {
             good
         );
         assert!(json.contains("\"norm\":12"));
-        let bad = json.replace("\"norm\":12", "\"norm\":17");
+        let bad = json.replace("\"norm\":12", "\"norm\":16");
         assert!(serde_json::from_str::<ModelArithmetic>(&bad).is_err());
     }
 }

@@ -1,9 +1,11 @@
 //! The integers of a whole decoder: its shape, its widths and shifts.
 
 mod arithmetic;
+mod bounds;
 mod shape;
 
 pub use arithmetic::{ModelArithmetic, ModelShifts};
+pub use bounds::ModelBounds;
 pub use shape::ModelShape;
 
 /// Width of a value of the residual stream: two's complement, `[-2^14, 2^14 - 1]`.
@@ -14,15 +16,15 @@ pub const ROTARY_BITS: u8 = 13;
 pub const ROTARY_SCALE_LOG: u8 = 12;
 /// Mantissas of weights lie in `[-127, 127]`.
 pub const MANTISSA_LIMIT: i8 = 127;
-/// Exponents of output channels are at most 15; the bounds on accumulators allow less.
-pub const EXPONENT_LIMIT: u8 = 15;
+/// Exponents of output channels are at most 8; the bounds on accumulators may allow less.
+pub const EXPONENT_LIMIT: u8 = 8;
 /// A sum of squares is taken in units of `2^14`.
 pub const SQUARE_SHIFT: u8 = 14;
 /// A sum of squares in these units, epsilon included, stays below `2^28`.
 pub const SQUARE_LIMIT: i64 = 1 << 28;
 /// The table of reciprocal square roots has `2^14` entries.
 pub const RSQRT_LOG_LEN: u8 = 14;
-/// Reciprocal square roots are scaled by `2^20`.
-pub const RSQRT_SCALE_LOG: u8 = 20;
+/// Reciprocal square roots are scaled by `2^17`.
+pub const RSQRT_SCALE_LOG: u8 = 17;
 /// No entry of the table of reciprocal square roots is larger: `2^15 - 1`.
 pub const RSQRT_MAX: u32 = (1 << 15) - 1;

@@ -1,0 +1,203 @@
+//! The canonical encoding of a model, and the identity that is its digest.
+
+use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts, Scale, TaggedSha256};
+use matchmark_tables::{RotaryTable, SiluTable, TableKind, WeightTable};
+
+use crate::{
+    LayerScales, Matrix, ModelId, ModelParts, ModelScales, ModelTables, Tokenizer, TokenizerParts,
+};
+
+const TAG: &str = "matchmark/model/v1";
+
+/// The identity: SHA-256 under a tag of the canonical encoding.
+pub(crate) fn identity(parts: &ModelParts) -> ModelId {
+    identity_of(&encode(parts))
+}
+
+/// The identity of encoded parts.
+pub(crate) fn identity_of(encoding: &[u8]) -> ModelId {
+    ModelId::from_bytes(TaggedSha256::new(TAG).chain(encoding).finish())
+}
+
+/// The canonical encoding. Numbers are little-endian; every length that does not follow from what
+/// stands before it is written.
+pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
+    // Structs are taken apart exhaustively here and below, so that a new field has its place.
+    let ModelParts {
+        shape,
+        arithmetic,
+        embedding,
+        layers,
+        head,
+        tables,
+        scales,
+        tokenizer,
+    } = parts;
+    let mut out = Vec::new();
+    encode_shape(&mut out, shape);
+    encode_arithmetic(&mut out, arithmetic);
+    encode_scales(&mut out, scales);
+    encode_tables(&mut out, tables);
+    encode_tokenizer(&mut out, tokenizer);
+    for entry in embedding {
+        out.extend_from_slice(&entry.to_le_bytes());
+    }
+    for layer in layers {
+        for (_, matrix) in layer.named() {
+            encode_matrix(&mut out, matrix);
+        }
+    }
+    encode_matrix(&mut out, head);
+    out
+}
+
+fn encode_u32(out: &mut Vec<u8>, value: usize) {
+    // Every length and size of a valid model is below 2^32.
+    out.extend_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn encode_shape(out: &mut Vec<u8>, shape: &ModelShape) {
+    let attention = shape.attention();
+    for size in [
+        shape.layers(),
+        shape.hidden(),
+        attention.query_heads(),
+        attention.kv_heads(),
+        attention.head_dim(),
+        shape.mlp(),
+        shape.vocabulary(),
+        shape.positions(),
+    ] {
+        encode_u32(out, size);
+    }
+}
+
+fn encode_arithmetic(out: &mut Vec<u8>, arithmetic: &ModelArithmetic) {
+    let ModelShifts {
+        rotary_input,
+        value,
+        stream,
+        gate,
+        up,
+        gated,
+        rotation,
+        norm,
+    } = arithmetic.shifts();
+    out.push(arithmetic.value_bits().get());
+    out.extend_from_slice(&[rotary_input, value, stream, gate, up, gated, rotation, norm]);
+    out.extend_from_slice(&arithmetic.norm_epsilon().to_le_bytes());
+    out.extend_from_slice(&arithmetic.score_step().get().to_le_bytes());
+}
+
+fn encode_scale(out: &mut Vec<u8>, scale: Scale) {
+    out.extend_from_slice(&scale.to_bits().to_le_bytes());
+}
+
+fn encode_scales(out: &mut Vec<u8>, scales: &ModelScales) {
+    let ModelScales {
+        stream,
+        normalized,
+        gate,
+        logits,
+        layers,
+    } = scales;
+    for scale in [*stream, *normalized, *gate, *logits] {
+        encode_scale(out, scale);
+    }
+    for layer in layers {
+        let LayerScales {
+            rotary_query,
+            rotary_key,
+            query,
+            key,
+            value,
+            up,
+            gated,
+        } = *layer;
+        for scale in [rotary_query, rotary_key, query, key, value, up, gated] {
+            encode_scale(out, scale);
+        }
+    }
+}
+
+fn encode_tables(out: &mut Vec<u8>, tables: &ModelTables) {
+    let ModelTables {
+        weights,
+        rsqrt,
+        silu,
+        rotary,
+    } = tables;
+    encode_weight_table(out, weights);
+    // The entries of this table are fixed: its identity stands for them.
+    out.extend_from_slice(rsqrt.id().as_bytes());
+    encode_silu(out, silu);
+    encode_rotary(out, rotary);
+}
+
+fn encode_weight_table(out: &mut Vec<u8>, table: &WeightTable) {
+    match table.kind() {
+        TableKind::Exponential { delta, log_scale } => {
+            out.push(0);
+            out.extend_from_slice(&delta.numerator().to_le_bytes());
+            out.extend_from_slice(&delta.denominator().to_le_bytes());
+            out.push(*log_scale);
+        }
+        TableKind::Essay9 => out.push(1),
+        TableKind::Custom { description } => {
+            out.push(2);
+            encode_bytes(out, description.as_bytes());
+        }
+    }
+    encode_u32(out, table.len());
+    for entry in table.entries() {
+        out.extend_from_slice(&entry.to_le_bytes());
+    }
+}
+
+fn encode_silu(out: &mut Vec<u8>, table: &SiluTable) {
+    encode_scale(out, table.input_scale());
+    encode_scale(out, table.output_scale());
+    for entry in table.entries() {
+        out.extend_from_slice(&entry.to_le_bytes());
+    }
+}
+
+fn encode_rotary(out: &mut Vec<u8>, table: &RotaryTable) {
+    for entry in table.entries() {
+        out.extend_from_slice(&entry.to_le_bytes());
+    }
+}
+
+fn encode_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    encode_u32(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+fn encode_tokenizer(out: &mut Vec<u8>, tokenizer: &Tokenizer) {
+    let TokenizerParts {
+        pieces,
+        special,
+        merges,
+        begin,
+        end,
+    } = tokenizer.parts();
+    for (piece, special) in pieces.iter().zip(special) {
+        out.push(u8::from(*special));
+        encode_bytes(out, piece);
+    }
+    encode_u32(out, merges.len());
+    for pair in merges {
+        for token in pair {
+            out.extend_from_slice(&token.to_le_bytes());
+        }
+    }
+    for token in [begin, end] {
+        out.push(u8::from(token.is_some()));
+        out.extend_from_slice(&token.unwrap_or(0).to_le_bytes());
+    }
+}
+
+fn encode_matrix(out: &mut Vec<u8>, matrix: &Matrix) {
+    out.extend_from_slice(matrix.exponents());
+    out.extend(matrix.mantissas().iter().map(|m| m.to_le_bytes()[0]));
+}

@@ -1,0 +1,264 @@
+//! The reasons for which a model, or an execution, is refused.
+
+use std::fmt;
+
+use matchmark_quant::QuantError;
+use matchmark_runtime::RuntimeError;
+use matchmark_tables::TableError;
+
+use crate::TokenizerError;
+
+/// An operation of a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// The embedding of a token.
+    Embedding,
+    /// The normalization before the attention.
+    AttentionNorm,
+    /// The query projection.
+    Query,
+    /// The key projection.
+    Key,
+    /// The value projection.
+    Value,
+    /// The rotation of the queries.
+    RotatedQuery,
+    /// The rotation of the keys.
+    RotatedKey,
+    /// Scores, weights and weighted means.
+    Attention,
+    /// The output projection of the attention, added to the stream.
+    AttentionOutput,
+    /// The normalization before the MLP.
+    MlpNorm,
+    /// The gate projection.
+    Gate,
+    /// The up projection.
+    Up,
+    /// The activation of the gate.
+    Activation,
+    /// The product of activated gate and up projection.
+    Gated,
+    /// The down projection, added to the stream.
+    MlpOutput,
+    /// The normalization before the output head.
+    FinalNorm,
+    /// The output head.
+    Logits,
+}
+
+impl Operation {
+    /// The operation in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::AttentionNorm => "attention norm",
+            Self::Query => "query",
+            Self::Key => "key",
+            Self::Value => "value",
+            Self::RotatedQuery => "rotated query",
+            Self::RotatedKey => "rotated key",
+            Self::Attention => "attention",
+            Self::AttentionOutput => "stream after attention",
+            Self::MlpNorm => "mlp norm",
+            Self::Gate => "gate",
+            Self::Up => "up",
+            Self::Activation => "activation",
+            Self::Gated => "gated",
+            Self::MlpOutput => "stream after mlp",
+            Self::FinalNorm => "final norm",
+            Self::Logits => "logits",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Where in an execution something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The operation.
+    pub operation: Operation,
+    /// The layer, where the operation belongs to one.
+    pub layer: Option<usize>,
+    /// The position of the token in the sequence.
+    pub position: usize,
+    /// The channel.
+    pub channel: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation)?;
+        if let Some(layer) = self.layer {
+            write!(f, " of layer {layer}")?;
+        }
+        write!(f, ", position {}, channel {}", self.position, self.channel)
+    }
+}
+
+/// Why a model is refused, or does not run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A part of a model has another number of elements than the shape says.
+    #[error("{part} has {got} elements, expected {expected}")]
+    WrongLength {
+        /// The part.
+        part: String,
+        /// The number by the shape.
+        expected: usize,
+        /// The number that came.
+        got: usize,
+    },
+    /// A matrix has other dimensions than the shape says.
+    #[error("{matrix} is {got_outputs} by {got_inputs}, expected {outputs} by {inputs}")]
+    WrongMatrix {
+        /// The matrix.
+        matrix: String,
+        /// Output channels by the shape.
+        outputs: usize,
+        /// Input channels by the shape.
+        inputs: usize,
+        /// Output channels that came.
+        got_outputs: usize,
+        /// Input channels that came.
+        got_inputs: usize,
+    },
+    /// A mantissa is -128.
+    #[error("mantissa {index} is {got}, expected -127 to 127")]
+    MantissaOutOfRange {
+        /// Its position in the matrix, row-major.
+        index: usize,
+        /// The mantissa.
+        got: i8,
+    },
+    /// An exponent is too large.
+    #[error("exponent of output channel {channel} is {got}, expected at most {maximum}")]
+    ExponentOutOfRange {
+        /// The output channel.
+        channel: usize,
+        /// Largest accepted exponent.
+        maximum: u8,
+        /// The exponent.
+        got: u8,
+    },
+    /// An entry of the embedding lies outside of the stream's 15 bits.
+    #[error("embedding entry {index} is {got}, expected {minimum} to {maximum}")]
+    EmbeddingOutOfRange {
+        /// Its position in the embedding, row-major.
+        index: usize,
+        /// Smallest stream value.
+        minimum: i32,
+        /// Largest stream value.
+        maximum: i32,
+        /// The entry.
+        got: i32,
+    },
+    /// An accumulator could leave the range in which field arithmetic is integer arithmetic.
+    #[error("accumulators of {matrix} could reach {bound} by {by}, expected less than {limit}")]
+    AccumulatorTooLarge {
+        /// The matrix.
+        matrix: String,
+        /// What the bound is computed from: the shape or the weights.
+        by: &'static str,
+        /// The bound.
+        bound: u64,
+        /// The magnitude that must not be reached.
+        limit: u64,
+    },
+    /// A weight has a larger exponent than the arithmetic allows.
+    #[error("weights of {matrix} have an exponent of {got}, expected at most {expected}")]
+    WeightExponent {
+        /// The matrix.
+        matrix: String,
+        /// Largest exponent of the arithmetic.
+        expected: u8,
+        /// Exponent of a weight.
+        got: u8,
+    },
+    /// A table does not belong to the shape or the arithmetic.
+    #[error("{table} table is for {got}, expected {expected}")]
+    WrongTable {
+        /// Which table.
+        table: &'static str,
+        /// What the model needs.
+        expected: String,
+        /// What the table is for.
+        got: String,
+    },
+    /// The tokenizer has another vocabulary than the model.
+    #[error("tokenizer has {got} tokens, expected the model's vocabulary of {expected}")]
+    WrongVocabulary {
+        /// The model's vocabulary.
+        expected: usize,
+        /// The tokenizer's.
+        got: usize,
+    },
+    /// There is no token to execute.
+    #[error("0 tokens given, expected at least 1")]
+    NoTokens,
+    /// A token is not in the vocabulary.
+    #[error("token {index} is {got}, expected less than {vocabulary}")]
+    UnknownToken {
+        /// Its position among those given.
+        index: usize,
+        /// Size of the vocabulary.
+        vocabulary: usize,
+        /// The token.
+        got: u32,
+    },
+    /// The sequence would be longer than the position limit, which is the capacity of the cache.
+    #[error("{tokens} tokens after {position} positions exceed the position limit, expected at most {limit} positions in all")]
+    PositionLimit {
+        /// `N`.
+        limit: usize,
+        /// Positions already taken.
+        position: usize,
+        /// Tokens given.
+        tokens: usize,
+    },
+    /// A state belongs to a model of another shape.
+    #[error("state is of a model with [{got}], expected [{expected}]")]
+    WrongState {
+        /// Attention of all layers of the model.
+        expected: matchmark_quant::AttentionShape,
+        /// That of the state.
+        got: matchmark_quant::AttentionShape,
+    },
+    /// A value lies so far outside of its range that a proof could not carry it.
+    #[error("{place}: {reason}")]
+    OutOfRange {
+        /// Where.
+        place: Place,
+        /// By how much.
+        reason: QuantError,
+    },
+    /// A sum of squares is too large for a normalization.
+    #[error("{place}: scaled sum of squares is {got}, expected less than {limit}")]
+    SquareSumTooLarge {
+        /// Where; the channel means nothing.
+        place: Place,
+        /// The limit, `2^28`.
+        limit: i64,
+        /// The sum in units of `2^14`, epsilon included.
+        got: i64,
+    },
+    /// Shape, width, scale or score step are refused.
+    #[error(transparent)]
+    Quantity(#[from] QuantError),
+    /// A table is refused.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The attention is refused.
+    #[error(transparent)]
+    Attention(#[from] RuntimeError),
+    /// The tokenizer is refused.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+}

@@ -1,0 +1,405 @@
+//! The model.
+
+use matchmark_quant::Rounding;
+use matchmark_quant::{
+    digest_newtype, AccumulatorBounds, ModelArithmetic, ModelBounds, ModelShape, ACCUMULATOR_LIMIT,
+    STREAM_BITS,
+};
+use matchmark_runtime::DecodeRules;
+use matchmark_tables::{RotaryTable, RsqrtTable, SiluTable, WeightTable};
+
+use crate::{Matrix, ModelError, ModelScales, Tokenizer};
+
+digest_newtype! {
+    /// Identity of an [`IntegerModel`]: SHA-256 over its canonical encoding.
+    pub struct ModelId;
+}
+
+/// The matrices of one layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerWeights {
+    /// Query projection, `[H d, C]`.
+    pub query: Matrix,
+    /// Key projection, `[G d, C]`.
+    pub key: Matrix,
+    /// Value projection, `[G d, C]`.
+    pub value: Matrix,
+    /// Output projection of the attention, `[C, H d]`.
+    pub output: Matrix,
+    /// Gate projection, `[F, C]`.
+    pub gate: Matrix,
+    /// Up projection, `[F, C]`.
+    pub up: Matrix,
+    /// Down projection, `[C, F]`.
+    pub down: Matrix,
+}
+
+impl LayerWeights {
+    /// The query projection.
+    #[must_use]
+    pub const fn q(&self) -> &Matrix {
+        &self.query
+    }
+
+    /// The key projection.
+    #[must_use]
+    pub const fn k(&self) -> &Matrix {
+        &self.key
+    }
+
+    /// The value projection.
+    #[must_use]
+    pub const fn v(&self) -> &Matrix {
+        &self.value
+    }
+
+    /// The output projection of the attention.
+    #[must_use]
+    pub const fn o(&self) -> &Matrix {
+        &self.output
+    }
+
+    /// The gate projection.
+    #[must_use]
+    pub const fn gate(&self) -> &Matrix {
+        &self.gate
+    }
+
+    /// The up projection.
+    #[must_use]
+    pub const fn up(&self) -> &Matrix {
+        &self.up
+    }
+
+    /// The down projection.
+    #[must_use]
+    pub const fn down(&self) -> &Matrix {
+        &self.down
+    }
+
+    /// The matrices with their names, in the order of the canonical encoding.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, &Matrix); 7] {
+        // Taken apart, so that a new matrix has its place.
+        let Self {
+            query,
+            key,
+            value,
+            output,
+            gate,
+            up,
+            down,
+        } = self;
+        [
+            ("query", query),
+            ("key", key),
+            ("value", value),
+            ("output", output),
+            ("gate", gate),
+            ("up", up),
+            ("down", down),
+        ]
+    }
+}
+
+/// The tables of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelTables {
+    /// From clipped gap quotients to weights, for all layers.
+    pub weights: WeightTable,
+    /// Reciprocal square roots.
+    pub rsqrt: RsqrtTable,
+    /// The activation of the gate.
+    pub silu: SiluTable,
+    /// Rotary embedding.
+    pub rotary: RotaryTable,
+}
+
+/// What an [`IntegerModel`] is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelParts {
+    /// Sizes.
+    pub shape: ModelShape,
+    /// Widths, shifts and constants.
+    pub arithmetic: ModelArithmetic,
+    /// Embedding in stream units, `[V, C]`.
+    pub embedding: Vec<i16>,
+    /// The matrices of each layer.
+    pub layers: Vec<LayerWeights>,
+    /// The output head, `[V, C]`.
+    pub head: Matrix,
+    /// The tables.
+    pub tables: ModelTables,
+    /// What the integers stand for.
+    pub scales: ModelScales,
+    /// From text to tokens and back.
+    pub tokenizer: Tokenizer,
+}
+
+/// A decoder on integers: lengths fit the shape, and no accumulator can leave its range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntegerModel {
+    parts: ModelParts,
+    identity: ModelId,
+}
+
+impl IntegerModel {
+    /// Checks the parts and puts them together.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongLength`], [`ModelError::WrongMatrix`],
+    /// [`ModelError::EmbeddingOutOfRange`], [`ModelError::WrongTable`],
+    /// [`ModelError::WrongVocabulary`], [`ModelError::WeightExponent`];
+    /// [`ModelError::AccumulatorTooLarge`] and
+    /// [`ModelError::Quantity`] if an intermediate value could leave its range at some position.
+    pub fn new(parts: ModelParts) -> Result<Self, ModelError> {
+        check_lengths(&parts)?;
+        check_tables(&parts)?;
+        check_bounds(&parts)?;
+        let identity = crate::encode::identity(&parts);
+        Ok(Self { parts, identity })
+    }
+
+    /// The parts, by value.
+    #[must_use]
+    pub fn into_parts(self) -> ModelParts {
+        self.parts
+    }
+
+    /// SHA-256 over everything that the model is.
+    #[must_use]
+    pub const fn identity(&self) -> ModelId {
+        self.identity
+    }
+
+    /// Sizes.
+    #[must_use]
+    pub const fn shape(&self) -> &ModelShape {
+        &self.parts.shape
+    }
+
+    /// Widths, shifts and constants.
+    #[must_use]
+    pub const fn arithmetic(&self) -> &ModelArithmetic {
+        &self.parts.arithmetic
+    }
+
+    /// The embedding in stream units, `[V, C]`.
+    #[must_use]
+    pub fn embedding(&self) -> &[i16] {
+        &self.parts.embedding
+    }
+
+    /// The matrices of one layer.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    #[must_use]
+    pub fn layer(&self, layer: usize) -> &LayerWeights {
+        &self.parts.layers[layer]
+    }
+
+    /// The matrices of all layers.
+    #[must_use]
+    pub fn layers(&self) -> &[LayerWeights] {
+        &self.parts.layers
+    }
+
+    /// The output head, `[V, C]`.
+    #[must_use]
+    pub const fn head(&self) -> &Matrix {
+        &self.parts.head
+    }
+
+    /// The tables.
+    #[must_use]
+    pub const fn tables(&self) -> &ModelTables {
+        &self.parts.tables
+    }
+
+    /// What the integers stand for.
+    #[must_use]
+    pub const fn scales(&self) -> &ModelScales {
+        &self.parts.scales
+    }
+
+    /// From text to tokens and back.
+    #[must_use]
+    pub const fn tokenizer(&self) -> &Tokenizer {
+        &self.parts.tokenizer
+    }
+
+    /// The rules of the attention, the same in all layers.
+    #[must_use]
+    pub fn attention_rules(&self) -> DecodeRules {
+        DecodeRules {
+            table: self.parts.tables.weights.clone(),
+            rounding: Rounding::NearestTiesUp,
+            score_step: self.parts.arithmetic.score_step(),
+            value_bits: self.parts.arithmetic.value_bits(),
+        }
+    }
+}
+
+fn check_lengths(parts: &ModelParts) -> Result<(), ModelError> {
+    let shape = &parts.shape;
+    let (hidden, vocabulary) = (shape.hidden(), shape.vocabulary());
+    let length = |part: &str, expected, got| {
+        if got == expected {
+            return Ok(());
+        }
+        Err(ModelError::WrongLength {
+            part: part.to_owned(),
+            expected,
+            got,
+        })
+    };
+    length("embedding", vocabulary * hidden, parts.embedding.len())?;
+    length("layers", shape.layers(), parts.layers.len())?;
+    length(
+        "scales of layers",
+        shape.layers(),
+        parts.scales.layers.len(),
+    )?;
+    let limit = 1i32 << (STREAM_BITS - 1);
+    for (index, &entry) in parts.embedding.iter().enumerate() {
+        let got = i32::from(entry);
+        if !(-limit..limit).contains(&got) {
+            return Err(ModelError::EmbeddingOutOfRange {
+                index,
+                minimum: -limit,
+                maximum: limit - 1,
+                got,
+            });
+        }
+    }
+    let (query, kv, mlp) = (shape.query_width(), shape.kv_width(), shape.mlp());
+    for (layer, weights) in parts.layers.iter().enumerate() {
+        let sizes = [
+            (query, hidden),
+            (kv, hidden),
+            (kv, hidden),
+            (hidden, query),
+            (mlp, hidden),
+            (mlp, hidden),
+            (hidden, mlp),
+        ];
+        for ((name, matrix), (outputs, inputs)) in weights.named().into_iter().zip(sizes) {
+            check_matrix(&of_layer(name, layer), matrix, outputs, inputs)?;
+        }
+    }
+    check_matrix("output head", &parts.head, vocabulary, hidden)?;
+    if parts.tokenizer.len() != vocabulary {
+        return Err(ModelError::WrongVocabulary {
+            expected: vocabulary,
+            got: parts.tokenizer.len(),
+        });
+    }
+    Ok(())
+}
+
+fn of_layer(name: &str, layer: usize) -> String {
+    format!("{name} projection of layer {layer}")
+}
+
+fn check_matrix(
+    name: &str,
+    matrix: &Matrix,
+    outputs: usize,
+    inputs: usize,
+) -> Result<(), ModelError> {
+    let (got_outputs, got_inputs) = (matrix.outputs(), matrix.inputs());
+    if (got_outputs, got_inputs) == (outputs, inputs) {
+        return Ok(());
+    }
+    Err(ModelError::WrongMatrix {
+        matrix: name.to_owned(),
+        outputs,
+        inputs,
+        got_outputs,
+        got_inputs,
+    })
+}
+
+fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
+    let (shape, bits) = (&parts.shape, parts.arithmetic.value_bits());
+    let ModelTables {
+        weights: _, // Any weight table will do; its bounds are checked with the attention's.
+        rsqrt: _,   // There is one.
+        silu,
+        rotary,
+    } = &parts.tables;
+    if silu.value_bits() != bits {
+        return Err(ModelError::WrongTable {
+            table: "activation",
+            expected: format!("{bits} bits"),
+            got: format!("{} bits", silu.value_bits()),
+        });
+    }
+    let expected = (shape.positions(), shape.attention().head_dim() / 2);
+    let got = (rotary.positions(), rotary.pairs());
+    if got != expected {
+        let words = |(positions, pairs)| format!("{positions} positions of {pairs} pairs");
+        return Err(ModelError::WrongTable {
+            table: "rotary",
+            expected: words(expected),
+            got: words(got),
+        });
+    }
+    Ok(())
+}
+
+/// No accumulator reaches `2^30`, by the shape and by the weights. Those of an output projection have
+/// room for the stream, which is added at `2^shift`.
+fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
+    let ModelParts {
+        shape, arithmetic, ..
+    } = parts;
+    let max_value = arithmetic.value_bits().max_value();
+    let stream = 1u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
+    let check = |name: &str, matrix: &Matrix, added: u64| {
+        let exponent = matrix.exponents().iter().copied().max().unwrap_or(0);
+        if exponent > arithmetic.weight_exponent() {
+            return Err(ModelError::WeightExponent {
+                matrix: name.to_owned(),
+                expected: arithmetic.weight_exponent(),
+                got: exponent,
+            });
+        }
+        for (by, bound) in [
+            ("the shape", matrix.bound_by_shape(max_value)),
+            ("the weights", matrix.bound_by_weights(max_value)),
+        ] {
+            let bound = bound.saturating_add(added);
+            if bound >= ACCUMULATOR_LIMIT {
+                return Err(ModelError::AccumulatorTooLarge {
+                    matrix: name.to_owned(),
+                    by,
+                    bound,
+                    limit: ACCUMULATOR_LIMIT,
+                });
+            }
+        }
+        Ok(())
+    };
+    for (layer, weights) in parts.layers.iter().enumerate() {
+        for (name, matrix) in weights.named() {
+            let added = if matches!(name, "output" | "down") {
+                stream
+            } else {
+                0
+            };
+            check(&of_layer(name, layer), matrix, added)?;
+        }
+    }
+    check("output head", &parts.head, 0)?;
+    ModelBounds::new(shape, arithmetic)?;
+    AccumulatorBounds::new(
+        &shape.attention(),
+        shape.capacity(),
+        arithmetic.value_bits(),
+        arithmetic.score_step(),
+        parts.tables.weights.bounds(),
+    )?;
+    Ok(())
+}

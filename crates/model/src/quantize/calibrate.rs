@@ -1,0 +1,90 @@
+//! The ranges of all intermediate values over the calibration text.
+
+use matchmark_quant::ModelShape;
+
+use crate::FloatExecution;
+
+/// The largest magnitude of each kind of value; of those that belong to a layer, by layer and channel.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ranges {
+    pub(super) stream: f64,
+    pub(super) normalized: f64,
+    pub(super) layers: Vec<LayerRanges>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LayerRanges {
+    pub(super) rotary_query: Vec<f64>,
+    pub(super) rotary_key: Vec<f64>,
+    pub(super) query: Vec<f64>,
+    pub(super) key: Vec<f64>,
+    pub(super) value: Vec<f64>,
+    pub(super) gate: Vec<f64>,
+    pub(super) up: Vec<f64>,
+    pub(super) gated: Vec<f64>,
+}
+
+impl Ranges {
+    pub(super) fn new(shape: &ModelShape) -> Self {
+        let zeros = |width| vec![0.0; width];
+        let (query, kv, mlp) = (shape.query_width(), shape.kv_width(), shape.mlp());
+        let layer = LayerRanges {
+            rotary_query: zeros(query),
+            rotary_key: zeros(kv),
+            query: zeros(query),
+            key: zeros(kv),
+            value: zeros(kv),
+            gate: zeros(mlp),
+            up: zeros(mlp),
+            gated: zeros(mlp),
+        };
+        Self {
+            stream: 0.0,
+            normalized: 0.0,
+            layers: vec![layer; shape.layers()],
+        }
+    }
+
+    /// Widens the ranges by one sequence.
+    pub(super) fn include(&mut self, shape: &ModelShape, run: &FloatExecution) {
+        self.stream = run.stream.iter().fold(self.stream, larger);
+        self.normalized = run.normalized.iter().fold(self.normalized, larger);
+        for (l, layer) in self.layers.iter_mut().enumerate() {
+            for (ranges, tensor) in [
+                (&mut layer.rotary_query, &run.rotary_queries),
+                (&mut layer.rotary_key, &run.rotary_keys),
+                (&mut layer.query, &run.queries),
+                (&mut layer.key, &run.keys),
+                (&mut layer.value, &run.values),
+                (&mut layer.gate, &run.gates),
+                (&mut layer.up, &run.ups),
+                (&mut layer.gated, &run.gated),
+            ] {
+                let block = tensor.len() / shape.layers();
+                for token in tensor[l * block..(l + 1) * block].chunks_exact(ranges.len()) {
+                    for (range, value) in ranges.iter_mut().zip(token) {
+                        *range = larger(*range, value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a function for folds over slices"
+)]
+fn larger(range: f64, value: &f64) -> f64 {
+    range.max(value.abs())
+}
+
+/// The largest of some ranges; 1 if all are zero, so that a scale can be made of it.
+pub(super) fn largest<'a>(ranges: impl IntoIterator<Item = &'a f64>) -> f64 {
+    let largest = ranges.into_iter().fold(0.0, larger);
+    if largest > 0.0 {
+        largest
+    } else {
+        1.0
+    }
+}

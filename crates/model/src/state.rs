@@ -1,0 +1,82 @@
+//! What a model carries from one token to the next.
+
+use matchmark_runtime::KvCache;
+
+use crate::{IntegerModel, ModelError};
+
+/// The key/value cache of all layers; its number of entries is the position of the next token.
+///
+/// The heads of layer `l` are the cache's heads `l G .. (l + 1) G`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelState(KvCache);
+
+impl ModelState {
+    /// The state before the first token.
+    #[must_use]
+    pub fn empty(model: &IntegerModel) -> Self {
+        Self(KvCache::empty(model.shape().all_layers_attention()))
+    }
+
+    /// Takes the cache of all layers.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongState`] for a cache of another shape, [`ModelError::PositionLimit`] for one
+    /// of more entries than the model has positions, and [`ModelError::Attention`] for a value out of
+    /// range.
+    pub fn from_cache(model: &IntegerModel, cache: KvCache) -> Result<Self, ModelError> {
+        let state = Self(cache);
+        state.check(model, 0)?;
+        state.0.check(model.arithmetic().value_bits())?;
+        Ok(state)
+    }
+
+    /// The cache of all layers.
+    #[must_use]
+    pub fn cache(&self) -> &KvCache {
+        &self.0
+    }
+
+    /// The position of the next token: the number of tokens consumed.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.0.entries()
+    }
+
+    /// Whether the state is one of this model and has room for so many tokens.
+    pub(crate) fn check(&self, model: &IntegerModel, tokens: usize) -> Result<(), ModelError> {
+        let expected = model.shape().all_layers_attention();
+        if self.0.shape() != expected {
+            return Err(ModelError::WrongState {
+                expected,
+                got: self.0.shape(),
+            });
+        }
+        let (limit, position) = (model.shape().positions(), self.position());
+        if position.saturating_add(tokens) > limit {
+            return Err(ModelError::PositionLimit {
+                limit,
+                position,
+                tokens,
+            });
+        }
+        Ok(())
+    }
+
+    /// The cache of one layer.
+    pub(crate) fn layer(&self, model: &IntegerModel, layer: usize) -> Result<KvCache, ModelError> {
+        let shape = model.shape().attention();
+        let heads = layer * shape.kv_heads()..(layer + 1) * shape.kv_heads();
+        let k: Vec<i16> = heads
+            .clone()
+            .flat_map(|g| self.0.keys(g))
+            .copied()
+            .collect();
+        let v: Vec<i16> = heads.flat_map(|g| self.0.values(g)).copied().collect();
+        Ok(KvCache::from_tensors(shape, self.position(), &k, &v)?)
+    }
+
+    /// The state after one more token, whose keys and values are `[L G, d]`.
+    pub(crate) fn append(&mut self, k: &[i16], v: &[i16]) -> Result<(), ModelError> {
+        Ok(self.0.append(k, v)?)
+    }
+}

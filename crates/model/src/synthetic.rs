@@ -1,0 +1,256 @@
+//! Models of any shape without training behind them, for tests and for measuring.
+
+use matchmark_quant::{
+    ModelArithmetic, ModelShape, ModelShifts, QuantError, Scale, ValueBits, ACCUMULATOR_LIMIT,
+    ROTARY_SCALE_LOG, STREAM_BITS,
+};
+use matchmark_runtime::{synthetic_score_step, TableResolution};
+use matchmark_tables::{RsqrtTable, SiluTable};
+
+use crate::floats::{rotary_table, round_to_i32, silu_table};
+use crate::{
+    IntegerModel, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales,
+    ModelTables, Tokenizer, TokenizerParts,
+};
+
+/// Largest exponent of a synthetic model's weights.
+const SYNTHETIC_EXPONENT: u8 = 3;
+
+/// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then.
+///
+/// # Errors
+/// [`QuantError`] if the score step that belongs to the shape leaves its range.
+pub fn synthetic_arithmetic(
+    shape: ModelShape,
+    value_bits: ValueBits,
+) -> Result<ModelArithmetic, QuantError> {
+    let shifts = ModelShifts {
+        rotary_input: 5,
+        value: 7,
+        stream: 6,
+        gate: 7,
+        up: 8,
+        gated: value_bits.get(),
+        // From 13 bits and cosines of 12 bits to values.
+        rotation: (2 * ROTARY_SCALE_LOG + 1 - value_bits.get()).min(ModelArithmetic::MAX_SHIFT),
+        norm: 14,
+    };
+    let step = synthetic_score_step(shape.attention(), value_bits)?;
+    ModelArithmetic::new(value_bits, shifts, 3, step, SYNTHETIC_EXPONENT)
+}
+
+/// A model whose weights are drawn by a fixed generator: equal arguments make equal models, on every
+/// machine.
+///
+/// Weights are scaled so that every rescaling fills its range and clamps now and then; exponents differ
+/// between channels. Token 0 has an embedding of zeros, the rows of the other tokens differ in size by
+/// powers of two, and pairs of rows of the output head are equal, so that the greedy choice meets ties.
+///
+/// # Errors
+/// [`ModelError`] if the arithmetic does not suit the shape.
+pub fn synthetic_model(
+    shape: ModelShape,
+    arithmetic: ModelArithmetic,
+    seed: u64,
+) -> Result<IntegerModel, ModelError> {
+    let mut generator = Generator(seed);
+    let bits = arithmetic.value_bits();
+    let limit = f64::from(bits.max_value());
+    let shifts = arithmetic.shifts();
+    // Values are spread so that their limit is three standard deviations away.
+    let spread = limit / 3.0;
+    let input =
+        (f64::from(1u32 << (24 - shifts.norm)) / (shape.hidden() as f64).sqrt()).min(spread);
+    let stream = f64::from(1u32 << (STREAM_BITS - 1)) / 5.0;
+    let (hidden, query, kv) = (shape.hidden(), shape.query_width(), shape.kv_width());
+    let mut matrix = |outputs: usize, inputs: usize, from: f64, to: f64, shift: u8| {
+        let accumulator = to * f64::from(1u32 << shift);
+        let room = if shift == shifts.stream {
+            1u64 << (STREAM_BITS - 1 + shift)
+        } else {
+            0
+        };
+        let deviation = accumulator / (from * (inputs as f64).sqrt());
+        generator.matrix(outputs, inputs, deviation, (bits.max_value(), room))
+    };
+    let mut layers = Vec::with_capacity(shape.layers());
+    for _ in 0..shape.layers() {
+        layers.push(LayerWeights {
+            query: matrix(query, hidden, input, 1400.0, shifts.rotary_input)?,
+            key: matrix(kv, hidden, input, 1400.0, shifts.rotary_input)?,
+            value: matrix(kv, hidden, input, spread, shifts.value)?,
+            output: matrix(hidden, query, spread / 2.0, stream, shifts.stream)?,
+            gate: matrix(shape.mlp(), hidden, input, spread, shifts.gate)?,
+            up: matrix(shape.mlp(), hidden, input, spread, shifts.up)?,
+            down: matrix(hidden, shape.mlp(), spread, stream, shifts.stream)?,
+        });
+    }
+    let head = matrix(shape.vocabulary(), hidden, input, 1000.0, 8)?;
+    let head = with_equal_rows(&head)?;
+    let embedding = generator.embedding(&shape);
+    let unit = |x: f64| Scale::new(x);
+    let gate = unit(8.0 / limit)?;
+    let activation = unit(gate.get() / f64::from(SiluTable::ENTRY_FACTOR))?;
+    let one = unit(1.0)?;
+    let layer_scales = LayerScales {
+        rotary_query: one,
+        rotary_key: one,
+        query: one,
+        key: one,
+        value: one,
+        up: one,
+        gated: one,
+    };
+    IntegerModel::new(ModelParts {
+        shape,
+        arithmetic,
+        embedding,
+        layers,
+        head,
+        tables: ModelTables {
+            weights: TableResolution::for_bits(bits)?.table()?,
+            rsqrt: RsqrtTable::new(),
+            silu: silu_table(bits, gate, activation)?,
+            rotary: rotary_table(&shape, 10_000.0)?,
+        },
+        scales: ModelScales {
+            stream: one,
+            normalized: one,
+            gate,
+            logits: one,
+            layers: vec![layer_scales; shape.layers()],
+        },
+        tokenizer: synthetic_tokenizer(shape.vocabulary())?,
+    })
+}
+
+/// Tokens drawn by a fixed generator, every one of the vocabulary possible.
+#[must_use]
+pub fn synthetic_tokens(shape: &ModelShape, count: usize, seed: u64) -> Vec<u32> {
+    let mut generator = Generator(seed);
+    let vocabulary = shape.vocabulary() as u64;
+    (0..count)
+        .map(|_| u32::try_from(generator.next() % vocabulary).unwrap_or(0))
+        .collect()
+}
+
+/// Every second row is the one before it.
+fn with_equal_rows(head: &Matrix) -> Result<Matrix, ModelError> {
+    let (mut mantissas, mut exponents) = (head.mantissas().to_vec(), head.exponents().to_vec());
+    let n = head.inputs();
+    for row in (1..head.outputs()).step_by(2) {
+        mantissas.copy_within((row - 1) * n..row * n, row * n);
+        exponents[row] = exponents[row - 1];
+    }
+    Matrix::new(head.outputs(), n, mantissas, exponents)
+}
+
+/// Two special tokens, single bytes, then pairs and triples of bytes.
+fn synthetic_tokenizer(vocabulary: usize) -> Result<Tokenizer, ModelError> {
+    let names = [b"<bos>".to_vec(), b"<eos>".to_vec()];
+    // Printable bytes come first.
+    let bytes: Vec<u8> = (b' '..=u8::MAX).chain(0..b' ').collect();
+    let singles = bytes.iter().map(|&byte| vec![byte]);
+    let pairs = bytes
+        .iter()
+        .flat_map(|&a| bytes.iter().map(move |&b| vec![a, b]));
+    let triples = pairs.clone().flat_map(|pair| {
+        let bytes = &bytes;
+        bytes
+            .iter()
+            .map(move |&byte| [pair.as_slice(), &[byte]].concat())
+    });
+    let pieces: Vec<Vec<u8>> = names
+        .into_iter()
+        .chain(singles)
+        .chain(pairs.clone())
+        .chain(triples)
+        .take(vocabulary)
+        .collect();
+    let special = (0..pieces.len()).map(|token| token < 2).collect();
+    Ok(Tokenizer::new(TokenizerParts {
+        merges: pair_merges(&pieces),
+        pieces,
+        special,
+        begin: Some(0),
+        end: Some(1),
+    })?)
+}
+
+/// The merges that make the pieces of two bytes.
+fn pair_merges(pieces: &[Vec<u8>]) -> Vec<[u32; 2]> {
+    let mut single = [None; 256];
+    for (token, piece) in (0u32..).zip(pieces) {
+        if let [byte] = piece[..] {
+            single[usize::from(byte)] = Some(token);
+        }
+    }
+    pieces
+        .iter()
+        .filter_map(|piece| match piece[..] {
+            [a, b] => Some([single[usize::from(a)]?, single[usize::from(b)]?]),
+            _ => None,
+        })
+        .collect()
+}
+
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+struct Generator(u64);
+
+impl Generator {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    /// A number of mean 0 and deviation 1: four draws of 16 bits, centred. It never exceeds 3.5.
+    fn bell(&mut self) -> f64 {
+        let word = self.next();
+        let sum: u64 = (0..4).map(|part| (word >> (16 * part)) & 0xffff).sum();
+        // Four uniform draws of width w have the variance w^2 / 3.
+        (sum as f64 / 65_535.0 - 2.0) * 3.0f64.sqrt()
+    }
+
+    /// A matrix whose weights have about this deviation, as far as the bounds on accumulators allow.
+    fn matrix(
+        &mut self,
+        outputs: usize,
+        inputs: usize,
+        deviation: f64,
+        (max_input, room): (i32, u64),
+    ) -> Result<Matrix, ModelError> {
+        let fits = |exponent: u8| {
+            let bound = inputs as u64 * 127 * u64::from(max_input.unsigned_abs());
+            (bound << exponent) + room < ACCUMULATOR_LIMIT
+        };
+        let largest = (0..8).rev().find(|&exponent| fits(exponent)).unwrap_or(0);
+        let (mut mantissas, mut exponents) = (Vec::new(), Vec::new());
+        for _ in 0..outputs {
+            let wanted = u8::try_from(self.next() % 4).unwrap_or(0);
+            let exponent = wanted.min(largest);
+            let scale = deviation / f64::from(1u32 << exponent);
+            for _ in 0..inputs {
+                let mantissa = round_to_i32(self.bell() * scale).clamp(-127, 127);
+                mantissas.push(i8::try_from(mantissa).unwrap_or(0));
+            }
+            exponents.push(exponent);
+        }
+        Matrix::new(outputs, inputs, mantissas, exponents)
+    }
+
+    fn embedding(&mut self, shape: &ModelShape) -> Vec<i16> {
+        let limit = f64::from(1u32 << (STREAM_BITS - 1)) - 1.0;
+        let mut entries = vec![0; shape.hidden()];
+        for token in 1..shape.vocabulary() {
+            let size = f64::from(1u32 << (3 + token % 11));
+            for _ in 0..shape.hidden() {
+                let entry = (self.bell() * size).clamp(-limit, limit);
+                entries.push(i16::try_from(round_to_i32(entry)).unwrap_or(0));
+            }
+        }
+        entries
+    }
+}

@@ -1,0 +1,93 @@
+//! Text to tokens and back.
+
+use super::words::words;
+use super::{Tokenizer, TokenizerError};
+
+impl Tokenizer {
+    /// The tokens of a text, the begin token (where there is one) before them.
+    ///
+    /// The name of a special token in the text stands for that token; where several fit, the longest.
+    /// The rest is cut into words, each of which is merged from its bytes: of all neighbours that have a
+    /// merge, those whose merge comes first, leftmost first.
+    ///
+    /// # Errors
+    /// [`TokenizerError::UnknownByte`] for a byte that is no token of its own.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let mut tokens: Vec<u32> = self.begin().into_iter().collect();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (at, special) = self.next_special(rest);
+            for word in words(&rest[..at]) {
+                self.encode_word(word.as_bytes(), &mut tokens)?;
+            }
+            rest = &rest[at..];
+            if let Some((token, length)) = special {
+                tokens.push(token);
+                rest = &rest[length..];
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// The bytes of tokens; special ones have none.
+    ///
+    /// # Errors
+    /// [`TokenizerError::UnknownToken`].
+    pub fn decode(&self, tokens: &[u32]) -> Result<Vec<u8>, TokenizerError> {
+        let mut bytes = Vec::new();
+        for &token in tokens {
+            bytes.extend_from_slice(self.piece(token)?);
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes of one token; a special one has none.
+    ///
+    /// # Errors
+    /// [`TokenizerError::UnknownToken`].
+    pub fn piece(&self, token: u32) -> Result<&[u8], TokenizerError> {
+        let index = self.check("the caller", token)?;
+        if self.parts.special[index] {
+            return Ok(&[]);
+        }
+        Ok(&self.parts.pieces[index])
+    }
+
+    /// Where the next special token stands in a text and which it is; the end of the text if there is
+    /// none.
+    fn next_special(&self, text: &str) -> (usize, Option<(u32, usize)>) {
+        for (at, _) in text.char_indices() {
+            let found = self
+                .specials
+                .iter()
+                .map(|&token| (token, &self.parts.pieces[token as usize]))
+                .filter(|(_, name)| text.as_bytes()[at..].starts_with(name))
+                .max_by_key(|(_, name)| name.len());
+            if let Some((token, name)) = found {
+                return (at, Some((token, name.len())));
+            }
+        }
+        (text.len(), None)
+    }
+
+    fn encode_word(&self, bytes: &[u8], tokens: &mut Vec<u32>) -> Result<(), TokenizerError> {
+        let mut word = Vec::with_capacity(bytes.len());
+        for &byte in bytes {
+            let token = self.bytes[usize::from(byte)];
+            word.push(token.ok_or(TokenizerError::UnknownByte { got: byte })?);
+        }
+        loop {
+            let ranked = word.windows(2).enumerate().filter_map(|(at, pair)| {
+                let (rank, made) = self.ranks.get(&[pair[0], pair[1]])?;
+                Some((*rank, at, *made))
+            });
+            let Some((_, at, made)) = ranked.min() else {
+                break;
+            };
+            word[at] = made;
+            word.remove(at + 1);
+        }
+        tokens.extend(word);
+        Ok(())
+    }
+}

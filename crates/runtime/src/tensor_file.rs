@@ -1,0 +1,53 @@
+//! Safetensors files of any tensors, for other crates.
+
+use std::path::Path;
+
+use crate::container::Container;
+use crate::TraceError;
+
+/// A safetensors file, read strictly: its tensors fill the file without gap, overlap or rest.
+pub struct TensorFile(Container);
+
+/// One tensor of a [`TensorFile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The element type as the format writes it, such as `F16`.
+    pub dtype: &'a str,
+    /// Its dimensions.
+    pub shape: &'a [usize],
+    /// Its elements, row-major and little-endian: as many bytes as type and dimensions say.
+    pub bytes: &'a [u8],
+}
+
+impl TensorFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`TraceError::Io`] and [`TraceError::InvalidFile`].
+    pub fn read(path: &Path) -> Result<Self, TraceError> {
+        Container::read(path).map(Self)
+    }
+
+    /// Takes the bytes of a file.
+    ///
+    /// # Errors
+    /// [`TraceError::InvalidFile`].
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, TraceError> {
+        Container::parse(bytes).map(Self)
+    }
+
+    /// All tensors, in the order of their names.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorView<'_>> {
+        self.0.iter()
+    }
+}
+
+impl std::fmt::Debug for TensorFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.tensors().map(|t| t.name))
+            .finish()
+    }
+}
