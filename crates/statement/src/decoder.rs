@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, QuantizationPolicy, Rounding};
+use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, QuantizationPolicy, Rounding};
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::Boundary;
@@ -121,6 +121,7 @@ impl DecoderTerms {
         if got.get() > expected.get() {
             return Err(StatementError::PromptAboveCapacity { expected, got });
         }
+        ModelBounds::new(&self.shape, &self.arithmetic)?;
         Ok(())
     }
 

@@ -24,7 +24,7 @@ use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
 use crate::tokens::{TokenCut, TokenError};
 
-/// Largest accepted length of an encoded statement, in bytes. The longest there is has 441.
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 442.
 pub const MAX_STATEMENT_LEN: usize = 512;
 
 /// The fields of a [`SegmentStatement`], open for construction and for taking apart.
@@ -172,7 +172,8 @@ impl SegmentStatement {
     /// - [`StatementError::TokensMissing`], [`StatementError::TokensUnexpected`] and
     ///   [`StatementError::TokenAboveVocabulary`] unless there are tokens, of the vocabulary, exactly if
     ///   there is a decoder;
-    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity.
+    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity, or an
+    ///   intermediate value of the decoder its own.
     pub fn new(parts: SegmentStatementParts) -> Result<Self, StatementError> {
         if parts.version != StatementVersion::CURRENT {
             return Err(StatementError::UnsupportedVersion {

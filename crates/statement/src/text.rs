@@ -59,10 +59,11 @@ impl fmt::Display for Arithmetic<'_> {
         write!(
             f,
             "{} bits, score step {}, epsilon {}, shifts rotary input {rotary_input}, value {value}, \
-             stream {stream}, gate {gate}, up {up}, gated {gated}, rotation {rotation}, norm {norm}",
+             stream {stream}, gate {gate}, up {up}, gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
             arithmetic.value_bits(),
             arithmetic.score_step(),
             arithmetic.norm_epsilon(),
+            arithmetic.weight_exponent(),
         )
     }
 }

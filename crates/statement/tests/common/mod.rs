@@ -85,8 +85,19 @@ pub const SHIFTS: ModelShifts = ModelShifts {
 };
 
 pub fn arithmetic(bits: u8, step: u32, shifts: ModelShifts, epsilon: u32) -> ModelArithmetic {
+    arithmetic_with(bits, step, shifts, epsilon, 2)
+}
+
+/// [`arithmetic`] with weights up to this exponent.
+pub fn arithmetic_with(
+    bits: u8,
+    step: u32,
+    shifts: ModelShifts,
+    epsilon: u32,
+    exponent: u8,
+) -> ModelArithmetic {
     let (bits, step) = (ValueBits::new(bits), ScoreStep::new(step));
-    ModelArithmetic::new(bits.unwrap(), shifts, epsilon, step.unwrap()).unwrap()
+    ModelArithmetic::new(bits.unwrap(), shifts, epsilon, step.unwrap(), exponent).unwrap()
 }
 
 pub fn prompt(tokens: u32) -> PromptLength {
@@ -311,6 +322,12 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         ] {
             let parts = with_decoder(base, |it| it.shape = model_shape(sizes));
             out.push(("decoder.shape", parts));
+        }
+        for exponent in [0, 1, 3] {
+            let parts = with_decoder(base, |it| {
+                it.arithmetic = arithmetic_with(11, 345, SHIFTS, 3, exponent);
+            });
+            out.push(("decoder.arithmetic", parts));
         }
         let mut constants = vec![(SHIFTS, 2), (SHIFTS, 4)];
         let shifts: [fn(&mut ModelShifts) -> &mut u8; 8] = [
