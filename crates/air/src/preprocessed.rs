@@ -60,7 +60,7 @@ impl Preprocessed {
         Self::ALL
             .into_iter()
             .filter(|column| match part {
-                ProofPart::Fused => true,
+                ProofPart::Fused | ProofPart::Decoder => true,
                 ProofPart::Arithmetic => !column.is_weight_table(),
                 ProofPart::Lookup => column.is_weight_table(),
             })

@@ -5,8 +5,8 @@ use alloc::string::String;
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
     BoundaryCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
-    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, StateCommitment,
-    StatementDigest, StatementError,
+    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, SegmentKind,
+    StateCommitment, StatementDigest, StatementError, TokenError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.
@@ -118,6 +118,18 @@ pub enum VerifyError {
         expected: PublicValuesDigest,
         /// Digest of the values in the file.
         got: PublicValuesDigest,
+    },
+    /// The tokens among the public values are not those of the statement, or do not follow from each
+    /// other.
+    #[error("tokens: {0}")]
+    Tokens(#[from] TokenError),
+    /// The statement is of a kind that this verifier's relation does not speak of.
+    #[error("relation: expected a segment of {expected}, got one of {got}")]
+    UnsupportedKind {
+        /// The kind that the relation speaks of.
+        expected: SegmentKind,
+        /// The kind of the statement.
+        got: SegmentKind,
     },
     /// The proof was made for other tables or selectors.
     #[error("preprocessed root: expected {expected}, got {got}")]

@@ -10,8 +10,8 @@ use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, CircuitRoots, PreprocessedRoot, RelationVersion, SegmentBoundary,
-    SegmentStatement,
+    AcceptancePolicy, AttentionValues, Boundary, CircuitRoots, PreprocessedRoot, PublicValues,
+    RelationVersion, SegmentBoundary, SegmentKind, SegmentStatement,
 };
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
@@ -68,8 +68,10 @@ pub fn verify_segment_watched(
     begin(Part::Proof);
     let statement = file.statement();
     let (root, lookup) = match (policy.check_segment(statement)?, file.lookup()) {
-        (CircuitRoots::Fused(root), None) => (root, None),
-        (CircuitRoots::Fused(_), Some(_)) => return Err(VerifyError::UnexpectedLookupProof),
+        (CircuitRoots::Fused(root) | CircuitRoots::Decoder(root), None) => (root, None),
+        (CircuitRoots::Fused(_) | CircuitRoots::Decoder(_), Some(_)) => {
+            return Err(VerifyError::UnexpectedLookupProof)
+        }
         (CircuitRoots::Split { .. }, None) => return Err(VerifyError::LookupProofMissing),
         (CircuitRoots::Split { arithmetic, lookup }, Some(file)) => {
             check_pair(statement, file.statement().segment())?;
@@ -84,11 +86,18 @@ pub fn verify_segment_watched(
             got: digest,
         });
     }
+    statement.check_tokens(file.public_values())?;
     begin(Part::Proof);
     check_relation(statement)?;
+    let PublicValues::Attention(values) = file.public_values() else {
+        return Err(VerifyError::UnsupportedKind {
+            expected: SegmentKind::Attention,
+            got: statement.kind(),
+        });
+    };
     let layout = SegmentLayout::of(statement)?;
     let mut structures = vec![ProofStructure::new(&layout, statement.security())];
-    verify_main(file, &layout, &structures[0], root, begin)?;
+    verify_main(file, values, &layout, &structures[0], root, begin)?;
     if let Some((root, file)) = lookup {
         let structure = ProofStructure::lookup(&layout, statement.security());
         verify_lookup(file, &layout, &structure, root)?;
@@ -191,6 +200,7 @@ fn check_boundary(
 /// Verifies the fused proof, or the arithmetic one.
 fn verify_main(
     file: &SegmentFile,
+    values: &AttentionValues,
     layout: &SegmentLayout,
     structure: &ProofStructure,
     root: PreprocessedRoot,
@@ -222,7 +232,7 @@ fn verify_main(
     let draws = session.draws()?;
     begin(Part::PublicValues);
     // The point as the columns see it, whose domain may be shorter than the longest.
-    let public = public_columns(layout, file.public_values());
+    let public = public_columns(layout, values);
     let doublings = layout.max_log_rows() - public.log_rows();
     let public = public.evaluated_at(draws.point.repeated_double(doublings));
     begin(Part::Proof);

@@ -30,7 +30,7 @@ impl Table {
     /// The tables of the proofs of one part, in the order in which they are laid out.
     pub const fn of(part: ProofPart) -> &'static [Self] {
         match part {
-            ProofPart::Fused => &Self::ALL,
+            ProofPart::Fused | ProofPart::Decoder => &Self::ALL,
             ProofPart::Arithmetic => &[Self::Values, Self::Limbs],
             ProofPart::Lookup => &[Self::Weights],
         }
