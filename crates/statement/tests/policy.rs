@@ -157,7 +157,7 @@ fn every_field_of_a_decoder_has_its_own_refusal() {
             | ("state_before", Err(PolicyMismatch::FirstState { .. })) => true,
             ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.model,
             ("decoder.shape", Err(PolicyMismatch::ModelShape { expected, got })) => {
-                *expected == common::decoder().shape && *got == decoder.shape
+                **expected == common::decoder().shape && **got == decoder.shape
             }
             ("decoder.arithmetic", Err(PolicyMismatch::ModelArithmetic { expected, got })) => {
                 *expected == common::decoder().arithmetic && *got == decoder.arithmetic

@@ -1,5 +1,7 @@
 //! Comparing the decoder of a statement with the one decided upon.
 
+use alloc::boxed::Box;
+
 use super::PolicyMismatch;
 use crate::decoder::{DecoderTerms, SegmentKind};
 
@@ -25,8 +27,8 @@ pub(super) fn check(
     } = *got;
     if shape != expected.shape {
         return Err(PolicyMismatch::ModelShape {
-            expected: expected.shape,
-            got: shape,
+            expected: Box::new(expected.shape),
+            got: Box::new(shape),
         });
     }
     if arithmetic != expected.arithmetic {
