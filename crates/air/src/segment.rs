@@ -14,11 +14,15 @@ use crate::challenges::Challenges;
 use crate::components::tables::Table;
 use crate::components::{candidates, state, vectors};
 use crate::components::{candidates::Candidates, state::State, tables::Tables, vectors::Vectors};
+use crate::decoder::segment::{DecoderComponents, DECODER_COMPONENTS};
 use crate::harness::public_columns::PublicColumns;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::trees::{Tree, TreeOrder};
+
+/// Components of the attention, tables apart, and their claimed sums.
+const ATTENTION_COMPONENTS: usize = 3;
 
 /// Everything about a segment that its components depend on, besides the layout.
 #[derive(Clone, Debug)]
@@ -33,7 +37,9 @@ pub struct SegmentContext {
     pub fingerprint_points: [CirclePoint<QM31>; 2],
     /// Fingerprint point of the boundary; of no account in a fused segment.
     pub boundary_point: CirclePoint<QM31>,
-    /// Public columns of the vectors component.
+    /// Fingerprint point of the model; of no account outside of a decoder.
+    pub model_point: CirclePoint<QM31>,
+    /// Public columns of the vectors component; of no account in a decoder.
     pub public: Arc<PublicColumns>,
 }
 
@@ -41,13 +47,14 @@ impl SegmentContext {
     /// A context for what depends on the layout alone (column counts, names, expressions).
     pub fn structural(layout: &SegmentLayout) -> Self {
         let log_rows = layout.log_rows().vectors;
-        let public = PublicColumns::structural(log_rows, vectors::columns::PUBLIC_COLUMNS);
+        let public = PublicColumns::structural(log_rows, vectors::columns::ENTRY_COLUMNS);
         Self {
             entries_before: 0,
             challenges: Challenges::structural(),
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [CirclePoint::zero(); 2],
             boundary_point: CirclePoint::zero(),
+            model_point: CirclePoint::zero(),
             public: Arc::new(public),
         }
     }
@@ -61,13 +68,15 @@ pub struct SegmentComponents {
     pub candidates: Routed<Candidates>,
     /// Rows (key/value head, position, dimension).
     pub state: Routed<State>,
+    /// What is around the attention of a decoder.
+    pub decoder: Option<DecoderComponents>,
     /// Tables, those of equal height together, in order of height.
     pub tables: Vec<Routed<Tables>>,
 }
 
 /// The tables of a part's proofs, those of equal height together, in order of height.
 pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
-    let log_rows = |table: Table| table.columns()[0].log_rows(layout);
+    let log_rows = |table: Table| table.log_rows(layout);
     let mut tables = Table::of(part).to_vec();
     tables.sort_by_key(|table| log_rows(*table));
     let mut groups: Vec<(u32, Vec<Table>)> = vec![];
@@ -83,7 +92,8 @@ pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Ta
 impl SegmentComponents {
     /// Number of components, and of claimed sums.
     pub fn count(layout: &SegmentLayout) -> usize {
-        3 + table_groups(layout, layout.main_part()).len()
+        let decoder = layout.decoder().map_or(0, |_| DECODER_COMPONENTS);
+        ATTENTION_COMPONENTS + decoder + table_groups(layout, layout.main_part()).len()
     }
 
     /// Puts the components together.
@@ -98,6 +108,7 @@ impl SegmentComponents {
             claimed_sums,
             fingerprint_points,
             boundary_point,
+            model_point,
             public,
         } = context;
         assert_eq!(claimed_sums.len(), Self::count(layout), "claimed sums");
@@ -105,6 +116,18 @@ impl SegmentComponents {
         let allocator = &mut ColumnAllocator::new(part);
         let route = |source, columns| Route { source, columns };
         let lanes = layout.lanes();
+        let (entries, projections, public) = match layout.decoder() {
+            None => (
+                Source::Public,
+                vectors::columns::PROJECTION_COLUMNS,
+                Some(public.clone()),
+            ),
+            Some(_) => (
+                Source::Tree(Tree::Witness),
+                vectors::columns::PROJECTION_COLUMNS + vectors::columns::DECODER_PROJECTION_COLUMNS,
+                None,
+            ),
+        };
         let vectors = Routed::new(
             allocator,
             Vectors {
@@ -115,13 +138,10 @@ impl SegmentComponents {
             claimed_sums[0],
             Wiring {
                 carried: vec![
-                    route(Source::Public, vectors::columns::PUBLIC_COLUMNS),
-                    route(
-                        Source::Tree(Tree::Projections),
-                        vectors::columns::PROJECTION_COLUMNS,
-                    ),
+                    route(entries, vectors::columns::ENTRY_COLUMNS),
+                    route(Source::Tree(Tree::Projections), projections),
                 ],
-                public: Some(public.clone()),
+                public,
                 ..Wiring::default()
             },
         );
@@ -178,10 +198,31 @@ impl SegmentComponents {
                 public: None,
             },
         );
+        let mut sums = &claimed_sums[ATTENTION_COMPONENTS..];
+        let decoder = layout.decoder().map(|decoder| {
+            let (of_decoder, others) = sums.split_at(DECODER_COMPONENTS);
+            sums = others;
+            DecoderComponents::new(
+                allocator,
+                decoder,
+                *entries_before,
+                challenges,
+                *model_point,
+                of_decoder,
+            )
+        });
         let tables = table_groups(layout, part)
             .into_iter()
-            .zip(&claimed_sums[3..])
+            .zip(sums)
             .map(|((log_rows, tables), claimed_sum)| {
+                let wiring = match tables.iter().map(|table| table.model_columns()).sum() {
+                    0 => Wiring::default(),
+                    columns => Wiring {
+                        carried: vec![route(Source::Tree(Tree::Model), columns)],
+                        fingerprints: vec![(Tree::Model, *model_point)],
+                        public: None,
+                    },
+                };
                 Routed::new(
                     allocator,
                     Tables {
@@ -190,7 +231,7 @@ impl SegmentComponents {
                         challenges: challenges.clone(),
                     },
                     *claimed_sum,
-                    Wiring::default(),
+                    wiring,
                 )
             })
             .collect();
@@ -198,6 +239,7 @@ impl SegmentComponents {
             vectors,
             candidates,
             state,
+            decoder,
             tables,
         }
     }
@@ -215,6 +257,11 @@ impl SegmentComponents {
             ("candidates", &self.candidates),
             ("state", &self.state),
         ];
+        components.extend(
+            self.decoder
+                .iter()
+                .flat_map(DecoderComponents::named_components),
+        );
         let tables = self.tables.iter();
         components.extend(tables.map(|table| ("tables", table as &dyn Component)));
         components
@@ -225,6 +272,7 @@ impl SegmentComponents {
         self.vectors.tuples()
             + self.candidates.tuples()
             + self.state.tuples()
+            + self.decoder.as_ref().map_or(0, DecoderComponents::tuples)
             + self.tables.iter().map(Routed::tuples).sum::<u64>()
     }
 
@@ -310,10 +358,15 @@ impl ProofColumns {
 /// The public columns of the vectors component: query, key, value and output entries, row by row.
 /// Keys and values are repeated for the query heads of their group.
 pub fn public_columns(layout: &SegmentLayout, values: &PublicValues) -> PublicColumns {
+    entry_columns(layout, [values.q(), values.k(), values.v(), values.out()])
+}
+
+/// The same from queries, keys, values and outputs, `[heads, steps, dimensions]` each.
+pub fn entry_columns(layout: &SegmentLayout, [q, k, v, out]: [&[i16]; 4]) -> PublicColumns {
     let log_rows = layout.log_rows().vectors;
     let attention = layout.shape().attention();
     let (dim, steps) = (layout.head_dim(), layout.steps());
-    let mut columns = vec![vec![M31::zero(); 1 << log_rows]; vectors::columns::PUBLIC_COLUMNS];
+    let mut columns = vec![vec![M31::zero(); 1 << log_rows]; vectors::columns::ENTRY_COLUMNS];
     for head in 0..attention.query_heads() {
         let kv_head = attention.kv_head_of(head);
         for step in 0..steps {
@@ -321,10 +374,10 @@ pub fn public_columns(layout: &SegmentLayout, values: &PublicValues) -> PublicCo
                 let row = layout.vector_row(head, step, c);
                 let of_query = (head * steps + step) * dim + c;
                 let of_group = (kv_head * steps + step) * dim + c;
-                columns[0][row] = M31::from(i32::from(values.q()[of_query]));
-                columns[1][row] = M31::from(i32::from(values.k()[of_group]));
-                columns[2][row] = M31::from(i32::from(values.v()[of_group]));
-                columns[3][row] = M31::from(i32::from(values.out()[of_query]));
+                columns[0][row] = M31::from(i32::from(q[of_query]));
+                columns[1][row] = M31::from(i32::from(k[of_group]));
+                columns[2][row] = M31::from(i32::from(v[of_group]));
+                columns[3][row] = M31::from(i32::from(out[of_query]));
             }
         }
     }

@@ -59,7 +59,7 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
         reason: reason.to_owned(),
         proof,
     };
-    for tag in RelationTag::ALL {
+    for tag in RelationTag::ATTENTION {
         let label = format!("relation {}", tag.name());
         let proof = Proof::Killed(on_relation(tag));
         targets.push(target(label, Drop::Relation(tag), tag.name(), proof));

@@ -79,11 +79,13 @@ pub enum ProofPart {
     Arithmetic,
     /// That the pairs in the boundary are entries of the weight table, and nothing else.
     Lookup,
+    /// Everything, for the segment of a decoder.
+    Decoder,
 }
 
 impl ProofPart {
     /// All parts.
-    pub const ALL: [Self; 3] = [Self::Fused, Self::Arithmetic, Self::Lookup];
+    pub const ALL: [Self; 4] = [Self::Fused, Self::Arithmetic, Self::Lookup, Self::Decoder];
 
     /// The name used in files and messages.
     #[must_use]
@@ -92,6 +94,7 @@ impl ProofPart {
             Self::Fused => "fused",
             Self::Arithmetic => "arithmetic",
             Self::Lookup => "lookup",
+            Self::Decoder => "decoder",
         }
     }
 
@@ -99,7 +102,7 @@ impl ProofPart {
     #[must_use]
     pub const fn boundary(self) -> Boundary {
         match self {
-            Self::Fused => Boundary::Fused,
+            Self::Fused | Self::Decoder => Boundary::Fused,
             Self::Arithmetic | Self::Lookup => Boundary::Split,
         }
     }

@@ -20,6 +20,7 @@ use stwo_constraint_framework::{
 use super::columns::{to_library_order, Evaluation};
 use super::projections::Projections;
 use super::{Column, LookupWitness, SegmentWitness};
+use crate::decoder::segment::DecoderComponents;
 use crate::harness::routing::Routed;
 use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
 use crate::lookup::{LookupComponents, LOOKUP_COMPONENTS};
@@ -109,7 +110,7 @@ pub fn lookups_tree(
         projections.state_columns(),
     );
     let mut all = vec![
-        of(&witness.vectors, &[&witness.public, &vectors]).lookups(&components.vectors),
+        of(&witness.vectors, &[&witness.entries, &vectors]).lookups(&components.vectors),
         of(&witness.candidates, &[&witness.boundary, &candidates]).lookups(&components.candidates),
         of(
             &witness.state,
@@ -117,8 +118,33 @@ pub fn lookups_tree(
         )
         .lookups(&components.state),
     ];
+    if let (Some(components), Some(witness)) = (&components.decoder, &witness.decoder) {
+        let carried = projections.decoder_columns();
+        let DecoderComponents {
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            choice,
+        } = components;
+        let weights = linear.inner().0.decoder.width();
+        all.extend([
+            of(&[], &[&witness.model[..weights], &carried[0]]).lookups(linear),
+            of(&witness.stream, &[&carried[1]]).lookups(stream),
+            of(&witness.norms, &[&carried[2]]).lookups(norms),
+            of(&witness.rotary, &[&carried[3]]).lookups(rotary),
+            of(&witness.values, &[&carried[4]]).lookups(values),
+            of(&witness.gated, &[&carried[5]]).lookups(gated),
+            of(&witness.choice, &[&carried[6]]).lookups(choice),
+        ]);
+    }
+    let mut model = witness.model_tables();
     for (component, columns) in components.tables.iter().zip(&witness.tables) {
-        all.push(of(columns, &[]).lookups(component));
+        let (own, others) = model.split_at(component.inner().0.model_columns());
+        model = others;
+        all.push(of(columns, &[own]).lookups(component));
     }
     let (columns, sums): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     (columns.into_iter().flatten().collect(), sums)

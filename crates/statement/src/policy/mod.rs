@@ -184,7 +184,7 @@ impl AcceptancePolicy {
         }
         for circuit in &parts.circuits {
             let expected = match circuit.part {
-                ProofPart::Fused => continue,
+                ProofPart::Fused | ProofPart::Decoder => continue,
                 ProofPart::Arithmetic => ProofPart::Lookup,
                 ProofPart::Lookup => ProofPart::Arithmetic,
             };

@@ -1,0 +1,183 @@
+//! The decoder's components put together.
+use alloc::vec;
+use alloc::vec::Vec;
+
+use stwo::core::air::Component;
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::qm31::QM31;
+
+use super::components::{choice, gated, linear, norms, rotary, stream, values};
+use super::layout::DecoderLayout;
+use crate::challenges::Challenges;
+use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::trees::Tree;
+
+/// The components of the decoder around the attention.
+pub struct DecoderComponents {
+    /// Rows (matrix, block of outputs, input).
+    pub linear: Routed<linear::constraints::Linear>,
+    /// Rows (stage, channel, step).
+    pub stream: Routed<stream::constraints::Stream>,
+    /// Rows (stage, step).
+    pub norms: Routed<norms::constraints::Norms>,
+    /// Rows (layer, query or key head, pair, step).
+    pub rotary: Routed<rotary::constraints::Rotary>,
+    /// Rows (layer, key/value head, dimension, step).
+    pub values: Routed<values::constraints::Values>,
+    /// Rows (layer, channel of the MLP, step).
+    pub gated: Routed<gated::constraints::Gated>,
+    /// Rows (token of the vocabulary, step).
+    pub choice: Routed<choice::constraints::Choice>,
+}
+
+/// Number of components of the decoder, and of their claimed sums.
+pub const DECODER_COMPONENTS: usize = 7;
+
+impl DecoderComponents {
+    /// Puts the components together.
+    ///
+    /// # Panics
+    ///
+    /// If there are not [`DECODER_COMPONENTS`] claimed sums.
+    pub fn new(
+        allocator: &mut ColumnAllocator,
+        decoder: &DecoderLayout,
+        entries_before: usize,
+        challenges: &Challenges,
+        model_point: CirclePoint<QM31>,
+        claimed_sums: &[QM31],
+    ) -> Self {
+        let sums: [QM31; DECODER_COMPONENTS] = match claimed_sums.try_into() {
+            Ok(sums) => sums,
+            Err(_) => panic!("{} claimed sums of a decoder", claimed_sums.len()),
+        };
+        let projections = |columns| {
+            let source = Source::Tree(Tree::Projections);
+            Wiring {
+                carried: vec![Route { source, columns }],
+                ..Wiring::default()
+            }
+        };
+        let (decoder, challenges) = (decoder.clone(), challenges.clone());
+        let linear = Routed::new(
+            allocator,
+            linear::constraints::Linear {
+                decoder: decoder.clone(),
+                challenges: challenges.clone(),
+            },
+            sums[0],
+            Wiring {
+                carried: vec![
+                    Route {
+                        source: Source::Tree(Tree::Model),
+                        columns: decoder.width(),
+                    },
+                    Route {
+                        source: Source::Tree(Tree::Projections),
+                        columns: linear::columns::PROJECTION_COLUMNS,
+                    },
+                ],
+                fingerprints: vec![(Tree::Model, model_point)],
+                public: None,
+            },
+        );
+        let stream = Routed::new(
+            allocator,
+            stream::constraints::Stream {
+                decoder: decoder.clone(),
+                challenges: challenges.clone(),
+            },
+            sums[1],
+            projections(stream::columns::PROJECTION_COLUMNS),
+        );
+        let norms = Routed::new(
+            allocator,
+            norms::constraints::Norms {
+                decoder: decoder.clone(),
+                challenges: challenges.clone(),
+            },
+            sums[2],
+            Wiring::default(),
+        );
+        let rotary = Routed::new(
+            allocator,
+            rotary::constraints::Rotary {
+                decoder: decoder.clone(),
+                entries_before,
+                challenges: challenges.clone(),
+            },
+            sums[3],
+            projections(rotary::columns::PROJECTION_COLUMNS),
+        );
+        let values = Routed::new(
+            allocator,
+            values::constraints::Values {
+                decoder: decoder.clone(),
+                challenges: challenges.clone(),
+            },
+            sums[4],
+            projections(values::columns::PROJECTION_COLUMNS),
+        );
+        let gated = Routed::new(
+            allocator,
+            gated::constraints::Gated {
+                decoder: decoder.clone(),
+                challenges: challenges.clone(),
+            },
+            sums[5],
+            projections(gated::columns::PROJECTION_COLUMNS),
+        );
+        let choice = Routed::new(
+            allocator,
+            choice::constraints::Choice {
+                decoder,
+                challenges,
+            },
+            sums[6],
+            projections(choice::columns::PROJECTION_COLUMNS),
+        );
+        Self {
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            choice,
+        }
+    }
+
+    /// The components in order, by name.
+    pub fn named_components(&self) -> Vec<(&'static str, &dyn Component)> {
+        // Taken apart: a new component does not compile until it has its place.
+        let Self {
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            choice,
+        } = self;
+        vec![
+            ("linear", linear as &dyn Component),
+            ("stream", stream),
+            ("norms", norms),
+            ("rotary", rotary),
+            ("values", values),
+            ("gated", gated),
+            ("choice", choice),
+        ]
+    }
+
+    /// Tuples of all relations, over all rows of all components.
+    pub fn tuples(&self) -> u64 {
+        self.linear.tuples()
+            + self.stream.tuples()
+            + self.norms.tuples()
+            + self.rotary.tuples()
+            + self.values.tuples()
+            + self.gated.tuples()
+            + self.choice.tuples()
+    }
+}
