@@ -393,6 +393,9 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
         (_, "weight", _) => Box::new(weight_not_in_table),
         (1, "value projection", _) => Box::new(values_of_another_cache),
         (1, "excess top bound", _) => Box::new(gadgets::gap_that_wraps),
+        (1, _, Some(part)) if label.starts_with("excess complement") => {
+            Box::new(move |case, seed| gadgets::excess_above_its_maximum(case, seed, part))
+        }
         (1, _, Some(part)) if label.starts_with("excess") => {
             Box::new(move |case, seed| gadgets::clip_without_cause(case, seed, part))
         }

@@ -319,7 +319,9 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         Boundary::Fused => (one(Weight, "weight", true), vec![]),
         Boundary::Split => (vec![], one(Weight, "weight", true)),
     };
-    if let Some(wide) = case.forms.excess {
+    if case.forms.exact.is_some() {
+        candidates.extend(less_than("excess", true));
+    } else if let Some(wide) = case.forms.excess {
         candidates.extend(one(Limb, "excess low", true));
         if wide {
             candidates.extend(one(Limb, "excess high", true));

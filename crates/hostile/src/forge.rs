@@ -141,7 +141,8 @@ impl Forge {
     fn optional_columns(&self) -> [Option<(usize, bool)>; 2] {
         let forms = &self.case.forms;
         let excess = forms.excess.map(|wide| (7, wide));
-        let next = excess.map_or(7, |(column, wide)| column + 1 + usize::from(wide));
+        let exact = usize::from(forms.exact.is_some());
+        let next = excess.map_or(7, |(column, wide)| column + 1 + usize::from(wide) + exact);
         let remainder = forms.gap_remainder.map(|wide| (next, wide));
         [excess, remainder]
     }
@@ -172,7 +173,7 @@ impl Forge {
                 index: get(4, row),
                 weight: get(5, row),
                 attained: get(6, row),
-                excess: limbs(excess, row, false),
+                excess: limbs(excess, row, self.case.forms.exact.is_some()),
                 remainder: limbs(remainder, row, true),
             })
             .collect()
@@ -180,6 +181,7 @@ impl Forge {
 
     fn write_candidates(&mut self) {
         let [excess, remainder] = self.optional_columns();
+        let exact = self.case.forms.exact.is_some();
         let mut columns = candidate_columns_mut(&mut self.witness);
         assert_eq!(columns[0].len(), self.candidates.len(), "candidate rows");
         for (row, candidate) in self.candidates.iter().enumerate() {
@@ -203,6 +205,9 @@ impl Forge {
                 set(column, excess_limbs.low);
                 if wide {
                     set(column + 1, excess_limbs.high);
+                }
+                if exact {
+                    set(column + 2, excess_limbs.complement_low);
                 }
             }
             if let Some((column, wide)) = remainder {
@@ -251,6 +256,11 @@ impl Forge {
         self.candidates[row].maximum - self.gap(row)
     }
 
+    /// Largest excess plus one, where that is what its complement is taken below.
+    pub fn excess_bound(&self) -> i64 {
+        self.case.forms.exact.unwrap_or(0)
+    }
+
     /// Limbs of a number in their honest form; the complement is that below `bound`.
     pub fn split(&self, wide: bool, value: i64, bound: i64) -> Limbs {
         let mask = (1 << self.limb_bits()) - 1;
@@ -272,7 +282,7 @@ impl Forge {
     pub fn set_gap(&mut self, row: usize, index: i64, excess: i64, remainder: i64) {
         let forms = self.case.forms;
         let wide = forms.excess == Some(true);
-        let excess = self.split(wide, excess, 0);
+        let excess = self.split(wide, excess, self.excess_bound());
         let wide = forms.gap_remainder == Some(true);
         let remainder = self.split(wide, remainder, self.score_step());
         let weight = self.weight_of(index);

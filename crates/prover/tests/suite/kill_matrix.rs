@@ -75,8 +75,7 @@ fn tuple_labels_are_complete() {
     }
 }
 
-/// The cases use every gadget in every form, so that no form goes without an attack. The excess that is
-/// held to its maximum exactly needs dimension 128; `exact_clipping` attacks it.
+/// The cases use every gadget in every form, so that no form goes without an attack.
 #[test]
 fn cases_cover_every_form_of_every_gadget() {
     let mut forms = BTreeSet::new();
@@ -88,7 +87,11 @@ fn cases_cover_every_form_of_every_gadget() {
             None => "no excess".to_owned(),
             Some(wide) => {
                 let bounded = excess_is_bounded(&case);
-                format!("excess in {}, bounded {bounded}", limbs(wide))
+                let exact = case.forms.exact.is_some();
+                format!(
+                    "excess in {}, bounded {bounded}, exact {exact}",
+                    limbs(wide)
+                )
             }
         });
         forms.insert(match case.forms.gap_remainder {
@@ -105,6 +108,6 @@ fn cases_cover_every_form_of_every_gadget() {
             layout.steps() < layout.shape().segment_steps().get() as usize
         ));
     }
-    // Excess 5, gap remainder 3, output remainder 4, rounding shift 2, lanes 2, grouping 2, length 2.
-    assert_eq!(forms.len(), 20, "{forms:#?}");
+    // Excess 6, gap remainder 3, output remainder 4, rounding shift 2, lanes 2, grouping 2, length 2.
+    assert_eq!(forms.len(), 21, "{forms:#?}");
 }
