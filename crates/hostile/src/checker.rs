@@ -41,6 +41,12 @@ pub enum Drop {
         component: usize,
         index: usize,
     },
+    /// The `index`-th of the library's own constraints on the LogUp columns of a component. The
+    /// checkers know no LogUp columns.
+    Sum {
+        component: usize,
+        index: usize,
+    },
     /// That the two proofs of a split segment have the same boundary.
     Boundary,
 }

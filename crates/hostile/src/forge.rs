@@ -19,6 +19,9 @@ use super::checker::{evaluate, mock_names, Drop};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
+/// Projections of forged columns, at whichever points are drawn.
+pub type Projector = Arc<dyn Fn(ProjectionChallenges) -> Projections + Send + Sync>;
+
 /// Limbs of the columns that a range gadget adds; entries that a layout does not have are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limbs {
@@ -51,7 +54,7 @@ pub struct Forge {
     /// First row of the run of each (head, step), and its length.
     runs: HashMap<(usize, usize), Range<usize>>,
     /// Projections, where the attack forges them; else those of the witness.
-    pub projections: Option<Projections>,
+    pub projections: Option<Projector>,
     /// Whether the lookup proof of a split segment keeps the honest boundary.
     pub keeps_lookup: bool,
 }
@@ -409,35 +412,56 @@ impl Forge {
         self.follow(head, step, self.run(head, step));
     }
 
-    /// Projections of the witness as it stands, at the points of the mock checker.
-    pub fn project(&mut self) -> Projections {
+    /// Projections of the witness as it stands, whatever becomes of it later.
+    pub fn projector(&mut self) -> Projector {
         self.write_candidates();
-        project(
-            &self.case.layout,
-            self.case.steps.entries_before(),
-            &self.witness,
-            ProjectionChallenges::structural(),
-        )
+        let (case, witness) = (self.case.clone(), self.witness.clone());
+        Arc::new(move |points| {
+            let before = case.steps.entries_before();
+            project(&case.layout, before, &witness, points)
+        })
+    }
+
+    /// The rows that hold the totals of a step, for every step: among the vectors, and among the
+    /// candidates.
+    pub fn totals(&self) -> Vec<(usize, usize)> {
+        let layout = &self.case.layout;
+        let rows = |(head, step)| {
+            let row = layout.vector_row(head, step, layout.head_dim() - 1);
+            (row, self.run(head, step).end - 1)
+        };
+        self.steps().into_iter().map(rows).collect()
     }
 
     /// Writes everything back and fills every multiplicity that a prover can choose so that the
     /// relations of a system without `drop` balance as far as they can.
     pub fn finish(mut self, drop: &Drop) -> Forged {
-        let projections = match self.projections.take() {
-            Some(projections) => {
-                self.write_candidates();
-                projections
-            }
-            None => self.project(),
-        };
-        let case = self.case.clone();
+        self.write_candidates();
+        let projector = self.projections.take();
+        let points = ProjectionChallenges::structural();
+        let projections = projections_at(&self.case, &self.witness, projector.as_ref(), points);
+        let case = self.case;
         let mut witness = self.witness;
         balance(&case, &mut witness, &projections, drop);
         Forged {
             case,
             witness,
             projections,
+            projector,
         }
+    }
+}
+
+/// What is forged at these points, or else what follows from the witness.
+fn projections_at(
+    case: &Case,
+    witness: &SegmentWitness,
+    projector: Option<&Projector>,
+    points: ProjectionChallenges,
+) -> Projections {
+    match projector {
+        Some(projector) => projector(points),
+        None => project(&case.layout, case.steps.entries_before(), witness, points),
     }
 }
 
@@ -513,7 +537,9 @@ fn fill(
 pub struct Forged {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
+    /// At the points of the mock checker.
     pub projections: Projections,
+    projector: Option<Projector>,
 }
 
 impl Forged {
@@ -525,6 +551,11 @@ impl Forged {
     /// What a system without `drop` finds.
     pub fn failures_without(&self, drop: &Drop) -> BTreeSet<&'static str> {
         evaluate(&self.case, &self.witness, &self.projections).failing_names(drop)
+    }
+
+    /// The projections that a prover commits when these points are drawn.
+    pub fn projections_at(&self, points: ProjectionChallenges) -> Projections {
+        projections_at(&self.case, &self.witness, self.projector.as_ref(), points)
     }
 
     /// Whether the plain reference agrees with the claim.

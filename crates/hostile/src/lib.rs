@@ -29,6 +29,7 @@ pub mod constraint_drop;
 pub mod forge;
 pub mod gadgets;
 pub mod proving;
+pub mod reduced;
 pub mod refusal;
 pub mod regrind;
 pub mod report;
