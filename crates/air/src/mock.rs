@@ -25,6 +25,7 @@ use crate::lookup::{LookupComponents, LookupContext};
 use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
 use crate::segment::{SegmentComponents, SegmentContext};
+use crate::trees::Tree;
 use crate::witness::projections::{project, Projections};
 use crate::witness::{Column, LookupWitness, SegmentWitness};
 
@@ -294,7 +295,7 @@ pub fn failures(
 
     let mut model = witness.model_tables();
     for (component, multiplicities) in segment.tables.iter().zip(&witness.tables) {
-        let (own, others) = model.split_at(component.inner().0.model_columns());
+        let (own, others) = model.split_at(component.columns_in(Tree::Model));
         model = others;
         let tables = Trace {
             preprocessed: preprocessed(),

@@ -14,9 +14,10 @@ use crate::challenges::Challenges;
 use crate::components::tables::Table;
 use crate::components::{candidates, state, vectors};
 use crate::components::{candidates::Candidates, state::State, tables::Tables, vectors::Vectors};
-use crate::decoder::segment::{DecoderComponents, DECODER_COMPONENTS};
+use crate::decoder::segment::{DecoderComponents, DecoderContext, DECODER_COMPONENTS};
 use crate::harness::public_columns::PublicColumns;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::harness::row::{AsStated, System};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::trees::{Tree, TreeOrder};
@@ -61,17 +62,17 @@ impl SegmentContext {
 }
 
 /// The components of a fused or an arithmetic proof.
-pub struct SegmentComponents {
+pub struct SegmentComponents<S: System = AsStated> {
     /// Rows (query head, step, dimension).
-    pub vectors: Routed<Vectors>,
+    pub vectors: Routed<S::Of<Vectors>>,
     /// Rows (query head, step, candidate).
-    pub candidates: Routed<Candidates>,
+    pub candidates: Routed<S::Of<Candidates>>,
     /// Rows (key/value head, position, dimension).
-    pub state: Routed<State>,
+    pub state: Routed<S::Of<State>>,
     /// What is around the attention of a decoder.
-    pub decoder: Option<DecoderComponents>,
+    pub decoder: Option<DecoderComponents<S>>,
     /// Tables, those of equal height together, in order of height.
-    pub tables: Vec<Routed<Tables>>,
+    pub tables: Vec<Routed<S::Of<Tables>>>,
 }
 
 /// The tables of a part's proofs, those of equal height together, in order of height.
@@ -102,6 +103,28 @@ impl SegmentComponents {
     ///
     /// If the number of claimed sums is not [`Self::count`].
     pub fn new(layout: &SegmentLayout, context: &SegmentContext) -> Self {
+        Self::of_system(layout, context, &AsStated)
+    }
+
+    /// The columns of every component tree.
+    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
+        let segment = Self::new(layout, &SegmentContext::structural(layout));
+        ProofColumns::of(
+            layout,
+            layout.main_part(),
+            &segment.named_components(),
+            segment.tuples(),
+        )
+    }
+}
+
+impl<S: System> SegmentComponents<S> {
+    /// Puts the components together as those of this system.
+    ///
+    /// # Panics
+    ///
+    /// If the number of claimed sums is not [`SegmentComponents::count`].
+    pub fn of_system(layout: &SegmentLayout, context: &SegmentContext, system: &S) -> Self {
         let SegmentContext {
             entries_before,
             challenges,
@@ -111,7 +134,11 @@ impl SegmentComponents {
             model_point,
             public,
         } = context;
-        assert_eq!(claimed_sums.len(), Self::count(layout), "claimed sums");
+        assert_eq!(
+            claimed_sums.len(),
+            SegmentComponents::count(layout),
+            "claimed sums"
+        );
         let part = layout.main_part();
         let allocator = &mut ColumnAllocator::new(part);
         let route = |source, columns| Route { source, columns };
@@ -130,11 +157,14 @@ impl SegmentComponents {
         };
         let vectors = Routed::new(
             allocator,
-            Vectors {
-                layout: layout.clone(),
-                entries_before: *entries_before,
-                challenges: challenges.clone(),
-            },
+            system.component(
+                0,
+                Vectors {
+                    layout: layout.clone(),
+                    entries_before: *entries_before,
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[0],
             Wiring {
                 carried: vec![
@@ -151,10 +181,13 @@ impl SegmentComponents {
         };
         let candidates = Routed::new(
             allocator,
-            Candidates {
-                layout: layout.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                1,
+                Candidates {
+                    layout: layout.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[1],
             Wiring {
                 carried: boundary
@@ -177,10 +210,13 @@ impl SegmentComponents {
         let state_columns = lanes * state::columns::LANE_STATE_COLUMNS;
         let state = Routed::new(
             allocator,
-            State {
-                layout: layout.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                2,
+                State {
+                    layout: layout.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[2],
             Wiring {
                 carried: vec![
@@ -198,23 +234,23 @@ impl SegmentComponents {
                 public: None,
             },
         );
-        let mut sums = &claimed_sums[ATTENTION_COMPONENTS..];
+        let mut before_tables = ATTENTION_COMPONENTS;
         let decoder = layout.decoder().map(|decoder| {
-            let (of_decoder, others) = sums.split_at(DECODER_COMPONENTS);
-            sums = others;
-            DecoderComponents::new(
-                allocator,
-                decoder,
-                *entries_before,
+            let first = before_tables;
+            before_tables += DECODER_COMPONENTS;
+            let context = DecoderContext {
+                entries_before: *entries_before,
                 challenges,
-                *model_point,
-                of_decoder,
-            )
+                model_point: *model_point,
+                claimed_sums: &claimed_sums[first..before_tables],
+                first_place: first,
+            };
+            DecoderComponents::of_system(allocator, decoder, &context, system)
         });
         let tables = table_groups(layout, part)
             .into_iter()
-            .zip(sums)
-            .map(|((log_rows, tables), claimed_sum)| {
+            .zip(claimed_sums.iter().enumerate().skip(before_tables))
+            .map(|((log_rows, tables), (component, claimed_sum))| {
                 let wiring = match tables.iter().map(|table| table.model_columns()).sum() {
                     0 => Wiring::default(),
                     columns => Wiring {
@@ -225,11 +261,14 @@ impl SegmentComponents {
                 };
                 Routed::new(
                     allocator,
-                    Tables {
-                        log_rows,
-                        tables,
-                        challenges: challenges.clone(),
-                    },
+                    system.component(
+                        component,
+                        Tables {
+                            log_rows,
+                            tables,
+                            challenges: challenges.clone(),
+                        },
+                    ),
                     *claimed_sum,
                     wiring,
                 )
@@ -274,17 +313,6 @@ impl SegmentComponents {
             + self.state.tuples()
             + self.decoder.as_ref().map_or(0, DecoderComponents::tuples)
             + self.tables.iter().map(Routed::tuples).sum::<u64>()
-    }
-
-    /// The columns of every component tree.
-    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
-        let segment = Self::new(layout, &SegmentContext::structural(layout));
-        ProofColumns::of(
-            layout,
-            layout.main_part(),
-            &segment.named_components(),
-            segment.tuples(),
-        )
     }
 }
 

@@ -10,43 +10,63 @@ use super::components::{choice, gated, linear, norms, rotary, stream, values};
 use super::layout::DecoderLayout;
 use crate::challenges::Challenges;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::harness::row::{AsStated, System};
 use crate::trees::Tree;
 
 /// The components of the decoder around the attention.
-pub struct DecoderComponents {
+pub struct DecoderComponents<S: System = AsStated> {
     /// Rows (matrix, block of outputs, input).
-    pub linear: Routed<linear::constraints::Linear>,
+    pub linear: Routed<S::Of<linear::constraints::Linear>>,
     /// Rows (stage, channel, step).
-    pub stream: Routed<stream::constraints::Stream>,
+    pub stream: Routed<S::Of<stream::constraints::Stream>>,
     /// Rows (stage, step).
-    pub norms: Routed<norms::constraints::Norms>,
+    pub norms: Routed<S::Of<norms::constraints::Norms>>,
     /// Rows (layer, query or key head, pair, step).
-    pub rotary: Routed<rotary::constraints::Rotary>,
+    pub rotary: Routed<S::Of<rotary::constraints::Rotary>>,
     /// Rows (layer, key/value head, dimension, step).
-    pub values: Routed<values::constraints::Values>,
+    pub values: Routed<S::Of<values::constraints::Values>>,
     /// Rows (layer, channel of the MLP, step).
-    pub gated: Routed<gated::constraints::Gated>,
+    pub gated: Routed<S::Of<gated::constraints::Gated>>,
     /// Rows (token of the vocabulary, step).
-    pub choice: Routed<choice::constraints::Choice>,
+    pub choice: Routed<S::Of<choice::constraints::Choice>>,
 }
 
 /// Number of components of the decoder, and of their claimed sums.
 pub const DECODER_COMPONENTS: usize = 7;
 
-impl DecoderComponents {
-    /// Puts the components together.
+/// What the decoder's components depend on, besides the layout.
+pub struct DecoderContext<'a> {
+    /// Tokens before the segment, `P`.
+    pub entries_before: usize,
+    /// Challenges of the proof.
+    pub challenges: &'a Challenges,
+    /// Fingerprint point of the model.
+    pub model_point: CirclePoint<QM31>,
+    /// One claimed LogUp sum a component.
+    pub claimed_sums: &'a [QM31],
+    /// Place of the first of the components among those of the proof.
+    pub first_place: usize,
+}
+
+impl<S: System> DecoderComponents<S> {
+    /// Puts the components together as those of this system.
     ///
     /// # Panics
     ///
     /// If there are not [`DECODER_COMPONENTS`] claimed sums.
-    pub fn new(
+    pub fn of_system(
         allocator: &mut ColumnAllocator,
         decoder: &DecoderLayout,
-        entries_before: usize,
-        challenges: &Challenges,
-        model_point: CirclePoint<QM31>,
-        claimed_sums: &[QM31],
+        context: &DecoderContext<'_>,
+        system: &S,
     ) -> Self {
+        let DecoderContext {
+            entries_before,
+            challenges,
+            model_point,
+            claimed_sums,
+            first_place,
+        } = *context;
         let sums: [QM31; DECODER_COMPONENTS] = match claimed_sums.try_into() {
             Ok(sums) => sums,
             Err(_) => panic!("{} claimed sums of a decoder", claimed_sums.len()),
@@ -61,10 +81,13 @@ impl DecoderComponents {
         let (decoder, challenges) = (decoder.clone(), challenges.clone());
         let linear = Routed::new(
             allocator,
-            linear::constraints::Linear {
-                decoder: decoder.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                first_place + 0,
+                linear::constraints::Linear {
+                    decoder: decoder.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             sums[0],
             Wiring {
                 carried: vec![
@@ -83,56 +106,74 @@ impl DecoderComponents {
         );
         let stream = Routed::new(
             allocator,
-            stream::constraints::Stream {
-                decoder: decoder.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                first_place + 1,
+                stream::constraints::Stream {
+                    decoder: decoder.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             sums[1],
             projections(stream::columns::PROJECTION_COLUMNS),
         );
         let norms = Routed::new(
             allocator,
-            norms::constraints::Norms {
-                decoder: decoder.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                first_place + 2,
+                norms::constraints::Norms {
+                    decoder: decoder.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             sums[2],
             Wiring::default(),
         );
         let rotary = Routed::new(
             allocator,
-            rotary::constraints::Rotary {
-                decoder: decoder.clone(),
-                entries_before,
-                challenges: challenges.clone(),
-            },
+            system.component(
+                first_place + 3,
+                rotary::constraints::Rotary {
+                    decoder: decoder.clone(),
+                    entries_before,
+                    challenges: challenges.clone(),
+                },
+            ),
             sums[3],
             projections(rotary::columns::PROJECTION_COLUMNS),
         );
         let values = Routed::new(
             allocator,
-            values::constraints::Values {
-                decoder: decoder.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                first_place + 4,
+                values::constraints::Values {
+                    decoder: decoder.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             sums[4],
             projections(values::columns::PROJECTION_COLUMNS),
         );
         let gated = Routed::new(
             allocator,
-            gated::constraints::Gated {
-                decoder: decoder.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                first_place + 5,
+                gated::constraints::Gated {
+                    decoder: decoder.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             sums[5],
             projections(gated::columns::PROJECTION_COLUMNS),
         );
         let choice = Routed::new(
             allocator,
-            choice::constraints::Choice {
-                decoder,
-                challenges,
-            },
+            system.component(
+                first_place + 6,
+                choice::constraints::Choice {
+                    decoder,
+                    challenges,
+                },
+            ),
             sums[6],
             projections(choice::columns::PROJECTION_COLUMNS),
         );

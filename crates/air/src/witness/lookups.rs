@@ -22,10 +22,11 @@ use super::projections::Projections;
 use super::{Column, LookupWitness, SegmentWitness};
 use crate::decoder::segment::DecoderComponents;
 use crate::harness::routing::Routed;
-use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
+use crate::harness::row::{System, CARRIED, WITNESS};
 use crate::lookup::{LookupComponents, LOOKUP_COMPONENTS};
 use crate::preprocessed::Preprocessed;
 use crate::segment::SegmentComponents;
+use crate::trees::Tree;
 
 /// The columns of one component in the library's order.
 struct ComponentColumns<'a> {
@@ -91,8 +92,8 @@ impl EvalAtRow for FractionCollector<'_> {
 }
 
 /// The columns of the lookups tree and the claimed sums, component after component.
-pub fn lookups_tree(
-    components: &SegmentComponents,
+pub fn lookups_tree<S: System>(
+    components: &SegmentComponents<S>,
     witness: &SegmentWitness,
     projections: &Projections,
 ) -> (Vec<Evaluation>, Vec<QM31>) {
@@ -129,7 +130,7 @@ pub fn lookups_tree(
             gated,
             choice,
         } = components;
-        let weights = linear.inner().0.decoder.width();
+        let weights = linear.columns_in(Tree::Model);
         all.extend([
             of(&[], &[&witness.model[..weights], &carried[0]]).lookups(linear),
             of(&witness.stream, &[&carried[1]]).lookups(stream),
@@ -142,7 +143,7 @@ pub fn lookups_tree(
     }
     let mut model = witness.model_tables();
     for (component, columns) in components.tables.iter().zip(&witness.tables) {
-        let (own, others) = model.split_at(component.inner().0.model_columns());
+        let (own, others) = model.split_at(component.columns_in(Tree::Model));
         model = others;
         all.push(of(columns, &[own]).lookups(component));
     }
@@ -151,8 +152,8 @@ pub fn lookups_tree(
 }
 
 /// The columns of the lookups tree of a lookup proof, and the claimed sums.
-pub fn lookups_tree_of_lookup(
-    components: &LookupComponents,
+pub fn lookups_tree_of_lookup<S: System>(
+    components: &LookupComponents<S>,
     witness: &LookupWitness,
 ) -> (Vec<Evaluation>, [QM31; LOOKUP_COMPONENTS]) {
     let preprocessed = order(&witness.preprocessed);
@@ -185,7 +186,7 @@ struct ComponentTrace<'a> {
 }
 
 impl ComponentTrace<'_> {
-    fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (Vec<Evaluation>, QM31) {
+    fn lookups<F: FrameworkEval + Sync>(self, component: &Routed<F>) -> (Vec<Evaluation>, QM31) {
         let names = Preprocessed::of(self.part)
             .into_iter()
             .map(Preprocessed::id);
@@ -194,13 +195,13 @@ impl ComponentTrace<'_> {
             witness: self.witness.iter().collect(),
             carried: self.carried.iter().collect(),
         };
-        lookup_columns(component.inner(), &columns)
+        lookup_columns::<F>(component.inner(), &columns)
     }
 }
 
 /// The LogUp columns of a component, and its claimed sum.
-fn lookup_columns<C: Constraints + Sync>(
-    component: &Evaluator<C>,
+fn lookup_columns<F: FrameworkEval + Sync>(
+    component: &F,
     columns: &ComponentColumns<'_>,
 ) -> (Vec<Evaluation>, QM31) {
     let packed_rows = 1_usize << (component.log_size() - LOG_N_LANES);

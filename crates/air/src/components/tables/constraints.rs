@@ -140,13 +140,6 @@ pub struct Tables {
     pub challenges: Challenges,
 }
 
-impl Tables {
-    /// How many columns stand in the model tree.
-    pub fn model_columns(&self) -> usize {
-        self.tables.iter().map(|table| table.model_columns()).sum()
-    }
-}
-
 impl Constraints for Tables {
     fn log_rows(&self) -> u32 {
         self.log_rows
