@@ -222,7 +222,11 @@ impl SegmentLayout {
             statement.rounding(),
             statement.table_bounds(),
         )?;
-        Ok(layout.with_boundary(statement.boundary().kind()))
+        let layout = layout.with_boundary(statement.boundary().kind());
+        match statement.decoder() {
+            None => Ok(layout),
+            Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
+        }
     }
 
     /// The same segment, proven in this way. Heights do not depend on it.

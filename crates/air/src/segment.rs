@@ -3,7 +3,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::{Boundary, ProofPart, PublicValues};
+use matchmark_statement::{AttentionValues, Boundary, ProofPart};
 use num_traits::Zero;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -385,7 +385,7 @@ impl ProofColumns {
 
 /// The public columns of the vectors component: query, key, value and output entries, row by row.
 /// Keys and values are repeated for the query heads of their group.
-pub fn public_columns(layout: &SegmentLayout, values: &PublicValues) -> PublicColumns {
+pub fn public_columns(layout: &SegmentLayout, values: &AttentionValues) -> PublicColumns {
     entry_columns(layout, [values.q(), values.k(), values.v(), values.out()])
 }
 

@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_statement::MAX_STATEMENT_LEN;
-use matchmark_statement::{AcceptancePolicy, PublicValues};
+use matchmark_statement::{AcceptancePolicy, MAX_STATEMENT_LEN};
 use matchmark_verifier::SegmentFile;
 
 use crate::error::ChainReadError;
@@ -21,12 +20,7 @@ const HEADER_BYTES: u64 = 64;
 /// Longest file that a segment under this policy can have, in bytes.
 #[must_use]
 pub fn max_segment_bytes(policy: &AcceptancePolicy) -> u64 {
-    let shape = policy.shape();
-    let public_values = PublicValues::encoded_len(
-        &shape.attention(),
-        policy.quantization().value_bits(),
-        shape.segment_steps().get() as usize,
-    );
+    let public_values = policy.public_values_len(policy.shape().segment_steps().get() as usize);
     HEADER_BYTES + MAX_STATEMENT_LEN as u64 + public_values as u64 + MAX_PROOF_BYTES
 }
 

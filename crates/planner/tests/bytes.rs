@@ -208,7 +208,7 @@ fn trees_add_up_to_their_parts() {
         assert!((sum.merkle_paths - by_part.merkle_paths).abs() < 1e-6);
         let trees = match structure.part() {
             ProofPart::Fused => 7,
-            ProofPart::Arithmetic => 8,
+            ProofPart::Arithmetic | ProofPart::Decoder => 8,
             ProofPart::Lookup => 5,
         };
         assert_eq!(by_tree.len(), trees);

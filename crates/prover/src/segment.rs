@@ -14,7 +14,7 @@ use matchmark_air::witness::projections::project;
 use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{
-    Boundary, BoundaryCommitment, LookupStatement, OwnFields, PublicValues, SegmentBoundary,
+    AttentionValues, Boundary, BoundaryCommitment, LookupStatement, OwnFields, SegmentBoundary,
     SegmentStatement, SegmentStatementParts,
 };
 use matchmark_verifier::sizes::ProofSizes;
@@ -79,8 +79,8 @@ pub struct ProvenSegment {
 pub fn public_values(
     terms: &ChainTerms,
     execution: &SegmentExecution,
-) -> Result<PublicValues, ProveError> {
-    Ok(PublicValues::new(
+) -> Result<AttentionValues, ProveError> {
+    Ok(AttentionValues::new(
         execution.shape,
         terms.quantization.value_bits(),
         execution.steps.steps(),
@@ -153,7 +153,7 @@ impl SegmentProver {
     pub fn claim(
         &self,
         input: &SegmentInput<'_>,
-    ) -> Result<(SegmentStatement, PublicValues), ProveError> {
+    ) -> Result<(SegmentStatement, AttentionValues), ProveError> {
         let values = public_values(self.terms(), input.execution)?;
         let boundary = match input.boundary {
             Boundary::Fused => SegmentBoundary::Fused,
@@ -187,7 +187,7 @@ impl SegmentProver {
     pub fn statement(
         &self,
         input: &SegmentInput<'_>,
-        public_values: &PublicValues,
+        public_values: &AttentionValues,
         boundary: SegmentBoundary,
     ) -> Result<SegmentStatement, ProveError> {
         let own = OwnFields {
@@ -196,6 +196,7 @@ impl SegmentProver {
             state_before: input.before.commitment(),
             state_after: input.after.commitment(),
             boundary,
+            tokens: None,
         };
         let parts = SegmentStatementParts::of(self.terms().shared(), own);
         Ok(SegmentStatement::new(parts)?)
@@ -211,7 +212,7 @@ impl SegmentProver {
     pub fn prove_witness(
         &self,
         statement: SegmentStatement,
-        public_values: PublicValues,
+        public_values: AttentionValues,
         witness: &SegmentWitness,
         before: &CommittedState,
         after: &CommittedState,
@@ -245,7 +246,7 @@ impl SegmentProver {
             _ => None,
         };
         let proof = proof.encode(main)?;
-        let file = SegmentFile::new(statement, public_values, proof).with_lookup(lookup);
+        let file = SegmentFile::new(statement, public_values.into(), proof).with_lookup(lookup);
         Ok(ProvenSegment { file, metrics })
     }
 
@@ -253,7 +254,7 @@ impl SegmentProver {
     pub(crate) fn prove_main(
         &self,
         statement: &SegmentStatement,
-        public_values: &PublicValues,
+        public_values: &AttentionValues,
         witness: &SegmentWitness,
         [before, after]: [&CommittedState; 2],
         boundary: Option<&CommittedColumns>,

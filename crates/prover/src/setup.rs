@@ -67,6 +67,7 @@ impl ChainTerms {
             table: table.id(),
             table_bounds: table.bounds(),
             shape: *shape,
+            decoder: None,
         }
     }
 

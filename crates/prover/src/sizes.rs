@@ -48,7 +48,9 @@ impl SegmentSizes {
 fn trace_rows(layout: &SegmentLayout, part: ProofPart) -> u64 {
     let rows = layout.log_rows();
     let components: &[u32] = match part {
-        ProofPart::Fused | ProofPart::Arithmetic => &[rows.vectors, rows.candidates, rows.state],
+        ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Decoder => {
+            &[rows.vectors, rows.candidates, rows.state]
+        }
         ProofPart::Lookup => &[rows.candidates],
     };
     let tables = table_groups(layout, part);

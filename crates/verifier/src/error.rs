@@ -4,9 +4,8 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    BoundaryCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
-    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, StateCommitment,
-    StatementDigest, StatementError,
+    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
+    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, StateCommitment, StatementDigest, StatementError, TokenError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.
@@ -119,6 +118,22 @@ pub enum VerifyError {
         /// Digest of the values in the file.
         got: PublicValuesDigest,
     },
+    /// The tokens among the public values are not those of the statement, or do not follow from each
+    /// other.
+    #[error("tokens: {0}")]
+    Tokens(#[from] TokenError),
+    /// The proof opens weights and tables that the statement does not name.
+    #[error("model: expected weights {expected}, got {got}")]
+    ModelMismatch {
+        /// The statement's commitment.
+        expected: ModelCommitment,
+        /// The commitment that the proof opens.
+        got: ModelCommitment,
+    },
+    /// A lookup challenge makes a tuple of the public tokens zero. It happens to an honest prover with a
+    /// probability of less than 2^-100.
+    #[error("a lookup challenge hits a tuple of the public tokens")]
+    ChallengeHitsTuple,
     /// The proof was made for other tables or selectors.
     #[error("preprocessed root: expected {expected}, got {got}")]
     PreprocessedRootMismatch {

@@ -11,7 +11,7 @@ use matchmark_air::witness::{LookupWitness, SegmentWitness};
 use matchmark_quant::TableBounds;
 use matchmark_runtime::{execute_segment, DecodeRules};
 use matchmark_statement::{
-    Boundary, LookupStatement, PublicValues, SecurityLevel, SegmentBoundary, SegmentStatement,
+    AttentionValues, Boundary, LookupStatement, SecurityLevel, SegmentBoundary, SegmentStatement,
     VerifierDomain,
 };
 use matchmark_tables::WeightTable;
@@ -31,7 +31,7 @@ const TRIALS: u32 = 1200;
 /// One way to fill the arithmetic proof.
 struct Side {
     witness: SegmentWitness,
-    values: PublicValues,
+    values: AttentionValues,
     boundary: CommittedColumns,
 }
 
@@ -119,6 +119,7 @@ impl Attack {
             state_before: self.before.commitment(),
             state_after: self.after.commitment(),
             boundary: SegmentBoundary::Split(opening.boundary_commitment(&self.layout, height)),
+            tokens: None,
         };
         let mut terms = self.case.prover.terms().shared();
         terms.domain = VerifierDomain::new("attack", nonce).unwrap();
@@ -166,7 +167,7 @@ impl Attack {
             |proof: &SegmentProof, place: usize| proof.encode(&self.structures[place]).unwrap();
         let file = SegmentFile::new(
             statement.clone(),
-            side.values.clone(),
+            side.values.clone().into(),
             encode(arithmetic, 0),
         )
         .with_lookup(Some(LookupFile::new(of_lookup, encode(lookup, 1))));

@@ -17,8 +17,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentExecution, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, ModelIdentity, ProofPart, PublicValues, Security,
-    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
+    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, ModelIdentity, ProofPart,
+    Security, SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
@@ -146,7 +146,7 @@ impl Case {
 pub struct Attempt<'a> {
     pub case: &'a Case,
     pub statement: &'a SegmentStatement,
-    pub public_values: &'a PublicValues,
+    pub public_values: &'a AttentionValues,
     pub witness: &'a SegmentWitness,
     pub before: &'a ProverTree,
     pub after: &'a ProverTree,
@@ -249,7 +249,11 @@ impl Attempt<'_> {
     pub fn file(&self, proof: &SegmentProof) -> SegmentFile {
         let structure = ProofStructure::new(&self.case.layout, self.statement.security());
         let bytes = proof.encode(&structure).unwrap();
-        SegmentFile::new(self.statement.clone(), self.public_values.clone(), bytes)
+        SegmentFile::new(
+            self.statement.clone(),
+            self.public_values.clone().into(),
+            bytes,
+        )
     }
 
     /// Verifies by a variant of the protocol.
@@ -341,7 +345,7 @@ fn draw(
 /// An honest witness and everything that goes with it.
 pub struct Honest {
     pub statement: SegmentStatement,
-    pub public_values: PublicValues,
+    pub public_values: AttentionValues,
     pub witness: SegmentWitness,
     pub execution: SegmentExecution,
     pub before: CommittedState,
