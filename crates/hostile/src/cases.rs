@@ -116,6 +116,7 @@ impl Spec {
         )
         .unwrap();
         ChainTerms {
+            decoder: None,
             domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
             security: self.security,
             model: ModelIdentity::TraceOnly,

@@ -4,8 +4,9 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
-    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, StateCommitment, StatementDigest, StatementError, TokenError,
+    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
+    PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
+    StateCommitment, StatementDigest, StatementError, TokenError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.

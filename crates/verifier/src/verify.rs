@@ -250,7 +250,8 @@ fn verify_main(
     session.commit(&[Tree::Projections]);
     let lookup = session.transcript().draw_lookup();
     let challenges = Challenges { projection, lookup };
-    if let (Some(decoder), PublicValues::Tokens(tokens)) = (layout.decoder(), file.public_values()) {
+    if let (Some(decoder), PublicValues::Tokens(tokens)) = (layout.decoder(), file.public_values())
+    {
         begin(Part::PublicValues);
         let [consumed, chosen] = [tokens.consumed(), tokens.chosen()]
             .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());

@@ -222,3 +222,27 @@ impl<S: System> DecoderComponents<S> {
             + self.choice.tuples()
     }
 }
+
+#[cfg(feature = "prover")]
+mod prover {
+    use stwo::prover::backend::simd::SimdBackend;
+    use stwo::prover::ComponentProver;
+
+    use super::{DecoderComponents, System, DECODER_COMPONENTS};
+
+    impl<S: System> DecoderComponents<S> {
+        /// The components in order, as the prover takes them.
+        pub fn provers(&self) -> [&dyn ComponentProver<SimdBackend>; DECODER_COMPONENTS] {
+            let Self {
+                linear,
+                stream,
+                norms,
+                rotary,
+                values,
+                gated,
+                choice,
+            } = self;
+            [linear, stream, norms, rotary, values, gated, choice]
+        }
+    }
+}
