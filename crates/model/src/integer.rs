@@ -122,7 +122,7 @@ pub struct ModelParts {
     pub shape: ModelShape,
     /// Widths, shifts and constants.
     pub arithmetic: ModelArithmetic,
-    /// Embedding in stream units, `[V, C]`.
+    /// Embedding, in units of its own, `[V, C]`.
     pub embedding: Vec<i16>,
     /// The matrices of each layer.
     pub layers: Vec<LayerWeights>,
@@ -184,7 +184,7 @@ impl IntegerModel {
         &self.parts.arithmetic
     }
 
-    /// The embedding in stream units, `[V, C]`.
+    /// The embedding, in units of its own, `[V, C]`.
     #[must_use]
     pub fn embedding(&self) -> &[i16] {
         &self.parts.embedding

@@ -73,7 +73,7 @@ fn assemble(
     IntegerModel::new(ModelParts {
         shape,
         arithmetic: choice.arithmetic,
-        embedding: weights::quantize_embedding(&model.embedding, scales.stream),
+        embedding: weights::quantize_embedding(&model.embedding, scales.embedding),
         layers,
         head,
         tables: ModelTables {
