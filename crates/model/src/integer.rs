@@ -156,7 +156,7 @@ impl IntegerModel {
         check_lengths(&parts)?;
         check_tables(&parts)?;
         check_bounds(&parts)?;
-        let identity = crate::encode::identity(&parts);
+        let identity = crate::file::encode::identity(&parts);
         Ok(Self { parts, identity })
     }
 
@@ -164,6 +164,10 @@ impl IntegerModel {
     #[must_use]
     pub fn into_parts(self) -> ModelParts {
         self.parts
+    }
+
+    pub(crate) const fn parts(&self) -> &ModelParts {
+        &self.parts
     }
 
     /// SHA-256 over everything that the model is.
