@@ -349,9 +349,9 @@ pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     })
 }
 
-/// The attack on a whole relation.
-pub fn on_relation(tag: RelationTag) -> Attack {
-    match tag {
+/// The attack on a whole relation of the attention.
+pub fn on_relation(tag: RelationTag) -> Option<Attack> {
+    let attack: Attack = match tag {
         RelationTag::Weight => Box::new(weight_not_in_table),
         RelationTag::Limb => Box::new(|case, seed| {
             let wide = case.forms.remainder;
@@ -366,7 +366,9 @@ pub fn on_relation(tag: RelationTag) -> Attack {
         RelationTag::ValueProjection => Box::new(values_of_another_cache),
         RelationTag::KeyProjection => Box::new(nothing_is_appended),
         RelationTag::StepTotals => Box::new(output_without_candidates),
-    }
+        _ => return None,
+    };
+    Some(attack)
 }
 
 /// The attack on one tuple of a row that requires something, or provides it in a number that the

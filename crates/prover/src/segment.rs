@@ -410,13 +410,12 @@ fn finish(
     })
 }
 
-fn metrics(
-    statement: &SegmentStatement,
-    structures: &[ProofStructure],
-) -> SegmentMetrics {
+fn metrics(statement: &SegmentStatement, structures: &[ProofStructure]) -> SegmentMetrics {
     let sizes = SegmentSizes::new(structures);
     SegmentMetrics {
-        lookup_claims: statement.steps().lookup_claims(&layout.shape().attention()),
+        lookup_claims: statement
+            .steps()
+            .lookup_claims(&statement.shape().attention()),
         trace_rows: sizes.trace_rows,
         committed_cells: sizes.committed_cells,
         opened_columns: sizes.opened_columns,

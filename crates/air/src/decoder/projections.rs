@@ -192,8 +192,7 @@ fn project_stream<'a>(
     let rows = 1 << decoder.log_rows().stream;
     let columns = &witness.stream;
     let stage = decoder.shape().hidden() * decoder.steps();
-    let unit = M31::from_u32_unchecked(1 << decoder.stream().shift());
-    let later = selector(DecoderSelector::StreamLater);
+    let multiplier = selector(DecoderSelector::StreamBefore);
     let (first_channel, first_step) = (
         selector(DecoderSelector::StreamFirstChannel),
         selector(DecoderSelector::StreamFirstStep),
@@ -204,7 +203,7 @@ fn project_stream<'a>(
         |row| first_channel[row].is_one() && first_step[row].is_one(),
         |row| {
             let before = match row.checked_sub(stage) {
-                Some(before) => columns[0][before] * later[row] * unit,
+                Some(before) => columns[0][before] * multiplier[row],
                 None => M31::zero(),
             };
             (rescaled_input(decoder.stream(), columns, row) - before).into()

@@ -78,8 +78,8 @@ selectors! {
     LinearOutput, "linear_output", Linear;
     /// Stream: 1 on rows of a stage.
     StreamActive, "stream_active", Stream;
-    /// Stream: 1 on rows of a stage that is not the first.
-    StreamLater, "stream_later", Stream;
+    /// Stream: what the stream of the stage before is multiplied by; 0 on the first stage.
+    StreamBefore, "stream_before", Stream;
     /// Stream: 1 on the first channel of a stage.
     StreamFirstChannel, "stream_first_channel", Stream;
     /// Stream: 1 on the last channel of a stage.
@@ -98,6 +98,8 @@ selectors! {
     NormActive, "norm_active", Norms;
     /// Norms: the number of (stage, step).
     NormRow, "norm_row", Norms;
+    /// Norms: epsilon of the stage.
+    NormEpsilon, "norm_epsilon", Norms;
     /// Rotary: 1 on the first row of a layer.
     RotaryFirst, "rotary_first", Rotary;
     /// Rotary: 1 on the last row of a layer.
@@ -250,7 +252,12 @@ impl DecoderSelector {
                     let last = step + 1 == steps;
                     column[decoder.stream_row(stage, channel, step)] = match self {
                         Self::StreamActive => M31::one(),
-                        Self::StreamLater => flag(stage > 0),
+                        Self::StreamBefore => match stage.checked_sub(1) {
+                            None => M31::zero(),
+                            Some(before) => {
+                                M31::from(1_usize << decoder.arithmetic().residual_shift(before))
+                            }
+                        },
                         Self::StreamFirstChannel => flag(channel == 0),
                         Self::StreamLastChannel => flag(channel + 1 == channels),
                         Self::StreamFirstStep => flag(step == 0),
@@ -268,6 +275,10 @@ impl DecoderSelector {
     fn of_norms(self, decoder: &DecoderLayout, row: usize) -> M31 {
         match self {
             Self::NormActive => flag(row < decoder.stages() * decoder.steps()),
+            // Padding is normalized like a later stage.
+            Self::NormEpsilon => {
+                M31::from(decoder.arithmetic().epsilon_of_stage(row / decoder.steps()))
+            }
             _ => M31::from(row),
         }
     }

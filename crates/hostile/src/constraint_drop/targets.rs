@@ -37,7 +37,7 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     };
     for tag in RelationTag::ATTENTION {
         let label = format!("relation {}", tag.name());
-        let proof = Proof::Killed(on_relation(tag));
+        let proof = on_relation(tag).map_or(Proof::Missing, Proof::Killed);
         targets.push(target(label, Drop::Relation(tag), tag.name(), proof));
     }
     for (component, index, tag, label, _) in tuple_labels(case) {
@@ -60,7 +60,7 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     // One relation of each proof: the claimed sums are about all of them together.
     for tag in balanced {
         let label = format!("claimed sums cancel, {}", tag.name());
-        let proof = Proof::Killed(on_relation(tag));
+        let proof = on_relation(tag).map_or(Proof::Missing, Proof::Killed);
         targets.push(target(label, Drop::Balance, tag.name(), proof));
     }
     targets
@@ -108,7 +108,7 @@ fn sums(case: &Arc<Case>) -> Vec<Target> {
                 case: case.clone(),
                 drop: Drop::Sum { component, index },
                 reason: tag.name().to_owned(),
-                proof: Proof::Killed(on_relation(tag)),
+                proof: on_relation(tag).map_or(Proof::Missing, Proof::Killed),
             });
         }
     }

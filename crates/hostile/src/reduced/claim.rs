@@ -8,7 +8,7 @@ use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_prover::SegmentProver;
 use matchmark_statement::{
-    AcceptancePolicy, OwnFields, PublicValues, PublicValuesDigest, PublicValuesError,
+    AcceptancePolicy, AttentionValues, OwnFields, PublicValuesDigest, PublicValuesError,
     SegmentBoundary, SegmentStatement, SegmentStatementParts,
 };
 use matchmark_verifier::structure::ProofStructure;
@@ -119,7 +119,7 @@ pub struct Claimed<'a> {
     pub setup: &'a Setup,
     pub forged: &'a Forged,
     pub statement: SegmentStatement,
-    pub values: Result<PublicValues, NoValues>,
+    pub values: Result<AttentionValues, NoValues>,
     pub states: [Committed; 2],
     /// The boundary of each proof of a split segment.
     pub boundaries: Vec<Committed>,
@@ -168,6 +168,7 @@ impl<'a> Claimed<'a> {
             state_before,
             state_after,
             boundary,
+            tokens: None,
         };
         let parts = SegmentStatementParts::of(case.terms.shared(), own);
         let statement = SegmentStatement::new(parts).unwrap();
@@ -187,9 +188,9 @@ impl<'a> Claimed<'a> {
     }
 }
 
-fn values(case: &Case, forged: &Forged) -> Result<PublicValues, NoValues> {
+fn values(case: &Case, forged: &Forged) -> Result<AttentionValues, NoValues> {
     let [q, k, v, out] = public_tensors(case, &forged.witness.entries).ok_or(NoValues::Huge)?;
     let attention = case.layout.shape().attention();
     let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
-    PublicValues::new(attention, bits, steps, q, k, v, out).map_err(NoValues::Refused)
+    AttentionValues::new(attention, bits, steps, q, k, v, out).map_err(NoValues::Refused)
 }

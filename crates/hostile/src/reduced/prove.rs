@@ -100,6 +100,7 @@ fn prove_main(
         claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
         fingerprint_points: claimed.states.each_ref().map(point),
         boundary_point: boundary.map_or_else(CirclePoint::zero, point),
+        model_point: CirclePoint::zero(),
         public: Arc::new(PublicColumns::new(
             layout.log_rows().vectors,
             witness.entries.clone(),

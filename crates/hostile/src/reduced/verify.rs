@@ -8,7 +8,7 @@ use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::lookup::{LookupComponents, LookupContext};
 use matchmark_air::segment::{SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
-use matchmark_statement::{LookupStatement, PreprocessedRoot, PublicValues, SegmentBoundary};
+use matchmark_statement::{AttentionValues, LookupStatement, PreprocessedRoot, SegmentBoundary};
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::transcript::{self, Transcript};
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, SegmentProof, VerifyError};
@@ -37,7 +37,7 @@ pub fn verify(claimed: &Claimed<'_>, drop: &Drop, proofs: &[Vec<u8>]) -> Result<
 /// Sends the proofs as a segment file to the verifier of the project.
 pub fn verify_as_stated(
     claimed: &Claimed<'_>,
-    values: &PublicValues,
+    values: &AttentionValues,
     proofs: &[Vec<u8>],
 ) -> Result<(), VerifyError> {
     let statement = &claimed.statement;
@@ -45,7 +45,7 @@ pub fn verify_as_stated(
         let statement = LookupStatement::new(statement.clone()).unwrap();
         LookupFile::new(statement, proof.clone())
     });
-    let file = SegmentFile::new(statement.clone(), values.clone(), proofs[0].clone());
+    let file = SegmentFile::new(statement.clone(), values.clone().into(), proofs[0].clone());
     let bytes = file.with_lookup(lookup).encode()?;
     verify_segment(&SegmentFile::decode(&bytes)?, &claimed.policy()).map(|_| ())
 }
@@ -187,6 +187,7 @@ fn verify_main(claimed: &Claimed<'_>, drop: &Drop, bytes: &[u8]) -> Result<(), V
         claimed_sums: session.proof.claimed_sums.clone(),
         fingerprint_points: [Tree::StateBefore, Tree::StateAfter].map(|tree| session.point(tree)),
         boundary_point,
+        model_point: CirclePoint::zero(),
         public: Arc::new(PublicColumns::new(layout.log_rows().vectors, public)),
     };
     let system = Reduced::new(drop, 0, &context.claimed_sums);

@@ -11,6 +11,8 @@ pub struct Selectors<T> {
     pub active: T,
     /// Number of (stage, step).
     pub row: T,
+    /// Epsilon of the stage.
+    pub epsilon: T,
 }
 
 /// Columns of the witness tree.
@@ -78,6 +80,7 @@ impl<T> Columns<T> {
             selectors: Selectors {
                 active: row.decoder(DecoderSelector::NormActive),
                 row: row.decoder(DecoderSelector::NormRow),
+                epsilon: row.decoder(DecoderSelector::NormEpsilon),
             },
             witness: Witness {
                 high_sum: row.witness(),

@@ -54,7 +54,7 @@ impl Constraints for Norms {
         // q = floor(sum / 2^14) + epsilon = m 4^e + r. Else: any mantissa.
         row.constrain(
             "mantissa and remainder make up the norm",
-            high_sum + carry + constant::<E>(arithmetic.norm_epsilon())
+            high_sum + carry + selectors.epsilon
                 - mantissa.clone() * power.clone()
                 - remainder.clone(),
         );

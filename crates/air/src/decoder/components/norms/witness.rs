@@ -43,7 +43,7 @@ pub fn generate(
             low_sum += square & mask;
         }
         let (carry, low) = (low_sum >> SQUARE_LOW_BITS, low_sum & mask);
-        let norm = high_sum + carry + i64::from(arithmetic.norm_epsilon());
+        let norm = high_sum + carry + i64::from(arithmetic.epsilon_of_stage(row / steps));
         let mut exponent = 0;
         while norm >= 1 << (MANTISSA_BITS + 2 * exponent) {
             exponent += 1;

@@ -12,8 +12,8 @@ use crate::harness::row::Row;
 pub struct Selectors<T> {
     /// 1 on rows of a stage, 0 on padding.
     pub active: T,
-    /// 1 on rows of a stage that is not the first.
-    pub later: T,
+    /// What the stream of the stage before is multiplied by; 0 on the first stage.
+    pub before: T,
     /// 1 on the first channel of a stage.
     pub first_channel: T,
     /// 1 on the last channel of a stage.
@@ -129,7 +129,7 @@ impl<E: EvalAtRow> Columns<E> {
         let mut selector = |selector: DecoderSelector| row.decoder(selector);
         let selectors = Selectors {
             active: selector(DecoderSelector::StreamActive),
-            later: selector(DecoderSelector::StreamLater),
+            before: selector(DecoderSelector::StreamBefore),
             first_channel: selector(DecoderSelector::StreamFirstChannel),
             last_channel: selector(DecoderSelector::StreamLastChannel),
             first_step: selector(DecoderSelector::StreamFirstStep),

@@ -1,5 +1,5 @@
 //! Constraints of the stream component.
-use matchmark_quant::{Rescale, NORM_EXCESS_BITS, STREAM_BITS};
+use matchmark_quant::{NORM_EXCESS_BITS, STREAM_BITS};
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
@@ -25,11 +25,6 @@ impl Stream {
         // Any shift: the range is that of the values.
         Clamping::of(self.decoder.value(), NORM_EXCESS_BITS.into())
     }
-
-    /// The rescaling of what is added to the stream.
-    fn added(&self) -> Rescale {
-        self.decoder.stream()
-    }
 }
 
 impl Constraints for Stream {
@@ -50,10 +45,10 @@ impl Constraints for Stream {
         let one = constant::<E>(1);
         let [value_before, value] = witness.value;
 
-        // What was added: the rescaled number is the accumulator and the stream before, times 2^k.
-        // The first stage begins at zero. Else: a stream that forgets, or adds what it likes.
-        let scale = M31::from_u32_unchecked(1 << self.added().shift());
-        let added = rescaling.input::<E>(&rescaled) - value_before * selectors.later * scale;
+        // What was added: the rescaled number is the accumulator and the stream before, in the
+        // accumulator's unit. The first stage begins at zero. Else: a stream that forgets, or adds what
+        // it likes.
+        let added = rescaling.input::<E>(&rescaled) - value_before * selectors.before;
         let first = selectors.first_channel.clone() * selectors.first_step.clone();
         row.constrain(
             "projected additions accumulate",

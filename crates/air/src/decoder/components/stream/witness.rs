@@ -19,7 +19,6 @@ pub fn generate(
     let rows = 1 << decoder.log_rows().stream;
     let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
     let arithmetic = decoder.arithmetic();
-    let shift = arithmetic.shifts().stream;
     let zeros = || vec![field(0); rows];
     let mut value = RescalingColumns::of_zeros(rows, decoder.stream());
     let [mut square_high, mut square_low, mut high_sum, mut low_sum] =
@@ -43,10 +42,13 @@ pub fn generate(
                 let row = decoder.stream_row(stage, channel, step);
                 let before = match stage {
                     0 => 0,
-                    _ => i64::from(execution.stream[at(stage - 1, channel)]),
+                    _ => {
+                        let before = execution.stream[at(stage - 1, channel)];
+                        i64::from(before) << arithmetic.residual_shift(stage - 1)
+                    }
                 };
                 let added = i64::from(execution.stream_accumulators[at(stage, channel)]);
-                let set = rescaled(decoder.stream(), added + (before << shift));
+                let set = rescaled(decoder.stream(), added + before);
                 value.set(row, &set);
                 let h = i64::from(set.out);
                 let (high, low) = (
