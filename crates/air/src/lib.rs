@@ -23,6 +23,7 @@ extern crate alloc;
 
 pub mod challenges;
 pub mod components;
+pub mod decoder;
 pub mod fingerprint;
 pub mod gadgets;
 pub mod harness;

@@ -9,7 +9,7 @@ use matchmark_statement::ProofPart;
 pub enum Tree {
     /// Selectors and table contents; fixed by shape and tables, pinned by the acceptance policy.
     Preprocessed,
-    /// A model's weights and tables; committed once for each model.
+    /// Weights and tables of a model; pinned by the model's commitment.
     Model,
     /// Key and value columns of the cache before the segment.
     StateBefore,
@@ -67,15 +67,6 @@ const ARITHMETIC: [Tree; 8] = [
     Tree::Composition,
 ];
 
-/// The trees of a lookup proof.
-const LOOKUP: [Tree; 5] = [
-    Tree::Preprocessed,
-    Tree::Boundary,
-    Tree::Witness,
-    Tree::Lookups,
-    Tree::Composition,
-];
-
 /// The trees of the proof of a decoder segment.
 const DECODER: [Tree; 8] = [
     Tree::Preprocessed,
@@ -84,6 +75,15 @@ const DECODER: [Tree; 8] = [
     Tree::StateAfter,
     Tree::Witness,
     Tree::Projections,
+    Tree::Lookups,
+    Tree::Composition,
+];
+
+/// The trees of a lookup proof.
+const LOOKUP: [Tree; 5] = [
+    Tree::Preprocessed,
+    Tree::Boundary,
+    Tree::Witness,
     Tree::Lookups,
     Tree::Composition,
 ];

@@ -28,6 +28,7 @@ pub fn decoders(shape: &SegmentShape, quantization: &QuantizationPolicy) -> Vec<
             rotary_input: 5,
             value: 5,
             stream: 5,
+            embedding: 3,
             gate,
             up: 5,
             gated: 5,
@@ -35,7 +36,7 @@ pub fn decoders(shape: &SegmentShape, quantization: &QuantizationPolicy) -> Vec<
             norm: 12,
         };
         let (bits, step) = (quantization.value_bits(), quantization.score_step());
-        ModelArithmetic::new(bits, shifts, 1, step, 1).unwrap()
+        ModelArithmetic::new(bits, shifts, 1, 2, step, 1).unwrap()
     };
     let first = DecoderTerms {
         shape: model_shape(shape.attention(), 8),

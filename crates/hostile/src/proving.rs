@@ -101,7 +101,7 @@ impl Claim {
         };
         let before = state(&witness.state_before, steps.entries_before());
         let after = state(&witness.state_after, steps.entries_after());
-        let [q, k, v, out] = public_tensors(&case, &witness.public).expect("16-bit numbers");
+        let [q, k, v, out] = public_tensors(&case, &witness.entries).expect("16-bit numbers");
         let bits = case.layout.value_bits();
         let attention = case.layout.shape().attention();
         let values = AttentionValues::new(attention, bits, steps.steps(), q, k, v, out)?;

@@ -63,7 +63,13 @@ fn main() {
         rel(
             "stream",
             &e.stream,
-            &|_| sc.stream.get(),
+            &|l| {
+                if l == 0 {
+                    sc.embedding.get()
+                } else {
+                    sc.stream.get()
+                }
+            },
             st,
             &f.stream,
             &mut acc,

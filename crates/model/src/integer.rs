@@ -122,7 +122,7 @@ pub struct ModelParts {
     pub shape: ModelShape,
     /// Widths, shifts and constants.
     pub arithmetic: ModelArithmetic,
-    /// Embedding in stream units, `[V, C]`.
+    /// Embedding, in units of its own, `[V, C]`.
     pub embedding: Vec<i16>,
     /// The matrices of each layer.
     pub layers: Vec<LayerWeights>,
@@ -156,7 +156,7 @@ impl IntegerModel {
         check_lengths(&parts)?;
         check_tables(&parts)?;
         check_bounds(&parts)?;
-        let identity = crate::encode::identity(&parts);
+        let identity = crate::file::encode::identity(&parts);
         Ok(Self { parts, identity })
     }
 
@@ -164,6 +164,10 @@ impl IntegerModel {
     #[must_use]
     pub fn into_parts(self) -> ModelParts {
         self.parts
+    }
+
+    pub(crate) const fn parts(&self) -> &ModelParts {
+        &self.parts
     }
 
     /// SHA-256 over everything that the model is.
@@ -184,7 +188,7 @@ impl IntegerModel {
         &self.parts.arithmetic
     }
 
-    /// The embedding in stream units, `[V, C]`.
+    /// The embedding, in units of its own, `[V, C]`.
     #[must_use]
     pub fn embedding(&self) -> &[i16] {
         &self.parts.embedding

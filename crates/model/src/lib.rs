@@ -31,9 +31,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod encode;
 mod error;
 mod execute;
+mod file;
 mod float_run;
 mod floats;
 mod import;
@@ -49,6 +49,7 @@ pub use matchmark_quant as quant;
 
 pub use error::{ModelError, Operation, Place};
 pub use execute::{execute_model, ModelExecution, NormRecord};
+pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
 pub use import::{FloatLayer, FloatModel, ImportError};
 pub use integer::{IntegerModel, LayerWeights, ModelId, ModelParts, ModelTables};

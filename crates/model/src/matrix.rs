@@ -6,7 +6,7 @@ use crate::ModelError;
 
 /// A matrix of integer weights `mantissa * 2^exponent`, with one exponent for each output channel.
 ///
-/// Mantissas lie in `[-127, 127]`, exponents in `0 ..= 15`.
+/// Mantissas lie in `[-127, 127]`, exponents in `0 ..= 8`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
     outputs: usize,
@@ -99,7 +99,7 @@ impl Matrix {
     #[must_use]
     pub fn bound_by_shape(&self, max_input: i32) -> u64 {
         let exponent = self.exponents.iter().copied().max().unwrap_or(0);
-        // At most 2^16 inputs, 2^7, 2^15 and 2^31: below 2^64 only if saturated.
+        // At most 2^16 inputs, 2^7, 2^8 and 2^31: below 2^64 only if saturated.
         (self.inputs as u64)
             .saturating_mul(u64::from(MANTISSA_LIMIT.unsigned_abs()) << exponent)
             .saturating_mul(u64::from(max_input.unsigned_abs()))
@@ -178,10 +178,10 @@ mod tests {
             })
         ));
         assert!(matches!(
-            Matrix::new(2, 1, vec![0, 0], vec![15, 16]),
+            Matrix::new(2, 1, vec![0, 0], vec![8, 9]),
             Err(ModelError::ExponentOutOfRange {
                 channel: 1,
-                got: 16,
+                got: 9,
                 ..
             })
         ));

@@ -6,7 +6,9 @@ use matchmark_quant::Scale;
 /// part of the model's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelScales {
-    /// Values of the residual stream, and entries of the embedding.
+    /// Entries of the embedding.
+    pub embedding: Scale,
+    /// Values of the residual stream after the embedding.
     pub stream: Scale,
     /// Normalized values.
     pub normalized: Scale,

@@ -24,19 +24,26 @@ pub fn synthetic_arithmetic(
     shape: ModelShape,
     value_bits: ValueBits,
 ) -> Result<ModelArithmetic, QuantError> {
+    // Normalized values are clamped at about twice their root mean square.
+    let half_root = u8::try_from(shape.hidden().ilog2() / 2).unwrap_or(0);
+    let norm = (26 - value_bits.get() - half_root).clamp(
+        ModelArithmetic::MIN_NORM_SHIFT,
+        ModelArithmetic::MAX_NORM_SHIFT,
+    );
     let shifts = ModelShifts {
         rotary_input: 5,
         value: 7,
         stream: 6,
+        embedding: 4,
         gate: 7,
         up: 8,
         gated: value_bits.get(),
         // From 13 bits and cosines of 12 bits to values.
         rotation: (2 * ROTARY_SCALE_LOG + 1 - value_bits.get()).min(ModelArithmetic::MAX_SHIFT),
-        norm: 14,
+        norm,
     };
     let step = synthetic_score_step(shape.attention(), value_bits)?;
-    ModelArithmetic::new(value_bits, shifts, 3, step, SYNTHETIC_EXPONENT)
+    ModelArithmetic::new(value_bits, shifts, 3, 40, step, SYNTHETIC_EXPONENT)
 }
 
 /// A model whose weights are drawn by a fixed generator: equal arguments make equal models, on every
@@ -114,6 +121,7 @@ pub fn synthetic_model(
             rotary: rotary_table(&shape, 10_000.0)?,
         },
         scales: ModelScales {
+            embedding: one,
             stream: one,
             normalized: one,
             gate,

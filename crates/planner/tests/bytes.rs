@@ -136,6 +136,7 @@ fn proven(workload: &Workload, boundary: Boundary, security: Security, domains: 
     let mut sum = 0;
     for domain in 0..domains {
         let prover = SegmentProver::new(ChainTerms {
+            decoder: None,
             domain: VerifierDomain::new(format!("domain {domain}"), [0; 16]).unwrap(),
             security,
             model: ModelIdentity::TraceOnly,

@@ -40,7 +40,7 @@ impl fmt::Display for Bounds<'_> {
     }
 }
 
-/// `11 bits, score step 12, epsilon 3, shifts rotary input 5, ...`.
+/// `11 bits, score step 12, epsilons 3 and 1, shifts rotary input 5, ...`.
 pub(crate) struct Arithmetic<'a>(pub(crate) &'a ModelArithmetic);
 
 impl fmt::Display for Arithmetic<'_> {
@@ -50,6 +50,7 @@ impl fmt::Display for Arithmetic<'_> {
             rotary_input,
             value,
             stream,
+            embedding,
             gate,
             up,
             gated,
@@ -58,11 +59,12 @@ impl fmt::Display for Arithmetic<'_> {
         } = arithmetic.shifts();
         write!(
             f,
-            "{} bits, score step {}, epsilon {}, shifts rotary input {rotary_input}, value {value}, \
-             stream {stream}, gate {gate}, up {up}, gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
+            "{} bits, score step {}, epsilons {} and {}, shifts rotary input {rotary_input}, value {value}, \
+             stream {stream}, embedding {embedding}, gate {gate}, up {up}, gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
             arithmetic.value_bits(),
             arithmetic.score_step(),
             arithmetic.norm_epsilon(),
+            arithmetic.embedding_epsilon(),
             arithmetic.weight_exponent(),
         )
     }

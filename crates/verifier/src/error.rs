@@ -4,8 +4,8 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    BoundaryCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
-    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, SegmentKind,
+    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
+    PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
     StateCommitment, StatementDigest, StatementError, TokenError,
 };
 
@@ -123,14 +123,18 @@ pub enum VerifyError {
     /// other.
     #[error("tokens: {0}")]
     Tokens(#[from] TokenError),
-    /// The statement is of a kind that this verifier's relation does not speak of.
-    #[error("relation: expected a segment of {expected}, got one of {got}")]
-    UnsupportedKind {
-        /// The kind that the relation speaks of.
-        expected: SegmentKind,
-        /// The kind of the statement.
-        got: SegmentKind,
+    /// The proof opens weights and tables that the statement does not name.
+    #[error("model: expected weights {expected}, got {got}")]
+    ModelMismatch {
+        /// The statement's commitment.
+        expected: ModelCommitment,
+        /// The commitment that the proof opens.
+        got: ModelCommitment,
     },
+    /// A lookup challenge makes a tuple of the public tokens zero. It happens to an honest prover with a
+    /// probability of less than 2^-100.
+    #[error("a lookup challenge hits a tuple of the public tokens")]
+    ChallengeHitsTuple,
     /// The proof was made for other tables or selectors.
     #[error("preprocessed root: expected {expected}, got {got}")]
     PreprocessedRootMismatch {

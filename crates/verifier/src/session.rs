@@ -53,10 +53,10 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The LogUp sums cancel.
-    pub(crate) fn check_sums(&self) -> Result<(), VerifyError> {
+    /// The LogUp sums cancel, together with the verifier's own terms.
+    pub(crate) fn check_sums(&self, own: QM31) -> Result<(), VerifyError> {
         let sums = self.proof.claimed_sums.iter();
-        let total = sums.fold(QM31::zero(), |total, sum| total + *sum);
+        let total = sums.fold(own, |total, sum| total + *sum);
         if !total.is_zero() {
             return Err(VerifyError::LookupSumNotZero {
                 got: total.to_m31_array().map(|coordinate| coordinate.0),

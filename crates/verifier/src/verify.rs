@@ -2,17 +2,20 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use matchmark_air::challenges::Challenges;
+use matchmark_air::decoder::tokens::public_sum;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::lookup::{LookupComponents, LookupContext, LOOKUP_COMPONENTS};
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, Boundary, CircuitRoots, PreprocessedRoot, PublicValues,
-    RelationVersion, SegmentBoundary, SegmentKind, SegmentStatement,
+    AcceptancePolicy, Boundary, CircuitRoots, DecoderTerms, PreprocessedRoot, PublicValues,
+    RelationVersion, SegmentBoundary, SegmentStatement,
 };
+use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 
@@ -89,15 +92,9 @@ pub fn verify_segment_watched(
     statement.check_tokens(file.public_values())?;
     begin(Part::Proof);
     check_relation(statement)?;
-    let PublicValues::Attention(values) = file.public_values() else {
-        return Err(VerifyError::UnsupportedKind {
-            expected: SegmentKind::Attention,
-            got: statement.kind(),
-        });
-    };
     let layout = SegmentLayout::of(statement)?;
     let mut structures = vec![ProofStructure::new(&layout, statement.security())];
-    verify_main(file, values, &layout, &structures[0], root, begin)?;
+    verify_main(file, &layout, &structures[0], root, begin)?;
     if let Some((root, file)) = lookup {
         let structure = ProofStructure::lookup(&layout, statement.security());
         verify_lookup(file, &layout, &structure, root)?;
@@ -178,6 +175,21 @@ fn check_states(
     Ok(())
 }
 
+/// The weights and tables of the statement are those that the proof opens.
+fn check_model(
+    session: &Session<'_>,
+    structure: &ProofStructure,
+    decoder: &DecoderTerms,
+) -> Result<(), VerifyError> {
+    let expected = decoder.weights;
+    let opening = session.opening(Tree::Model);
+    let got = opening.model_commitment(&decoder.shape, structure.lifting_log_size());
+    if expected != got {
+        return Err(VerifyError::ModelMismatch { expected, got });
+    }
+    Ok(())
+}
+
 /// The boundary of the statement is the one that the proof opens.
 fn check_boundary(
     session: &Session<'_>,
@@ -200,7 +212,6 @@ fn check_boundary(
 /// Verifies the fused proof, or the arithmetic one.
 fn verify_main(
     file: &SegmentFile,
-    values: &AttentionValues,
     layout: &SegmentLayout,
     structure: &ProofStructure,
     root: PreprocessedRoot,
@@ -213,8 +224,20 @@ fn verify_main(
     if layout.boundary() == Boundary::Split {
         check_boundary(&session, layout, structure, statement.boundary())?;
     }
-    session.check_sums()?;
-    session.commit(&[Tree::Preprocessed, Tree::StateBefore, Tree::StateAfter]);
+    // The sums of a decoder cancel with terms that depend on its challenges.
+    if layout.decoder().is_none() {
+        session.check_sums(QM31::zero())?;
+    }
+    session.commit(&[Tree::Preprocessed]);
+    let model_point = match statement.decoder() {
+        None => CirclePoint::<QM31>::zero(),
+        Some(decoder) => {
+            check_model(&session, structure, decoder)?;
+            session.commit(&[Tree::Model]);
+            session.fingerprint_point(Tree::Model)
+        }
+    };
+    session.commit(&[Tree::StateBefore, Tree::StateAfter]);
     let boundary_point = match layout.boundary() {
         Boundary::Fused => CirclePoint::<QM31>::zero(),
         Boundary::Split => {
@@ -226,24 +249,42 @@ fn verify_main(
     let projection = session.transcript().draw_projection();
     session.commit(&[Tree::Projections]);
     let lookup = session.transcript().draw_lookup();
+    let challenges = Challenges { projection, lookup };
+    if let (Some(decoder), PublicValues::Tokens(tokens)) = (layout.decoder(), file.public_values())
+    {
+        begin(Part::PublicValues);
+        let [consumed, chosen] = [tokens.consumed(), tokens.chosen()]
+            .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());
+        let sum = public_sum(decoder, &consumed, &chosen, &challenges);
+        begin(Part::Proof);
+        session.check_sums(sum.ok_or(VerifyError::ChallengeHitsTuple)?)?;
+    }
     let claimed_sums = session.claim_sums();
     session.commit(&[Tree::Lookups]);
 
     let draws = session.draws()?;
-    begin(Part::PublicValues);
-    // The point as the columns see it, whose domain may be shorter than the longest.
-    let public = public_columns(layout, values);
-    let doublings = layout.max_log_rows() - public.log_rows();
-    let public = public.evaluated_at(draws.point.repeated_double(doublings));
-    begin(Part::Proof);
+    let public = match file.public_values() {
+        PublicValues::Attention(values) => {
+            begin(Part::PublicValues);
+            // The point as the columns see it, whose domain may be shorter than the longest.
+            let public = public_columns(layout, values);
+            let doublings = layout.max_log_rows() - public.log_rows();
+            let public = public.evaluated_at(draws.point.repeated_double(doublings));
+            begin(Part::Proof);
+            Arc::new(public)
+        }
+        // A decoder has no public columns.
+        PublicValues::Tokens(_) => SegmentContext::structural(layout).public,
+    };
     let context = SegmentContext {
         entries_before: statement.steps().entries_before(),
-        challenges: Challenges { projection, lookup },
+        challenges,
         claimed_sums,
         fingerprint_points: [Tree::StateBefore, Tree::StateAfter]
             .map(|tree| session.fingerprint_point(tree)),
         boundary_point,
-        public: Arc::new(public),
+        model_point,
+        public,
     };
     let components = SegmentComponents::new(layout, &context);
     session.finish(&components.components())
@@ -261,7 +302,7 @@ fn verify_lookup(
     let mut session =
         Session::open(file.proof(), structure, root, transcript).map_err(in_lookup)?;
     check_boundary(&session, layout, structure, expected)?;
-    session.check_sums().map_err(in_lookup)?;
+    session.check_sums(QM31::zero()).map_err(in_lookup)?;
     session.commit(&[Tree::Preprocessed, Tree::Boundary, Tree::Witness]);
     let challenges = session.transcript().draw_lookup();
     let sums = session.claim_sums();

@@ -42,6 +42,7 @@ fn decoder() -> DecoderTerms {
         rotary_input: 5,
         value: 5,
         stream: 5,
+        embedding: 3,
         gate: 5,
         up: 5,
         gated: 5,
@@ -51,7 +52,7 @@ fn decoder() -> DecoderTerms {
     let (bits, step) = (ValueBits::new(8).unwrap(), ScoreStep::new(5).unwrap());
     DecoderTerms {
         shape: shape.unwrap(),
-        arithmetic: ModelArithmetic::new(bits, shifts, 1, step, 1).unwrap(),
+        arithmetic: ModelArithmetic::new(bits, shifts, 1, 2, step, 1).unwrap(),
         weights: ModelCommitment::from_bytes([3; 32]),
         prompt: PromptLength::new(2).unwrap(),
     }

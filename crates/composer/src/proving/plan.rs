@@ -78,6 +78,7 @@ impl ChainPlan {
             });
         }
         let terms = ChainTerms {
+            decoder: None,
             domain,
             security,
             model,

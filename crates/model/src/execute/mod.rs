@@ -26,8 +26,8 @@ pub struct ModelExecution {
     /// The residual stream after the embedding, after each attention and after each MLP,
     /// `[stages, S, C]`.
     pub stream: Vec<i32>,
-    /// What was added to the stream, in units of `2^-shift` of it, `[stages, S, C]`: the embedding times
-    /// `2^shift`, the accumulators of each attention's output projection, of each down projection.
+    /// What was added to the stream, in units of `2^-stream` of it, `[stages, S, C]`: the embedding times
+    /// `2^stream`, the accumulators of each attention's output projection, of each down projection.
     pub stream_accumulators: Vec<i32>,
     /// The normalization of each stage, `[stages, S]`.
     pub norms: Vec<NormRecord>,
@@ -273,12 +273,16 @@ impl Run<'_> {
         stream: Vec<i32>,
         execution: &mut ModelExecution,
     ) -> Result<Vec<i32>, ModelError> {
-        let rescale = self.model.arithmetic().stream();
+        let arithmetic = self.model.arithmetic();
+        let rescale = arithmetic.stream();
+        // What was recorded of the stream so far tells the stage.
+        let stage = execution.stream.len() / stream.len() - 1;
+        let shift = arithmetic.residual_shift(stage);
         let accumulators = matrix.apply(input);
         let sums = accumulators
             .iter()
             .zip(&stream)
-            .map(|(&x, &h)| i64::from(x) + (i64::from(h) << rescale.shift()));
+            .map(|(&x, &h)| i64::from(x) + (i64::from(h) << shift));
         let stream = self.rescale(at, rescale, matrix.outputs(), sums)?;
         execution.stream_accumulators.extend(accumulators);
         execution.stream.extend_from_slice(&stream);

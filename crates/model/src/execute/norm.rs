@@ -55,18 +55,20 @@ impl Run<'_> {
     ) -> Result<Vec<i32>, ModelError> {
         let hidden = self.model.shape().hidden();
         let arithmetic: &ModelArithmetic = self.model.arithmetic();
+        // What was recorded so far tells the stage.
+        let stage = execution.norms.len() / self.steps.steps();
+        let epsilon = arithmetic.epsilon_of_stage(stage);
         let mut normalized = Vec::with_capacity(stream.len());
         for (token, h) in stream.chunks_exact(hidden).enumerate() {
             let place = |channel| self.place(operation, layer, hidden, token * hidden + channel);
             let square_sum = h.iter().map(|&x| i64::from(x) * i64::from(x)).sum();
-            let mut record =
-                NormRecord::of(square_sum, arithmetic.norm_epsilon()).map_err(|got| {
-                    ModelError::SquareSumTooLarge {
-                        place: place(0),
-                        limit: SQUARE_LIMIT,
-                        got,
-                    }
-                })?;
+            let mut record = NormRecord::of(square_sum, epsilon).map_err(|got| {
+                ModelError::SquareSumTooLarge {
+                    place: place(0),
+                    limit: SQUARE_LIMIT,
+                    got,
+                }
+            })?;
             // A mantissa is below 2^14, the length of the table.
             let mantissa = usize::try_from(record.mantissa).unwrap_or(usize::MAX);
             record.factor = self.model.tables().rsqrt.get(mantissa).unwrap_or(0);

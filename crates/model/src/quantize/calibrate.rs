@@ -7,6 +7,7 @@ use crate::FloatExecution;
 /// The largest magnitude of each kind of value; of those that belong to a layer, by layer and channel.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ranges {
+    pub(super) embedding: f64,
     pub(super) stream: f64,
     pub(super) normalized: f64,
     pub(super) layers: Vec<LayerRanges>,
@@ -39,6 +40,7 @@ impl Ranges {
             gated: zeros(mlp),
         };
         Self {
+            embedding: 0.0,
             stream: 0.0,
             normalized: 0.0,
             layers: vec![layer; shape.layers()],
@@ -47,7 +49,9 @@ impl Ranges {
 
     /// Widens the ranges by one sequence.
     pub(super) fn include(&mut self, shape: &ModelShape, run: &FloatExecution) {
-        self.stream = run.stream.iter().fold(self.stream, larger);
+        let (embedding, stream) = run.stream.split_at(run.stream.len() / shape.stages());
+        self.embedding = embedding.iter().fold(self.embedding, larger);
+        self.stream = stream.iter().fold(self.stream, larger);
         self.normalized = run.normalized.iter().fold(self.normalized, larger);
         for (l, layer) in self.layers.iter_mut().enumerate() {
             for (ranges, tensor) in [

@@ -1,8 +1,5 @@
-//! Weights before they are rounded: those of the normalizations folded in, channels made alike.
+//! Weights before they are rounded: those of the normalizations folded in.
 
-use matchmark_quant::ModelShape;
-
-use super::calibrate::Ranges;
 use crate::FloatModel;
 
 /// Matrices as in [`FloatModel`], with the weights of each normalization folded into the columns of the
@@ -49,6 +46,3 @@ fn fold(matrix: &[f32], norm: &[f32]) -> Vec<f64> {
         .map(|(&w, &n)| f64::from(w) * f64::from(n))
         .collect()
 }
-
-/// Makes channels alike without a change of what the model computes.
-pub(super) fn equalize(_shape: &ModelShape, _folded: &mut FoldedModel, _ranges: &mut Ranges) {}

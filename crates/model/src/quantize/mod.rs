@@ -38,8 +38,7 @@ pub fn quantize_model(
     for tokens in calibration {
         ranges.include(&model.shape, &execute_float(model, tokens)?);
     }
-    let mut folded = FoldedModel::new(model);
-    fold::equalize(&model.shape, &mut folded, &mut ranges);
+    let folded = FoldedModel::new(model);
     let choice = Choice::new(model, &folded, &ranges, bits)?;
     let integer = assemble(model, &folded, &choice)?;
     let report = QuantizationReport::new(&integer, calibration.iter().map(Vec::len).sum());
@@ -73,7 +72,7 @@ fn assemble(
     IntegerModel::new(ModelParts {
         shape,
         arithmetic: choice.arithmetic,
-        embedding: weights::quantize_embedding(&model.embedding, scales.stream),
+        embedding: weights::quantize_embedding(&model.embedding, scales.embedding),
         layers,
         head,
         tables: ModelTables {

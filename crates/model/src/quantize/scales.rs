@@ -2,8 +2,8 @@
 
 use matchmark_quant::{
     exact_table_delta, score_step_from, HeadDim, ModelArithmetic, ModelShape, ModelShifts, Scale,
-    Scales, ValueBits, ACCUMULATOR_LIMIT, MANTISSA_LIMIT, ROTARY_BITS, ROTARY_SCALE_LOG,
-    RSQRT_SCALE_LOG, SQUARE_SHIFT, STREAM_BITS,
+    Scales, ValueBits, ACCUMULATOR_LIMIT, EXPONENT_LIMIT, MANTISSA_LIMIT, ROTARY_BITS,
+    ROTARY_SCALE_LOG, RSQRT_SCALE_LOG, SQUARE_SHIFT, STREAM_BITS,
 };
 use matchmark_runtime::TableResolution;
 use matchmark_tables::{Rational, SiluTable};
@@ -14,7 +14,7 @@ use super::weights::power_of_two;
 use crate::{FloatModel, LayerScales, ModelError, ModelScales};
 
 /// Values of the stream have room to this many times what calibration saw.
-const STREAM_ROOM: f64 = 1.5;
+const STREAM_ROOM: f64 = 1.0;
 /// The share of what calibration saw that normalized values have to reach; a clamp of the few beyond it
 /// costs less than a bit of all.
 const NORMALIZED_SHARE: f64 = 0.75;
@@ -59,10 +59,6 @@ impl Choice {
             limit,
         );
         let normalized = normalized_scale(shape, norm);
-        // Epsilon in units of the scaled sum of squares.
-        let epsilon = shape.hidden() as f64 * model.norm_epsilon
-            / (stream * stream * power_of_two(SQUARE_SHIFT));
-
         let rotation = (2 * ROTARY_SCALE_LOG + 1 - bits.get()).min(ModelArithmetic::MAX_SHIFT);
         let gate = largest(ranges.layers.iter().flat_map(|layer| &layer.gate)) / limit;
         let activation = gate / f64::from(SiluTable::ENTRY_FACTOR);
@@ -87,8 +83,10 @@ impl Choice {
             })
             .collect::<Result<_, ModelError>>()?;
 
+        let exponent = weight_exponent(shape, bits.max_value());
         let fitting = Fitting {
             limit: bits.max_value(),
+            exponent,
             layers: &folded.layers,
             scales: &layers,
         };
@@ -124,25 +122,54 @@ impl Choice {
                 down: stream / power_of_two(stream_shift) / s.gated.get(),
             })
             .collect();
-        let exponent = largest_exponent(hidden, bits.max_value(), 0);
         let head_unit =
             largest(&folded.head) / (f64::from(MANTISSA_LIMIT) * power_of_two(exponent));
 
+        // The finest unit of the embedding, among those that the stream's is a power of two of, in which
+        // all of it fits.
+        let room = stream * power_of_two(STREAM_BITS - 1)
+            / largest(
+                model
+                    .embedding
+                    .iter()
+                    .map(|&x| f64::from(x))
+                    .collect::<Vec<f64>>()
+                    .iter(),
+            );
+        let finer = (0..=stream_shift)
+            .rev()
+            .find(|&finer| power_of_two(finer) <= room)
+            .unwrap_or(0);
+        let embedding = stream / power_of_two(finer);
+        // Epsilon in units of the scaled sum of squares.
+        let epsilon = |scale: f64| {
+            let epsilon = shape.hidden() as f64 * model.norm_epsilon
+                / (scale * scale * power_of_two(SQUARE_SHIFT));
+            crate::floats::round_to_i32(epsilon).max(0).unsigned_abs()
+        };
         let (score_step, table) = score_step(shape, bits, &layers)?;
         let shifts = ModelShifts {
             rotary_input,
             value,
             stream: stream_shift,
+            embedding: stream_shift - finer,
             gate: gate_shift,
             up,
             gated,
             rotation,
             norm,
         };
-        let epsilon = crate::floats::round_to_i32(epsilon).max(0).unsigned_abs();
         Ok(Self {
-            arithmetic: ModelArithmetic::new(bits, shifts, epsilon, score_step)?,
+            arithmetic: ModelArithmetic::new(
+                bits,
+                shifts,
+                epsilon(stream),
+                epsilon(embedding),
+                score_step,
+                exponent,
+            )?,
             scales: ModelScales {
+                embedding: Scale::new(embedding)?,
                 stream: Scale::new(stream)?,
                 normalized: Scale::new(normalized)?,
                 gate: Scale::new(gate)?,
@@ -157,7 +184,7 @@ impl Choice {
     }
 }
 
-/// The smallest shift at which values of this size fit.
+/// The smallest shift at which values of this size fit, or the largest of which the excess is bounded.
 fn norm_shift(shape: &ModelShape, range: f64, limit: f64) -> u8 {
     let mut shift = ModelArithmetic::MIN_NORM_SHIFT;
     while shift < ModelArithmetic::MAX_NORM_SHIFT && normalized_scale(shape, shift) * limit < range
@@ -168,7 +195,7 @@ fn norm_shift(shape: &ModelShape, range: f64, limit: f64) -> u8 {
 }
 
 /// What one unit of a normalized value stands for. With `q = sum h^2 / 2^14` and a factor of
-/// `2^20 / sqrt(q)`, the value is `h 2^27 / (sqrt(sum h^2) 2^shift)`, and the real one is
+/// `2^17 / sqrt(q)`, the value is `h 2^24 / (sqrt(sum h^2) 2^shift)`, and the real one is
 /// `h sqrt(C) / sqrt(sum h^2)`.
 fn normalized_scale(shape: &ModelShape, shift: u8) -> f64 {
     libm::sqrt(shape.hidden() as f64) * power_of_two(shift)
@@ -243,15 +270,23 @@ fn score_step(
     Ok((step, table))
 }
 
-/// The largest exponent with which accumulators of `inputs` products stay in range by the shape alone,
-/// when `room` is added to them.
-fn largest_exponent(inputs: usize, max_input: i32, room: u64) -> u8 {
-    let base = inputs as u64
-        * u64::from(MANTISSA_LIMIT.unsigned_abs())
-        * u64::from(max_input.unsigned_abs());
-    (0..matchmark_quant::EXPONENT_LIMIT)
+/// The largest exponent with which every accumulator stays in range by the shape alone: half of it in
+/// the output head, where logits are compared, and with room for the stream where it is added.
+fn weight_exponent(shape: &ModelShape, max_input: i32) -> u8 {
+    let bound = |inputs: usize| {
+        inputs as u64
+            * u64::from(MANTISSA_LIMIT.unsigned_abs())
+            * u64::from(max_input.unsigned_abs())
+    };
+    let head = 2 * bound(shape.hidden());
+    let stream = bound(shape.query_width().max(shape.mlp()));
+    let smallest_room = 1 << STREAM_BITS;
+    (0..=EXPONENT_LIMIT)
         .rev()
-        .find(|&exponent| (base << exponent) + room < ACCUMULATOR_LIMIT)
+        .find(|&exponent| {
+            (head << exponent) < ACCUMULATOR_LIMIT
+                && (stream << exponent) + smallest_room < ACCUMULATOR_LIMIT
+        })
         .unwrap_or(0)
 }
 
@@ -261,6 +296,7 @@ type ScaleOf<'a> = &'a dyn Fn(&LayerScales) -> f64;
 /// Finds the shift of a kind of rescaling.
 struct Fitting<'a> {
     limit: i32,
+    exponent: u8,
     layers: &'a [FoldedLayer],
     scales: &'a [LayerScales],
 }
@@ -275,13 +311,13 @@ impl Fitting<'_> {
         stream: bool,
     ) -> u8 {
         let fits = |shift: u8| {
-            let room = if stream {
-                1u64 << (STREAM_BITS - 1 + shift)
-            } else {
-                0
-            };
-            let exponent = largest_exponent(inputs, self.limit, room);
-            let reach = (f64::from(MANTISSA_LIMIT) + 0.49) * power_of_two(exponent);
+            let bound = inputs as u64
+                * (u64::from(MANTISSA_LIMIT.unsigned_abs()) << self.exponent)
+                * u64::from(self.limit.unsigned_abs());
+            if stream && bound + (1 << (STREAM_BITS - 1 + shift)) >= ACCUMULATOR_LIMIT {
+                return false;
+            }
+            let reach = (f64::from(MANTISSA_LIMIT) + 0.49) * power_of_two(self.exponent);
             matrices.iter().all(|(matrix, input, output)| {
                 self.layers.iter().zip(self.scales).all(|(layer, scales)| {
                     let unit = output(scales) / power_of_two(shift) / input(scales);

@@ -44,7 +44,7 @@ fn mantissa(x: f64) -> i8 {
     i8::try_from(round_to_i32(x).clamp(-limit, limit)).unwrap_or(0)
 }
 
-/// The embedding in stream units.
+/// The embedding in its own units.
 pub(super) fn quantize_embedding(embedding: &[f32], scale: Scale) -> Vec<i16> {
     let limit = 1i32 << (STREAM_BITS - 1);
     embedding

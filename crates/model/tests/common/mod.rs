@@ -1,4 +1,5 @@
 //! What several tests use.
+#![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
 use matchmark_model::quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,

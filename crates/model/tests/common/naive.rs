@@ -36,17 +36,17 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
     let attention = shape.attention();
     let (d, group) = (attention.head_dim(), attention.group_size());
     let value = |x, shift| clamp_rescale(x, shift, -m, m);
-    let norm = |h: &[i128]| -> Vec<i128> {
+    let norm = |h: &[i128], epsilon: u32| -> Vec<i128> {
         let sum: i128 = h.iter().map(|x| x * x).sum();
-        let q = sum / 16_384 + i128::from(arithmetic.norm_epsilon());
+        let q = sum / 16_384 + i128::from(epsilon);
         let mut e = 0;
         while q >= 16_384 * 4i128.pow(e) {
             e += 1;
         }
         let mantissa = q / 4i128.pow(e);
-        // The largest R with R^2 m <= 2^40, at most 2^15 - 1.
+        // The largest R with R^2 m <= 2^34, at most 2^15 - 1.
         let mut r = 32_767i128;
-        while r * r * mantissa.max(1) > 1 << 40 {
+        while r * r * mantissa.max(1) > 1 << 34 {
             r -= 1;
         }
         h.iter()
@@ -84,7 +84,11 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
         let (mut streams, mut normalized) = (vec![h.clone()], Vec::new());
         for (layer, cache) in cache.iter_mut().enumerate() {
             let w = model.layer(layer);
-            let n = norm(&h);
+            let epsilon = match layer {
+                0 => arithmetic.embedding_epsilon(),
+                _ => arithmetic.norm_epsilon(),
+            };
+            let n = norm(&h, epsilon);
             let before = |x: &i128| clamp_rescale(*x, shifts.rotary_input, -4096, 4095);
             let q: Vec<i128> = multiply(w.q(), &n).iter().map(before).collect();
             let k: Vec<i128> = multiply(w.k(), &n).iter().map(before).collect();
@@ -120,19 +124,23 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
                     heads.push((2 * numerator + z).div_euclid(2 * z));
                 }
             }
-            let add = |h: &[i128], accumulators: Vec<i128>| -> Vec<i128> {
+            let add = |h: &[i128], shift: u8, accumulators: Vec<i128>| -> Vec<i128> {
                 h.iter()
                     .zip(accumulators)
                     .map(|(h, x)| {
-                        let rounded = clamp_rescale(x, shifts.stream, i128::MIN, i128::MAX);
-                        (h + rounded).clamp(-16_384, 16_383)
+                        clamp_rescale(x + h * (1 << shift), shifts.stream, -16_384, 16_383)
                     })
                     .collect()
             };
             normalized.push(n);
-            h = add(&h, multiply(w.o(), &heads));
+            let carried = if layer == 0 {
+                shifts.embedding
+            } else {
+                shifts.stream
+            };
+            h = add(&h, carried, multiply(w.o(), &heads));
             streams.push(h.clone());
-            let n = norm(&h);
+            let n = norm(&h, arithmetic.norm_epsilon());
             let gate = multiply(w.gate(), &n);
             let up = multiply(w.up(), &n);
             let gated: Vec<i128> = gate
@@ -145,10 +153,10 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
                 })
                 .collect();
             normalized.push(n);
-            h = add(&h, multiply(w.down(), &gated));
+            h = add(&h, shifts.stream, multiply(w.down(), &gated));
             streams.push(h.clone());
         }
-        let n = norm(&h);
+        let n = norm(&h, arithmetic.norm_epsilon());
         let logits = multiply(model.head(), &n);
         normalized.push(n);
         let maximum = logits.iter().max().unwrap();

@@ -98,7 +98,7 @@ fn false_output(case: &Case) -> Honest {
     let values = &honest.public_values;
     let mut out = values.out().to_vec();
     out[0] = if out[0] > 0 { out[0] - 77 } else { out[0] + 77 };
-    honest.witness.public[3][0] = M31::from(i32::from(out[0]));
+    honest.witness.entries[3][0] = M31::from(i32::from(out[0]));
     // The value table's use counts follow.
     honest.execution.out = out.clone();
     honest.public_values = AttentionValues::new(

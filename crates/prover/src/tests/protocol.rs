@@ -86,6 +86,7 @@ impl Case {
             value_bits: ValueBits::DEFAULT,
         };
         let terms = ChainTerms {
+            decoder: None,
             domain: VerifierDomain::new("attack", [7; 16]).unwrap(),
             security: Security::new(level, Default::default()).unwrap(),
             model: ModelIdentity::TraceOnly,

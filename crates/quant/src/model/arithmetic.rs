@@ -17,6 +17,10 @@ pub struct ModelShifts {
     pub value: u8,
     /// From accumulators of the attention's and the MLP's output to the residual stream: 1 to 14.
     pub stream: u8,
+    /// What the embedding is multiplied by, as a power of two, where the first attention's accumulators
+    /// are added to it: at most `stream`. One unit of the embedding stands for `2^(embedding - stream)`
+    /// of a unit of the later stream, which is larger by far.
+    pub embedding: u8,
     /// From accumulators of the gate to what its activation takes in: 1 to 14.
     pub gate: u8,
     /// From accumulators of the up projection: 1 to 14.
@@ -37,6 +41,7 @@ pub struct ModelArithmetic {
     value_bits: ValueBits,
     shifts: ModelShifts,
     norm_epsilon: u32,
+    embedding_epsilon: u32,
     score_step: ScoreStep,
     weight_exponent: u8,
 }
@@ -48,6 +53,7 @@ struct RawArithmetic {
     value_bits: ValueBits,
     shifts: ModelShifts,
     norm_epsilon: u32,
+    embedding_epsilon: u32,
     score_step: ScoreStep,
     weight_exponent: u8,
 }
@@ -66,7 +72,7 @@ impl ModelArithmetic {
     /// The value width in use where nothing else is said: 11 bits.
     pub const DEFAULT_VALUE_BITS: u8 = 11;
 
-    /// Checks the numbers and puts them together. `norm_epsilon` is in the units in which
+    /// Checks the numbers and puts them together. Both epsilons are in the units in which
     /// normalization takes its sum of squares.
     ///
     /// # Errors
@@ -75,6 +81,7 @@ impl ModelArithmetic {
         value_bits: ValueBits,
         shifts: ModelShifts,
         norm_epsilon: u32,
+        embedding_epsilon: u32,
         score_step: ScoreStep,
         weight_exponent: u8,
     ) -> Result<Self, QuantError> {
@@ -83,6 +90,7 @@ impl ModelArithmetic {
             rotary_input,
             value,
             stream,
+            embedding,
             gate,
             up,
             gated,
@@ -94,6 +102,7 @@ impl ModelArithmetic {
             ("shift of rotary inputs", rotary_input as u64, 1, max),
             ("shift of values", value as u64, 1, max),
             ("shift of the stream", stream as u64, 1, max),
+            ("shift of the embedding", embedding as u64, 0, stream as u64),
             ("shift of the gate", gate as u64, 1, max),
             ("shift of the up projection", up as u64, 1, max),
             ("shift of the gated product", gated as u64, 1, max),
@@ -107,6 +116,12 @@ impl ModelArithmetic {
             (
                 "epsilon of normalization",
                 norm_epsilon as u64,
+                0,
+                Self::NORM_EPSILON_LIMIT as u64 - 1,
+            ),
+            (
+                "epsilon of the embedding's normalization",
+                embedding_epsilon as u64,
                 0,
                 Self::NORM_EPSILON_LIMIT as u64 - 1,
             ),
@@ -134,6 +149,7 @@ impl ModelArithmetic {
             value_bits,
             shifts,
             norm_epsilon,
+            embedding_epsilon,
             score_step,
             weight_exponent,
         })
@@ -155,6 +171,34 @@ impl ModelArithmetic {
     #[must_use]
     pub const fn norm_epsilon(&self) -> u32 {
         self.norm_epsilon
+    }
+
+    /// Epsilon of the normalization of the embedding, the first of all, whose units are other ones: below
+    /// `2^20`.
+    #[must_use]
+    pub const fn embedding_epsilon(&self) -> u32 {
+        self.embedding_epsilon
+    }
+
+    /// Epsilon of the normalization of a stage: that of the embedding at stage 0.
+    #[must_use]
+    pub const fn epsilon_of_stage(&self, stage: usize) -> u32 {
+        if stage == 0 {
+            self.embedding_epsilon
+        } else {
+            self.norm_epsilon
+        }
+    }
+
+    /// By which power of two the stream of a stage is multiplied where the accumulators of the next output
+    /// projection are added to it: `embedding` at stage 0, `stream` afterwards.
+    #[must_use]
+    pub const fn residual_shift(&self, stage: usize) -> u8 {
+        if stage == 0 {
+            self.shifts.embedding
+        } else {
+            self.shifts.stream
+        }
     }
 
     /// `D`, the units of score that one index of the weight table spans, one for all layers.
@@ -227,7 +271,12 @@ impl ModelArithmetic {
     /// `e` with `2^14 hidden + epsilon < 2^14 * 4^e`.
     #[must_use]
     pub const fn max_norm_exponent(&self, hidden: usize) -> u8 {
-        let most = ((hidden as u64) << SQUARE_SHIFT) + self.norm_epsilon as u64;
+        let epsilon = if self.norm_epsilon > self.embedding_epsilon {
+            self.norm_epsilon
+        } else {
+            self.embedding_epsilon
+        };
+        let most = ((hidden as u64) << SQUARE_SHIFT) + epsilon as u64;
         let mut exponent = 0;
         while most >= 1 << (SQUARE_SHIFT + 2 * exponent) {
             exponent += 1;
@@ -262,6 +311,7 @@ impl TryFrom<RawArithmetic> for ModelArithmetic {
             raw.value_bits,
             raw.shifts,
             raw.norm_epsilon,
+            raw.embedding_epsilon,
             raw.score_step,
             raw.weight_exponent,
         )
@@ -274,6 +324,7 @@ impl From<ModelArithmetic> for RawArithmetic {
             value_bits: arithmetic.value_bits,
             shifts: arithmetic.shifts,
             norm_epsilon: arithmetic.norm_epsilon,
+            embedding_epsilon: arithmetic.embedding_epsilon,
             score_step: arithmetic.score_step,
             weight_exponent: arithmetic.weight_exponent,
         }
@@ -289,6 +340,7 @@ mod tests {
         rotary_input: 5,
         value: 6,
         stream: 7,
+        embedding: 2,
         gate: 8,
         up: 9,
         gated: 10,
@@ -298,7 +350,14 @@ mod tests {
 
     fn with(shifts: ModelShifts, epsilon: u32) -> Result<ModelArithmetic, QuantError> {
         let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
-        ModelArithmetic::new(bits, shifts, epsilon, ScoreStep::new(100).unwrap(), 3)
+        ModelArithmetic::new(
+            bits,
+            shifts,
+            epsilon,
+            epsilon / 2,
+            ScoreStep::new(100).unwrap(),
+            3,
+        )
     }
 
     #[test]
@@ -343,9 +402,16 @@ mod tests {
                 (high + 1, false),
             ] {
                 let mut shifts = SHIFTS;
+                shifts.embedding = 0;
                 change(&mut shifts, shift);
                 assert_eq!(with(shifts, 0).is_ok(), good, "{index} {shift}");
             }
+        }
+        for (stream, embedding, good) in [(7, 0, true), (7, 7, true), (7, 8, false), (1, 2, false)]
+        {
+            let mut shifts = SHIFTS;
+            (shifts.stream, shifts.embedding) = (stream, embedding);
+            assert_eq!(with(shifts, 0).is_ok(), good, "{stream} {embedding}");
         }
         assert!(with(SHIFTS, (1 << 20) - 1).is_ok());
         assert!(with(SHIFTS, 1 << 20).is_err());

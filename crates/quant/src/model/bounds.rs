@@ -68,7 +68,11 @@ impl ModelBounds {
 
         below("width of the stream", hidden as u64, Self::MAX_HIDDEN + 1)?;
         let squares = (hidden as u64) << SQUARE_SHIFT;
-        let epsilon = u64::from(arithmetic.norm_epsilon());
+        let epsilon = u64::from(
+            arithmetic
+                .norm_epsilon()
+                .max(arithmetic.embedding_epsilon()),
+        );
         below(
             "sum of squares",
             squares + epsilon,
@@ -129,6 +133,7 @@ mod tests {
             rotary_input: 8,
             value: 10,
             stream,
+            embedding: 2,
             gate: 10,
             up: 10,
             gated: 10,
@@ -140,6 +145,7 @@ mod tests {
             bits,
             shifts,
             5,
+            6,
             ScoreStep::new(100).unwrap(),
             weight_exponent,
         )

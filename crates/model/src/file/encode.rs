@@ -77,6 +77,7 @@ fn encode_arithmetic(out: &mut Vec<u8>, arithmetic: &ModelArithmetic) {
         rotary_input,
         value,
         stream,
+        embedding,
         gate,
         up,
         gated,
@@ -84,9 +85,21 @@ fn encode_arithmetic(out: &mut Vec<u8>, arithmetic: &ModelArithmetic) {
         norm,
     } = arithmetic.shifts();
     out.push(arithmetic.value_bits().get());
-    out.extend_from_slice(&[rotary_input, value, stream, gate, up, gated, rotation, norm]);
+    out.extend_from_slice(&[
+        rotary_input,
+        value,
+        stream,
+        embedding,
+        gate,
+        up,
+        gated,
+        rotation,
+        norm,
+    ]);
     out.extend_from_slice(&arithmetic.norm_epsilon().to_le_bytes());
+    out.extend_from_slice(&arithmetic.embedding_epsilon().to_le_bytes());
     out.extend_from_slice(&arithmetic.score_step().get().to_le_bytes());
+    out.push(arithmetic.weight_exponent());
 }
 
 fn encode_scale(out: &mut Vec<u8>, scale: Scale) {
@@ -95,13 +108,14 @@ fn encode_scale(out: &mut Vec<u8>, scale: Scale) {
 
 fn encode_scales(out: &mut Vec<u8>, scales: &ModelScales) {
     let ModelScales {
+        embedding,
         stream,
         normalized,
         gate,
         logits,
         layers,
     } = scales;
-    for scale in [*stream, *normalized, *gate, *logits] {
+    for scale in [*embedding, *stream, *normalized, *gate, *logits] {
         encode_scale(out, scale);
     }
     for layer in layers {

@@ -1,0 +1,337 @@
+//! Reading the canonical encoding. Whatever is read is bounded by what is left to read.
+
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
+    ModelShape, ModelShifts, QuantError, QueryHeads, Scale, ScoreStep, ValueBits, VocabularySize,
+};
+use matchmark_tables::{
+    Rational, RotaryTable, RsqrtTable, SiluTable, TableError, TableId, TableKind, WeightTable,
+};
+
+use super::ModelFileError;
+use crate::{
+    LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales, ModelTables, Tokenizer,
+    TokenizerError, TokenizerParts,
+};
+
+/// The parts of an encoding, in the order in which they are written.
+pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
+    let mut reader = Reader {
+        rest: encoding,
+        part: "shape",
+    };
+    let shape = shape(&mut reader)?;
+    let arithmetic = arithmetic(reader.part("arithmetic"))?;
+    let scales = scales(reader.part("scales"), &shape)?;
+    let tables = ModelTables {
+        weights: weight_table(reader.part("weight table"))?,
+        rsqrt: rsqrt(reader.part("table of reciprocal roots"))?,
+        silu: silu(reader.part("activation table"), arithmetic.value_bits())?,
+        rotary: rotary(reader.part("rotary table"), &shape)?,
+    };
+    let tokenizer = tokenizer(reader.part("tokenizer"), &shape)?;
+    let (hidden, vocabulary) = (shape.hidden(), shape.vocabulary());
+    let pairs = reader
+        .part("embedding")
+        .array(vocabulary.saturating_mul(hidden), 2)?;
+    let embedding = pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+    let embedding = embedding.collect();
+    let mut layers = Vec::new();
+    for _ in 0..shape.layers() {
+        layers.push(layer(reader.part("matrices"), &shape)?);
+    }
+    let head = matrix(reader.part("output head"), vocabulary, hidden)?;
+    if !reader.rest.is_empty() {
+        return Err(ModelFileError::PartsTrailing {
+            got: reader.rest.len(),
+        });
+    }
+    Ok(ModelParts {
+        shape,
+        arithmetic,
+        embedding,
+        layers,
+        head,
+        tables,
+        scales,
+        tokenizer,
+    })
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    part: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    /// What is read from here on, for errors.
+    fn part(&mut self, part: &'static str) -> &mut Self {
+        self.part = part;
+        self
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], ModelFileError> {
+        match self.rest.split_at_checked(length) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(bytes)
+            }
+            None => Err(ModelFileError::PartTruncated { part: self.part }),
+        }
+    }
+
+    fn array(
+        &mut self,
+        count: usize,
+        size: usize,
+    ) -> Result<std::slice::ChunksExact<'a, u8>, ModelFileError> {
+        Ok(self.bytes(count.saturating_mul(size))?.chunks_exact(size))
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ModelFileError> {
+        let mut fixed = [0; N];
+        fixed.copy_from_slice(self.bytes(N)?);
+        Ok(fixed)
+    }
+
+    fn byte(&mut self) -> Result<u8, ModelFileError> {
+        Ok(self.fixed::<1>()?[0])
+    }
+
+    fn u32(&mut self) -> Result<u32, ModelFileError> {
+        Ok(u32::from_le_bytes(self.fixed()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, ModelFileError> {
+        Ok(u64::from_le_bytes(self.fixed()?))
+    }
+
+    fn length(&mut self) -> Result<usize, ModelFileError> {
+        Ok(usize::try_from(self.u32()?).unwrap_or(usize::MAX))
+    }
+
+    fn i32s(&mut self, count: usize) -> Result<Vec<i32>, ModelFileError> {
+        let fours = self.array(count, 4)?;
+        Ok(fours
+            .map(|four| i32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            .collect())
+    }
+
+    fn flag(&mut self) -> Result<bool, ModelFileError> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            got => Err(self.form("0 or 1", got)),
+        }
+    }
+
+    fn scale(&mut self) -> Result<Scale, ModelFileError> {
+        Scale::new(f64::from_bits(self.u64()?)).map_err(quantity)
+    }
+
+    fn form(&self, expected: &'static str, got: impl ToString) -> ModelFileError {
+        ModelFileError::PartForm {
+            part: self.part,
+            expected,
+            got: got.to_string(),
+        }
+    }
+}
+
+fn quantity(error: QuantError) -> ModelFileError {
+    ModelFileError::Model(ModelError::Quantity(error))
+}
+
+fn table(error: TableError) -> ModelFileError {
+    ModelFileError::Model(ModelError::Table(error))
+}
+
+fn shape(reader: &mut Reader<'_>) -> Result<ModelShape, ModelFileError> {
+    let mut sizes = [0; 8];
+    for size in &mut sizes {
+        *size = reader.u32()?;
+    }
+    let [layers, hidden, heads, kv_heads, dim, mlp, vocabulary, positions] = sizes;
+    let make = || {
+        ModelShape::new(
+            Layers::new(layers)?,
+            HiddenSize::new(hidden)?,
+            AttentionShape::new(
+                QueryHeads::new(heads)?,
+                KvHeads::new(kv_heads)?,
+                HeadDim::new(dim)?,
+            )?,
+            MlpSize::new(mlp)?,
+            VocabularySize::new(vocabulary)?,
+            CacheCapacity::new(positions)?,
+        )
+    };
+    make().map_err(quantity)
+}
+
+fn arithmetic(reader: &mut Reader<'_>) -> Result<ModelArithmetic, ModelFileError> {
+    let bits = ValueBits::new(reader.byte()?).map_err(quantity)?;
+    let [rotary_input, value, stream, embedding, gate, up, gated, rotation, norm] =
+        reader.fixed()?;
+    let shifts = ModelShifts {
+        rotary_input,
+        value,
+        stream,
+        embedding,
+        gate,
+        up,
+        gated,
+        rotation,
+        norm,
+    };
+    let (norm_epsilon, embedding_epsilon) = (reader.u32()?, reader.u32()?);
+    let score_step = ScoreStep::new(reader.u32()?).map_err(quantity)?;
+    let weight_exponent = reader.byte()?;
+    ModelArithmetic::new(
+        bits,
+        shifts,
+        norm_epsilon,
+        embedding_epsilon,
+        score_step,
+        weight_exponent,
+    )
+    .map_err(quantity)
+}
+
+fn scales(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<ModelScales, ModelFileError> {
+    Ok(ModelScales {
+        embedding: reader.scale()?,
+        stream: reader.scale()?,
+        normalized: reader.scale()?,
+        gate: reader.scale()?,
+        logits: reader.scale()?,
+        layers: (0..shape.layers())
+            .map(|_| {
+                Ok(LayerScales {
+                    rotary_query: reader.scale()?,
+                    rotary_key: reader.scale()?,
+                    query: reader.scale()?,
+                    key: reader.scale()?,
+                    value: reader.scale()?,
+                    up: reader.scale()?,
+                    gated: reader.scale()?,
+                })
+            })
+            .collect::<Result<_, ModelFileError>>()?,
+    })
+}
+
+fn weight_table(reader: &mut Reader<'_>) -> Result<WeightTable, ModelFileError> {
+    let kind = match reader.byte()? {
+        0 => {
+            let (numerator, denominator) = (reader.u64()?, reader.u64()?);
+            let delta = Rational::new(numerator, denominator).map_err(table)?;
+            // Reduced, so that there is one encoding.
+            if (delta.numerator(), delta.denominator()) != (numerator, denominator) {
+                let got = format!("{numerator}/{denominator}");
+                return Err(reader.form("a fraction in lowest terms", got));
+            }
+            TableKind::Exponential {
+                delta,
+                log_scale: reader.byte()?,
+            }
+        }
+        1 => TableKind::Essay9,
+        2 => {
+            let length = reader.length()?;
+            let bytes = reader.bytes(length)?.to_vec();
+            let description = String::from_utf8(bytes)
+                .map_err(|_| reader.form("a description in UTF-8", "other bytes"))?;
+            TableKind::Custom { description }
+        }
+        got => return Err(reader.form("a kind of 0, 1 or 2", got)),
+    };
+    let length = reader.length()?;
+    let fours = reader.array(length, 4)?;
+    let entries = fours.map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+    WeightTable::from_parts(kind, entries.collect()).map_err(table)
+}
+
+fn rsqrt(reader: &mut Reader<'_>) -> Result<RsqrtTable, ModelFileError> {
+    let got = TableId::from_bytes(reader.fixed()?);
+    let rsqrt = RsqrtTable::new();
+    if got == rsqrt.id() {
+        Ok(rsqrt)
+    } else {
+        Err(reader.form("the identity of the one table", got))
+    }
+}
+
+fn silu(reader: &mut Reader<'_>, bits: ValueBits) -> Result<SiluTable, ModelFileError> {
+    let (input, output) = (reader.scale()?, reader.scale()?);
+    let entries = reader.i32s(SiluTable::len_for(bits))?;
+    SiluTable::new(bits, input, output, entries).map_err(table)
+}
+
+fn rotary(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<RotaryTable, ModelFileError> {
+    let attention = shape.attention();
+    let entries = reader.i32s(shape.positions().saturating_mul(attention.head_dim()))?;
+    RotaryTable::new(&attention, shape.capacity(), entries).map_err(table)
+}
+
+fn tokenizer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<Tokenizer, ModelFileError> {
+    let (mut pieces, mut special) = (Vec::new(), Vec::new());
+    for _ in 0..shape.vocabulary() {
+        special.push(reader.flag()?);
+        let length = reader.length()?;
+        pieces.push(reader.bytes(length)?.to_vec());
+    }
+    let count = reader.length()?;
+    let eights = reader.array(count, 8)?;
+    let merges = eights.map(|eight| {
+        let token = |at: usize| {
+            u32::from_le_bytes([eight[at], eight[at + 1], eight[at + 2], eight[at + 3]])
+        };
+        [token(0), token(4)]
+    });
+    let merges = merges.collect();
+    let mut end_token = || match (reader.flag()?, reader.u32()?) {
+        (true, token) => Ok(Some(token)),
+        (false, 0) => Ok(None),
+        (false, got) => Err(reader.form("token 0 where there is none", got)),
+    };
+    let (begin, end) = (end_token()?, end_token()?);
+    Tokenizer::new(TokenizerParts {
+        pieces,
+        special,
+        merges,
+        begin,
+        end,
+    })
+    .map_err(|error: TokenizerError| ModelFileError::Model(error.into()))
+}
+
+fn layer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<LayerWeights, ModelFileError> {
+    let (hidden, mlp) = (shape.hidden(), shape.mlp());
+    let (query, kv) = (shape.query_width(), shape.kv_width());
+    Ok(LayerWeights {
+        query: matrix(reader, query, hidden)?,
+        key: matrix(reader, kv, hidden)?,
+        value: matrix(reader, kv, hidden)?,
+        output: matrix(reader, hidden, query)?,
+        gate: matrix(reader, mlp, hidden)?,
+        up: matrix(reader, mlp, hidden)?,
+        down: matrix(reader, hidden, mlp)?,
+    })
+}
+
+fn matrix(
+    reader: &mut Reader<'_>,
+    outputs: usize,
+    inputs: usize,
+) -> Result<Matrix, ModelFileError> {
+    let exponents = reader.bytes(outputs)?.to_vec();
+    let bytes = reader.bytes(outputs.saturating_mul(inputs))?;
+    let mantissas = bytes.iter().map(|&byte| i8::from_le_bytes([byte]));
+    Ok(Matrix::new(
+        outputs,
+        inputs,
+        mantissas.collect(),
+        exponents,
+    )?)
+}
