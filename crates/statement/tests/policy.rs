@@ -621,7 +621,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&decoder_policy().to_toml()), 50);
+        assert_eq!(checked_fields(&decoder_policy().to_toml()), 52);
     }
 
     /// Adds and removes a field at every line, and counts the fields.
