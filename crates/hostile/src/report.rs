@@ -224,7 +224,7 @@ fn run_refusal<E: Debug>(attempt: impl FnOnce() -> Result<(), E>) -> End {
         Ok(Err(error)) => {
             let name = error_name(&error);
             match name.split('/').next_back() {
-                Some("Proof" | "Malformed") => End::Untyped(format!("{error:?}")),
+                Some("Proof") => End::Untyped(format!("{error:?}")),
                 _ => End::Refused(name),
             }
         }

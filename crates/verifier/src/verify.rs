@@ -240,7 +240,7 @@ fn verify_main(
 }
 
 /// Verifies the lookup proof of a split segment.
-fn verify_lookup(
+pub(crate) fn verify_lookup(
     file: &LookupFile,
     layout: &SegmentLayout,
     structure: &ProofStructure,
