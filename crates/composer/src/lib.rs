@@ -28,6 +28,12 @@ mod verifier;
 #[cfg(feature = "prover")]
 mod proving;
 
+/// The tests have their small chains in common with those outside of the crate.
+#[cfg(test)]
+extern crate self as matchmark_composer;
+#[cfg(test)]
+mod tests;
+
 pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
 pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,

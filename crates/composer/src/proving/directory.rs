@@ -44,7 +44,8 @@ enum Existing {
 
 impl ChainDirectory {
     /// Creates the directory of a chain, with manifest and copies of the inputs, and locks it.
-    pub(crate) fn create(path: &Utf8Path, files: &PlanFiles) -> Result<Self, DirectoryError> {
+    pub(crate) fn create(path: &Utf8Path, plan: &ChainPlan) -> Result<Self, DirectoryError> {
+        let files = files(path, plan)?;
         let created = match examine(path, &files.manifest)? {
             Existing::Absent => {
                 create_directory(path)?;
@@ -64,11 +65,17 @@ impl ChainDirectory {
         let lock = undo.lock.insert(lock).try_clone();
         let lock = lock.map_err(|source| io_error("lock", path, source))?;
         remove_temporaries(path)?;
-        let manifest = files
-            .manifest
-            .to_toml()
-            .map_err(|reason| DirectoryError::Unwritable { reason })?;
-        write(&path.join(MANIFEST_FILE), manifest.as_bytes())?;
+        let manifest_path = path.join(MANIFEST_FILE);
+        let manifest = match files.manifest.to_toml() {
+            Ok(manifest) => manifest,
+            Err(reason) => {
+                return Err(DirectoryError::Manifest {
+                    path: manifest_path,
+                    reason,
+                })
+            }
+        };
+        write(&manifest_path, manifest.as_bytes())?;
         write(&path.join(TRACE_FILE), &files.trace)?;
         write(&path.join(TABLE_FILE), files.table.as_bytes())?;
         create_segments_directory(path)?;
@@ -151,7 +158,8 @@ pub(crate) fn read_plan(path: &Utf8Path) -> Result<ChainPlan, ChainProveError> {
     let trace_path = path.join(TRACE_FILE);
     let trace = read(&trace_path, u64::MAX)?;
     check_digest(&trace_path, manifest.trace_sha256, &trace)?;
-    let trace = AttentionTrace::load(&trace_path).map_err(|source| DirectoryError::Trace {
+    // The bytes that were compared, and not the file once more.
+    let trace = AttentionTrace::decode(trace).map_err(|source| DirectoryError::Trace {
         path: trace_path,
         source,
     })?;
@@ -171,7 +179,7 @@ pub(crate) fn read_plan(path: &Utf8Path) -> Result<ChainPlan, ChainProveError> {
         field,
         expected,
         got,
-    }) = plan.files()?.manifest.first_difference(&manifest)
+    }) = files(path, &plan)?.manifest.first_difference(&manifest)
     {
         return Err(DirectoryError::OtherProgram {
             path: path.join(MANIFEST_FILE),
@@ -182,6 +190,14 @@ pub(crate) fn read_plan(path: &Utf8Path) -> Result<ChainPlan, ChainProveError> {
         .into());
     }
     Ok(plan)
+}
+
+/// The manifest of a plan, and the contents of the copies.
+fn files(chain: &Utf8Path, plan: &ChainPlan) -> Result<PlanFiles, DirectoryError> {
+    plan.files().map_err(|source| DirectoryError::Trace {
+        path: chain.join(TRACE_FILE),
+        source,
+    })
 }
 
 fn check_digest(path: &Utf8Path, expected: FileDigest, bytes: &[u8]) -> Result<(), DirectoryError> {

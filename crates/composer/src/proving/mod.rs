@@ -3,12 +3,12 @@
 mod boundaries;
 mod directory;
 mod error;
-mod front;
+pub(crate) mod front;
 mod manifest;
 mod plan;
 mod process;
 mod progress;
-mod prover;
+pub(crate) mod prover;
 mod report;
 mod schedule;
 

@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use matchmark_prover::{SegmentProver, SegmentSizes};
 use matchmark_statement::AcceptancePolicy;
 use matchmark_verifier::{verify_segment, SegmentFile};
+use rayon::ThreadPoolBuildError;
 use tracing::{debug, info};
 
 use crate::proving::directory::ChainDirectory;
@@ -43,7 +44,7 @@ impl ChainProver {
     pub fn create(directory: &Utf8Path, plan: ChainPlan) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
         Ok(Self {
-            directory: ChainDirectory::create(directory, &plan.files()?)?,
+            directory: ChainDirectory::create(directory, &plan)?,
             plan,
             schedule: None,
             start,
@@ -120,9 +121,7 @@ impl ChainProver {
                 rayon::ThreadPoolBuilder::new()
                     .num_threads(schedule.threads_per_worker.get())
                     .build()
-                    .map_err(|error| ChainProveError::Threads {
-                        reason: error.to_string(),
-                    })
+                    .map_err(threads_error)
             })
             .collect::<Result<Vec<_>, _>>()?;
         thread::scope(|scope| {
@@ -256,14 +255,10 @@ impl Shared<'_> {
     /// Proves a segment and writes it; gives the length of the proof.
     fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
         let segment = job.segment;
-        let proven = self
-            .prover
-            .prove(&job.input())
-            .map_err(|source| ChainProveError::Prove { segment, source })?;
-        let bytes = proven
-            .file
-            .encode()
-            .map_err(|source| ChainProveError::Encode { segment, source })?;
+        let prove_error = |source| ChainProveError::Prove { segment, source };
+        let proven = self.prover.prove(&job.input()).map_err(prove_error)?;
+        let encoded = proven.file.encode();
+        let bytes = encoded.map_err(|source| prove_error(source.into()))?;
         self.directory.write_segment(segment, &bytes)?;
         Ok(proven.file.proof_bytes() as u64)
     }
@@ -284,6 +279,12 @@ impl Shared<'_> {
         }
         verify_segment(&file, self.policy).map_err(corrupt)?;
         Ok(file.proof_bytes() as u64)
+    }
+}
+
+pub(crate) fn threads_error(error: ThreadPoolBuildError) -> ChainProveError {
+    ChainProveError::Threads {
+        reason: error.to_string(),
     }
 }
 
