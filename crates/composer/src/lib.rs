@@ -48,8 +48,8 @@ pub use verifier::{verify_directory, ChainVerifier};
 #[cfg(feature = "prover")]
 pub use proving::{
     policy_for, BoundaryPattern, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, DirectoryError, FileDigest, ManifestDifference, MockSegmentError,
-    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent,
+    ChainProveError, ChainProver, DirectoryError, FileDigest, FileSystem, ManifestDifference,
+    MockSegmentError, PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

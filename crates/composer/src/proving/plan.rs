@@ -16,6 +16,7 @@ use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::directory;
 use crate::proving::error::{ChainProveError, MockSegmentError, PlanError};
 use crate::proving::manifest::{ChainManifest, FileDigest};
+use crate::proving::storage::FileSystem;
 
 /// What a prover decides about a chain, beside the trace.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ impl ChainPlan {
     /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
     /// [`ChainProveError::Plan`] if they make no chain.
     pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_plan(chain)
+        directory::read_plan(&FileSystem, chain)
     }
 
     /// The plan that a manifest describes.

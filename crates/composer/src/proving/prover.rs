@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
 use crate::proving::report::{ProveReport, ProvenRow};
 use crate::proving::schedule::Schedule;
+use crate::proving::storage::{FileSystem, Storage};
 use crate::reader::max_segment_bytes;
 use crate::verifier::{milliseconds, public_bytes};
 
@@ -42,9 +43,22 @@ impl ChainProver {
     /// [`ChainProveError::Directory`] if the directory holds another chain, or this one already, or
     /// something else, or is locked, or cannot be written. Nothing half-written stays behind.
     pub fn create(directory: &Utf8Path, plan: ChainPlan) -> Result<Self, ChainProveError> {
+        Self::create_on(Arc::new(FileSystem), directory, plan)
+    }
+
+    /// As [`Self::create`], on a storage of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_on(
+        storage: Arc<dyn Storage>,
+        directory: &Utf8Path,
+        plan: ChainPlan,
+    ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
         Ok(Self {
-            directory: ChainDirectory::create(directory, &plan)?,
+            directory: ChainDirectory::create(storage, directory, &plan)?,
             plan,
             schedule: None,
             start,
@@ -59,8 +73,20 @@ impl ChainProver {
     /// [`ChainProveError::Directory`] if there is no chain, or its manifest or inputs were changed, or
     /// the directory is locked.
     pub fn resume(directory: &Utf8Path) -> Result<Self, ChainProveError> {
+        Self::resume_on(Arc::new(FileSystem), directory)
+    }
+
+    /// As [`Self::resume`], on a storage of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resume`].
+    pub fn resume_on(
+        storage: Arc<dyn Storage>,
+        directory: &Utf8Path,
+    ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, plan) = ChainDirectory::resume(directory)?;
+        let (directory, plan) = ChainDirectory::resume(storage, directory)?;
         Ok(Self {
             directory,
             plan,
