@@ -176,12 +176,31 @@ impl Recorder {
         if !self.is_wanted(label) {
             return;
         }
-        let end = match catch_unwind(AssertUnwindSafe(check)) {
-            Ok(Ok(())) => End::Met,
-            Ok(Err(why)) => End::Unmet(why),
-            Err(panic) => End::Panicked(text_of(&*panic)),
-        };
-        self.count(label, end);
+        self.count(label, run_check(check));
+    }
+
+    /// Expectations that must be met, spread over the threads.
+    pub fn require_each<T: Sync>(
+        &mut self,
+        cases: &[T],
+        label: impl Fn(&T) -> String + Sync,
+        check: impl Fn(&T) -> Result<(), String> + Sync,
+    ) {
+        for batch in cases.chunks(BATCH) {
+            let this = &*self;
+            let ends: Vec<(String, End)> = batch
+                .par_iter()
+                .map(|case| (case, label(case)))
+                .filter(|(_, label)| this.is_wanted(label))
+                .map(|(case, label)| {
+                    let end = run_check(|| check(case));
+                    (label, end)
+                })
+                .collect();
+            for (label, end) in ends {
+                self.count(&label, end);
+            }
+        }
     }
 
     fn count(&mut self, label: &str, end: End) {
@@ -215,6 +234,14 @@ impl Recorder {
     pub fn finish(mut self) -> Row {
         self.row.seconds = self.started.elapsed().as_secs_f64();
         self.row
+    }
+}
+
+fn run_check(check: impl FnOnce() -> Result<(), String>) -> End {
+    match catch_unwind(AssertUnwindSafe(check)) {
+        Ok(Ok(())) => End::Met,
+        Ok(Err(why)) => End::Unmet(why),
+        Err(panic) => End::Panicked(text_of(&*panic)),
     }
 }
 

@@ -77,7 +77,7 @@ impl Disk<'_> {
     pub(crate) fn write(self, path: &Utf8Path, bytes: &[u8]) -> Result<(), DirectoryError> {
         let directory = parent(path);
         let name = path.file_name().unwrap_or_default();
-        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}"));
+        let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}.part"));
         let file = self
             .0
             .create_file(&temporary)

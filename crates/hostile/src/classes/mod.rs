@@ -9,6 +9,7 @@ mod fields;
 mod forgeries;
 mod policy;
 pub mod resources;
+mod storage;
 
 use super::report::Recorder;
 
@@ -20,7 +21,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 10] = [
+pub const ALL: [Class; 11] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -52,6 +53,10 @@ pub const ALL: [Class; 10] = [
     Class {
         name: "crash",
         run: crash::run,
+    },
+    Class {
+        name: "storage",
+        run: storage::run,
     },
     Class {
         name: "resources",
