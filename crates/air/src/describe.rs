@@ -16,7 +16,7 @@ use stwo_constraint_framework::expr::ExprEvaluator;
 use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
 
 use crate::harness::routing::Routed;
-use crate::harness::row::{Constraints, Observer};
+use crate::harness::row::{Constraints, Evaluator, Observer};
 use crate::layout::SegmentLayout;
 use crate::lookup::{LookupComponents, LookupContext};
 use crate::relation::RelationTag;
@@ -59,7 +59,10 @@ impl<E: EvalAtRow> Observer<E> for Names {
     }
 }
 
-fn describe<C: Constraints>(name: &'static str, component: &Routed<C>) -> ComponentDescription {
+fn describe<C: Constraints>(
+    name: &'static str,
+    component: &Routed<Evaluator<C>>,
+) -> ComponentDescription {
     let inner = component.inner();
     let mut names = Names::default();
     inner.0.observe(&mut InfoEvaluator::empty(), &mut names);

@@ -16,6 +16,7 @@ use crate::components::{candidates, state, vectors};
 use crate::components::{candidates::Candidates, state::State, tables::Tables, vectors::Vectors};
 use crate::harness::public_columns::PublicColumns;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::harness::row::{AsStated, System};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::trees::{Tree, TreeOrder};
@@ -54,15 +55,15 @@ impl SegmentContext {
 }
 
 /// The components of a fused or an arithmetic proof.
-pub struct SegmentComponents {
+pub struct SegmentComponents<S: System = AsStated> {
     /// Rows (query head, step, dimension).
-    pub vectors: Routed<Vectors>,
+    pub vectors: Routed<S::Of<Vectors>>,
     /// Rows (query head, step, candidate).
-    pub candidates: Routed<Candidates>,
+    pub candidates: Routed<S::Of<Candidates>>,
     /// Rows (key/value head, position, dimension).
-    pub state: Routed<State>,
+    pub state: Routed<S::Of<State>>,
     /// Tables, those of equal height together, in order of height.
-    pub tables: Vec<Routed<Tables>>,
+    pub tables: Vec<Routed<S::Of<Tables>>>,
 }
 
 /// The tables of a part's proofs, those of equal height together, in order of height.
@@ -92,6 +93,28 @@ impl SegmentComponents {
     ///
     /// If the number of claimed sums is not [`Self::count`].
     pub fn new(layout: &SegmentLayout, context: &SegmentContext) -> Self {
+        Self::of_system(layout, context, &AsStated)
+    }
+
+    /// The columns of every component tree.
+    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
+        let segment = Self::new(layout, &SegmentContext::structural(layout));
+        ProofColumns::of(
+            layout,
+            layout.main_part(),
+            &segment.named_components(),
+            segment.tuples(),
+        )
+    }
+}
+
+impl<S: System> SegmentComponents<S> {
+    /// Puts the components together as those of this system.
+    ///
+    /// # Panics
+    ///
+    /// If the number of claimed sums is not [`SegmentComponents::count`].
+    pub fn of_system(layout: &SegmentLayout, context: &SegmentContext, system: &S) -> Self {
         let SegmentContext {
             entries_before,
             challenges,
@@ -100,18 +123,25 @@ impl SegmentComponents {
             boundary_point,
             public,
         } = context;
-        assert_eq!(claimed_sums.len(), Self::count(layout), "claimed sums");
+        assert_eq!(
+            claimed_sums.len(),
+            SegmentComponents::count(layout),
+            "claimed sums"
+        );
         let part = layout.main_part();
         let allocator = &mut ColumnAllocator::new(part);
         let route = |source, columns| Route { source, columns };
         let lanes = layout.lanes();
         let vectors = Routed::new(
             allocator,
-            Vectors {
-                layout: layout.clone(),
-                entries_before: *entries_before,
-                challenges: challenges.clone(),
-            },
+            system.component(
+                0,
+                Vectors {
+                    layout: layout.clone(),
+                    entries_before: *entries_before,
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[0],
             Wiring {
                 carried: vec![
@@ -131,10 +161,13 @@ impl SegmentComponents {
         };
         let candidates = Routed::new(
             allocator,
-            Candidates {
-                layout: layout.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                1,
+                Candidates {
+                    layout: layout.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[1],
             Wiring {
                 carried: boundary
@@ -157,10 +190,13 @@ impl SegmentComponents {
         let state_columns = lanes * state::columns::LANE_STATE_COLUMNS;
         let state = Routed::new(
             allocator,
-            State {
-                layout: layout.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                2,
+                State {
+                    layout: layout.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[2],
             Wiring {
                 carried: vec![
@@ -180,15 +216,18 @@ impl SegmentComponents {
         );
         let tables = table_groups(layout, part)
             .into_iter()
-            .zip(&claimed_sums[3..])
-            .map(|((log_rows, tables), claimed_sum)| {
+            .zip(claimed_sums.iter().enumerate().skip(3))
+            .map(|((log_rows, tables), (component, claimed_sum))| {
                 Routed::new(
                     allocator,
-                    Tables {
-                        log_rows,
-                        tables,
-                        challenges: challenges.clone(),
-                    },
+                    system.component(
+                        component,
+                        Tables {
+                            log_rows,
+                            tables,
+                            challenges: challenges.clone(),
+                        },
+                    ),
                     *claimed_sum,
                     Wiring::default(),
                 )
@@ -226,17 +265,6 @@ impl SegmentComponents {
             + self.candidates.tuples()
             + self.state.tuples()
             + self.tables.iter().map(Routed::tuples).sum::<u64>()
-    }
-
-    /// The columns of every component tree.
-    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
-        let segment = Self::new(layout, &SegmentContext::structural(layout));
-        ProofColumns::of(
-            layout,
-            layout.main_part(),
-            &segment.named_components(),
-            segment.tuples(),
-        )
     }
 }
 

@@ -6,8 +6,8 @@
 //! gadget in every form ([`cases`]), integer worlds to execute without any check ([`world`]), a
 //! constraint evaluator that can leave a constraint or a tuple out ([`checker`]), witnesses that can be
 //! forged and made consistent again ([`forge`]), the attacks themselves ([`attacks`], [`gadgets`]), the
-//! constraint drop ([`constraint_drop`]), full proofs of forged claims ([`proving`]), and a storage that
-//! fails ([`faults`]).
+//! constraint drop ([`constraint_drop`]) with proofs by systems that lack something ([`reduced`]), full
+//! proofs of forged claims ([`proving`]), and a storage that fails ([`faults`]).
 //!
 //! What goes wrong while an attempt is being prepared is a defect of the suite and panics; what goes
 //! wrong in the attempt is recorded.
@@ -31,6 +31,7 @@ pub mod faults;
 pub mod forge;
 pub mod gadgets;
 pub mod proving;
+pub mod reduced;
 pub mod refusal;
 pub mod regrind;
 pub mod report;

@@ -54,9 +54,10 @@ impl fmt::Display for Finding {
 /// A rule of the tree.
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     code::file_length,
     code::default_pcs_config,
+    code::other_systems,
     code::unfinished,
     code::bare_should_panic,
     code::ignored_tests,

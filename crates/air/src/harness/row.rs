@@ -169,3 +169,27 @@ impl<C: Constraints> FrameworkEval for Evaluator<C> {
         eval
     }
 }
+
+/// How the constraints of the components become what the library evaluates.
+///
+/// Provers and verifiers have one system, [`AsStated`]. The trait is there for attacks on systems that
+/// lack something, which show that nothing can be left out.
+pub trait System {
+    /// What the constraints of a component become.
+    type Of<C: Constraints + Sync>: FrameworkEval + Sync;
+
+    /// The evaluation of a component, by its place among those of its proof.
+    fn component<C: Constraints + Sync>(&self, place: usize, constraints: C) -> Self::Of<C>;
+}
+
+/// The system in which every constraint and every tuple is as the components state it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsStated;
+
+impl System for AsStated {
+    type Of<C: Constraints + Sync> = Evaluator<C>;
+
+    fn component<C: Constraints + Sync>(&self, _place: usize, constraints: C) -> Evaluator<C> {
+        Evaluator(constraints)
+    }
+}

@@ -21,7 +21,7 @@ use super::columns::{to_library_order, Evaluation};
 use super::projections::Projections;
 use super::{Column, LookupWitness, SegmentWitness};
 use crate::harness::routing::Routed;
-use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
+use crate::harness::row::{System, CARRIED, WITNESS};
 use crate::lookup::{LookupComponents, LOOKUP_COMPONENTS};
 use crate::preprocessed::Preprocessed;
 use crate::segment::SegmentComponents;
@@ -90,8 +90,8 @@ impl EvalAtRow for FractionCollector<'_> {
 }
 
 /// The columns of the lookups tree and the claimed sums, component after component.
-pub fn lookups_tree(
-    components: &SegmentComponents,
+pub fn lookups_tree<S: System>(
+    components: &SegmentComponents<S>,
     witness: &SegmentWitness,
     projections: &Projections,
 ) -> (Vec<Evaluation>, Vec<QM31>) {
@@ -125,8 +125,8 @@ pub fn lookups_tree(
 }
 
 /// The columns of the lookups tree of a lookup proof, and the claimed sums.
-pub fn lookups_tree_of_lookup(
-    components: &LookupComponents,
+pub fn lookups_tree_of_lookup<S: System>(
+    components: &LookupComponents<S>,
     witness: &LookupWitness,
 ) -> (Vec<Evaluation>, [QM31; LOOKUP_COMPONENTS]) {
     let preprocessed = order(&witness.preprocessed);
@@ -159,7 +159,7 @@ struct ComponentTrace<'a> {
 }
 
 impl ComponentTrace<'_> {
-    fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (Vec<Evaluation>, QM31) {
+    fn lookups<F: FrameworkEval + Sync>(self, component: &Routed<F>) -> (Vec<Evaluation>, QM31) {
         let names = Preprocessed::of(self.part)
             .into_iter()
             .map(Preprocessed::id);
@@ -168,13 +168,13 @@ impl ComponentTrace<'_> {
             witness: self.witness.iter().collect(),
             carried: self.carried.iter().collect(),
         };
-        lookup_columns(component.inner(), &columns)
+        lookup_columns::<F>(component.inner(), &columns)
     }
 }
 
 /// The LogUp columns of a component, and its claimed sum.
-fn lookup_columns<C: Constraints + Sync>(
-    component: &Evaluator<C>,
+fn lookup_columns<F: FrameworkEval + Sync>(
+    component: &F,
     columns: &ComponentColumns<'_>,
 ) -> (Vec<Evaluation>, QM31) {
     let packed_rows = 1_usize << (component.log_size() - LOG_N_LANES);
