@@ -7,7 +7,8 @@
 //! constraint evaluator that can leave a constraint or a tuple out ([`checker`]), witnesses that can be
 //! forged and made consistent again ([`forge`]), the attacks themselves ([`attacks`], [`gadgets`]), the
 //! constraint drop ([`constraint_drop`]) with proofs by systems that lack something ([`reduced`]), full
-//! proofs of forged claims ([`proving`]), and a storage that fails ([`faults`]).
+//! proofs of forged claims ([`proving`]), two sets of columns under one root ([`equivocation`]), and a
+//! storage that fails ([`faults`]).
 //!
 //! What goes wrong while an attempt is being prepared is a defect of the suite and panics; what goes
 //! wrong in the attempt is recorded.
@@ -27,6 +28,7 @@ pub mod cases;
 pub mod checker;
 pub mod classes;
 pub mod constraint_drop;
+pub mod equivocation;
 pub mod faults;
 pub mod forge;
 pub mod gadgets;

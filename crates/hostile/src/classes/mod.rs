@@ -9,6 +9,7 @@ mod fields;
 mod forgeries;
 mod policy;
 pub mod resources;
+mod state;
 mod storage;
 
 use super::report::Recorder;
@@ -21,7 +22,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 11] = [
+pub const ALL: [Class; 12] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -41,6 +42,10 @@ pub const ALL: [Class; 11] = [
     Class {
         name: "forgeries",
         run: forgeries::run,
+    },
+    Class {
+        name: "state",
+        run: state::run,
     },
     Class {
         name: "bytes",

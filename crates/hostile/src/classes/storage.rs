@@ -73,6 +73,8 @@ pub fn run(recorder: &mut Recorder) {
         });
         for scene in [Scene::Nothing, Scene::Manifest, Scene::Segments] {
             let steps = whole.steps(scene);
+            let label = format!("{boundary}/{}/order", scene.name());
+            recorder.require(&label, || in_order(&steps));
             let mut cases = vec![];
             for (at, step) in steps.iter().enumerate() {
                 let once = Fault::ALL.into_iter().map(|fault| (fault, false));
@@ -125,6 +127,35 @@ fn files(chain: &Utf8Path) -> Files {
         }
     }
     files
+}
+
+/// A file is synced between its last write and its rename, and the directory after the rename: so that
+/// no machine that stops has a name without the bytes.
+fn in_order(steps: &[Step]) -> Result<(), String> {
+    let mut renamed = 0;
+    for (at, step) in steps
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.action == "rename")
+    {
+        let step_of = |at: usize| steps.get(at).map(|it| (it.action, it.path.as_path()));
+        let before = at.checked_sub(1).and_then(step_of);
+        let directory = step.path.parent();
+        if before != Some(("sync", &step.path))
+            || step_of(at + 1) != directory.map(|it| ("sync", it))
+        {
+            return Err(format!(
+                "{} is renamed between {before:?} and {:?}",
+                step.path,
+                step_of(at + 1)
+            ));
+        }
+        renamed += 1;
+    }
+    match renamed {
+        0 => Err("nothing is renamed".into()),
+        _ => Ok(()),
+    }
 }
 
 fn segment(index: u64) -> String {
