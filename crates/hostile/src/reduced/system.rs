@@ -201,8 +201,7 @@ impl<E: EvalAtRow> EvalAtRow for Filter<'_, E> {
                 step
             } else {
                 let [last_row, sum] = self.eval.next_extension_interaction_mask(LOOKUPS, [-1, 0]);
-                before = sum - last_row - before;
-                before.clone() + share
+                sum - last_row - before.clone() + share
             };
             let (numerator, denominator) = add(pair);
             match index == omitted {
