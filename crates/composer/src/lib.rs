@@ -13,7 +13,8 @@
 //! # Features
 //!
 //! - `prover`: `ChainPlan` (what is to be proven), `ChainProver` (proving in parallel, checkpoints and
-//!   resume) and `policy_for` (the policy that would accept a chain, computed anew).
+//!   resume), `policy_for` (the policy that would accept a chain, computed anew) and `Storage` (the
+//!   operations of the file system by which a chain is written).
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
