@@ -34,7 +34,14 @@ impl Disk<'_> {
             .create_directories(parent)
             .map_err(|source| io_error("create", parent, source))?;
         match self.0.create_directory(path) {
-            Ok(()) => self.sync_directory(parent),
+            Ok(()) => {
+                let synced = self.sync_directory(parent);
+                if synced.is_err() {
+                    // Nothing stays behind of a creation that fails.
+                    let _ = self.0.remove_directory(path);
+                }
+                synced
+            }
             // Another process was faster; the lock decides.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(source) => Err(io_error("create", path, source)),

@@ -306,6 +306,11 @@ impl Case<'_> {
             Err(error) => self.check_error(&path, &error)?,
         }
         whole.check_files(&path, &found, shot.stays)?;
+        // Whoever cannot tell whether a directory is free leaves the lock that it has made there.
+        let is_empty = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+        if !shot.stays && is_empty {
+            return Err("an empty directory is left behind".into());
+        }
         let between = finished(&path);
         still_there(&before, &between)?;
         let report = whole
