@@ -11,8 +11,10 @@ use matchmark_statement::{
     SegmentStatement, StatementError,
 };
 use matchmark_verifier::chain::FoldError;
+use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::{
-    verify_segment, verify_segment_watched, ChainFold, LookupFile, Part, SegmentFile, VerifyError,
+    verify_segment, verify_segment_watched, ChainFold, LookupFile, Part, SegmentFile, SegmentProof,
+    VerifyError,
 };
 
 fn verify(file: &SegmentFile, policy: &AcceptancePolicy) -> Result<(), VerifyError> {
@@ -201,6 +203,62 @@ fn chains_of_verified_segments() {
         matches!(short, FoldError::Policy(PolicyMismatch::ChainSteps { .. })),
         "{short:?}"
     );
+}
+
+/// Lists that the query positions fix, one item shorter and one longer. None of them is absorbed, so that
+/// the positions stay what they are; the library would panic.
+#[test]
+fn lists_have_the_length_of_the_positions() {
+    type Edit = fn(&mut SegmentProof, &dyn Fn(usize) -> usize);
+    fn resize<T: Clone>(list: &mut Vec<T>, to: &dyn Fn(usize) -> usize) {
+        let last = list[list.len() - 1].clone();
+        list.resize(to(list.len()), last);
+    }
+    let edits: [(&str, Edit); 5] = [
+        ("queried values", |proof, to| {
+            let columns = proof.stark.queried_values.iter_mut().flatten();
+            columns.for_each(|values| resize(values, to));
+        }),
+        ("merkle paths", |proof, to| {
+            resize(&mut proof.stark.decommitments[0].hash_witness, to);
+        }),
+        ("merkle paths", |proof, to| {
+            let last = proof.stark.decommitments.last_mut().unwrap();
+            resize(&mut last.hash_witness, to);
+        }),
+        ("low-degree values", |proof, to| {
+            resize(&mut proof.stark.fri_proof.first_layer.fri_witness, to);
+        }),
+        ("low-degree paths", |proof, to| {
+            let layer = &mut proof.stark.fri_proof.inner_layers[0];
+            resize(&mut layer.decommitment.hash_witness, to);
+        }),
+    ];
+    let (_, file, policy) = sample("narrow");
+    let structure = ProofStructure::of_statement(file.statement())
+        .unwrap()
+        .remove(0);
+    let mut looked_at = 0;
+    for (part, edit) in edits {
+        let resizes: [&dyn Fn(usize) -> usize; 2] = [&|len| len - 1, &|len| len + 1];
+        for to in resizes {
+            let mut proof = SegmentProof::decode(file.proof(), &structure).unwrap();
+            edit(&mut proof, to);
+            let proof = proof.encode(&structure).unwrap();
+            let values = file.public_values().clone();
+            let edited = SegmentFile::new(file.statement().clone(), values, proof);
+            match verify(&edited, &policy).unwrap_err() {
+                VerifyError::WrongLength { part: got, .. } => {
+                    assert_eq!(got, part);
+                    looked_at += 1;
+                }
+                // Longer than any positions would need: refused before that.
+                VerifyError::LengthTooLarge { .. } => {}
+                other => panic!("{part}: {other:?}"),
+            }
+        }
+    }
+    assert!(looked_at >= 7, "{looked_at}");
 }
 
 /// Public values are looked at twice: their digest, and their columns at the point.
