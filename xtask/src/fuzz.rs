@@ -59,7 +59,9 @@ pub fn run(minutes: u32, json: Option<&Path>) -> Result<(), Failure> {
     }
     let mut rows = vec![];
     for target in targets {
-        rows.push(run_target(&target, seconds)?);
+        let row = run_target(&target, seconds)?;
+        println!("{target}: {} executions", row.executions);
+        rows.push(row);
     }
     print(&rows);
     if let Some(path) = json {
