@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::document::Document;
 use crate::failure::{Context as _, Failure};
+use crate::fuzz;
 use crate::process::{exit_code, shown};
 use crate::table::Table;
 use crate::workspace;
@@ -25,9 +26,12 @@ pub struct Options {
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// One class only
+    /// One class only; `fuzz` runs the fuzz targets instead
     #[arg(long, value_name = "CLASS")]
     only: Option<String>,
+    /// Minutes of fuzzing, all targets together (8 unless given); with `--only fuzz`
+    #[arg(long, value_name = "M", requires = "only", conflicts_with_all = ["quick", "full", "replay", "document"])]
+    minutes: Option<u32>,
     /// One attempt only, by the label that a failure prints
     #[arg(long, value_name = "LABEL", requires = "only")]
     replay: Option<String>,
@@ -38,6 +42,11 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["only", "replay"])]
     document: bool,
 }
+
+/// The class that is none of the suite's own: it needs a nightly compiler and cargo-fuzz.
+const FUZZ: &str = "fuzz";
+/// Minutes of fuzzing where nothing is said.
+const FUZZ_MINUTES: u32 = 8;
 
 const DOCUMENT: Document = Document {
     command: "cargo xtask hostile --full --document",
@@ -68,6 +77,19 @@ struct Class {
 /// # Errors
 /// The exit code of the suite: 1 if anything was accepted, panicked, or was not as it must be.
 pub fn run(options: &Options) -> Result<(), Failure> {
+    let only = options.only.as_deref();
+    if only == Some(FUZZ) {
+        if options.replay.is_some() {
+            return Err(Failure::wrong_use(
+                "an input is replayed by a test: cargo test -p matchmark-fuzz-targets",
+            ));
+        }
+        let minutes = options.minutes.unwrap_or(FUZZ_MINUTES);
+        return fuzz::run(minutes, options.json.as_deref());
+    }
+    if options.minutes.is_some() {
+        return Err(Failure::wrong_use("--minutes goes with --only fuzz"));
+    }
     let json = options
         .json
         .clone()

@@ -10,6 +10,7 @@
 mod bench;
 mod document;
 mod failure;
+mod fuzz;
 mod hostile;
 mod machine;
 mod matchmark;

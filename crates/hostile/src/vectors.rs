@@ -8,8 +8,11 @@ use matchmark_quant::MODULUS;
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 use serde::Serialize;
 
-use super::bytes::{fields, Kind, Sample, HEADER};
-use super::cases::narrow;
+use matchmark_verifier::structure::ProofStructure;
+use matchmark_verifier::SegmentProof;
+
+use super::bytes::{fields, Field, Kind, Sample, HEADER};
+use super::cases::{narrow, split_narrow, Spec};
 use super::report::error_name;
 
 /// Version of the format.
@@ -18,8 +21,8 @@ const SCHEMA: u32 = 1;
 #[derive(Serialize)]
 struct Vectors {
     schema: u32,
-    segment: &'static str,
-    policy: &'static str,
+    segment: String,
+    policy: String,
     tests: Vec<Vector>,
 }
 
@@ -90,28 +93,45 @@ impl Writer {
     }
 }
 
-/// Writes segment, policy and vectors into a directory.
+/// Writes segments, policies and vectors into a directory.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn write(directory: &Utf8Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    write_of(directory, &narrow(), ["narrow", "segment"], vectors)?;
+    write_of(
+        directory,
+        &split_narrow(),
+        ["split", "split"],
+        split_vectors,
+    )
+}
+
+/// Writes one segment with its policy and vectors; `names` are those of the segment and of the list.
+fn write_of(
+    directory: &Utf8Path,
+    spec: &Spec,
+    names: [&str; 2],
+    vectors: fn(&mut Writer),
+) -> io::Result<()> {
     let mut writer = Writer {
-        sample: Sample::new(&narrow().case(), 1),
+        sample: Sample::new(&spec.case(), 1),
         tests: vec![],
     };
     vectors(&mut writer);
     let Writer { sample, tests } = writer;
+    let [name, list] = names;
     let vectors = Vectors {
         schema: SCHEMA,
-        segment: "narrow.segment",
-        policy: "narrow.policy.toml",
+        segment: format!("{name}.segment"),
+        policy: format!("{name}.policy.toml"),
         tests,
     };
-    fs::create_dir_all(directory)?;
-    fs::write(directory.join(vectors.segment), &sample.bytes)?;
-    fs::write(directory.join(vectors.policy), sample.policy.to_toml())?;
+    fs::write(directory.join(&vectors.segment), &sample.bytes)?;
+    fs::write(directory.join(&vectors.policy), sample.policy.to_toml())?;
     let text = serde_json::to_string_pretty(&vectors)? + "\n";
-    fs::write(directory.join("segment.json"), text)
+    fs::write(directory.join(format!("{list}.json")), text)
 }
 
 fn vectors(writer: &mut Writer) {
@@ -128,33 +148,12 @@ fn vectors(writer: &mut Writer) {
         let comment = format!("format version {version}");
         writer.add(comment, "FormatVersion", 8, 2, &version.to_le_bytes());
     }
-    for field in 0..5 {
-        for length in [0_u32, 1, 1 << 31, u32::MAX] {
-            let at = 10 + 4 * field;
-            if writer.sample.bytes[at..at + 4] != length.to_le_bytes() {
-                let comment = format!("length {field} is {length}");
-                writer.add(comment, "Length", at, 4, &length.to_le_bytes());
-            }
-        }
-    }
-    for len in [
-        0,
-        1,
-        8,
-        HEADER - 1,
-        HEADER,
-        statement.end,
-        public.end,
-        proof.end - 1,
-    ] {
-        writer.add(
-            format!("cut off after {len} bytes"),
-            "Truncated",
-            len,
-            end - len,
-            &[],
-        );
-    }
+    lengths(writer);
+    let ends = [statement.end, public.end, proof.end - 1];
+    truncations(
+        writer,
+        [0, 1, 8, HEADER - 1, HEADER].into_iter().chain(ends),
+    );
     writer.add("one byte more", "TrailingBytes", end, 0, &[0]);
     for at in statement {
         writer.flip(format!("byte {at}, in the statement"), "Statement", at, 0);
@@ -168,9 +167,62 @@ fn vectors(writer: &mut Writer) {
         );
     }
     let parts = fields(&writer.sample.proof(), &writer.sample.structure);
+    proof_parts(writer, proof.start, &parts, "");
+}
+
+/// What a split segment has and a fused one has not: a lookup statement, a second proof, a boundary.
+fn split_vectors(writer: &mut Writer) {
+    let file = &writer.sample.file;
+    let arithmetic = writer.sample.sections()[2].start;
+    let statement = arithmetic + file.proof().len();
+    let lookup = file.lookup().unwrap();
+    let proof = statement + lookup.statement().segment().encode().len();
+    let structure = ProofStructure::lookup(
+        &writer.sample.claim.case.layout,
+        writer.sample.claim.case.terms.security,
+    );
+    let decoded = SegmentProof::decode(lookup.proof(), &structure).unwrap();
+    let lookup_parts = fields(&decoded, &structure);
+    let parts = fields(&writer.sample.proof(), &writer.sample.structure);
+    let end = writer.sample.bytes.len();
+    writer.add("the segment as it is", "", 0, 0, &[]);
+    lengths(writer);
+    truncations(writer, [arithmetic, statement, proof, end - 1].into_iter());
+    writer.add("one byte more", "TrailingBytes", end, 0, &[0]);
+    for at in (statement..proof).step_by(3) {
+        let comment = format!("byte {at}, in the lookup statement");
+        writer.flip(comment, "Statement", at, 0);
+    }
+    proof_parts(writer, arithmetic, &parts, "arithmetic proof: ");
+    proof_parts(writer, proof, &lookup_parts, "lookup proof: ");
+}
+
+/// Every length field of the header claims something else.
+fn lengths(writer: &mut Writer) {
+    for field in 0..5 {
+        for length in [0_u32, 1, 1 << 31, u32::MAX] {
+            let at = 10 + 4 * field;
+            if writer.sample.bytes[at..at + 4] != length.to_le_bytes() {
+                let comment = format!("length {field} is {length}");
+                writer.add(comment, "Length", at, 4, &length.to_le_bytes());
+            }
+        }
+    }
+}
+
+fn truncations(writer: &mut Writer, lengths: impl Iterator<Item = usize>) {
+    let end = writer.sample.bytes.len();
+    for len in lengths {
+        let comment = format!("cut off after {len} bytes");
+        writer.add(comment, "Truncated", len, end - len, &[]);
+    }
+}
+
+/// Every part of a proof that begins at `start`.
+fn proof_parts(writer: &mut Writer, start: usize, parts: &[Field], which: &str) {
     for part in parts.iter().filter(|part| !part.range.is_empty()) {
-        let at = proof.start + part.range.start;
-        let name = &part.name;
+        let at = start + part.range.start;
+        let name = &format!("{which}{}", part.name);
         match part.kind {
             Kind::Elements => {
                 let own: [u8; 4] = writer.sample.bytes[at..at + 4].try_into().unwrap();
@@ -215,7 +267,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let written = Utf8Path::from_path(directory.path()).unwrap();
         write(written).unwrap();
-        for name in ["narrow.segment", "narrow.policy.toml", "segment.json"] {
+        for name in [
+            "narrow.segment",
+            "narrow.policy.toml",
+            "segment.json",
+            "split.segment",
+            "split.policy.toml",
+            "split.json",
+        ] {
             let (expected, got) = (fs::read(written.join(name)), fs::read(committed.join(name)));
             assert!(
                 expected.unwrap() == got.unwrap(),

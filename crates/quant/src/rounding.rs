@@ -146,12 +146,15 @@ mod tests {
                 for whole in [-3, 0] {
                     let n = whole * z + u;
                     assert_eq!(Rounding::Floor.divide(n, z), (whole, u));
+                    assert_eq!(Rounding::Floor.offset(u, z), u);
                     let nearest = if 2 * u < z {
                         (whole, 2 * u + z)
                     } else {
                         (whole + 1, 2 * u - z)
                     };
                     assert_eq!(Rounding::NearestTiesUp.divide(n, z), nearest);
+                    let offset = Rounding::NearestTiesUp.offset(nearest.1, z);
+                    assert_eq!(nearest.0 * z + offset, n);
                 }
             }
         }

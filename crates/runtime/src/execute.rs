@@ -217,3 +217,28 @@ fn accumulate(sums: &mut [i32], weight: i32, values: &[i16]) {
         *sum += weight * i32::from(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All products of two 8-bit integers, -128 included, and of each with every weight of the default
+    /// table, as the sums form them; the expected products are sums.
+    #[test]
+    fn all_products() {
+        let table = matchmark_tables::WeightTable::exp256_default();
+        let integers = || i16::from(i8::MIN)..=i16::from(i8::MAX);
+        for b in integers() {
+            let mut expected = -128 * i32::from(b);
+            for a in integers() {
+                assert_eq!(dot(&[a], &[b]), expected, "{a} * {b}");
+                expected += i32::from(b);
+            }
+            for &weight in table.entries() {
+                let mut sums = [1];
+                accumulate(&mut sums, i32::try_from(weight).unwrap_or(0), &[b]);
+                assert_eq!(i64::from(sums[0]) - 1, i64::from(weight) * i64::from(b));
+            }
+        }
+    }
+}

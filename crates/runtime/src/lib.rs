@@ -60,7 +60,7 @@ pub use execute::{execute_segment, CandidateRecord, SegmentExecution, StepRecord
 pub use fidelity::{FidelityReport, OutputDistance};
 pub use metadata::TraceMetadata;
 pub use public::write_public_values;
-pub use quantize::{quantize_file, quantize_file_with};
+pub use quantize::{quantize_bytes, quantize_file, quantize_file_with};
 pub use resolution::TableResolution;
 pub use rules::DecodeRules;
 pub use segment::SegmentInputs;

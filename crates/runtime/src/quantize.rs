@@ -52,7 +52,30 @@ pub fn quantize_file_with(
     bits: ValueBits,
     aim: TableResolution,
 ) -> Result<(AttentionTrace, FidelityReport), TraceError> {
-    let floats = FloatTensors::read(float, prefix)?;
+    quantize_container(&Container::read(float)?, prefix, bits, aim)
+}
+
+/// Quantizes the bytes of a file of float tensors as [`quantize_file`] does. They may come from
+/// anywhere.
+///
+/// # Errors
+/// As [`quantize_file`], but for those of the file system.
+pub fn quantize_bytes(
+    float: Vec<u8>,
+    prefix: usize,
+    bits: ValueBits,
+) -> Result<(AttentionTrace, FidelityReport), TraceError> {
+    let aim = TableResolution::for_bits(bits)?;
+    quantize_container(&Container::parse(float)?, prefix, bits, aim)
+}
+
+fn quantize_container(
+    file: &Container,
+    prefix: usize,
+    bits: ValueBits,
+    aim: TableResolution,
+) -> Result<(AttentionTrace, FidelityReport), TraceError> {
+    let floats = FloatTensors::read(file, prefix)?;
     let FloatTensors {
         shape,
         head_dim,
@@ -135,8 +158,7 @@ struct FloatTensors {
 }
 
 impl FloatTensors {
-    fn read(path: &Path, prefix: usize) -> Result<Self, TraceError> {
-        let file = Container::read(path)?;
+    fn read(file: &Container, prefix: usize) -> Result<Self, TraceError> {
         let (q, k, v) = (file.tensor("q")?, file.tensor("k")?, file.tensor("v")?);
         for tensor in [&q, &k, &v] {
             tensor.expect_dtype("F32")?;

@@ -24,18 +24,18 @@ impl AttentionTrace {
     /// wrong type or shape, a value out of range, heads that do not divide, no steps, and metadata
     /// that cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TraceError> {
-        Self::of_container(&Container::read(path.as_ref())?)
+        Self::from_container(&Container::read(path.as_ref())?)
     }
 
-    /// Reads a trace from the bytes of a file, as [`Self::load`] does.
+    /// Reads a trace from the bytes of a file, as [`Self::load`] does. The bytes may come from anywhere.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As [`Self::load`], but for those of the file system.
     pub fn decode(bytes: Vec<u8>) -> Result<Self, TraceError> {
-        Self::of_container(&Container::parse(bytes)?)
+        Self::from_container(&Container::parse(bytes)?)
     }
 
-    fn of_container(file: &Container) -> Result<Self, TraceError> {
+    fn from_container(file: &Container) -> Result<Self, TraceError> {
         let (bits, metadata) = metadata::from_strings(file.metadata())?;
         let (q, k, v) = (file.tensor("q")?, file.tensor("k")?, file.tensor("v")?);
         let bits = match (bits, q.dtype) {

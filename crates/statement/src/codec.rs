@@ -280,6 +280,30 @@ mod tests {
         }
     }
 
+    /// A claim is refused from the byte on at which it leaves the budget of its input's length: the
+    /// smallest of a few powers of two that holds the input.
+    #[test]
+    fn the_budget_is_fitted_to_the_input() {
+        for (len, budget) in [
+            (8_usize, 1_u64 << 16),
+            (1 << 16, 1 << 16),
+            ((1 << 16) + 1, 1 << 20),
+            (1 << 20, 1 << 20),
+            ((1 << 20) + 1, 1 << 24),
+            (1 << 24, 1 << 24),
+            ((1 << 24) + 1, 1 << 28),
+        ] {
+            let mut bytes = alloc::vec![0; len];
+            // The length itself takes eight bytes of the budget.
+            for (claim, is_refused) in [(budget - 8, false), (budget - 7, true)] {
+                bytes[..8].copy_from_slice(&claim.to_le_bytes());
+                let result = decode::<String>(&bytes, usize::MAX);
+                let refused = matches!(result, Err(CodecError::LengthField { .. }));
+                assert_eq!(refused, is_refused, "{len}: {claim}");
+            }
+        }
+    }
+
     /// A type that reduces what it reads, like a field element without a range check.
     #[derive(Debug, PartialEq)]
     struct Lenient(u32);

@@ -199,12 +199,42 @@ mod tests {
         assert_eq!(exponential.at(16_383).low, 0);
         let steep = Exponential::new(Rational::new(63, 1).unwrap()).at(1);
         assert!((to_f64(steep.high) / (-63f64).exp() - 1.0).abs() < 1e-6);
+        // Beyond the powers that are held, a result is still below its bound.
+        let beyond = Exponential::new(Rational::new(64, 1).unwrap()).at(1);
+        assert!(to_f64(beyond.high) > (-64f64).exp());
+    }
+
+    /// `floor(numerator * 2^120 / denominator)` bit by bit, and whether something is left.
+    fn fraction_slowly(numerator: u64, denominator: u64) -> (u128, bool) {
+        let (mut rest, denominator) = (u128::from(numerator), u128::from(denominator));
+        let mut quotient = 0;
+        for _ in 0..FRACTION_BITS {
+            rest *= 2;
+            quotient *= 2;
+            if rest >= denominator {
+                rest -= denominator;
+                quotient += 1;
+            }
+        }
+        (quotient, rest > 0)
     }
 
     proptest! {
         #[test]
         fn products_are_exact(a in 0..=ONE, b in 0..=ONE) {
             prop_assert_eq!(multiply(a, b), multiply_slowly(a, b));
+        }
+
+        #[test]
+        fn fractions_are_exact(n: u64, d: u64, small in 1u64..1000) {
+            for (n, d) in [(n.min(d), n.max(d)), (n % small, small), (small, 1 << 63)] {
+                if n < d {
+                    let (low, is_cut) = fraction_slowly(n, d);
+                    let high = low + u128::from(is_cut);
+                    let got = fraction(u128::from(n), u128::from(d));
+                    prop_assert_eq!(got, Enclosure { low, high });
+                }
+            }
         }
 
         #[test]

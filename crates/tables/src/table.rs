@@ -389,6 +389,7 @@ mod tests {
             WeightTable::custom(vec![1, 1], "two\nlines"),
             Err(TableError::DescriptionNotPlain)
         ));
+        assert!(WeightTable::custom(vec![1, 1], "x".repeat(200)).is_ok());
         assert!(matches!(
             WeightTable::custom(vec![1, 1], "x".repeat(201)),
             Err(TableError::DescriptionTooLong { got: 201, .. })

@@ -198,7 +198,9 @@ mod tests {
             WeightTable::custom(vec![5, 0, 7], "not # monotonic").unwrap(),
             WeightTable::custom(vec![5, 0, 7], "").unwrap(),
         ] {
-            assert_eq!(WeightTable::parse(&table.to_text()).unwrap(), table);
+            let text = table.to_text();
+            assert_eq!(WeightTable::parse(&text).unwrap(), table);
+            assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
         }
     }
 

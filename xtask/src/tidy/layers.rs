@@ -7,7 +7,7 @@ use super::tree::Tree;
 use super::Finding;
 
 /// From the ground up. A crate depends on crates that stand before it.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 12] = [
     "matchmark-quant",
     "matchmark-tables",
     "matchmark-statement",
@@ -17,7 +17,9 @@ const ORDER: [&str; 10] = [
     "matchmark-composer",
     "matchmark-planner",
     "matchmark-cli",
+    "matchmark-fuzz-targets",
     "matchmark-hostile",
+    "matchmark-fuzz",
 ];
 /// The integer reference stands beside the order, on the two lowest crates.
 const RUNTIME: &str = "matchmark-runtime";
@@ -27,10 +29,11 @@ const MODEL: &str = "matchmark-model";
 const BELOW_MODEL: [&str; 3] = ["matchmark-quant", "matchmark-tables", RUNTIME];
 /// Crates that take a witness from the reference or from a model; the first only for its prover's side.
 const ON_RUNTIME_IF_OPTIONAL: &str = "matchmark-air";
-const ON_RUNTIME: [&str; 4] = [
+const ON_RUNTIME: [&str; 5] = [
     "matchmark-prover",
     "matchmark-composer",
     "matchmark-cli",
+    "matchmark-fuzz-targets",
     "matchmark-hostile",
 ];
 /// The project's commands use the others through the command line alone.

@@ -1,46 +1,120 @@
-//! The same input gives the same bytes, whatever the number of threads and the build.
+//! The same input gives the same witness and the same bytes, whatever the number of threads and the build.
+use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
 use sha2::{Digest, Sha256};
 
 use crate::cases::{narrow, split_narrow, wide, Spec};
+use crate::forge::Forged;
 use crate::proving::honest;
 use crate::report::Recorder;
 
-/// SHA-256 of the segment files of seed 1, whatever the build: a change of the relation, the witness,
-/// the transcript or the encoding shows here.
-const PINNED: [(&str, &str); 3] = [
-    (
-        "narrow",
-        "f5344f3a8f9f409043c5de4a9439a745b89459af3b6bb5ec0a4eb9a57dfad608",
-    ),
-    (
-        "wide",
-        "900fc03bd8058b8eeaf451017fe2c731176caba41be9019c7f2fcb710c787870",
-    ),
-    (
-        "split narrow",
-        "e1f08eab08940c1bd7a539bd13c80e00d67f912827978709c45639c1cb098abc",
-    ),
+/// What is pinned of a case, SHA-256 each, whatever the build.
+struct Pinned {
+    name: &'static str,
+    /// All columns of the trace before a challenge is drawn, and those of the projections: a change of the
+    /// relation or of the generation of its trace shows here.
+    witness: &'static str,
+    /// The segment file: a change of transcript or encoding shows here as well.
+    file: &'static str,
+}
+
+/// Of seed 1.
+const PINNED: [Pinned; 3] = [
+    Pinned {
+        name: "narrow",
+        witness: "5ebf32ac1554ac45932c4c83c9fe6b4d8ccf08e3e8af52d177fe5e15754391c8",
+        file: "f0f884345253dc5dff35186d36ad453a6e6dc7fb27611560412626f4e29d4b00",
+    },
+    Pinned {
+        name: "wide",
+        witness: "881789921475ea5835030cdbb6456cadf809262a76e0ca9258b7c17bd98c5cb9",
+        file: "d25bb81227fc9d045501e3b5c9a76a0690750d2a64e31aff0bf29803ade52209",
+    },
+    Pinned {
+        name: "split narrow",
+        witness: "1cb9e26fc9dd9cf8ddb1a55f41e9ee7477b3ed4587c72c969264a1804caa4bcd",
+        file: "7a782ce626d0e53c501d7660101cc117c1a8e977843845d5279d1efde578609c",
+    },
 ];
 
 fn specs() -> [Spec; 3] {
     [narrow(), wide(), split_narrow()]
 }
 
-fn digest(spec: &Spec) -> String {
-    let (claim, forged) = honest(&spec.case(), 1);
-    let bytes = claim.prove(&forged).unwrap().file.encode().unwrap();
-    let digest = Sha256::digest(bytes);
+fn text(digest: Sha256) -> String {
+    let digest = digest.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn is_pinned(name: &str, got: &str) -> Result<(), String> {
-    let pinned = PINNED.iter().find(|(pinned, _)| *pinned == name);
-    let (_, expected) = pinned.ok_or_else(|| format!("{name} is not pinned"))?;
-    if *expected == got {
-        Ok(())
-    } else {
-        Err(format!("{name}: expected SHA-256 {expected}, got {got}"))
+/// Digest of all columns of a trace, each list with its length.
+fn witness_digest(forged: &Forged) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |columns: &[Column]| {
+        digest.update((columns.len() as u64).to_le_bytes());
+        for column in columns {
+            digest.update((column.len() as u64).to_le_bytes());
+            for cell in column {
+                digest.update(cell.0.to_le_bytes());
+            }
+        }
+    };
+    // Taken apart exhaustively: a new part of the trace does not compile until it is digested.
+    let SegmentWitness {
+        preprocessed,
+        state_before,
+        state_after,
+        public,
+        vectors,
+        candidates,
+        boundary,
+        state,
+        tables,
+        lookup,
+    } = &forged.witness;
+    for columns in [
+        preprocessed,
+        state_before,
+        state_after,
+        public,
+        vectors,
+        candidates,
+        boundary,
+        state,
+    ] {
+        add(columns);
     }
+    tables.iter().for_each(|columns| add(columns));
+    if let Some(LookupWitness {
+        preprocessed,
+        boundary,
+        uses,
+    }) = lookup
+    {
+        add(preprocessed);
+        add(boundary);
+        add(std::slice::from_ref(uses));
+    }
+    add(&forged.projections.columns());
+    text(digest)
+}
+
+/// Compares the digests of witness and file with the pinned ones.
+fn check(spec: &Spec) -> Result<(), String> {
+    let name = spec.name;
+    let pinned = PINNED.iter().find(|pinned| pinned.name == name);
+    let pinned = pinned.ok_or_else(|| format!("{name} is not pinned"))?;
+    let (claim, forged) = honest(&spec.case(), 1);
+    let bytes = claim.prove(&forged).unwrap().file.encode().unwrap();
+    for (what, expected, got) in [
+        ("witness", pinned.witness, witness_digest(&forged)),
+        ("file", pinned.file, text(Sha256::new_with_prefix(bytes))),
+    ] {
+        if expected != got {
+            return Err(format!(
+                "{name}, {what}: expected SHA-256 {expected}, got {got}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 pub fn run(recorder: &mut Recorder) {
@@ -50,7 +124,7 @@ pub fn run(recorder: &mut Recorder) {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             recorder.require(&label, || {
                 let pool = pool.map_err(|error| error.to_string())?;
-                is_pinned(spec.name, &pool.install(|| digest(&spec)))
+                pool.install(|| check(&spec))
             });
         }
     }
@@ -59,14 +133,36 @@ pub fn run(recorder: &mut Recorder) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stwo::core::fields::m31::M31;
+    use stwo::core::fields::qm31::QM31;
 
     /// In the build of the tests, which is another than that of the suite.
     #[test]
-    fn files_are_pinned() {
+    fn witnesses_and_files_are_pinned() {
         let wrong: Vec<String> = specs()
             .iter()
-            .filter_map(|spec| is_pinned(spec.name, &digest(spec)).err())
+            .filter_map(|spec| check(spec).err())
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// One cell more in the trace, and the digest is another.
+    #[test]
+    fn the_digest_covers_every_part() {
+        let (_, forged) = honest(&split_narrow().case(), 1);
+        let own = witness_digest(&forged);
+        let changes: [fn(&mut Forged); 6] = [
+            |it| it.witness.state_before[0][0] += M31::from(1),
+            |it| it.witness.candidates[0][0] += M31::from(1),
+            |it| it.witness.tables[0][0][0] += M31::from(1),
+            |it| it.witness.boundary[1][0] += M31::from(1),
+            |it| it.witness.lookup.as_mut().unwrap().uses[0] += M31::from(1),
+            |it| it.projections.vectors[0][0] += QM31::from(M31::from(1)),
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut changed = forged.clone();
+            change(&mut changed);
+            assert_ne!(witness_digest(&changed), own, "{index}");
+        }
     }
 }

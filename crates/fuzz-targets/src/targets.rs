@@ -1,0 +1,259 @@
+//! The targets.
+use matchmark_quant::{AttentionShape, ValueBits};
+use matchmark_runtime::{quantize_bytes, AttentionTrace};
+use matchmark_statement::{AcceptancePolicy, LookupStatement, PublicValues, SegmentStatement};
+use matchmark_tables::WeightTable;
+use matchmark_verifier::structure::ProofStructure;
+use matchmark_verifier::{verify_segment, SegmentFile, SegmentProof, VerifyError};
+
+use crate::regrind::{fit, grind};
+use crate::samples::{all, fused};
+
+/// A target: what is done with bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name: that of the binary in `fuzz/`, and of its folders of seeds and regressions.
+    pub name: &'static str,
+    /// Panics where a property does not hold.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const ALL: [Target; 8] = [
+    Target {
+        name: "segment_file",
+        run: segment_file,
+    },
+    Target {
+        name: "verify",
+        run: verify,
+    },
+    Target {
+        name: "proof",
+        run: proof,
+    },
+    Target {
+        name: "reground",
+        run: reground,
+    },
+    Target {
+        name: "statement",
+        run: statement,
+    },
+    Target {
+        name: "policy",
+        run: policy,
+    },
+    Target {
+        name: "table",
+        run: table,
+    },
+    Target {
+        name: "tensors",
+        run: tensors,
+    },
+];
+
+/// A segment file: what is read is what was written, and so are the proofs in it, whatever structure
+/// the statement asks for.
+pub fn segment_file(bytes: &[u8]) {
+    let Ok(file) = SegmentFile::decode(bytes) else {
+        return;
+    };
+    assert!(file.encode().unwrap() == bytes, "a file has one encoding");
+    check_statement(file.statement());
+    check_values(file.public_values(), file.statement());
+    let Ok(structures) = ProofStructure::of_statement(file.statement()) else {
+        return;
+    };
+    let lookup = file.lookup().map(|lookup| lookup.proof());
+    for (structure, bytes) in structures
+        .iter()
+        .zip(Some(file.proof()).into_iter().chain(lookup))
+    {
+        check_proof(bytes, structure);
+    }
+}
+
+/// A whole segment against fixed policies: nothing is accepted but the two segments that they are for.
+pub fn verify(bytes: &[u8]) {
+    let Ok(file) = SegmentFile::decode(bytes) else {
+        return;
+    };
+    for sample in all() {
+        match verify_segment(&file, &sample.policy) {
+            Ok(_) => assert!(bytes == sample.bytes, "{}: accepted", sample.name),
+            Err(error) => check_typed(&error),
+        }
+    }
+}
+
+/// A proof, read by the structure of a committed one; the first byte says which.
+pub fn proof(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let structures: Vec<&ProofStructure> = all().iter().flat_map(|it| &it.structures).collect();
+    check_proof(bytes, structures[usize::from(*which) % structures.len()]);
+}
+
+/// Edits of the fused proof that leave it well-formed, ground again: what the proof library sees is
+/// nonsense of the right lengths. Each edit is eight bytes, a place and a word.
+pub fn reground(bytes: &[u8]) {
+    let sample = fused();
+    let (statement, structure) = (sample.file.statement(), &sample.structures[0]);
+    let mut edited = sample.file.proof().to_vec();
+    let mut proof = sample.proof();
+    for edit in bytes.chunks_exact(8).take(MAX_EDITS) {
+        let (place, word) = edit.split_at(4);
+        let place = u32::from_le_bytes([place[0], place[1], place[2], place[3]]) as usize;
+        let place = place % (edited.len() - 3);
+        let before = edited.clone();
+        edited[place..place + 4].copy_from_slice(word);
+        match SegmentProof::decode(&edited, structure) {
+            Ok(decoded) => proof = decoded,
+            Err(_) => edited = before,
+        }
+    }
+    let nonce = proof.stark.proof_of_work;
+    let positions = grind(statement, structure, &mut proof, nonce);
+    fit(structure, &mut proof, &positions);
+    let encoded = proof.encode(structure).unwrap();
+    let is_own = encoded == sample.file.proof();
+    let values = sample.file.public_values().clone();
+    let file = SegmentFile::new(statement.clone(), values, encoded);
+    match verify_segment(&file, &sample.policy) {
+        Ok(_) => assert!(is_own, "accepted"),
+        Err(error) => {
+            assert!(!is_own, "the sample is refused: {error}");
+            check_typed(&error);
+        }
+    }
+}
+
+/// Edits of one input of [`reground`] that are carried out.
+const MAX_EDITS: usize = 16;
+
+/// A statement: one encoding, and counts for every shape.
+pub fn statement(bytes: &[u8]) {
+    let Ok(statement) = SegmentStatement::decode(bytes) else {
+        return;
+    };
+    assert!(statement.encode() == bytes, "a statement has one encoding");
+    check_statement(&statement);
+}
+
+/// A policy: what is written of it reads back as the same.
+pub fn policy(bytes: &[u8]) {
+    let Some(policy) = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| AcceptancePolicy::from_toml(text).ok())
+    else {
+        return;
+    };
+    let again = AcceptancePolicy::from_toml(&policy.to_toml()).unwrap();
+    assert_eq!(policy, again);
+    assert_eq!(policy.id(), again.id());
+    for sample in all() {
+        if verify_segment(&sample.file, &policy).is_ok() {
+            assert_eq!(policy.first_state(), sample.policy.first_state());
+            assert_eq!(policy.shape(), sample.policy.shape());
+            assert_eq!(policy.table(), sample.policy.table());
+        }
+    }
+}
+
+/// A table's text: what is written of it reads back as the same.
+pub fn table(bytes: &[u8]) {
+    let Some(table) = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| WeightTable::parse(text).ok())
+    else {
+        return;
+    };
+    let again = WeightTable::parse(&table.to_text()).unwrap();
+    assert_eq!(table, again);
+    assert_eq!(table.id(), again.id());
+    assert!(table.entries()[0] > 0 && table.entries().len() == table.bounds().len as usize);
+}
+
+/// A safetensors file, as a trace and as float tensors to be quantized; the first byte says how.
+pub fn tensors(bytes: &[u8]) {
+    let Some((how, bytes)) = bytes.split_first() else {
+        return;
+    };
+    if let Ok(trace) = AttentionTrace::decode(bytes.to_vec()) {
+        check_trace(&trace);
+    }
+    let (prefix, bits) = (usize::from(how >> 4), 4 + how % 9);
+    let bits = ValueBits::new(bits).unwrap();
+    if let Ok((trace, report)) = quantize_bytes(bytes.to_vec(), prefix, bits) {
+        check_trace(&trace);
+        // What it says to people.
+        let _ = report.to_string();
+    }
+}
+
+fn check_trace(trace: &AttentionTrace) {
+    let encoded = trace.encode().unwrap();
+    let again = AttentionTrace::decode(encoded.clone()).unwrap();
+    assert_eq!(*trace, again);
+    assert!(
+        again.encode().unwrap() == encoded,
+        "equal traces, equal bytes"
+    );
+}
+
+fn check_statement(statement: &SegmentStatement) {
+    let again = SegmentStatement::decode(&statement.encode()).unwrap();
+    assert_eq!(*statement, again);
+    assert_eq!(statement.digest(), again.digest());
+    if let Ok(lookup) = LookupStatement::new(statement.clone()) {
+        assert_ne!(lookup.digest(), statement.digest());
+    }
+    for sample in all() {
+        // A policy has an answer to every statement.
+        let _ = sample.policy.check_segment(statement);
+    }
+    if let Ok(structures) = ProofStructure::of_statement(statement) {
+        for structure in structures {
+            assert!(structure.lifting_log_size() < 31, "a domain of the circle");
+        }
+    }
+}
+
+fn check_values(values: &PublicValues, statement: &SegmentStatement) {
+    let shape: AttentionShape = statement.shape().attention();
+    let steps = statement.steps().steps();
+    let bits = statement.quantization().value_bits();
+    let len = PublicValues::encoded_len(&shape, bits, steps);
+    assert_eq!(values.encode().len(), len);
+    let limit = bits.max_value();
+    let all = [values.q(), values.k(), values.v(), values.out()];
+    assert!(all
+        .into_iter()
+        .flatten()
+        .all(|x| i32::from(*x).abs() <= limit));
+}
+
+fn check_proof(bytes: &[u8], structure: &ProofStructure) {
+    match SegmentProof::decode(bytes, structure) {
+        Ok(proof) => {
+            assert!(
+                proof.encode(structure).unwrap() == bytes,
+                "a proof has one encoding"
+            );
+            assert_eq!(proof.sizes(structure).bytes, bytes.len());
+        }
+        Err(error) => check_typed(&error),
+    }
+}
+
+/// No refusal is one that stands for whatever a library says.
+fn check_typed(error: &VerifyError) {
+    match error {
+        VerifyError::Lookup(source) => check_typed(source),
+        VerifyError::Proof(_) | VerifyError::Malformed(_) => panic!("untyped: {error}"),
+        _ => {}
+    }
+}
