@@ -31,7 +31,7 @@ fn quantized(place: &Place) -> (Utf8PathBuf, Utf8PathBuf) {
         model.as_str(),
     ];
     let object = expect_json(&args, 0);
-    assert_eq!(object["quantization"]["calibration_tokens"], 467);
+    assert_eq!(object["quantization"]["calibration_tokens"], 440);
     let first = fs::read(&model).unwrap();
     expect(&args, 0);
     assert_eq!(fs::read(&model).unwrap(), first);
