@@ -8,7 +8,8 @@
 //! boundary of a split segment are committed in this way.
 use alloc::vec::Vec;
 
-use matchmark_statement::{BoundaryCommitment, SegmentShape, StateCommitment};
+use matchmark_quant::ModelShape;
+use matchmark_statement::{BoundaryCommitment, ModelCommitment, SegmentShape, StateCommitment};
 use sha2::{Digest, Sha256};
 use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
@@ -22,6 +23,8 @@ use crate::layout::SegmentLayout;
 const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
 /// Domain tag of state commitments.
 const STATE_TAG: &[u8] = b"matchmark/state/v2";
+/// Domain tag of model commitments.
+const MODEL_TAG: &[u8] = b"matchmark/model-tree/v1";
 /// Domain tag of boundary commitments.
 const BOUNDARY_TAG: &[u8] = b"matchmark/boundary/v1";
 
@@ -71,9 +74,28 @@ impl Opening {
         BoundaryCommitment::from_bytes(self.digest(BOUNDARY_TAG, layout.shape(), &sizes))
     }
 
+    /// The commitment to weights and tables of a model: SHA-256 over a tag, the shape of the model, the
+    /// height of the tree, the root and the fingerprint. It does not depend on a chain, but on the height
+    /// of its trees.
+    pub fn model_commitment(&self, shape: &ModelShape, lifting_log_size: u32) -> ModelCommitment {
+        let attention = shape.attention();
+        let sizes = [
+            shape.layers(),
+            shape.hidden(),
+            attention.query_heads(),
+            attention.kv_heads(),
+            attention.head_dim(),
+            shape.mlp(),
+            shape.vocabulary(),
+            shape.positions(),
+        ]
+        .map(|size| size as u64);
+        let height = u64::from(lifting_log_size);
+        let sizes = sizes.into_iter().chain([height]);
+        ModelCommitment::from_bytes(self.digest_of(MODEL_TAG, sizes))
+    }
+
     fn digest(&self, tag: &[u8], shape: &SegmentShape, sizes: &[u64]) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(tag);
         let attention = shape.attention();
         let shape = [
             attention.query_heads() as u64,
@@ -82,8 +104,14 @@ impl Opening {
             u64::from(shape.capacity().get()),
             u64::from(shape.segment_steps().get()),
         ];
+        self.digest_of(tag, shape.into_iter().chain(sizes.iter().copied()))
+    }
+
+    fn digest_of(&self, tag: &[u8], sizes: impl Iterator<Item = u64>) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(tag);
         let columns = self.fingerprint.len() as u64;
-        for size in shape.iter().chain(sizes).chain([&columns]) {
+        for size in sizes.chain([columns]) {
             hash.update(size.to_le_bytes());
         }
         hash.update(digest_to_bytes(&self.root));

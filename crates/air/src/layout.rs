@@ -5,9 +5,12 @@
 //! **Invariant:** a layout does not depend on the position of the segment in its chain. All segments
 //! of a chain with the same number of steps share one preprocessed tree, and all segments of a chain
 //! share the heights of all trees, so that a state commitment means the same on both sides of a cut.
-use matchmark_quant::{AccumulatorBounds, Rounding, ValueBits, MODULUS};
+use matchmark_quant::{
+    AccumulatorBounds, AttentionShape, ModelArithmetic, ModelShape, Rounding, ValueBits, MODULUS,
+};
 use matchmark_statement::{Boundary, ProofPart, SegmentShape, SegmentStatement};
 
+use crate::decoder::layout::DecoderLayout;
 use crate::gadgets::less_than::LessThan;
 use crate::gadgets::non_negative::NonNegative;
 
@@ -60,6 +63,14 @@ pub enum LayoutError {
         expected: u64,
         /// Value that the shape needs.
         got: u64,
+    },
+    /// The attention is not that of the model.
+    #[error("attention is {got}, expected {expected} for all layers of the model")]
+    Attention {
+        /// Heads of all layers.
+        expected: AttentionShape,
+        /// Heads of the segment's shape.
+        got: AttentionShape,
     },
     /// The accumulators of the shape leave their bounds.
     #[error(transparent)]
@@ -116,9 +127,10 @@ pub struct SegmentLayout {
     remainder: LessThan,
     rounding_shift: Option<NonNegative>,
     boundary: Boundary,
+    decoder: Option<DecoderLayout>,
 }
 
-fn log_rows(component: &'static str, rows: u64) -> Result<u32, LayoutError> {
+pub(crate) fn log_rows(component: &'static str, rows: u64) -> Result<u32, LayoutError> {
     let log = rows.max(1).next_power_of_two().ilog2().max(MIN_LOG_ROWS);
     if log > MAX_LOG_ROWS {
         return Err(LayoutError::TooManyRows {
@@ -210,7 +222,11 @@ impl SegmentLayout {
             statement.rounding(),
             statement.table_bounds(),
         )?;
-        Ok(layout.with_boundary(statement.boundary().kind()))
+        let layout = layout.with_boundary(statement.boundary().kind());
+        match statement.decoder() {
+            None => Ok(layout),
+            Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
+        }
     }
 
     /// The same segment, proven in this way. Heights do not depend on it.
@@ -297,6 +313,7 @@ impl SegmentLayout {
             remainder: less_than("output remainder", remainder_bound)?,
             rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits)?,
             boundary: Boundary::Fused,
+            decoder: None,
         })
     }
 
@@ -312,9 +329,44 @@ impl SegmentLayout {
 
     /// The proof that shows the arithmetic: the only one, or the first of two.
     pub fn main_part(&self) -> ProofPart {
-        match self.boundary {
-            Boundary::Fused => ProofPart::Fused,
-            Boundary::Split => ProofPart::Arithmetic,
+        match (self.boundary, &self.decoder) {
+            (Boundary::Fused, None) => ProofPart::Fused,
+            (Boundary::Fused, Some(_)) => ProofPart::Decoder,
+            (Boundary::Split, _) => ProofPart::Arithmetic,
+        }
+    }
+
+    /// The same segment as the attention of a decoder: of all layers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Attention`] if the shape is not that of all layers together, and those of
+    /// [`DecoderLayout::new`].
+    pub fn with_decoder(
+        mut self,
+        shape: ModelShape,
+        arithmetic: ModelArithmetic,
+    ) -> Result<Self, LayoutError> {
+        let (expected, got) = (shape.all_layers_attention(), self.shape.attention());
+        if expected != got {
+            return Err(LayoutError::Attention { expected, got });
+        }
+        let segment_steps = self.shape.segment_steps().get() as usize;
+        let decoder = DecoderLayout::new(shape, arithmetic, segment_steps, self.steps)?;
+        self.decoder = Some(decoder);
+        Ok(self)
+    }
+
+    /// What is around the attention, if the segment is a decoder's.
+    pub fn decoder(&self) -> Option<&DecoderLayout> {
+        self.decoder.as_ref()
+    }
+
+    /// The decoder of a layout that has one.
+    pub(crate) fn expect_decoder(&self) -> &DecoderLayout {
+        match &self.decoder {
+            Some(decoder) => decoder,
+            None => unreachable!("only the proofs of a decoder have its columns"),
         }
     }
 
@@ -375,7 +427,8 @@ impl SegmentLayout {
 
     /// Log of the largest component.
     pub fn max_log_rows(&self) -> u32 {
-        self.log_rows.max()
+        let decoder = self.decoder.as_ref().map(DecoderLayout::max_log_rows);
+        self.log_rows.max().max(decoder.unwrap_or_default())
     }
 
     /// Log size of the domain of all commitment trees at this blowup.
@@ -437,11 +490,14 @@ impl SegmentLayout {
         self.head_dim()
     }
 
-    /// Values that enter random projections: keys and values of the cache, scores, outputs.
+    /// Values that enter random projections: keys and values of the cache, scores, outputs; in a decoder
+    /// all inputs and outputs of matrices.
     pub fn projected_values(&self) -> u64 {
         let rows = self.log_rows;
-        (2 * self.lanes as u64) * (1 << rows.state)
+        let attention = (2 * self.lanes as u64) * (1 << rows.state)
             + 2 * (1 << rows.vectors)
-            + 2 * (1 << rows.candidates)
+            + 2 * (1 << rows.candidates);
+        let decoder = self.decoder.as_ref();
+        attention + decoder.map_or(0, |decoder| decoder.projected_values(rows.vectors))
     }
 }

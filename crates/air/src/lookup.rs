@@ -13,6 +13,7 @@ use crate::components::candidates::columns::BOUNDARY_COLUMNS;
 use crate::components::membership::Membership;
 use crate::components::tables::{Table, Tables};
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::harness::row::{AsStated, System};
 use crate::layout::SegmentLayout;
 use crate::segment::ProofColumns;
 use crate::trees::Tree;
@@ -43,59 +44,17 @@ impl LookupContext {
 }
 
 /// The components of a lookup proof.
-pub struct LookupComponents {
+pub struct LookupComponents<S: System = AsStated> {
     /// Rows of the boundary.
-    pub membership: Routed<Membership>,
+    pub membership: Routed<S::Of<Membership>>,
     /// Entries of the weight table.
-    pub table: Routed<Tables>,
+    pub table: Routed<S::Of<Tables>>,
 }
 
 impl LookupComponents {
     /// Puts the components together.
     pub fn new(layout: &SegmentLayout, context: &LookupContext) -> Self {
-        let LookupContext {
-            challenges,
-            claimed_sums,
-            boundary_point,
-        } = context;
-        // There are no projections here, and no constraint names their points.
-        let challenges = Challenges {
-            projection: ProjectionChallenges::structural(),
-            lookup: challenges.clone(),
-        };
-        let allocator = &mut ColumnAllocator::new(ProofPart::Lookup);
-        let membership = Routed::new(
-            allocator,
-            Membership {
-                log_rows: layout.log_rows().candidates,
-                challenges: challenges.clone(),
-            },
-            claimed_sums[0],
-            Wiring {
-                carried: vec![Route {
-                    source: Source::Tree(Tree::Boundary),
-                    columns: BOUNDARY_COLUMNS,
-                }],
-                fingerprints: vec![(Tree::Boundary, *boundary_point)],
-                public: None,
-            },
-        );
-        let table = Routed::new(
-            allocator,
-            Tables {
-                log_rows: layout.log_rows().weights,
-                tables: vec![Table::Weights],
-                challenges,
-            },
-            claimed_sums[1],
-            Wiring::default(),
-        );
-        Self { membership, table }
-    }
-
-    /// The components in order.
-    pub fn components(&self) -> Vec<&dyn Component> {
-        vec![&self.membership, &self.table]
+        Self::of_system(layout, context, &AsStated)
     }
 
     /// The columns of every component tree.
@@ -111,5 +70,60 @@ impl LookupComponents {
             ],
             tuples,
         )
+    }
+}
+
+impl<S: System> LookupComponents<S> {
+    /// Puts the components together as those of this system.
+    pub fn of_system(layout: &SegmentLayout, context: &LookupContext, system: &S) -> Self {
+        let LookupContext {
+            challenges,
+            claimed_sums,
+            boundary_point,
+        } = context;
+        // There are no projections here, and no constraint names their points.
+        let challenges = Challenges {
+            projection: ProjectionChallenges::structural(),
+            lookup: challenges.clone(),
+        };
+        let allocator = &mut ColumnAllocator::new(ProofPart::Lookup);
+        let membership = Routed::new(
+            allocator,
+            system.component(
+                0,
+                Membership {
+                    log_rows: layout.log_rows().candidates,
+                    challenges: challenges.clone(),
+                },
+            ),
+            claimed_sums[0],
+            Wiring {
+                carried: vec![Route {
+                    source: Source::Tree(Tree::Boundary),
+                    columns: BOUNDARY_COLUMNS,
+                }],
+                fingerprints: vec![(Tree::Boundary, *boundary_point)],
+                public: None,
+            },
+        );
+        let table = Routed::new(
+            allocator,
+            system.component(
+                1,
+                Tables {
+                    log_rows: layout.log_rows().weights,
+                    tables: vec![Table::Weights],
+                    challenges,
+                },
+            ),
+            claimed_sums[1],
+            Wiring::default(),
+        );
+        Self { membership, table }
+    }
+
+    /// The components in order.
+    pub fn components(&self) -> Vec<&dyn Component> {
+        vec![&self.membership, &self.table]
     }
 }

@@ -16,12 +16,16 @@ use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use crate::decoder::segment::DecoderComponents;
+use crate::decoder::tokens::public_tuples;
+use crate::decoder::witness::DecoderWitness;
 use crate::harness::row::{Constraints, Observer, CARRIED, WITNESS};
 use crate::layout::SegmentLayout;
 use crate::lookup::{LookupComponents, LookupContext};
 use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
 use crate::segment::{SegmentComponents, SegmentContext};
+use crate::trees::Tree;
 use crate::witness::projections::{project, Projections};
 use crate::witness::{Column, LookupWitness, SegmentWitness};
 
@@ -248,7 +252,7 @@ pub fn failures(
     let vectors = Trace {
         preprocessed: preprocessed(),
         witness: witness.vectors.iter().collect(),
-        carried: witness.public.iter().chain(&projected).collect(),
+        carried: witness.entries.iter().chain(&projected).collect(),
     };
     check_component(
         "vectors",
@@ -284,11 +288,19 @@ pub fn failures(
     };
     check_component("state", &segment.state.inner().0, &state, failed, left);
 
+    if let (Some(components), Some(decoder)) = (&segment.decoder, &witness.decoder) {
+        let preprocessed = &witness.preprocessed;
+        check_decoder(components, decoder, preprocessed, projections, failed, left);
+    }
+
+    let mut model = witness.model_tables();
     for (component, multiplicities) in segment.tables.iter().zip(&witness.tables) {
+        let (own, others) = model.split_at(component.columns_in(Tree::Model));
+        model = others;
         let tables = Trace {
             preprocessed: preprocessed(),
             witness: multiplicities.iter().collect(),
-            carried: vec![],
+            carried: own.iter().collect(),
         };
         check_component("tables", &component.inner().0, &tables, failed, left);
     }
@@ -298,6 +310,80 @@ pub fn failures(
         failures.extend(lookup_failures(layout, lookup));
     }
     failures
+}
+
+/// Checks the components of a decoder, and adds the verifier's own terms to the relations.
+fn check_decoder(
+    components: &DecoderComponents,
+    witness: &DecoderWitness,
+    preprocessed: &[Column],
+    projections: &Projections,
+    failures: &mut Vec<MockFailure>,
+    open: &mut Open,
+) {
+    let projected = projections.decoder_columns();
+    let trace = |witness: &'_ [Column], carried: &[&'_ [Column]]| -> OwnedTrace {
+        OwnedTrace {
+            witness: witness.to_vec(),
+            carried: carried
+                .iter()
+                .flat_map(|columns| columns.to_vec())
+                .collect(),
+        }
+    };
+    let names = || by_name(ProofPart::Decoder, preprocessed);
+    let DecoderComponents {
+        linear,
+        stream,
+        norms,
+        rotary,
+        values,
+        gated,
+        choice,
+    } = components;
+    let weights = &witness.model[..witness.width];
+    macro_rules! check {
+        ($name:literal, $component:expr, $trace:expr) => {
+            let trace = $trace;
+            let trace = Trace {
+                preprocessed: names(),
+                witness: trace.witness.iter().collect(),
+                carried: trace.carried.iter().collect(),
+            };
+            check_component($name, &$component.inner().0, &trace, failures, open);
+        };
+    }
+    check!("linear", linear, trace(&[], &[weights, &projected[0]]));
+    check!("stream", stream, trace(&witness.stream, &[&projected[1]]));
+    check!("norms", norms, trace(&witness.norms, &[&projected[2]]));
+    check!("rotary", rotary, trace(&witness.rotary, &[&projected[3]]));
+    check!("values", values, trace(&witness.values, &[&projected[4]]));
+    check!("gated", gated, trace(&witness.gated, &[&projected[5]]));
+    check!("choice", choice, trace(&witness.choice, &[&projected[6]]));
+    let layout = &linear.inner().0;
+    let challenge = layout.challenges.projection.position;
+    let origin = |row| Origin {
+        component: "tokens",
+        row,
+    };
+    for (tag, values, times) in public_tuples(
+        &layout.decoder,
+        &witness.consumed,
+        &witness.chosen,
+        challenge,
+    ) {
+        let row = values[0].0 as usize;
+        let (net, _) = open
+            .entry((tag, values))
+            .or_insert((M31::zero(), origin(row)));
+        *net += times;
+    }
+}
+
+/// The columns of one component, copied together.
+struct OwnedTrace {
+    witness: Vec<Column>,
+    carried: Vec<Column>,
 }
 
 /// The two proofs of a split segment open one tree: their columns are the same.

@@ -10,6 +10,7 @@ use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
 
+use crate::decoder::selectors::DecoderSelector;
 use crate::layout::SegmentLayout;
 
 /// A preprocessed column.
@@ -37,11 +38,13 @@ pub enum Preprocessed {
     TableValue,
     /// Limb table: the limb.
     TableLimb,
+    /// A column of the decoder.
+    Decoder(DecoderSelector),
 }
 
 impl Preprocessed {
-    /// All columns, in the order of the tree of a fused proof.
-    pub const ALL: [Self; 11] = [
+    /// The columns of the attention, in the order of the tree of a fused proof.
+    pub const ATTENTION: [Self; 11] = [
         Self::VectorActive,
         Self::VectorFirst,
         Self::VectorLast,
@@ -57,13 +60,17 @@ impl Preprocessed {
 
     /// The columns of the proofs of one part, in the order of their tree.
     pub fn of(part: ProofPart) -> Vec<Self> {
-        Self::ALL
-            .into_iter()
-            .filter(|column| match part {
-                ProofPart::Fused => true,
-                ProofPart::Arithmetic => !column.is_weight_table(),
-                ProofPart::Lookup => column.is_weight_table(),
-            })
+        let attention = Self::ATTENTION.into_iter().filter(|column| match part {
+            ProofPart::Fused | ProofPart::Decoder => true,
+            ProofPart::Arithmetic => !column.is_weight_table(),
+            ProofPart::Lookup => column.is_weight_table(),
+        });
+        let decoder: &[DecoderSelector] = match part {
+            ProofPart::Decoder => DecoderSelector::ALL,
+            ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Lookup => &[],
+        };
+        attention
+            .chain(decoder.iter().copied().map(Self::Decoder))
             .collect()
     }
 
@@ -85,6 +92,7 @@ impl Preprocessed {
             Self::TableWeight => "table_weight",
             Self::TableValue => "table_value",
             Self::TableLimb => "table_limb",
+            Self::Decoder(selector) => selector.name(),
         }
     }
 
@@ -96,6 +104,10 @@ impl Preprocessed {
     }
 
     /// Log of the number of rows.
+    ///
+    /// # Panics
+    ///
+    /// If it is a decoder's column, and the layout has no decoder.
     pub fn log_rows(self, layout: &SegmentLayout) -> u32 {
         let log_rows = layout.log_rows();
         match self {
@@ -106,10 +118,15 @@ impl Preprocessed {
             Self::TableIndex | Self::TableWeight => log_rows.weights,
             Self::TableValue => log_rows.values,
             Self::TableLimb => log_rows.limbs,
+            Self::Decoder(selector) => selector.log_rows(layout, layout.expect_decoder()),
         }
     }
 
     /// The column's entries in row order.
+    ///
+    /// # Panics
+    ///
+    /// If it is a decoder's column, and the layout has no decoder.
     pub fn column(self, layout: &SegmentLayout, table: &WeightTable) -> Vec<M31> {
         let rows = 1 << self.log_rows(layout);
         let dim = layout.head_dim();
@@ -136,6 +153,7 @@ impl Preprocessed {
                 .take(rows)
                 .map(|x| M31::from(if x <= limit { x } else { -limit }))
                 .collect(),
+            Self::Decoder(selector) => selector.column(layout, layout.expect_decoder()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The LogUp relations of the attention decode relation.
+//! The LogUp relations of attention and decoder.
 //!
 //! All relations share one pair of challenges; the first element of every tuple is the relation's
 //! tag, so that a tuple of one relation never cancels a tuple of another.
@@ -30,17 +30,54 @@ pub enum RelationTag {
     KeyProjection = 5,
     /// `(row, scores[4], numerators[4])`: the projected scores and numerators of one step.
     StepTotals = 6,
+    /// `(bits, x)`: `0 <= x < 2^bits`.
+    Range = 7,
+    /// `(gate, activation)`: an entry of the SiLU table.
+    Activation = 8,
+    /// `(position, pair, cos, sin)`: an entry of the rotary table.
+    Rotation = 9,
+    /// `(mantissa, factor)`: an entry of the table of reciprocal roots.
+    ReciprocalRoot = 10,
+    /// `(exponent, 4^exponent, smallest mantissa, divisor)`: what belongs to an exponent.
+    Exponent = 11,
+    /// `(stage and step, high sum, low sum)`: the summed squares of a stage of the stream.
+    SquareSums = 12,
+    /// `(stage and step, factor, divisor bits, divisor)`: how a stage is normalized.
+    NormFactor = 13,
+    /// `(name, value)`: a query, key or value on its way into the attention.
+    AttentionEntry = 14,
+    /// `(name, X[4])`: an input of matrices, projected over the steps.
+    LinearInput = 15,
+    /// `(name, Y[4])`: the outputs of a matrix, projected over outputs and steps.
+    LinearOutput = 16,
+    /// `(step, token)`: the greedy choice after a step.
+    Choice = 17,
 }
 
 impl RelationTag {
-    /// All relations.
-    pub const ALL: [Self; 6] = [
+    /// The relations of the attention.
+    pub const ATTENTION: [Self; 6] = [
         Self::Weight,
         Self::Limb,
         Self::Value,
         Self::ValueProjection,
         Self::KeyProjection,
         Self::StepTotals,
+    ];
+
+    /// The relations that only a decoder has.
+    pub const DECODER: [Self; 11] = [
+        Self::Range,
+        Self::Activation,
+        Self::Rotation,
+        Self::ReciprocalRoot,
+        Self::Exponent,
+        Self::SquareSums,
+        Self::NormFactor,
+        Self::AttentionEntry,
+        Self::LinearInput,
+        Self::LinearOutput,
+        Self::Choice,
     ];
 
     /// Name as printed in descriptions and by the mock checker.
@@ -52,6 +89,17 @@ impl RelationTag {
             Self::ValueProjection => "value projection",
             Self::KeyProjection => "key projection",
             Self::StepTotals => "step totals",
+            Self::Range => "range",
+            Self::Activation => "activation table",
+            Self::Rotation => "rotary table",
+            Self::ReciprocalRoot => "reciprocal root table",
+            Self::Exponent => "exponent table",
+            Self::SquareSums => "square sums",
+            Self::NormFactor => "norm factor",
+            Self::AttentionEntry => "attention entry",
+            Self::LinearInput => "linear input",
+            Self::LinearOutput => "linear output",
+            Self::Choice => "choice",
         }
     }
 

@@ -3,7 +3,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::{Boundary, ProofPart, PublicValues};
+use matchmark_statement::{AttentionValues, Boundary, ProofPart};
 use num_traits::Zero;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -14,11 +14,16 @@ use crate::challenges::Challenges;
 use crate::components::tables::Table;
 use crate::components::{candidates, state, vectors};
 use crate::components::{candidates::Candidates, state::State, tables::Tables, vectors::Vectors};
+use crate::decoder::segment::{DecoderComponents, DecoderContext, DECODER_COMPONENTS};
 use crate::harness::public_columns::PublicColumns;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
+use crate::harness::row::{AsStated, System};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::trees::{Tree, TreeOrder};
+
+/// Components of the attention, tables apart, and their claimed sums.
+const ATTENTION_COMPONENTS: usize = 3;
 
 /// Everything about a segment that its components depend on, besides the layout.
 #[derive(Clone, Debug)]
@@ -33,7 +38,9 @@ pub struct SegmentContext {
     pub fingerprint_points: [CirclePoint<QM31>; 2],
     /// Fingerprint point of the boundary; of no account in a fused segment.
     pub boundary_point: CirclePoint<QM31>,
-    /// Public columns of the vectors component.
+    /// Fingerprint point of the model; of no account outside of a decoder.
+    pub model_point: CirclePoint<QM31>,
+    /// Public columns of the vectors component; of no account in a decoder.
     pub public: Arc<PublicColumns>,
 }
 
@@ -41,33 +48,36 @@ impl SegmentContext {
     /// A context for what depends on the layout alone (column counts, names, expressions).
     pub fn structural(layout: &SegmentLayout) -> Self {
         let log_rows = layout.log_rows().vectors;
-        let public = PublicColumns::structural(log_rows, vectors::columns::PUBLIC_COLUMNS);
+        let public = PublicColumns::structural(log_rows, vectors::columns::ENTRY_COLUMNS);
         Self {
             entries_before: 0,
             challenges: Challenges::structural(),
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [CirclePoint::zero(); 2],
             boundary_point: CirclePoint::zero(),
+            model_point: CirclePoint::zero(),
             public: Arc::new(public),
         }
     }
 }
 
 /// The components of a fused or an arithmetic proof.
-pub struct SegmentComponents {
+pub struct SegmentComponents<S: System = AsStated> {
     /// Rows (query head, step, dimension).
-    pub vectors: Routed<Vectors>,
+    pub vectors: Routed<S::Of<Vectors>>,
     /// Rows (query head, step, candidate).
-    pub candidates: Routed<Candidates>,
+    pub candidates: Routed<S::Of<Candidates>>,
     /// Rows (key/value head, position, dimension).
-    pub state: Routed<State>,
+    pub state: Routed<S::Of<State>>,
+    /// What is around the attention of a decoder.
+    pub decoder: Option<DecoderComponents<S>>,
     /// Tables, those of equal height together, in order of height.
-    pub tables: Vec<Routed<Tables>>,
+    pub tables: Vec<Routed<S::Of<Tables>>>,
 }
 
 /// The tables of a part's proofs, those of equal height together, in order of height.
 pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
-    let log_rows = |table: Table| table.columns()[0].log_rows(layout);
+    let log_rows = |table: Table| table.log_rows(layout);
     let mut tables = Table::of(part).to_vec();
     tables.sort_by_key(|table| log_rows(*table));
     let mut groups: Vec<(u32, Vec<Table>)> = vec![];
@@ -83,7 +93,8 @@ pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Ta
 impl SegmentComponents {
     /// Number of components, and of claimed sums.
     pub fn count(layout: &SegmentLayout) -> usize {
-        3 + table_groups(layout, layout.main_part()).len()
+        let decoder = layout.decoder().map_or(0, |_| DECODER_COMPONENTS);
+        ATTENTION_COMPONENTS + decoder + table_groups(layout, layout.main_part()).len()
     }
 
     /// Puts the components together.
@@ -92,36 +103,75 @@ impl SegmentComponents {
     ///
     /// If the number of claimed sums is not [`Self::count`].
     pub fn new(layout: &SegmentLayout, context: &SegmentContext) -> Self {
+        Self::of_system(layout, context, &AsStated)
+    }
+
+    /// The columns of every component tree.
+    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
+        let segment = Self::new(layout, &SegmentContext::structural(layout));
+        ProofColumns::of(
+            layout,
+            layout.main_part(),
+            &segment.named_components(),
+            segment.tuples(),
+        )
+    }
+}
+
+impl<S: System> SegmentComponents<S> {
+    /// Puts the components together as those of this system.
+    ///
+    /// # Panics
+    ///
+    /// If the number of claimed sums is not [`SegmentComponents::count`].
+    pub fn of_system(layout: &SegmentLayout, context: &SegmentContext, system: &S) -> Self {
         let SegmentContext {
             entries_before,
             challenges,
             claimed_sums,
             fingerprint_points,
             boundary_point,
+            model_point,
             public,
         } = context;
-        assert_eq!(claimed_sums.len(), Self::count(layout), "claimed sums");
+        assert_eq!(
+            claimed_sums.len(),
+            SegmentComponents::count(layout),
+            "claimed sums"
+        );
         let part = layout.main_part();
         let allocator = &mut ColumnAllocator::new(part);
         let route = |source, columns| Route { source, columns };
         let lanes = layout.lanes();
+        let (entries, projections, public) = match layout.decoder() {
+            None => (
+                Source::Public,
+                vectors::columns::PROJECTION_COLUMNS,
+                Some(public.clone()),
+            ),
+            Some(_) => (
+                Source::Tree(Tree::Witness),
+                vectors::columns::PROJECTION_COLUMNS + vectors::columns::DECODER_PROJECTION_COLUMNS,
+                None,
+            ),
+        };
         let vectors = Routed::new(
             allocator,
-            Vectors {
-                layout: layout.clone(),
-                entries_before: *entries_before,
-                challenges: challenges.clone(),
-            },
+            system.component(
+                0,
+                Vectors {
+                    layout: layout.clone(),
+                    entries_before: *entries_before,
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[0],
             Wiring {
                 carried: vec![
-                    route(Source::Public, vectors::columns::PUBLIC_COLUMNS),
-                    route(
-                        Source::Tree(Tree::Projections),
-                        vectors::columns::PROJECTION_COLUMNS,
-                    ),
+                    route(entries, vectors::columns::ENTRY_COLUMNS),
+                    route(Source::Tree(Tree::Projections), projections),
                 ],
-                public: Some(public.clone()),
+                public,
                 ..Wiring::default()
             },
         );
@@ -131,10 +181,13 @@ impl SegmentComponents {
         };
         let candidates = Routed::new(
             allocator,
-            Candidates {
-                layout: layout.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                1,
+                Candidates {
+                    layout: layout.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[1],
             Wiring {
                 carried: boundary
@@ -157,10 +210,13 @@ impl SegmentComponents {
         let state_columns = lanes * state::columns::LANE_STATE_COLUMNS;
         let state = Routed::new(
             allocator,
-            State {
-                layout: layout.clone(),
-                challenges: challenges.clone(),
-            },
+            system.component(
+                2,
+                State {
+                    layout: layout.clone(),
+                    challenges: challenges.clone(),
+                },
+            ),
             claimed_sums[2],
             Wiring {
                 carried: vec![
@@ -178,19 +234,43 @@ impl SegmentComponents {
                 public: None,
             },
         );
+        let mut before_tables = ATTENTION_COMPONENTS;
+        let decoder = layout.decoder().map(|decoder| {
+            let first = before_tables;
+            before_tables += DECODER_COMPONENTS;
+            let context = DecoderContext {
+                entries_before: *entries_before,
+                challenges,
+                model_point: *model_point,
+                claimed_sums: &claimed_sums[first..before_tables],
+                first_place: first,
+            };
+            DecoderComponents::of_system(allocator, decoder, &context, system)
+        });
         let tables = table_groups(layout, part)
             .into_iter()
-            .zip(&claimed_sums[3..])
-            .map(|((log_rows, tables), claimed_sum)| {
+            .zip(claimed_sums.iter().enumerate().skip(before_tables))
+            .map(|((log_rows, tables), (component, claimed_sum))| {
+                let wiring = match tables.iter().map(|table| table.model_columns()).sum() {
+                    0 => Wiring::default(),
+                    columns => Wiring {
+                        carried: vec![route(Source::Tree(Tree::Model), columns)],
+                        fingerprints: vec![(Tree::Model, *model_point)],
+                        public: None,
+                    },
+                };
                 Routed::new(
                     allocator,
-                    Tables {
-                        log_rows,
-                        tables,
-                        challenges: challenges.clone(),
-                    },
+                    system.component(
+                        component,
+                        Tables {
+                            log_rows,
+                            tables,
+                            challenges: challenges.clone(),
+                        },
+                    ),
                     *claimed_sum,
-                    Wiring::default(),
+                    wiring,
                 )
             })
             .collect();
@@ -198,6 +278,7 @@ impl SegmentComponents {
             vectors,
             candidates,
             state,
+            decoder,
             tables,
         }
     }
@@ -215,6 +296,11 @@ impl SegmentComponents {
             ("candidates", &self.candidates),
             ("state", &self.state),
         ];
+        components.extend(
+            self.decoder
+                .iter()
+                .flat_map(DecoderComponents::named_components),
+        );
         let tables = self.tables.iter();
         components.extend(tables.map(|table| ("tables", table as &dyn Component)));
         components
@@ -225,18 +311,8 @@ impl SegmentComponents {
         self.vectors.tuples()
             + self.candidates.tuples()
             + self.state.tuples()
+            + self.decoder.as_ref().map_or(0, DecoderComponents::tuples)
             + self.tables.iter().map(Routed::tuples).sum::<u64>()
-    }
-
-    /// The columns of every component tree.
-    pub fn columns(layout: &SegmentLayout) -> ProofColumns {
-        let segment = Self::new(layout, &SegmentContext::structural(layout));
-        ProofColumns::of(
-            layout,
-            layout.main_part(),
-            &segment.named_components(),
-            segment.tuples(),
-        )
     }
 }
 
@@ -309,11 +385,16 @@ impl ProofColumns {
 
 /// The public columns of the vectors component: query, key, value and output entries, row by row.
 /// Keys and values are repeated for the query heads of their group.
-pub fn public_columns(layout: &SegmentLayout, values: &PublicValues) -> PublicColumns {
+pub fn public_columns(layout: &SegmentLayout, values: &AttentionValues) -> PublicColumns {
+    entry_columns(layout, [values.q(), values.k(), values.v(), values.out()])
+}
+
+/// The same from queries, keys, values and outputs, `[heads, steps, dimensions]` each.
+pub fn entry_columns(layout: &SegmentLayout, [q, k, v, out]: [&[i16]; 4]) -> PublicColumns {
     let log_rows = layout.log_rows().vectors;
     let attention = layout.shape().attention();
     let (dim, steps) = (layout.head_dim(), layout.steps());
-    let mut columns = vec![vec![M31::zero(); 1 << log_rows]; vectors::columns::PUBLIC_COLUMNS];
+    let mut columns = vec![vec![M31::zero(); 1 << log_rows]; vectors::columns::ENTRY_COLUMNS];
     for head in 0..attention.query_heads() {
         let kv_head = attention.kv_head_of(head);
         for step in 0..steps {
@@ -321,10 +402,10 @@ pub fn public_columns(layout: &SegmentLayout, values: &PublicValues) -> PublicCo
                 let row = layout.vector_row(head, step, c);
                 let of_query = (head * steps + step) * dim + c;
                 let of_group = (kv_head * steps + step) * dim + c;
-                columns[0][row] = M31::from(i32::from(values.q()[of_query]));
-                columns[1][row] = M31::from(i32::from(values.k()[of_group]));
-                columns[2][row] = M31::from(i32::from(values.v()[of_group]));
-                columns[3][row] = M31::from(i32::from(values.out()[of_query]));
+                columns[0][row] = M31::from(i32::from(q[of_query]));
+                columns[1][row] = M31::from(i32::from(k[of_group]));
+                columns[2][row] = M31::from(i32::from(v[of_group]));
+                columns[3][row] = M31::from(i32::from(out[of_query]));
             }
         }
     }

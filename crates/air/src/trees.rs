@@ -9,6 +9,8 @@ use matchmark_statement::ProofPart;
 pub enum Tree {
     /// Selectors and table contents; fixed by shape and tables, pinned by the acceptance policy.
     Preprocessed,
+    /// Weights and tables of a model; pinned by the model's commitment.
+    Model,
     /// Key and value columns of the cache before the segment.
     StateBefore,
     /// Key and value columns of the cache after the segment.
@@ -30,6 +32,7 @@ impl Tree {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Preprocessed => "preprocessed",
+            Self::Model => "model",
             Self::StateBefore => "state before",
             Self::StateAfter => "state after",
             Self::Boundary => "boundary",
@@ -58,6 +61,18 @@ const ARITHMETIC: [Tree; 8] = [
     Tree::StateBefore,
     Tree::StateAfter,
     Tree::Boundary,
+    Tree::Witness,
+    Tree::Projections,
+    Tree::Lookups,
+    Tree::Composition,
+];
+
+/// The trees of the proof of a decoder segment.
+const DECODER: [Tree; 8] = [
+    Tree::Preprocessed,
+    Tree::Model,
+    Tree::StateBefore,
+    Tree::StateAfter,
     Tree::Witness,
     Tree::Projections,
     Tree::Lookups,
@@ -96,6 +111,7 @@ impl TreeOrder {
             ProofPart::Fused => &FUSED,
             ProofPart::Arithmetic => &ARITHMETIC,
             ProofPart::Lookup => &LOOKUP,
+            ProofPart::Decoder => &DECODER,
         }
     }
 
@@ -138,6 +154,6 @@ mod tests {
     #[test]
     fn the_boundary_stands_in_the_two_proofs_that_it_joins() {
         let has = |part| TreeOrder::of(part).all().contains(&Tree::Boundary);
-        assert_eq!(ProofPart::ALL.map(has), [false, true, true]);
+        assert_eq!(ProofPart::ALL.map(has), [false, true, true, false]);
     }
 }

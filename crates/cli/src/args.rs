@@ -79,7 +79,7 @@ pub struct ChainArgs {
     /// Security level: conjectured-100, johnson-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
-    /// Profile of the level: compact or fast
+    /// Profile of the level: compact, balanced or fast
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub profile: Profile,
     /// Rounding of the outputs: floor or nearest

@@ -10,7 +10,7 @@ use matchmark_composer::{
 use matchmark_model::{ImportError, ModelError, ModelFileError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::{RuntimeError, TraceError};
-use matchmark_statement::{ChainError, PolicyError, StatementError};
+use matchmark_statement::{ChainError, PolicyError, SegmentKind, StatementError};
 use matchmark_tables::TableError;
 
 /// How a command ends.
@@ -148,6 +148,14 @@ pub enum CliError {
         #[source]
         source: TraceError,
     },
+    /// The public values of the chain are no tensors.
+    #[error("the chain is one of {got}: expected {expected}, whose public values are tensors")]
+    NoTensors {
+        /// The kind of chain whose tensors can be written.
+        expected: SegmentKind,
+        /// The kind of this one.
+        got: SegmentKind,
+    },
     /// Domain or security level are none.
     #[error(transparent)]
     Terms(#[from] StatementError),
@@ -214,6 +222,7 @@ impl CliError {
             | Self::Table { .. }
             | Self::Policy { .. }
             | Self::Read { .. }
+            | Self::NoTensors { .. }
             | Self::Terms(_)
             | Self::Rules(_)
             | Self::Plan(_)
@@ -258,6 +267,7 @@ impl CliError {
             Self::Policy { .. } => "policy",
             Self::Read { .. } => "read",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",
+            Self::NoTensors { .. } => "no-tensors",
             Self::Terms(_) => "terms",
             Self::Rules(_) | Self::Plan(_) | Self::Prove(ChainProveError::Plan(_)) => "plan",
             Self::Planner(_) => "planner",

@@ -13,7 +13,8 @@
 //! # Features
 //!
 //! - `prover`: `ChainPlan` (what is to be proven), `ChainProver` (proving in parallel, checkpoints and
-//!   resume) and `policy_for` (the policy that would accept a chain, computed anew).
+//!   resume), `policy_for` (the policy that would accept a chain, computed anew) and `Storage` (the
+//!   operations of the file system by which a chain is written).
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
@@ -27,6 +28,12 @@ mod verifier;
 
 #[cfg(feature = "prover")]
 mod proving;
+
+/// The tests have their small chains in common with those outside of the crate.
+#[cfg(test)]
+extern crate self as matchmark_composer;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
 pub use layout::{
@@ -42,8 +49,8 @@ pub use verifier::{verify_directory, ChainVerifier};
 #[cfg(feature = "prover")]
 pub use proving::{
     policy_for, BoundaryPattern, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, DirectoryError, FileDigest, ManifestDifference, MockSegmentError,
-    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent,
+    ChainProveError, ChainProver, DirectoryError, FileDigest, FileSystem, ManifestDifference,
+    MockSegmentError, PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

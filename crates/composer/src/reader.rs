@@ -1,11 +1,10 @@
 //! Reading of segment files, one at a time.
 
-use std::fs::{self, File};
+use std::fs::{self, File, ReadDir};
 use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_statement::MAX_STATEMENT_LEN;
-use matchmark_statement::{AcceptancePolicy, PublicValues};
+use matchmark_statement::{AcceptancePolicy, MAX_STATEMENT_LEN};
 use matchmark_verifier::SegmentFile;
 
 use crate::error::ChainReadError;
@@ -21,12 +20,7 @@ const HEADER_BYTES: u64 = 64;
 /// Longest file that a segment under this policy can have, in bytes.
 #[must_use]
 pub fn max_segment_bytes(policy: &AcceptancePolicy) -> u64 {
-    let shape = policy.shape();
-    let public_values = PublicValues::encoded_len(
-        &shape.attention(),
-        policy.quantization().value_bits(),
-        shape.segment_steps().get() as usize,
-    );
+    let public_values = policy.public_values_len(policy.shape().segment_steps().get() as usize);
     HEADER_BYTES + MAX_STATEMENT_LEN as u64 + public_values as u64 + MAX_PROOF_BYTES
 }
 
@@ -126,13 +120,22 @@ impl Iterator for ChainReader {
 }
 
 /// Calls `found` with the index of every segment file of a directory, in no order.
-pub(crate) fn scan(directory: &Utf8Path, mut found: impl FnMut(u64)) -> Result<(), ChainReadError> {
+pub(crate) fn scan(directory: &Utf8Path, found: impl FnMut(u64)) -> Result<(), ChainReadError> {
+    scan_listed(directory, fs::read_dir(directory), found)
+}
+
+/// As [`scan`], of a directory that was listed.
+pub(crate) fn scan_listed(
+    directory: &Utf8Path,
+    listed: io::Result<ReadDir>,
+    mut found: impl FnMut(u64),
+) -> Result<(), ChainReadError> {
     let list_error = |source| ChainReadError::Io {
         action: "list",
         path: directory.to_owned(),
         source,
     };
-    for entry in fs::read_dir(directory).map_err(list_error)? {
+    for entry in listed.map_err(list_error)? {
         let entry = entry.map_err(list_error)?;
         let name = entry.file_name();
         let is_file = entry.file_type().map_err(list_error)?.is_file();
@@ -151,8 +154,17 @@ pub(crate) fn scan(directory: &Utf8Path, mut found: impl FnMut(u64)) -> Result<(
 
 /// Reads a file of at most `max` bytes; a longer one is not read.
 pub(crate) fn read_bounded(path: &Utf8Path, max: u64) -> Result<Vec<u8>, ChainReadError> {
+    read_opened(path, File::open(path), max)
+}
+
+/// As [`read_bounded`], of a file that was opened.
+pub(crate) fn read_opened(
+    path: &Utf8Path,
+    opened: io::Result<File>,
+    max: u64,
+) -> Result<Vec<u8>, ChainReadError> {
     let read = || -> io::Result<Result<Vec<u8>, u64>> {
-        let file = File::open(path)?;
+        let file = opened?;
         let len = file.metadata()?.len();
         if len > max {
             return Ok(Err(len));

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use camino::Utf8Path;
-use matchmark_statement::{AcceptancePolicy, ChainStatement, PublicValues, SegmentStatement};
+use matchmark_statement::{AcceptancePolicy, ChainStatement, SegmentStatement};
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{
     verify_segment_watched, ChainFold, Part, SecurityFigures, SegmentFile, Verified,
@@ -157,9 +157,7 @@ impl Stopwatch {
 
 /// Length of the public values of a segment in bytes.
 pub(crate) fn public_bytes(statement: &SegmentStatement) -> u64 {
-    let bits = statement.quantization().value_bits();
-    let steps = statement.steps().steps();
-    PublicValues::encoded_len(&statement.shape().attention(), bits, steps) as u64
+    statement.public_values_len() as u64
 }
 
 pub(crate) fn milliseconds(start: Instant) -> f64 {

@@ -10,7 +10,7 @@ use matchmark_air::witness::projections::Projections;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
-use super::forge::Forge;
+use super::forge::{Forge, Projector};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, World};
 use super::Rng;
@@ -51,17 +51,14 @@ fn other_entry(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<
     Some((claimed, used))
 }
 
-fn projections_of(case: &Arc<Case>, world: &World) -> Projections {
-    Forge::new(case, world).project()
+fn projections_of(case: &Arc<Case>, world: &World) -> Projector {
+    Forge::new(case, world).projector()
 }
 
 /// Sets the totals at the end of every run to those of the vectors component.
-fn copy_totals(forge: &Forge, projections: &mut Projections, which: usize) {
-    let layout = &forge.case.layout;
-    for (head, step) in forge.steps() {
-        let row = layout.vector_row(head, step, layout.head_dim() - 1);
-        let last = forge.run(head, step).end - 1;
-        projections.candidates[which][last] = projections.vectors[which][row];
+fn copy_totals(totals: &[(usize, usize)], projections: &mut Projections, which: usize) {
+    for (row, last) in totals {
+        projections.candidates[which][*last] = projections.vectors[which][*row];
     }
 }
 
@@ -88,9 +85,9 @@ pub fn denominator_by_dimension(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 pub fn scores_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (claimed, used) = other_query(case, seed);
     let mut forge = Forge::new(case, &used);
-    forge.projections = Some(forge.project());
-    let public = claimed.witness(case).public;
-    forge.witness.public[0].clone_from(&public[0]);
+    forge.projections = Some(forge.projector());
+    let public = claimed.witness(case).entries;
+    forge.witness.entries[0].clone_from(&public[0]);
     Some(forge)
 }
 
@@ -98,12 +95,15 @@ pub fn scores_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (claimed, used) = other_query(case, seed);
     let mut forge = Forge::new(case, &used);
-    let mut projections = forge.project();
-    let honest = Forge::new(case, &claimed);
-    projections.vectors[1] = projections_of(case, &claimed).vectors[1].clone();
-    copy_totals(&forge, &mut projections, 1);
-    forge.projections = Some(projections);
-    forge.witness.public[0].clone_from(&honest.witness.public[0]);
+    let mut honest = Forge::new(case, &claimed);
+    let (of_used, of_claimed, totals) = (forge.projector(), honest.projector(), forge.totals());
+    forge.projections = Some(Arc::new(move |points| {
+        let mut projections = of_used(points);
+        projections.vectors[1] = of_claimed(points).vectors[1].clone();
+        copy_totals(&totals, &mut projections, 1);
+        projections
+    }));
+    forge.witness.entries[0].clone_from(&honest.witness.entries[0]);
     Some(forge)
 }
 
@@ -134,7 +134,7 @@ pub fn output_beside_its_projection(case: &Arc<Case>, seed: u64) -> Option<Forge
 pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     case.layout.rounding_shift()?;
     let mut forge = Forge::honest(case, seed);
-    forge.projections = Some(forge.project());
+    forge.projections = Some(forge.projector());
     let at = entry(case, &mut Rng(seed ^ 0x7368_6966));
     let (denominator, numerators) = forge.sums(forge.run(at.0, at.1));
     let (out, rem) = case.terms.rounding.divide(numerators[at.2], denominator);
@@ -152,9 +152,12 @@ pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> 
 /// The candidates' numerators are taken as those of the claimed output.
 pub fn numerators_beside_the_candidates(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = unsupported_output(case, seed)?;
-    let mut projections = forge.project();
-    copy_totals(&forge, &mut projections, 2);
-    forge.projections = Some(projections);
+    let (of_output, totals) = (forge.projector(), forge.totals());
+    forge.projections = Some(Arc::new(move |points| {
+        let mut projections = of_output(points);
+        copy_totals(&totals, &mut projections, 2);
+        projections
+    }));
     Some(forge)
 }
 
@@ -243,7 +246,7 @@ pub fn projection_of_another_entry(
 ) -> Option<Forge> {
     let (claimed, used) = other_entry(case, seed, lane, value)?;
     let mut forge = Forge::new(case, &used);
-    forge.projections = Some(forge.project());
+    forge.projections = Some(forge.projector());
     let claimed = claimed.witness(case);
     forge.witness.state_before = claimed.state_before;
     forge.witness.state_after = claimed.state_after;
@@ -263,9 +266,12 @@ pub fn values_of_another_cache(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let lane = Rng(seed).below(case.layout.lanes());
     let (claimed, used) = other_entry(case, seed, lane, true)?;
     let mut forge = Forge::new(case, &used);
-    let mut projections = forge.project();
-    projections.state = projections_of(case, &claimed).state;
-    forge.projections = Some(projections);
+    let (of_used, of_claimed) = (forge.projector(), projections_of(case, &claimed));
+    forge.projections = Some(Arc::new(move |points| {
+        let mut projections = of_used(points);
+        projections.state = of_claimed(points).state;
+        projections
+    }));
     let claimed = claimed.witness(case);
     forge.witness.state_before = claimed.state_before;
     forge.witness.state_after = claimed.state_after;
@@ -280,7 +286,7 @@ pub fn nothing_is_appended(case: &Arc<Case>, seed: u64) -> Option<Forge> {
         column.fill(M31::from(0));
     }
     let row = case.layout.vector_row(0, 0, 0);
-    forge.witness.public[1][row] = field(i64::from(seed.is_multiple_of(2)));
+    forge.witness.entries[1][row] = field(i64::from(seed.is_multiple_of(2)));
     Some(forge)
 }
 
@@ -343,9 +349,9 @@ pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     })
 }
 
-/// The attack on a whole relation.
-pub fn on_relation(tag: RelationTag) -> Attack {
-    match tag {
+/// The attack on a whole relation of the attention.
+pub fn on_relation(tag: RelationTag) -> Option<Attack> {
+    let attack: Attack = match tag {
         RelationTag::Weight => Box::new(weight_not_in_table),
         RelationTag::Limb => Box::new(|case, seed| {
             let wide = case.forms.remainder;
@@ -360,7 +366,9 @@ pub fn on_relation(tag: RelationTag) -> Attack {
         RelationTag::ValueProjection => Box::new(values_of_another_cache),
         RelationTag::KeyProjection => Box::new(nothing_is_appended),
         RelationTag::StepTotals => Box::new(output_without_candidates),
-    }
+        _ => return None,
+    };
+    Some(attack)
 }
 
 /// The attack on one tuple of a row that requires something, or provides it in a number that the
@@ -393,6 +401,9 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
         (_, "weight", _) => Box::new(weight_not_in_table),
         (1, "value projection", _) => Box::new(values_of_another_cache),
         (1, "excess top bound", _) => Box::new(gadgets::gap_that_wraps),
+        (1, _, Some(part)) if label.starts_with("excess complement") => {
+            Box::new(move |case, seed| gadgets::excess_above_its_maximum(case, seed, part))
+        }
         (1, _, Some(part)) if label.starts_with("excess") => {
             Box::new(move |case, seed| gadgets::clip_without_cause(case, seed, part))
         }

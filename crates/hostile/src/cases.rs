@@ -7,13 +7,13 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
 use matchmark_prover::{ChainTerms, ProveError};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
-    ScoreStep, SegmentSteps, StepRange, ValueBits,
+    AccumulatorBounds, AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy,
+    QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, ValueBits,
 };
 use matchmark_statement::{
     Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
-use matchmark_tables::WeightTable;
+use matchmark_tables::{Rational, WeightTable};
 
 /// What a case is made of.
 #[derive(Clone, Debug)]
@@ -47,12 +47,14 @@ pub struct Case {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forms {
     pub excess: Option<bool>,
+    /// Largest excess plus one, where the gadget holds the excess to it exactly.
+    pub exact: Option<i64>,
     pub gap_remainder: Option<bool>,
     pub remainder: bool,
 }
 
 impl Forms {
-    fn of(layout: &SegmentLayout) -> Self {
+    fn of(layout: &SegmentLayout, terms: &ChainTerms) -> Self {
         let limb_bits = layout.log_rows().limbs;
         let two_limbs = LessThan::new((1 << limb_bits) + 1, limb_bits);
         let gap_remainder = layout.gap_remainder();
@@ -69,13 +71,27 @@ impl Forms {
             Boundary::Fused => 7,
             Boundary::Split => 5,
         };
-        let excess = layout.excess().map(|_| columns - gap_columns - plain == 2);
+        let of_excess = columns - gap_columns - plain;
         Self {
-            excess,
+            excess: layout.excess().map(|_| of_excess >= 2),
+            exact: (of_excess == 3).then(|| excess_bound(layout, terms)),
             gap_remainder,
             remainder: Some(layout.remainder()) == two_limbs,
         }
     }
+}
+
+/// The largest quotient of a gap, less the table's last index, plus one.
+fn excess_bound(layout: &SegmentLayout, terms: &ChainTerms) -> i64 {
+    let shape = layout.shape();
+    let bounds = AccumulatorBounds::new(
+        &shape.attention(),
+        shape.capacity(),
+        layout.value_bits(),
+        terms.quantization.score_step(),
+        terms.table.bounds(),
+    );
+    bounds.unwrap().max_quotient() + 2 - layout.table_len() as i64
 }
 
 pub fn insecure() -> Security {
@@ -100,6 +116,7 @@ impl Spec {
         )
         .unwrap();
         ChainTerms {
+            decoder: None,
             domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
             security: self.security,
             model: ModelIdentity::TraceOnly,
@@ -126,7 +143,7 @@ impl Spec {
         let layout = layout.with_boundary(self.boundary);
         Ok(Arc::new(Case {
             name: self.name,
-            forms: Forms::of(&layout),
+            forms: Forms::of(&layout, &terms),
             layout,
             steps: StepRange::new(self.entries_before, self.steps).unwrap(),
             terms,
@@ -213,6 +230,27 @@ pub fn bounded_narrow() -> Spec {
     }
 }
 
+/// Excess held to its maximum exactly, by a complement in two limbs: only the widest gaps need that.
+pub fn exact() -> Spec {
+    let exponential = WeightTable::exponential(Rational::new(1, 256).unwrap(), 11, 4096).unwrap();
+    // No weight is zero, so that forged runs have a denominator.
+    let entries: Vec<u32> = exponential.entries().iter().map(|it| *it.max(&1)).collect();
+    Spec {
+        name: "exact",
+        heads: [2, 1, 128],
+        capacity: 5,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+        bits: 12,
+        score_step: 1200,
+        rounding: Rounding::Floor,
+        table: table(&entries),
+        security: insecure(),
+        boundary: Boundary::Fused,
+    }
+}
+
 /// A table so long that nothing clips: no excess. Grouped heads 2 to 1 on two lanes, odd dimension.
 pub fn unclipped() -> Spec {
     Spec {
@@ -274,6 +312,7 @@ pub fn all() -> Vec<Spec> {
         wide(),
         bounded_wide(),
         bounded_narrow(),
+        exact(),
         unclipped(),
         shifted(),
         split_narrow(),

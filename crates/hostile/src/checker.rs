@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Mul;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::components::tables::Table;
 use matchmark_air::harness::row::{Constraints, Observer, CARRIED, WITNESS};
 use matchmark_air::lookup::{LookupComponents, LookupContext};
 use matchmark_air::preprocessed::Preprocessed;
@@ -41,6 +42,14 @@ pub enum Drop {
         component: usize,
         index: usize,
     },
+    /// The `index`-th of the library's own constraints on the LogUp columns of a component. The
+    /// checkers know no LogUp columns.
+    Sum {
+        component: usize,
+        index: usize,
+    },
+    /// That the claimed sums of a proof cancel.
+    Balance,
     /// That the two proofs of a split segment have the same boundary.
     Boundary,
 }
@@ -194,7 +203,7 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections
     let fixed = (case.layout.main_part(), witness.preprocessed.as_slice());
 
     let projected = projections.vectors_columns();
-    let carried: Vec<_> = witness.public.iter().chain(&projected).collect();
+    let carried: Vec<_> = witness.entries.iter().chain(&projected).collect();
     let component = &segment.vectors.inner().0;
     run(out, (0, component), fixed, &witness.vectors, &carried);
 
@@ -319,7 +328,9 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         Boundary::Fused => (one(Weight, "weight", true), vec![]),
         Boundary::Split => (vec![], one(Weight, "weight", true)),
     };
-    if let Some(wide) = case.forms.excess {
+    if case.forms.exact.is_some() {
+        candidates.extend(less_than("excess", true));
+    } else if let Some(wide) = case.forms.excess {
         candidates.extend(one(Limb, "excess low", true));
         if wide {
             candidates.extend(one(Limb, "excess high", true));
@@ -351,17 +362,22 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
             ]
         })
         .collect();
-    let tables = table_groups(layout, layout.main_part()).len();
-    [
-        (0, vectors),
-        (1, candidates),
-        (2, state),
-        (3 + tables, membership),
-    ]
-    .into_iter()
-    .flat_map(|(component, tuples): (usize, Vec<_>)| {
-        let labelled = tuples.into_iter().enumerate();
-        labelled.map(move |(index, (tag, name, requires))| (component, index, tag, name, requires))
-    })
-    .collect()
+    let entries = |tables: Vec<Table>| -> Vec<(RelationTag, String, bool)> {
+        let label = |tag: RelationTag| (tag, format!("entries of {}", tag.name()), false);
+        tables.into_iter().map(|table| label(table.tag())).collect()
+    };
+    let groups = table_groups(layout, layout.main_part());
+    let mut components = vec![vectors, candidates, state];
+    components.extend(groups.into_iter().map(|(_, tables)| entries(tables)));
+    if layout.boundary() == Boundary::Split {
+        components.extend([membership, entries(Table::of(ProofPart::Lookup).to_vec())]);
+    }
+    let numbered = components.into_iter().enumerate();
+    numbered
+        .flat_map(|(component, tuples): (usize, Vec<_>)| {
+            let labelled = tuples.into_iter().enumerate();
+            labelled
+                .map(move |(index, (tag, name, requires))| (component, index, tag, name, requires))
+        })
+        .collect()
 }

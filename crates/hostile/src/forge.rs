@@ -19,6 +19,9 @@ use super::checker::{evaluate, mock_names, Drop};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
+/// Projections of forged columns, at whichever points are drawn.
+pub type Projector = Arc<dyn Fn(ProjectionChallenges) -> Projections + Send + Sync>;
+
 /// Limbs of the columns that a range gadget adds; entries that a layout does not have are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limbs {
@@ -51,7 +54,7 @@ pub struct Forge {
     /// First row of the run of each (head, step), and its length.
     runs: HashMap<(usize, usize), Range<usize>>,
     /// Projections, where the attack forges them; else those of the witness.
-    pub projections: Option<Projections>,
+    pub projections: Option<Projector>,
     /// Whether the lookup proof of a split segment keeps the honest boundary.
     pub keeps_lookup: bool,
 }
@@ -141,7 +144,8 @@ impl Forge {
     fn optional_columns(&self) -> [Option<(usize, bool)>; 2] {
         let forms = &self.case.forms;
         let excess = forms.excess.map(|wide| (7, wide));
-        let next = excess.map_or(7, |(column, wide)| column + 1 + usize::from(wide));
+        let exact = usize::from(forms.exact.is_some());
+        let next = excess.map_or(7, |(column, wide)| column + 1 + usize::from(wide) + exact);
         let remainder = forms.gap_remainder.map(|wide| (next, wide));
         [excess, remainder]
     }
@@ -172,7 +176,7 @@ impl Forge {
                 index: get(4, row),
                 weight: get(5, row),
                 attained: get(6, row),
-                excess: limbs(excess, row, false),
+                excess: limbs(excess, row, self.case.forms.exact.is_some()),
                 remainder: limbs(remainder, row, true),
             })
             .collect()
@@ -180,6 +184,7 @@ impl Forge {
 
     fn write_candidates(&mut self) {
         let [excess, remainder] = self.optional_columns();
+        let exact = self.case.forms.exact.is_some();
         let mut columns = candidate_columns_mut(&mut self.witness);
         assert_eq!(columns[0].len(), self.candidates.len(), "candidate rows");
         for (row, candidate) in self.candidates.iter().enumerate() {
@@ -203,6 +208,9 @@ impl Forge {
                 set(column, excess_limbs.low);
                 if wide {
                     set(column + 1, excess_limbs.high);
+                }
+                if exact {
+                    set(column + 2, excess_limbs.complement_low);
                 }
             }
             if let Some((column, wide)) = remainder {
@@ -251,6 +259,11 @@ impl Forge {
         self.candidates[row].maximum - self.gap(row)
     }
 
+    /// Largest excess plus one, where that is what its complement is taken below.
+    pub fn excess_bound(&self) -> i64 {
+        self.case.forms.exact.unwrap_or(0)
+    }
+
     /// Limbs of a number in their honest form; the complement is that below `bound`.
     pub fn split(&self, wide: bool, value: i64, bound: i64) -> Limbs {
         let mask = (1 << self.limb_bits()) - 1;
@@ -272,7 +285,7 @@ impl Forge {
     pub fn set_gap(&mut self, row: usize, index: i64, excess: i64, remainder: i64) {
         let forms = self.case.forms;
         let wide = forms.excess == Some(true);
-        let excess = self.split(wide, excess, 0);
+        let excess = self.split(wide, excess, self.excess_bound());
         let wide = forms.gap_remainder == Some(true);
         let remainder = self.split(wide, remainder, self.score_step());
         let weight = self.weight_of(index);
@@ -322,7 +335,7 @@ impl Forge {
     /// Output entry as it stands.
     pub fn output(&self, head: usize, step: usize, dim: usize) -> i64 {
         let row = self.case.layout.vector_row(head, step, dim);
-        centered(self.witness.public[3][row].0)
+        centered(self.witness.entries[3][row].0)
     }
 
     /// Writes the remainder of an output by limbs.
@@ -377,7 +390,7 @@ impl Forge {
     pub fn set_output(&mut self, at: (usize, usize, usize), denominator: i64, out: i64, rem: i64) {
         let row = self.case.layout.vector_row(at.0, at.1, at.2);
         self.witness.vectors[0][row] = field(denominator);
-        self.witness.public[3][row] = field(out);
+        self.witness.entries[3][row] = field(out);
         let wide = self.case.forms.remainder;
         let bound = self.remainder_bound(denominator);
         self.set_remainder_limbs(row, self.split(wide, rem, bound));
@@ -399,35 +412,56 @@ impl Forge {
         self.follow(head, step, self.run(head, step));
     }
 
-    /// Projections of the witness as it stands, at the points of the mock checker.
-    pub fn project(&mut self) -> Projections {
+    /// Projections of the witness as it stands, whatever becomes of it later.
+    pub fn projector(&mut self) -> Projector {
         self.write_candidates();
-        project(
-            &self.case.layout,
-            self.case.steps.entries_before(),
-            &self.witness,
-            ProjectionChallenges::structural(),
-        )
+        let (case, witness) = (self.case.clone(), self.witness.clone());
+        Arc::new(move |points| {
+            let before = case.steps.entries_before();
+            project(&case.layout, before, &witness, points)
+        })
+    }
+
+    /// The rows that hold the totals of a step, for every step: among the vectors, and among the
+    /// candidates.
+    pub fn totals(&self) -> Vec<(usize, usize)> {
+        let layout = &self.case.layout;
+        let rows = |(head, step)| {
+            let row = layout.vector_row(head, step, layout.head_dim() - 1);
+            (row, self.run(head, step).end - 1)
+        };
+        self.steps().into_iter().map(rows).collect()
     }
 
     /// Writes everything back and fills every multiplicity that a prover can choose so that the
     /// relations of a system without `drop` balance as far as they can.
     pub fn finish(mut self, drop: &Drop) -> Forged {
-        let projections = match self.projections.take() {
-            Some(projections) => {
-                self.write_candidates();
-                projections
-            }
-            None => self.project(),
-        };
-        let case = self.case.clone();
+        self.write_candidates();
+        let projector = self.projections.take();
+        let points = ProjectionChallenges::structural();
+        let projections = projections_at(&self.case, &self.witness, projector.as_ref(), points);
+        let case = self.case;
         let mut witness = self.witness;
         balance(&case, &mut witness, &projections, drop);
         Forged {
             case,
             witness,
             projections,
+            projector,
         }
+    }
+}
+
+/// What is forged at these points, or else what follows from the witness.
+fn projections_at(
+    case: &Case,
+    witness: &SegmentWitness,
+    projector: Option<&Projector>,
+    points: ProjectionChallenges,
+) -> Projections {
+    match projector {
+        Some(projector) => projector(points),
+        None => project(&case.layout, case.steps.entries_before(), witness, points),
     }
 }
 
@@ -503,7 +537,9 @@ fn fill(
 pub struct Forged {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
+    /// At the points of the mock checker.
     pub projections: Projections,
+    projector: Option<Projector>,
 }
 
 impl Forged {
@@ -515,6 +551,11 @@ impl Forged {
     /// What a system without `drop` finds.
     pub fn failures_without(&self, drop: &Drop) -> BTreeSet<&'static str> {
         evaluate(&self.case, &self.witness, &self.projections).failing_names(drop)
+    }
+
+    /// The projections that a prover commits when these points are drawn.
+    pub fn projections_at(&self, points: ProjectionChallenges) -> Projections {
+        projections_at(&self.case, &self.witness, self.projector.as_ref(), points)
     }
 
     /// Whether the plain reference agrees with the claim.

@@ -57,8 +57,10 @@ pub fn excess_is_bounded(case: &Case) -> bool {
         .map_or(0, |(_, count)| *count);
     let remainder = case.forms.gap_remainder;
     let remainder = remainder.map_or(0, |wide| if wide { 4 } else { 2 });
-    let excess = case.forms.excess;
-    let excess = excess.map_or(0, |wide| 1 + usize::from(wide));
+    let forms = case.forms;
+    let complement = if forms.exact.is_some() { 2 } else { 0 };
+    let excess = forms.excess;
+    let excess = excess.map_or(0, |wide| 1 + usize::from(wide)) + complement;
     limbs > remainder + excess
 }
 
@@ -153,7 +155,7 @@ pub fn clip_without_cause(case: &Arc<Case>, seed: u64, part: Part) -> Option<For
         return None;
     }
     forge.set_gap(row, forge.last_index(), 0, rem);
-    forge.candidates[row].excess = broken(&forge, wide, part, excess, 0);
+    forge.candidates[row].excess = broken(&forge, wide, part, excess, forge.excess_bound());
     if forge.sums(forge.run(head, step)).0 == 0 {
         return None;
     }
@@ -190,6 +192,20 @@ pub fn gap_that_wraps(case: &Arc<Case>, seed: u64) -> Option<Forge> {
         return None;
     }
     forge.follow_run(head, step);
+    Some(forge)
+}
+
+/// [`gap_that_wraps`] against an excess that is held to its maximum by a complement: one limb of the
+/// complement, which is negative, is wrong.
+pub fn excess_above_its_maximum(case: &Arc<Case>, seed: u64, part: Part) -> Option<Forge> {
+    let bound = case.forms.exact?;
+    let mut forge = gap_that_wraps(case, seed)?;
+    for row in 0..forge.candidates.len() {
+        let excess = forge.excess(row);
+        if excess >= bound {
+            forge.candidates[row].excess = broken(&forge, true, part, excess, bound);
+        }
+    }
     Some(forge)
 }
 

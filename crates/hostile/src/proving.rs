@@ -5,7 +5,7 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, OwnFields, PublicValues, PublicValuesError,
+    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, OwnFields, PublicValuesError,
     SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
@@ -53,7 +53,7 @@ pub struct Claim {
     pub prover: SegmentProver,
     pub before: CommittedState,
     pub after: CommittedState,
-    pub values: PublicValues,
+    pub values: AttentionValues,
     pub statement: SegmentStatement,
 }
 
@@ -61,7 +61,7 @@ pub struct Claim {
 pub fn statement(
     prover: &SegmentProver,
     steps: StepRange,
-    values: &PublicValues,
+    values: &AttentionValues,
     states: [StateCommitment; 2],
     boundary: SegmentBoundary,
 ) -> SegmentStatement {
@@ -72,6 +72,7 @@ pub fn statement(
         state_before,
         state_after,
         boundary,
+        tokens: None,
     };
     let parts = SegmentStatementParts::of(prover.terms().shared(), own);
     SegmentStatement::new(parts).unwrap()
@@ -100,10 +101,10 @@ impl Claim {
         };
         let before = state(&witness.state_before, steps.entries_before());
         let after = state(&witness.state_after, steps.entries_after());
-        let [q, k, v, out] = public_tensors(&case, &witness.public).expect("16-bit numbers");
+        let [q, k, v, out] = public_tensors(&case, &witness.entries).expect("16-bit numbers");
         let bits = case.layout.value_bits();
         let attention = case.layout.shape().attention();
-        let values = PublicValues::new(attention, bits, steps.steps(), q, k, v, out)?;
+        let values = AttentionValues::new(attention, bits, steps.steps(), q, k, v, out)?;
         let states = [before.commitment(), after.commitment()];
         let boundary = match case.layout.boundary() {
             Boundary::Fused => SegmentBoundary::Fused,

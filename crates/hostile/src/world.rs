@@ -259,7 +259,7 @@ pub fn public_tensors(case: &Case, public: &[Column]) -> Option<[Vec<i16>; 4]> {
 pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
     let decide = || -> Option<bool> {
         let before = cache_of(case, &witness.state_before, case.steps.entries_before())?;
-        let [q, k, v, out] = public_tensors(case, &witness.public)?;
+        let [q, k, v, out] = public_tensors(case, &witness.entries)?;
         let bits = case.terms.quantization.value_bits();
         let shape = case.layout.shape().attention();
         let inputs = SegmentInputs::new(shape, bits, case.steps, q, k, v).ok()?;

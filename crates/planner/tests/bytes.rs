@@ -136,6 +136,7 @@ fn proven(workload: &Workload, boundary: Boundary, security: Security, domains: 
     let mut sum = 0;
     for domain in 0..domains {
         let prover = SegmentProver::new(ChainTerms {
+            decoder: None,
             domain: VerifierDomain::new(format!("domain {domain}"), [0; 16]).unwrap(),
             security,
             model: ModelIdentity::TraceOnly,
@@ -208,7 +209,7 @@ fn trees_add_up_to_their_parts() {
         assert!((sum.merkle_paths - by_part.merkle_paths).abs() < 1e-6);
         let trees = match structure.part() {
             ProofPart::Fused => 7,
-            ProofPart::Arithmetic => 8,
+            ProofPart::Arithmetic | ProofPart::Decoder => 8,
             ProofPart::Lookup => 5,
         };
         assert_eq!(by_tree.len(), trees);

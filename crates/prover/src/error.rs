@@ -26,6 +26,9 @@ pub enum ProveError {
         /// Entries of the committed cache.
         got: usize,
     },
+    /// The chain is one of attention alone, and has no model.
+    #[error("the terms of the chain have no decoder, expected one")]
+    NoModel,
     /// The witness does not satisfy the constraints: the execution is not one of these semantics.
     #[error("the witness does not satisfy the constraints")]
     ConstraintsNotSatisfied,

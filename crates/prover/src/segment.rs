@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use matchmark_air::challenges::Challenges;
 use matchmark_air::components::candidates::witness::boundary_columns;
+use matchmark_air::decoder::segment::DecoderComponents;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
@@ -12,10 +13,11 @@ use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::lookups::{lookups_tree, lookups_tree_of_lookup};
 use matchmark_air::witness::projections::project;
 use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
+use matchmark_quant::StepRange;
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{
-    Boundary, BoundaryCommitment, LookupStatement, OwnFields, PublicValues, SegmentBoundary,
-    SegmentStatement, SegmentStatementParts,
+    AttentionValues, Boundary, BoundaryCommitment, LookupStatement, OwnFields, PublicValues,
+    SegmentBoundary, SegmentStatement, SegmentStatementParts,
 };
 use matchmark_verifier::sizes::ProofSizes;
 use matchmark_verifier::structure::ProofStructure;
@@ -31,6 +33,7 @@ use tracing::info_span;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
+use crate::model::CommittedModel;
 use crate::setup::{ChainTerms, SegmentProver};
 use crate::sizes::SegmentSizes;
 use crate::state::CommittedState;
@@ -79,8 +82,8 @@ pub struct ProvenSegment {
 pub fn public_values(
     terms: &ChainTerms,
     execution: &SegmentExecution,
-) -> Result<PublicValues, ProveError> {
-    Ok(PublicValues::new(
+) -> Result<AttentionValues, ProveError> {
+    Ok(AttentionValues::new(
         execution.shape,
         terms.quantization.value_bits(),
         execution.steps.steps(),
@@ -105,20 +108,7 @@ impl SegmentProver {
             after,
             boundary: _,
         } = input;
-        let steps = execution.steps;
-        for (which, expected, state) in [
-            ("first", steps.entries_before(), before),
-            ("last", steps.entries_after(), after),
-        ] {
-            let got = state.cache().entries();
-            if got != expected {
-                return Err(ProveError::StateEntries {
-                    which,
-                    expected,
-                    got,
-                });
-            }
-        }
+        check_entries(execution.steps, before, after)?;
         let (statement, public_values) = self.claim(input)?;
         let witness = info_span!("witness").in_scope(|| self.witness(input))?;
         self.prove_witness(statement, public_values, &witness, before, after)
@@ -153,7 +143,7 @@ impl SegmentProver {
     pub fn claim(
         &self,
         input: &SegmentInput<'_>,
-    ) -> Result<(SegmentStatement, PublicValues), ProveError> {
+    ) -> Result<(SegmentStatement, AttentionValues), ProveError> {
         let values = public_values(self.terms(), input.execution)?;
         let boundary = match input.boundary {
             Boundary::Fused => SegmentBoundary::Fused,
@@ -187,7 +177,7 @@ impl SegmentProver {
     pub fn statement(
         &self,
         input: &SegmentInput<'_>,
-        public_values: &PublicValues,
+        public_values: &AttentionValues,
         boundary: SegmentBoundary,
     ) -> Result<SegmentStatement, ProveError> {
         let own = OwnFields {
@@ -196,6 +186,7 @@ impl SegmentProver {
             state_before: input.before.commitment(),
             state_after: input.after.commitment(),
             boundary,
+            tokens: None,
         };
         let parts = SegmentStatementParts::of(self.terms().shared(), own);
         Ok(SegmentStatement::new(parts)?)
@@ -211,11 +202,12 @@ impl SegmentProver {
     pub fn prove_witness(
         &self,
         statement: SegmentStatement,
-        public_values: PublicValues,
+        public_values: impl Into<PublicValues>,
         witness: &SegmentWitness,
         before: &CommittedState,
         after: &CommittedState,
     ) -> Result<ProvenSegment, ProveError> {
+        let public_values = public_values.into();
         let layout = SegmentLayout::of(&statement)?;
         let structures = ProofStructure::all(&layout, statement.security());
         let boundary = match layout.boundary() {
@@ -226,7 +218,7 @@ impl SegmentProver {
         let (main, values) = (&structures[0], &public_values);
         let proof =
             self.prove_main(&statement, values, witness, states, boundary.as_ref(), main)?;
-        let mut metrics = metrics(&layout, &statement, &structures);
+        let mut metrics = metrics(&statement, &structures);
         metrics.proofs.push(proof.sizes(main));
         let lookup = match (boundary, structures.get(1), &witness.lookup) {
             (Some(boundary), Some(structure), Some(witness)) => {
@@ -250,7 +242,7 @@ impl SegmentProver {
     }
 
     /// Proves the arithmetic of a segment, with the table memberships if it is fused.
-    pub(crate) fn prove_main(
+    fn prove_main(
         &self,
         statement: &SegmentStatement,
         public_values: &PublicValues,
@@ -264,8 +256,12 @@ impl SegmentProver {
         let preprocessed = self.preprocessed(structure.part(), &layout);
         let mut scheme = self.scheme(structure);
         let mut transcript = transcript::begin(statement, structure);
-        let fixed = [&*preprocessed, before.tree(), after.tree()];
-        for tree in fixed.into_iter().chain(boundary.map(|it| &it.tree)) {
+        let model = self.model();
+        let fixed = core::iter::once(&*preprocessed)
+            .chain(model.map(CommittedModel::tree))
+            .chain([before.tree(), after.tree()])
+            .chain(boundary.map(|it| &it.tree));
+        for tree in fixed {
             scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
         }
         info_span!("commit witness").in_scope(|| {
@@ -290,7 +286,12 @@ impl SegmentProver {
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(&layout)],
             fingerprint_points: [point(before.opening()), point(after.opening())],
             boundary_point: boundary.map_or_else(CirclePoint::zero, |it| point(&it.opening)),
-            public: Arc::new(public_columns(&layout, public_values)),
+            model_point: model.map_or_else(CirclePoint::zero, |it| point(it.opening())),
+            public: match public_values {
+                PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),
+                // A decoder has no public columns.
+                PublicValues::Tokens(_) => SegmentContext::structural(&layout).public,
+            },
         };
         info_span!("commit lookups").in_scope(|| {
             // The sums are not known yet, and the tuples do not depend on them.
@@ -312,13 +313,19 @@ impl SegmentProver {
             &components.state,
         ]
         .into_iter()
+        .chain(
+            components
+                .decoder
+                .iter()
+                .flat_map(DecoderComponents::provers),
+        )
         .chain(components.tables.iter().map(|table| table as _))
         .collect();
         finish(&provers, &mut transcript, scheme, context.claimed_sums)
     }
 
     /// Proves the table memberships of a split segment.
-    pub(crate) fn prove_lookup(
+    fn prove_lookup(
         &self,
         statement: &LookupStatement,
         layout: &SegmentLayout,
@@ -363,6 +370,28 @@ impl SegmentProver {
     }
 }
 
+/// The caches stand where the steps begin and end.
+pub(crate) fn check_entries(
+    steps: StepRange,
+    before: &CommittedState,
+    after: &CommittedState,
+) -> Result<(), ProveError> {
+    for (which, expected, state) in [
+        ("first", steps.entries_before(), before),
+        ("last", steps.entries_after(), after),
+    ] {
+        let got = state.cache().entries();
+        if got != expected {
+            return Err(ProveError::StateEntries {
+                which,
+                expected,
+                got,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Hands a committed trace to the library.
 fn finish(
     components: &[&dyn ComponentProver<SimdBackend>],
@@ -381,14 +410,12 @@ fn finish(
     })
 }
 
-fn metrics(
-    layout: &SegmentLayout,
-    statement: &SegmentStatement,
-    structures: &[ProofStructure],
-) -> SegmentMetrics {
-    let sizes = SegmentSizes::new(layout, structures);
+fn metrics(statement: &SegmentStatement, structures: &[ProofStructure]) -> SegmentMetrics {
+    let sizes = SegmentSizes::new(structures);
     SegmentMetrics {
-        lookup_claims: statement.steps().lookup_claims(&layout.shape().attention()),
+        lookup_claims: statement
+            .steps()
+            .lookup_claims(&statement.shape().attention()),
         trace_rows: sizes.trace_rows,
         committed_cells: sizes.committed_cells,
         opened_columns: sizes.opened_columns,

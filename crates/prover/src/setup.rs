@@ -6,10 +6,11 @@ use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
+use matchmark_model::IntegerModel;
 use matchmark_quant::{QuantizationPolicy, Rounding};
 use matchmark_statement::{
-    Boundary, ModelIdentity, PolicyCircuit, PreprocessedRoot, ProofPart, RelationVersion, Security,
-    SegmentShape, SharedTerms, StatementVersion, VerifierDomain,
+    Boundary, DecoderTerms, ModelIdentity, PolicyCircuit, PreprocessedRoot, ProofPart,
+    RelationVersion, Security, SegmentShape, SharedTerms, StatementVersion, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use stwo::core::poly::circle::CanonicCoset;
@@ -20,6 +21,7 @@ use stwo::prover::poly::twiddles::TwiddleTree;
 use stwo::prover::CommitmentTreeProver;
 
 use crate::error::ProveError;
+use crate::model::{CommittedModel, ModelChain};
 
 /// A committed tree on the proving side.
 pub(crate) type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
@@ -41,6 +43,8 @@ pub struct ChainTerms {
     pub table: WeightTable,
     /// Heads, head dimension, capacity and segment length.
     pub shape: SegmentShape,
+    /// The decoder whose attention this is, if it is one's.
+    pub decoder: Option<DecoderTerms>,
 }
 
 impl ChainTerms {
@@ -54,6 +58,7 @@ impl ChainTerms {
             rounding,
             table,
             shape,
+            decoder,
         } = self;
         SharedTerms {
             version: StatementVersion::CURRENT,
@@ -67,6 +72,7 @@ impl ChainTerms {
             table: table.id(),
             table_bounds: table.bounds(),
             shape: *shape,
+            decoder: *decoder,
         }
     }
 
@@ -76,14 +82,18 @@ impl ChainTerms {
     ///
     /// [`ProveError::Layout`].
     pub fn layout(&self, steps: usize) -> Result<SegmentLayout, ProveError> {
-        Ok(SegmentLayout::new(
+        let layout = SegmentLayout::new(
             self.shape,
             steps,
             self.quantization.value_bits(),
             self.quantization.score_step(),
             self.rounding,
             self.table.bounds(),
-        )?)
+        )?;
+        match &self.decoder {
+            None => Ok(layout),
+            Some(decoder) => Ok(layout.with_decoder(decoder.shape, decoder.arithmetic)?),
+        }
     }
 }
 
@@ -93,6 +103,8 @@ pub struct SegmentProver {
     lifting_log_size: u32,
     log_blowup: u32,
     twiddles: TwiddleTree<SimdBackend>,
+    /// The committed model of a decoder.
+    model: Option<CommittedModel>,
     /// Preprocessed trees by part and number of steps.
     preprocessed: Mutex<HashMap<(ProofPart, usize), Arc<ProverTree>>>,
 }
@@ -106,17 +118,49 @@ impl SegmentProver {
     pub fn new(terms: ChainTerms) -> Result<Self, ProveError> {
         let steps = terms.shape.segment_steps().get() as usize;
         let layout = terms.layout(steps)?;
+        Ok(Self::of_layout(terms, &layout))
+    }
+
+    /// Precomputes what the segments of a decoder share, its committed model included.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
+    pub fn for_model(chain: ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
+        let terms = chain.terms(&model)?;
+        let steps = terms.shape.segment_steps().get() as usize;
+        let (shape, arithmetic) = (*model.shape(), *model.arithmetic());
+        let layout = terms.layout(steps)?.with_decoder(shape, arithmetic)?;
+        let mut prover = Self::of_layout(terms, &layout);
+        let committed = prover.commit_model(&layout, model);
+        prover.terms.decoder = Some(DecoderTerms {
+            shape,
+            arithmetic,
+            weights: committed.commitment(),
+            prompt: chain.prompt,
+        });
+        prover.model = Some(committed);
+        Ok(prover)
+    }
+
+    fn of_layout(terms: ChainTerms, layout: &SegmentLayout) -> Self {
         let log_blowup = terms.security.parameters().log_blowup;
         let lifting_log_size = layout.lifting_log_size(log_blowup);
         // The composition polynomial is one bit longer than the longest column.
         let domain = CanonicCoset::new(lifting_log_size.max(layout.max_log_rows() + 1));
-        Ok(Self {
+        Self {
             lifting_log_size,
             log_blowup,
             twiddles: SimdBackend::precompute_twiddles(domain.circle_domain().half_coset),
+            model: None,
             preprocessed: Mutex::new(HashMap::new()),
             terms,
-        })
+        }
+    }
+
+    /// The committed model of a decoder.
+    pub fn model(&self) -> Option<&CommittedModel> {
+        self.model.as_ref()
     }
 
     /// The terms of the chain.
@@ -191,8 +235,12 @@ impl SegmentProver {
         boundary: Boundary,
         steps: usize,
     ) -> Result<Vec<PolicyCircuit>, ProveError> {
-        let parts = boundary.parts().iter();
+        let parts = match self.terms.decoder {
+            None => boundary.parts(),
+            Some(_) => &[ProofPart::Decoder],
+        };
         parts
+            .iter()
             .map(|&part| {
                 Ok(PolicyCircuit {
                     // A layout has no more steps than that.

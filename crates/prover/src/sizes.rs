@@ -1,7 +1,5 @@
 //! Sizes of a segment that follow from its layout alone.
-use matchmark_air::layout::SegmentLayout;
-use matchmark_air::segment::table_groups;
-use matchmark_statement::{Boundary, ProofPart};
+use matchmark_statement::Boundary;
 use matchmark_verifier::structure::ProofStructure;
 
 use crate::error::ProveError;
@@ -24,7 +22,7 @@ pub struct SegmentSizes {
 }
 
 impl SegmentSizes {
-    pub(crate) fn new(layout: &SegmentLayout, structures: &[ProofStructure]) -> Self {
+    pub(crate) fn new(structures: &[ProofStructure]) -> Self {
         let mut sizes = Self {
             trace_rows: 0,
             committed_cells: 0,
@@ -34,7 +32,8 @@ impl SegmentSizes {
         };
         for structure in structures {
             let cells = structure.column_log_sizes().iter().flatten();
-            sizes.trace_rows += trace_rows(layout, structure.part());
+            let rows = structure.components().iter().map(|it| 1_u64 << it.log_rows);
+            sizes.trace_rows += rows.sum::<u64>();
             sizes.committed_cells += cells.map(|log| 1_u64 << log).sum::<u64>();
             sizes.opened_columns += structure.columns() as u64;
             sizes.trees += structure.samples().len() as u64;
@@ -42,18 +41,6 @@ impl SegmentSizes {
         }
         sizes
     }
-}
-
-/// Rows of all components of a proof.
-fn trace_rows(layout: &SegmentLayout, part: ProofPart) -> u64 {
-    let rows = layout.log_rows();
-    let components: &[u32] = match part {
-        ProofPart::Fused | ProofPart::Arithmetic => &[rows.vectors, rows.candidates, rows.state],
-        ProofPart::Lookup => &[rows.candidates],
-    };
-    let tables = table_groups(layout, part);
-    let logs = components.iter().chain(tables.iter().map(|(log, _)| log));
-    logs.map(|log| 1_u64 << log).sum()
 }
 
 impl ChainTerms {
@@ -65,6 +52,6 @@ impl ChainTerms {
     pub fn sizes(&self, boundary: Boundary, steps: usize) -> Result<SegmentSizes, ProveError> {
         let layout = self.layout(steps)?.with_boundary(boundary);
         let structures = ProofStructure::all(&layout, self.security);
-        Ok(SegmentSizes::new(&layout, &structures))
+        Ok(SegmentSizes::new(&structures))
     }
 }

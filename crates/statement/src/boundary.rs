@@ -8,6 +8,7 @@ use alloc::string::ToString;
 use matchmark_quant::TaggedSha256;
 use serde::{Deserialize, Serialize};
 
+use crate::decoder::SegmentKind;
 use crate::error::StatementError;
 use crate::identity::{BoundaryCommitment, StatementDigest};
 use crate::segment::SegmentStatement;
@@ -39,7 +40,8 @@ impl Boundary {
         }
     }
 
-    /// The proofs that show a segment, in the order of its file.
+    /// The proofs that show a segment of attention alone, in the order of its file. A segment of a whole
+    /// decoder is shown by [`ProofPart::Decoder`].
     #[must_use]
     pub const fn parts(self) -> &'static [ProofPart] {
         match self {
@@ -73,17 +75,19 @@ impl FromStr for Boundary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProofPart {
-    /// Everything.
+    /// Everything of attention alone.
     Fused,
     /// Everything but that the pairs (index, weight) in the boundary are entries of the weight table.
     Arithmetic,
     /// That the pairs in the boundary are entries of the weight table, and nothing else.
     Lookup,
+    /// Everything of a whole decoder, from tokens to tokens.
+    Decoder,
 }
 
 impl ProofPart {
     /// All parts.
-    pub const ALL: [Self; 3] = [Self::Fused, Self::Arithmetic, Self::Lookup];
+    pub const ALL: [Self; 4] = [Self::Fused, Self::Arithmetic, Self::Lookup, Self::Decoder];
 
     /// The name used in files and messages.
     #[must_use]
@@ -92,6 +96,7 @@ impl ProofPart {
             Self::Fused => "fused",
             Self::Arithmetic => "arithmetic",
             Self::Lookup => "lookup",
+            Self::Decoder => "decoder",
         }
     }
 
@@ -99,8 +104,17 @@ impl ProofPart {
     #[must_use]
     pub const fn boundary(self) -> Boundary {
         match self {
-            Self::Fused => Boundary::Fused,
+            Self::Fused | Self::Decoder => Boundary::Fused,
             Self::Arithmetic | Self::Lookup => Boundary::Split,
+        }
+    }
+
+    /// What the segments are of that have such a proof.
+    #[must_use]
+    pub const fn kind(self) -> SegmentKind {
+        match self {
+            Self::Fused | Self::Arithmetic | Self::Lookup => SegmentKind::Attention,
+            Self::Decoder => SegmentKind::Decoder,
         }
     }
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::identity::{ChainDigest, StateCommitment, StatementDigest};
 use crate::segment::SegmentStatement;
 use crate::terms::{SharedTerms, TermsDifference};
+use crate::tokens::{TokenCut, TokenId};
 
 /// Why a segment does not continue a chain. Segments are counted from 0.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -56,6 +57,16 @@ pub enum ChainError {
         /// State before the segment.
         got: StateCommitment,
     },
+    /// The segment begins behind the prompt with another token than the segment before chose.
+    #[error("segment {segment} begins with token {got}, expected the choice {expected}")]
+    TokenMismatch {
+        /// Index of the segment.
+        segment: u64,
+        /// The choice at the end of the chain so far.
+        expected: TokenId,
+        /// The token that the segment consumes first.
+        got: TokenId,
+    },
     /// The chain has more steps than can be counted.
     #[error(transparent)]
     Steps(#[from] QuantError),
@@ -69,6 +80,7 @@ pub struct ChainStatement {
     last_state: StateCommitment,
     steps: StepRange,
     segments: u64,
+    tokens: Option<TokenCut>,
     chain_digest: ChainDigest,
 }
 
@@ -103,6 +115,20 @@ impl ChainStatement {
         self.segments
     }
 
+    /// The first token that the chain consumes and the last one that it chooses, if it is one of a
+    /// decoder.
+    #[must_use]
+    pub const fn tokens(&self) -> Option<TokenCut> {
+        self.tokens
+    }
+
+    /// The choice after the last step, if the chain is one of a decoder: the token that a segment
+    /// behind the prompt must begin with to continue it.
+    #[must_use]
+    pub fn next_token(&self) -> Option<TokenId> {
+        self.tokens.map(|tokens| tokens.next)
+    }
+
     /// Digest over the segments' statements, in order.
     #[must_use]
     pub const fn chain_digest(&self) -> ChainDigest {
@@ -122,6 +148,7 @@ impl Serialize for ChainStatement {
             steps: StepRange,
             first_state: StateCommitment,
             last_state: StateCommitment,
+            tokens: Option<TokenCut>,
             chain_digest: ChainDigest,
         }
         View {
@@ -131,6 +158,7 @@ impl Serialize for ChainStatement {
             steps: self.steps,
             first_state: self.first_state,
             last_state: self.last_state,
+            tokens: self.tokens,
             chain_digest: self.chain_digest,
         }
         .serialize(serializer)
@@ -169,6 +197,7 @@ impl ChainAccumulator {
                 last_state: first.state_after(),
                 steps: first.steps(),
                 segments: 1,
+                tokens: first.tokens(),
                 chain_digest: extend(ChainDigest::from_bytes(start), first.digest()),
             },
         }
@@ -217,8 +246,10 @@ impl ChainAccumulator {
                 got: next.state_before(),
             });
         }
+        let tokens = join_tokens(chain, next)?;
         let steps = join(chain.steps, next.steps())?;
         chain.steps = steps;
+        chain.tokens = tokens;
         chain.last_state = next.state_after();
         chain.segments += 1;
         chain.chain_digest = extend(chain.chain_digest, next.digest());
@@ -250,6 +281,32 @@ fn join(first: StepRange, second: StepRange) -> Result<StepRange, QuantError> {
         narrow(first.entries_before()),
         narrow(first.steps() + second.steps()),
     )
+}
+
+/// First and next token of both together. Both are of one decoder or of none, as the terms say.
+///
+/// The first token behind the prompt of a segment is the choice of the segment before; within a segment
+/// the public values' own check sees to that.
+fn join_tokens(
+    chain: &ChainStatement,
+    next: &SegmentStatement,
+) -> Result<Option<TokenCut>, ChainError> {
+    let (Some(decoder), Some(so_far), Some(cut)) = (next.decoder(), chain.tokens, next.tokens())
+    else {
+        return Ok(None);
+    };
+    let (expected, got) = (so_far.next, cut.first);
+    if !decoder.prompt.gives(next.steps().entries_before()) && expected != got {
+        return Err(ChainError::TokenMismatch {
+            segment: chain.segments,
+            expected,
+            got,
+        });
+    }
+    Ok(Some(TokenCut {
+        first: so_far.first,
+        next: cut.next,
+    }))
 }
 
 fn extend(chain: ChainDigest, segment: StatementDigest) -> ChainDigest {

@@ -2,13 +2,16 @@
 
 use alloc::string::String;
 
-use matchmark_quant::QuantError;
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, QuantError, Rounding, Scales, ScoreStep, ValueBits,
+};
 use thiserror::Error;
 
 use crate::boundary::Boundary;
 use crate::codec::CodecError;
-use crate::identity::StatementVersion;
+use crate::identity::{ModelCommitment, ModelId, StatementVersion};
 use crate::security::{Profile, SecurityLevel};
+use crate::tokens::{PromptLength, TokenCut, TokenId};
 
 /// Why a statement, or a part of one, is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -103,6 +106,111 @@ pub enum StatementError {
         expected: usize,
         /// Steps of this segment.
         got: usize,
+    },
+    /// The number of given tokens is 0 or beyond what a cache can hold.
+    #[error("prompt has {got} tokens, expected 1 to {expected}")]
+    PromptLength {
+        /// Largest number of given tokens.
+        expected: u32,
+        /// The number given.
+        got: u32,
+    },
+    /// A model is named, but no decoder described.
+    #[error("statement names model {got}, expected its decoder as well")]
+    DecoderMissing {
+        /// The model.
+        got: ModelId,
+    },
+    /// A decoder is described, but no model named.
+    #[error(
+        "statement describes a decoder with weights {got}, expected the model's identity as well"
+    )]
+    DecoderUnexpected {
+        /// The decoder's weights.
+        got: ModelCommitment,
+    },
+    /// The segments' attention is not that of all layers of the decoder.
+    #[error("shape of a decoder segment is {got}, expected that of all layers: {expected}")]
+    DecoderAttention {
+        /// The attention of all layers taken as one.
+        expected: AttentionShape,
+        /// The attention of the segments.
+        got: AttentionShape,
+    },
+    /// The quantization has another value width than the decoder's arithmetic.
+    #[error("quantization of a decoder has {got}, expected {expected} as in its arithmetic")]
+    DecoderValueBits {
+        /// Width by the arithmetic.
+        expected: ValueBits,
+        /// Width by the quantization.
+        got: ValueBits,
+    },
+    /// The quantization has another score step than the decoder's arithmetic.
+    #[error(
+        "quantization of a decoder has score step {got}, expected {expected} as in its arithmetic"
+    )]
+    DecoderScoreStep {
+        /// Step by the arithmetic.
+        expected: ScoreStep,
+        /// Step by the quantization.
+        got: ScoreStep,
+    },
+    /// The quantization of a decoder has scales, which are part of the model's identity.
+    #[error("quantization of a decoder has scales q {}, k {}, v {}, expected none", .got.q, .got.k, .got.v)]
+    DecoderScales {
+        /// The scales.
+        got: Scales,
+    },
+    /// The outputs of a decoder's attention are rounded by another rule.
+    #[error("rounding of a decoder is {got}, expected {expected}")]
+    DecoderRounding {
+        /// The only rule that decoders have.
+        expected: Rounding,
+        /// The rule given.
+        got: Rounding,
+    },
+    /// A decoder segment was said to be proven by two proofs.
+    #[error("decoder segment is {got}, expected {expected}")]
+    DecoderSplit {
+        /// How a decoder segment is proven.
+        expected: Boundary,
+        /// How this one is.
+        got: Boundary,
+    },
+    /// The chain would go beyond the position limit of the decoder.
+    #[error("cache capacity is {got}, expected at most the {expected} positions of the decoder")]
+    CapacityAbovePositions {
+        /// The decoder's position limit.
+        expected: CacheCapacity,
+        /// Cache entries at the end of the chain.
+        got: CacheCapacity,
+    },
+    /// More tokens are given than the cache has entries.
+    #[error("prompt has {got} tokens, expected at most the {expected} entries of the cache")]
+    PromptAboveCapacity {
+        /// Cache entries at the end of the chain.
+        expected: CacheCapacity,
+        /// Given tokens.
+        got: PromptLength,
+    },
+    /// A decoder segment without its first and its next token.
+    #[error("decoder segment has no tokens, expected its first and its next one")]
+    TokensMissing,
+    /// Tokens of a segment that is none of a decoder.
+    #[error("attention segment has tokens ({got}), expected none")]
+    TokensUnexpected {
+        /// The tokens.
+        got: TokenCut,
+    },
+    /// A token is none of the vocabulary.
+    #[error("the {which} token is {got}, expected one below {expected}")]
+    TokenAboveVocabulary {
+        /// `first` or `next`.
+        which: &'static str,
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The token.
+        got: TokenId,
     },
     /// A quantity leaves its bounds.
     #[error(transparent)]

@@ -41,10 +41,10 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 2;
+    StatementVersion, 3;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 2;
+    RelationVersion, 3;
 }
 
 digest_newtype! {
@@ -53,8 +53,12 @@ digest_newtype! {
     /// It keeps the relation's version honest: two circuits with one version have two digests.
     pub struct RelationDigest;
 
-    /// Identity of a model's weights.
+    /// Identity of a model: a digest of its content.
     pub struct ModelId;
+
+    /// Commitment to a model's weights and tables: a digest over root and fingerprint of the tree that
+    /// holds them.
+    pub struct ModelCommitment;
 
     /// Digest of a segment's [public values](crate::PublicValues).
     pub struct PublicValuesDigest;
@@ -86,7 +90,7 @@ digest_newtype! {
 pub enum ModelIdentity {
     /// Nothing: the statement is about given queries, keys and values, wherever they come from.
     TraceOnly,
-    /// The queries, keys and values come from these weights.
+    /// The steps are those of a whole decoder with this model.
     Weights(ModelId),
 }
 
@@ -108,8 +112,8 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 2);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "2");
+        assert_eq!(StatementVersion::CURRENT.get(), 3);
+        assert_eq!(RelationVersion::CURRENT.to_string(), "3");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

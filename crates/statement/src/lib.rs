@@ -4,7 +4,8 @@
 //!
 //! - [`SegmentStatement`]: the claim of one segment's proof, every bound field a type of its own, with
 //!   one canonical encoding and one digest, which enters the transcript before anything else;
-//! - [`PublicValues`]: a segment's queries, keys, values and outputs, bound by digest;
+//! - [`PublicValues`]: a segment's queries, keys, values and outputs, or the tokens of a whole decoder,
+//!   bound by digest;
 //! - [`ChainAccumulator`] and [`ChainStatement`]: how segments join into a chain, in constant space;
 //! - [`AcceptancePolicy`]: what a verifier decided beforehand to accept;
 //! - [`codec`]: the one strict binary codec of the project.
@@ -33,6 +34,7 @@ extern crate alloc;
 mod boundary;
 mod chain;
 pub mod codec;
+mod decoder;
 mod domain;
 mod error;
 mod identity;
@@ -43,16 +45,18 @@ mod segment;
 mod shape;
 mod terms;
 mod text;
+mod tokens;
 
 pub use boundary::{Boundary, LookupStatement, ProofPart, SegmentBoundary};
 pub use chain::{ChainAccumulator, ChainError, ChainStatement};
 pub use codec::CodecError;
+pub use decoder::{DecoderTerms, SegmentKind};
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
 pub use identity::{
-    BoundaryCommitment, ChainDigest, ModelId, ModelIdentity, PolicyId, PreprocessedRoot,
-    PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment, StatementDigest,
-    StatementVersion,
+    BoundaryCommitment, ChainDigest, ModelCommitment, ModelId, ModelIdentity, PolicyId,
+    PreprocessedRoot, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
+    StatementDigest, StatementVersion,
 };
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
@@ -60,11 +64,12 @@ pub use policy::{
     AcceptancePolicy, AcceptancePolicyParts, CircuitRoots, PolicyCircuit, PolicyError,
     PolicyMismatch,
 };
-pub use public_values::{PublicValues, PublicValuesError};
+pub use public_values::{AttentionValues, PublicValues, PublicValuesError, TokenValues};
 pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
 pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
 pub use shape::SegmentShape;
 pub use terms::{SharedTerms, TermsDifference};
+pub use tokens::{PromptLength, TokenCut, TokenError, TokenId};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

@@ -11,18 +11,20 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::boundary::SegmentBoundary;
 use crate::codec;
+use crate::decoder::{self, Beside, DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
 use crate::identity::{
     ModelIdentity, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
     StatementDigest, StatementVersion,
 };
-use crate::public_values::{PublicValues, PublicValuesError};
+use crate::public_values::{Form, PublicValues, PublicValuesError};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
+use crate::tokens::{TokenCut, TokenError};
 
-/// Largest accepted length of an encoded statement, in bytes. The longest there is has 402.
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 447.
 pub const MAX_STATEMENT_LEN: usize = 512;
 
 /// The fields of a [`SegmentStatement`], open for construction and for taking apart.
@@ -50,9 +52,11 @@ pub struct SegmentStatementParts {
     pub table_bounds: TableBounds,
     /// Heads, head dimension, capacity and segment length.
     pub shape: SegmentShape,
+    /// The decoder, if the segment is one of a whole model.
+    pub decoder: Option<DecoderTerms>,
     /// The steps proven, in absolute cache positions.
     pub steps: StepRange,
-    /// Digest of the steps' queries, keys, values and outputs.
+    /// Digest of the steps' queries, keys, values and outputs, or of their tokens.
     pub public_values: PublicValuesDigest,
     /// Commitment to the cache before the first step.
     pub state_before: StateCommitment,
@@ -60,6 +64,8 @@ pub struct SegmentStatementParts {
     pub state_after: StateCommitment,
     /// Whether one proof shows the segment, or two that this commitment joins.
     pub boundary: SegmentBoundary,
+    /// The first token consumed and the last one chosen, if there is a decoder.
+    pub tokens: Option<TokenCut>,
 }
 
 /// What the proof of one segment claims. Immutable, valid by construction, with one canonical encoding
@@ -67,7 +73,10 @@ pub struct SegmentStatementParts {
 ///
 /// The claim: there are a cache before and a cache after that open the two commitments, and the outputs
 /// among the public values follow from the queries, keys and values by the exact integer semantics,
-/// under the table, rounding, quantization and shape named here.
+/// under the table, rounding, quantization and shape named here. Where the statement describes a decoder:
+/// the public values are tokens, the caches are those of all its layers, and each token chosen is the
+/// decoder's greedy choice after the tokens before it, by the exact integer semantics of the model that
+/// opens the commitment to its weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentStatement {
     parts: SegmentStatementParts,
@@ -82,7 +91,7 @@ pub struct SegmentStatement {
 pub struct OwnFields {
     /// The steps proven, in absolute cache positions.
     pub steps: StepRange,
-    /// Digest of the steps' queries, keys, values and outputs.
+    /// Digest of the steps' queries, keys, values and outputs, or of their tokens.
     pub public_values: PublicValuesDigest,
     /// Commitment to the cache before the first step.
     pub state_before: StateCommitment,
@@ -90,6 +99,8 @@ pub struct OwnFields {
     pub state_after: StateCommitment,
     /// Whether one proof shows the segment, or two that this commitment joins.
     pub boundary: SegmentBoundary,
+    /// The first token consumed and the last one chosen, if there is a decoder.
+    pub tokens: Option<TokenCut>,
 }
 
 impl SegmentStatementParts {
@@ -108,6 +119,7 @@ impl SegmentStatementParts {
             table,
             table_bounds,
             shape,
+            decoder,
         } = terms;
         let OwnFields {
             steps,
@@ -115,6 +127,7 @@ impl SegmentStatementParts {
             state_before,
             state_after,
             boundary,
+            tokens,
         } = own;
         Self {
             version,
@@ -128,18 +141,20 @@ impl SegmentStatementParts {
             table,
             table_bounds,
             shape,
+            decoder,
             steps,
             public_values,
             state_before,
             state_after,
             boundary,
+            tokens,
         }
     }
 }
 
 impl SegmentStatement {
     /// Domain tag of the digest.
-    pub const TAG: &'static str = "matchmark/segment-statement/v2";
+    pub const TAG: &'static str = "matchmark/segment-statement/v3";
 
     /// Checks the fields against each other and makes a statement of them.
     ///
@@ -148,7 +163,17 @@ impl SegmentStatement {
     /// - [`StatementError::UnsupportedVersion`] for any statement version but the current one;
     /// - [`StatementError::StepsAboveSegment`] and [`StatementError::EntriesAboveCapacity`] if the steps
     ///   do not fit the shape;
-    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity.
+    /// - [`StatementError::DecoderMissing`] and [`StatementError::DecoderUnexpected`] unless there is a
+    ///   decoder exactly if there is a model; [`StatementError::DecoderAttention`],
+    ///   [`StatementError::DecoderValueBits`], [`StatementError::DecoderScoreStep`],
+    ///   [`StatementError::DecoderScales`], [`StatementError::DecoderRounding`],
+    ///   [`StatementError::CapacityAbovePositions`], [`StatementError::PromptAboveCapacity`] and
+    ///   [`StatementError::DecoderSplit`] for a decoder that the other fields do not go with;
+    /// - [`StatementError::TokensMissing`], [`StatementError::TokensUnexpected`] and
+    ///   [`StatementError::TokenAboveVocabulary`] unless there are tokens, of the vocabulary, exactly if
+    ///   there is a decoder;
+    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity, or an
+    ///   intermediate value of the decoder its own.
     pub fn new(parts: SegmentStatementParts) -> Result<Self, StatementError> {
         if parts.version != StatementVersion::CURRENT {
             return Err(StatementError::UnsupportedVersion {
@@ -157,6 +182,16 @@ impl SegmentStatement {
             });
         }
         parts.shape.check_steps(&parts.steps)?;
+        decoder::check_terms(
+            parts.decoder.as_ref(),
+            &Beside {
+                model: parts.model,
+                quantization: &parts.quantization,
+                rounding: parts.rounding,
+                shape: &parts.shape,
+            },
+        )?;
+        decoder::check_own(parts.decoder.as_ref(), parts.boundary.kind(), parts.tokens)?;
         AccumulatorBounds::new(
             &parts.shape.attention(),
             parts.shape.capacity(),
@@ -168,13 +203,7 @@ impl SegmentStatement {
         let terms_len = encoding.len();
         // The encoding of a struct is the concatenation of its fields' encodings, so this is the
         // encoding of the pair that `decode` reads.
-        encoding.extend(codec::encode(&OwnFields {
-            steps: parts.steps,
-            public_values: parts.public_values,
-            state_before: parts.state_before,
-            state_after: parts.state_after,
-            boundary: parts.boundary,
-        })?);
+        encoding.extend(codec::encode(&own_fields(&parts))?);
         Ok(Self {
             parts,
             encoding,
@@ -206,7 +235,7 @@ impl SegmentStatement {
     }
 
     /// The canonical encoding: the [`SharedTerms`] in order, then steps, public values, state before,
-    /// state after, boundary, by [`codec`].
+    /// state after, boundary, tokens, by [`codec`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encoding.clone()
@@ -236,19 +265,21 @@ impl SegmentStatement {
         &self.encoding[..self.terms_len]
     }
 
+    /// Length of the encoded public values in bytes.
+    #[must_use]
+    pub fn public_values_len(&self) -> usize {
+        self.form().encoded_len(self.parts.steps.steps())
+    }
+
     /// Reads the segment's public values from exactly `bytes`, and checks their digest.
     ///
     /// # Errors
     ///
-    /// Those of [`PublicValues::decode`], and [`PublicValuesError::Digest`] if the values are not the
-    /// ones that the statement names.
+    /// Those of [`AttentionValues::decode`](crate::AttentionValues::decode) or, for a decoder, of
+    /// [`TokenValues::decode`](crate::TokenValues::decode), and [`PublicValuesError::Digest`] if the
+    /// values are not the ones that the statement names.
     pub fn decode_public_values(&self, bytes: &[u8]) -> Result<PublicValues, PublicValuesError> {
-        let values = PublicValues::decode(
-            bytes,
-            self.parts.shape.attention(),
-            self.parts.quantization.value_bits(),
-            self.parts.steps.steps(),
-        )?;
+        let values = self.form().decode(bytes, self.parts.steps.steps())?;
         let got = values.digest();
         if got != self.parts.public_values {
             return Err(PublicValuesError::Digest {
@@ -257,6 +288,37 @@ impl SegmentStatement {
             });
         }
         Ok(values)
+    }
+
+    /// Whether the tokens among these public values are the statement's, and follow from each other;
+    /// see [`TokenValues::check`](crate::TokenValues::check). Of attention alone there is nothing to
+    /// check.
+    ///
+    /// The proof shows that each choice follows from the tokens consumed; that the tokens consumed behind
+    /// the prompt are these choices is shown by nothing else than this.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError`], one variant for each reason.
+    pub fn check_tokens(&self, values: &PublicValues) -> Result<(), TokenError> {
+        match (&self.parts.decoder, self.parts.tokens, values) {
+            (None, None, PublicValues::Attention(_)) => Ok(()),
+            (Some(decoder), Some(cut), PublicValues::Tokens(values)) => {
+                values.check(self.parts.steps, decoder.prompt, cut)
+            }
+            (decoder, _, values) => Err(TokenError::Kind {
+                expected: SegmentKind::of(decoder.as_ref()),
+                got: values.kind(),
+            }),
+        }
+    }
+
+    const fn form(&self) -> Form<'_> {
+        Form {
+            attention: self.parts.shape.attention(),
+            bits: self.parts.quantization.value_bits(),
+            decoder: self.parts.decoder.as_ref(),
+        }
     }
 
     /// Version of the statement.
@@ -331,6 +393,18 @@ impl SegmentStatement {
         self.parts.shape
     }
 
+    /// The decoder, if the segment is one of a whole model.
+    #[must_use]
+    pub const fn decoder(&self) -> Option<&DecoderTerms> {
+        self.parts.decoder.as_ref()
+    }
+
+    /// What the segment is of.
+    #[must_use]
+    pub const fn kind(&self) -> SegmentKind {
+        SegmentKind::of(self.parts.decoder.as_ref())
+    }
+
     /// The steps proven, in absolute cache positions.
     #[must_use]
     pub const fn steps(&self) -> StepRange {
@@ -361,19 +435,35 @@ impl SegmentStatement {
         self.parts.boundary
     }
 
+    /// The first token consumed and the last one chosen, if there is a decoder.
+    #[must_use]
+    pub const fn tokens(&self) -> Option<TokenCut> {
+        self.parts.tokens
+    }
+
     /// The first field in which `other` differs from `self`, by name; `None` if they are equal.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<&'static str> {
         if let Some(difference) = self.shared_terms().first_difference(&other.shared_terms()) {
             return Some(difference.field);
         }
-        let (a, b) = (&self.parts, &other.parts);
+        // Taken apart exhaustively: a new field does not compile until it is compared.
+        let OwnFields {
+            steps,
+            public_values,
+            state_before,
+            state_after,
+            boundary,
+            tokens,
+        } = own_fields(&self.parts);
+        let other = &other.parts;
         [
-            ("steps", a.steps == b.steps),
-            ("public_values", a.public_values == b.public_values),
-            ("state_before", a.state_before == b.state_before),
-            ("state_after", a.state_after == b.state_after),
-            ("boundary", a.boundary == b.boundary),
+            ("steps", steps == other.steps),
+            ("public_values", public_values == other.public_values),
+            ("state_before", state_before == other.state_before),
+            ("state_after", state_after == other.state_after),
+            ("boundary", boundary == other.boundary),
+            ("tokens", tokens == other.tokens),
         ]
         .into_iter()
         .find_map(|(field, equal)| (!equal).then_some(field))
@@ -394,11 +484,13 @@ fn shared_terms(parts: &SegmentStatementParts) -> SharedTerms {
         table,
         table_bounds,
         shape,
+        decoder,
         steps: _,
         public_values: _,
         state_before: _,
         state_after: _,
         boundary: _,
+        tokens: _,
     } = parts;
     SharedTerms {
         version: *version,
@@ -412,6 +504,18 @@ fn shared_terms(parts: &SegmentStatementParts) -> SharedTerms {
         table: *table,
         table_bounds: *table_bounds,
         shape: *shape,
+        decoder: *decoder,
+    }
+}
+
+const fn own_fields(parts: &SegmentStatementParts) -> OwnFields {
+    OwnFields {
+        steps: parts.steps,
+        public_values: parts.public_values,
+        state_before: parts.state_before,
+        state_after: parts.state_after,
+        boundary: parts.boundary,
+        tokens: parts.tokens,
     }
 }
 
@@ -431,13 +535,7 @@ impl Serialize for SegmentStatement {
         View {
             terms: self.shared_terms(),
             quantization_id: self.quantization_id(),
-            own: OwnFields {
-                steps: self.parts.steps,
-                public_values: self.parts.public_values,
-                state_before: self.parts.state_before,
-                state_after: self.parts.state_after,
-                boundary: self.parts.boundary,
-            },
+            own: own_fields(&self.parts),
             digest: self.digest(),
         }
         .serialize(serializer)

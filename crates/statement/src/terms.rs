@@ -6,6 +6,7 @@ use matchmark_quant::{QuantizationPolicy, Rounding, TableBounds};
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize};
 
+use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::identity::{ModelIdentity, RelationDigest, RelationVersion, StatementVersion};
 use crate::security::Security;
@@ -41,12 +42,14 @@ pub struct SharedTerms {
     pub table_bounds: TableBounds,
     /// Heads, head dimension, capacity and segment length.
     pub shape: SegmentShape,
+    /// The decoder, if the segments are those of a whole model.
+    pub decoder: Option<DecoderTerms>,
 }
 
 /// One field in which two sets of terms differ, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermsDifference {
-    /// The field's name, as in [`SharedTerms`].
+    /// The field's name, as in [`SharedTerms`]; of a decoder's fields, as in `decoder.prompt`.
     pub field: &'static str,
     /// Its value on the side that was asked.
     pub expected: String,
@@ -58,18 +61,6 @@ impl SharedTerms {
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<TermsDifference> {
-        fn differ<T: PartialEq>(
-            field: &'static str,
-            expected: &T,
-            got: &T,
-            text: impl Fn(&T) -> String,
-        ) -> Option<TermsDifference> {
-            (expected != got).then(|| TermsDifference {
-                field,
-                expected: text(expected),
-                got: text(got),
-            })
-        }
         // Taken apart exhaustively: a new field does not compile until it is compared.
         let Self {
             version,
@@ -83,6 +74,7 @@ impl SharedTerms {
             table,
             table_bounds,
             shape,
+            decoder,
         } = self;
         differ("version", version, &other.version, ToString::to_string)
             .or_else(|| {
@@ -117,5 +109,56 @@ impl SharedTerms {
                 })
             })
             .or_else(|| differ("shape", shape, &other.shape, ToString::to_string))
+            .or_else(|| match (decoder, &other.decoder) {
+                (Some(decoder), Some(other)) => decoder_difference(decoder, other),
+                (expected, got) => {
+                    let kind = |it: &Option<DecoderTerms>| SegmentKind::of(it.as_ref());
+                    differ("decoder", &kind(expected), &kind(got), ToString::to_string)
+                }
+            })
     }
+
+    /// What the segments are of.
+    #[must_use]
+    pub const fn kind(&self) -> SegmentKind {
+        SegmentKind::of(self.decoder.as_ref())
+    }
+}
+
+fn differ<T: PartialEq>(
+    field: &'static str,
+    expected: &T,
+    got: &T,
+    text: impl Fn(&T) -> String,
+) -> Option<TermsDifference> {
+    (expected != got).then(|| TermsDifference {
+        field,
+        expected: text(expected),
+        got: text(got),
+    })
+}
+
+fn decoder_difference(expected: &DecoderTerms, got: &DecoderTerms) -> Option<TermsDifference> {
+    // Taken apart exhaustively: a new field does not compile until it is compared.
+    let DecoderTerms {
+        shape,
+        arithmetic,
+        weights,
+        prompt,
+    } = expected;
+    differ("decoder.shape", shape, &got.shape, ToString::to_string)
+        .or_else(|| {
+            differ("decoder.arithmetic", arithmetic, &got.arithmetic, |it| {
+                text::Arithmetic(it).to_string()
+            })
+        })
+        .or_else(|| {
+            differ(
+                "decoder.weights",
+                weights,
+                &got.weights,
+                ToString::to_string,
+            )
+        })
+        .or_else(|| differ("decoder.prompt", prompt, &got.prompt, ToString::to_string))
 }

@@ -2,9 +2,12 @@
 
 use core::fmt;
 
-use matchmark_quant::{QuantizationPolicy, Scales, StepRange, TableBounds};
+use matchmark_quant::{
+    ModelArithmetic, ModelShifts, QuantizationPolicy, Scales, StepRange, TableBounds,
+};
 
 use crate::chain::ChainStatement;
+use crate::decoder::DecoderTerms;
 use crate::segment::SegmentStatement;
 use crate::terms::SharedTerms;
 
@@ -34,6 +37,37 @@ impl fmt::Display for Bounds<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TableBounds { len, max_weight } = self.0;
         write!(f, "{len} entries, largest weight {max_weight}")
+    }
+}
+
+/// `11 bits, score step 12, epsilons 3 and 1, shifts rotary input 5, ...`.
+pub(crate) struct Arithmetic<'a>(pub(crate) &'a ModelArithmetic);
+
+impl fmt::Display for Arithmetic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arithmetic = self.0;
+        let ModelShifts {
+            rotary_input,
+            value,
+            stream,
+            embedding,
+            gate,
+            up,
+            gated,
+            rotation,
+            norm,
+        } = arithmetic.shifts();
+        write!(
+            f,
+            "{} bits, score step {}, epsilons {} and {}, shifts rotary input {rotary_input}, \
+             value {value}, stream {stream}, embedding {embedding}, gate {gate}, up {up}, \
+             gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
+            arithmetic.value_bits(),
+            arithmetic.score_step(),
+            arithmetic.norm_epsilon(),
+            arithmetic.embedding_epsilon(),
+            arithmetic.weight_exponent(),
+        )
     }
 }
 
@@ -74,6 +108,7 @@ fn terms(f: &mut fmt::Formatter<'_>, terms: &SharedTerms) -> fmt::Result {
         table,
         table_bounds,
         shape,
+        decoder,
     } = terms;
     line(f, "relation version", relation_version)?;
     line(f, "relation digest", relation_digest)?;
@@ -99,7 +134,20 @@ fn terms(f: &mut fmt::Formatter<'_>, terms: &SharedTerms) -> fmt::Result {
         f,
         "segment length",
         format_args!("at most {} steps", shape.segment_steps()),
-    )
+    )?;
+    if let Some(DecoderTerms {
+        shape,
+        arithmetic,
+        weights,
+        prompt,
+    }) = decoder
+    {
+        line(f, "model shape", shape)?;
+        line(f, "model arithmetic", Arithmetic(arithmetic))?;
+        line(f, "model commitment", weights)?;
+        line(f, "prompt", format_args!("{prompt} tokens"))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for SegmentStatement {
@@ -117,6 +165,9 @@ impl fmt::Display for SegmentStatement {
         line(f, "state before", self.state_before())?;
         line(f, "state after", self.state_after())?;
         line(f, "boundary", self.boundary())?;
+        if let Some(tokens) = self.tokens() {
+            line(f, "tokens", tokens)?;
+        }
         write!(f, "{:<18}{}", "digest", self.digest())
     }
 }
@@ -135,6 +186,9 @@ impl fmt::Display for ChainStatement {
         line(f, "steps", Steps(&self.steps()))?;
         line(f, "first state", self.first_state())?;
         line(f, "last state", self.last_state())?;
+        if let Some(tokens) = self.tokens() {
+            line(f, "tokens", tokens)?;
+        }
         write!(f, "{:<18}{}", "chain digest", self.chain_digest())
     }
 }

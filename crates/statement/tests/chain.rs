@@ -4,10 +4,13 @@
 
 mod common;
 
-use common::{segment, statement, variations};
+use common::{
+    decoder, decoder_segment, prompt, segment, statement, token, variations, with_decoder,
+};
 use matchmark_quant::StepRange;
 use matchmark_statement::{
     ChainAccumulator, ChainError, ChainStatement, SegmentStatement, SegmentStatementParts,
+    TokenCut, TokenId,
 };
 
 /// Four segments, of 16 steps each, behind 2 prefix entries.
@@ -132,8 +135,14 @@ fn relabelled_positions_do_not_join() {
 
 #[test]
 fn every_shared_field_is_compared_and_named() {
-    let first = statement(segment(2, 16));
-    for (field, parts) in variations(&segment(18, 16)) {
+    fields_are_compared(segment(2, 16), &segment(18, 16));
+    fields_are_compared(decoder_segment(2, 16), &decoder_segment(18, 16));
+}
+
+fn fields_are_compared(first: SegmentStatementParts, second: &SegmentStatementParts) {
+    let first = statement(first);
+    let own_first = second.tokens.map(|tokens| tokens.first);
+    for (field, parts) in variations(second) {
         let mut chain = ChainAccumulator::start(&first);
         let before = chain.statement().clone();
         let result = chain.push(&statement(parts.clone()));
@@ -143,6 +152,10 @@ fn every_shared_field_is_compared_and_named() {
             "state_before" => {
                 assert!(matches!(result, Err(ChainError::StateMismatch { .. })));
             }
+            "tokens" if parts.tokens.map(|tokens| tokens.first) == own_first => {
+                assert_eq!(result, Ok(()));
+            }
+            "tokens" => assert!(matches!(result, Err(ChainError::TokenMismatch { .. }))),
             "steps" if parts.steps.entries_before() == 18 => assert_eq!(result, Ok(())),
             "steps" => assert!(matches!(
                 result,
@@ -164,6 +177,63 @@ fn every_shared_field_is_compared_and_named() {
         // A refused segment leaves no mark.
         if result.is_err() {
             assert_eq!(chain.statement(), &before, "{field}");
+        }
+    }
+}
+
+/// Four segments of a whole model, of 16 steps each.
+fn decoder_chain() -> Vec<SegmentStatementParts> {
+    [0, 16, 32, 48]
+        .map(|before| decoder_segment(before, 16))
+        .to_vec()
+}
+
+#[test]
+fn tokens_are_carried_on() {
+    let whole = join(decoder_chain()).unwrap();
+    assert_eq!(whole.next_token(), Some(token(64)));
+    let (first, next) = (token(0), token(64));
+    assert_eq!(whole.tokens(), Some(TokenCut { first, next }));
+    assert_eq!(whole.shared_terms().decoder, Some(decoder()));
+    let attention = join(chain()).unwrap();
+    assert_eq!((attention.tokens(), attention.next_token()), (None, None));
+}
+
+#[test]
+fn behind_the_prompt_a_segment_begins_with_the_choice_of_the_one_before() {
+    for index in 1..4 {
+        let mut parts = decoder_chain();
+        let (expected, got) = (token(16 * index), TokenId::new(7));
+        parts[index].tokens.as_mut().unwrap().first = got;
+        let refusal = ChainError::TokenMismatch {
+            segment: index as u64,
+            expected,
+            got,
+        };
+        assert_eq!(join(parts.clone()), Err(refusal.clone()));
+        // The other side of the same cut.
+        let mut other = decoder_chain();
+        other[index - 1].tokens.as_mut().unwrap().next = got;
+        assert_eq!(
+            join(other),
+            Err(ChainError::TokenMismatch {
+                segment: index as u64,
+                expected: got,
+                got: expected
+            })
+        );
+        // Positions below the length of the prompt hold given tokens.
+        let position = u32::try_from(16 * index).unwrap();
+        for (tokens, given) in [(position, false), (position + 1, true)] {
+            let parts = parts
+                .iter()
+                .map(|it| with_decoder(it, |it| it.prompt = prompt(tokens)));
+            let result = join(parts.collect());
+            if given {
+                assert_eq!(result.unwrap().next_token(), Some(token(64)));
+            } else {
+                assert_eq!(result, Err(refusal.clone()));
+            }
         }
     }
 }
@@ -195,4 +265,7 @@ fn text_and_json_are_pinned() {
     let whole = join(chain()).unwrap();
     insta::assert_snapshot!("chain_text", whole);
     insta::assert_json_snapshot!("chain_json", whole);
+    let whole = join(decoder_chain()).unwrap();
+    insta::assert_snapshot!("decoder_chain_text", whole);
+    insta::assert_json_snapshot!("decoder_chain_json", whole);
 }

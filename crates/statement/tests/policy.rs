@@ -6,12 +6,13 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{attention, segment, shape, state, statement, variations};
-use matchmark_quant::{QuantError, StepRange};
+use common::{attention, decoder_segment, segment, shape, state, statement, variations};
+use matchmark_quant::{QuantError, Rounding, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Boundary, BoundaryCommitment, ChainAccumulator,
-    ChainStatement, CircuitRoots, PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot,
-    Profile, ProofPart, Security, SecurityLevel, SegmentBoundary, StatementError,
+    ChainStatement, CircuitRoots, ModelIdentity, PolicyCircuit, PolicyError, PolicyMismatch,
+    PreprocessedRoot, Profile, ProofPart, Security, SecurityLevel, SegmentBoundary, SegmentKind,
+    SegmentStatement, SegmentStatementParts, StatementError,
 };
 
 fn circuit(steps: u32) -> PolicyCircuit {
@@ -59,6 +60,203 @@ fn the_chain_it_was_made_from_is_accepted() {
     assert_eq!(policy.steps(), StepRange::new(2, 64).unwrap());
     let lengths: Vec<u32> = policy.circuits().iter().map(|it| it.steps).collect();
     assert_eq!(lengths, [4, 12, 16]);
+}
+
+/// For the chain of 66 steps of a whole model, in segments of 16 steps and a last one of 2.
+fn decoder_policy() -> AcceptancePolicy {
+    AcceptancePolicy::accepting(
+        &decoder_chain(),
+        vec![decoder_circuit(16), decoder_circuit(2)],
+    )
+    .unwrap()
+}
+
+fn decoder_chain() -> ChainStatement {
+    let cuts = [(0, 16), (16, 16), (32, 16), (48, 16), (64, 2)];
+    let mut statements = cuts
+        .map(|(before, steps)| statement(decoder_segment(before, steps)))
+        .into_iter();
+    let mut chain = ChainAccumulator::start(&statements.next().unwrap());
+    for next in statements {
+        chain.push(&next).unwrap();
+    }
+    chain.finish()
+}
+
+fn decoder_circuit(steps: u32) -> PolicyCircuit {
+    PolicyCircuit {
+        part: ProofPart::Decoder,
+        preprocessed_root: root(steps + 300),
+        ..circuit(steps)
+    }
+}
+
+#[test]
+fn a_decoders_chain_is_accepted_by_its_own_circuits() {
+    let policy = decoder_policy();
+    for (before, steps) in [(0, 16), (32, 16), (64, 2)] {
+        assert_eq!(
+            policy.check_segment(&statement(decoder_segment(before, steps))),
+            Ok(CircuitRoots::Decoder(root(steps + 300)))
+        );
+    }
+    assert_eq!(policy.check_chain(&decoder_chain()), Ok(()));
+    assert_eq!(policy.decoder(), Some(&common::decoder()));
+    assert_eq!(policy.public_values_len(16), 8 * 16);
+    assert_eq!(
+        self::policy().public_values_len(16),
+        (2 * 4 + 2 * 2) * 16 * 64
+    );
+    assert_eq!(
+        policy.check_segment(&statement(decoder_segment(0, 15))),
+        Err(PolicyMismatch::SegmentLength {
+            expected: vec![2, 16],
+            got: 15
+        })
+    );
+    // Neither kind passes for the other.
+    assert!(matches!(
+        policy.check_segment(&statement(segment(0, 16))),
+        Err(PolicyMismatch::Model { .. })
+    ));
+    assert!(matches!(
+        self::policy().check_segment(&statement(decoder_segment(2, 16))),
+        Err(PolicyMismatch::Model { .. })
+    ));
+    // Terms that no statement could have are compared all the same.
+    let mut terms = statement(decoder_segment(0, 16)).shared_terms();
+    terms.decoder = None;
+    assert_eq!(
+        policy.check_terms(&terms),
+        Err(PolicyMismatch::Kind {
+            expected: SegmentKind::Decoder,
+            got: SegmentKind::Attention
+        })
+    );
+}
+
+#[test]
+fn every_field_of_a_decoder_has_its_own_refusal() {
+    let policy = decoder_policy();
+    let mut seen = BTreeSet::new();
+    for (field, parts) in variations(&decoder_segment(0, 16)) {
+        let result = policy.check_segment(&statement(parts.clone()));
+        let decoder = parts.decoder.unwrap_or_else(common::decoder);
+        let fits = match (field, &result) {
+            ("relation_version", Err(PolicyMismatch::RelationVersion { .. }))
+            | ("relation_digest", Err(PolicyMismatch::RelationDigest { .. }))
+            | ("domain", Err(PolicyMismatch::Domain { .. }))
+            | (
+                "security",
+                Err(PolicyMismatch::WeakerSecurity { .. } | PolicyMismatch::Security { .. }),
+            )
+            | ("quantization", Err(PolicyMismatch::Quantization { .. }))
+            | ("table", Err(PolicyMismatch::Table { .. }))
+            | ("table_bounds", Err(PolicyMismatch::TableBounds { .. }))
+            | ("shape", Err(PolicyMismatch::Shape { .. }))
+            | ("state_before", Err(PolicyMismatch::FirstState { .. })) => true,
+            ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.model,
+            ("decoder.shape", Err(PolicyMismatch::ModelShape { expected, got })) => {
+                **expected == common::decoder().shape && **got == decoder.shape
+            }
+            ("decoder.arithmetic", Err(PolicyMismatch::ModelArithmetic { expected, got })) => {
+                *expected == common::decoder().arithmetic && *got == decoder.arithmetic
+            }
+            ("decoder.weights", Err(PolicyMismatch::ModelWeights { expected, got })) => {
+                *expected == common::decoder().weights && *got == decoder.weights
+            }
+            ("decoder.prompt", Err(PolicyMismatch::Prompt { expected, got })) => {
+                *expected == common::decoder().prompt && *got == decoder.prompt
+            }
+            ("steps", Err(PolicyMismatch::SegmentLength { got: 15, .. })) => true,
+            ("steps", Ok(_)) => parts.steps.steps() == 16,
+            // Bound by proof and chain, not by policy.
+            ("public_values" | "state_after" | "tokens", Ok(_)) => true,
+            _ => false,
+        };
+        assert!(fits, "{field}: {result:?}");
+        seen.insert(field);
+    }
+    assert_eq!(seen, BTreeSet::from(common::DECODER_FIELDS));
+}
+
+#[test]
+fn decoders_begin_with_their_first_token() {
+    let mut parts = decoder_policy().parts();
+    parts.steps = StepRange::new(1, 65).unwrap();
+    assert_eq!(
+        AcceptancePolicy::new(parts),
+        Err(PolicyError::DecoderBegin {
+            expected: 0,
+            got: 1
+        })
+    );
+    // A chain that begins later is refused, whatever its first state.
+    let mut late = decoder_segment(16, 16);
+    late.state_before = state(0);
+    let late = ChainAccumulator::start(&statement(late)).finish();
+    assert!(matches!(
+        decoder_policy().check_chain(&late),
+        Err(PolicyMismatch::ChainSteps { .. })
+    ));
+}
+
+#[test]
+fn circuits_are_those_of_the_kind() {
+    let others = [circuit(16)].into_iter().chain(split_circuits(12));
+    for other in others {
+        let mut parts = decoder_policy().parts();
+        parts.circuits.push(other);
+        assert_eq!(
+            AcceptancePolicy::new(parts),
+            Err(PolicyError::CircuitKind {
+                expected: SegmentKind::Decoder,
+                got: other.part,
+                steps: other.steps
+            })
+        );
+    }
+    let mut parts = policy().parts();
+    parts.circuits.push(decoder_circuit(16));
+    assert_eq!(
+        AcceptancePolicy::new(parts),
+        Err(PolicyError::CircuitKind {
+            expected: SegmentKind::Attention,
+            got: ProofPart::Decoder,
+            steps: 16
+        })
+    );
+}
+
+#[test]
+fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
+    type Change = fn(&mut AcceptancePolicyParts);
+    let changes: [Change; 8] = [
+        |it| it.decoder = None,
+        |it| it.model = ModelIdentity::TraceOnly,
+        |it| it.shape = shape(attention(4, 4, 64), 66, 16),
+        |it| it.shape = shape(attention(4, 2, 64), 129, 16),
+        |it| it.quantization = common::quantization(10, 345, None),
+        |it| it.quantization = common::quantization(11, 345, Some([1.0, 2.0, 3.0])),
+        |it| it.rounding = Rounding::Floor,
+        |it| it.decoder.as_mut().unwrap().prompt = common::prompt(67),
+    ];
+    for change in changes {
+        let mut parts = decoder_policy().parts();
+        change(&mut parts);
+        // The same reason as for a statement with these fields.
+        let mut same = decoder_segment(0, 16);
+        same.decoder = parts.decoder;
+        same.model = parts.model;
+        same.shape = parts.shape;
+        same.quantization = parts.quantization;
+        same.rounding = parts.rounding;
+        let reason = SegmentStatement::new(same).unwrap_err();
+        assert_eq!(
+            AcceptancePolicy::new(parts),
+            Err(PolicyError::Shape(reason))
+        );
+    }
 }
 
 #[test]
@@ -129,6 +327,15 @@ fn mismatches_say_what_was_expected_and_what_came() {
             note(mismatch);
         }
     }
+    let decoder = decoder_policy();
+    for (_, parts) in variations(&decoder_segment(0, 16)) {
+        if let Err(mismatch) = decoder.check_segment(&statement(parts)) {
+            note(mismatch);
+        }
+    }
+    let mut without = statement(decoder_segment(0, 16)).shared_terms();
+    without.decoder = None;
+    note(decoder.check_terms(&without).unwrap_err());
     note(policy.check_chain(&chain_of(&[(2, 16)])).unwrap_err());
     let mut narrow = policy.parts();
     narrow.steps = StepRange::new(18, 48).unwrap();
@@ -138,7 +345,7 @@ fn mismatches_say_what_was_expected_and_what_came() {
             .check_segment(&statement(segment(2, 16)))
             .unwrap_err(),
     );
-    assert_eq!(lines.len(), 16);
+    assert_eq!(lines.len(), 21);
     insta::assert_snapshot!("mismatches", lines.join("\n"));
 }
 
@@ -238,12 +445,23 @@ fn truncated_chains_are_refused() {
 
 #[test]
 fn chains_are_checked_for_their_shared_terms_too() {
-    let policy = policy();
-    for (field, parts) in variations(&segment(2, 16)) {
+    shared_terms_are_checked(&policy(), &segment(2, 16));
+    shared_terms_are_checked(&decoder_policy(), &decoder_segment(0, 16));
+}
+
+fn shared_terms_are_checked(policy: &AcceptancePolicy, base: &SegmentStatementParts) {
+    for (field, parts) in variations(base) {
         let chain = ChainAccumulator::start(&statement(parts)).finish();
         let error = policy.check_chain(&chain).unwrap_err();
         let about_steps = matches!(error, PolicyMismatch::ChainSteps { .. });
-        let own = ["steps", "public_values", "state_after", "boundary"].contains(&field);
+        let own = [
+            "steps",
+            "public_values",
+            "state_after",
+            "boundary",
+            "tokens",
+        ]
+        .contains(&field);
         assert_eq!(about_steps, own, "{field}: {error}");
     }
 }
@@ -371,12 +589,13 @@ fn policies_that_accept_nothing_are_refused() {
 mod file {
     use super::*;
     use common::quantization;
-    use matchmark_statement::{ModelId, ModelIdentity, VerifierDomain};
+    use matchmark_statement::VerifierDomain;
     use proptest::prelude::*;
 
     #[test]
     fn file_is_pinned() {
         insta::assert_snapshot!("policy_file", policy().to_toml());
+        insta::assert_snapshot!("decoder_policy_file", decoder_policy().to_toml());
     }
 
     fn round_trip(parts: AcceptancePolicyParts) {
@@ -387,8 +606,8 @@ mod file {
     #[test]
     fn files_read_back_to_the_same_policy() {
         round_trip(policy().parts());
+        round_trip(decoder_policy().parts());
         let mut parts = policy().parts();
-        parts.model = ModelIdentity::Weights(ModelId::from_bytes([0xee; 32]));
         parts.quantization = quantization(12, 7, None);
         parts.domain = VerifierDomain::new(r#"'quoted" \ {x} # = """ '''"#, [0xab; 16]).unwrap();
         round_trip(parts);
@@ -401,7 +620,12 @@ mod file {
 
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
-        let text = policy().to_toml();
+        assert_eq!(checked_fields(&policy().to_toml()), 34);
+        assert_eq!(checked_fields(&decoder_policy().to_toml()), 52);
+    }
+
+    /// Adds and removes a field at every line, and counts the fields.
+    fn checked_fields(text: &str) -> usize {
         let lines: Vec<&str> = text.lines().collect();
         let mut fields = 0;
         for (index, line) in lines.iter().enumerate() {
@@ -425,7 +649,7 @@ mod file {
                 fields += 1;
             }
         }
-        assert_eq!(fields, 34);
+        fields
     }
 
     #[test]
@@ -453,7 +677,25 @@ mod file {
             assert_ne!(changed, text, "{from}");
             assert!(AcceptancePolicy::from_toml(&changed).is_err(), "{to}");
         }
+        let text = decoder_policy().to_toml();
+        for (from, to) in [
+            ("prompt = 5", "prompt = 0"),
+            ("prompt = 5", "prompt = 67"),
+            ("layers = 2", "layers = 1"),
+            ("layers = 2", "layers = 0"),
+            ("positions = 128", "positions = 65"),
+            ("stream = 7", "stream = 15"),
+            ("norm_epsilon = 3", "norm_epsilon = 1048576"),
+            ("weights = \"88", "weights = \"8"),
+            ("part = \"decoder\"", "part = \"fused\""),
+            ("entries_before = 0", "entries_before = 1"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            assert!(AcceptancePolicy::from_toml(&changed).is_err(), "{to}");
+        }
         // The insecure level has no profile but its own.
+        let text = policy().to_toml();
         let changed = text
             .replacen("level = \"conjectured-100\"", "level = \"insecure-13\"", 1)
             .replacen("profile = \"compact\"", "profile = \"fast\"", 1);
@@ -463,15 +705,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 2", "format = 3\nlater = true", 1);
+        let later = text.replacen("format = 3", "format = 4\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 2,
-                got: 3
+                expected: 3,
+                got: 4
             })
         );
-        for bad in ["", "format = \"1\"", "= 1", "format = 2\nformat = 2"] {
+        for got in [0, 1, 2] {
+            let earlier = text.replacen("format = 3", &format!("format = {got}"), 1);
+            assert_eq!(
+                AcceptancePolicy::from_toml(&earlier),
+                Err(PolicyError::Format { expected: 3, got })
+            );
+        }
+        for bad in ["", "format = \"1\"", "= 1", "format = 3\nformat = 3"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

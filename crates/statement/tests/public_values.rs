@@ -1,4 +1,4 @@
-//! Public values: lengths, ranges, encoding, digest.
+//! Public values of attention alone: lengths, ranges, encoding, digest.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
@@ -6,7 +6,9 @@ mod common;
 
 use common::{attention, base, shape, statement};
 use matchmark_quant::{AttentionShape, QuantError, StepRange, ValueBits};
-use matchmark_statement::{PublicValues, PublicValuesDigest, PublicValuesError};
+use matchmark_statement::{
+    AttentionValues, PublicValues, PublicValuesDigest, PublicValuesError, SegmentKind,
+};
 use proptest::prelude::*;
 
 fn bits(bits: u8) -> ValueBits {
@@ -34,9 +36,9 @@ fn tensors(shape: &AttentionShape, width: ValueBits, steps: usize) -> [Vec<i16>;
     ]
 }
 
-fn values(shape: AttentionShape, width: ValueBits, steps: usize) -> PublicValues {
+fn values(shape: AttentionShape, width: ValueBits, steps: usize) -> AttentionValues {
     let [q, k, v, out] = tensors(&shape, width, steps);
-    PublicValues::new(shape, width, steps, q, k, v, out).unwrap()
+    AttentionValues::new(shape, width, steps, q, k, v, out).unwrap()
 }
 
 #[test]
@@ -44,10 +46,10 @@ fn encoding_is_one_byte_up_to_8_bits_and_two_above() {
     let shape = attention(2, 1, 1);
     let tensors = |top: i16| (vec![1, -1], vec![top], vec![-top], vec![0, 5]);
     let (q, k, v, out) = tensors(127);
-    let narrow = PublicValues::new(shape, bits(8), 1, q, k, v, out).unwrap();
+    let narrow = AttentionValues::new(shape, bits(8), 1, q, k, v, out).unwrap();
     assert_eq!(narrow.encode(), [1, 0xff, 0x7f, 0x81, 0, 5]);
     let (q, k, v, out) = tensors(255);
-    let wide = PublicValues::new(shape, bits(9), 1, q, k, v, out).unwrap();
+    let wide = AttentionValues::new(shape, bits(9), 1, q, k, v, out).unwrap();
     assert_eq!(
         wide.encode(),
         [1, 0, 0xff, 0xff, 0xff, 0, 1, 0xff, 0, 0, 5, 0]
@@ -67,7 +69,7 @@ fn wrong_lengths_are_refused_by_name() {
             all[index].resize(got, 0);
             let [q, k, v, out] = all;
             assert_eq!(
-                PublicValues::new(shape, bits(8), 5, q, k, v, out),
+                AttentionValues::new(shape, bits(8), 5, q, k, v, out),
                 Err(PublicValuesError::TensorLength {
                     tensor,
                     expected,
@@ -88,7 +90,7 @@ fn values_outside_of_the_range_are_refused_by_name() {
                 let mut all = tensors(&shape, width, 1);
                 all[at][1] = bad as i16;
                 let [q, k, v, out] = all;
-                let error = PublicValues::new(shape, width, 1, q, k, v, out).unwrap_err();
+                let error = AttentionValues::new(shape, width, 1, q, k, v, out).unwrap_err();
                 let PublicValuesError::Value {
                     tensor: got_tensor,
                     index,
@@ -108,7 +110,7 @@ fn values_outside_of_the_range_are_refused_by_name() {
 #[test]
 fn the_excluded_minimum_is_refused_from_bytes_too() {
     let shape = attention(1, 1, 1);
-    let error = PublicValues::decode(&[0, 0x80, 0, 0], shape, bits(8), 1).unwrap_err();
+    let error = AttentionValues::decode(&[0, 0x80, 0, 0], shape, bits(8), 1).unwrap_err();
     assert!(matches!(
         error,
         PublicValuesError::Value {
@@ -120,7 +122,7 @@ fn the_excluded_minimum_is_refused_from_bytes_too() {
     // At 9 bits two bytes, of which the high one must agree with the sign.
     let bytes = [0, 0, 0x80, 0x7f, 0, 0, 0, 0];
     assert!(matches!(
-        PublicValues::decode(&bytes, shape, bits(9), 1).unwrap_err(),
+        AttentionValues::decode(&bytes, shape, bits(9), 1).unwrap_err(),
         PublicValuesError::Value {
             tensor: "k",
             source: QuantError::ValueOutOfRange { got: 0x7f80, .. },
@@ -133,12 +135,12 @@ fn the_excluded_minimum_is_refused_from_bytes_too() {
 fn encodings_of_another_length_are_refused() {
     let (shape, width) = (attention(2, 2, 4), bits(12));
     let bytes = values(shape, width, 3).encode();
-    let expected = PublicValues::encoded_len(&shape, width, 3);
+    let expected = AttentionValues::encoded_len(&shape, width, 3);
     assert_eq!((bytes.len(), expected), (192, 192));
     let longer = [&bytes[..], &[0]].concat();
     for wrong in [&bytes[..191], &longer, &[]] {
         assert_eq!(
-            PublicValues::decode(wrong, shape, width, 3),
+            AttentionValues::decode(wrong, shape, width, 3),
             Err(PublicValuesError::EncodedLength {
                 expected,
                 got: wrong.len()
@@ -147,7 +149,7 @@ fn encodings_of_another_length_are_refused() {
     }
     for steps in [0, (1 << 20) + 1, usize::MAX] {
         assert_eq!(
-            PublicValues::decode(&bytes, shape, width, steps),
+            AttentionValues::decode(&bytes, shape, width, steps),
             Err(PublicValuesError::Steps {
                 expected: 1 << 20,
                 got: steps
@@ -156,7 +158,7 @@ fn encodings_of_another_length_are_refused() {
     }
     // Too large to be anything's length, and no overflow.
     assert_eq!(
-        PublicValues::encoded_len(&attention(1024, 1024, 1024), width, usize::MAX),
+        AttentionValues::encoded_len(&attention(1024, 1024, 1024), width, usize::MAX),
         usize::MAX
     );
 }
@@ -180,10 +182,10 @@ fn digest_binds_shape_width_steps_and_every_value() {
     let digests: std::collections::HashSet<PublicValuesDigest> = readings
         .into_iter()
         .map(|(shape, width, steps)| {
-            PublicValues::decode(&small, shape, width, steps)
+            AttentionValues::decode(&small, shape, width, steps)
                 .or_else(|_| {
                     let small = [1_u8, 0].repeat(small.len() / 2);
-                    PublicValues::decode(&small, shape, width, steps)
+                    AttentionValues::decode(&small, shape, width, steps)
                 })
                 .unwrap()
                 .digest()
@@ -193,7 +195,7 @@ fn digest_binds_shape_width_steps_and_every_value() {
     for index in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[index] = if changed[index] == 0 { 1 } else { 0 };
-        let changed = PublicValues::decode(&changed, attention(2, 2, 4), bits(8), 6).unwrap();
+        let changed = AttentionValues::decode(&changed, attention(2, 2, 4), bits(8), 6).unwrap();
         assert_ne!(changed.digest(), digest, "{index}");
     }
 }
@@ -209,8 +211,15 @@ fn a_statement_accepts_its_own_values_only() {
     let statement = statement(parts);
     assert_eq!(
         statement.decode_public_values(&own.encode()),
-        Ok(own.clone())
+        Ok(PublicValues::Attention(own.clone()))
     );
+    assert_eq!(statement.public_values_len(), own.encode().len());
+    let values = PublicValues::from(own.clone());
+    assert_eq!((values.kind(), values.steps()), (SegmentKind::Attention, 4));
+    assert_eq!((values.attention(), values.tokens()), (Some(&own), None));
+    assert_eq!(values.digest(), own.digest());
+    // Of tokens there is nothing to check.
+    assert_eq!(statement.check_tokens(&values), Ok(()));
     let mut changed = own.encode();
     changed[7] ^= 1;
     assert!(matches!(
@@ -232,14 +241,14 @@ proptest! {
         let shape = attention(group * kv_heads, kv_heads, dim);
         let original = values(shape, bits(width), steps);
         let bytes = original.encode();
-        prop_assert_eq!(bytes.len(), PublicValues::encoded_len(&shape, bits(width), steps));
-        prop_assert_eq!(PublicValues::decode(&bytes, shape, bits(width), steps), Ok(original));
+        prop_assert_eq!(bytes.len(), AttentionValues::encoded_len(&shape, bits(width), steps));
+        prop_assert_eq!(AttentionValues::decode(&bytes, shape, bits(width), steps), Ok(original));
     }
 
     #[test]
     fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..48), width in 4_u8..=12) {
         let shape = attention(2, 1, 2);
-        if let Ok(values) = PublicValues::decode(&bytes, shape, bits(width), 2) {
+        if let Ok(values) = AttentionValues::decode(&bytes, shape, bits(width), 2) {
             prop_assert_eq!(values.encode(), bytes);
         }
     }

@@ -6,23 +6,35 @@ mod common;
 
 use std::collections::{BTreeSet, HashSet};
 
-use common::{base, segment, shape, statement, variations};
-use matchmark_quant::{QuantError, ScoreStep, StepRange, TableBounds};
+use common::{
+    attention, base, decoder, decoder_segment, model_shape, prompt, segment, shape, statement,
+    token, variations,
+};
+use matchmark_quant::{
+    CacheCapacity, QuantError, Rounding, ScoreStep, StepRange, TableBounds, ValueBits,
+};
 use matchmark_statement::{
-    codec, BoundaryCommitment, CodecError, ModelId, ModelIdentity, SegmentBoundary,
-    SegmentStatement, StatementError, StatementVersion, VerifierDomain, MAX_STATEMENT_LEN,
+    codec, Boundary, BoundaryCommitment, CodecError, ModelId, ModelIdentity, SegmentBoundary,
+    SegmentStatement, SegmentStatementParts, StatementError, StatementVersion, TokenId,
+    VerifierDomain, MAX_STATEMENT_LEN,
 };
 use proptest::prelude::*;
 
 #[test]
 fn every_field_changes_the_digest() {
-    let original = statement(base());
+    fields_are_bound(&base(), &common::FIELDS);
+    fields_are_bound(&decoder_segment(18, 16), &common::DECODER_FIELDS);
+}
+
+fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
+    let original = statement(base.clone());
     let mut digests = HashSet::from([original.digest()]);
     let mut fields = BTreeSet::new();
-    for (field, parts) in variations(&base()) {
+    for (field, parts) in variations(base) {
         let changed = statement(parts.clone());
         assert!(digests.insert(changed.digest()), "{field}");
         assert_ne!(changed.encode(), original.encode(), "{field}");
+        assert_eq!(original.first_difference(&changed), Some(field));
         // What is changed is also what comes back.
         assert_eq!(
             SegmentStatement::decode(&changed.encode()).unwrap().parts(),
@@ -30,12 +42,12 @@ fn every_field_changes_the_digest() {
         );
         fields.insert(field);
     }
-    assert_eq!(fields, BTreeSet::from(common::FIELDS));
+    assert_eq!(fields, expected.iter().copied().collect());
 }
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 1, 3, 0x0100, u16::MAX] {
+    for version in [0, 1, 2, 4, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,
@@ -112,6 +124,170 @@ fn fields_that_do_not_go_together_are_refused() {
     ));
 }
 
+/// A change of a decoder segment's fields, and the refusal that it meets.
+type Refused = (fn(&mut SegmentStatementParts), StatementError);
+
+#[test]
+fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
+    let quantization = common::quantization(11, 345, None);
+    let scales = common::quantization(11, 345, Some([1.0, 2.0, 3.0]));
+    let beyond = TokenId::new(1000);
+    let cases: [Refused; 18] = [
+        (
+            |it| it.decoder = None,
+            StatementError::DecoderMissing {
+                got: ModelId::from_bytes([0x77; 32]),
+            },
+        ),
+        (
+            |it| it.model = ModelIdentity::TraceOnly,
+            StatementError::DecoderUnexpected {
+                got: decoder().weights,
+            },
+        ),
+        (
+            |it| it.shape = shape(attention(4, 4, 64), 66, 16),
+            StatementError::DecoderAttention {
+                expected: attention(4, 2, 64),
+                got: attention(4, 4, 64),
+            },
+        ),
+        (
+            // The attention of one layer is not that of all.
+            |it| it.shape = shape(attention(2, 1, 64), 66, 16),
+            StatementError::DecoderAttention {
+                expected: attention(4, 2, 64),
+                got: attention(2, 1, 64),
+            },
+        ),
+        (
+            |it| it.decoder.as_mut().unwrap().shape = model_shape([3, 48, 2, 1, 64, 96, 1000, 128]),
+            StatementError::DecoderAttention {
+                expected: attention(6, 3, 64),
+                got: attention(4, 2, 64),
+            },
+        ),
+        (
+            |it| it.quantization = common::quantization(10, 345, None),
+            StatementError::DecoderValueBits {
+                expected: quantization.value_bits(),
+                got: ValueBits::new(10).unwrap(),
+            },
+        ),
+        (
+            |it| it.quantization = common::quantization(11, 346, None),
+            StatementError::DecoderScoreStep {
+                expected: quantization.score_step(),
+                got: ScoreStep::new(346).unwrap(),
+            },
+        ),
+        (
+            |it| it.quantization = common::quantization(11, 345, Some([1.0, 2.0, 3.0])),
+            StatementError::DecoderScales {
+                got: scales.scales().unwrap(),
+            },
+        ),
+        (
+            |it| it.rounding = Rounding::Floor,
+            StatementError::DecoderRounding {
+                expected: Rounding::NearestTiesUp,
+                got: Rounding::Floor,
+            },
+        ),
+        (
+            |it| it.shape = shape(attention(4, 2, 64), 129, 16),
+            StatementError::CapacityAbovePositions {
+                expected: CacheCapacity::new(128).unwrap(),
+                got: CacheCapacity::new(129).unwrap(),
+            },
+        ),
+        (
+            |it| it.decoder.as_mut().unwrap().prompt = prompt(67),
+            StatementError::PromptAboveCapacity {
+                expected: CacheCapacity::new(66).unwrap(),
+                got: prompt(67),
+            },
+        ),
+        (
+            |it| {
+                it.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([6; 32]));
+            },
+            StatementError::DecoderSplit {
+                expected: Boundary::Fused,
+                got: Boundary::Split,
+            },
+        ),
+        (|it| it.tokens = None, StatementError::TokensMissing),
+        (
+            |it| it.tokens.as_mut().unwrap().first = TokenId::new(1000),
+            StatementError::TokenAboveVocabulary {
+                which: "first",
+                expected: 1000,
+                got: beyond,
+            },
+        ),
+        (
+            |it| it.tokens.as_mut().unwrap().next = TokenId::new(1000),
+            StatementError::TokenAboveVocabulary {
+                which: "next",
+                expected: 1000,
+                got: beyond,
+            },
+        ),
+        (
+            |it| it.tokens.as_mut().unwrap().next = TokenId::new(u32::MAX),
+            StatementError::TokenAboveVocabulary {
+                which: "next",
+                expected: 1000,
+                got: TokenId::new(u32::MAX),
+            },
+        ),
+        (
+            |it| it.decoder.as_mut().unwrap().shape = model_shape([2, 48, 2, 1, 64, 96, 118, 128]),
+            StatementError::TokenAboveVocabulary {
+                which: "first",
+                expected: 118,
+                got: token(18),
+            },
+        ),
+        (
+            |it| it.steps = StepRange::new(51, 16).unwrap(),
+            StatementError::EntriesAboveCapacity {
+                expected: 66,
+                got: 67,
+            },
+        ),
+    ];
+    for (change, expected) in cases {
+        let mut parts = decoder_segment(18, 16);
+        change(&mut parts);
+        assert_eq!(SegmentStatement::new(parts), Err(expected));
+    }
+    // Weights whose accumulators could wrap around.
+    let mut parts = decoder_segment(18, 16);
+    parts.decoder.as_mut().unwrap().shape = model_shape([2, 48, 2, 1, 64, 16384, 1000, 128]);
+    assert!(matches!(
+        SegmentStatement::new(parts),
+        Err(StatementError::Quantity(
+            QuantError::AccumulatorTooLarge { .. }
+        ))
+    ));
+    // Capacity and prompt may be as large as they can be.
+    let mut parts = decoder_segment(18, 16);
+    parts.shape = shape(attention(4, 2, 64), 128, 16);
+    parts.decoder.as_mut().unwrap().prompt = prompt(128);
+    assert_eq!(statement(parts.clone()).decoder(), parts.decoder.as_ref());
+    // Attention alone has neither tokens nor a decoder.
+    let mut parts = base();
+    parts.tokens = decoder_segment(18, 16).tokens;
+    assert_eq!(
+        SegmentStatement::new(parts.clone()),
+        Err(StatementError::TokensUnexpected {
+            got: parts.tokens.unwrap()
+        })
+    );
+}
+
 #[test]
 fn encoding_is_the_documented_concatenation() {
     let statement = statement(base());
@@ -124,34 +300,71 @@ fn encoding_is_the_documented_concatenation() {
     expected.extend(statement.public_values().to_bytes());
     expected.extend(statement.state_before().to_bytes());
     expected.extend(statement.state_after().to_bytes());
-    // Fused: the first variant, with nothing behind it.
-    expected.extend([0; 4]);
+    // Fused: the first variant, with nothing behind it. No tokens.
+    expected.extend([0; 5]);
     assert_eq!(bytes, expected);
+}
+
+#[test]
+fn encoding_of_a_decoder_is_the_documented_concatenation() {
+    let statement = statement(decoder_segment(18, 16));
+    let terms = statement.encoded_terms();
+    let at = |from: usize, len: usize| &terms[terms.len() - 91 + from..][..len];
+    assert_eq!(terms[terms.len() - 92], 1);
+    let sizes: Vec<u8> = common::SIZES
+        .iter()
+        .flat_map(|size| size.to_le_bytes())
+        .collect();
+    assert_eq!(at(0, 32), sizes);
+    // Width, the shifts in order, both epsilons, score step, largest exponent of weights.
+    assert_eq!(at(32, 10), [11, 5, 6, 7, 4, 8, 9, 10, 11, 12]);
+    assert_eq!(at(42, 8), [3, 0, 0, 0, 40, 0, 0, 0]);
+    assert_eq!(at(50, 5), [89, 1, 0, 0, 2]);
+    assert_eq!(at(55, 32), [0x88; 32]);
+    assert_eq!(at(87, 4), [5, 0, 0, 0]);
+    let mut own = Vec::new();
+    own.extend(18_u32.to_le_bytes());
+    own.extend(16_u32.to_le_bytes());
+    own.extend(statement.public_values().to_bytes());
+    own.extend(statement.state_before().to_bytes());
+    own.extend(statement.state_after().to_bytes());
+    own.extend([0, 0, 0, 0, 1, 118, 0, 0, 0, 134, 0, 0, 0]);
+    assert_eq!(statement.encode(), [terms, &own].concat());
 }
 
 /// The layout, pinned byte by byte: a change of it is a new statement version.
 #[test]
 fn encoding_is_pinned() {
-    let bytes = statement(base()).encode();
-    let rows: Vec<String> = bytes
-        .chunks(32)
-        .map(|row| row.iter().map(|byte| format!("{byte:02x}")).collect())
-        .collect();
-    insta::assert_snapshot!("encoding", rows.join("\n"));
+    for (name, parts) in [
+        ("encoding", base()),
+        ("decoder_encoding", decoder_segment(18, 16)),
+    ] {
+        let bytes = statement(parts).encode();
+        let rows: Vec<String> = bytes
+            .chunks(32)
+            .map(|row| row.iter().map(|byte| format!("{byte:02x}")).collect())
+            .collect();
+        insta::assert_snapshot!(name, rows.join("\n"));
+    }
 }
 
 #[test]
 fn no_statement_is_longer_than_the_limit() {
-    let mut parts = base();
-    parts.domain = VerifierDomain::new("x".repeat(64), [0; 16]).unwrap();
-    parts.model = ModelIdentity::Weights(ModelId::from_bytes([0; 32]));
-    parts.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32]));
-    let bytes = statement(parts.clone()).encode();
-    assert_eq!(bytes.len(), 402);
-    assert!(bytes.len() <= MAX_STATEMENT_LEN);
-    assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
+    let domain = || VerifierDomain::new("x".repeat(64), [0; 16]).unwrap();
+    // Scales and a second proof, or a decoder: no statement has both.
+    let mut split = base();
+    split.domain = domain();
+    split.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32]));
+    let mut decoder = decoder_segment(18, 16);
+    decoder.domain = domain();
+    for (parts, expected) in [(split, 372), (decoder, 447)] {
+        let bytes = statement(parts.clone()).encode();
+        assert_eq!(bytes.len(), expected);
+        assert!(bytes.len() <= MAX_STATEMENT_LEN);
+        assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
+    }
     assert_eq!(
-        SegmentStatement::decode(&[&[2, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[3, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2
@@ -161,9 +374,7 @@ fn no_statement_is_longer_than_the_limit() {
 
 #[test]
 fn every_flipped_bit_is_refused_or_changes_the_digest() {
-    let mut with_model = base();
-    with_model.model = ModelIdentity::Weights(ModelId::from_bytes([9; 32]));
-    for parts in [base(), with_model] {
+    for parts in [base(), decoder_segment(18, 16)] {
         let original = statement(parts);
         let bytes = original.encode();
         let mut digests = HashSet::from([original.digest()]);
@@ -187,23 +398,25 @@ fn every_flipped_bit_is_refused_or_changes_the_digest() {
 
 #[test]
 fn truncated_and_extended_encodings_are_refused() {
-    let bytes = statement(base()).encode();
-    for len in 0..bytes.len() {
-        assert_eq!(
-            SegmentStatement::decode(&bytes[..len]),
-            Err(StatementError::Codec(CodecError::Truncated { got: len }))
-        );
-    }
-    for extra in [0, 0xff] {
-        let mut longer = bytes.clone();
-        longer.push(extra);
-        assert_eq!(
-            SegmentStatement::decode(&longer),
-            Err(StatementError::Codec(CodecError::TrailingBytes {
-                expected: bytes.len(),
-                got: bytes.len() + 1
-            }))
-        );
+    for parts in [base(), decoder_segment(18, 16)] {
+        let bytes = statement(parts).encode();
+        for len in 0..bytes.len() {
+            assert_eq!(
+                SegmentStatement::decode(&bytes[..len]),
+                Err(StatementError::Codec(CodecError::Truncated { got: len }))
+            );
+        }
+        for extra in [0, 0xff] {
+            let mut longer = bytes.clone();
+            longer.push(extra);
+            assert_eq!(
+                SegmentStatement::decode(&longer),
+                Err(StatementError::Codec(CodecError::TrailingBytes {
+                    expected: bytes.len(),
+                    got: bytes.len() + 1
+                }))
+            );
+        }
     }
 }
 
@@ -220,10 +433,9 @@ fn text_and_json_are_pinned() {
     let statement = statement(base());
     insta::assert_snapshot!("segment_text", statement);
     insta::assert_json_snapshot!("segment_json", statement);
-    let mut parts = segment(65, 1);
-    parts.model = ModelIdentity::Weights(ModelId::from_bytes([0x77; 32]));
-    parts.quantization = common::quantization(12, 1, None);
-    insta::assert_snapshot!("segment_text_with_model", common::statement(parts));
+    let statement = common::statement(decoder_segment(65, 1));
+    insta::assert_snapshot!("decoder_segment_text", statement);
+    insta::assert_json_snapshot!("decoder_segment_json", statement);
 }
 
 proptest! {
@@ -232,8 +444,10 @@ proptest! {
         splices in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in any::<prop::sample::Index>(),
         cuts in any::<bool>(),
+        decodes in any::<bool>(),
     ) {
-        let original = statement(base());
+        let parts = if decodes { decoder_segment(18, 16) } else { base() };
+        let original = statement(parts);
         let mut bytes = original.encode();
         for (index, value) in splices {
             let index = index.index(bytes.len());

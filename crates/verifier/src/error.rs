@@ -4,9 +4,9 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    BoundaryCommitment, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValuesDigest,
-    PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary, StateCommitment,
-    StatementDigest, StatementError,
+    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
+    PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
+    StateCommitment, StatementDigest, StatementError, TokenError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.
@@ -75,9 +75,6 @@ pub enum VerifyError {
         /// The element as written.
         got: u32,
     },
-    /// The codec refused the proof for another reason.
-    #[error("malformed proof: {0}")]
-    Malformed(String),
     /// The statement does not decode, or is no statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
@@ -119,6 +116,22 @@ pub enum VerifyError {
         /// Digest of the values in the file.
         got: PublicValuesDigest,
     },
+    /// The tokens among the public values are not those of the statement, or do not follow from each
+    /// other.
+    #[error("tokens: {0}")]
+    Tokens(#[from] TokenError),
+    /// The proof opens weights and tables that the statement does not name.
+    #[error("model: expected weights {expected}, got {got}")]
+    ModelMismatch {
+        /// The statement's commitment.
+        expected: ModelCommitment,
+        /// The commitment that the proof opens.
+        got: ModelCommitment,
+    },
+    /// A lookup challenge makes a tuple of the public tokens zero. It happens to an honest prover with a
+    /// probability of less than 2^-100.
+    #[error("a lookup challenge hits a tuple of the public tokens")]
+    ChallengeHitsTuple,
     /// The proof was made for other tables or selectors.
     #[error("preprocessed root: expected {expected}, got {got}")]
     PreprocessedRootMismatch {
@@ -199,7 +212,42 @@ pub enum VerifyError {
     /// The low-degree test fails.
     #[error("low-degree test: {0}")]
     LowDegree(String),
-    /// The library refused the proof for another reason.
+    /// The library says that the proof's structure is wrong. The lengths are compared before, so that no
+    /// proof that was decoded ends here.
     #[error("proof: {0}")]
     Proof(String),
 }
+
+variant_names!(VerifyError {
+    WrongMagic,
+    WrongFormatVersion,
+    Truncated,
+    TrailingBytes,
+    WrongLength,
+    LengthTooLarge,
+    NonCanonicalField,
+    Statement,
+    Policy,
+    UnknownRelation,
+    Layout,
+    TooManyLookups,
+    PublicValues,
+    PublicValuesMismatch,
+    Tokens,
+    ModelMismatch,
+    ChallengeHitsTuple,
+    PreprocessedRootMismatch,
+    StateMismatch,
+    BoundaryNotOpened,
+    LookupProofMissing,
+    UnexpectedLookupProof,
+    BoundaryMismatch,
+    OtherLookup,
+    Lookup,
+    LookupSumNotZero,
+    ProofOfWork,
+    ConstraintsNotSatisfied,
+    Opening,
+    LowDegree,
+    Proof,
+});

@@ -73,7 +73,7 @@ impl SegmentFile {
         &self.statement
     }
 
-    /// Query, key, value and output entries of the segment's steps.
+    /// Query, key, value and output entries of the segment's steps, or their tokens.
     pub fn public_values(&self) -> &PublicValues {
         &self.public_values
     }
@@ -184,10 +184,7 @@ impl SegmentFile {
             Ok::<_, VerifyError>(head)
         };
         let statement = SegmentStatement::decode(take("statement", statement_len)?)?;
-        let attention = statement.shape().attention();
-        let bits = statement.quantization().value_bits();
-        let steps = statement.steps().steps();
-        let expected = PublicValues::encoded_len(&attention, bits, steps);
+        let expected = statement.public_values_len();
         if public_len != expected {
             return Err(VerifyError::WrongLength {
                 part: "public values",

@@ -2,17 +2,20 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use matchmark_air::challenges::Challenges;
+use matchmark_air::decoder::tokens::public_sum;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::lookup::{LookupComponents, LookupContext, LOOKUP_COMPONENTS};
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, CircuitRoots, PreprocessedRoot, RelationVersion, SegmentBoundary,
-    SegmentStatement,
+    AcceptancePolicy, Boundary, CircuitRoots, DecoderTerms, PreprocessedRoot, PublicValues,
+    RelationVersion, SegmentBoundary, SegmentStatement,
 };
+use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 
@@ -68,8 +71,10 @@ pub fn verify_segment_watched(
     begin(Part::Proof);
     let statement = file.statement();
     let (root, lookup) = match (policy.check_segment(statement)?, file.lookup()) {
-        (CircuitRoots::Fused(root), None) => (root, None),
-        (CircuitRoots::Fused(_), Some(_)) => return Err(VerifyError::UnexpectedLookupProof),
+        (CircuitRoots::Fused(root) | CircuitRoots::Decoder(root), None) => (root, None),
+        (CircuitRoots::Fused(_) | CircuitRoots::Decoder(_), Some(_)) => {
+            return Err(VerifyError::UnexpectedLookupProof)
+        }
         (CircuitRoots::Split { .. }, None) => return Err(VerifyError::LookupProofMissing),
         (CircuitRoots::Split { arithmetic, lookup }, Some(file)) => {
             check_pair(statement, file.statement().segment())?;
@@ -84,6 +89,7 @@ pub fn verify_segment_watched(
             got: digest,
         });
     }
+    statement.check_tokens(file.public_values())?;
     begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
@@ -169,6 +175,26 @@ fn check_states(
     Ok(())
 }
 
+/// The verifier's own terms, unless a challenge hits one of their tuples.
+pub(crate) fn own_sum(sum: Option<QM31>) -> Result<QM31, VerifyError> {
+    sum.ok_or(VerifyError::ChallengeHitsTuple)
+}
+
+/// The weights and tables of the statement are those that the proof opens.
+fn check_model(
+    session: &Session<'_>,
+    structure: &ProofStructure,
+    decoder: &DecoderTerms,
+) -> Result<(), VerifyError> {
+    let expected = decoder.weights;
+    let opening = session.opening(Tree::Model);
+    let got = opening.model_commitment(&decoder.shape, structure.lifting_log_size());
+    if expected != got {
+        return Err(VerifyError::ModelMismatch { expected, got });
+    }
+    Ok(())
+}
+
 /// The boundary of the statement is the one that the proof opens.
 fn check_boundary(
     session: &Session<'_>,
@@ -199,12 +225,26 @@ fn verify_main(
     let statement = file.statement();
     let transcript = transcript::begin(statement, structure);
     let mut session = Session::open(file.proof(), structure, root, transcript)?;
+    if let Some(decoder) = statement.decoder() {
+        check_model(&session, structure, decoder)?;
+    }
     check_states(&session, statement, structure)?;
     if layout.boundary() == Boundary::Split {
         check_boundary(&session, layout, structure, statement.boundary())?;
     }
-    session.check_sums()?;
-    session.commit(&[Tree::Preprocessed, Tree::StateBefore, Tree::StateAfter]);
+    // The sums of a decoder cancel with terms that depend on its challenges.
+    if layout.decoder().is_none() {
+        session.check_sums(QM31::zero())?;
+    }
+    session.commit(&[Tree::Preprocessed]);
+    let model_point = match statement.decoder() {
+        None => CirclePoint::<QM31>::zero(),
+        Some(_) => {
+            session.commit(&[Tree::Model]);
+            session.fingerprint_point(Tree::Model)
+        }
+    };
+    session.commit(&[Tree::StateBefore, Tree::StateAfter]);
     let boundary_point = match layout.boundary() {
         Boundary::Fused => CirclePoint::<QM31>::zero(),
         Boundary::Split => {
@@ -216,31 +256,49 @@ fn verify_main(
     let projection = session.transcript().draw_projection();
     session.commit(&[Tree::Projections]);
     let lookup = session.transcript().draw_lookup();
+    let challenges = Challenges { projection, lookup };
+    if let (Some(decoder), PublicValues::Tokens(tokens)) = (layout.decoder(), file.public_values())
+    {
+        begin(Part::PublicValues);
+        let [consumed, chosen] = [tokens.consumed(), tokens.chosen()]
+            .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());
+        let sum = public_sum(decoder, &consumed, &chosen, &challenges);
+        begin(Part::Proof);
+        session.check_sums(own_sum(sum)?)?;
+    }
     let claimed_sums = session.claim_sums();
     session.commit(&[Tree::Lookups]);
 
     let draws = session.draws()?;
-    begin(Part::PublicValues);
-    // The point as the columns see it, whose domain may be shorter than the longest.
-    let public = public_columns(layout, file.public_values());
-    let doublings = layout.max_log_rows() - public.log_rows();
-    let public = public.evaluated_at(draws.point.repeated_double(doublings));
-    begin(Part::Proof);
+    let public = match file.public_values() {
+        PublicValues::Attention(values) => {
+            begin(Part::PublicValues);
+            // The point as the columns see it, whose domain may be shorter than the longest.
+            let public = public_columns(layout, values);
+            let doublings = layout.max_log_rows() - public.log_rows();
+            let public = public.evaluated_at(draws.point.repeated_double(doublings));
+            begin(Part::Proof);
+            Arc::new(public)
+        }
+        // A decoder has no public columns.
+        PublicValues::Tokens(_) => SegmentContext::structural(layout).public,
+    };
     let context = SegmentContext {
         entries_before: statement.steps().entries_before(),
-        challenges: Challenges { projection, lookup },
+        challenges,
         claimed_sums,
         fingerprint_points: [Tree::StateBefore, Tree::StateAfter]
             .map(|tree| session.fingerprint_point(tree)),
         boundary_point,
-        public: Arc::new(public),
+        model_point,
+        public,
     };
     let components = SegmentComponents::new(layout, &context);
     session.finish(&components.components())
 }
 
 /// Verifies the lookup proof of a split segment.
-fn verify_lookup(
+pub(crate) fn verify_lookup(
     file: &LookupFile,
     layout: &SegmentLayout,
     structure: &ProofStructure,
@@ -251,7 +309,7 @@ fn verify_lookup(
     let mut session =
         Session::open(file.proof(), structure, root, transcript).map_err(in_lookup)?;
     check_boundary(&session, layout, structure, expected)?;
-    session.check_sums().map_err(in_lookup)?;
+    session.check_sums(QM31::zero()).map_err(in_lookup)?;
     session.commit(&[Tree::Preprocessed, Tree::Boundary, Tree::Witness]);
     let challenges = session.transcript().draw_lookup();
     let sums = session.claim_sums();

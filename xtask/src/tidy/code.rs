@@ -40,6 +40,21 @@ pub fn default_pcs_config(tree: &Tree) -> Vec<Finding> {
     })
 }
 
+/// Components are put together as they are stated, by everyone but the attacks on systems that lack
+/// something.
+pub fn other_systems(tree: &Tree) -> Vec<Finding> {
+    const ALLOWED: [&str; 2] = ["crates/air/", "crates/hostile/"];
+    let mut findings = in_code(tree, |code| {
+        let message = "components of a system that is not the stated one";
+        word(code, "of_system")
+            .map(|(line, _)| (line, message.to_owned()))
+            .collect()
+    });
+    let allowed = |path: &str| ALLOWED.iter().any(|allowed| path.starts_with(allowed));
+    findings.retain(|finding| !allowed(&finding.path));
+    findings
+}
+
 /// Nothing unfinished, and no debugging output.
 pub fn unfinished(tree: &Tree) -> Vec<Finding> {
     in_code(tree, |code| {
@@ -140,6 +155,17 @@ mod tests {
         assert_eq!(lines(rule, "pcs::PcsConfig ::\n  default()"), [1]);
         assert_eq!(lines(rule, "<PcsConfig>::default()"), [1]);
         assert_eq!(lines(rule, "<PcsConfig as Default>::default()"), [1]);
+    }
+
+    #[test]
+    fn systems() {
+        let source = "let components = SegmentComponents::of_system(layout, context, &system);";
+        assert_eq!(lines(other_systems, source), [1]);
+        assert_eq!(lines(other_systems, "// of_system\nof_systems();"), NONE);
+        let found = |path| other_systems(&Tree::of(&[(path, source)])).len();
+        assert_eq!(found("crates/verifier/src/verify.rs"), 1);
+        assert_eq!(found("crates/air/src/segment.rs"), 0);
+        assert_eq!(found("crates/hostile/src/reduced/verify.rs"), 0);
     }
 
     #[test]

@@ -2,3 +2,4 @@
 pub mod less_than;
 pub mod non_negative;
 pub mod projection;
+pub mod rescaling;

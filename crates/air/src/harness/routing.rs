@@ -18,11 +18,12 @@ use stwo::core::pcs::TreeVec;
 use stwo::core::ColumnVec;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
 use stwo_constraint_framework::{
-    FrameworkComponent, TraceLocationAllocator, MAX_N_INTERACTIONS, PREPROCESSED_TRACE_IDX,
+    FrameworkComponent, FrameworkEval, TraceLocationAllocator, MAX_N_INTERACTIONS,
+    PREPROCESSED_TRACE_IDX,
 };
 
 use super::public_columns::PublicColumns;
-use super::row::{Constraints, Evaluator, CARRIED, LOOKUPS, WITNESS};
+use super::row::{CARRIED, LOOKUPS, WITNESS};
 use crate::preprocessed::Preprocessed;
 use crate::trees::{Tree, TreeOrder};
 
@@ -86,8 +87,8 @@ pub struct Wiring {
 }
 
 /// A component whose columns are routed to the commitment trees of the protocol.
-pub struct Routed<C: Constraints> {
-    inner: FrameworkComponent<Evaluator<C>>,
+pub struct Routed<F: FrameworkEval> {
+    inner: FrameworkComponent<F>,
     order: TreeOrder,
     spans: Vec<Span>,
     fingerprints: Vec<(Tree, CirclePoint<QM31>)>,
@@ -96,7 +97,7 @@ pub struct Routed<C: Constraints> {
     public_polynomials: Vec<stwo::prover::Poly<stwo::prover::backend::simd::SimdBackend>>,
 }
 
-impl<C: Constraints> Routed<C> {
+impl<F: FrameworkEval> Routed<F> {
     /// Allocates the columns of a component.
     ///
     /// # Panics
@@ -105,14 +106,14 @@ impl<C: Constraints> Routed<C> {
     /// component, never in its input.
     pub fn new(
         allocator: &mut ColumnAllocator,
-        constraints: C,
+        evaluation: F,
         claimed_sum: QM31,
         wiring: Wiring,
     ) -> Self {
         // A private allocator, so that the framework's offsets always start at zero.
         let mut own =
             TraceLocationAllocator::new_with_preprocessed_columns(&allocator.preprocessed);
-        let inner = FrameworkComponent::new(&mut own, Evaluator(constraints), claimed_sum);
+        let inner = FrameworkComponent::new(&mut own, evaluation, claimed_sum);
         let mut read = [0; MAX_N_INTERACTIONS];
         for location in inner.trace_locations().iter().skip(1) {
             read[location.tree_index] = location.col_end;
@@ -169,7 +170,7 @@ impl<C: Constraints> Routed<C> {
     }
 
     /// The framework's component.
-    pub fn inner(&self) -> &FrameworkComponent<Evaluator<C>> {
+    pub fn inner(&self) -> &FrameworkComponent<F> {
         &self.inner
     }
 
@@ -179,6 +180,16 @@ impl<C: Constraints> Routed<C> {
             .logup_counts()
             .values()
             .map(|count| *count as u64)
+            .sum()
+    }
+
+    /// Number of columns in a tree, the preprocessed one apart.
+    pub fn columns_in(&self, tree: Tree) -> usize {
+        let of_tree = |span: &&Span| span.source == Source::Tree(tree);
+        self.spans
+            .iter()
+            .filter(of_tree)
+            .map(|span| span.columns)
             .sum()
     }
 
@@ -232,7 +243,7 @@ impl<C: Constraints> Routed<C> {
     }
 }
 
-impl<C: Constraints> Component for Routed<C> {
+impl<F: FrameworkEval> Component for Routed<F> {
     fn n_constraints(&self) -> usize {
         self.inner.n_constraints()
     }
@@ -312,9 +323,9 @@ mod prover {
     use stwo::prover::poly::twiddles::TwiddleTree;
     use stwo::prover::{ComponentProver, DomainEvaluationAccumulator, Trace};
 
-    use super::{Constraints, Routed};
+    use super::{FrameworkEval, Routed};
 
-    impl<C: Constraints> Routed<C> {
+    impl<F: FrameworkEval> Routed<F> {
         /// Extends the public columns for the prover, at the blowup of the committed ones.
         pub fn extend_public_columns(
             &mut self,
@@ -342,7 +353,7 @@ mod prover {
         }
     }
 
-    impl<C: Constraints + Sync> ComponentProver<SimdBackend> for Routed<C> {
+    impl<F: FrameworkEval + Sync> ComponentProver<SimdBackend> for Routed<F> {
         fn evaluate_constraint_quotients_on_domain(
             &self,
             trace: &Trace<'_, SimdBackend>,

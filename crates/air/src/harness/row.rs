@@ -12,6 +12,8 @@ use stwo_constraint_framework::{
 };
 
 use crate::challenges::LookupChallenges;
+use crate::decoder::selectors::DecoderSelector;
+use crate::preprocessed::Preprocessed;
 use crate::relation::{RelationTag, TaggedRelation};
 
 /// The framework's interaction that holds a component's witness columns.
@@ -70,6 +72,17 @@ impl<'a, E: EvalAtRow> Row<'a, E> {
     /// The next witness column at the row before and at this one.
     pub fn witness_pair(&mut self) -> [E::F; 2] {
         self.eval.next_interaction_mask(WITNESS, [-1, 0])
+    }
+
+    /// The next witness column some rows before and at this one.
+    pub fn witness_before(&mut self, rows: usize) -> [E::F; 2] {
+        let offset = isize::try_from(rows).unwrap_or(isize::MAX);
+        self.eval.next_interaction_mask(WITNESS, [-offset, 0])
+    }
+
+    /// A preprocessed column of the decoder.
+    pub fn decoder(&mut self, selector: DecoderSelector) -> E::F {
+        self.preprocessed(Preprocessed::Decoder(selector).id())
     }
 
     /// The next public, projection or state column at some offsets.
@@ -167,5 +180,29 @@ impl<C: Constraints> FrameworkEval for Evaluator<C> {
         self.0.state(&mut row);
         row.finish();
         eval
+    }
+}
+
+/// How the constraints of the components become what the library evaluates.
+///
+/// Provers and verifiers have one system, [`AsStated`]. The trait is there for attacks on systems that
+/// lack something, which show that nothing can be left out.
+pub trait System {
+    /// What the constraints of a component become.
+    type Of<C: Constraints + Sync>: FrameworkEval + Sync;
+
+    /// The evaluation of a component, by its place among those of its proof.
+    fn component<C: Constraints + Sync>(&self, place: usize, constraints: C) -> Self::Of<C>;
+}
+
+/// The system in which every constraint and every tuple is as the components state it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsStated;
+
+impl System for AsStated {
+    type Of<C: Constraints + Sync> = Evaluator<C>;
+
+    fn component<C: Constraints + Sync>(&self, _place: usize, constraints: C) -> Evaluator<C> {
+        Evaluator(constraints)
     }
 }

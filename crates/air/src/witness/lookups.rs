@@ -20,11 +20,13 @@ use stwo_constraint_framework::{
 use super::columns::{to_library_order, Evaluation};
 use super::projections::Projections;
 use super::{Column, LookupWitness, SegmentWitness};
+use crate::decoder::segment::DecoderComponents;
 use crate::harness::routing::Routed;
-use crate::harness::row::{Constraints, Evaluator, CARRIED, WITNESS};
+use crate::harness::row::{System, CARRIED, WITNESS};
 use crate::lookup::{LookupComponents, LOOKUP_COMPONENTS};
 use crate::preprocessed::Preprocessed;
 use crate::segment::SegmentComponents;
+use crate::trees::Tree;
 
 /// The columns of one component in the library's order.
 struct ComponentColumns<'a> {
@@ -90,8 +92,8 @@ impl EvalAtRow for FractionCollector<'_> {
 }
 
 /// The columns of the lookups tree and the claimed sums, component after component.
-pub fn lookups_tree(
-    components: &SegmentComponents,
+pub fn lookups_tree<S: System>(
+    components: &SegmentComponents<S>,
     witness: &SegmentWitness,
     projections: &Projections,
 ) -> (Vec<Evaluation>, Vec<QM31>) {
@@ -109,7 +111,7 @@ pub fn lookups_tree(
         projections.state_columns(),
     );
     let mut all = vec![
-        of(&witness.vectors, &[&witness.public, &vectors]).lookups(&components.vectors),
+        of(&witness.vectors, &[&witness.entries, &vectors]).lookups(&components.vectors),
         of(&witness.candidates, &[&witness.boundary, &candidates]).lookups(&components.candidates),
         of(
             &witness.state,
@@ -117,16 +119,41 @@ pub fn lookups_tree(
         )
         .lookups(&components.state),
     ];
+    if let (Some(components), Some(witness)) = (&components.decoder, &witness.decoder) {
+        let carried = projections.decoder_columns();
+        let DecoderComponents {
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            choice,
+        } = components;
+        let weights = linear.columns_in(Tree::Model);
+        all.extend([
+            of(&[], &[&witness.model[..weights], &carried[0]]).lookups(linear),
+            of(&witness.stream, &[&carried[1]]).lookups(stream),
+            of(&witness.norms, &[&carried[2]]).lookups(norms),
+            of(&witness.rotary, &[&carried[3]]).lookups(rotary),
+            of(&witness.values, &[&carried[4]]).lookups(values),
+            of(&witness.gated, &[&carried[5]]).lookups(gated),
+            of(&witness.choice, &[&carried[6]]).lookups(choice),
+        ]);
+    }
+    let mut model = witness.model_tables();
     for (component, columns) in components.tables.iter().zip(&witness.tables) {
-        all.push(of(columns, &[]).lookups(component));
+        let (own, others) = model.split_at(component.columns_in(Tree::Model));
+        model = others;
+        all.push(of(columns, &[own]).lookups(component));
     }
     let (columns, sums): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     (columns.into_iter().flatten().collect(), sums)
 }
 
 /// The columns of the lookups tree of a lookup proof, and the claimed sums.
-pub fn lookups_tree_of_lookup(
-    components: &LookupComponents,
+pub fn lookups_tree_of_lookup<S: System>(
+    components: &LookupComponents<S>,
     witness: &LookupWitness,
 ) -> (Vec<Evaluation>, [QM31; LOOKUP_COMPONENTS]) {
     let preprocessed = order(&witness.preprocessed);
@@ -159,7 +186,7 @@ struct ComponentTrace<'a> {
 }
 
 impl ComponentTrace<'_> {
-    fn lookups<C: Constraints + Sync>(self, component: &Routed<C>) -> (Vec<Evaluation>, QM31) {
+    fn lookups<F: FrameworkEval + Sync>(self, component: &Routed<F>) -> (Vec<Evaluation>, QM31) {
         let names = Preprocessed::of(self.part)
             .into_iter()
             .map(Preprocessed::id);
@@ -168,13 +195,13 @@ impl ComponentTrace<'_> {
             witness: self.witness.iter().collect(),
             carried: self.carried.iter().collect(),
         };
-        lookup_columns(component.inner(), &columns)
+        lookup_columns::<F>(component.inner(), &columns)
     }
 }
 
 /// The LogUp columns of a component, and its claimed sum.
-fn lookup_columns<C: Constraints + Sync>(
-    component: &Evaluator<C>,
+fn lookup_columns<F: FrameworkEval + Sync>(
+    component: &F,
     columns: &ComponentColumns<'_>,
 ) -> (Vec<Evaluation>, QM31) {
     let packed_rows = 1_usize << (component.log_size() - LOG_N_LANES);

@@ -15,6 +15,7 @@ use stwo::core::fields::m31::M31;
 
 use crate::components::tables::Table;
 use crate::components::{candidates, state, tables, vectors};
+use crate::decoder::witness::{DecoderUses, DecoderWitness};
 use crate::harness::public_columns::PublicColumns;
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
@@ -33,6 +34,8 @@ pub struct TableUses {
     pub values: UseCounts,
     /// Uses of the limb range.
     pub limbs: UseCounts,
+    /// Uses of a decoder's own tables.
+    pub decoder: Option<DecoderUses>,
 }
 
 impl TableUses {
@@ -45,6 +48,7 @@ impl TableUses {
                 1 << log_rows.values,
             ),
             limbs: UseCounts::new(0, 1 << log_rows.limbs),
+            decoder: layout.decoder().map(DecoderUses::new),
         }
     }
 
@@ -53,6 +57,26 @@ impl TableUses {
             Table::Weights => &self.weights,
             Table::Values => &self.values,
             Table::Limbs => &self.limbs,
+            Table::Ranges => self.decoder().of_ranges(),
+            Table::ReciprocalRoots => &self.decoder().roots,
+            Table::Exponents => &self.decoder().exponents,
+            Table::Activations => &self.decoder().activations,
+            Table::Rotations => &self.decoder().rotations,
+        }
+    }
+
+    fn decoder(&self) -> &DecoderUses {
+        match &self.decoder {
+            Some(uses) => uses,
+            None => unreachable!("only a decoder has these tables"),
+        }
+    }
+
+    /// The uses of a decoder's tables.
+    pub(crate) fn expect_decoder(&mut self) -> &mut DecoderUses {
+        match &mut self.decoder {
+            Some(uses) => uses,
+            None => unreachable!("only a decoder looks these up"),
         }
     }
 }
@@ -66,8 +90,9 @@ pub struct SegmentWitness {
     pub state_before: Vec<Column>,
     /// State tree after the segment.
     pub state_after: Vec<Column>,
-    /// Query, key, value and output entries of the vectors component (public).
-    pub public: Vec<Column>,
+    /// Query, key, value and output entries of the vectors component: public, or of the witness tree in a
+    /// decoder.
+    pub entries: Vec<Column>,
     /// Witness columns of the vectors component.
     pub vectors: Vec<Column>,
     /// Witness columns of the candidates component.
@@ -77,6 +102,8 @@ pub struct SegmentWitness {
     pub boundary: Vec<Column>,
     /// Witness columns of the state component.
     pub state: Vec<Column>,
+    /// What is around the attention of a decoder.
+    pub decoder: Option<DecoderWitness>,
     /// Witness columns of the table components.
     pub tables: Vec<Vec<Column>>,
     /// The columns of the lookup proof of a split segment.
@@ -88,17 +115,37 @@ impl SegmentWitness {
     pub fn generate(
         layout: &SegmentLayout,
         execution: &SegmentExecution,
-        public: &PublicColumns,
+        entries: &PublicColumns,
         state_before: Vec<Column>,
         state_after: Vec<Column>,
         table: &WeightTable,
     ) -> Self {
+        Self::with_decoder(
+            layout,
+            execution,
+            entries,
+            [state_before, state_after],
+            table,
+            |_| None,
+        )
+    }
+
+    /// The same for a decoder, whose own witness `decoder` makes, counting what it looks up.
+    pub fn with_decoder(
+        layout: &SegmentLayout,
+        execution: &SegmentExecution,
+        entries: &PublicColumns,
+        [state_before, state_after]: [Vec<Column>; 2],
+        table: &WeightTable,
+        decoder: impl FnOnce(&mut TableUses) -> Option<DecoderWitness>,
+    ) -> Self {
         let mut uses = TableUses::new(layout);
-        let public = public.columns().to_vec();
-        let vectors = vectors::witness::generate(layout, execution, &public, &mut uses);
+        let entries = entries.columns().to_vec();
+        let vectors = vectors::witness::generate(layout, execution, &entries, &mut uses);
         let (candidates, boundary) =
             candidates::witness::generate(layout, execution, table, &mut uses);
         let state = state::witness::generate(layout, execution.steps, &state_after, &mut uses);
+        let decoder = decoder(&mut uses);
         let tables = table_groups(layout, layout.main_part())
             .into_iter()
             .map(|(_, group)| {
@@ -112,7 +159,7 @@ impl SegmentWitness {
             preprocessed: preprocessed_columns(layout, layout.main_part(), table),
             state_before,
             state_after,
-            public,
+            entries,
             vectors,
             candidates,
             lookup: match layout.boundary() {
@@ -121,16 +168,31 @@ impl SegmentWitness {
             },
             boundary,
             state,
+            decoder,
             tables,
         }
     }
 
+    /// The tables of a decoder's model: the columns of the model tree behind the weights.
+    pub fn model_tables(&self) -> &[Column] {
+        let Some(decoder) = &self.decoder else {
+            return &[];
+        };
+        &decoder.model[decoder.width..]
+    }
+
     /// Columns of the witness tree, in order.
     pub fn witness_tree(&self) -> impl Iterator<Item = &Column> {
+        let (entries, decoder) = match &self.decoder {
+            None => (&[][..], None),
+            Some(decoder) => (&self.entries[..], Some(decoder.witness_tree())),
+        };
         self.vectors
             .iter()
+            .chain(entries)
             .chain(&self.candidates)
             .chain(&self.state)
+            .chain(decoder.into_iter().flatten())
             .chain(self.tables.iter().flatten())
     }
 }

@@ -7,6 +7,7 @@ use super::columns::coordinates;
 use super::{Column, SegmentWitness};
 use crate::challenges::ProjectionChallenges;
 use crate::components::{candidates, vectors};
+use crate::decoder::projections::{self, DecoderProjections};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use matchmark_quant::Rounding;
@@ -20,6 +21,8 @@ pub struct Projections {
     pub candidates: [Vec<QM31>; 3],
     /// State: keys and values of each lane.
     pub state: Vec<[Vec<QM31>; 2]>,
+    /// What is around the attention of a decoder.
+    pub decoder: Option<DecoderProjections>,
 }
 
 impl Projections {
@@ -29,12 +32,32 @@ impl Projections {
             .into_iter()
             .chain(self.candidates_columns())
             .chain(self.state_columns())
+            .chain(self.decoder_columns().into_iter().flatten())
             .collect()
+    }
+
+    /// Base field columns of the decoder's components, one after the other.
+    pub fn decoder_columns(&self) -> Vec<Vec<Column>> {
+        let Some(decoder) = &self.decoder else {
+            return vec![];
+        };
+        vec![
+            flatten(&decoder.linear),
+            flatten(&decoder.stream),
+            vec![],
+            flatten(&decoder.rotary),
+            flatten(&decoder.values),
+            flatten(&decoder.gated),
+            flatten(&decoder.choice),
+        ]
     }
 
     /// Base field columns of the vectors component.
     pub fn vectors_columns(&self) -> Vec<Column> {
-        flatten(&self.vectors)
+        let mut columns = flatten(&self.vectors);
+        let decoder = self.decoder.iter();
+        columns.extend(decoder.flat_map(|decoder| coordinates(&decoder.vectors)));
+        columns
     }
 
     /// Base field columns of the candidates component.
@@ -73,10 +96,15 @@ pub fn project(
     let state = project_state(layout, witness, challenges);
     let vectors = project_vectors(layout, entries_before, witness, &state, challenges);
     let candidates = project_candidates(layout, witness, &state, challenges);
+    let decoder = witness.decoder.as_ref().map(|decoder| {
+        let selector = |selector| column(layout, witness, Preprocessed::Decoder(selector));
+        projections::project(layout, decoder, &witness.entries[3], selector, challenges)
+    });
     Projections {
         vectors,
         candidates,
         state,
+        decoder,
     }
 }
 
@@ -149,7 +177,7 @@ fn project_vectors(
             }
         })
         .collect();
-    let (query, output) = (&witness.public[0], &witness.public[3]);
+    let (query, output) = (&witness.entries[0], &witness.entries[3]);
     let score = accumulate(keys.len(), |sum, row| {
         let before = if first[row].is_one() {
             QM31::zero()

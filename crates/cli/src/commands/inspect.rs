@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use matchmark_composer::{segment_sizes, ChainReader, StoredProofSizes, MAX_SEGMENT_BYTES};
 use matchmark_quant::{AttentionShape, ValueBits};
 use matchmark_runtime::write_public_values;
-use matchmark_statement::{ChainAccumulator, PublicValues};
+use matchmark_statement::{AttentionValues, ChainAccumulator, SegmentKind};
 use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
@@ -27,9 +27,14 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
             Some(chain) => chain.push(statement)?,
         }
         if args.public.is_some() {
+            let public = stored.file.public_values();
+            let public = public.attention().ok_or_else(|| CliError::NoTensors {
+                expected: SegmentKind::Attention,
+                got: public.kind(),
+            })?;
             values
-                .get_or_insert_with(|| ChainValues::new(stored.file.public_values()))
-                .push(stored.file.public_values());
+                .get_or_insert_with(|| ChainValues::new(public))
+                .push(public);
         }
         let mut object = json!({
             "segment": stored.segment,
@@ -130,7 +135,7 @@ struct ChainValues {
 
 impl ChainValues {
     /// Nothing yet, of the shape of these values.
-    fn new(values: &PublicValues) -> Self {
+    fn new(values: &AttentionValues) -> Self {
         let shape = values.shape();
         let heads = |count| vec![Vec::new(); count];
         Self {
@@ -144,7 +149,7 @@ impl ChainValues {
     }
 
     /// Appends the steps of a segment, head by head. The segments of a chain have one shape.
-    fn push(&mut self, values: &PublicValues) {
+    fn push(&mut self, values: &AttentionValues) {
         let rows = values.steps() * self.shape.head_dim();
         for (all, new) in [
             (&mut self.q, values.q()),

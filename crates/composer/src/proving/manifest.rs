@@ -181,6 +181,7 @@ mod tests {
                     SegmentSteps::new(2).unwrap(),
                 )
                 .unwrap(),
+                decoder: None,
             },
         }
     }

@@ -2,15 +2,17 @@
 
 mod boundaries;
 mod directory;
+mod disk;
 mod error;
-mod front;
+pub(crate) mod front;
 mod manifest;
 mod plan;
 mod process;
 mod progress;
-mod prover;
+pub(crate) mod prover;
 mod report;
 mod schedule;
+mod storage;
 
 pub use boundaries::BoundaryPattern;
 pub use error::{ChainProveError, DirectoryError, MockSegmentError, PlanError};
@@ -20,3 +22,4 @@ pub use progress::{ChainOutline, Progress, Silent};
 pub use prover::ChainProver;
 pub use report::{ProveReport, ProvenRow};
 pub use schedule::Schedule;
+pub use storage::{FileSystem, Storage};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
-use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache};
+use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache, TraceError};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Boundary, ModelIdentity, Security, SegmentShape,
     SharedTerms, StateCommitment, VerifierDomain,
@@ -16,6 +16,7 @@ use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::directory;
 use crate::proving::error::{ChainProveError, MockSegmentError, PlanError};
 use crate::proving::manifest::{ChainManifest, FileDigest};
+use crate::proving::storage::FileSystem;
 
 /// What a prover decides about a chain, beside the trace.
 #[derive(Clone, Debug)]
@@ -78,6 +79,7 @@ impl ChainPlan {
             });
         }
         let terms = ChainTerms {
+            decoder: None,
             domain,
             security,
             model,
@@ -88,7 +90,8 @@ impl ChainPlan {
                 trace.shape(),
                 CacheCapacity::new(to_u32(range.entries_after()))?,
                 segment_steps,
-            )?,
+            )
+            .map_err(ProveError::from)?,
         };
         rules.bounds(&trace.shape(), range.entries_after())?;
         let plan = Self {
@@ -111,7 +114,7 @@ impl ChainPlan {
     /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
     /// [`ChainProveError::Plan`] if they make no chain.
     pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_plan(chain)
+        directory::read_plan(&FileSystem, chain)
     }
 
     /// The plan that a manifest describes.
@@ -183,6 +186,20 @@ impl ChainPlan {
         self.boundaries.of(segment)
     }
 
+    /// The same plan with other rules than its terms say: a defect, for the tests of what comes of it.
+    #[cfg(test)]
+    pub(crate) fn with_rules(mut self, change: impl FnOnce(&mut DecodeRules)) -> Self {
+        change(&mut self.rules);
+        self
+    }
+
+    /// The same plan with other terms than were planned: a defect, for the tests of what comes of it.
+    #[cfg(test)]
+    pub(crate) fn with_terms(mut self, change: impl FnOnce(&mut ChainTerms)) -> Self {
+        change(&mut self.terms);
+        self
+    }
+
     /// Sizes of all segments together.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let steps = self.terms.shape.segment_steps().get() as usize;
@@ -207,7 +224,7 @@ impl ChainPlan {
     }
 
     /// The manifest of the chain, with the contents of the copies that it speaks of.
-    pub(crate) fn files(&self) -> Result<PlanFiles, PlanError> {
+    pub(crate) fn files(&self) -> Result<PlanFiles, TraceError> {
         let trace = self.trace.encode()?;
         let table = self.terms.table.to_text();
         let manifest = ChainManifest {

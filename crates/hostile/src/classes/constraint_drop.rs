@@ -1,12 +1,49 @@
 //! Every part of the constraint system is left out once; see [`crate::constraint_drop`].
 use crate::cases::all;
+use crate::checker::Drop;
 use crate::constraint_drop::targets;
+use crate::proving::honest;
+use crate::reduced::{prove, verify, Claimed, Setup};
 use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
     for spec in all() {
-        for target in targets(&spec.case()) {
-            recorder.require(&target.label, || target.outcome());
+        let case = spec.case();
+        let setup = Setup::new(&case);
+        recorder.require(&format!("{}/protocol", case.name), || protocol(&setup));
+        for target in targets(&case) {
+            let mut forged = None;
+            if target.is_of_checkers() {
+                recorder.require(&target.label, || {
+                    forged = Some(target.outcome()?);
+                    Ok(())
+                });
+            }
+            recorder.require(&format!("{}/proof", target.label), || {
+                let forged = forged.map_or_else(|| target.outcome(), Ok)?;
+                target.proof_outcome(&setup, &forged)
+            });
         }
+    }
+}
+
+/// With nothing left out, the proofs of this class are those of the prover, byte by byte.
+fn protocol(setup: &Setup) -> Result<(), String> {
+    let (claim, forged) = honest(&setup.case, 1);
+    let claimed = Claimed::of(setup, &forged);
+    if claimed.statement != claim.statement {
+        return Err("another statement".to_owned());
+    }
+    let proofs = prove(&claimed, &Drop::Nothing).map_err(|error| error.to_string())?;
+    verify(&claimed, &Drop::Nothing, &proofs).map_err(|error| error.to_string())?;
+    let file = claim
+        .prove(&forged)
+        .map_err(|error| error.to_string())?
+        .file;
+    let lookup = file.lookup().map(|lookup| lookup.proof());
+    let expected: Vec<&[u8]> = [file.proof()].into_iter().chain(lookup).collect();
+    match expected == proofs {
+        true => Ok(()),
+        false => Err("other proofs than the prover's".to_owned()),
     }
 }

@@ -7,8 +7,9 @@ use matchmark_quant::{
 use matchmark_statement::{
     AcceptancePolicy, BoundaryCommitment, ChainAccumulator, LookupStatement, ModelId,
     ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
-    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts,
-    StateCommitment, StatementDigest, StatementVersion, VerifierDomain,
+    SecurityLevel, SegmentBoundary, SegmentKind, SegmentShape, SegmentStatement,
+    SegmentStatementParts, StateCommitment, StatementDigest, StatementVersion, TokenCut, TokenId,
+    VerifierDomain,
 };
 use matchmark_tables::TableId;
 use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
@@ -16,6 +17,7 @@ use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
 use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow};
+use crate::decoders::{decoders, renamed, stated};
 use crate::report::Recorder;
 use crate::runs::{plain, verify};
 
@@ -32,7 +34,12 @@ pub fn run(recorder: &mut Recorder) {
 /// says that.
 fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<AcceptancePolicy> {
     let chain = ChainAccumulator::start(statement).finish();
-    AcceptancePolicy::accepting(&chain, policy.parts().circuits).ok()
+    let circuits = policy.parts().circuits;
+    let circuits = match statement.kind() {
+        SegmentKind::Attention => circuits,
+        SegmentKind::Decoder => renamed(circuits),
+    };
+    AcceptancePolicy::accepting(&chain, circuits).ok()
 }
 
 fn segment(recorder: &mut Recorder, name: &str, sample: &Sample) {
@@ -148,11 +155,13 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         table,
         table_bounds,
         shape,
+        decoder: _,
         steps,
         public_values,
         state_before,
         state_after,
         boundary: _,
+        tokens: _,
     } = base.clone();
     let mut out = vec![];
     macro_rules! vary {
@@ -273,6 +282,21 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         split([0xff; 32]),
         split(state_before.to_bytes()),
         split(state_after.to_bytes())));
+    let decoders = decoders(&shape, &quantization);
+    let decoder = |index: usize| Some(decoders[index]);
+    least(vary!(decoder: decoder(0), decoder(1), decoder(2), decoder(3), decoder(4)));
+    let cut = |first, next| {
+        let (first, next) = (TokenId::new(first), TokenId::new(next));
+        Some(TokenCut { first, next })
+    };
+    least(vary!(tokens: cut(0, 0), cut(0, 1), cut(1, 0), cut(u32::MAX, u32::MAX)));
+    // With all that belongs to a decoder.
+    for (index, decoder) in decoders.into_iter().enumerate() {
+        out.push((
+            format!("whole decoder {}", index + 1),
+            stated(base, decoder),
+        ));
+    }
     assert!(fewest >= 4, "every field is changed in four ways");
     out
 }

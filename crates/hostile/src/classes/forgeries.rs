@@ -9,7 +9,7 @@ use matchmark_quant::Rounding;
 use stwo::core::fields::m31::M31;
 
 use crate::attacks::{self, Attack};
-use crate::cases::{all, bounded_narrow, bounded_wide, narrow, unclipped, wide, Case, Spec};
+use crate::cases::{all, bounded_narrow, bounded_wide, exact, narrow, unclipped, wide, Case, Spec};
 use crate::checker::Drop;
 use crate::forge::{CandidateRow, Forge};
 use crate::gadgets::{self, entry, Part};
@@ -167,7 +167,7 @@ fn false_maximum(list: &mut List) {
 }
 
 fn clip_without_cause(list: &mut List) {
-    let clipping = [narrow(), wide(), bounded_wide(), bounded_narrow()];
+    let clipping = [narrow(), wide(), bounded_wide(), bounded_narrow(), exact()];
     let attack = |case: &Arc<Case>, seed| gadgets::clip_without_cause(case, seed, Part::Low);
     list.add(&clipping, attack, "limb range", BALANCE);
     // The gap itself is changed: then the score is another one.
@@ -188,7 +188,7 @@ fn clip_by_gap(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 }
 
 fn no_clip_with_cause(list: &mut List) {
-    let clipping = [narrow(), wide(), bounded_wide(), bounded_narrow()];
+    let clipping = [narrow(), wide(), bounded_wide(), bounded_narrow(), exact()];
     list.add(
         &clipping,
         attacks::no_clip_with_cause,
@@ -418,7 +418,7 @@ fn weight_not_in_the_table(list: &mut List) {
 
 fn gap_wraps_the_modulus(list: &mut List) {
     list.add(
-        &[bounded_narrow(), bounded_wide()],
+        &[bounded_narrow(), bounded_wide(), exact()],
         gadgets::gap_that_wraps,
         "limb range",
         BALANCE,
@@ -519,12 +519,12 @@ fn new_entry_is_not_the_public_one(list: &mut List) {
                 let size = case.layout.group_size();
                 for h in head / size * size..(head / size + 1) * size {
                     let row = case.layout.vector_row(h, step, dim);
-                    let flip = if forge.witness.public[column][row] == M31::from(1) {
+                    let flip = if forge.witness.entries[column][row] == M31::from(1) {
                         0
                     } else {
                         1
                     };
-                    forge.witness.public[column][row] = M31::from(flip);
+                    forge.witness.entries[column][row] = M31::from(flip);
                 }
                 Some(forge)
             },
@@ -547,7 +547,7 @@ fn heads_reordered(list: &mut List) {
                     case.layout.vector_row(a, step, c),
                     case.layout.vector_row(b, step, c),
                 );
-                forge.witness.public[3].swap(x, y);
+                forge.witness.entries[3].swap(x, y);
                 forge
                     .witness
                     .vectors
@@ -572,7 +572,7 @@ fn query_reused_across_heads(list: &mut List) {
             used.q
                 .copy_within(from..from + steps * dim, to * steps * dim);
             let mut forge = Forge::new(case, &used);
-            forge.witness.public[0].clone_from(&claimed.witness(case).public[0]);
+            forge.witness.entries[0].clone_from(&claimed.witness(case).entries[0]);
             Some(forge)
         },
         "step totals",

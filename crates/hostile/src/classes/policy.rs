@@ -12,6 +12,7 @@ use matchmark_verifier::verify_segment;
 use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, unclipped, wide};
+use crate::decoders::{asked, decoders, renamed};
 use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
@@ -45,11 +46,12 @@ fn variations(
         domain,
         security: _,
         model: _,
-        quantization: _,
+        quantization,
         rounding: _,
         table,
         table_bounds: _,
-        shape: _,
+        shape,
+        decoder: _,
         first_state,
         steps,
         circuits,
@@ -87,6 +89,12 @@ fn variations(
         }
     }
     vary!(model: ModelIdentity::Weights(ModelId::from_bytes([0; 32])));
+    // Alone, and with all that belongs to it.
+    for decoder in decoders(&shape, &quantization) {
+        vary!(decoder: Some(decoder));
+        out.push((format!("whole decoder {}", out.len()), asked(base, decoder)));
+    }
+    vary!(circuits: renamed(circuits.clone()));
     vary!(rounding: Rounding::Floor, Rounding::NearestTiesUp);
     vary_digest!(table, TableId);
     for other in &others {
@@ -119,6 +127,7 @@ fn variations(
             changed(&|it| it.steps += 1),
             changed(&|it| it.part = ProofPart::Fused),
             changed(&|it| it.part = ProofPart::Lookup),
+            changed(&|it| it.part = ProofPart::Decoder),
             vec![]);
     }
     out

@@ -9,7 +9,7 @@ use matchmark_air::challenges::LookupChallenges;
 use matchmark_air::relation::{RelationTag, TaggedRelation};
 use matchmark_air::witness::projections::Projections;
 use matchmark_air::witness::SegmentWitness;
-use matchmark_statement::{Boundary, PublicValues, SecurityLevel, SegmentBoundary};
+use matchmark_statement::{AttentionValues, Boundary, SecurityLevel, SegmentBoundary};
 use matchmark_verifier::{verify_segment, VerifyError};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -98,10 +98,10 @@ fn false_output(case: &Case) -> Honest {
     let values = &honest.public_values;
     let mut out = values.out().to_vec();
     out[0] = if out[0] > 0 { out[0] - 77 } else { out[0] + 77 };
-    honest.witness.public[3][0] = M31::from(i32::from(out[0]));
+    honest.witness.entries[3][0] = M31::from(i32::from(out[0]));
     // The value table's use counts follow.
     honest.execution.out = out.clone();
-    honest.public_values = PublicValues::new(
+    honest.public_values = AttentionValues::new(
         values.shape(),
         values.bits(),
         values.steps(),

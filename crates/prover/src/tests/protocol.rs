@@ -17,8 +17,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentExecution, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, ModelIdentity, ProofPart, PublicValues, Security,
-    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
+    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, ModelIdentity, ProofPart,
+    Security, SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
@@ -86,6 +86,7 @@ impl Case {
             value_bits: ValueBits::DEFAULT,
         };
         let terms = ChainTerms {
+            decoder: None,
             domain: VerifierDomain::new("attack", [7; 16]).unwrap(),
             security: Security::new(level, Default::default()).unwrap(),
             model: ModelIdentity::TraceOnly,
@@ -146,7 +147,7 @@ impl Case {
 pub struct Attempt<'a> {
     pub case: &'a Case,
     pub statement: &'a SegmentStatement,
-    pub public_values: &'a PublicValues,
+    pub public_values: &'a AttentionValues,
     pub witness: &'a SegmentWitness,
     pub before: &'a ProverTree,
     pub after: &'a ProverTree,
@@ -210,6 +211,7 @@ impl Attempt<'_> {
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [point(self.before), point(self.after)],
             boundary_point: CirclePoint::zero(),
+            model_point: CirclePoint::zero(),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
         let components = SegmentComponents::new(layout, &context);
@@ -249,7 +251,11 @@ impl Attempt<'_> {
     pub fn file(&self, proof: &SegmentProof) -> SegmentFile {
         let structure = ProofStructure::new(&self.case.layout, self.statement.security());
         let bytes = proof.encode(&structure).unwrap();
-        SegmentFile::new(self.statement.clone(), self.public_values.clone(), bytes)
+        SegmentFile::new(
+            self.statement.clone(),
+            self.public_values.clone().into(),
+            bytes,
+        )
     }
 
     /// Verifies by a variant of the protocol.
@@ -315,6 +321,7 @@ impl Attempt<'_> {
             claimed_sums: proof.claimed_sums,
             fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
             boundary_point: CirclePoint::zero(),
+            model_point: CirclePoint::zero(),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
         let components = SegmentComponents::new(layout, &context);
@@ -341,7 +348,7 @@ fn draw(
 /// An honest witness and everything that goes with it.
 pub struct Honest {
     pub statement: SegmentStatement,
-    pub public_values: PublicValues,
+    pub public_values: AttentionValues,
     pub witness: SegmentWitness,
     pub execution: SegmentExecution,
     pub before: CommittedState,

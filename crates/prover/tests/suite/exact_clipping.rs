@@ -48,6 +48,7 @@ fn terms() -> ChainTerms {
     );
     let (bits, step) = (ValueBits::new(12).unwrap(), ScoreStep::new(1200).unwrap());
     ChainTerms {
+        decoder: None,
         domain: VerifierDomain::new("exact", [1; 16]).unwrap(),
         security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
         model: ModelIdentity::TraceOnly,

@@ -73,7 +73,7 @@ fn public_values_differ_from_the_trace() {
             let (_, honest) = honest(&case, 9);
             let mut claimed = honest.clone();
             let row = case.layout.vector_row(0, 0, 0);
-            let other = if claimed.witness.public[column][row] == M31::from(0) {
+            let other = if claimed.witness.entries[column][row] == M31::from(0) {
                 1
             } else {
                 0
@@ -83,7 +83,7 @@ fn public_values_differ_from_the_trace() {
             } else {
                 1
             } {
-                claimed.witness.public[column][case.layout.vector_row(h, 0, 0)] = field(other);
+                claimed.witness.entries[column][case.layout.vector_row(h, 0, 0)] = field(other);
             }
             if claimed.is_true() {
                 continue;

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use matchmark_air::describe::describe_segment;
-use matchmark_hostile::cases::{all, Case};
+use matchmark_hostile::cases::all;
 use matchmark_hostile::checker::{evaluate, tuple_labels, Drop};
 use matchmark_hostile::constraint_drop::targets;
 use matchmark_hostile::forge::{Forge, Forged};
@@ -41,12 +41,6 @@ fn every_constraint_relation_and_tuple_is_killed() {
     assert!(outcomes.len() > 250, "{}", outcomes.len());
 }
 
-/// Whether a component has tuples that are attacked: all but the tables.
-fn required(case: &Case, component: usize) -> bool {
-    let description = &describe_segment(&case.layout, 0)[component];
-    !["tables", "weight table"].contains(&description.name)
-}
-
 /// The labels by which tuples are attacked are those of the constraints, place by place.
 #[test]
 fn tuple_labels_are_complete() {
@@ -57,7 +51,6 @@ fn tuple_labels_are_complete() {
         let labels = tuple_labels(&case);
         let places: BTreeSet<_> = stated
             .iter()
-            .filter(|tuple| required(&case, tuple.component))
             .map(|tuple| (tuple.component, tuple.index, tuple.tag))
             .collect();
         let labelled: BTreeSet<_> = labels
@@ -66,8 +59,7 @@ fn tuple_labels_are_complete() {
             .collect();
         assert_eq!(places, labelled, "{}", case.name);
         let descriptions = describe_segment(&case.layout, 0);
-        let components = descriptions.iter().enumerate();
-        for (component, description) in components.filter(|(place, _)| required(&case, *place)) {
+        for (component, description) in descriptions.iter().enumerate() {
             let count: usize = description.tuples.iter().map(|(_, count)| count).sum();
             let here = labels.iter().filter(|label| label.0 == component).count();
             assert_eq!(count, here, "{}: {}", case.name, description.name);
@@ -75,8 +67,7 @@ fn tuple_labels_are_complete() {
     }
 }
 
-/// The cases use every gadget in every form, so that no form goes without an attack. The excess that is
-/// held to its maximum exactly needs dimension 128; `exact_clipping` attacks it.
+/// The cases use every gadget in every form, so that no form goes without an attack.
 #[test]
 fn cases_cover_every_form_of_every_gadget() {
     let mut forms = BTreeSet::new();
@@ -88,7 +79,11 @@ fn cases_cover_every_form_of_every_gadget() {
             None => "no excess".to_owned(),
             Some(wide) => {
                 let bounded = excess_is_bounded(&case);
-                format!("excess in {}, bounded {bounded}", limbs(wide))
+                let exact = case.forms.exact.is_some();
+                format!(
+                    "excess in {}, bounded {bounded}, exact {exact}",
+                    limbs(wide)
+                )
             }
         });
         forms.insert(match case.forms.gap_remainder {
@@ -105,6 +100,6 @@ fn cases_cover_every_form_of_every_gadget() {
             layout.steps() < layout.shape().segment_steps().get() as usize
         ));
     }
-    // Excess 5, gap remainder 3, output remainder 4, rounding shift 2, lanes 2, grouping 2, length 2.
-    assert_eq!(forms.len(), 20, "{forms:#?}");
+    // Excess 6, gap remainder 3, output remainder 4, rounding shift 2, lanes 2, grouping 2, length 2.
+    assert_eq!(forms.len(), 21, "{forms:#?}");
 }

@@ -2,6 +2,7 @@
 //! so that the proof library is compiled into tests once.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
+mod decoder;
 mod exact_clipping;
 mod forgeries;
 mod forgeries_claims;

@@ -27,6 +27,7 @@ fn describe(level: SecurityLevel, profile: Profile, boundary: Boundary) -> Strin
         SegmentSteps::new(length(steps.steps())).unwrap(),
     );
     let prover = SegmentProver::new(ChainTerms {
+        decoder: None,
         domain: VerifierDomain::new("pinned", [0; 16]).unwrap(),
         security: Security::new(level, profile).unwrap(),
         model: ModelIdentity::TraceOnly,

@@ -10,10 +10,11 @@ use matchmark_quant::{
     Scales, ScoreStep, SegmentSteps, StepRange, TableBounds, ValueBits,
 };
 use matchmark_tables::TableId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError};
 use crate::boundary::ProofPart;
+use crate::decoder::DecoderTerms;
 use crate::domain::VerifierDomain;
 use crate::identity::{
     ModelIdentity, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
@@ -22,7 +23,7 @@ use crate::security::Security;
 use crate::shape::SegmentShape;
 
 /// Version of the file format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Read before everything else, so that a file of a later format is named as such.
 #[derive(Deserialize)]
@@ -44,6 +45,7 @@ struct PolicyFile {
     quantization: QuantizationSection,
     table: TableSection,
     shape: ShapeSection,
+    decoder: Option<DecoderTerms>,
     chain: ChainSection,
     circuits: Vec<CircuitSection>,
 }
@@ -99,8 +101,8 @@ struct CircuitSection {
 }
 
 impl AcceptancePolicy {
-    /// Reads a policy from a TOML file's text. Strict: every field must be there (but for the scales)
-    /// and no other may.
+    /// Reads a policy from a TOML file's text. Strict: every field must be there (but for the scales,
+    /// and the decoder of a policy of attention alone) and no other may.
     ///
     /// # Errors
     ///
@@ -144,6 +146,7 @@ impl AcceptancePolicy {
                 shape.capacity,
                 shape.segment_steps,
             )?,
+            decoder: file.decoder,
             first_state: file.chain.first_state,
             steps: StepRange::new(file.chain.entries_before, file.chain.steps)?,
             circuits: file
@@ -167,6 +170,12 @@ impl AcceptancePolicy {
     }
 }
 
+/// The section of the decoder as it is written, by the names by which it is read.
+#[derive(Serialize)]
+struct DecoderFile<'a> {
+    decoder: &'a DecoderTerms,
+}
+
 /// Writes the file; a type of its own, so that the writing goes through a formatter.
 struct Toml<'a>(&'a AcceptancePolicy);
 
@@ -183,6 +192,7 @@ impl fmt::Display for Toml<'_> {
             table,
             table_bounds,
             shape,
+            decoder,
             first_state,
             steps,
             circuits,
@@ -273,7 +283,29 @@ kv_heads = {}
 head_dim = {}
 capacity = {}
 segment_steps = {}
-
+",
+            table_bounds.len,
+            table_bounds.max_weight,
+            attention.query_heads(),
+            attention.kv_heads(),
+            attention.head_dim(),
+            shape.capacity(),
+            shape.segment_steps(),
+        )?;
+        if let Some(decoder) = decoder {
+            let section = toml::to_string(&DecoderFile { decoder }).map_err(|_| fmt::Error)?;
+            writeln!(
+                f,
+                "\
+# The decoder: the commitment to its weights and tables (which a holder of the model can compute anew),
+# the number of tokens at the beginning of the chain that are given and not chosen, its shape (with the
+# attention of one layer), and the constants of its integer arithmetic.
+{section}"
+            )?;
+        }
+        writeln!(
+            f,
+            "\
 # The whole chain: cache entries before its first step, number of its steps (a chain with fewer is
 # refused), and the commitment to the cache that it begins with.
 [chain]
@@ -282,15 +314,8 @@ steps = {}
 first_state = \"{first_state}\"
 
 # The circuits of each segment length in use: \"fused\" for segments with one proof, \"arithmetic\" and
-# \"lookup\" for those with two. The root of the preprocessed columns follows from everything above, and
-# can be computed anew to check it.",
-            table_bounds.len,
-            table_bounds.max_weight,
-            attention.query_heads(),
-            attention.kv_heads(),
-            attention.head_dim(),
-            shape.capacity(),
-            shape.segment_steps(),
+# \"lookup\" for those with two, \"decoder\" for those of a whole model. The root of the preprocessed
+# columns follows from everything above, and can be computed anew to check it.",
             steps.entries_before(),
             steps.steps(),
         )?;

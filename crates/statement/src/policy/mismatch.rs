@@ -1,19 +1,26 @@
 //! Why a statement is not accepted, and why a policy is none.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use matchmark_quant::{QuantError, QuantizationPolicy, Rounding, StepRange, TableBounds};
+use matchmark_quant::{
+    ModelArithmetic, ModelShape, QuantError, QuantizationPolicy, Rounding, StepRange, TableBounds,
+};
 use matchmark_tables::TableId;
 use thiserror::Error;
 
 use crate::boundary::{Boundary, ProofPart};
+use crate::decoder::SegmentKind;
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
-use crate::identity::{ModelIdentity, RelationDigest, RelationVersion, StateCommitment};
+use crate::identity::{
+    ModelCommitment, ModelIdentity, RelationDigest, RelationVersion, StateCommitment,
+};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::text;
+use crate::tokens::PromptLength;
 
 /// In which field a statement differs from what a policy accepts: `expected` is the policy's value,
 /// `got` the statement's.
@@ -75,6 +82,36 @@ pub enum PolicyMismatch {
         expected: SegmentShape,
         got: SegmentShape,
     },
+    /// A decoder where attention alone was decided upon, or the other way around.
+    #[error("terms are those of {got}, expected those of {expected}")]
+    Kind {
+        expected: SegmentKind,
+        got: SegmentKind,
+    },
+    /// A decoder of another shape. Boxed, as nothing else is as large.
+    #[error("model shape is {got}, expected {expected}")]
+    ModelShape {
+        expected: Box<ModelShape>,
+        got: Box<ModelShape>,
+    },
+    /// A decoder with other integer arithmetic.
+    #[error("model arithmetic is {}, expected {}", text::Arithmetic(.got), text::Arithmetic(.expected))]
+    ModelArithmetic {
+        expected: ModelArithmetic,
+        got: ModelArithmetic,
+    },
+    /// Other weights or tables.
+    #[error("model commitment is {got}, expected {expected}")]
+    ModelWeights {
+        expected: ModelCommitment,
+        got: ModelCommitment,
+    },
+    /// Another number of given tokens.
+    #[error("prompt has {got} tokens, expected {expected}")]
+    Prompt {
+        expected: PromptLength,
+        got: PromptLength,
+    },
     /// The segment has steps that are not among the chain's.
     #[error("segment has {}, expected some of {}", text::Steps(.got), text::Steps(.expected))]
     StepsOutside { expected: StepRange, got: StepRange },
@@ -133,6 +170,26 @@ pub enum PolicyError {
         expected: u32,
         /// The circuit's number of steps.
         got: u32,
+    },
+    /// A decoder's circuit without a decoder, or another circuit with one.
+    #[error(
+        "policy: {got} circuit for segments of {steps} steps, expected those of {expected} only"
+    )]
+    CircuitKind {
+        /// What the segments are of.
+        expected: SegmentKind,
+        /// What the circuit proves.
+        got: ProofPart,
+        /// The segment length.
+        steps: u32,
+    },
+    /// A decoder's chain that begins in the middle: its first token would be nobody's choice.
+    #[error("policy: chain of a decoder begins after {got} cache entries, expected {expected}")]
+    DecoderBegin {
+        /// Where the first token is.
+        expected: usize,
+        /// Cache entries before the chain's first step.
+        got: usize,
     },
     /// The file is in another version of the format.
     #[error("policy: file format is {got}, expected {expected}")]

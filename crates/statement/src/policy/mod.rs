@@ -1,5 +1,6 @@
 //! Acceptance policies: what a verifier decided beforehand to accept.
 
+mod decoder;
 #[cfg(feature = "std")]
 mod file;
 mod mismatch;
@@ -15,11 +16,13 @@ use serde::Serialize;
 use crate::boundary::{Boundary, ProofPart};
 use crate::chain::ChainStatement;
 use crate::codec;
+use crate::decoder::{check_terms, Beside, DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
 use crate::identity::{
     ModelIdentity, PolicyId, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
 };
+use crate::public_values::Form;
 use crate::security::Security;
 use crate::segment::SegmentStatement;
 use crate::shape::SegmentShape;
@@ -50,6 +53,8 @@ pub enum CircuitRoots {
         /// Of the lookup proof.
         lookup: PreprocessedRoot,
     },
+    /// Of the one proof of a decoder segment.
+    Decoder(PreprocessedRoot),
 }
 
 /// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
@@ -76,12 +81,14 @@ pub struct AcceptancePolicyParts {
     pub table_bounds: TableBounds,
     /// Heads, head dimension, capacity and segment length.
     pub shape: SegmentShape,
+    /// The decoder, if the chain is one of a whole model.
+    pub decoder: Option<DecoderTerms>,
     /// Commitment to the cache that the chain begins with.
     pub first_state: StateCommitment,
     /// The steps of the whole chain.
     pub steps: StepRange,
     /// The circuits of each segment length in use, in any order: the fused one, or the two of split
-    /// segments, or all three.
+    /// segments, or all three; of a whole model the decoder's.
     pub circuits: Vec<PolicyCircuit>,
 }
 
@@ -106,6 +113,7 @@ impl AcceptancePolicyParts {
             table,
             table_bounds,
             shape,
+            decoder,
         } = terms;
         Self {
             relation_version,
@@ -118,6 +126,7 @@ impl AcceptancePolicyParts {
             table,
             table_bounds,
             shape,
+            decoder,
             first_state,
             steps,
             circuits,
@@ -138,20 +147,36 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v2";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v3";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
     /// # Errors
     ///
-    /// - [`PolicyError::Shape`] if the steps do not fit the capacity;
+    /// - [`PolicyError::Shape`] if the steps do not fit the capacity, or if there is a decoder that the
+    ///   other fields do not go with, as in [`SegmentStatement::new`];
+    /// - [`PolicyError::DecoderBegin`] for a decoder's chain that does not begin with its first token;
     /// - [`PolicyError::Quantity`] if an accumulator could leave its bounds;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
-    ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is
-    ///   empty, names one twice, names a length that no segment has, or has only one of the two circuits
-    ///   of split segments.
+    ///   [`PolicyError::CircuitSteps`], [`PolicyError::CircuitKind`], [`PolicyError::HalfCircuit`] for a
+    ///   list of circuits that is empty, names one twice, names a length that no segment has, has a
+    ///   decoder's circuit without a decoder or another with one, or has only one of the two circuits of
+    ///   split segments.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.shape.check_entries(&parts.steps)?;
+        check_terms(
+            parts.decoder.as_ref(),
+            &Beside {
+                model: parts.model,
+                quantization: &parts.quantization,
+                rounding: parts.rounding,
+                shape: &parts.shape,
+            },
+        )?;
+        let got = parts.steps.entries_before();
+        if parts.decoder.is_some() && got != 0 {
+            return Err(PolicyError::DecoderBegin { expected: 0, got });
+        }
         AccumulatorBounds::new(
             &parts.shape.attention(),
             parts.shape.capacity(),
@@ -182,9 +207,17 @@ impl AcceptancePolicy {
                 got: circuit.steps,
             });
         }
+        let expected = SegmentKind::of(parts.decoder.as_ref());
         for circuit in &parts.circuits {
+            if circuit.part.kind() != expected {
+                return Err(PolicyError::CircuitKind {
+                    expected,
+                    got: circuit.part,
+                    steps: circuit.steps,
+                });
+            }
             let expected = match circuit.part {
-                ProofPart::Fused => continue,
+                ProofPart::Fused | ProofPart::Decoder => continue,
                 ProofPart::Arithmetic => ProofPart::Lookup,
                 ProofPart::Lookup => ProofPart::Arithmetic,
             };
@@ -250,16 +283,20 @@ impl AcceptancePolicy {
         self.circuits_for(got.steps(), statement.boundary().kind())
     }
 
-    /// The circuits of segments of `steps` steps that are proven in this way.
+    /// The circuits of segments of `steps` steps that are proven in this way. Statements of decoders are
+    /// fused by construction.
     fn circuits_for(
         &self,
         steps: usize,
         boundary: Boundary,
     ) -> Result<CircuitRoots, PolicyMismatch> {
         let root = |part| self.preprocessed_root(part, steps);
-        let roots = match boundary {
-            Boundary::Fused => root(ProofPart::Fused).map(CircuitRoots::Fused),
-            Boundary::Split => root(ProofPart::Arithmetic)
+        let roots = match (SegmentKind::of(self.parts.decoder.as_ref()), boundary) {
+            (SegmentKind::Decoder, _) => root(ProofPart::Decoder).map(CircuitRoots::Decoder),
+            (SegmentKind::Attention, Boundary::Fused) => {
+                root(ProofPart::Fused).map(CircuitRoots::Fused)
+            }
+            (SegmentKind::Attention, Boundary::Split) => root(ProofPart::Arithmetic)
                 .zip(root(ProofPart::Lookup))
                 .map(|(arithmetic, lookup)| CircuitRoots::Split { arithmetic, lookup }),
         };
@@ -323,6 +360,7 @@ impl AcceptancePolicy {
             table,
             table_bounds,
             shape,
+            decoder,
         } = terms;
         if *relation_version != expected.relation_version {
             return Err(PolicyMismatch::RelationVersion {
@@ -390,7 +428,7 @@ impl AcceptancePolicy {
                 got: *shape,
             });
         }
-        Ok(())
+        decoder::check(expected.decoder.as_ref(), decoder.as_ref())
     }
 
     fn check_first_state(&self, got: StateCommitment) -> Result<(), PolicyMismatch> {
@@ -471,6 +509,23 @@ impl AcceptancePolicy {
     #[must_use]
     pub const fn shape(&self) -> SegmentShape {
         self.parts.shape
+    }
+
+    /// The decoder, if the chain is one of a whole model.
+    #[must_use]
+    pub const fn decoder(&self) -> Option<&DecoderTerms> {
+        self.parts.decoder.as_ref()
+    }
+
+    /// Length of the encoded public values of a segment of `steps` steps, in bytes.
+    #[must_use]
+    pub const fn public_values_len(&self, steps: usize) -> usize {
+        let form = Form {
+            attention: self.parts.shape.attention(),
+            bits: self.parts.quantization.value_bits(),
+            decoder: self.parts.decoder.as_ref(),
+        };
+        form.encoded_len(steps)
     }
 
     /// Commitment to the cache that the chain begins with.

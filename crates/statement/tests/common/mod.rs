@@ -3,13 +3,15 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
-    Scale, Scales, ScoreStep, SegmentSteps, StepRange, TableBounds, ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
+    ModelShape, ModelShifts, QuantizationPolicy, QueryHeads, Rounding, Scale, Scales, ScoreStep,
+    SegmentSteps, StepRange, TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    BoundaryCommitment, ModelId, ModelIdentity, Profile, PublicValuesDigest, RelationDigest,
-    RelationVersion, Security, SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement,
-    SegmentStatementParts, StateCommitment, StatementVersion, TableId, VerifierDomain,
+    BoundaryCommitment, DecoderTerms, ModelCommitment, ModelId, ModelIdentity, Profile,
+    PromptLength, PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel,
+    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, StateCommitment,
+    StatementVersion, TableId, TokenCut, TokenId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
@@ -53,6 +55,113 @@ pub fn quantization(bits: u8, step: u32, scales: Option<[f64; 3]>) -> Quantizati
     )
 }
 
+/// Sizes of a decoder by name: layers, hidden, query heads, key/value heads, head dimension, MLP,
+/// vocabulary, positions.
+pub fn model_shape(sizes: [u32; 8]) -> ModelShape {
+    let [layers, hidden, heads, kv_heads, dim, mlp, vocabulary, positions] = sizes;
+    ModelShape::new(
+        Layers::new(layers).unwrap(),
+        HiddenSize::new(hidden).unwrap(),
+        attention(heads, kv_heads, dim),
+        MlpSize::new(mlp).unwrap(),
+        VocabularySize::new(vocabulary).unwrap(),
+        CacheCapacity::new(positions).unwrap(),
+    )
+    .unwrap()
+}
+
+/// Two layers with two query heads and one key/value head each.
+pub const SIZES: [u32; 8] = [2, 48, 2, 1, 64, 96, 1000, 128];
+
+pub const SHIFTS: ModelShifts = ModelShifts {
+    rotary_input: 5,
+    value: 6,
+    stream: 7,
+    embedding: 4,
+    gate: 8,
+    up: 9,
+    gated: 10,
+    rotation: 11,
+    norm: 12,
+};
+
+pub fn arithmetic(bits: u8, step: u32, shifts: ModelShifts, epsilon: u32) -> ModelArithmetic {
+    arithmetic_with(bits, step, shifts, [epsilon, 40], 2)
+}
+
+/// [`arithmetic`] with these epsilons, of normalization and of the embedding's, and weights up to this
+/// exponent.
+pub fn arithmetic_with(
+    bits: u8,
+    step: u32,
+    shifts: ModelShifts,
+    [norm, embedding]: [u32; 2],
+    exponent: u8,
+) -> ModelArithmetic {
+    let (bits, step) = (ValueBits::new(bits), ScoreStep::new(step));
+    ModelArithmetic::new(
+        bits.unwrap(),
+        shifts,
+        norm,
+        embedding,
+        step.unwrap(),
+        exponent,
+    )
+    .unwrap()
+}
+
+pub fn prompt(tokens: u32) -> PromptLength {
+    PromptLength::new(tokens).unwrap()
+}
+
+pub fn decoder() -> DecoderTerms {
+    DecoderTerms {
+        shape: model_shape(SIZES),
+        arithmetic: arithmetic(11, 345, SHIFTS, 3),
+        weights: ModelCommitment::from_bytes([0x88; 32]),
+        prompt: prompt(5),
+    }
+}
+
+/// A token that stands for the choice after `entries` steps, and for the first token given.
+pub fn token(entries: usize) -> TokenId {
+    TokenId::new(100 + u32::try_from(entries).unwrap())
+}
+
+/// A segment of a chain of a whole model that ends at 66 entries in segments of up to 16 steps.
+pub fn decoder_segment(before: u32, steps: u32) -> SegmentStatementParts {
+    let mut parts = segment(before, steps);
+    parts.model = ModelIdentity::Weights(ModelId::from_bytes([0x77; 32]));
+    parts.quantization = quantization(11, 345, None);
+    parts.decoder = Some(decoder());
+    parts.tokens = Some(TokenCut {
+        first: token(parts.steps.entries_before()),
+        next: token(parts.steps.entries_after()),
+    });
+    parts
+}
+
+/// [`decoder_segment`] with other terms of the decoder.
+pub fn with_decoder(
+    base: &SegmentStatementParts,
+    change: impl FnOnce(&mut DecoderTerms),
+) -> SegmentStatementParts {
+    let mut parts = base.clone();
+    change(parts.decoder.as_mut().unwrap());
+    parts
+}
+
+/// The same steps as attention alone, or as those of a decoder: whatever this one is not.
+fn other_kind(base: &SegmentStatementParts) -> SegmentStatementParts {
+    let range = base.steps;
+    let narrow = |count| u32::try_from(count).unwrap();
+    let (before, steps) = (narrow(range.entries_before()), narrow(range.steps()));
+    match base.decoder {
+        None => decoder_segment(before, steps),
+        Some(_) => segment(before, steps),
+    }
+}
+
 /// Steps 16 to 31 of a chain of 64 steps behind 2 prefix entries.
 pub fn base() -> SegmentStatementParts {
     segment(18, 16)
@@ -77,11 +186,13 @@ pub fn segment(before: u32, steps: u32) -> SegmentStatementParts {
             max_weight: 4096,
         },
         shape: shape(attention(4, 2, 64), 66, 16),
+        decoder: None,
         steps,
         public_values: PublicValuesDigest::from_bytes([0x44; 32]),
         state_before: state(steps.entries_before()),
         state_after: state(steps.entries_after()),
         boundary: SegmentBoundary::Fused,
+        tokens: None,
     }
 }
 
@@ -90,6 +201,8 @@ pub fn statement(parts: SegmentStatementParts) -> SegmentStatement {
 }
 
 /// Every statement that differs from `base` in one field only, several to a field, by the field's name.
+/// Where fields must agree (a decoder's shape with that of its segments, say) they differ together, by
+/// the name of the first.
 ///
 /// The version is missing: there is one, and any other is refused (tested by itself).
 pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentStatementParts)> {
@@ -106,11 +219,13 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         table,
         table_bounds,
         shape: _,
+        decoder,
         steps: _,
         public_values,
         state_before,
         state_after,
-        boundary: _,
+        boundary,
+        tokens,
     } = base.clone();
     let mut out = Vec::new();
     macro_rules! vary {
@@ -154,10 +269,24 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         security(SecurityLevel::Johnson100, Profile::Compact),
         security(SecurityLevel::Johnson100, Profile::Fast),
         security(SecurityLevel::Insecure13, Profile::Compact));
-    vary!(model:
-        ModelIdentity::Weights(ModelId::from_bytes([0; 32])),
-        ModelIdentity::Weights(ModelId::from_bytes([1; 32])));
-    vary!(quantization:
+    // A split segment is none of a decoder.
+    if boundary == SegmentBoundary::Fused {
+        out.push(("model", other_kind(base)));
+    }
+    if decoder.is_some() {
+        for byte in [0, 1, 0x76, 0xff] {
+            vary!(model: ModelIdentity::Weights(ModelId::from_bytes([byte; 32])));
+        }
+        // Width and step are those of the arithmetic.
+        for (bits, step) in [(10, 345), (12, 345), (11, 344), (11, 346)] {
+            let mut parts = with_decoder(base, |it| {
+                it.arithmetic = arithmetic(bits, step, SHIFTS, 3);
+            });
+            parts.quantization = quantization(bits, step, None);
+            out.push(("quantization", parts));
+        }
+    } else {
+        vary!(quantization:
         quantization(7, 345, Some([0.03125, 0.0625, 0.1])),
         quantization(9, 345, Some([0.03125, 0.0625, 0.1])),
         quantization(8, 344, Some([0.03125, 0.0625, 0.1])),
@@ -166,17 +295,87 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         quantization(8, 345, Some([0.03125, 0.0626, 0.1])),
         quantization(8, 345, Some([0.03125, 0.0625, 0.2])),
         quantization(8, 345, Some([0.0625, 0.03125, 0.1])));
-    // The smallest change of a scale that there is.
-    vary!(quantization:
+        // The smallest change of a scale that there is.
+        vary!(quantization:
         quantization(8, 345, Some([0.03125, 0.0625, f64::from_bits(0.1_f64.to_bits() + 1)])));
-    vary!(rounding: Rounding::Floor);
+        vary!(rounding: Rounding::Floor);
+    }
     vary_digest!(table, TableId);
     vary!(table_bounds:
         TableBounds { len: table_bounds.len + 1, ..table_bounds },
         TableBounds { len: table_bounds.len - 1, ..table_bounds },
         TableBounds { max_weight: table_bounds.max_weight + 1, ..table_bounds },
         TableBounds { max_weight: table_bounds.max_weight - 1, ..table_bounds });
-    vary!(shape:
+    if let Some(decoder) = decoder {
+        vary!(shape:
+            shape(attention(4, 2, 64), 67, 16),
+            shape(attention(4, 2, 64), 65, 16),
+            shape(attention(4, 2, 64), 66, 17),
+            shape(attention(4, 2, 64), 66, 66));
+        // The attention is that of all layers.
+        for (index, size) in [(0, 4), (2, 4), (3, 2), (4, 32)] {
+            let mut sizes = SIZES;
+            sizes[index] = size;
+            let mut parts = with_decoder(base, |it| it.shape = model_shape(sizes));
+            let all_layers = parts.decoder.unwrap().shape.all_layers_attention();
+            parts.shape = shape(all_layers, 66, 16);
+            out.push(("shape", parts));
+        }
+        for sizes in [
+            [1, 48, 4, 2, 64, 96, 1000, 128],
+            [2, 47, 2, 1, 64, 96, 1000, 128],
+            [2, 48, 2, 1, 64, 95, 1000, 128],
+            [2, 48, 2, 1, 64, 96, 999, 128],
+            [2, 48, 2, 1, 64, 96, 1001, 128],
+            [2, 48, 2, 1, 64, 96, 1000, 127],
+            [2, 48, 2, 1, 64, 96, 1000, 129],
+        ] {
+            let parts = with_decoder(base, |it| it.shape = model_shape(sizes));
+            out.push(("decoder.shape", parts));
+        }
+        for (embedding, exponent) in [(40, 0), (40, 1), (40, 3), (39, 2), (0, 2)] {
+            let parts = with_decoder(base, |it| {
+                it.arithmetic = arithmetic_with(11, 345, SHIFTS, [3, embedding], exponent);
+            });
+            out.push(("decoder.arithmetic", parts));
+        }
+        let mut constants = vec![(SHIFTS, 2), (SHIFTS, 4)];
+        let shifts: [fn(&mut ModelShifts) -> &mut u8; 9] = [
+            |it| &mut it.rotary_input,
+            |it| &mut it.value,
+            |it| &mut it.stream,
+            |it| &mut it.embedding,
+            |it| &mut it.gate,
+            |it| &mut it.up,
+            |it| &mut it.gated,
+            |it| &mut it.rotation,
+            |it| &mut it.norm,
+        ];
+        for shift in shifts {
+            let mut changed = SHIFTS;
+            *shift(&mut changed) += 1;
+            constants.push((changed, 3));
+        }
+        for (shifts, epsilon) in constants {
+            let parts = with_decoder(base, |it| {
+                it.arithmetic = arithmetic(11, 345, shifts, epsilon);
+            });
+            out.push(("decoder.arithmetic", parts));
+        }
+        for index in 0..32 {
+            let mut bytes = decoder.weights.to_bytes();
+            bytes[index] ^= 1 << (index % 8);
+            let parts = with_decoder(base, |it| {
+                it.weights = ModelCommitment::from_bytes(bytes);
+            });
+            out.push(("decoder.weights", parts));
+        }
+        for tokens in [1, 4, 6, 66] {
+            let parts = with_decoder(base, |it| it.prompt = prompt(tokens));
+            out.push(("decoder.prompt", parts));
+        }
+    } else {
+        vary!(shape:
         shape(attention(8, 2, 64), 66, 16),
         shape(attention(4, 4, 64), 66, 16),
         shape(attention(4, 1, 64), 66, 16),
@@ -184,6 +383,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         shape(attention(4, 2, 64), 67, 16),
         shape(attention(4, 2, 64), 65, 16),
         shape(attention(4, 2, 64), 66, 17));
+    }
     vary!(steps:
         StepRange::new(17, 16).unwrap(),
         StepRange::new(19, 16).unwrap(),
@@ -192,15 +392,28 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     vary_digest!(public_values, PublicValuesDigest);
     vary_digest!(state_before, StateCommitment);
     vary_digest!(state_after, StateCommitment);
-    vary!(boundary:
+    if let Some(TokenCut { first, next }) = tokens {
+        let cut = |first, next| Some(TokenCut { first, next });
+        let last = TokenId::new(999);
+        vary!(tokens:
+            cut(next, first),
+            cut(TokenId::new(0), next),
+            cut(last, next),
+            cut(first, TokenId::new(0)),
+            cut(first, last),
+            cut(first, TokenId::new(next.get() + 1)));
+    } else {
+        vary!(boundary:
         SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32])),
         SegmentBoundary::Split(BoundaryCommitment::from_bytes([1; 32])),
         SegmentBoundary::Split(BoundaryCommitment::from_bytes(state_before.to_bytes())),
         SegmentBoundary::Split(BoundaryCommitment::from_bytes(state_after.to_bytes())));
+    }
     out
 }
 
-/// The names of all fields that [`variations`] changes.
+/// The names of all fields that [`variations`] changes in a segment of attention alone. In a split one
+/// the model stays.
 pub const FIELDS: [&str; 15] = [
     "relation_version",
     "relation_digest",
@@ -217,4 +430,26 @@ pub const FIELDS: [&str; 15] = [
     "state_before",
     "state_after",
     "boundary",
+];
+
+/// The names of all fields that [`variations`] changes in a segment of a decoder.
+pub const DECODER_FIELDS: [&str; 18] = [
+    "relation_version",
+    "relation_digest",
+    "domain",
+    "security",
+    "model",
+    "quantization",
+    "table",
+    "table_bounds",
+    "shape",
+    "decoder.shape",
+    "decoder.arithmetic",
+    "decoder.weights",
+    "decoder.prompt",
+    "steps",
+    "public_values",
+    "state_before",
+    "state_after",
+    "tokens",
 ];

@@ -1,6 +1,7 @@
 //! What a row (query head `h`, step `i`, dimension `c`) of the vectors component is.
 use stwo_constraint_framework::EvalAtRow;
 
+use crate::decoder::selectors::DecoderSelector;
 use crate::gadgets::less_than::LessThanColumns;
 use crate::gadgets::non_negative::NonNegativeColumns;
 use crate::gadgets::projection::{Extension, RunningSum};
@@ -21,9 +22,10 @@ pub struct Selectors<T> {
     pub cache_row: T,
 }
 
-/// Public columns, in no tree.
+/// Entries of queries, keys, values and outputs: public columns, in no tree; those of a decoder stand in
+/// the witness tree.
 #[derive(Clone, Debug)]
-pub struct Public<T> {
+pub struct Entries<T> {
     /// Query entry `q_hic`.
     pub query: T,
     /// New key entry of the head's group at this step.
@@ -45,6 +47,20 @@ pub struct Witness<T, Pair> {
     pub shift: Option<NonNegativeColumns<T>>,
 }
 
+/// What a decoder has besides: where its queries, keys and values come from, and where its outputs go.
+pub struct Joints<E: EvalAtRow> {
+    /// Name of the query entry.
+    pub query: E::F,
+    /// 1 on the first step of a head.
+    pub first_step: E::F,
+    /// Name of the output as an input of matrices.
+    pub input: E::F,
+    /// How often the input is used; on the last step.
+    pub input_uses: E::F,
+    /// `sum_(i' <= i) t^(i-i') o_i'c`.
+    pub output: RunningSum<E>,
+}
+
 /// Columns of the projections tree.
 pub struct Projections<E: EvalAtRow> {
     /// `K_ic = sum_(p <= P+i) t^(P+i-p) k_pc`, taken from the state component.
@@ -59,18 +75,22 @@ pub struct Projections<E: EvalAtRow> {
 pub struct Columns<E: EvalAtRow> {
     /// Selectors.
     pub selectors: Selectors<E::F>,
-    /// Public columns.
-    pub public: Public<E::F>,
+    /// Entries.
+    pub entries: Entries<E::F>,
     /// Witness columns.
     pub witness: Witness<E::F, [E::F; 2]>,
     /// Projections.
     pub projections: Projections<E>,
+    /// What joins the attention to the rest of a decoder.
+    pub joints: Option<Joints<E>>,
 }
 
-/// Number of public columns.
-pub const PUBLIC_COLUMNS: usize = 4;
+/// Number of columns of entries.
+pub const ENTRY_COLUMNS: usize = 4;
 /// Number of columns in the projections tree.
 pub const PROJECTION_COLUMNS: usize = 12;
+/// Number of columns in the projections tree that a decoder has besides.
+pub const DECODER_PROJECTION_COLUMNS: usize = 4;
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
@@ -79,7 +99,7 @@ impl<E: EvalAtRow> Columns<E> {
             let [x] = row.carried([0]);
             x
         };
-        let public = Public {
+        let entries = Entries {
             query: carried(),
             key: carried(),
             value: carried(),
@@ -92,7 +112,7 @@ impl<E: EvalAtRow> Columns<E> {
                 last: row.preprocessed(Preprocessed::VectorLast.id()),
                 cache_row: row.preprocessed(Preprocessed::VectorCacheRow.id()),
             },
-            public,
+            entries,
             witness: Witness {
                 denominator: row.witness_pair(),
                 remainder: layout.remainder().read(row),
@@ -103,6 +123,16 @@ impl<E: EvalAtRow> Columns<E> {
                 score: RunningSum::read(row, 1),
                 numerator: RunningSum::read(row, 1),
             },
+            joints: layout.decoder().map(|_| {
+                let stride = isize::try_from(layout.head_dim()).unwrap_or(isize::MAX);
+                Joints {
+                    query: row.decoder(DecoderSelector::VectorQuery),
+                    first_step: row.decoder(DecoderSelector::VectorFirstStep),
+                    input: row.decoder(DecoderSelector::VectorInput),
+                    input_uses: row.decoder(DecoderSelector::VectorInputUses),
+                    output: RunningSum::read(row, stride),
+                }
+            }),
         }
     }
 }

@@ -5,6 +5,7 @@ use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
 use crate::challenges::Challenges;
+use crate::decoder::layout::{KEY_ENTRY, VALUE_ENTRY};
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::SegmentLayout;
 use crate::relation::RelationTag;
@@ -45,7 +46,7 @@ impl Constraints for Vectors {
             "projected score accumulates q * K",
             score.current.value
                 - score.previous * follows.clone()
-                - columns.projections.keys.value * columns.public.query.clone(),
+                - columns.projections.keys.value * columns.entries.query.clone(),
         );
 
         // N_c by the rounding rule: o Z + r for `Floor`; for `NearestTiesUp`, where the remainder
@@ -81,10 +82,10 @@ impl Constraints for Vectors {
             "projected numerator accumulates o * Z + r",
             numerator.current.value
                 - before * projection.dimension
-                - E::EF::from(columns.public.output.clone() * denominator + shift),
+                - E::EF::from(columns.entries.output.clone() * denominator + shift),
         );
 
-        for value in [&columns.public.query, &columns.public.output] {
+        for value in [&columns.entries.query, &columns.entries.output] {
             row.require(lookups, RelationTag::Value, core::slice::from_ref(value));
         }
         // 0 <= r < Z, or 2 Z: else the quotient is any number.
@@ -92,6 +93,41 @@ impl Constraints for Vectors {
         // The shift is a small integer: else r - Z may be odd, and the half of it huge.
         if let Some((gadget, columns)) = shift_columns {
             gadget.constrain(row, lookups, columns);
+        }
+
+        // In a decoder, queries, keys and values are what the rest of the layer computed, and the outputs
+        // go to the next matrix. Else: an attention over queries, keys and values of one's own choosing.
+        if let Some(joints) = columns.joints {
+            let base = columns.selectors.cache_row.clone();
+            let name = |kind: usize| base.clone() + E::F::from(M31::from(kind));
+            let entries = &columns.entries;
+            for (name, entry) in [
+                (joints.query, &entries.query),
+                (name(KEY_ENTRY), &entries.key),
+                (name(VALUE_ENTRY), &entries.value),
+            ] {
+                row.require_times(
+                    lookups,
+                    RelationTag::AttentionEntry,
+                    columns.selectors.active.clone(),
+                    &[name, entry.clone()],
+                );
+            }
+            row.constrain(
+                "projected outputs accumulate",
+                joints.output.current.value.clone()
+                    - joints.output.previous
+                        * projection.position
+                        * (constant::<E>(1) - joints.first_step)
+                    - E::EF::from(entries.output.clone()),
+            );
+            let [x0, x1, x2, x3] = joints.output.current.coordinates;
+            row.provide_times(
+                lookups,
+                RelationTag::LinearInput,
+                joints.input_uses,
+                &[joints.input, x0, x1, x2, x3],
+            );
         }
 
         let entries_before = u32::try_from(self.entries_before * self.layout.position_stride());
@@ -110,8 +146,8 @@ impl Constraints for Vectors {
                 k1,
                 k2,
                 k3,
-                columns.public.key,
-                columns.public.value,
+                columns.entries.key.clone(),
+                columns.entries.value.clone(),
             ],
         );
         // Some run of candidates that ends at this position has these totals.

@@ -1,66 +1,16 @@
-//! The public values of a segment: what went in and what came out, in full.
+//! Queries, keys, values and outputs of attention.
 
 use alloc::vec::Vec;
 
-use matchmark_quant::{AttentionShape, QuantError, SegmentSteps, TaggedSha256, ValueBits};
-use thiserror::Error;
+use matchmark_quant::{AttentionShape, TaggedSha256, ValueBits};
 
+use super::{check_steps, PublicValuesError};
 use crate::identity::PublicValuesDigest;
-
-/// Why tensors, or bytes, are no public values.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum PublicValuesError {
-    /// The number of steps is 0 or beyond what a segment can have.
-    #[error("segment has {got} steps, expected 1 to {expected}")]
-    Steps {
-        /// Largest number of steps of a segment.
-        expected: usize,
-        /// The number given.
-        got: usize,
-    },
-    /// A tensor has the wrong number of values.
-    #[error("tensor {tensor} has {got} values, expected {expected}")]
-    TensorLength {
-        /// `q`, `k`, `v` or `out`.
-        tensor: &'static str,
-        /// Number of values by the shape.
-        expected: usize,
-        /// Number given.
-        got: usize,
-    },
-    /// A value lies outside of the range.
-    #[error("tensor {tensor}, index {index}: {source}")]
-    Value {
-        /// `q`, `k`, `v` or `out`.
-        tensor: &'static str,
-        /// Index into the tensor, row-major.
-        index: usize,
-        /// The value and the range.
-        source: QuantError,
-    },
-    /// The encoding has the wrong length.
-    #[error("encoded public values have {got} bytes, expected {expected}")]
-    EncodedLength {
-        /// Number of bytes by the shape.
-        expected: usize,
-        /// Number given.
-        got: usize,
-    },
-    /// The values are not those that a statement names.
-    #[error("public values digest is {got}, expected {expected}")]
-    Digest {
-        /// The digest in the statement.
-        expected: PublicValuesDigest,
-        /// The digest of the values.
-        got: PublicValuesDigest,
-    },
-}
 
 /// Queries, keys, values and outputs of a segment's steps: `q` and `out` `[H, S, d]`, `k` and `v`
 /// `[G, S, d]`, row-major, every value in `[-M, M]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicValues {
+pub struct AttentionValues {
     shape: AttentionShape,
     bits: ValueBits,
     steps: usize,
@@ -70,7 +20,7 @@ pub struct PublicValues {
     out: Vec<i16>,
 }
 
-impl PublicValues {
+impl AttentionValues {
     /// Domain tag of the digest.
     pub const TAG: &'static str = "matchmark/public-values/v1";
 
@@ -254,17 +204,6 @@ impl PublicValues {
     pub fn out(&self) -> &[i16] {
         &self.out
     }
-}
-
-const fn check_steps(steps: usize) -> Result<(), PublicValuesError> {
-    let expected = SegmentSteps::MAX as usize;
-    if steps == 0 || steps > expected {
-        return Err(PublicValuesError::Steps {
-            expected,
-            got: steps,
-        });
-    }
-    Ok(())
 }
 
 /// Lengths of `q` (and `out`) and of `k` (and `v`).

@@ -1,0 +1,86 @@
+//! Constraints of the choice component.
+use stwo::core::fields::m31::M31;
+use stwo_constraint_framework::EvalAtRow;
+
+use super::columns::{Columns, Witness};
+use crate::challenges::Challenges;
+use crate::decoder::layout::{DecoderLayout, CHOICE_OUTPUT, RANGE_BITS};
+use crate::gadgets::rescaling::range;
+use crate::harness::row::{constant, Constraints, Row};
+use crate::relation::RelationTag;
+
+/// The choice component of one segment.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Layout of the decoder.
+    pub decoder: DecoderLayout,
+    /// Challenges of the proof.
+    pub challenges: Challenges,
+}
+
+impl Constraints for Choice {
+    fn log_rows(&self) -> u32 {
+        self.decoder.log_rows().choice
+    }
+
+    fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
+        let Columns {
+            selectors,
+            witness,
+            logits,
+        } = Columns::read(row, &self.decoder);
+        let Witness {
+            maximum: [maximum_before, maximum],
+            below: [below_before, below],
+            chosen,
+            gap_low,
+            gap_high,
+        } = witness;
+        let lookups = &self.challenges.lookup;
+        let one = constant::<E>(1);
+        let follows = one.clone() - selectors.first.clone();
+
+        row.constrain(
+            "the maximum is the same for all tokens",
+            follows.clone() * (maximum.clone() - maximum_before),
+        );
+        // The logit is maximum - gap - below, with the gap a sum of two limbs: no logit exceeds the
+        // maximum, and those of tokens below the chosen one are less than it.
+        let gap = gap_low.clone()
+            + gap_high.clone() * M31::from_u32_unchecked(1 << RANGE_BITS)
+            + below.clone();
+        let step = self.challenges.projection.position;
+        row.constrain(
+            "projected logits accumulate",
+            logits.current.value.clone()
+                - logits.previous * step * (one.clone() - selectors.start)
+                - E::EF::from(maximum - gap.clone()),
+        );
+        range(row, lookups, RANGE_BITS, gap_low);
+        range(row, lookups, RANGE_BITS, gap_high);
+
+        // `below` is 1 before the first token, and falls where a token is chosen. The relation has one
+        // choice for each step, so it falls once, by one: it is 1 below the chosen token and 0 from it
+        // on, although nothing says that it is a bit.
+        let before = selectors.first + follows * below_before;
+        row.constrain(
+            "a token is chosen where below falls",
+            chosen.clone() - before + below,
+        );
+        row.constrain("the chosen token attains the maximum", chosen.clone() * gap);
+        row.provide_times(
+            lookups,
+            RelationTag::Choice,
+            chosen,
+            &[selectors.step, selectors.token],
+        );
+        let [y0, y1, y2, y3] = logits.current.coordinates;
+        let name = u32::try_from(CHOICE_OUTPUT).unwrap_or(u32::MAX);
+        row.require_times(
+            lookups,
+            RelationTag::LinearOutput,
+            selectors.last,
+            &[constant::<E>(name), y0, y1, y2, y3],
+        );
+    }
+}

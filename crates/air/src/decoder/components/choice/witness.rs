@@ -1,0 +1,48 @@
+//! Trace generation of the choice component.
+use matchmark_model::ModelExecution;
+
+use super::columns::Witness;
+use crate::decoder::layout::{DecoderLayout, RANGE_BITS};
+use crate::witness::columns::field;
+use crate::witness::{Column, TableUses};
+
+/// The witness columns, counting what they look up.
+pub fn generate(
+    decoder: &DecoderLayout,
+    execution: &ModelExecution,
+    uses: &mut TableUses,
+) -> Vec<Column> {
+    let rows = 1 << decoder.log_rows().choice;
+    let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
+    let zeros = || vec![field(0); rows];
+    let mut columns = Witness {
+        maximum: zeros(),
+        below: zeros(),
+        chosen: zeros(),
+        gap_low: zeros(),
+        gap_high: zeros(),
+    };
+    for (step, choice) in execution.choices.iter().enumerate() {
+        let logits = &execution.logits[step * tokens..][..tokens];
+        let choice = *choice as usize;
+        let maximum = i64::from(logits[choice]);
+        for (token, logit) in logits.iter().enumerate() {
+            let row = decoder.choice_row(token, step);
+            let below = i64::from(token < choice);
+            let gap = maximum - i64::from(*logit) - below;
+            columns.maximum[row] = field(maximum);
+            columns.below[row] = field(below);
+            columns.chosen[row] = field(i64::from(token == choice));
+            columns.gap_low[row] = field(gap & ((1 << RANGE_BITS) - 1));
+            columns.gap_high[row] = field(gap >> RANGE_BITS);
+        }
+    }
+    // Padding goes on with the maximum of one token before.
+    for row in tokens * steps..rows {
+        columns.maximum[row] = columns.maximum[row - steps];
+    }
+    let ranges = &mut uses.expect_decoder().ranges;
+    ranges.add_all(RANGE_BITS, &columns.gap_low);
+    ranges.add_all(RANGE_BITS, &columns.gap_high);
+    columns.into_columns().into()
+}

@@ -1,0 +1,5 @@
+//! Rows (layer, channel of the MLP, step): gate, up, and their product.
+pub mod columns;
+pub mod constraints;
+#[cfg(feature = "prover")]
+pub mod witness;

@@ -1,0 +1,3 @@
+//! Rows (matrix, block of outputs, input): the products with the weights.
+pub mod columns;
+pub mod constraints;

@@ -1,0 +1,447 @@
+//! The decoder's preprocessed columns: selectors, names, and tables that are the same for all models.
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::{One, Zero};
+use stwo::core::fields::m31::M31;
+
+use super::layout::{
+    DecoderLayout, InputSpace, MatrixKind, CHOICE_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS,
+    MANTISSA_BITS, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
+};
+use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
+
+macro_rules! selectors {
+    ($($(#[$meta:meta])* $name:ident, $text:literal, $height:ident;)+) => {
+        /// A preprocessed column of the decoder.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum DecoderSelector {
+            $($(#[$meta])* $name,)+
+        }
+
+        impl DecoderSelector {
+            /// All columns, in the order of the tree.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Name of the column.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            const fn height(self) -> Height {
+                match self {
+                    $(Self::$name => Height::$height,)+
+                }
+            }
+        }
+    };
+}
+
+/// Which component or table a column belongs to.
+#[derive(Clone, Copy)]
+enum Height {
+    Vectors,
+    Linear,
+    Stream,
+    Norms,
+    Rotary,
+    Values,
+    Gated,
+    Choice,
+    Range,
+    Root,
+    Exponent,
+}
+
+selectors! {
+    /// Vectors: the name of the query entry.
+    VectorQuery, "vector_query", Vectors;
+    /// Vectors: 1 on the first step of a head.
+    VectorFirstStep, "vector_first_step", Vectors;
+    /// Vectors: the name of the attention output as an input of matrices.
+    VectorInput, "vector_input", Vectors;
+    /// Vectors: how often the input is used, on the last step.
+    VectorInputUses, "vector_input_uses", Vectors;
+    /// Linear: the name of the input.
+    LinearInput, "linear_input", Linear;
+    /// Linear: 1 on rows of a matrix.
+    LinearActive, "linear_active", Linear;
+    /// Linear: 1 where the block of the row before goes on.
+    LinearContinues, "linear_continues", Linear;
+    /// Linear: 1 on the first row of a block that is not the first of its matrix.
+    LinearNextBlock, "linear_next_block", Linear;
+    /// Linear: 1 on the last row of a matrix.
+    LinearLast, "linear_last", Linear;
+    /// Linear: the name of the outputs, on the last row of a matrix.
+    LinearOutput, "linear_output", Linear;
+    /// Stream: 1 on rows of a stage.
+    StreamActive, "stream_active", Stream;
+    /// Stream: what the stream of the stage before is multiplied by; 0 on the first stage.
+    StreamBefore, "stream_before", Stream;
+    /// Stream: 1 on the first channel of a stage.
+    StreamFirstChannel, "stream_first_channel", Stream;
+    /// Stream: 1 on the last channel of a stage.
+    StreamLastChannel, "stream_last_channel", Stream;
+    /// Stream: 1 on the first step of a channel.
+    StreamFirstStep, "stream_first_step", Stream;
+    /// Stream: 1 on the last row of a stage.
+    StreamLast, "stream_last", Stream;
+    /// Stream: the number of (stage, step).
+    StreamNorm, "stream_norm", Stream;
+    /// Stream: the name of the normalized value as an input of matrices.
+    StreamInput, "stream_input", Stream;
+    /// Stream: how often the input is used, on the last step.
+    StreamInputUses, "stream_input_uses", Stream;
+    /// Norms: 1 on rows of a stage.
+    NormActive, "norm_active", Norms;
+    /// Norms: the number of (stage, step).
+    NormRow, "norm_row", Norms;
+    /// Norms: epsilon of the stage.
+    NormEpsilon, "norm_epsilon", Norms;
+    /// Rotary: 1 on the first row of a layer.
+    RotaryFirst, "rotary_first", Rotary;
+    /// Rotary: 1 on the last row of a layer.
+    RotaryLast, "rotary_last", Rotary;
+    /// Rotary: the step.
+    RotaryStep, "rotary_step", Rotary;
+    /// Rotary: the pair of dimensions.
+    RotaryPair, "rotary_pair", Rotary;
+    /// Rotary: the name of the attention entry of the pair's first dimension.
+    RotaryEntry, "rotary_entry", Rotary;
+    /// Rotary: how often the entries are used.
+    RotaryEntryUses, "rotary_entry_uses", Rotary;
+    /// Values: 1 on the first row of a layer.
+    ValueFirst, "value_first", Values;
+    /// Values: 1 on the last row of a layer.
+    ValueLast, "value_last", Values;
+    /// Values: the name of the attention entry.
+    ValueEntry, "value_entry", Values;
+    /// Values: how often the entry is used.
+    ValueEntryUses, "value_entry_uses", Values;
+    /// Gated: 1 on the first row of a layer.
+    GatedFirst, "gated_first", Gated;
+    /// Gated: 1 on the last row of a layer.
+    GatedLast, "gated_last", Gated;
+    /// Gated: 1 on the first step of a channel.
+    GatedFirstStep, "gated_first_step", Gated;
+    /// Gated: the name of the gated value as an input of matrices.
+    GatedInput, "gated_input", Gated;
+    /// Gated: how often the input is used, on the last step.
+    GatedInputUses, "gated_input_uses", Gated;
+    /// Choice: 1 on the first token of the vocabulary.
+    ChoiceFirst, "choice_first", Choice;
+    /// Choice: 1 on the first row.
+    ChoiceStart, "choice_start", Choice;
+    /// Choice: 1 on the last row.
+    ChoiceLast, "choice_last", Choice;
+    /// Choice: the token of the vocabulary.
+    ChoiceToken, "choice_token", Choice;
+    /// Choice: the step.
+    ChoiceStep, "choice_step", Choice;
+    /// Range table: the width in bits.
+    RangeBits, "range_bits", Range;
+    /// Range table: a number of at most that width.
+    RangeValue, "range_value", Range;
+    /// Reciprocal roots: the mantissa.
+    RootMantissa, "root_mantissa", Root;
+    /// Reciprocal roots: the factor.
+    RootFactor, "root_factor", Root;
+    /// Exponents: the exponent.
+    ExponentExponent, "exponent_exponent", Exponent;
+    /// Exponents: `4^e`.
+    ExponentPower, "exponent_power", Exponent;
+    /// Exponents: the smallest mantissa.
+    ExponentSmallest, "exponent_smallest", Exponent;
+    /// Exponents: what normalization divides by, `2^(norm + e)`.
+    ExponentDivisor, "exponent_divisor", Exponent;
+}
+
+impl DecoderSelector {
+    /// Log of the number of rows.
+    pub fn log_rows(self, layout: &SegmentLayout, decoder: &DecoderLayout) -> u32 {
+        let rows = decoder.log_rows();
+        match self.height() {
+            Height::Vectors => layout.log_rows().vectors,
+            Height::Linear => rows.linear,
+            Height::Stream => rows.stream,
+            Height::Norms => rows.norms,
+            Height::Rotary => rows.rotary,
+            Height::Values => rows.values,
+            Height::Gated => rows.gated,
+            Height::Choice => rows.choice,
+            Height::Range => LOG_RANGE_ROWS,
+            Height::Root => MANTISSA_BITS,
+            Height::Exponent => MIN_LOG_ROWS,
+        }
+    }
+
+    /// The column's entries in row order.
+    pub fn column(self, layout: &SegmentLayout, decoder: &DecoderLayout) -> Vec<M31> {
+        let rows = 1 << self.log_rows(layout, decoder);
+        match self.height() {
+            Height::Vectors => self.of_vectors(layout, decoder, rows),
+            Height::Linear => self.of_linear(layout, decoder, rows),
+            Height::Stream => self.of_stream(decoder, rows),
+            Height::Norms => (0..rows).map(|row| self.of_norms(decoder, row)).collect(),
+            Height::Rotary => self.of_rotary(layout, decoder, rows),
+            Height::Values => self.of_values(layout, decoder, rows),
+            Height::Gated => self.of_gated(decoder, rows),
+            Height::Choice => (0..rows).map(|row| self.of_choice(decoder, row)).collect(),
+            Height::Range => (0..rows).map(|row| self.of_range(row)).collect(),
+            Height::Root => (0..rows).map(|row| self.of_roots(row)).collect(),
+            Height::Exponent => (0..rows)
+                .map(|row| self.of_exponents(decoder, row))
+                .collect(),
+        }
+    }
+
+    fn of_vectors(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let heads = decoder.shape().attention().query_heads();
+        let (dim, steps) = (layout.head_dim(), decoder.steps());
+        let mut column = vec![M31::zero(); rows];
+        for head in 0..layout.shape().attention().query_heads() {
+            let space = InputSpace::Attention(head / heads);
+            for step in 0..steps {
+                for c in 0..dim {
+                    let row = layout.vector_row(head, step, c);
+                    column[row] = match self {
+                        Self::VectorQuery => M31::from(QUERY_ENTRY + row),
+                        Self::VectorFirstStep => flag(step == 0),
+                        Self::VectorInput => {
+                            M31::from(decoder.input(space, (head % heads) * dim + c))
+                        }
+                        _ => uses(step + 1 == steps, decoder.input_uses(space)),
+                    };
+                }
+            }
+        }
+        column
+    }
+
+    fn of_linear(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let mut column = vec![M31::zero(); rows];
+        for matrix in decoder.matrices() {
+            let space = decoder.input_space(matrix.kind);
+            for block in 0..matrix.blocks {
+                for input in 0..matrix.inputs {
+                    let last = block + 1 == matrix.blocks && input + 1 == matrix.inputs;
+                    column[matrix.first_row + block * matrix.inputs + input] = match self {
+                        Self::LinearInput => M31::from(decoder.input(space, input)),
+                        Self::LinearActive => M31::one(),
+                        Self::LinearContinues => flag(input > 0),
+                        Self::LinearNextBlock => flag(input == 0 && block > 0),
+                        Self::LinearLast => flag(last),
+                        _ => uses(last, output_name(layout, decoder, matrix.kind)),
+                    };
+                }
+            }
+        }
+        column
+    }
+
+    fn of_stream(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
+        let mut column = vec![M31::zero(); rows];
+        for stage in 0..decoder.stages() {
+            let space = InputSpace::Normalized(stage);
+            let input_uses = decoder.input_uses(space);
+            for channel in 0..channels {
+                for step in 0..steps {
+                    let last = step + 1 == steps;
+                    column[decoder.stream_row(stage, channel, step)] = match self {
+                        Self::StreamActive => M31::one(),
+                        Self::StreamBefore => match stage.checked_sub(1) {
+                            None => M31::zero(),
+                            Some(before) => {
+                                M31::from(1_usize << decoder.arithmetic().residual_shift(before))
+                            }
+                        },
+                        Self::StreamFirstChannel => flag(channel == 0),
+                        Self::StreamLastChannel => flag(channel + 1 == channels),
+                        Self::StreamFirstStep => flag(step == 0),
+                        Self::StreamLast => flag(last && channel + 1 == channels),
+                        Self::StreamNorm => M31::from(decoder.norm_row(stage, step)),
+                        Self::StreamInput => M31::from(decoder.input(space, channel)),
+                        _ => uses(last, input_uses),
+                    };
+                }
+            }
+        }
+        column
+    }
+
+    fn of_norms(self, decoder: &DecoderLayout, row: usize) -> M31 {
+        match self {
+            Self::NormActive => flag(row < decoder.stages() * decoder.steps()),
+            // Padding is normalized like a later stage.
+            Self::NormEpsilon => {
+                M31::from(decoder.arithmetic().epsilon_of_stage(row / decoder.steps()))
+            }
+            _ => M31::from(row),
+        }
+    }
+
+    fn of_rotary(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let attention = decoder.shape().attention();
+        let (queries, keys) = (attention.query_heads(), attention.kv_heads());
+        let (pairs, steps) = (attention.head_dim() / 2, decoder.steps());
+        let mut column = vec![M31::zero(); rows];
+        for layer in 0..decoder.shape().layers() {
+            for head in 0..queries + keys {
+                for pair in 0..pairs {
+                    for step in 0..steps {
+                        let first = head == 0 && pair == 0 && step == 0;
+                        let last =
+                            head + 1 == queries + keys && pair + 1 == pairs && step + 1 == steps;
+                        column[decoder.rotary_row(layer, head, pair, step)] = match self {
+                            Self::RotaryFirst => flag(first),
+                            Self::RotaryLast => flag(last),
+                            Self::RotaryStep => M31::from(step),
+                            Self::RotaryPair => M31::from(pair),
+                            Self::RotaryEntry => M31::from(match head.checked_sub(queries) {
+                                None => {
+                                    let head = layer * queries + head;
+                                    QUERY_ENTRY + layout.vector_row(head, step, pair)
+                                }
+                                Some(head) => {
+                                    KEY_ENTRY + layout.cache_row(layer * keys + head, step, pair)
+                                }
+                            }),
+                            _ => M31::from(match head < queries {
+                                true => 1,
+                                false => attention.group_size(),
+                            }),
+                        };
+                    }
+                }
+            }
+        }
+        column
+    }
+
+    fn of_values(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let attention = decoder.shape().attention();
+        let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), decoder.steps());
+        let mut column = vec![M31::zero(); rows];
+        for layer in 0..decoder.shape().layers() {
+            for head in 0..heads {
+                for c in 0..dim {
+                    for step in 0..steps {
+                        let last = head + 1 == heads && c + 1 == dim && step + 1 == steps;
+                        column[decoder.values_row(layer, head, c, step)] = match self {
+                            Self::ValueFirst => flag(head == 0 && c == 0 && step == 0),
+                            Self::ValueLast => flag(last),
+                            Self::ValueEntry => M31::from(
+                                VALUE_ENTRY + layout.cache_row(layer * heads + head, step, c),
+                            ),
+                            _ => M31::from(attention.group_size()),
+                        };
+                    }
+                }
+            }
+        }
+        column
+    }
+
+    fn of_gated(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
+        let mut column = vec![M31::zero(); rows];
+        for layer in 0..decoder.shape().layers() {
+            let space = InputSpace::Gated(layer);
+            let input_uses = decoder.input_uses(space);
+            for channel in 0..channels {
+                for step in 0..steps {
+                    let last = step + 1 == steps;
+                    column[decoder.gated_row(layer, channel, step)] = match self {
+                        Self::GatedFirst => flag(channel == 0 && step == 0),
+                        Self::GatedLast => flag(last && channel + 1 == channels),
+                        Self::GatedFirstStep => flag(step == 0),
+                        Self::GatedInput => M31::from(decoder.input(space, channel)),
+                        _ => uses(last, input_uses),
+                    };
+                }
+            }
+        }
+        column
+    }
+
+    fn of_choice(self, decoder: &DecoderLayout, row: usize) -> M31 {
+        let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
+        match self {
+            Self::ChoiceFirst => flag(row < steps),
+            Self::ChoiceStart => flag(row == 0),
+            Self::ChoiceLast => flag(row + 1 == tokens * steps),
+            // Padding goes on with tokens that the vocabulary does not have.
+            Self::ChoiceToken => M31::from(row / steps),
+            _ => M31::from(row % steps),
+        }
+    }
+
+    /// All numbers of each width: row `2^bits + x`. Row 0 repeats the number zero of no width.
+    fn of_range(self, row: usize) -> M31 {
+        let bits = row.max(1).ilog2();
+        match self {
+            Self::RangeBits => M31::from(bits),
+            _ => M31::from(row.max(1) - (1 << bits)),
+        }
+    }
+
+    fn of_roots(self, row: usize) -> M31 {
+        match self {
+            Self::RootMantissa => M31::from(row),
+            _ => M31::from(matchmark_tables::reciprocal_root(row)),
+        }
+    }
+
+    /// Exponents from 0 on, filled up with the first.
+    fn of_exponents(self, decoder: &DecoderLayout, row: usize) -> M31 {
+        let largest = usize::from(decoder.max_norm_exponent());
+        let exponent = if row <= largest { row } else { 0 };
+        match self {
+            Self::ExponentExponent => M31::from(exponent),
+            Self::ExponentPower => M31::from(1_usize << (2 * exponent)),
+            Self::ExponentSmallest => M31::from(match exponent {
+                0 => 0,
+                _ => 1_usize << (MANTISSA_BITS - 2),
+            }),
+            _ => M31::from(1_usize << (usize::from(decoder.arithmetic().shifts().norm) + exponent)),
+        }
+    }
+}
+
+/// Name of a matrix's outputs: what the component that has them finds on their last row.
+pub fn output_name(layout: &SegmentLayout, decoder: &DecoderLayout, kind: MatrixKind) -> usize {
+    let shape = decoder.shape();
+    let attention = shape.attention();
+    let last = decoder.steps() - 1;
+    let last_head = |layer: usize| (layer + 1) * attention.kv_heads() - 1;
+    let dim = attention.head_dim();
+    match kind {
+        MatrixKind::Embedding => STREAM_OUTPUT + decoder.norm_row(0, last),
+        MatrixKind::Output(layer) => STREAM_OUTPUT + decoder.norm_row(2 * layer + 1, last),
+        MatrixKind::Down(layer) => STREAM_OUTPUT + decoder.norm_row(2 * layer + 2, last),
+        MatrixKind::Rotary(layer) => {
+            KEY_ENTRY + layout.cache_row(last_head(layer), last, dim / 2 - 1)
+        }
+        MatrixKind::Values(layer) => {
+            VALUE_ENTRY + layout.cache_row(last_head(layer), last, dim - 1)
+        }
+        MatrixKind::UpGate(layer) => {
+            GATED_OUTPUT + decoder.input(InputSpace::Gated(layer), shape.mlp() - 1)
+        }
+        MatrixKind::Head => CHOICE_OUTPUT,
+    }
+}
+
+fn flag(set: bool) -> M31 {
+    uses(set, 1)
+}
+
+fn uses(set: bool, times: usize) -> M31 {
+    match set {
+        true => M31::from(times),
+        false => M31::zero(),
+    }
+}

@@ -1,0 +1,87 @@
+//! The public side of a decoder's relations: the tokens that went in, and those that were chosen.
+//!
+//! The verifier knows both. It provides the embedding's inputs, the consumed tokens one-hot and
+//! projected over the steps, and requires one choice for each step: terms that are added to the claimed
+//! sums of the components before they are compared with zero. No column carries a token.
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::{One, Zero};
+use stwo::core::fields::batch_inverse_in_place;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo_constraint_framework::Relation;
+
+use super::layout::{DecoderLayout, InputSpace};
+use crate::challenges::Challenges;
+use crate::relation::{RelationTag, TaggedRelation};
+
+/// The embedding's inputs, projected over the steps: for each token of the vocabulary
+/// `X_v = sum over the steps i with token v of t^(S-1-i)`.
+pub fn projected_tokens(decoder: &DecoderLayout, consumed: &[u32], challenge: QM31) -> Vec<QM31> {
+    let mut projected = vec![QM31::zero(); decoder.shape().vocabulary()];
+    let mut power = QM31::one();
+    for token in consumed.iter().rev() {
+        // A statement's tokens are below the vocabulary.
+        if let Some(sum) = projected.get_mut(*token as usize) {
+            *sum += power;
+        }
+        power *= challenge;
+    }
+    projected
+}
+
+/// The tuples that the verifier adds to the relations: relation, values, and how often it requires them.
+pub fn public_tuples(
+    decoder: &DecoderLayout,
+    consumed: &[u32],
+    chosen: &[u32],
+    challenge: QM31,
+) -> Vec<(RelationTag, Vec<M31>, M31)> {
+    let provided = -M31::from(decoder.input_uses(InputSpace::Tokens));
+    let inputs = projected_tokens(decoder, consumed, challenge)
+        .into_iter()
+        .enumerate()
+        .map(|(token, input)| {
+            let name = M31::from(decoder.input(InputSpace::Tokens, token));
+            let [x0, x1, x2, x3] = input.to_m31_array();
+            let values = vec![name, x0, x1, x2, x3];
+            (RelationTag::LinearInput, values, provided)
+        });
+    let choices = chosen.iter().enumerate().map(|(step, token)| {
+        let values = vec![M31::from(step), M31::from(*token)];
+        (RelationTag::Choice, values, M31::one())
+    });
+    inputs.chain(choices).collect()
+}
+
+/// What the verifier adds to the claimed sums. `None` if a challenge hits a tuple, which happens by
+/// chance only.
+pub fn public_sum(
+    decoder: &DecoderLayout,
+    consumed: &[u32],
+    chosen: &[u32],
+    challenges: &Challenges,
+) -> Option<QM31> {
+    let challenge = challenges.projection.position;
+    let tuples = public_tuples(decoder, consumed, chosen, challenge);
+    let denominators: Vec<QM31> = tuples
+        .iter()
+        .map(|(tag, values, _)| {
+            let relation = TaggedRelation {
+                tag: *tag,
+                challenges: &challenges.lookup,
+            };
+            Relation::<M31, QM31>::combine(&relation, values)
+        })
+        .collect();
+    if denominators.iter().any(Zero::is_zero) {
+        return None;
+    }
+    let mut inverses = vec![QM31::zero(); denominators.len()];
+    batch_inverse_in_place(&denominators, &mut inverses);
+    let terms = tuples.iter().zip(inverses);
+    Some(terms.fold(QM31::zero(), |sum, ((_, _, times), inverse)| {
+        sum + inverse * *times
+    }))
+}

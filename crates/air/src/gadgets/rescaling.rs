@@ -1,0 +1,194 @@
+//! Division by `2^k`, rounded to nearest with halves up, then clamped to a range.
+//!
+//! **Contract.** The caller sees to it that `out` lies in `min ..= max`, by a lookup of its own, and
+//! that what is rescaled is an integer below `2^30` in absolute value. The gadget guarantees that
+//! `out = clamp(floor((x + 2^(k-1)) / 2^k), min, max)`, where `x` is what [`Rescaling::input`] says:
+//! there is no other `out` for the same `x`.
+//!
+//! **Why.** `x + 2^(k-1) = 2^k v + r` with `0 <= r < 2^k` looked up, and `v = out + f s`, where the
+//! excess `f` is looked up in `0 .. 2^15` and `s` is linear in `out`, `+1` at `max` and `-1` at `min`.
+//! If `f` is not zero, `out` is one of the ends ("only an end clamps"), so `v` lies beyond that end by
+//! `f`; if `f` is zero, `v = out` lies within the range. Either way `v` is an integer of magnitude below
+//! `2^16`, both sides are below `2^30`, and so they are equal as integers: `v` is the rounded quotient,
+//! and `out` is `v` clamped. The quotient by the range's width inside `s` is taken in the field; where
+//! `f` is not zero it is exact. The layout checks the bounds.
+use matchmark_quant::{Rescale, EXCESS_BITS};
+use stwo::core::fields::m31::M31;
+use stwo_constraint_framework::EvalAtRow;
+
+use crate::challenges::LookupChallenges;
+use crate::harness::row::{constant, Row};
+use crate::relation::RelationTag;
+
+/// A range to which values are clamped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clamping {
+    min: M31,
+    max: M31,
+    excess_bits: u32,
+}
+
+/// A value and what clamping took from it.
+#[derive(Clone, Debug)]
+pub struct ClampedColumns<T> {
+    /// The clamped value.
+    pub out: T,
+    /// How far the value was outside of the range.
+    pub excess: T,
+}
+
+impl Clamping {
+    /// To the range of a rescaling, with an excess of so many bits.
+    pub fn of(rescale: Rescale, excess_bits: u32) -> Self {
+        Self {
+            min: M31::from(rescale.min()),
+            max: M31::from(rescale.max()),
+            excess_bits,
+        }
+    }
+
+    /// The value before clamping, of degree two.
+    pub fn value<E: EvalAtRow>(&self, columns: &ClampedColumns<E::F>) -> E::F {
+        let ClampedColumns { out, excess } = columns;
+        let sign = (out.clone() + out.clone() - E::F::from(self.max + self.min))
+            * (self.max - self.min).inverse();
+        out.clone() + excess.clone() * sign
+    }
+
+    /// States that nothing is clamped off but at an end of the range, and looks the excess up.
+    pub fn constrain<E: EvalAtRow>(
+        &self,
+        row: &mut Row<'_, E>,
+        lookups: &LookupChallenges,
+        columns: &ClampedColumns<E::F>,
+    ) {
+        let ClampedColumns { out, excess } = columns;
+        row.constrain(
+            "only an end clamps",
+            excess.clone()
+                * (out.clone() - E::F::from(self.min))
+                * (out.clone() - E::F::from(self.max)),
+        );
+        range(row, lookups, self.excess_bits, excess.clone());
+    }
+}
+
+/// Looks a number up in `0 .. 2^bits`.
+pub fn range<E: EvalAtRow>(
+    row: &mut Row<'_, E>,
+    lookups: &LookupChallenges,
+    bits: u32,
+    value: E::F,
+) {
+    row.require(lookups, RelationTag::Range, &[constant::<E>(bits), value]);
+}
+
+/// Looks a number up in two's complement of `bits` bits.
+pub fn twos_complement<E: EvalAtRow>(
+    row: &mut Row<'_, E>,
+    lookups: &LookupChallenges,
+    bits: u32,
+    value: &E::F,
+) {
+    let offset = constant::<E>(1 << (bits - 1));
+    range(row, lookups, bits, value.clone() + offset);
+}
+
+/// Shape of the gadget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rescaling {
+    shift: u32,
+    clamping: Clamping,
+}
+
+/// Columns of the gadget, in reading order.
+#[derive(Clone, Debug)]
+pub struct RescalingColumns<T> {
+    /// Result and excess.
+    pub clamped: ClampedColumns<T>,
+    /// Remainder of the division.
+    pub remainder: T,
+}
+
+impl<T> RescalingColumns<T> {
+    /// The columns in reading order.
+    pub fn into_columns(self) -> [T; 3] {
+        [self.clamped.out, self.clamped.excess, self.remainder]
+    }
+}
+
+impl Rescaling {
+    /// The gadget of a rescaling.
+    pub fn of(rescale: Rescale) -> Self {
+        Self {
+            shift: u32::from(rescale.shift()),
+            clamping: Clamping::of(rescale, EXCESS_BITS.into()),
+        }
+    }
+
+    /// Reads the columns.
+    pub fn read<E: EvalAtRow>(&self, row: &mut Row<'_, E>) -> RescalingColumns<E::F> {
+        RescalingColumns {
+            clamped: ClampedColumns {
+                out: row.witness(),
+                excess: row.witness(),
+            },
+            remainder: row.witness(),
+        }
+    }
+
+    /// What is rescaled, of degree two.
+    pub fn input<E: EvalAtRow>(&self, columns: &RescalingColumns<E::F>) -> E::F {
+        self.clamping.value::<E>(&columns.clamped) * M31::from_u32_unchecked(1 << self.shift)
+            + columns.remainder.clone()
+            - constant::<E>(1 << (self.shift - 1))
+    }
+
+    /// Adds the constraint and the lookups of excess and remainder.
+    pub fn constrain<E: EvalAtRow>(
+        &self,
+        row: &mut Row<'_, E>,
+        lookups: &LookupChallenges,
+        columns: &RescalingColumns<E::F>,
+    ) {
+        self.clamping.constrain(row, lookups, &columns.clamped);
+        range(row, lookups, self.shift, columns.remainder.clone());
+    }
+}
+
+#[cfg(feature = "prover")]
+mod witness {
+    use matchmark_quant::{Rescale, Rescaled, EXCESS_BITS};
+    use stwo::core::fields::m31::M31;
+
+    use super::{ClampedColumns, RescalingColumns};
+    use crate::decoder::witness::RangeUses;
+    use crate::witness::columns::field;
+
+    impl RescalingColumns<Vec<M31>> {
+        /// Columns of `rows` rows that rescale zero, with room to be set row by row.
+        pub fn of_zeros(rows: usize, rescale: Rescale) -> Self {
+            let half = 1 << (rescale.shift() - 1);
+            Self {
+                clamped: ClampedColumns {
+                    out: vec![field(0); rows],
+                    excess: vec![field(0); rows],
+                },
+                remainder: vec![field(half); rows],
+            }
+        }
+
+        /// Sets a row.
+        pub fn set(&mut self, row: usize, rescaled: &Rescaled) {
+            self.clamped.out[row] = field(i64::from(rescaled.out));
+            self.clamped.excess[row] = field(i64::from(rescaled.excess));
+            self.remainder[row] = field(i64::from(rescaled.remainder));
+        }
+
+        /// Counts what the columns look up.
+        pub fn count(&self, rescale: Rescale, uses: &mut RangeUses) {
+            uses.add_all(EXCESS_BITS.into(), &self.clamped.excess);
+            uses.add_all(u32::from(rescale.shift()), &self.remainder);
+        }
+    }
+}

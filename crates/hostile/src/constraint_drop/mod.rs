@@ -1,0 +1,97 @@
+//! Constraint drop: for every constraint, every relation and every single tuple a forged, otherwise
+//! consistent witness of a false claim, which a system without it would accept, and which the system
+//! with it refuses for exactly that reason. First the checkers say so ([`Target::outcome`]), then
+//! proofs do ([`Target::proof_outcome`]): one made and accepted by the system that lacks it, and
+//! everything the full system makes of the same witness, which its verifier refuses.
+//!
+//! The lists of constraints and tuples are taken from the components themselves: a new one without a
+//! killing witness is a survivor.
+mod proofs;
+mod targets;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use targets::targets;
+
+use super::attacks::Attack;
+use super::cases::Case;
+use super::checker::Drop;
+use super::forge::{Forge, Forged};
+
+/// Seeds that an attack may try before it counts as impossible.
+const SEEDS: u64 = 400;
+
+/// How a part of the system is shown to be needed.
+enum Proof {
+    /// By a false claim that passes without it.
+    Killed(Attack),
+    /// By there being no claim at all that passes without it.
+    Indispensable,
+    /// Not at all.
+    Missing,
+}
+
+/// A part of the constraint system that is left out.
+pub struct Target {
+    /// What it is, unlike every other of the case.
+    pub label: String,
+    case: Arc<Case>,
+    drop: Drop,
+    /// Name by which the full system refuses.
+    reason: String,
+    proof: Proof,
+}
+
+impl Target {
+    /// Whether the checkers show that it is needed: the witness that does. The error says why not.
+    pub fn outcome(&self) -> Result<Forged, String> {
+        match &self.proof {
+            Proof::Missing => Err(format!("{}: no attack", self.label)),
+            Proof::Indispensable => {
+                let honest = Forge::honest(&self.case, 1).finish(&self.drop);
+                if honest.failures_without(&self.drop).is_empty() {
+                    return Err(format!("{}: honest claims pass without it", self.label));
+                }
+                Ok(honest)
+            }
+            Proof::Killed(attack) => self.kill(attack),
+        }
+    }
+
+    /// Whether the checkers know it: they have no LogUp columns.
+    pub fn is_of_checkers(&self) -> bool {
+        !matches!(self.drop, Drop::Sum { .. } | Drop::Balance)
+    }
+
+    /// Looks for a seed with which the attack states something false that fails for `reason` alone and
+    /// that nothing but `drop` refuses.
+    fn kill(&self, attack: &Attack) -> Result<Forged, String> {
+        let expected = BTreeSet::from([self.reason.as_str()]);
+        let left = match self.is_of_checkers() {
+            true => BTreeSet::new(),
+            false => expected.clone(),
+        };
+        let mut last = String::from("no seed is suitable");
+        for seed in 0..SEEDS {
+            let Some(forge) = attack(&self.case, seed) else {
+                continue;
+            };
+            let forged = forge.finish(&self.drop);
+            let failures = forged.failures();
+            let without = forged.failures_without(&self.drop);
+            if forged.is_true() || failures != expected || without != left {
+                last = format!(
+                    "seed {seed}: true {}, fails {failures:?}, without it {without:?}",
+                    forged.is_true()
+                );
+                continue;
+            }
+            if forged.failures_without(&Drop::Nothing) != failures {
+                return Err(format!("{}: the two evaluators disagree", self.label));
+            }
+            return Ok(forged);
+        }
+        Err(format!("{}: {}: {last}", self.label, self.reason))
+    }
+}

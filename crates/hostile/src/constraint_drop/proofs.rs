@@ -1,0 +1,107 @@
+//! Targets in proofs: by the system that lacks them, and by the full one.
+use matchmark_air::relation::RelationTag;
+use matchmark_prover::ProveError;
+use matchmark_verifier::VerifyError;
+
+use super::{Proof, Target};
+use crate::checker::Drop;
+use crate::forge::Forged;
+use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
+
+impl Target {
+    /// Whether proofs of this witness, which [`Self::outcome`] gave, show that it is needed; the error
+    /// says why not.
+    pub fn proof_outcome(&self, setup: &Setup, forged: &Forged) -> Result<(), String> {
+        let claimed = Claimed::of(setup, forged);
+        let reduced = prove(&claimed, &self.drop)
+            .map_err(|error| format!("not provable without it: {error}"))?;
+        let accepted = verify(&claimed, &self.drop, &reduced);
+        if matches!(self.proof, Proof::Indispensable) {
+            return expect("without it", accepted, is_unbalanced);
+        }
+        accepted.map_err(|error| format!("refused without it: {error}"))?;
+
+        // The very proof of the system that lacks it.
+        let is_refusal: fn(&VerifyError) -> bool = match self.drop {
+            Drop::Boundary => is_other_boundary,
+            Drop::Balance => is_unbalanced,
+            _ => is_unsatisfied,
+        };
+        expect(
+            "with it",
+            verify(&claimed, &Drop::Nothing, &reduced),
+            is_refusal,
+        )?;
+        self.expect_of_verifier(&claimed, &reduced, is_refusal)?;
+
+        // And what the full prover makes of the witness.
+        match (&self.drop, prove(&claimed, &Drop::Nothing)) {
+            (Drop::Constraint { .. }, Err(ProveError::ConstraintsNotSatisfied)) => Ok(()),
+            (Drop::Constraint { .. }, Ok(_)) => Err("provable with it".to_owned()),
+            (_, Err(error)) => Err(format!("not provable with it: {error}")),
+            (drop, Ok(full)) => {
+                let is_refusal = match drop {
+                    Drop::Boundary => is_other_boundary,
+                    _ => is_unbalanced,
+                };
+                expect(
+                    "in full",
+                    verify(&claimed, &Drop::Nothing, &full),
+                    is_refusal,
+                )?;
+                self.expect_of_verifier(&claimed, &full, is_refusal)
+            }
+        }
+    }
+
+    /// The verifier of the project refuses for this reason; or no file can be made for it, and that is
+    /// so only where values are out of their range.
+    fn expect_of_verifier(
+        &self,
+        claimed: &Claimed<'_>,
+        proofs: &[Vec<u8>],
+        is_refusal: fn(&VerifyError) -> bool,
+    ) -> Result<(), String> {
+        match &claimed.values {
+            Ok(values) => {
+                let verified = verify_as_stated(claimed, values, proofs);
+                expect("by the verifier", verified, is_refusal)
+            }
+            Err(_) if self.reason == RelationTag::Value.name() => Ok(()),
+            Err(error) => Err(format!("no public values: {error}")),
+        }
+    }
+}
+
+/// That a refusal came, and this one.
+fn expect(
+    which: &str,
+    verified: Result<(), VerifyError>,
+    is_refusal: fn(&VerifyError) -> bool,
+) -> Result<(), String> {
+    match verified {
+        Ok(()) => Err(format!("accepted {which}")),
+        Err(error) if is_refusal(&error) => Ok(()),
+        Err(error) => Err(format!("refused {which} for another reason: {error:?}")),
+    }
+}
+
+/// The error behind the wrapper that says which proof it is about.
+fn innermost(error: &VerifyError) -> &VerifyError {
+    match error {
+        VerifyError::Lookup(error) => error,
+        error => error,
+    }
+}
+
+fn is_unsatisfied(error: &VerifyError) -> bool {
+    *innermost(error) == VerifyError::ConstraintsNotSatisfied
+}
+
+fn is_unbalanced(error: &VerifyError) -> bool {
+    matches!(innermost(error), VerifyError::LookupSumNotZero { .. })
+}
+
+fn is_other_boundary(error: &VerifyError) -> bool {
+    matches!(innermost(error), VerifyError::BoundaryNotOpened { .. })
+}

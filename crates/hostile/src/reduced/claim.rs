@@ -1,0 +1,196 @@
+//! What a forged witness claims, committed, and what the proofs of a case share.
+use std::fmt;
+use std::sync::Arc;
+
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
+use matchmark_air::hash::ProofChannel;
+use matchmark_air::witness::columns::to_evaluation;
+use matchmark_air::witness::{preprocessed_columns, Column};
+use matchmark_prover::SegmentProver;
+use matchmark_statement::{
+    AcceptancePolicy, AttentionValues, OwnFields, PublicValuesDigest, PublicValuesError,
+    SegmentBoundary, SegmentStatement, SegmentStatementParts,
+};
+use matchmark_verifier::structure::ProofStructure;
+use stwo::core::poly::circle::CanonicCoset;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::mempool::BaseColumnPool;
+use stwo::prover::poly::circle::PolyOps;
+use stwo::prover::poly::twiddles::TwiddleTree;
+use stwo::prover::CommitmentTreeProver;
+
+use crate::cases::Case;
+use crate::forge::Forged;
+use crate::proving::policy;
+use crate::world::public_tensors;
+
+/// A committed tree on the proving side.
+pub type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
+
+/// What all proofs of a case share.
+pub struct Setup {
+    pub case: Arc<Case>,
+    pub prover: SegmentProver,
+    /// One structure a proof: the fused one, or the arithmetic and the lookup one.
+    pub structures: Vec<ProofStructure>,
+    /// The preprocessed tree of each.
+    pub preprocessed: Vec<Committed>,
+    pub twiddles: TwiddleTree<SimdBackend>,
+    pub log_blowup: u32,
+}
+
+/// A tree with what opens it.
+pub struct Committed {
+    pub tree: ProverTree,
+    pub opening: Opening,
+}
+
+impl Setup {
+    pub fn new(case: &Arc<Case>) -> Self {
+        let layout = &case.layout;
+        let security = case.terms.security;
+        let log_blowup = security.parameters().log_blowup;
+        // The composition polynomial is one bit longer than the longest column.
+        let log_domain = layout
+            .lifting_log_size(log_blowup)
+            .max(layout.max_log_rows() + 1);
+        let domain = CanonicCoset::new(log_domain).circle_domain();
+        let mut setup = Self {
+            case: case.clone(),
+            prover: SegmentProver::new(case.terms.clone()).unwrap(),
+            structures: ProofStructure::all(layout, security),
+            preprocessed: vec![],
+            twiddles: SimdBackend::precompute_twiddles(domain.half_coset),
+            log_blowup,
+        };
+        let parts = layout.boundary().parts().iter();
+        setup.preprocessed = parts
+            .map(|part| setup.commit(&preprocessed_columns(layout, *part, &case.terms.table)))
+            .collect();
+        setup
+    }
+
+    /// Commits columns, and evaluates them at their fingerprint.
+    pub fn commit(&self, columns: &[Column]) -> Committed {
+        let evaluations = columns.iter().map(|column| to_evaluation(column)).collect();
+        let height = self.structures[0].lifting_log_size();
+        let tree = ProverTree::new(
+            SimdBackend::interpolate_columns(evaluations, &self.twiddles),
+            self.log_blowup,
+            &self.twiddles,
+            true,
+            Some(height),
+            &BaseColumnPool::new(),
+        );
+        let root = tree.commitment.root();
+        let point = fingerprint_point(root);
+        let fingerprint = tree.polynomials.iter().map(|polynomial| {
+            let doublings = height - polynomial.evals.domain.log_size();
+            polynomial.eval_at_point(point.repeated_double(doublings), None)
+        });
+        let fingerprint = fingerprint.collect();
+        Committed {
+            tree,
+            opening: Opening { root, fingerprint },
+        }
+    }
+}
+
+/// Why a claim has no public values, so that no segment file holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoValues {
+    /// They are not even 16-bit numbers.
+    Huge,
+    Refused(PublicValuesError),
+}
+
+impl fmt::Display for NoValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Huge => write!(f, "not 16-bit numbers"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A forged witness with the statement that it is proven for, and everything that is committed before
+/// the first challenge.
+pub struct Claimed<'a> {
+    pub setup: &'a Setup,
+    pub forged: &'a Forged,
+    pub statement: SegmentStatement,
+    pub values: Result<AttentionValues, NoValues>,
+    pub states: [Committed; 2],
+    /// The boundary of each proof of a split segment.
+    pub boundaries: Vec<Committed>,
+}
+
+impl<'a> Claimed<'a> {
+    /// The claim of a forged witness. Whatever its columns hold is committed as it is, unlike by the
+    /// prover, which takes nothing but caches.
+    pub fn of(setup: &'a Setup, forged: &'a Forged) -> Self {
+        let case = &setup.case;
+        let (layout, steps, witness) = (&case.layout, case.steps, &forged.witness);
+        let height = setup.structures[0].lifting_log_size();
+        let before = setup.commit(&witness.state_before);
+        let after = setup.commit(&witness.state_after);
+        let state = |committed: &Committed, entries: usize| {
+            let opening = &committed.opening;
+            opening.state_commitment(layout.shape(), entries as u64, height)
+        };
+        let commitments = [
+            state(&before, steps.entries_before()),
+            state(&after, steps.entries_after()),
+        ];
+        let boundaries: Vec<Committed> = match &witness.lookup {
+            None => vec![],
+            Some(lookup) => [&witness.boundary, &lookup.boundary]
+                .map(|columns| setup.commit(columns))
+                .into(),
+        };
+        let boundary = match boundaries.first() {
+            None => SegmentBoundary::Fused,
+            Some(first) => {
+                SegmentBoundary::Split(first.opening.boundary_commitment(layout, height))
+            }
+        };
+        assert_eq!(boundary.kind(), layout.boundary(), "boundary of the layout");
+        let values = values(case, forged);
+        let digest = match &values {
+            Ok(values) => values.digest(),
+            // Nothing encodes to it, and no file holds the claim.
+            Err(_) => PublicValuesDigest::from_bytes([0; 32]),
+        };
+        let [state_before, state_after] = commitments;
+        let own = OwnFields {
+            steps,
+            public_values: digest,
+            state_before,
+            state_after,
+            boundary,
+            tokens: None,
+        };
+        let parts = SegmentStatementParts::of(case.terms.shared(), own);
+        let statement = SegmentStatement::new(parts).unwrap();
+        Self {
+            setup,
+            forged,
+            statement,
+            values,
+            states: [before, after],
+            boundaries,
+        }
+    }
+
+    /// The policy that accepts the statement.
+    pub fn policy(&self) -> AcceptancePolicy {
+        policy(&self.setup.prover, &self.statement)
+    }
+}
+
+fn values(case: &Case, forged: &Forged) -> Result<AttentionValues, NoValues> {
+    let [q, k, v, out] = public_tensors(case, &forged.witness.entries).ok_or(NoValues::Huge)?;
+    let attention = case.layout.shape().attention();
+    let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
+    AttentionValues::new(attention, bits, steps, q, k, v, out).map_err(NoValues::Refused)
+}

@@ -1,0 +1,205 @@
+//! Models: the terms of a decoder's chain, its committed weights, and the proof of a segment.
+use std::sync::Arc;
+
+use matchmark_air::decoder::model::model_columns;
+use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::fingerprint::Opening;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::segment::entry_columns;
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_model::{IntegerModel, ModelExecution};
+use matchmark_quant::{CacheCapacity, QuantizationPolicy, Rounding, SegmentSteps};
+use matchmark_statement::{
+    ModelCommitment, ModelId, ModelIdentity, OwnFields, PromptLength, Security, SegmentBoundary,
+    SegmentShape, SegmentStatement, SegmentStatementParts, TokenCut, TokenId, TokenValues,
+    VerifierDomain,
+};
+
+use crate::committed::CommittedColumns;
+use crate::error::ProveError;
+use crate::segment::ProvenSegment;
+use crate::setup::{ChainTerms, ProverTree, SegmentProver};
+use crate::state::CommittedState;
+
+/// What a prover decides about a decoder's chain, beside the model.
+#[derive(Clone, Debug)]
+pub struct ModelChain {
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile.
+    pub security: Security,
+    /// Tokens of the whole chain.
+    pub capacity: CacheCapacity,
+    /// Tokens of a segment.
+    pub segment_steps: SegmentSteps,
+    /// How many tokens are given.
+    pub prompt: PromptLength,
+}
+
+impl ModelChain {
+    /// The terms of the chain, but for the committed model.
+    pub(crate) fn terms(&self, model: &IntegerModel) -> Result<ChainTerms, ProveError> {
+        let (shape, arithmetic) = (model.shape(), model.arithmetic());
+        Ok(ChainTerms {
+            domain: self.domain.clone(),
+            security: self.security,
+            model: ModelIdentity::Weights(ModelId::from_bytes(*model.identity().as_bytes())),
+            quantization: QuantizationPolicy::new(
+                arithmetic.value_bits(),
+                arithmetic.score_step(),
+                None,
+            ),
+            rounding: Rounding::NearestTiesUp,
+            table: model.tables().weights.clone(),
+            shape: SegmentShape::new(
+                shape.all_layers_attention(),
+                self.capacity,
+                self.segment_steps,
+            )?,
+            decoder: None,
+        })
+    }
+}
+
+/// Weights and tables of a model in their commitment tree, shared by all proofs of a chain.
+pub struct CommittedModel {
+    model: Arc<IntegerModel>,
+    tree: ProverTree,
+    columns: Arc<Vec<Column>>,
+    opening: Opening,
+    commitment: ModelCommitment,
+}
+
+impl CommittedModel {
+    /// The commitment that statements and keys carry.
+    pub fn commitment(&self) -> ModelCommitment {
+        self.commitment
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<IntegerModel> {
+        &self.model
+    }
+
+    pub(crate) fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    pub(crate) fn tree(&self) -> &ProverTree {
+        &self.tree
+    }
+}
+
+/// The tokens of a segment and the caches around them.
+pub struct ModelInput<'a> {
+    /// What the model computed.
+    pub execution: &'a ModelExecution,
+    /// The cache before the first token.
+    pub before: &'a CommittedState,
+    /// The cache after the last token.
+    pub after: &'a CommittedState,
+}
+
+impl SegmentProver {
+    pub(crate) fn commit_model(
+        &self,
+        layout: &SegmentLayout,
+        model: Arc<IntegerModel>,
+    ) -> CommittedModel {
+        let CommittedColumns {
+            tree,
+            columns,
+            opening,
+        } = self.commit_with_fingerprint(model_columns(layout, &model));
+        let commitment = opening.model_commitment(model.shape(), self.lifting_log_size());
+        CommittedModel {
+            model,
+            tree,
+            columns: Arc::new(columns),
+            opening,
+            commitment,
+        }
+    }
+
+    /// What [`Self::prove_model`] would prove: the statement and its tokens, without a proof.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::NoModel`] if the chain is not a decoder's, [`ProveError::PublicValues`] or
+    /// [`ProveError::Statement`] if the execution is none of these terms.
+    pub fn claim_model(
+        &self,
+        input: &ModelInput<'_>,
+    ) -> Result<(SegmentStatement, TokenValues), ProveError> {
+        let decoder = self.terms().decoder.ok_or(ProveError::NoModel)?;
+        let execution = input.execution;
+        let tokens = |tokens: &[u32]| tokens.iter().copied().map(TokenId::new).collect::<Vec<_>>();
+        let (consumed, chosen) = (tokens(&execution.tokens), tokens(&execution.choices));
+        let cut = consumed.first().zip(chosen.last());
+        let own_tokens = cut.map(|(first, next)| TokenCut {
+            first: *first,
+            next: *next,
+        });
+        let steps = execution.steps.steps();
+        let values = TokenValues::new(&decoder.shape, steps, consumed, chosen)?;
+        let own = OwnFields {
+            steps: execution.steps,
+            public_values: values.digest(),
+            state_before: input.before.commitment(),
+            state_after: input.after.commitment(),
+            boundary: SegmentBoundary::Fused,
+            tokens: own_tokens,
+        };
+        let parts = SegmentStatementParts::of(self.terms().shared(), own);
+        Ok((SegmentStatement::new(parts)?, values))
+    }
+
+    /// The witness of an execution between two caches: what [`Self::prove_model`] proves, and what the
+    /// mock checker takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::NoModel`], or [`ProveError::Layout`].
+    pub fn model_witness(&self, input: &ModelInput<'_>) -> Result<SegmentWitness, ProveError> {
+        let committed = self.model().ok_or(ProveError::NoModel)?;
+        let execution = input.execution;
+        let layout = self.terms().layout(execution.steps.steps())?;
+        let attention = &execution.attention;
+        let entries = entry_columns(
+            &layout,
+            [&attention.q, &attention.k, &attention.v, &attention.out],
+        );
+        let states = [input.before, input.after].map(|state| state.columns().to_vec());
+        let table = &self.terms().table;
+        let witness =
+            SegmentWitness::with_decoder(&layout, attention, &entries, states, table, |uses| {
+                Some(DecoderWitness::generate(
+                    &layout,
+                    execution,
+                    &committed.model,
+                    committed.columns.clone(),
+                    uses,
+                ))
+            });
+        Ok(witness)
+    }
+
+    /// Proves the tokens between two committed caches.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::NoModel`] if the chain is not a decoder's; [`ProveError::StateEntries`] if the
+    /// caches do not fit the tokens; [`ProveError::ConstraintsNotSatisfied`] if the execution is not one
+    /// of the model.
+    pub fn prove_model(&self, input: &ModelInput<'_>) -> Result<ProvenSegment, ProveError> {
+        let ModelInput {
+            execution,
+            before,
+            after,
+        } = input;
+        crate::segment::check_entries(execution.steps, before, after)?;
+        let (statement, tokens) = self.claim_model(input)?;
+        let witness = tracing::info_span!("witness").in_scope(|| self.model_witness(input))?;
+        self.prove_witness(statement, tokens, &witness, before, after)
+    }
+}
