@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use matchmark_composer::{
     ChainProveError, ChainReadError, DirectoryError, MockSegmentError, PlanError,
 };
+use matchmark_model::{ImportError, ModelError, ModelFileError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, SegmentKind, StatementError};
@@ -62,6 +63,33 @@ pub enum CliError {
         /// Why.
         #[source]
         source: TraceError,
+    },
+    /// The folder of a trained model cannot be used.
+    #[error("model {path}: {source}")]
+    Import {
+        /// The folder.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ImportError,
+    },
+    /// The model's file cannot be used.
+    #[error("model {path}: {source}")]
+    ModelFile {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ModelFileError,
+    },
+    /// A model cannot be made, or does not run on a text.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The reference does not run on the trained model.
+    #[error("reference: {reason}")]
+    Reference {
+        /// What it says.
+        reason: String,
     },
     /// A stored proof does not have the structure that its statement asks for.
     #[error("segment {segment}: {source}")]
@@ -188,6 +216,8 @@ impl CliError {
             Self::LogFilter { .. }
             | Self::Trace { .. }
             | Self::Floats { .. }
+            | Self::Import { .. }
+            | Self::Model(_)
             | Self::Synthetic(_)
             | Self::Table { .. }
             | Self::Policy { .. }
@@ -209,6 +239,14 @@ impl CliError {
                 ),
             )
             | Self::Segments(ChainReadError::Io { .. }) => Outcome::WrongUse,
+            Self::ModelFile {
+                source:
+                    ModelFileError::Io {
+                        action: "write", ..
+                    },
+                ..
+            } => Outcome::Rejected,
+            Self::ModelFile { .. } => Outcome::WrongUse,
             _ => Outcome::Rejected,
         }
     }
@@ -220,6 +258,10 @@ impl CliError {
             Self::LogFilter { .. } => "log-filter",
             Self::Trace { .. } => "trace",
             Self::Floats { .. } => "floats",
+            Self::Import { .. } => "import",
+            Self::ModelFile { .. } => "model-file",
+            Self::Model(_) => "model",
+            Self::Reference { .. } => "reference",
             Self::Synthetic(_) => "synthetic",
             Self::Table { .. } => "table",
             Self::Policy { .. } => "policy",

@@ -1,5 +1,5 @@
 //! The `matchmark` command: plans, proves, resumes, verifies and inspects chains, checks constraints without
-//! a proof, and quantizes float tensors.
+//! a proof, quantizes float tensors and models, and measures what that costs.
 //!
 //! Exit codes: 0 done or accepted, 1 rejected or failed, 2 wrong use or unusable input. Results go to
 //! standard output, as text or, with `--json`, as exactly one object; logs (environment variable
@@ -16,6 +16,8 @@ mod logs;
 mod options;
 mod output;
 mod progress;
+#[cfg(feature = "candle")]
+mod reference;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,8 +26,8 @@ use clap::error::ErrorKind;
 use clap::Parser as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, InspectArgs, MockArgs, PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs,
-    ResumeArgs, SynthesizeArgs, VerifyArgs,
+    ChainArgs, Cli, Command, EvalArgs, InspectArgs, MockArgs, PlanArgs, PolicyArgs, ProveArgs,
+    QuantizeArgs, ResumeArgs, SynthesizeArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -63,6 +65,7 @@ fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Mock(args) => commands::mock::run(args, output),
         Command::Quantize(args) => commands::quantize::run(args, output),
+        Command::Eval(args) => commands::eval::run(args, output),
         Command::Synthesize(args) => commands::synthesize::run(args, output),
     }
 }

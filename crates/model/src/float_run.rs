@@ -148,11 +148,10 @@ pub(crate) fn multiply(weights: &[f32], x: &[f64], outputs: usize) -> Vec<f64> {
 /// A dot product in a fixed order: eight sums side by side, added in pairs at the end.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
-    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let (rest_a, rest_b) = (a.remainder(), b.remainder());
-    for (a, b) in a.zip(b) {
-        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += x * y;
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
         }
     }
     for (sum, (x, y)) in sums.iter_mut().zip(rest_a.iter().zip(rest_b)) {
