@@ -30,20 +30,21 @@ mod proving;
 
 pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
 pub use layout::{
-    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,
-    TABLE_FILE, TRACE_FILE,
+    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
+    SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
 };
 pub use matchmark_verifier::VerifyError;
 pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
-pub use report::{ChainReport, SegmentReport};
+pub use report::{ChainReport, SegmentReport, SegmentTokens};
 pub use sizes::{segment_sizes, StoredProofSizes};
 pub use verifier::{verify_directory, ChainVerifier};
 
 #[cfg(feature = "prover")]
 pub use proving::{
-    policy_for, BoundaryPattern, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, DirectoryError, FileDigest, ManifestDifference, MockSegmentError,
-    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent,
+    policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
+    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, ManifestDifference,
+    MockSegmentError, ModelOptions, ModelPlan, PlanError, Progress, ProveReport, ProvenRow,
+    Schedule, Silent,
 };
 
 /// The example of the README, compiled with the tests.

@@ -12,7 +12,7 @@ use matchmark_verifier::{
 
 use crate::error::{ChainVerifyError, VerifyDirectoryError};
 use crate::reader::{max_segment_bytes, ChainReader};
-use crate::report::{ChainReport, SegmentReport};
+use crate::report::{ChainReport, SegmentReport, SegmentTokens};
 
 /// Verifies a chain whose segments are handed over in order.
 ///
@@ -81,6 +81,7 @@ impl ChainVerifier {
             state_after: statement.state_after(),
             proof_bytes: file.proof_bytes() as u64,
             public_bytes: public_bytes(&statement),
+            tokens: SegmentTokens::of(file.public_values()),
             verify_ms,
             public_ms: public.milliseconds,
         })

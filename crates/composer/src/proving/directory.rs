@@ -9,17 +9,22 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_model::IntegerModel;
 use matchmark_runtime::{write_file_atomically, AttentionTrace};
 use matchmark_tables::WeightTable;
 
 use crate::error::ChainReadError;
 use crate::layout::{
-    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,
-    TABLE_FILE, TEMPORARY_PREFIX, TRACE_FILE,
+    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
+    SEGMENTS_DIRECTORY, TABLE_FILE, TEMPORARY_PREFIX, TRACE_FILE,
 };
 use crate::proving::error::{ChainProveError, DirectoryError};
-use crate::proving::manifest::{ChainManifest, FileDigest, ManifestDifference, ManifestError};
-use crate::proving::plan::{ChainPlan, PlanFiles};
+use crate::proving::manifest::{
+    ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
+};
+use crate::proving::model_plan::ModelPlan;
+use crate::proving::plan::ChainPlan;
+use crate::proving::work::{ChainWork, PlanFiles};
 use crate::reader::{read_bounded, scan};
 
 /// Longest manifest, and longest table file, that is read.
@@ -45,7 +50,7 @@ enum Existing {
 impl ChainDirectory {
     /// Creates the directory of a chain, with manifest and copies of the inputs, and locks it.
     pub(crate) fn create(path: &Utf8Path, files: &PlanFiles) -> Result<Self, DirectoryError> {
-        let created = match examine(path, &files.manifest)? {
+        let created = match examine(path, files)? {
             Existing::Absent => {
                 create_directory(path)?;
                 true
@@ -60,7 +65,7 @@ impl ChainDirectory {
         };
         let lock = lock(path)?;
         // Whoever was here before the lock was ours has left, perhaps with a chain.
-        examine(path, &files.manifest)?;
+        examine(path, files)?;
         let lock = undo.lock.insert(lock).try_clone();
         let lock = lock.map_err(|source| io_error("lock", path, source))?;
         remove_temporaries(path)?;
@@ -69,8 +74,9 @@ impl ChainDirectory {
             .to_toml()
             .map_err(|reason| DirectoryError::Unwritable { reason })?;
         write(&path.join(MANIFEST_FILE), manifest.as_bytes())?;
-        write(&path.join(TRACE_FILE), &files.trace)?;
-        write(&path.join(TABLE_FILE), files.table.as_bytes())?;
+        for (name, content) in &files.copies {
+            write(&path.join(name), content)?;
+        }
         create_segments_directory(path)?;
         undo.done = true;
         Ok(Self {
@@ -80,7 +86,7 @@ impl ChainDirectory {
     }
 
     /// Locks the directory of a chain that was begun, and reads its plan.
-    pub(crate) fn resume(path: &Utf8Path) -> Result<(Self, ChainPlan), ChainProveError> {
+    pub(crate) fn resume(path: &Utf8Path) -> Result<(Self, ChainWork), ChainProveError> {
         if !exists(&path.join(MANIFEST_FILE))? {
             return Err(DirectoryError::NoChain {
                 path: path.to_owned(),
@@ -88,7 +94,7 @@ impl ChainDirectory {
             .into());
         }
         let lock = lock(path)?;
-        let plan = read_plan(path)?;
+        let plan = read_work(path)?;
         let segments = segments_directory(path);
         create_segments_directory(path)?;
         // What a process left behind that was killed while it wrote.
@@ -144,27 +150,28 @@ impl ChainDirectory {
 }
 
 /// Reads manifest and copies, and makes the plan of them.
-pub(crate) fn read_plan(path: &Utf8Path) -> Result<ChainPlan, ChainProveError> {
+pub(crate) fn read_work(path: &Utf8Path) -> Result<ChainWork, ChainProveError> {
     let manifest = read_manifest(path)?.ok_or_else(|| DirectoryError::NoChain {
         path: path.to_owned(),
     })?;
-    let trace_path = path.join(TRACE_FILE);
-    let trace = read(&trace_path, u64::MAX)?;
-    check_digest(&trace_path, manifest.trace_sha256, &trace)?;
-    let trace = AttentionTrace::load(&trace_path).map_err(|source| DirectoryError::Trace {
-        path: trace_path,
-        source,
-    })?;
-    let table_path = path.join(TABLE_FILE);
-    let table = read(&table_path, MAX_TEXT_BYTES)?;
-    check_digest(&table_path, manifest.table_sha256, &table)?;
-    let table = WeightTable::parse(&String::from_utf8_lossy(&table)).map_err(|source| {
-        DirectoryError::Table {
-            path: table_path,
-            source,
+    let plan: ChainWork = match &manifest.inputs {
+        ChainInputs::Trace {
+            trace_sha256,
+            table_sha256,
+        } => {
+            let trace = read_trace(&path.join(TRACE_FILE), *trace_sha256)?;
+            let table = read_table(&path.join(TABLE_FILE), *table_sha256)?;
+            let boundaries = manifest.boundaries.clone();
+            ChainPlan::from_terms(trace, table, &manifest.terms, boundaries)?.into()
         }
-    })?;
-    let plan = ChainPlan::from_terms(trace, table, &manifest.terms, manifest.boundaries.clone())?;
+        ChainInputs::Model {
+            model_sha256,
+            prompt,
+        } => {
+            let model = read_model(&path.join(MODEL_FILE), *model_sha256)?;
+            ModelPlan::from_manifest(model, prompt, &manifest)?.into()
+        }
+    };
     // The plan follows from the inputs. Where it is not what the manifest says, another version of
     // the relation, or a hand, wrote the manifest.
     if let Some(ManifestDifference {
@@ -182,6 +189,32 @@ pub(crate) fn read_plan(path: &Utf8Path) -> Result<ChainPlan, ChainProveError> {
         .into());
     }
     Ok(plan)
+}
+
+fn read_trace(path: &Utf8Path, digest: FileDigest) -> Result<AttentionTrace, DirectoryError> {
+    check_digest(path, digest, &read(path, u64::MAX)?)?;
+    AttentionTrace::load(path).map_err(|source| DirectoryError::Trace {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_table(path: &Utf8Path, digest: FileDigest) -> Result<WeightTable, DirectoryError> {
+    let table = read(path, MAX_TEXT_BYTES)?;
+    check_digest(path, digest, &table)?;
+    WeightTable::parse(&String::from_utf8_lossy(&table)).map_err(|source| DirectoryError::Table {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_model(path: &Utf8Path, digest: FileDigest) -> Result<IntegerModel, DirectoryError> {
+    let model = read(path, u64::MAX)?;
+    check_digest(path, digest, &model)?;
+    IntegerModel::from_bytes(&model).map_err(|source| DirectoryError::Model {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn check_digest(path: &Utf8Path, expected: FileDigest, bytes: &[u8]) -> Result<(), DirectoryError> {
@@ -214,7 +247,7 @@ fn read_manifest(chain: &Utf8Path) -> Result<Option<ChainManifest>, DirectoryErr
 }
 
 /// Whether a chain can be created here: nothing is changed.
-fn examine(path: &Utf8Path, manifest: &ChainManifest) -> Result<Existing, DirectoryError> {
+fn examine(path: &Utf8Path, files: &PlanFiles) -> Result<Existing, DirectoryError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Existing::Absent),
@@ -225,7 +258,7 @@ fn examine(path: &Utf8Path, manifest: &ChainManifest) -> Result<Existing, Direct
             field,
             expected,
             got,
-        }) = manifest.first_difference(&there)
+        }) = files.manifest.first_difference(&there)
         {
             return Err(DirectoryError::OtherChain {
                 path: path.to_owned(),
@@ -234,10 +267,11 @@ fn examine(path: &Utf8Path, manifest: &ChainManifest) -> Result<Existing, Direct
                 got,
             });
         }
-        if exists(&path.join(TRACE_FILE))?
-            && exists(&path.join(TABLE_FILE))?
-            && exists(&segments_directory(path))?
-        {
+        let mut whole = exists(&segments_directory(path))?;
+        for (name, _) in &files.copies {
+            whole &= exists(&path.join(name))?;
+        }
+        if whole {
             return Err(DirectoryError::AlreadyBegun {
                 path: path.to_owned(),
             });
@@ -290,7 +324,7 @@ impl Drop for Undo<'_> {
         }
         // Errors on top of the error that is being reported are not reported.
         if self.lock.is_some() {
-            for name in [MANIFEST_FILE, TRACE_FILE, TABLE_FILE, LOCK_FILE] {
+            for name in [MANIFEST_FILE, TRACE_FILE, TABLE_FILE, MODEL_FILE, LOCK_FILE] {
                 let _ = fs::remove_file(self.path.join(name));
             }
             let _ = fs::remove_dir(self.path.join(SEGMENTS_DIRECTORY));

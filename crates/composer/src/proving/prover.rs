@@ -15,11 +15,11 @@ use tracing::{debug, info};
 use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
-use crate::proving::plan::ChainPlan;
 use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
 use crate::proving::report::{ProveReport, ProvenRow};
 use crate::proving::schedule::Schedule;
+use crate::proving::work::ChainWork;
 use crate::reader::max_segment_bytes;
 use crate::verifier::{milliseconds, public_bytes};
 
@@ -27,7 +27,7 @@ use crate::verifier::{milliseconds, public_bytes};
 #[derive(Debug)]
 pub struct ChainProver {
     directory: ChainDirectory,
-    plan: ChainPlan,
+    work: ChainWork,
     schedule: Option<Schedule>,
     start: Instant,
     start_cpu_ms: Option<u64>,
@@ -40,11 +40,15 @@ impl ChainProver {
     ///
     /// [`ChainProveError::Directory`] if the directory holds another chain, or this one already, or
     /// something else, or is locked, or cannot be written. Nothing half-written stays behind.
-    pub fn create(directory: &Utf8Path, plan: ChainPlan) -> Result<Self, ChainProveError> {
+    pub fn create(
+        directory: &Utf8Path,
+        work: impl Into<ChainWork>,
+    ) -> Result<Self, ChainProveError> {
+        let work = work.into();
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
         Ok(Self {
-            directory: ChainDirectory::create(directory, &plan.files()?)?,
-            plan,
+            directory: ChainDirectory::create(directory, &work.files()?)?,
+            work,
             schedule: None,
             start,
             start_cpu_ms,
@@ -59,10 +63,10 @@ impl ChainProver {
     /// the directory is locked.
     pub fn resume(directory: &Utf8Path) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, plan) = ChainDirectory::resume(directory)?;
+        let (directory, work) = ChainDirectory::resume(directory)?;
         Ok(Self {
             directory,
-            plan,
+            work,
             schedule: None,
             start,
             start_cpu_ms,
@@ -76,10 +80,10 @@ impl ChainProver {
         self
     }
 
-    /// The plan.
+    /// What is to be proven.
     #[must_use]
-    pub fn plan(&self) -> &ChainPlan {
-        &self.plan
+    pub fn work(&self) -> &ChainWork {
+        &self.work
     }
 
     /// Proves all segments that are not there yet, and checks those that are: a segment is kept if its
@@ -92,18 +96,19 @@ impl ChainProver {
     /// cannot be kept; it is left as it is. [`ChainProveError::Stopped`] if `progress` asked for it.
     /// Otherwise the first error of any segment. Finished segments stay.
     pub fn run(&self, progress: &dyn Progress) -> Result<ProveReport, ChainProveError> {
-        let plan = &self.plan;
-        let prover = SegmentProver::new(plan.terms().clone())
+        let work = &self.work;
+        let prover = work
+            .prover()
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
-        let front = Front::new(plan, &prover)?;
+        let front = work.front(&prover)?;
         // This makes the preprocessed trees, so that no worker waits for another one's.
-        let policy = plan.policy_with(&prover, front.state().commitment())?;
+        let policy = work.policy_with(&prover, front.state().commitment())?;
         let first_state = front.state().commitment();
-        let schedule = self.schedule(plan.segment_count())?;
-        info!(?schedule, segments = plan.segment_count(), "proving");
+        let schedule = self.schedule(work.segment_count())?;
+        info!(?schedule, segments = work.segment_count(), "proving");
         progress.begin(&ChainOutline {
-            segments: plan.segment_count(),
-            steps: plan.steps().steps(),
+            segments: work.segment_count(),
+            steps: work.steps().steps(),
             schedule,
         });
 
@@ -137,7 +142,7 @@ impl ChainProver {
         if let Some(error) = outcome.error {
             return Err(error);
         }
-        let (finished, segments) = (outcome.rows.len() as u64, plan.segment_count());
+        let (finished, segments) = (outcome.rows.len() as u64, work.segment_count());
         let chain = match front.chain() {
             Some(chain) if finished == segments => chain,
             _ => return Err(ChainProveError::Stopped { finished, segments }),
@@ -148,7 +153,7 @@ impl ChainProver {
             segments,
             segments_kept: rows.iter().filter(|row| row.kept).count() as u64,
             steps: chain.steps().steps(),
-            lookup_claims: chain.steps().lookup_claims(&plan.trace().shape()),
+            lookup_claims: chain.steps().lookup_claims(&work.attention()),
             trace_rows: sizes.iter().map(|it| it.trace_rows).sum(),
             committed_cells: sizes.iter().map(|it| it.committed_cells).sum(),
             opened_columns: sizes.iter().map(|it| it.opened_columns).max().unwrap_or(0),
@@ -168,12 +173,12 @@ impl ChainProver {
     }
 
     fn sizes(&self) -> Result<Vec<SegmentSizes>, ChainProveError> {
-        let sizes = self.plan.sizes();
+        let sizes = self.work.sizes();
         sizes.map_err(|source| ChainProveError::Prove { segment: 0, source })
     }
 
     fn schedule(&self, segments: u64) -> Result<Schedule, ChainProveError> {
-        let log_blowup = self.plan.terms().security.parameters().log_blowup;
+        let log_blowup = self.work.security().parameters().log_blowup;
         let sizes = self.sizes()?;
         Ok(self
             .schedule
@@ -249,6 +254,7 @@ impl Shared<'_> {
             proof_bytes,
             public_bytes: public_bytes(statement),
             kept,
+            tokens: job.tokens.clone(),
             prove_ms: milliseconds(start),
         })
     }
@@ -256,9 +262,8 @@ impl Shared<'_> {
     /// Proves a segment and writes it; gives the length of the proof.
     fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
         let segment = job.segment;
-        let proven = self
-            .prover
-            .prove(&job.input())
+        let proven = job
+            .prove(self.prover)
             .map_err(|source| ChainProveError::Prove { segment, source })?;
         let bytes = proven
             .file
