@@ -5,20 +5,23 @@
 //!
 //! - [`ChainReader`] lists and reads the segment files of a directory, strictly;
 //! - [`ChainVerifier`] takes segments one at a time;
-//! - [`verify_directory`] is both together, with a report.
+//! - [`verify_directory`] is both together, with a report; [`follow_directory`] does the same while the
+//!   chain is written.
 //!
-//! Nothing but the segment files and the verifier's own policy has a say in it: manifest, trace and
-//! table lie in the same directory, and are the prover's.
+//! Nothing but the segment files and the verifier's own policy has a say in it: manifest, trace, table
+//! and model lie in the same directory, and are the prover's.
 //!
 //! # Features
 //!
-//! - `prover`: `ChainPlan` (what is to be proven), `ChainProver` (proving in parallel, checkpoints and
-//!   resume) and `policy_for` (the policy that would accept a chain, computed anew).
+//! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
+//!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
+//!   would accept a chain, computed anew) and `ModelKey` (what a verifier needs of a model).
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
 
 mod error;
+mod follow;
 mod layout;
 mod reader;
 mod report;
@@ -28,7 +31,8 @@ mod verifier;
 #[cfg(feature = "prover")]
 mod proving;
 
-pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
+pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
+pub use follow::follow_directory;
 pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
     SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
@@ -42,9 +46,9 @@ pub use verifier::{verify_directory, ChainVerifier};
 #[cfg(feature = "prover")]
 pub use proving::{
     policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, ManifestDifference,
-    MockSegmentError, ModelOptions, ModelPlan, PlanError, Progress, ProveReport, ProvenRow,
-    Schedule, Silent,
+    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, KeyDifference, KeyError,
+    KeyWeights, ManifestDifference, MockSegmentError, ModelKey, ModelOptions, ModelPlan, PlanError,
+    Progress, ProveReport, ProvenRow, Schedule, Silent,
 };
 
 /// The example of the README, compiled with the tests.

@@ -5,6 +5,8 @@ mod directory;
 mod error;
 mod executors;
 mod front;
+mod key;
+mod key_file;
 mod manifest;
 mod model_plan;
 mod plan;
@@ -18,6 +20,7 @@ mod work;
 
 pub use boundaries::BoundaryPattern;
 pub use error::{ChainProveError, DirectoryError, MockSegmentError, PlanError};
+pub use key::{KeyDifference, KeyError, KeyWeights, ModelKey};
 pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};
 pub use model_plan::ModelPlan;
 pub use plan::{ChainOptions, ChainPlan};
