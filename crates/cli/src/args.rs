@@ -23,12 +23,14 @@ pub struct Cli {
 pub enum Command {
     /// Predict what proofs will cost, and choose segment length and profile
     Plan(PlanArgs),
-    /// Prove the decode of a trace as a chain of segments
+    /// Prove tokens of a model, or the decode of a trace, as a chain of segments
     Prove(ProveArgs),
     /// Continue an interrupted chain
     Resume(ResumeArgs),
-    /// Write the policy that would accept a chain, for its owner to review
+    /// Write the policy for a chain: from the key of its model, or the one that would accept it
     Policy(PolicyArgs),
+    /// Derive from a model what a verifier needs of it, or check that
+    Keygen(KeygenArgs),
     /// Verify a chain against an acceptance policy
     Verify(VerifyArgs),
     /// Print what the segments of a chain state, without verifying them
@@ -53,6 +55,7 @@ impl Command {
             Self::Prove(args) => args.json,
             Self::Resume(args) => args.json,
             Self::Policy(args) => args.json,
+            Self::Keygen(args) => args.json,
             Self::Verify(args) => args.json,
             Self::Inspect(args) => args.json,
             Self::Mock(args) => args.json,
@@ -69,19 +72,21 @@ pub struct ChainArgs {
     /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
     #[arg(long, value_name = "FILE")]
     pub trace: Utf8PathBuf,
-    /// Steps of a segment [default: all steps in one segment]
-    #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
-    pub segment_steps: Option<SegmentSteps>,
+    /// How.
+    #[command(flatten)]
+    pub terms: TermsArgs,
+}
+
+/// How the decode of a trace is proven.
+#[derive(Args, Clone, Debug)]
+pub struct TermsArgs {
+    /// What a model's tokens are proven by, too.
+    #[command(flatten)]
+    pub common: CommonArgs,
     /// fused (one proof a segment) or split (two, joined by a committed boundary); several names, separated
     /// by commas, alternate over the segments
     #[arg(long, value_name = "BOUNDARY", default_value_t)]
     pub boundary: BoundaryPattern,
-    /// Security level: conjectured-100, johnson-100 or insecure-13
-    #[arg(long, value_name = "LEVEL", default_value_t)]
-    pub security: SecurityLevel,
-    /// Profile of the level: compact, balanced or fast
-    #[arg(long, value_name = "PROFILE", default_value_t)]
-    pub profile: Profile,
     /// Rounding of the outputs: floor or nearest
     #[arg(long, value_name = "RULE", default_value_t = Rounding::NearestTiesUp)]
     pub rounding: Rounding,
@@ -92,6 +97,20 @@ pub struct ChainArgs {
     /// Units of score that one table index spans [default: the trace's own, or 1]
     #[arg(long, value_name = "D", value_parser = number(ScoreStep::new))]
     pub score_step: Option<ScoreStep>,
+}
+
+/// How a chain is proven, of a trace or of a model.
+#[derive(Args, Clone, Debug)]
+pub struct CommonArgs {
+    /// Steps of a segment [default: all steps of a trace in one segment; 16 tokens of a model]
+    #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
+    pub segment_steps: Option<SegmentSteps>,
+    /// Security level: conjectured-100, johnson-100 or insecure-13
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub security: SecurityLevel,
+    /// Profile of the level: compact, balanced or fast
+    #[arg(long, value_name = "PROFILE", default_value_t)]
+    pub profile: Profile,
     /// Name of the application that the proof is for
     #[arg(long, value_name = "NAME", default_value = "matchmark")]
     pub domain: String,
@@ -161,9 +180,29 @@ pub struct WorkloadArgs {
 /// Arguments of `prove`.
 #[derive(Args, Clone, Debug)]
 pub struct ProveArgs {
-    /// What is to be proven.
+    /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    pub trace: Option<Utf8PathBuf>,
+    /// Model file: prove its tokens, instead of a trace
+    #[arg(
+        long,
+        value_name = "MODEL.mm",
+        requires_all = ["prompt", "tokens"],
+        conflicts_with_all = ["trace", "boundary", "rounding", "table", "score_step", "plan"]
+    )]
+    pub model: Option<Utf8PathBuf>,
+    /// The text that the model continues
+    #[arg(long, value_name = "TEXT", requires = "model")]
+    pub prompt: Option<String>,
+    /// Tokens to decode
+    #[arg(long, value_name = "N", requires = "model")]
+    pub tokens: Option<u32>,
+    /// Key that the model must be the one of
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub key: Option<Utf8PathBuf>,
+    /// How it is proven.
     #[command(flatten)]
-    pub chain: ChainArgs,
+    pub terms: TermsArgs,
     /// Choose boundary, segment length and profile so that this is least: bytes, prove, verify or memory
     #[arg(long, value_name = "OBJECTIVE", conflicts_with_all = ["boundary", "segment_steps", "profile"])]
     pub plan: Option<Objective>,
@@ -189,9 +228,33 @@ pub struct ResumeArgs {
 /// Arguments of `policy`.
 #[derive(Args, Clone, Debug)]
 pub struct PolicyArgs {
-    /// Directory of the chain
-    #[arg(value_name = "DIR")]
-    pub directory: Utf8PathBuf,
+    /// Directory of the chain: the policy that accepts it and no other
+    #[arg(
+        value_name = "DIR",
+        required_unless_present = "key",
+        conflicts_with_all = [
+            "key", "prompt_tokens", "prompt", "tokens", "segment_steps", "security", "profile", "domain", "nonce"
+        ]
+    )]
+    pub directory: Option<Utf8PathBuf>,
+    /// Key of a model: the policy for a chain of it, with nothing taken from a prover
+    #[arg(long, value_name = "FILE", requires_all = ["given", "tokens"])]
+    pub key: Option<Utf8PathBuf>,
+    /// Tokens that are given at the beginning
+    #[arg(long, value_name = "P", requires = "key", group = "given")]
+    pub prompt_tokens: Option<u32>,
+    /// The text that is given at the beginning, instead of the number of its tokens
+    #[arg(long, value_name = "TEXT", requires_all = ["key", "tokenizer"], group = "given")]
+    pub prompt: Option<String>,
+    /// Tokenizer of the key, to count the tokens of the prompt: a model's folder or file
+    #[arg(long, value_name = "PATH", requires = "prompt")]
+    pub tokenizer: Option<Utf8PathBuf>,
+    /// Tokens that are decoded
+    #[arg(long, value_name = "N", requires = "key")]
+    pub tokens: Option<u32>,
+    /// What else is decided with a key.
+    #[command(flatten)]
+    pub common: CommonArgs,
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub to: Utf8PathBuf,
@@ -209,6 +272,26 @@ pub struct VerifyArgs {
     /// What to accept
     #[arg(long, value_name = "FILE")]
     pub policy: Utf8PathBuf,
+    /// Key of the model that the policy must speak of
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<Utf8PathBuf>,
+    /// Tokenizer of that key, to print the text: a model's folder or file
+    #[arg(long, value_name = "PATH", requires = "key")]
+    pub tokenizer: Option<Utf8PathBuf>,
+    /// The text that the chain must begin with
+    #[arg(long, value_name = "TEXT", requires = "tokenizer")]
+    pub prompt: Option<String>,
+    /// Verify while the chain is written: wait for one segment after the other
+    #[arg(long)]
+    pub follow: bool,
+    /// How many seconds to wait for a segment
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 600,
+        requires = "follow"
+    )]
+    pub timeout: u64,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -223,9 +306,35 @@ pub struct InspectArgs {
     /// Write q, k, v and out of all steps to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub public: Option<Utf8PathBuf>,
+    /// Tokenizer to show tokens as text: a model's folder or file
+    #[arg(long, value_name = "PATH")]
+    pub tokenizer: Option<Utf8PathBuf>,
     /// Say where the bytes of each proof are: by part, by tree and by component
     #[arg(long)]
     pub sizes: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `keygen`.
+#[derive(Args, Clone, Debug)]
+pub struct KeygenArgs {
+    /// Model file
+    #[arg(long, value_name = "MODEL.mm")]
+    pub model: Utf8PathBuf,
+    /// The key to write
+    #[arg(long, value_name = "FILE", required_unless_present = "check")]
+    pub to: Option<Utf8PathBuf>,
+    /// Derive the model's key anew and compare it with this one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "max_segment_steps"])]
+    pub check: Option<Utf8PathBuf>,
+    /// Security levels that the key is for [default: all]
+    #[arg(long = "security", value_name = "LEVELS", value_delimiter = ',')]
+    pub levels: Vec<SecurityLevel>,
+    /// Longest segments that the key is for [default: 64]
+    #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
+    pub max_segment_steps: Option<SegmentSteps>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

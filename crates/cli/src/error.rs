@@ -5,9 +5,9 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    ChainProveError, ChainReadError, DirectoryError, MockSegmentError, PlanError,
+    ChainProveError, ChainReadError, DirectoryError, KeyError, MockSegmentError, PlanError,
 };
-use matchmark_model::{ImportError, ModelError, ModelFileError};
+use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, SegmentKind, StatementError};
@@ -121,6 +121,50 @@ pub enum CliError {
         #[source]
         source: PolicyError,
     },
+    /// The key cannot be used.
+    #[error("key {path}: {source}")]
+    Key {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// There is no key of a model.
+    #[error("no key: {0}")]
+    Keygen(#[source] KeyError),
+    /// Something is not what its key says.
+    #[error("{path} does not go with the key {key}: its {field} is {got}, expected {expected}")]
+    KeyMismatch {
+        /// The file that does not go with the key.
+        path: Utf8PathBuf,
+        /// The key.
+        key: Utf8PathBuf,
+        /// In what the two differ.
+        field: &'static str,
+        /// By the key.
+        expected: String,
+        /// By the file.
+        got: String,
+    },
+    /// The tokenizer of a folder cannot be used.
+    #[error("tokenizer {path}: {source}")]
+    Tokenizer {
+        /// The folder.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ImportError,
+    },
+    /// A text has no tokens, or a token no text.
+    #[error("{what}: {source}")]
+    Tokens {
+        /// What was to be encoded or decoded.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: TokenizerError,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
@@ -221,6 +265,10 @@ impl CliError {
             | Self::Synthetic(_)
             | Self::Table { .. }
             | Self::Policy { .. }
+            | Self::Key { .. }
+            | Self::KeyMismatch { .. }
+            | Self::Tokenizer { .. }
+            | Self::Tokens { .. }
             | Self::Read { .. }
             | Self::NoTensors { .. }
             | Self::Terms(_)
@@ -265,6 +313,11 @@ impl CliError {
             Self::Synthetic(_) => "synthetic",
             Self::Table { .. } => "table",
             Self::Policy { .. } => "policy",
+            Self::Key { .. } => "key",
+            Self::Keygen(_) => "keygen",
+            Self::KeyMismatch { .. } => "key-mismatch",
+            Self::Tokenizer { .. } => "tokenizer",
+            Self::Tokens { .. } => "tokens",
             Self::Read { .. } => "read",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",
             Self::NoTensors { .. } => "no-tensors",

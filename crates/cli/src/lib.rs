@@ -13,11 +13,13 @@ mod cache;
 mod commands;
 mod error;
 mod logs;
+mod models;
 mod options;
 mod output;
 mod progress;
 #[cfg(feature = "candle")]
 mod reference;
+mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,8 +28,8 @@ use clap::error::ErrorKind;
 use clap::Parser as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, EvalArgs, InspectArgs, MockArgs, PlanArgs, PolicyArgs, ProveArgs,
-    QuantizeArgs, ResumeArgs, SynthesizeArgs, VerifyArgs,
+    ChainArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MockArgs, PlanArgs,
+    PolicyArgs, ProveArgs, QuantizeArgs, ResumeArgs, SynthesizeArgs, TermsArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -61,6 +63,7 @@ fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
         Command::Prove(args) => commands::prove::run(args, output),
         Command::Resume(args) => commands::prove::resume(args, output),
         Command::Policy(args) => commands::policy::run(args, output),
+        Command::Keygen(args) => commands::keygen::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Mock(args) => commands::mock::run(args, output),

@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_composer::{ChainOptions, ChainPlan};
+use matchmark_composer::{ChainOptions, ChainPlan, ModelOptions};
 use matchmark_runtime::{AttentionTrace, TableResolution};
 use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
 use matchmark_tables::{Rational, WeightTable};
 
-use crate::args::ChainArgs;
+use crate::args::{ChainArgs, CommonArgs, TermsArgs};
 use crate::error::CliError;
 
 /// Which weight table is asked for.
@@ -56,18 +56,18 @@ impl TableChoice {
 
 /// Reads the trace and makes the plan of its proof.
 pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
-    let (trace, options) = trace_and_options(args)?;
+    let (trace, options) = trace_and_options(&args.trace, &args.terms)?;
     Ok(ChainPlan::new(trace, options)?)
 }
 
 /// Reads the trace, and takes the other arguments together.
 pub(crate) fn trace_and_options(
-    args: &ChainArgs,
+    path: &Utf8Path,
+    args: &TermsArgs,
 ) -> Result<(AttentionTrace, ChainOptions), CliError> {
-    let security = Security::new(args.security, args.profile)?;
-    let domain = VerifierDomain::new(args.domain.as_str(), args.nonce.unwrap_or_default())?;
-    let trace = AttentionTrace::load(&args.trace).map_err(|source| CliError::Trace {
-        path: args.trace.clone(),
+    let (security, domain) = security_and_domain(&args.common)?;
+    let trace = AttentionTrace::load(path).map_err(|source| CliError::Trace {
+        path: path.to_owned(),
         source,
     })?;
     let own = trace.metadata().table.map(TableResolution::delta);
@@ -83,10 +83,27 @@ pub(crate) fn trace_and_options(
         rounding: args.rounding,
         table,
         score_step: args.score_step,
-        segment_steps: args.segment_steps,
+        segment_steps: args.common.segment_steps,
         boundaries: args.boundary.clone(),
     };
     Ok((trace, options))
+}
+
+/// What is decided about a chain of a model.
+pub(crate) fn model_options(args: &CommonArgs, tokens: u32) -> Result<ModelOptions, CliError> {
+    let (security, domain) = security_and_domain(args)?;
+    Ok(ModelOptions {
+        domain,
+        security,
+        segment_steps: args.segment_steps,
+        tokens,
+    })
+}
+
+fn security_and_domain(args: &CommonArgs) -> Result<(Security, VerifierDomain), CliError> {
+    let security = Security::new(args.security, args.profile)?;
+    let domain = VerifierDomain::new(args.domain.as_str(), args.nonce.unwrap_or_default())?;
+    Ok((security, domain))
 }
 
 /// Parses a number of bytes: a whole number, alone or with KiB, MiB or GiB.

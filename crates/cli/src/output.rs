@@ -23,6 +23,18 @@ impl Output {
         self.print(object, text).map_err(CliError::Print)
     }
 
+    /// Prints bytes of a text as they become known: on standard output, or on standard error where that is
+    /// kept for one object.
+    pub(crate) fn tell(&self, bytes: &[u8]) -> Result<(), CliError> {
+        let write = |out: &mut dyn io::Write| out.write_all(bytes).and_then(|()| out.flush());
+        let written = if self.json {
+            write(&mut io::stderr().lock())
+        } else {
+            write(&mut io::stdout().lock())
+        };
+        written.map_err(CliError::Print)
+    }
+
     /// Prints an error: the object on standard output, or the text on standard error.
     pub(crate) fn error(&self, error: &CliError) {
         let message = full_message(error);

@@ -99,6 +99,38 @@ pub enum ChainVerifyError {
     },
 }
 
+/// Why a chain that is followed while it is written is not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// A segment file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ChainReadError),
+    /// A segment is refused.
+    #[error(transparent)]
+    Verify(#[from] ChainVerifyError),
+    /// The next segment did not come in time.
+    #[error("segment {segment} did not come within {waited_ms} ms: expected {expected} steps, got {got}")]
+    Timeout {
+        /// The segment that was waited for.
+        segment: u64,
+        /// How long it was waited for, in milliseconds.
+        waited_ms: u128,
+        /// Steps of the chain that the policy accepts.
+        expected: usize,
+        /// Steps that were accepted.
+        got: usize,
+    },
+    /// There are segments behind the steps that the policy accepts.
+    #[error("there are {got} segment files, expected {expected}: all steps are in those")]
+    SegmentsBehind {
+        /// Segments that have all steps.
+        expected: u64,
+        /// Segment files.
+        got: u64,
+    },
+}
+
 /// Why a chain directory is not accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -6,6 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub const MANIFEST_FILE: &str = "chain.toml";
 /// Copy of the trace.
 pub const TRACE_FILE: &str = "trace.safetensors";
+/// Copy of the model.
+pub const MODEL_FILE: &str = "model.mm";
 /// Copy of the weight table.
 pub const TABLE_FILE: &str = "table.txt";
 /// Locked by the process that proves.

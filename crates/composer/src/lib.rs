@@ -5,21 +5,24 @@
 //!
 //! - [`ChainReader`] lists and reads the segment files of a directory, strictly;
 //! - [`ChainVerifier`] takes segments one at a time;
-//! - [`verify_directory`] is both together, with a report.
+//! - [`verify_directory`] is both together, with a report; [`follow_directory`] does the same while the
+//!   chain is written.
 //!
-//! Nothing but the segment files and the verifier's own policy has a say in it: manifest, trace and
-//! table lie in the same directory, and are the prover's.
+//! Nothing but the segment files and the verifier's own policy has a say in it: manifest, trace, table
+//! and model lie in the same directory, and are the prover's.
 //!
 //! # Features
 //!
-//! - `prover`: `ChainPlan` (what is to be proven), `ChainProver` (proving in parallel, checkpoints and
-//!   resume), `policy_for` (the policy that would accept a chain, computed anew) and `Storage` (the
+//! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
+//!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
+//!   would accept a chain, computed anew), `ModelKey` (what a verifier needs of a model) and `Storage` (the
 //!   operations of the file system by which a chain is written).
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
 
 mod error;
+mod follow;
 mod layout;
 mod reader;
 mod report;
@@ -35,22 +38,24 @@ extern crate self as matchmark_composer;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
+pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
+pub use follow::follow_directory;
 pub use layout::{
-    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,
-    TABLE_FILE, TRACE_FILE,
+    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
+    SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
 };
 pub use matchmark_verifier::VerifyError;
 pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
-pub use report::{ChainReport, SegmentReport};
+pub use report::{ChainReport, SegmentReport, SegmentTokens};
 pub use sizes::{segment_sizes, StoredProofSizes};
 pub use verifier::{verify_directory, ChainVerifier};
 
 #[cfg(feature = "prover")]
 pub use proving::{
-    policy_for, BoundaryPattern, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, DirectoryError, FileDigest, FileSystem, ManifestDifference,
-    MockSegmentError, PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent, Storage,
+    policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
+    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, FileSystem, KeyDifference,
+    KeyError, KeyWeights, ManifestDifference, MockSegmentError, ModelKey, ModelOptions, ModelPlan,
+    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -90,16 +90,25 @@ impl ChainReader {
     }
 
     fn read(&self, segment: u64) -> Result<StoredSegment, ChainReadError> {
-        let path = self.directory.join(segment_file_name(segment));
-        let bytes = read_bounded(&path, self.max_bytes)?;
-        match SegmentFile::decode(&bytes) {
-            Ok(file) => Ok(StoredSegment {
-                segment,
-                bytes: bytes.len() as u64,
-                file,
-            }),
-            Err(source) => Err(ChainReadError::Segment { path, source }),
-        }
+        read_segment(&self.directory, segment, self.max_bytes)
+    }
+}
+
+/// Reads a segment of a directory of segment files.
+pub(crate) fn read_segment(
+    directory: &Utf8Path,
+    segment: u64,
+    max_bytes: u64,
+) -> Result<StoredSegment, ChainReadError> {
+    let path = directory.join(segment_file_name(segment));
+    let bytes = read_bounded(&path, max_bytes)?;
+    match SegmentFile::decode(&bytes) {
+        Ok(file) => Ok(StoredSegment {
+            segment,
+            bytes: bytes.len() as u64,
+            file,
+        }),
+        Err(source) => Err(ChainReadError::Segment { path, source }),
     }
 }
 

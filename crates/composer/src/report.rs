@@ -1,8 +1,37 @@
 //! What there is to say of a verified chain.
 
-use matchmark_statement::{ChainStatement, StateCommitment};
+use matchmark_statement::{ChainStatement, PublicValues, StateCommitment, TokenId, TokenValues};
 use matchmark_verifier::{SecurityFigures, Verified};
 use serde::Serialize;
+
+/// Tokens of a decoder's segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SegmentTokens {
+    /// The token that each step consumes.
+    pub consumed: Vec<TokenId>,
+    /// The token that is chosen after each step.
+    pub chosen: Vec<TokenId>,
+}
+
+impl SegmentTokens {
+    /// The tokens among these public values, if that is what they are.
+    #[must_use]
+    pub fn of(values: &PublicValues) -> Option<Self> {
+        match values {
+            PublicValues::Attention(_) => None,
+            PublicValues::Tokens(tokens) => Some(tokens.into()),
+        }
+    }
+}
+
+impl From<&TokenValues> for SegmentTokens {
+    fn from(values: &TokenValues) -> Self {
+        Self {
+            consumed: values.consumed().to_vec(),
+            chosen: values.chosen().to_vec(),
+        }
+    }
+}
 
 /// What there is to say of one verified segment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +50,9 @@ pub struct SegmentReport {
     pub proof_bytes: u64,
     /// Bytes of the public values.
     pub public_bytes: u64,
+    /// The tokens, if the segment is one of a decoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<SegmentTokens>,
     /// Milliseconds that verification took, reading and decoding of the file not counted.
     pub verify_ms: f64,
     /// How many of them went to the public values.

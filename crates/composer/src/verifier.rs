@@ -11,8 +11,8 @@ use matchmark_verifier::{
 };
 
 use crate::error::{ChainVerifyError, VerifyDirectoryError};
-use crate::reader::{max_segment_bytes, ChainReader};
-use crate::report::{ChainReport, SegmentReport};
+use crate::reader::{max_segment_bytes, ChainReader, StoredSegment};
+use crate::report::{ChainReport, SegmentReport, SegmentTokens};
 
 /// Verifies a chain whose segments are handed over in order.
 ///
@@ -81,6 +81,7 @@ impl ChainVerifier {
             state_after: statement.state_after(),
             proof_bytes: file.proof_bytes() as u64,
             public_bytes: public_bytes(&statement),
+            tokens: SegmentTokens::of(file.public_values()),
             verify_ms,
             public_ms: public.milliseconds,
         })
@@ -111,30 +112,66 @@ pub fn verify_directory(
     policy: &AcceptancePolicy,
     mut on_segment: impl FnMut(&SegmentReport),
 ) -> Result<ChainReport, VerifyDirectoryError> {
-    let start = Instant::now();
-    let mut verifier = ChainVerifier::new(policy.clone());
-    let mut per_segment = Vec::new();
+    let mut run = ChainRun::new(policy);
     for stored in ChainReader::open(chain, max_segment_bytes(policy))? {
-        let report = verifier.push(&stored?.file)?;
-        on_segment(&report);
-        per_segment.push(report);
+        on_segment(run.push(&stored?)?);
     }
-    let figures = verifier.figures().copied().ok_or(ChainVerifyError::Chain {
-        segments: 0,
-        source: FoldError::Empty,
-    })?;
-    let statement = verifier.finish()?;
-    let verify_ms = milliseconds(start);
-    Ok(ChainReport {
-        segments: statement.segments(),
-        steps: statement.steps().steps(),
-        proof_bytes: per_segment.iter().map(|row| row.proof_bytes).sum(),
-        public_bytes: per_segment.iter().map(|row| row.public_bytes).sum(),
-        figures,
-        verify_ms,
-        per_segment,
-        statement,
-    })
+    Ok(run.finish()?)
+}
+
+/// A chain that is being verified, with what there will be to say of it.
+pub(crate) struct ChainRun {
+    start: Instant,
+    verifier: ChainVerifier,
+    rows: Vec<SegmentReport>,
+}
+
+impl ChainRun {
+    pub(crate) fn new(policy: &AcceptancePolicy) -> Self {
+        Self {
+            start: Instant::now(),
+            verifier: ChainVerifier::new(policy.clone()),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Steps that were accepted.
+    pub(crate) fn steps(&self) -> usize {
+        self.rows.iter().map(|row| row.steps).sum()
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        stored: &StoredSegment,
+    ) -> Result<&SegmentReport, ChainVerifyError> {
+        let report = self.verifier.push(&stored.file)?;
+        let last = self.rows.len();
+        self.rows.push(report);
+        Ok(&self.rows[last])
+    }
+
+    pub(crate) fn finish(self) -> Result<ChainReport, ChainVerifyError> {
+        let Self {
+            start,
+            verifier,
+            rows,
+        } = self;
+        let figures = verifier.figures().copied().ok_or(ChainVerifyError::Chain {
+            segments: 0,
+            source: FoldError::Empty,
+        })?;
+        let statement = verifier.finish()?;
+        Ok(ChainReport {
+            segments: statement.segments(),
+            steps: statement.steps().steps(),
+            proof_bytes: rows.iter().map(|row| row.proof_bytes).sum(),
+            public_bytes: rows.iter().map(|row| row.public_bytes).sum(),
+            figures,
+            verify_ms: milliseconds(start),
+            per_segment: rows,
+            statement,
+        })
+    }
 }
 
 /// Sums up the time during which it runs.

@@ -1,7 +1,9 @@
 //! The targets.
-use matchmark_quant::{AttentionShape, ValueBits};
+use matchmark_quant::ValueBits;
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
-use matchmark_statement::{AcceptancePolicy, LookupStatement, PublicValues, SegmentStatement};
+use matchmark_statement::{
+    AcceptancePolicy, LookupStatement, PublicValues, SegmentStatement, TokenId,
+};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::{verify_segment, SegmentFile, SegmentProof, VerifyError};
@@ -223,17 +225,24 @@ fn check_statement(statement: &SegmentStatement) {
 }
 
 fn check_values(values: &PublicValues, statement: &SegmentStatement) {
-    let shape: AttentionShape = statement.shape().attention();
-    let steps = statement.steps().steps();
-    let bits = statement.quantization().value_bits();
-    let len = PublicValues::encoded_len(&shape, bits, steps);
-    assert_eq!(values.encode().len(), len);
-    let limit = bits.max_value();
-    let all = [values.q(), values.k(), values.v(), values.out()];
-    assert!(all
-        .into_iter()
-        .flatten()
-        .all(|x| i32::from(*x).abs() <= limit));
+    assert_eq!(values.encode().len(), statement.public_values_len());
+    assert_eq!(values.kind(), statement.kind());
+    match values {
+        PublicValues::Attention(values) => {
+            let limit = statement.quantization().value_bits().max_value();
+            let all = [values.q(), values.k(), values.v(), values.out()];
+            assert!(all
+                .into_iter()
+                .flatten()
+                .all(|x| i32::from(*x).abs() <= limit));
+        }
+        PublicValues::Tokens(values) => {
+            let vocabulary = statement.decoder().unwrap().shape.vocabulary();
+            let all = [values.consumed(), values.chosen()];
+            let below = |token: &TokenId| (token.get() as usize) < vocabulary;
+            assert!(all.into_iter().flatten().all(below));
+        }
+    }
 }
 
 fn check_proof(bytes: &[u8], structure: &ProofStructure) {
@@ -253,7 +262,7 @@ fn check_proof(bytes: &[u8], structure: &ProofStructure) {
 fn check_typed(error: &VerifyError) {
     match error {
         VerifyError::Lookup(source) => check_typed(source),
-        VerifyError::Proof(_) | VerifyError::Malformed(_) => panic!("untyped: {error}"),
+        VerifyError::Proof(_) => panic!("untyped: {error}"),
         _ => {}
     }
 }

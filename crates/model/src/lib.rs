@@ -60,7 +60,7 @@ pub use quantize::{quantize_model, ExcessReport, QuantizationReport};
 pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
-pub use tokenizer::{Tokenizer, TokenizerError, TokenizerParts};
+pub use tokenizer::{Tokenizer, TokenizerError, TokenizerId, TokenizerParts};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

@@ -19,7 +19,7 @@ mod state;
 pub use error::ProveError;
 pub use matchmark_air::mock::MockFailure;
 pub use mock::MockError;
-pub use model::{CommittedModel, ModelChain, ModelInput};
+pub use model::{CommittedModel, ModelChain, ModelInput, ModelOutline};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::{ChainTerms, SegmentProver};
 pub use sizes::SegmentSizes;

@@ -8,12 +8,15 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::segment::entry_columns;
 use matchmark_air::witness::{Column, SegmentWitness};
 use matchmark_model::{IntegerModel, ModelExecution};
-use matchmark_quant::{CacheCapacity, QuantizationPolicy, Rounding, SegmentSteps};
-use matchmark_statement::{
-    ModelCommitment, ModelId, ModelIdentity, OwnFields, PromptLength, Security, SegmentBoundary,
-    SegmentShape, SegmentStatement, SegmentStatementParts, TokenCut, TokenId, TokenValues,
-    VerifierDomain,
+use matchmark_quant::{
+    CacheCapacity, ModelArithmetic, ModelShape, QuantizationPolicy, Rounding, SegmentSteps,
 };
+use matchmark_statement::{
+    DecoderTerms, ModelCommitment, ModelId, ModelIdentity, OwnFields, PromptLength, Security,
+    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, TokenCut, TokenId,
+    TokenValues, VerifierDomain,
+};
+use matchmark_tables::WeightTable;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
@@ -36,23 +39,89 @@ pub struct ModelChain {
     pub prompt: PromptLength,
 }
 
+/// What the terms of a chain say of a model, but for its committed weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelOutline {
+    /// Digest of the model's content.
+    pub identity: ModelId,
+    /// Sizes.
+    pub shape: ModelShape,
+    /// Widths, shifts and constants.
+    pub arithmetic: ModelArithmetic,
+    /// The table of the attention's weights.
+    pub table: WeightTable,
+}
+
+impl ModelOutline {
+    /// Of this model.
+    pub fn of(model: &IntegerModel) -> Self {
+        Self {
+            identity: ModelId::from_bytes(*model.identity().as_bytes()),
+            shape: *model.shape(),
+            arithmetic: *model.arithmetic(),
+            table: model.tables().weights.clone(),
+        }
+    }
+}
+
 impl ModelChain {
-    /// The terms of the chain, but for the committed model.
-    pub(crate) fn terms(&self, model: &IntegerModel) -> Result<ChainTerms, ProveError> {
-        let (shape, arithmetic) = (model.shape(), model.arithmetic());
+    /// The terms of the chain of a model with these committed weights: nothing of them is computed, so
+    /// that whoever has the commitment needs no weights.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Statement`] if a segment is longer than the capacity.
+    pub fn terms(
+        &self,
+        model: &ModelOutline,
+        weights: ModelCommitment,
+    ) -> Result<ChainTerms, ProveError> {
+        let mut terms = self.terms_without_weights(model)?;
+        terms.decoder = Some(DecoderTerms {
+            shape: model.shape,
+            arithmetic: model.arithmetic,
+            weights,
+            prompt: self.prompt,
+        });
+        Ok(terms)
+    }
+
+    /// Log size of the domain of all commitment trees of the chain: what, beside the blowup, the
+    /// commitment to a model's weights depends on.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the chain.
+    pub fn lifting_log_size(&self, model: &ModelOutline) -> Result<u32, ProveError> {
+        let layout = self.layout(model)?;
+        Ok(layout.lifting_log_size(self.security.parameters().log_blowup))
+    }
+
+    /// The layout of the chain's longest segments.
+    pub(crate) fn layout(&self, model: &ModelOutline) -> Result<SegmentLayout, ProveError> {
+        let terms = self.terms_without_weights(model)?;
+        let layout = terms.layout(self.segment_steps.get() as usize)?;
+        Ok(layout.with_decoder(model.shape, model.arithmetic)?)
+    }
+
+    /// The terms as if there were the attention alone.
+    pub(crate) fn terms_without_weights(
+        &self,
+        model: &ModelOutline,
+    ) -> Result<ChainTerms, ProveError> {
         Ok(ChainTerms {
             domain: self.domain.clone(),
             security: self.security,
-            model: ModelIdentity::Weights(ModelId::from_bytes(*model.identity().as_bytes())),
+            model: ModelIdentity::Weights(model.identity),
             quantization: QuantizationPolicy::new(
-                arithmetic.value_bits(),
-                arithmetic.score_step(),
+                model.arithmetic.value_bits(),
+                model.arithmetic.score_step(),
                 None,
             ),
             rounding: Rounding::NearestTiesUp,
-            table: model.tables().weights.clone(),
+            table: model.table.clone(),
             shape: SegmentShape::new(
-                shape.all_layers_attention(),
+                model.shape.all_layers_attention(),
                 self.capacity,
                 self.segment_steps,
             )?,

@@ -21,7 +21,7 @@ use stwo::prover::poly::twiddles::TwiddleTree;
 use stwo::prover::CommitmentTreeProver;
 
 use crate::error::ProveError;
-use crate::model::{CommittedModel, ModelChain};
+use crate::model::{CommittedModel, ModelChain, ModelOutline};
 
 /// A committed tree on the proving side.
 pub(crate) type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
@@ -127,18 +127,11 @@ impl SegmentProver {
     ///
     /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
     pub fn for_model(chain: ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
-        let terms = chain.terms(&model)?;
-        let steps = terms.shape.segment_steps().get() as usize;
-        let (shape, arithmetic) = (*model.shape(), *model.arithmetic());
-        let layout = terms.layout(steps)?.with_decoder(shape, arithmetic)?;
-        let mut prover = Self::of_layout(terms, &layout);
+        let outline = ModelOutline::of(&model);
+        let layout = chain.layout(&outline)?;
+        let mut prover = Self::of_layout(chain.terms_without_weights(&outline)?, &layout);
         let committed = prover.commit_model(&layout, model);
-        prover.terms.decoder = Some(DecoderTerms {
-            shape,
-            arithmetic,
-            weights: committed.commitment(),
-            prompt: chain.prompt,
-        });
+        prover.terms = chain.terms(&outline, committed.commitment())?;
         prover.model = Some(committed);
         Ok(prover)
     }

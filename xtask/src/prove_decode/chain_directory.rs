@@ -9,7 +9,13 @@ use crate::failure::{Context as _, Failure};
 /// What the command writes first, and what makes a directory a chain.
 const MANIFEST: &str = "chain.toml";
 /// Everything else that a chain's directory may hold.
-const OTHERS: [&str; 4] = ["trace.safetensors", "table.txt", "segments", "lock"];
+const OTHERS: [&str; 5] = [
+    "trace.safetensors",
+    "table.txt",
+    "model.mm",
+    "segments",
+    "lock",
+];
 /// How the names of files begin that were being written when a run was killed.
 const TEMPORARY: &str = ".matchmark-";
 
@@ -90,6 +96,7 @@ mod tests {
         ]));
         // An interrupted run.
         assert!(removed(&["chain.toml", ".matchmark-Xy12"]));
+        assert!(removed(&["chain.toml", "model.mm", "segments/", "lock"]));
         assert!(removed(&[]));
     }
 

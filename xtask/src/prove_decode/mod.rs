@@ -1,9 +1,12 @@
-//! `cargo xtask prove-decode`: proves a trace as a chain, then verifies it as somebody else would.
+//! `cargo xtask prove-decode`: proves a text of a model, or a trace, as a chain, then verifies it as
+//! somebody else would.
 //!
-//! Three processes: `matchmark prove`, `matchmark policy`, `matchmark verify`. The verifying process
-//! gets the chain's directory and the policy file, and nothing else.
+//! A trace takes three processes: `matchmark prove`, `matchmark policy`, `matchmark verify`. The
+//! verifying process gets the chain's directory and the policy file, and nothing else. A model is
+//! [quantized](model) where it is a folder; its policy is made of its key before anything is proven.
 
 mod chain_directory;
+mod model;
 mod report;
 
 use std::ffi::OsString;
@@ -25,7 +28,16 @@ pub struct Options {
     /// Trace to prove [default: the committed fixture at 8 bits].
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Steps in one proof [default: all of them].
+    /// Model whose text is proven instead of a trace: a file, or a folder that is quantized.
+    #[arg(long, value_name = "PATH", conflicts_with = "trace", requires_all = ["prompt", "tokens"])]
+    model: Option<PathBuf>,
+    /// The text that the model continues.
+    #[arg(long, value_name = "TEXT", requires = "model")]
+    prompt: Option<String>,
+    /// Tokens to decode.
+    #[arg(long, value_name = "N", requires = "model")]
+    tokens: Option<u32>,
+    /// Steps in one proof [default: all of a trace, 16 of a model].
     #[arg(long, value_name = "K")]
     segment_steps: Option<u32>,
     /// conjectured-100 (default), johnson-100 or insecure-13.
@@ -57,6 +69,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         None => default_directory()?,
     };
     let matchmark = Matchmark::find(options.matchmark.as_deref())?;
+    if let Some(path) = &options.model {
+        return model::run(options, &matchmark, path, &out);
+    }
     let proved = matchmark.json(prove_arguments(options, &out))?;
     if proved.code != 0 {
         return refused(options.json, "prove", &proved, None);
@@ -73,13 +88,17 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     if options.json {
         print_both(&proved.json, &verified.json);
     } else {
-        print!("{}", report::segments(&proved.json, &verified.json));
-        println!();
-        print!("{}", report::summary(&proved.json, &verified.json));
-        println!("chain      {}", out.display());
-        println!("policy     {}", policy.display());
+        print_report(&proved.json, &verified.json, &out, &policy);
     }
     Ok(())
+}
+
+fn print_report(proved: &Value, verified: &Value, out: &Path, policy: &Path) {
+    print!("{}", report::segments(proved, verified));
+    println!();
+    print!("{}", report::summary(proved, verified));
+    println!("chain      {}", out.display());
+    println!("policy     {}", policy.display());
 }
 
 /// The directory of the default chain, emptied of an earlier run.
@@ -101,17 +120,26 @@ fn prove_arguments(options: &Options, out: &Path) -> Vec<OsString> {
         "--out".into(),
         out.into(),
     ];
-    let steps = options.segment_steps.map(|steps| steps.to_string());
-    for (flag, value) in [
-        ("--segment-steps", &steps),
-        ("--security", &options.security),
-        ("--profile", &options.profile),
-    ] {
-        if let Some(value) = value {
-            arguments.extend([flag.into(), value.into()]);
-        }
-    }
+    arguments.extend(options.terms());
     arguments
+}
+
+impl Options {
+    /// What a prover is told of a chain, and a policy is made of.
+    fn terms(&self) -> Vec<OsString> {
+        let steps = self.segment_steps.map(|steps| steps.to_string());
+        let mut arguments = Vec::new();
+        for (flag, value) in [
+            ("--segment-steps", &steps),
+            ("--security", &self.security),
+            ("--profile", &self.profile),
+        ] {
+            if let Some(value) = value {
+                arguments.extend([flag.into(), value.into()]);
+            }
+        }
+        arguments
+    }
 }
 
 /// Beside the chain, not in it: `NAME.policy.toml`.
@@ -164,6 +192,9 @@ mod tests {
     fn options() -> Options {
         Options {
             trace: None,
+            model: None,
+            prompt: None,
+            tokens: None,
             segment_steps: None,
             security: None,
             profile: None,

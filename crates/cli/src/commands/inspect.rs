@@ -3,14 +3,18 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark_composer::{segment_sizes, ChainReader, StoredProofSizes, MAX_SEGMENT_BYTES};
+use matchmark_composer::{
+    segment_sizes, ChainReader, SegmentTokens, StoredProofSizes, MAX_SEGMENT_BYTES,
+};
+use matchmark_model::Tokenizer;
 use matchmark_quant::{AttentionShape, ValueBits};
 use matchmark_runtime::write_public_values;
-use matchmark_statement::{AttentionValues, ChainAccumulator, SegmentKind};
+use matchmark_statement::{AttentionValues, ChainAccumulator, SegmentKind, TokenId};
 use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
 use crate::error::{CliError, Outcome};
+use crate::models::load_tokenizer;
 use crate::output::{table, Output};
 
 /// Prints the statements of a chain.
@@ -19,6 +23,7 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     let mut text = String::new();
     let mut chain: Option<ChainAccumulator> = None;
     let mut values: Option<ChainValues> = None;
+    let tokenizer = args.tokenizer.as_deref().map(load_tokenizer).transpose()?;
     for stored in ChainReader::open(&args.directory, MAX_SEGMENT_BYTES)? {
         let stored = stored?;
         let statement = stored.file.statement();
@@ -44,6 +49,11 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
         });
         // Writing to a string cannot fail.
         let _ = write!(text, "segment {}\n{statement}\n\n", stored.segment);
+        if let Some(tokens) = SegmentTokens::of(stored.file.public_values()) {
+            let first = statement.steps().entries_before();
+            text.push_str(&tokens_text(first, &tokens, tokenizer.as_ref())?);
+            object["tokens"] = json!(tokens);
+        }
         if args.sizes {
             let sizes = segment_sizes(&stored.file).map_err(|source| CliError::Sizes {
                 segment: stored.segment,
@@ -72,6 +82,39 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     });
     output.result(&object, &text)?;
     Ok(Outcome::Done)
+}
+
+/// One line a step: position, the token consumed, the token chosen, and their texts.
+fn tokens_text(
+    first: usize,
+    tokens: &SegmentTokens,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<String, CliError> {
+    let shown = |token: TokenId| -> Result<String, CliError> {
+        let Some(tokenizer) = tokenizer else {
+            return Ok(token.to_string());
+        };
+        let piece = tokenizer
+            .piece(token.get())
+            .map_err(|source| CliError::Tokens {
+                what: "tokens of the chain",
+                source,
+            })?;
+        Ok(format!("{token} {:?}", String::from_utf8_lossy(piece)))
+    };
+    let mut rows = Vec::new();
+    for (position, (consumed, chosen)) in (first..).zip(tokens.consumed.iter().zip(&tokens.chosen))
+    {
+        rows.push(vec![
+            position.to_string(),
+            shown(*consumed)?,
+            shown(*chosen)?,
+        ]);
+    }
+    Ok(format!(
+        "{}\n",
+        table(&["position", "consumed", "chosen"], &rows)
+    ))
 }
 
 /// Where the bytes of a proof are.

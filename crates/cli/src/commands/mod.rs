@@ -3,6 +3,7 @@
 pub(crate) mod calibrate;
 pub(crate) mod eval;
 pub(crate) mod inspect;
+pub(crate) mod keygen;
 pub(crate) mod mock;
 pub(crate) mod plan;
 pub(crate) mod policy;

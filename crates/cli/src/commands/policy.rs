@@ -1,16 +1,40 @@
 //! `matchmark policy`.
 
+use camino::Utf8Path;
 use matchmark_composer::policy_for;
 use matchmark_runtime::write_file_atomically;
 use serde_json::json;
 
 use crate::args::PolicyArgs;
 use crate::error::{CliError, Outcome};
+use crate::models::{encode_prompt, load_tokenizer, NamedKey};
+use crate::options::model_options;
 use crate::output::Output;
 
-/// Writes the policy that would accept a chain.
+/// Writes the policy that would accept a chain, or that for a chain of a model.
 pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliError> {
-    let policy = policy_for(&args.directory)?;
+    let policy = match (&args.key, &args.directory) {
+        (Some(path), _) => {
+            let options = model_options(&args.common, args.tokens.unwrap_or(0))?;
+            let key = NamedKey::load(path)?;
+            let prompt = match (&args.prompt, &args.tokenizer) {
+                (Some(text), Some(path)) => {
+                    let tokenizer = load_tokenizer(path)?;
+                    key.check_tokenizer(path, &tokenizer)?;
+                    encode_prompt(&tokenizer, text)?.len()
+                }
+                _ => usize::try_from(args.prompt_tokens.unwrap_or(0)).unwrap_or(usize::MAX),
+            };
+            key.key
+                .policy(prompt, &options)
+                .map_err(|source| CliError::Key {
+                    path: path.clone(),
+                    source,
+                })?
+        }
+        // The arguments demand one of both.
+        (None, directory) => policy_for(directory.as_deref().unwrap_or(Utf8Path::new(".")))?,
+    };
     write_file_atomically(args.to.as_std_path(), policy.to_toml().as_bytes()).map_err(
         |source| CliError::Write {
             path: args.to.clone(),
@@ -23,11 +47,19 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
         "steps": policy.steps().steps(),
         "first_state": policy.first_state(),
     });
-    let text = format!(
-        "{} accepts this chain and no other. Review it before you verify by it: what it pins is this\n\
-         chain's own claim.",
-        args.to
-    );
+    let text = if args.key.is_some() {
+        format!(
+            "{} accepts every chain of the key's model with so many given and decoded tokens: which tokens\n\
+             are given is for you to see. Nothing in it comes from a prover.",
+            args.to
+        )
+    } else {
+        format!(
+            "{} accepts this chain and no other. Review it before you verify by it: what it pins is this\n\
+             chain's own claim.",
+            args.to
+        )
+    };
     output.result(&object, &text)?;
     Ok(Outcome::Done)
 }

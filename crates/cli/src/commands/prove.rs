@@ -1,26 +1,52 @@
 //! `matchmark prove` and `matchmark resume`.
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
-use matchmark_composer::{ChainPlan, ChainProver, ProveReport};
+use camino::Utf8Path;
+use matchmark_composer::{ChainPlan, ChainProver, ModelPlan, Progress, ProveReport, ProvenRow};
 use serde_json::{json, Value};
 
 use crate::args::{ProveArgs, ResumeArgs};
 use crate::commands::plan;
 use crate::error::{CliError, Outcome};
+use crate::models::{encode_prompt, load_model, NamedKey};
 use crate::options;
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
+use crate::text::TokenText;
 
 /// Proves a chain.
 pub(crate) fn run(args: &ProveArgs, output: &Output) -> Result<Outcome, CliError> {
-    let (trace, mut options) = options::trace_and_options(&args.chain)?;
+    // The arguments demand a trace or a model.
+    match (&args.model, &args.trace) {
+        (Some(model), _) => prove_model(args, model, output),
+        (None, trace) => prove_trace(args, trace.as_deref().unwrap_or("".into()), output),
+    }
+}
+
+fn prove_trace(args: &ProveArgs, trace: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
+    let (trace, mut options) = options::trace_and_options(trace, &args.terms)?;
     let choice = args
         .plan
         .map(|objective| plan::choose(&trace, &mut options, objective))
         .transpose()?;
     let plan = ChainPlan::new(trace, options)?;
     finish(&ChainProver::create(&args.out, plan)?, choice, output)
+}
+
+fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
+    let options = options::model_options(&args.terms.common, args.tokens.unwrap_or(0))?;
+    let key = args.key.as_deref().map(NamedKey::load).transpose()?;
+    let model = load_model(path)?;
+    if let Some(key) = &key {
+        key.check_model(path, &model)?;
+    }
+    let text = args.prompt.as_deref().unwrap_or_default();
+    let prompt = encode_prompt(model.tokenizer(), text)?;
+    let plan = ModelPlan::new(model, prompt, &options)?;
+    finish(&ChainProver::create(&args.out, plan)?, None, output)
 }
 
 /// Continues a chain.
@@ -33,13 +59,69 @@ fn finish(
     choice: Option<Value>,
     output: &Output,
 ) -> Result<Outcome, CliError> {
-    let report = prover.run(&SegmentBar::new("proving"))?;
-    let mut object = json!(report);
+    let mut object;
+    let report;
+    if let Some(plan) = prover.work().model() {
+        let tokenizer = plan.model().tokenizer().clone();
+        let text = TokenText::new(Some(tokenizer), plan.prompt().len());
+        let telling = Telling::new(text, *output);
+        report = prover.run(&telling)?;
+        let tokens = telling.finish()?;
+        object = json!(report);
+        object["tokens"] = tokens;
+    } else {
+        report = prover.run(&SegmentBar::new("proving"))?;
+        object = json!(report);
+    }
     if let Some(choice) = choice {
         object["plan"] = choice;
     }
     output.result(&object, &text(&report))?;
     Ok(Outcome::Done)
+}
+
+/// Tells the text of a model's chain as its proofs complete.
+struct Telling {
+    output: Output,
+    /// The text, and why it could not be told.
+    state: Mutex<(TokenText, Option<CliError>)>,
+}
+
+impl Telling {
+    fn new(text: TokenText, output: Output) -> Self {
+        Self {
+            output,
+            state: Mutex::new((text, None)),
+        }
+    }
+
+    /// Prompt and decoded tokens.
+    fn finish(self) -> Result<Value, CliError> {
+        let (text, error) = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = error {
+            return Err(error);
+        }
+        self.output.tell(b"\n\n")?;
+        text.object()
+    }
+}
+
+impl Progress for Telling {
+    fn segment(&self, row: &ProvenRow) -> ControlFlow<()> {
+        let (text, error) = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = row.tokens.as_ref().map_or(Ok(()), |tokens| {
+            let new = text.push(row.segment, tokens)?;
+            self.output.tell(&new)
+        });
+        // The proofs are what matters: a text that cannot be printed does not end them.
+        if let Err(reason) = told {
+            error.get_or_insert(reason);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn text(report: &ProveReport) -> String {

@@ -1,19 +1,23 @@
 //! `matchmark verify`.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use matchmark_composer::{
-    max_segment_bytes, verify_directory, ChainReadError, ChainReader, ChainReport, SegmentReport,
-    VerifyDirectoryError,
+    follow_directory, max_segment_bytes, verify_directory, ChainReadError, ChainReader,
+    ChainReport, ChainVerifyError, FollowError, SegmentReport, VerifyDirectoryError,
 };
+use matchmark_model::Tokenizer;
 use matchmark_statement::{AcceptancePolicy, Security};
 use serde_json::{json, Value};
 
 use crate::args::VerifyArgs;
 use crate::error::{full_message, CliError, Outcome};
+use crate::models::{encode_prompt, load_tokenizer, NamedKey};
 use crate::options::read_text;
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
+use crate::text::{numbers, TokenText};
 
 /// Verifies a chain.
 pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -22,6 +26,14 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
         path: args.policy.clone(),
         source,
     })?;
+    let tokenizer = tokenizer(args, &policy)?;
+    let prompt = match (&args.prompt, &tokenizer) {
+        (Some(text), Some(tokenizer)) => Some(encode_prompt(tokenizer, text)?),
+        _ => None,
+    };
+    let mut tokens = policy
+        .decoder()
+        .map(|decoder| TokenText::new(tokenizer, decoder.prompt.get() as usize));
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {
         // Only to know how long the bar is; what cannot be listed is reported below.
@@ -30,20 +42,48 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
         }
     }
     let mut accepted: Vec<SegmentReport> = Vec::new();
-    let result = verify_directory(&args.directory, &policy, |row| {
+    let mut told = Ok(());
+    let on_segment = |row: &SegmentReport| {
         bar.advance();
         accepted.push(row.clone());
-    });
+        if let (Some(text), Some(tokens), Ok(())) = (&mut tokens, &row.tokens, &told) {
+            let new = text.push(row.segment, tokens);
+            told = match new {
+                Ok(new) if args.follow => output.tell(&new),
+                new => new.map(drop),
+            };
+        }
+    };
+    let result = verify(args, &policy, on_segment);
     drop(bar);
+    told?;
+    let result = result.and_then(|report| {
+        let given = tokens.as_ref().map_or(&[][..], TokenText::prompt);
+        match &prompt {
+            Some(expected) if expected != given => Err(Refusal::Prompt {
+                expected: numbers(expected),
+                got: numbers(given),
+            }),
+            _ => Ok(report),
+        }
+    });
     match result {
         Ok(report) => {
-            output.result(&accepted_object(&report), &accepted_text(&report))?;
+            let mut object = accepted_object(&report);
+            let mut text = accepted_text(&report);
+            if let Some(tokens) = tokens {
+                object["tokens"] = tokens.object()?;
+                text = if args.follow {
+                    format!("\n\n{text}")
+                } else {
+                    format!("{}\n\n{text}", tokens.whole()?)
+                };
+            }
+            output.result(&object, &text)?;
             Ok(Outcome::Done)
         }
         // Where there is no directory there is nothing to be rejected.
-        Err(VerifyDirectoryError::Read(error @ ChainReadError::Io { action: "list", .. })) => {
-            Err(error.into())
-        }
+        Err(Refusal::Read(error @ ChainReadError::Io { action: "list", .. })) => Err(error.into()),
         Err(error) => {
             let reason = full_message(&error);
             let object = rejected_object(&reason, &policy, &accepted);
@@ -55,6 +95,53 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
             Ok(Outcome::Rejected)
         }
     }
+}
+
+/// Why a chain is not accepted, with or without following it.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Read(ChainReadError),
+    #[error(transparent)]
+    Verify(ChainVerifyError),
+    #[error(transparent)]
+    Directory(VerifyDirectoryError),
+    #[error(transparent)]
+    Follow(FollowError),
+    #[error("the chain begins with the tokens {got}, expected {expected}, the prompt")]
+    Prompt { expected: String, got: String },
+}
+
+fn verify(
+    args: &VerifyArgs,
+    policy: &AcceptancePolicy,
+    on_segment: impl FnMut(&SegmentReport),
+) -> Result<ChainReport, Refusal> {
+    if args.follow {
+        let timeout = Duration::from_secs(args.timeout);
+        let result = follow_directory(&args.directory, policy, timeout, on_segment);
+        return result.map_err(Refusal::Follow);
+    }
+    verify_directory(&args.directory, policy, on_segment).map_err(|error| match error {
+        VerifyDirectoryError::Read(error) => Refusal::Read(error),
+        VerifyDirectoryError::Verify(error) => Refusal::Verify(error),
+        other => Refusal::Directory(other),
+    })
+}
+
+/// The tokenizer that the text is to be printed by. Checks policy and tokenizer against the key.
+fn tokenizer(args: &VerifyArgs, policy: &AcceptancePolicy) -> Result<Option<Tokenizer>, CliError> {
+    let Some(path) = &args.key else {
+        return Ok(None);
+    };
+    let key = NamedKey::load(path)?;
+    key.check_policy(&args.policy, policy)?;
+    let Some(path) = &args.tokenizer else {
+        return Ok(None);
+    };
+    let tokenizer = load_tokenizer(path)?;
+    key.check_tokenizer(path, &tokenizer)?;
+    Ok(Some(tokenizer))
 }
 
 /// Level, profile and parameters, and all figures.

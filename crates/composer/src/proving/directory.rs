@@ -10,19 +10,24 @@ use std::io;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_model::IntegerModel;
 use matchmark_runtime::AttentionTrace;
 use matchmark_tables::WeightTable;
 
 use crate::error::ChainReadError;
 use crate::layout::{
-    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, SEGMENTS_DIRECTORY,
-    TABLE_FILE, TEMPORARY_PREFIX, TRACE_FILE,
+    segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
+    SEGMENTS_DIRECTORY, TABLE_FILE, TEMPORARY_PREFIX, TRACE_FILE,
 };
 use crate::proving::disk::{exists, io_error, Disk};
 use crate::proving::error::{ChainProveError, DirectoryError};
-use crate::proving::manifest::{ChainManifest, FileDigest, ManifestDifference, ManifestError};
-use crate::proving::plan::{ChainPlan, PlanFiles};
+use crate::proving::manifest::{
+    ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
+};
+use crate::proving::model_plan::ModelPlan;
+use crate::proving::plan::ChainPlan;
 use crate::proving::storage::Storage;
+use crate::proving::work::{ChainWork, PlanFiles};
 use crate::reader::{read_opened, scan_listed};
 
 /// Longest manifest, and longest table file, that is read.
@@ -51,11 +56,10 @@ impl ChainDirectory {
     pub(crate) fn create(
         storage: Arc<dyn Storage>,
         path: &Utf8Path,
-        plan: &ChainPlan,
+        files: &PlanFiles,
     ) -> Result<Self, DirectoryError> {
-        let files = files(path, plan)?;
         let disk = Disk(&*storage);
-        let created = match examine(disk, path, &files.manifest)? {
+        let created = match examine(disk, path, files)? {
             Existing::Absent => {
                 disk.create_directory(path)?;
                 true
@@ -71,7 +75,7 @@ impl ChainDirectory {
         };
         let lock = disk.lock(path)?;
         // Whoever was here before the lock was ours has left, perhaps with a chain.
-        examine(disk, path, &files.manifest)?;
+        examine(disk, path, files)?;
         let lock = undo.lock.insert(lock).try_clone();
         let lock = lock.map_err(|source| io_error("lock", path, source))?;
         disk.remove_temporaries(path)?;
@@ -86,8 +90,9 @@ impl ChainDirectory {
             }
         };
         disk.write(&manifest_path, manifest.as_bytes())?;
-        disk.write(&path.join(TRACE_FILE), &files.trace)?;
-        disk.write(&path.join(TABLE_FILE), files.table.as_bytes())?;
+        for (name, content) in &files.copies {
+            disk.write(&path.join(name), content)?;
+        }
         disk.create_segments_directory(path)?;
         undo.done = true;
         drop(undo);
@@ -102,7 +107,7 @@ impl ChainDirectory {
     pub(crate) fn resume(
         storage: Arc<dyn Storage>,
         path: &Utf8Path,
-    ) -> Result<(Self, ChainPlan), ChainProveError> {
+    ) -> Result<(Self, ChainWork), ChainProveError> {
         if !exists(&path.join(MANIFEST_FILE))? {
             return Err(DirectoryError::NoChain {
                 path: path.to_owned(),
@@ -111,7 +116,7 @@ impl ChainDirectory {
         }
         let disk = Disk(&*storage);
         let lock = disk.lock(path)?;
-        let plan = read_plan(disk.0, path)?;
+        let plan = read_work(disk.0, path)?;
         let segments = segments_directory(path);
         disk.create_segments_directory(path)?;
         // What a process left behind that was killed while it wrote.
@@ -169,32 +174,32 @@ impl ChainDirectory {
 }
 
 /// Reads manifest and copies, and makes the plan of them.
-pub(crate) fn read_plan(
+pub(crate) fn read_work(
     storage: &dyn Storage,
     path: &Utf8Path,
-) -> Result<ChainPlan, ChainProveError> {
+) -> Result<ChainWork, ChainProveError> {
     let disk = Disk(storage);
     let manifest = read_manifest(disk, path)?.ok_or_else(|| DirectoryError::NoChain {
         path: path.to_owned(),
     })?;
-    let trace_path = path.join(TRACE_FILE);
-    let trace = disk.read(&trace_path, u64::MAX)?;
-    check_digest(&trace_path, manifest.trace_sha256, &trace)?;
-    // The bytes that were compared, and not the file once more.
-    let trace = AttentionTrace::decode(trace).map_err(|source| DirectoryError::Trace {
-        path: trace_path,
-        source,
-    })?;
-    let table_path = path.join(TABLE_FILE);
-    let table = disk.read(&table_path, MAX_TEXT_BYTES)?;
-    check_digest(&table_path, manifest.table_sha256, &table)?;
-    let table = WeightTable::parse(&String::from_utf8_lossy(&table)).map_err(|source| {
-        DirectoryError::Table {
-            path: table_path,
-            source,
+    let plan: ChainWork = match &manifest.inputs {
+        ChainInputs::Trace {
+            trace_sha256,
+            table_sha256,
+        } => {
+            let trace = read_trace(disk, path.join(TRACE_FILE), *trace_sha256)?;
+            let table = read_table(disk, path.join(TABLE_FILE), *table_sha256)?;
+            let boundaries = manifest.boundaries.clone();
+            ChainPlan::from_terms(trace, table, &manifest.terms, boundaries)?.into()
         }
-    })?;
-    let plan = ChainPlan::from_terms(trace, table, &manifest.terms, manifest.boundaries.clone())?;
+        ChainInputs::Model {
+            model_sha256,
+            prompt,
+        } => {
+            let model = read_model(disk, path.join(MODEL_FILE), *model_sha256)?;
+            ModelPlan::from_manifest(model, prompt, &manifest)?.into()
+        }
+    };
     // The plan follows from the inputs. Where it is not what the manifest says, another version of
     // the relation, or a hand, wrote the manifest.
     if let Some(ManifestDifference {
@@ -214,12 +219,44 @@ pub(crate) fn read_plan(
     Ok(plan)
 }
 
-/// The manifest of a plan, and the contents of the copies.
-fn files(chain: &Utf8Path, plan: &ChainPlan) -> Result<PlanFiles, DirectoryError> {
-    plan.files().map_err(|source| DirectoryError::Trace {
+/// The manifest of some work, and the contents of the copies.
+pub(crate) fn files(chain: &Utf8Path, work: &ChainWork) -> Result<PlanFiles, DirectoryError> {
+    work.files().map_err(|source| DirectoryError::Trace {
         path: chain.join(TRACE_FILE),
         source,
     })
+}
+
+fn read_trace(
+    disk: Disk<'_>,
+    path: Utf8PathBuf,
+    digest: FileDigest,
+) -> Result<AttentionTrace, DirectoryError> {
+    let trace = disk.read(&path, u64::MAX)?;
+    check_digest(&path, digest, &trace)?;
+    // The bytes that were compared, and not the file once more.
+    AttentionTrace::decode(trace).map_err(|source| DirectoryError::Trace { path, source })
+}
+
+fn read_table(
+    disk: Disk<'_>,
+    path: Utf8PathBuf,
+    digest: FileDigest,
+) -> Result<WeightTable, DirectoryError> {
+    let table = disk.read(&path, MAX_TEXT_BYTES)?;
+    check_digest(&path, digest, &table)?;
+    WeightTable::parse(&String::from_utf8_lossy(&table))
+        .map_err(|source| DirectoryError::Table { path, source })
+}
+
+fn read_model(
+    disk: Disk<'_>,
+    path: Utf8PathBuf,
+    digest: FileDigest,
+) -> Result<IntegerModel, DirectoryError> {
+    let model = disk.read(&path, u64::MAX)?;
+    check_digest(&path, digest, &model)?;
+    IntegerModel::from_bytes(&model).map_err(|source| DirectoryError::Model { path, source })
 }
 
 fn check_digest(path: &Utf8Path, expected: FileDigest, bytes: &[u8]) -> Result<(), DirectoryError> {
@@ -255,11 +292,7 @@ fn read_manifest(
 }
 
 /// Whether a chain can be created here: nothing is changed.
-fn examine(
-    disk: Disk<'_>,
-    path: &Utf8Path,
-    manifest: &ChainManifest,
-) -> Result<Existing, DirectoryError> {
+fn examine(disk: Disk<'_>, path: &Utf8Path, files: &PlanFiles) -> Result<Existing, DirectoryError> {
     let entries = match disk.0.list(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Existing::Absent),
@@ -270,7 +303,7 @@ fn examine(
             field,
             expected,
             got,
-        }) = manifest.first_difference(&there)
+        }) = files.manifest.first_difference(&there)
         {
             return Err(DirectoryError::OtherChain {
                 path: path.to_owned(),
@@ -279,10 +312,11 @@ fn examine(
                 got,
             });
         }
-        if exists(&path.join(TRACE_FILE))?
-            && exists(&path.join(TABLE_FILE))?
-            && exists(&segments_directory(path))?
-        {
+        let mut whole = exists(&segments_directory(path))?;
+        for (name, _) in &files.copies {
+            whole &= exists(&path.join(name))?;
+        }
+        if whole {
             return Err(DirectoryError::AlreadyBegun {
                 path: path.to_owned(),
             });
@@ -321,7 +355,7 @@ impl Drop for Undo<'_> {
         }
         // Errors on top of the error that is being reported are not reported.
         if self.lock.is_some() {
-            for name in [MANIFEST_FILE, TRACE_FILE, TABLE_FILE, LOCK_FILE] {
+            for name in [MANIFEST_FILE, TRACE_FILE, TABLE_FILE, MODEL_FILE, LOCK_FILE] {
                 let _ = self.disk.0.remove_file(&self.path.join(name));
             }
             let segments = self.path.join(SEGMENTS_DIRECTORY);

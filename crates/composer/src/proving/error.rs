@@ -3,10 +3,11 @@
 use std::io;
 
 use camino::Utf8PathBuf;
+use matchmark_model::{ModelError, ModelFileError};
 use matchmark_prover::{MockError, ProveError};
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};
-use matchmark_statement::{ChainError, PolicyError, StatementDigest};
+use matchmark_statement::{ChainError, PolicyError, StatementDigest, TokenId};
 use matchmark_tables::TableError;
 use matchmark_verifier::{variant_names, VerifyError};
 
@@ -17,13 +18,64 @@ use crate::proving::manifest::FileDigest;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// Segments would have more steps than the trace.
-    #[error("segments of {got} steps, expected 1 to {expected}, the steps of the trace")]
+    /// Segments would have more steps than the chain.
+    #[error("segments of {got} steps, expected 1 to {expected}, the steps of the chain")]
     SegmentSteps {
-        /// Steps of the trace.
+        /// Steps of the chain.
         expected: usize,
         /// Steps of a segment.
         got: usize,
+    },
+    /// There is no token to begin with.
+    #[error("the prompt has {got} tokens, expected {expected} at least")]
+    EmptyPrompt {
+        /// The fewest tokens.
+        expected: u32,
+        /// Tokens of the prompt.
+        got: u32,
+    },
+    /// Nothing is to be decoded.
+    #[error("{got} tokens are to be decoded, expected {expected} at least")]
+    NoTokens {
+        /// The fewest tokens.
+        expected: u32,
+        /// Tokens to be decoded.
+        got: u32,
+    },
+    /// The prompt alone is longer than the model's positions.
+    #[error(
+        "the prompt has {got} tokens, expected at most {expected}, the positions of the model"
+    )]
+    PromptAbovePositions {
+        /// Positions of the model.
+        expected: usize,
+        /// Tokens of the prompt.
+        got: usize,
+    },
+    /// The cache would be full before the last token is decoded.
+    #[error(
+        "a prompt of {prompt} tokens and {tokens} decoded ones take {got} positions, expected at most \
+         {expected}, the positions of the model"
+    )]
+    CacheFull {
+        /// Tokens of the prompt.
+        prompt: u32,
+        /// Tokens to be decoded. The last one takes no position.
+        tokens: u32,
+        /// Positions of the model.
+        expected: usize,
+        /// Positions that would be taken.
+        got: usize,
+    },
+    /// The prompt names a token that the model does not have.
+    #[error("token {got} at position {position} of the prompt, expected less than {expected}")]
+    PromptToken {
+        /// Position in the prompt, counted from 0.
+        position: usize,
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The token.
+        got: TokenId,
     },
     /// A quantity leaves its bounds.
     #[error(transparent)]
@@ -41,6 +93,11 @@ pub enum PlanError {
 
 variant_names!(PlanError {
     SegmentSteps,
+    EmptyPrompt,
+    NoTokens,
+    PromptAbovePositions,
+    CacheFull,
+    PromptToken,
     Quantity,
     Runtime,
     Prove,
@@ -158,6 +215,15 @@ pub enum DirectoryError {
         #[source]
         source: TableError,
     },
+    /// The copy of the model is no model.
+    #[error("{path}: {source}")]
+    Model {
+        /// The copy.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ModelFileError,
+    },
     /// The segment files cannot be listed or read.
     #[error(transparent)]
     Segments(#[from] ChainReadError),
@@ -186,6 +252,7 @@ variant_names!(DirectoryError {
     InputChanged,
     Trace,
     Table,
+    Model,
     Segments,
     SegmentOutside,
 });
@@ -208,6 +275,15 @@ pub enum ChainProveError {
         /// Why.
         #[source]
         source: RuntimeError,
+    },
+    /// The model does not execute the tokens of a segment.
+    #[error("segment {segment}: {source}")]
+    ExecuteModel {
+        /// Index of the segment.
+        segment: u64,
+        /// Why.
+        #[source]
+        source: ModelError,
     },
     /// A segment is not proven, or its proof has no binary form.
     #[error("segment {segment}: {source}")]
@@ -260,6 +336,7 @@ variant_names!(ChainProveError {
     Plan,
     Directory,
     Execute,
+    ExecuteModel,
     Prove,
     Chain,
     CorruptSegment,

@@ -2,30 +2,100 @@
 
 use std::sync::Arc;
 
-use matchmark_prover::{CommittedState, SegmentInput, SegmentProver};
+use matchmark_model::ModelExecution;
+use matchmark_prover::{
+    CommittedState, ModelInput, ProveError, ProvenSegment, SegmentInput, SegmentProver,
+};
 use matchmark_quant::StepRange;
-use matchmark_runtime::{execute_segment, KvCache, SegmentExecution};
-use matchmark_statement::{ChainAccumulator, ChainStatement, SegmentStatement};
+use matchmark_runtime::{KvCache, SegmentExecution};
+use matchmark_statement::{Boundary, ChainAccumulator, ChainStatement, SegmentStatement};
 
 use crate::proving::error::ChainProveError;
-use crate::proving::plan::ChainPlan;
+use crate::report::SegmentTokens;
+
+/// What the reference computed of a segment.
+pub(crate) enum Execution {
+    /// Attention, to be proven in this way.
+    Attention(SegmentExecution, Boundary),
+    /// A decoder.
+    Model(Box<ModelExecution>),
+}
+
+impl Execution {
+    /// What a proof would claim, with the tokens of a decoder.
+    fn claim(
+        &self,
+        prover: &SegmentProver,
+        [before, after]: [&CommittedState; 2],
+    ) -> Result<(SegmentStatement, Option<SegmentTokens>), ProveError> {
+        match self {
+            Self::Attention(execution, boundary) => {
+                let input = attention_input(execution, *boundary, [before, after]);
+                Ok((prover.claim(&input)?.0, None))
+            }
+            Self::Model(execution) => {
+                let (statement, tokens) =
+                    prover.claim_model(&model_input(execution, [before, after]))?;
+                Ok((statement, Some((&tokens).into())))
+            }
+        }
+    }
+}
+
+fn attention_input<'a>(
+    execution: &'a SegmentExecution,
+    boundary: Boundary,
+    [before, after]: [&'a CommittedState; 2],
+) -> SegmentInput<'a> {
+    SegmentInput {
+        execution,
+        before,
+        after,
+        boundary,
+    }
+}
+
+fn model_input<'a>(
+    execution: &'a ModelExecution,
+    [before, after]: [&'a CommittedState; 2],
+) -> ModelInput<'a> {
+    ModelInput {
+        execution,
+        before,
+        after,
+    }
+}
+
+/// Computes segments, one after the other.
+pub(crate) trait Executor: Send {
+    /// Executes the steps of a segment that begins with this cache; gives the cache after them.
+    fn execute(
+        &mut self,
+        segment: u64,
+        steps: StepRange,
+        before: &KvCache,
+    ) -> Result<(Execution, KvCache), ChainProveError>;
+}
 
 /// A segment that is ready to be proven.
 pub(crate) struct Job {
     pub(crate) segment: u64,
     pub(crate) statement: SegmentStatement,
-    pub(crate) execution: SegmentExecution,
-    pub(crate) before: Arc<CommittedState>,
-    pub(crate) after: Arc<CommittedState>,
+    pub(crate) tokens: Option<SegmentTokens>,
+    execution: Execution,
+    before: Arc<CommittedState>,
+    after: Arc<CommittedState>,
 }
 
 impl Job {
-    pub(crate) fn input(&self) -> SegmentInput<'_> {
-        SegmentInput {
-            execution: &self.execution,
-            before: &self.before,
-            after: &self.after,
-            boundary: self.statement.boundary().kind(),
+    /// Proves the segment.
+    pub(crate) fn prove(&self, prover: &SegmentProver) -> Result<ProvenSegment, ProveError> {
+        let states = [&*self.before, &*self.after];
+        match &self.execution {
+            Execution::Attention(execution, boundary) => {
+                prover.prove(&attention_input(execution, *boundary, states))
+            }
+            Execution::Model(execution) => prover.prove_model(&model_input(execution, states)),
         }
     }
 }
@@ -33,8 +103,8 @@ impl Job {
 /// Hands out the segments of a chain in order. It holds the reference at the cut that it has reached:
 /// one committed state, whatever the length of the chain.
 pub(crate) struct Front<'a> {
-    plan: &'a ChainPlan,
     prover: &'a SegmentProver,
+    executor: Box<dyn Executor + 'a>,
     remaining: Box<dyn Iterator<Item = StepRange> + Send + 'a>,
     next: u64,
     state: Arc<CommittedState>,
@@ -42,18 +112,20 @@ pub(crate) struct Front<'a> {
 }
 
 impl<'a> Front<'a> {
-    /// Begins with the cache before the first step.
+    /// Begins with the cache before the first of these segments.
     pub(crate) fn new(
-        plan: &'a ChainPlan,
         prover: &'a SegmentProver,
+        first: KvCache,
+        segments: impl Iterator<Item = StepRange> + Send + 'a,
+        executor: Box<dyn Executor + 'a>,
     ) -> Result<Self, ChainProveError> {
         let state = prover
-            .state(KvCache::from_prefix(plan.trace()))
+            .state(first)
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
         Ok(Self {
-            plan,
             prover,
-            remaining: Box::new(plan.segments()),
+            executor,
+            remaining: Box::new(segments),
             next: 0,
             state: Arc::new(state),
             chain: None,
@@ -77,22 +149,13 @@ impl<'a> Front<'a> {
             return Ok(None);
         };
         let segment = self.next;
-        let (execution, cache) = self
-            .plan
-            .trace()
-            .segment(steps)
-            .and_then(|inputs| execute_segment(self.state.cache(), &inputs, self.plan.rules()))
-            .map_err(|source| ChainProveError::Execute { segment, source })?;
+        let (execution, cache) = self.executor.execute(segment, steps, self.state.cache())?;
         let prove_error = |source| ChainProveError::Prove { segment, source };
         let before = Arc::clone(&self.state);
         let after = Arc::new(self.prover.state(cache).map_err(prove_error)?);
-        let input = SegmentInput {
-            execution: &execution,
-            before: &before,
-            after: &after,
-            boundary: self.plan.boundary(segment),
-        };
-        let (statement, _) = self.prover.claim(&input).map_err(prove_error)?;
+        let (statement, tokens) = execution
+            .claim(self.prover, [&before, &after])
+            .map_err(prove_error)?;
         match &mut self.chain {
             None => self.chain = Some(ChainAccumulator::start(&statement)),
             Some(chain) => chain.push(&statement)?,
@@ -102,6 +165,7 @@ impl<'a> Front<'a> {
         Ok(Some(Job {
             segment,
             statement,
+            tokens,
             execution,
             before,
             after,

@@ -1,7 +1,7 @@
 //! The manifest of a chain: everything that is needed to resume, beside the copies of the inputs.
 
 use matchmark_quant::{digest_newtype, StepRange};
-use matchmark_statement::{SharedTerms, TermsDifference};
+use matchmark_statement::{SharedTerms, TermsDifference, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::proving::boundaries::BoundaryPattern;
@@ -28,16 +28,76 @@ impl FileDigest {
 pub struct ChainManifest {
     /// Version of the format, [`ChainManifest::FORMAT`].
     pub format: u32,
-    /// Digest of the copy of the trace.
-    pub trace_sha256: FileDigest,
-    /// Digest of the copy of the weight table.
-    pub table_sha256: FileDigest,
     /// The steps of the whole chain.
     pub steps: StepRange,
     /// Which segments are fused, and which are split.
     pub boundaries: BoundaryPattern,
+    /// What the chain is computed from.
+    pub inputs: ChainInputs,
     /// What all segments have in common.
     pub terms: SharedTerms,
+}
+
+/// What a chain is computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ChainInputs {
+    /// Queries, keys and values of one attention layer.
+    Trace {
+        /// Digest of the copy of the trace.
+        trace_sha256: FileDigest,
+        /// Digest of the copy of the weight table.
+        table_sha256: FileDigest,
+    },
+    /// A model and the tokens that are given to it.
+    Model {
+        /// Digest of the copy of the model.
+        model_sha256: FileDigest,
+        /// The tokens that are given.
+        prompt: Vec<TokenId>,
+    },
+}
+
+impl ChainInputs {
+    /// The fields by name, in words.
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Trace {
+                trace_sha256,
+                table_sha256,
+            } => vec![
+                ("inputs", "a trace".to_owned()),
+                ("trace", trace_sha256.to_string()),
+                ("table file", table_sha256.to_string()),
+            ],
+            Self::Model {
+                model_sha256,
+                prompt,
+            } => vec![
+                ("inputs", "a model".to_owned()),
+                ("model file", model_sha256.to_string()),
+                ("prompt", words(prompt)),
+            ],
+        }
+    }
+
+    /// The first field in which `other` differs, if any.
+    fn first_difference(&self, other: &Self) -> Option<ManifestDifference> {
+        let pairs = self.fields().into_iter().zip(other.fields());
+        pairs
+            .map(|((field, expected), (_, got))| ManifestDifference {
+                field,
+                expected,
+                got,
+            })
+            .find(|it| it.expected != it.got)
+    }
+}
+
+/// Tokens in words.
+fn words(tokens: &[TokenId]) -> String {
+    let words: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+    format!("[{}]", words.join(" "))
 }
 
 /// In what two manifests differ.
@@ -66,7 +126,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
@@ -75,10 +135,9 @@ impl ChainManifest {
         // the one that is read at all.
         let Self {
             format: _,
-            trace_sha256,
-            table_sha256,
             steps,
             boundaries,
+            inputs,
             terms,
         } = self;
         if let Some(TermsDifference {
@@ -103,8 +162,7 @@ impl ChainManifest {
         };
         differ("steps", steps, &other.steps)
             .or_else(|| differ("boundaries", boundaries, &other.boundaries))
-            .or_else(|| differ("trace", trace_sha256, &other.trace_sha256))
-            .or_else(|| differ("table file", table_sha256, &other.table_sha256))
+            .or_else(|| inputs.first_difference(&other.inputs))
     }
 
     pub(crate) fn to_toml(&self) -> Result<String, String> {
@@ -140,14 +198,27 @@ mod tests {
     };
     use proptest::prelude::*;
 
+    fn inputs(trace: &[u8], table: &[u8]) -> ChainInputs {
+        ChainInputs::Trace {
+            trace_sha256: FileDigest::of(trace),
+            table_sha256: FileDigest::of(table),
+        }
+    }
+
+    fn model_inputs(model: &[u8], prompt: &[u32]) -> ChainInputs {
+        ChainInputs::Model {
+            model_sha256: FileDigest::of(model),
+            prompt: prompt.iter().copied().map(TokenId::new).collect(),
+        }
+    }
+
     fn manifest(scale: f64) -> ChainManifest {
         let scale = |x: f64| Scale::new(x * scale).unwrap();
         ChainManifest {
             format: ChainManifest::FORMAT,
-            trace_sha256: FileDigest::of(b"trace"),
-            table_sha256: FileDigest::of(b"table"),
             steps: StepRange::new(2, 6).unwrap(),
             boundaries: BoundaryPattern::default(),
+            inputs: inputs(b"trace", b"table"),
             terms: SharedTerms {
                 version: StatementVersion::CURRENT,
                 relation_version: RelationVersion::CURRENT,
@@ -190,11 +261,14 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 2", "format = 3")),
-            Err(ManifestError::Format(3))
+            ChainManifest::from_toml(&text.replace("format = 3", "format = 4")),
+            Err(ManifestError::Format(4))
         ));
         for bad in [
-            text.replace("format = 2", "format = 2\nextra = 0"),
+            text.replace("format = 3", "format = 3\nextra = 0"),
+            text.replace("[inputs]", "[inputs]\nextra = 0"),
+            text.replace("kind = \"trace\"", "kind = \"model\""),
+            text.replace("kind = \"trace\"", "kind = \"tensor\""),
             text.replace("boundaries = [\"fused\"]", "boundaries = []"),
             text.replace("trace_sha256", "trace_sha512"),
             text.replace("value_bits = 8", "value_bits = 3"),
@@ -218,23 +292,28 @@ mod tests {
             change(&mut other);
             one.first_difference(&other).unwrap().field
         };
-        assert_eq!(field(&|m| m.trace_sha256 = FileDigest::of(b"")), "trace");
-        assert_eq!(
-            field(&|m| m.table_sha256 = FileDigest::of(b"")),
-            "table file"
-        );
+        assert_eq!(field(&|m| m.inputs = inputs(b"", b"table")), "trace");
+        assert_eq!(field(&|m| m.inputs = inputs(b"trace", b"")), "table file");
+        assert_eq!(field(&|m| m.inputs = model_inputs(b"", &[])), "inputs");
         assert_eq!(field(&|m| m.steps = StepRange::new(2, 5).unwrap()), "steps");
         assert_eq!(
             field(&|m| m.boundaries = Boundary::Split.into()),
             "boundaries"
         );
         assert_eq!(field(&|m| m.terms.rounding = Rounding::Floor), "rounding");
+        let one = model_inputs(b"model", &[1, 2]);
+        let field = |other| one.first_difference(&other).unwrap().field;
+        assert_eq!(field(model_inputs(b"", &[1, 2])), "model file");
+        assert_eq!(field(model_inputs(b"model", &[12])), "prompt");
     }
 
     proptest! {
         #[test]
         fn round_trips(scale in 1e-30f64..1e30) {
-            let manifest = manifest(scale);
+            let mut manifest = manifest(scale);
+            if scale > 1.0 {
+                manifest.inputs = model_inputs(b"model", &[1, 2]);
+            }
             let text = manifest.to_toml().unwrap();
             prop_assert_eq!(ChainManifest::from_toml(&text).unwrap(), manifest);
         }

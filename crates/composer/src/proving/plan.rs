@@ -1,22 +1,18 @@
 //! What is to be proven: a trace, the terms, and the cuts between segments.
 
-use std::collections::BTreeSet;
-
-use camino::Utf8Path;
 use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, ModelIdentity, Security, SegmentShape,
-    SharedTerms, StateCommitment, VerifierDomain,
+    AcceptancePolicy, Boundary, ModelIdentity, Security, SegmentShape, SharedTerms, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
+use crate::layout::{TABLE_FILE, TRACE_FILE};
 use crate::proving::boundaries::BoundaryPattern;
-use crate::proving::directory;
-use crate::proving::error::{ChainProveError, MockSegmentError, PlanError};
-use crate::proving::manifest::{ChainManifest, FileDigest};
-use crate::proving::storage::FileSystem;
+use crate::proving::error::{MockSegmentError, PlanError};
+use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
+use crate::proving::work::{chain_policy, PlanFiles};
 
 /// What a prover decides about a chain, beside the trace.
 #[derive(Clone, Debug)]
@@ -104,17 +100,6 @@ impl ChainPlan {
             plan.terms.layout(steps)?;
         }
         Ok(plan)
-    }
-
-    /// The plan of a chain directory, from its manifest and the copies of its inputs. Segment files
-    /// play no part in it.
-    ///
-    /// # Errors
-    ///
-    /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
-    /// [`ChainProveError::Plan`] if they make no chain.
-    pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_plan(&FileSystem, chain)
     }
 
     /// The plan that a manifest describes.
@@ -226,19 +211,20 @@ impl ChainPlan {
     /// The manifest of the chain, with the contents of the copies that it speaks of.
     pub(crate) fn files(&self) -> Result<PlanFiles, TraceError> {
         let trace = self.trace.encode()?;
-        let table = self.terms.table.to_text();
+        let table = self.terms.table.to_text().into_bytes();
         let manifest = ChainManifest {
             format: ChainManifest::FORMAT,
-            trace_sha256: FileDigest::of(&trace),
-            table_sha256: FileDigest::of(table.as_bytes()),
             steps: self.steps(),
             boundaries: self.boundaries.clone(),
+            inputs: ChainInputs::Trace {
+                trace_sha256: FileDigest::of(&trace),
+                table_sha256: FileDigest::of(&table),
+            },
             terms: self.terms.shared(),
         };
         Ok(PlanFiles {
             manifest,
-            trace,
-            table,
+            copies: vec![(TRACE_FILE, trace), (TABLE_FILE, table)],
         })
     }
 
@@ -251,29 +237,7 @@ impl ChainPlan {
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let prover = SegmentProver::new(self.terms.clone())?;
         let first = prover.state(KvCache::from_prefix(&self.trace))?;
-        self.policy_with(&prover, first.commitment())
-    }
-
-    /// [`Self::policy`], with a prover of these terms and the first state at hand.
-    pub(crate) fn policy_with(
-        &self,
-        prover: &SegmentProver,
-        first_state: StateCommitment,
-    ) -> Result<AcceptancePolicy, PlanError> {
-        let kinds: BTreeSet<(usize, Boundary)> = (0..)
-            .zip(self.segments())
-            .map(|(segment, steps)| (steps.steps(), self.boundary(segment)))
-            .collect();
-        let mut circuits = Vec::new();
-        for (steps, boundary) in kinds {
-            circuits.extend(prover.circuits(boundary, steps)?);
-        }
-        Ok(AcceptancePolicy::new(AcceptancePolicyParts::of(
-            self.terms.shared(),
-            first_state,
-            self.steps(),
-            circuits,
-        ))?)
+        chain_policy(&prover, first.commitment(), self.steps(), &self.boundaries)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is
@@ -300,24 +264,7 @@ impl ChainPlan {
     }
 }
 
-/// The manifest, and the contents of the copies.
-pub(crate) struct PlanFiles {
-    pub(crate) manifest: ChainManifest,
-    pub(crate) trace: Vec<u8>,
-    pub(crate) table: String,
-}
-
-/// The policy that would accept the chain of a directory, computed anew from the copies of trace and
-/// table and from the terms in its manifest. The segment files, finished or not, play no part in it.
-///
-/// # Errors
-///
-/// Those of [`ChainPlan::open`].
-pub fn policy_for(chain: &Utf8Path) -> Result<AcceptancePolicy, ChainProveError> {
-    Ok(ChainPlan::open(chain)?.policy()?)
-}
-
 /// For constructors that refuse everything near `u32::MAX`.
-fn to_u32(count: usize) -> u32 {
+pub(crate) fn to_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

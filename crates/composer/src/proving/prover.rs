@@ -13,15 +13,15 @@ use matchmark_verifier::{verify_segment, SegmentFile};
 use rayon::ThreadPoolBuildError;
 use tracing::{debug, info};
 
-use crate::proving::directory::ChainDirectory;
+use crate::proving::directory::{self, ChainDirectory};
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
-use crate::proving::plan::ChainPlan;
 use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
 use crate::proving::report::{ProveReport, ProvenRow};
 use crate::proving::schedule::Schedule;
 use crate::proving::storage::{FileSystem, Storage};
+use crate::proving::work::ChainWork;
 use crate::reader::max_segment_bytes;
 use crate::verifier::{milliseconds, public_bytes};
 
@@ -29,7 +29,7 @@ use crate::verifier::{milliseconds, public_bytes};
 #[derive(Debug)]
 pub struct ChainProver {
     directory: ChainDirectory,
-    plan: ChainPlan,
+    work: ChainWork,
     schedule: Option<Schedule>,
     start: Instant,
     start_cpu_ms: Option<u64>,
@@ -42,8 +42,11 @@ impl ChainProver {
     ///
     /// [`ChainProveError::Directory`] if the directory holds another chain, or this one already, or
     /// something else, or is locked, or cannot be written. Nothing half-written stays behind.
-    pub fn create(directory: &Utf8Path, plan: ChainPlan) -> Result<Self, ChainProveError> {
-        Self::create_on(Arc::new(FileSystem), directory, plan)
+    pub fn create(
+        directory: &Utf8Path,
+        work: impl Into<ChainWork>,
+    ) -> Result<Self, ChainProveError> {
+        Self::create_on(Arc::new(FileSystem), directory, work)
     }
 
     /// As [`Self::create`], on a storage of one's own.
@@ -54,12 +57,14 @@ impl ChainProver {
     pub fn create_on(
         storage: Arc<dyn Storage>,
         directory: &Utf8Path,
-        plan: ChainPlan,
+        work: impl Into<ChainWork>,
     ) -> Result<Self, ChainProveError> {
+        let work = work.into();
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
+        let files = directory::files(directory, &work)?;
         Ok(Self {
-            directory: ChainDirectory::create(storage, directory, &plan)?,
-            plan,
+            directory: ChainDirectory::create(storage, directory, &files)?,
+            work,
             schedule: None,
             start,
             start_cpu_ms,
@@ -86,10 +91,10 @@ impl ChainProver {
         directory: &Utf8Path,
     ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, plan) = ChainDirectory::resume(storage, directory)?;
+        let (directory, work) = ChainDirectory::resume(storage, directory)?;
         Ok(Self {
             directory,
-            plan,
+            work,
             schedule: None,
             start,
             start_cpu_ms,
@@ -103,10 +108,10 @@ impl ChainProver {
         self
     }
 
-    /// The plan.
+    /// What is to be proven.
     #[must_use]
-    pub fn plan(&self) -> &ChainPlan {
-        &self.plan
+    pub fn work(&self) -> &ChainWork {
+        &self.work
     }
 
     /// Proves all segments that are not there yet, and checks those that are: a segment is kept if its
@@ -119,18 +124,19 @@ impl ChainProver {
     /// cannot be kept; it is left as it is. [`ChainProveError::Stopped`] if `progress` asked for it.
     /// Otherwise the first error of any segment. Finished segments stay.
     pub fn run(&self, progress: &dyn Progress) -> Result<ProveReport, ChainProveError> {
-        let plan = &self.plan;
-        let prover = SegmentProver::new(plan.terms().clone())
+        let work = &self.work;
+        let prover = work
+            .prover()
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
-        let front = Front::new(plan, &prover)?;
+        let front = work.front(&prover)?;
         // This makes the preprocessed trees, so that no worker waits for another one's.
-        let policy = plan.policy_with(&prover, front.state().commitment())?;
+        let policy = work.policy_with(&prover, front.state().commitment())?;
         let first_state = front.state().commitment();
-        let schedule = self.schedule(plan.segment_count())?;
-        info!(?schedule, segments = plan.segment_count(), "proving");
+        let schedule = self.schedule(work.segment_count())?;
+        info!(?schedule, segments = work.segment_count(), "proving");
         progress.begin(&ChainOutline {
-            segments: plan.segment_count(),
-            steps: plan.steps().steps(),
+            segments: work.segment_count(),
+            steps: work.steps().steps(),
             schedule,
         });
 
@@ -162,7 +168,7 @@ impl ChainProver {
         if let Some(error) = outcome.error {
             return Err(error);
         }
-        let (finished, segments) = (outcome.rows.len() as u64, plan.segment_count());
+        let (finished, segments) = (outcome.rows.len() as u64, work.segment_count());
         let chain = match front.chain() {
             Some(chain) if finished == segments => chain,
             _ => return Err(ChainProveError::Stopped { finished, segments }),
@@ -173,7 +179,7 @@ impl ChainProver {
             segments,
             segments_kept: rows.iter().filter(|row| row.kept).count() as u64,
             steps: chain.steps().steps(),
-            lookup_claims: chain.steps().lookup_claims(&plan.trace().shape()),
+            lookup_claims: chain.steps().lookup_claims(&work.attention()),
             trace_rows: sizes.iter().map(|it| it.trace_rows).sum(),
             committed_cells: sizes.iter().map(|it| it.committed_cells).sum(),
             opened_columns: sizes.iter().map(|it| it.opened_columns).max().unwrap_or(0),
@@ -193,12 +199,12 @@ impl ChainProver {
     }
 
     fn sizes(&self) -> Result<Vec<SegmentSizes>, ChainProveError> {
-        let sizes = self.plan.sizes();
+        let sizes = self.work.sizes();
         sizes.map_err(|source| ChainProveError::Prove { segment: 0, source })
     }
 
     fn schedule(&self, segments: u64) -> Result<Schedule, ChainProveError> {
-        let log_blowup = self.plan.terms().security.parameters().log_blowup;
+        let log_blowup = self.work.security().parameters().log_blowup;
         let sizes = self.sizes()?;
         Ok(self
             .schedule
@@ -274,6 +280,7 @@ impl Shared<'_> {
             proof_bytes,
             public_bytes: public_bytes(statement),
             kept,
+            tokens: job.tokens.clone(),
             prove_ms: milliseconds(start),
         })
     }
@@ -282,7 +289,7 @@ impl Shared<'_> {
     fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
         let segment = job.segment;
         let prove_error = |source| ChainProveError::Prove { segment, source };
-        let proven = self.prover.prove(&job.input()).map_err(prove_error)?;
+        let proven = job.prove(self.prover).map_err(prove_error)?;
         let encoded = proven.file.encode();
         let bytes = encoded.map_err(|source| prove_error(source.into()))?;
         self.directory.write_segment(segment, &bytes)?;

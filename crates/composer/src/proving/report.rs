@@ -4,6 +4,7 @@ use matchmark_statement::{ChainDigest, StateCommitment};
 use serde::Serialize;
 
 use crate::proving::schedule::Schedule;
+use crate::report::SegmentTokens;
 
 /// What there is to say of one finished segment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,6 +25,9 @@ pub struct ProvenRow {
     pub public_bytes: u64,
     /// Whether the segment was there already: it was checked, not proven.
     pub kept: bool,
+    /// The tokens, if the segment is one of a decoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<SegmentTokens>,
     /// Milliseconds of wall time for proving, or for checking where it was there already.
     pub prove_ms: f64,
 }

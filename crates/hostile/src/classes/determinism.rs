@@ -62,11 +62,12 @@ fn witness_digest(forged: &Forged) -> String {
         preprocessed,
         state_before,
         state_after,
-        public,
+        entries,
         vectors,
         candidates,
         boundary,
         state,
+        decoder,
         tables,
         lookup,
     } = &forged.witness;
@@ -74,13 +75,17 @@ fn witness_digest(forged: &Forged) -> String {
         preprocessed,
         state_before,
         state_after,
-        public,
+        entries,
         vectors,
         candidates,
         boundary,
         state,
     ] {
         add(columns);
+    }
+    if let Some(decoder) = decoder {
+        add(&decoder.model);
+        add(&decoder.witness_tree().cloned().collect::<Vec<_>>());
     }
     tables.iter().for_each(|columns| add(columns));
     if let Some(LookupWitness {

@@ -187,7 +187,7 @@ fn encode_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn encode_tokenizer(out: &mut Vec<u8>, tokenizer: &Tokenizer) {
+pub(crate) fn encode_tokenizer(out: &mut Vec<u8>, tokenizer: &Tokenizer) {
     let TokenizerParts {
         pieces,
         special,

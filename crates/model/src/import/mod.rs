@@ -86,6 +86,15 @@ impl FloatModel {
         Self::put_together(config, weights, tokenizer)
     }
 
+    /// Reads the tokenizer of a folder, and nothing of its weights.
+    ///
+    /// # Errors
+    /// [`ImportError`], naming the file and what it holds.
+    pub fn read_tokenizer(folder: &Path) -> Result<Tokenizer, ImportError> {
+        let config = config::Config::parse(&read(folder, CONFIG)?)?;
+        tokenizer_json::parse(&read(folder, TOKENIZER)?, config.end)
+    }
+
     fn put_together(
         config: config::Config,
         weights: Vec<u8>,

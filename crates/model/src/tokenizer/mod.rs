@@ -1,9 +1,12 @@
 //! From text to tokens and back: byte-level byte-pair encoding.
 
+mod digest;
 mod encode;
 mod words;
 
 use std::collections::HashMap;
+
+pub use digest::TokenizerId;
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,151 @@
+//! Models, keys and tokenizers from their files.
+
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use matchmark_composer::{KeyDifference, ModelKey};
+use matchmark_model::{FloatModel, IntegerModel, Tokenizer};
+use matchmark_statement::{AcceptancePolicy, ModelIdentity};
+
+use crate::error::CliError;
+use crate::options::read_text;
+
+/// Reads a model's file.
+pub(crate) fn load_model(path: &Utf8Path) -> Result<Arc<IntegerModel>, CliError> {
+    let model = IntegerModel::load(path.as_std_path()).map_err(|source| CliError::ModelFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(model))
+}
+
+/// Reads a key's file.
+pub(crate) fn load_key(path: &Utf8Path) -> Result<ModelKey, CliError> {
+    ModelKey::from_toml(&read_text(path)?).map_err(|source| CliError::Key {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads the tokenizer of a model: from its folder, or from its file.
+pub(crate) fn load_tokenizer(path: &Utf8Path) -> Result<Tokenizer, CliError> {
+    if path.is_dir() {
+        return FloatModel::read_tokenizer(path.as_std_path()).map_err(|source| {
+            CliError::Tokenizer {
+                path: path.to_owned(),
+                source,
+            }
+        });
+    }
+    Ok(load_model(path)?.tokenizer().clone())
+}
+
+/// The tokens of a prompt. An empty one has none, not even where a tokenizer begins every text with a
+/// token of its own.
+pub(crate) fn encode_prompt(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, CliError> {
+    if text.is_empty() {
+        return Ok(vec![]);
+    }
+    tokenizer.encode(text).map_err(|source| CliError::Tokens {
+        what: "prompt",
+        source,
+    })
+}
+
+/// A key and the file that it is from.
+pub(crate) struct NamedKey<'a> {
+    pub(crate) path: &'a Utf8Path,
+    pub(crate) key: ModelKey,
+}
+
+impl<'a> NamedKey<'a> {
+    pub(crate) fn load(path: &'a Utf8Path) -> Result<Self, CliError> {
+        Ok(Self {
+            path,
+            key: load_key(path)?,
+        })
+    }
+
+    /// Whether this is the key of a model, by its identity, which covers everything that the model is.
+    pub(crate) fn check_model(
+        &self,
+        path: &Utf8Path,
+        model: &IntegerModel,
+    ) -> Result<(), CliError> {
+        let expected = self.key.outline().identity.to_string();
+        self.check(path, "identity", expected, model.identity().to_string())
+    }
+
+    /// Whether this is the tokenizer of the key's model.
+    pub(crate) fn check_tokenizer(
+        &self,
+        path: &Utf8Path,
+        tokenizer: &Tokenizer,
+    ) -> Result<(), CliError> {
+        let expected = self.key.tokenizer().to_string();
+        self.check(
+            path,
+            "tokenizer",
+            expected,
+            tokenizer.identity().to_string(),
+        )
+    }
+
+    /// Whether a policy speaks of the key's model: its identity, and one of its commitments.
+    pub(crate) fn check_policy(
+        &self,
+        path: &Utf8Path,
+        policy: &AcceptancePolicy,
+    ) -> Result<(), CliError> {
+        let expected = ModelIdentity::Weights(self.key.outline().identity);
+        let (expected, got) = (expected.to_string(), policy.model().to_string());
+        self.check(path, "model", expected, got)?;
+        let Some(decoder) = policy.decoder() else {
+            return self.check(path, "decoder", "one".to_owned(), "none".to_owned());
+        };
+        let log_blowup = policy.security().parameters().log_blowup;
+        let commitments = self.key.weights().iter();
+        let of_blowup: Vec<_> = commitments
+            .filter(|it| it.log_blowup == log_blowup)
+            .map(|it| it.commitment)
+            .collect();
+        if of_blowup.contains(&decoder.weights) {
+            return Ok(());
+        }
+        let words: Vec<String> = of_blowup.iter().map(ToString::to_string).collect();
+        let expected = format!("one of {}", words.join(", "));
+        let got = decoder.weights.to_string();
+        self.check(path, "commitment to the weights", expected, got)
+    }
+
+    /// Whether another key is this one.
+    pub(crate) fn check_key(&self, path: &Utf8Path, other: &ModelKey) -> Result<(), CliError> {
+        match self.key.first_difference(other) {
+            None => Ok(()),
+            Some(KeyDifference {
+                field,
+                expected,
+                got,
+            }) => self.check(path, field, expected, got),
+        }
+    }
+
+    fn check(
+        &self,
+        path: &Utf8Path,
+        field: &'static str,
+        expected: String,
+        got: String,
+    ) -> Result<(), CliError> {
+        if expected == got {
+            return Ok(());
+        }
+        Err(CliError::KeyMismatch {
+            path: path.to_owned(),
+            key: self.path.to_owned(),
+            field,
+            expected,
+            got,
+        })
+    }
+}

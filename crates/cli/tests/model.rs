@@ -1,0 +1,286 @@
+//! Chains of a model by the command: key, policy, proof, verification, and what must be refused.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::thread;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use common::{expect, expect_error, expect_json, matchmark, tree, Place};
+use matchmark_model::{synthetic_arithmetic, synthetic_model, IntegerModel};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
+    QueryHeads, ValueBits, VocabularySize,
+};
+use serde_json::{json, Value};
+
+/// Two layers, 24 positions, a token for each printable character, and one that begins every text.
+fn model(seed: u64, vocabulary: u32) -> IntegerModel {
+    let shape = ModelShape::new(
+        Layers::new(2).unwrap(),
+        HiddenSize::new(12).unwrap(),
+        AttentionShape::new(
+            QueryHeads::new(4).unwrap(),
+            KvHeads::new(2).unwrap(),
+            HeadDim::new(6).unwrap(),
+        )
+        .unwrap(),
+        MlpSize::new(20).unwrap(),
+        VocabularySize::new(vocabulary).unwrap(),
+        CacheCapacity::new(24).unwrap(),
+    )
+    .unwrap();
+    let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
+    synthetic_model(shape, arithmetic, seed).unwrap()
+}
+
+/// A place with the model `one` and its key.
+struct World {
+    place: Place,
+    model: Utf8PathBuf,
+    key: Utf8PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let place = Place::new();
+        let model = save(&place, "one", &the_model());
+        let key = keygen(&place, "one", &model);
+        Self { place, model, key }
+    }
+
+    /// Arguments of a proof at `insecure-13`.
+    fn prove<'a>(&'a self, out: &'a Utf8Path, prompt: &'a str, tokens: &'a str) -> Vec<&'a str> {
+        let mut args = vec!["prove", "--model", self.model.as_str()];
+        args.extend(["--prompt", prompt, "--tokens", tokens]);
+        args.extend(["--out", out.as_str(), "--security", "insecure-13"]);
+        args
+    }
+
+    /// The policy by the key alone, for the prompt "Hello" (six tokens) and five more in segments of 4.
+    fn policy(&self) -> Utf8PathBuf {
+        let policy = self.place.join("policy.toml");
+        let mut args = vec!["policy", "--key", self.key.as_str(), "--prompt-tokens", "6"];
+        args.extend(["--tokens", "5", "--segment-steps", "4"]);
+        args.extend(["--security", "insecure-13", "--to", policy.as_str()]);
+        expect(&args, 0);
+        policy
+    }
+}
+
+fn the_model() -> IntegerModel {
+    model(5, 100)
+}
+
+fn save(place: &Place, name: &str, model: &IntegerModel) -> Utf8PathBuf {
+    let path = place.join(&format!("{name}.mm"));
+    model.save(path.as_std_path()).unwrap();
+    path
+}
+
+fn keygen(place: &Place, name: &str, model: &Utf8Path) -> Utf8PathBuf {
+    let key = place.join(&format!("{name}.vk"));
+    let mut args = vec!["keygen", "--model", model.as_str(), "--to", key.as_str()];
+    args.extend(["--security", "insecure-13", "--max-segment-steps", "8"]);
+    expect(&args, 0);
+    key
+}
+
+fn verify<'a>(chain: &'a Utf8Path, policy: &'a Utf8Path, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["verify", chain.as_str(), "--policy", policy.as_str()];
+    args.extend(more);
+    args
+}
+
+#[test]
+fn a_text_is_proven_and_verified_from_key_and_policy() {
+    let world = World::new();
+    let out = world.place.join("chain");
+    let policy = world.policy();
+    let mut args = world.prove(&out, "Hello", "5");
+    args.extend(["--segment-steps", "4", "--key", world.key.as_str()]);
+    // Followed while it is proven.
+    let follow = verify(
+        &out,
+        &policy,
+        &[
+            "--follow",
+            "--timeout",
+            "120",
+            "--json",
+            "--key",
+            world.key.as_str(),
+        ],
+    );
+    let mut follower = matchmark();
+    follower.args(&follow);
+    let follower = thread::spawn(move || follower.output().unwrap());
+    let proved = expect_json(&args, 0);
+    let followed = follower.join().unwrap();
+    assert_eq!(followed.status.code(), Some(0));
+    let followed: Value = serde_json::from_slice(&followed.stdout).unwrap();
+    assert_eq!(followed["chain_digest"], proved["chain_digest"]);
+
+    assert_eq!(
+        (&proved["segments"], &proved["steps"]),
+        (&json!(3), &json!(10))
+    );
+    assert_eq!(proved["tokens"]["prompt_text"], json!("Hello"));
+    assert_eq!(proved["tokens"]["decoded"].as_array().unwrap().len(), 5);
+    let with_text = [
+        "--key",
+        world.key.as_str(),
+        "--tokenizer",
+        world.model.as_str(),
+        "--prompt",
+        "Hello",
+    ];
+    let verified = expect_json(&verify(&out, &policy, &with_text), 0);
+    assert_eq!(verified["tokens"], proved["tokens"]);
+    let shown = expect(&verify(&out, &policy, &with_text), 0);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.starts_with("Hello") && shown.contains("ACCEPTED"),
+        "{shown}"
+    );
+    // The policy of the directory says the same as that of the key.
+    let own = world.place.policy(&out);
+    assert_eq!(fs::read(&own).unwrap(), fs::read(&policy).unwrap());
+    // Another prompt than the one that was proven.
+    let mut other = with_text;
+    other[5] = "Hallo";
+    let rejected = expect_json(&verify(&out, &policy, &other), 1);
+    assert!(rejected["reason"].as_str().unwrap().contains("the prompt"));
+    let inspected = expect(
+        &["inspect", out.as_str(), "--tokenizer", world.model.as_str()],
+        0,
+    );
+    let inspected = String::from_utf8(inspected.stdout).unwrap();
+    assert!(
+        inspected.contains("consumed") && inspected.contains("\"H\""),
+        "{inspected}"
+    );
+
+    // The same chain again is begun already; resuming keeps all of it.
+    expect_error(&args, 2, &["holds this chain already"]);
+    let resumed = expect_json(&["resume", out.as_str()], 0);
+    assert_eq!(resumed["segments_kept"], json!(3));
+    assert_eq!(resumed["tokens"], proved["tokens"]);
+}
+
+#[test]
+fn a_model_and_its_key_go_together() {
+    let world = World::new();
+    let other = save(&world.place, "other", &model(6, 100));
+    let mut args = vec!["keygen", "--check", world.key.as_str()];
+    args.extend(["--model", world.model.as_str()]);
+    expect(&args, 0);
+    args[4] = other.as_str();
+    let expected = the_model().identity().to_string();
+    let got = model(6, 100).identity().to_string();
+    expect_error(&args, 2, &["identity", &expected, &got]);
+
+    // A key in which one commitment was exchanged is still a key, but not this model's.
+    let text = fs::read_to_string(&world.key).unwrap();
+    let line = text
+        .lines()
+        .find(|it| it.starts_with("commitment"))
+        .unwrap();
+    let forged = world.place.join("forged.vk");
+    let digit = if line.ends_with("0\"") { "1\"" } else { "0\"" };
+    let changed = format!("{}{digit}", &line[..line.len() - 2]);
+    fs::write(&forged, text.replace(line, &changed)).unwrap();
+    let mut args = vec!["keygen", "--check", forged.as_str()];
+    args.extend(["--model", world.model.as_str()]);
+    expect_error(&args, 2, &["commitment to the weights", "blowup 2^1"]);
+
+    // Proving with another model's key, and verifying by a policy of another model.
+    let out = world.place.join("chain");
+    let mut args = vec!["prove", "--model", other.as_str(), "--prompt", "Hi"];
+    args.extend(["--tokens", "2", "--out", out.as_str()]);
+    args.extend(["--key", world.key.as_str()]);
+    expect_error(&args, 2, &["identity", &expected, &got]);
+    let other_key = keygen(&world.place, "other", &other);
+    let policy = world.policy();
+    let args = verify(&out, &policy, &["--key", other_key.as_str()]);
+    expect_error(&args, 2, &["model", &expected, &got]);
+    // A tokenizer of another vocabulary.
+    let wide = save(&world.place, "wide", &model(5, 110));
+    let more = ["--key", world.key.as_str(), "--tokenizer", wide.as_str()];
+    expect_error(&verify(&out, &policy, &more), 2, &["tokenizer", "expected"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn prompts_and_files_that_cannot_be_used() {
+    let world = World::new();
+    let out = world.place.join("chain");
+    let before = tree(&world.place.path);
+    let refused = |prompt: &str, tokens: &str, words: &[&str]| {
+        expect_error(&world.prove(&out, prompt, tokens), 2, words);
+    };
+    refused("", "3", &["prompt has 0 tokens", "expected 1"]);
+    refused("Hello", "0", &["0 tokens are to be decoded", "expected 1"]);
+    let long = "x".repeat(24);
+    refused(&long, "1", &["25 tokens", "at most 24", "positions"]);
+    let full = "x".repeat(20);
+    refused(&full, "5", &["21 tokens", "25 positions", "at most 24"]);
+    refused("caf\u{e9}", "3", &["prompt", "byte 0xc3"]);
+    let bytes = fs::read(&world.model).unwrap();
+    let broken = world.place.join("one.mm");
+    for length in [0, 10, 40, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&broken, &bytes[..length]).unwrap();
+        refused("Hello", "3", &["one.mm"]);
+        let key = world.place.join("never.vk");
+        let args = ["keygen", "--model", broken.as_str(), "--to", key.as_str()];
+        expect_error(&args, 2, &["one.mm"]);
+    }
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    fs::write(&broken, &flipped).unwrap();
+    refused("Hello", "3", &["identity", "expected"]);
+    fs::write(&broken, &bytes).unwrap();
+    // Keys and policies.
+    let policy = world.place.join("never.toml");
+    let by_key = |key: &Utf8Path, more: &[&str], words: &[&str]| {
+        let mut args = vec!["policy", "--key", key.as_str(), "--to", policy.as_str()];
+        args.extend(more);
+        expect_error(&args, 2, words);
+    };
+    let tokens = ["--prompt-tokens", "6", "--tokens", "5"];
+    by_key(&world.key, &tokens, &["no commitment", "conjectured-100"]);
+    let mut insecure = tokens.to_vec();
+    insecure.extend(["--security", "insecure-13", "--segment-steps", "9"]);
+    by_key(&world.key, &insecure, &["9 steps", "at most 8"]);
+    let text = fs::read_to_string(&world.key).unwrap();
+    for (bad, words) in [
+        (
+            text.replace("format = 1", "format = 2"),
+            ["format 2", "expected 1"],
+        ),
+        (
+            text.replace("[shape]", "[shape]\nx = 1"),
+            ["unknown field", "x"],
+        ),
+        (format!("{text}# more\n"), ["line", "expected"]),
+    ] {
+        let key = world.place.join("bad.vk");
+        fs::write(&key, bad).unwrap();
+        by_key(&key, &tokens, &words);
+        fs::remove_file(&key).unwrap();
+    }
+    assert_eq!(tree(&world.place.path), before);
+}
+
+#[test]
+fn a_chain_that_does_not_come_is_not_waited_for() {
+    let world = World::new();
+    let policy = world.policy();
+    let out = world.place.join("nowhere");
+    let args = verify(&out, &policy, &["--follow", "--timeout", "1"]);
+    let rejected = expect_json(&args, 1);
+    let reason = rejected["reason"].as_str().unwrap();
+    assert!(reason.contains("segment 0 did not come"), "{reason}");
+    assert!(reason.contains("expected 10 steps, got 0"), "{reason}");
+}

@@ -1,0 +1,72 @@
+//! Verification of a chain while it is written.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use matchmark_statement::AcceptancePolicy;
+
+use crate::error::{ChainReadError, FollowError};
+use crate::layout::segments_directory;
+use crate::reader::{max_segment_bytes, read_segment, ChainReader};
+use crate::report::{ChainReport, SegmentReport};
+use crate::verifier::ChainRun;
+
+/// Between two looks for the next segment.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Verifies the chain in a directory while it is written: waits for one segment after the other, until
+/// all steps that the policy speaks of are there. The directory need not exist yet.
+///
+/// A prover gives a segment file its name when it is whole. It is verified as soon as it is there, and
+/// `on_segment` is called after it. At the end the directory is listed once, as by
+/// [`verify_directory`](crate::verify_directory).
+///
+/// # Errors
+///
+/// [`FollowError`], one variant a reason: [`FollowError::Timeout`] if a segment does not come within
+/// `timeout` after the one before.
+pub fn follow_directory(
+    chain: &Utf8Path,
+    policy: &AcceptancePolicy,
+    timeout: Duration,
+    mut on_segment: impl FnMut(&SegmentReport),
+) -> Result<ChainReport, FollowError> {
+    let max_bytes = max_segment_bytes(policy);
+    let directory = segments_directory(chain);
+    let expected = policy.steps().steps();
+    let mut run = ChainRun::new(policy);
+    let mut segment = 0;
+    let mut since = Instant::now();
+    while run.steps() < expected {
+        match read_segment(&directory, segment, max_bytes) {
+            Ok(stored) => {
+                on_segment(run.push(&stored)?);
+                segment += 1;
+                since = Instant::now();
+            }
+            Err(ChainReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                let waited = since.elapsed();
+                if waited >= timeout {
+                    return Err(FollowError::Timeout {
+                        segment,
+                        waited_ms: waited.as_millis(),
+                        expected,
+                        got: run.steps(),
+                    });
+                }
+                thread::sleep(POLL.min(timeout - waited));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let got = ChainReader::open(chain, max_bytes)?.segments();
+    if got != segment {
+        return Err(FollowError::SegmentsBehind {
+            expected: segment,
+            got,
+        });
+    }
+    Ok(run.finish()?)
+}

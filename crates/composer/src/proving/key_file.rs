@@ -1,0 +1,151 @@
+//! The file of a key: TOML, of which there is one text for each key.
+
+use matchmark_model::TokenizerId;
+use matchmark_prover::ModelOutline;
+use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
+use matchmark_statement::{ModelId, RelationDigest, RelationVersion};
+use matchmark_tables::WeightTable;
+use serde::{Deserialize, Serialize};
+
+use crate::proving::key::{KeyError, KeyWeights, ModelKey};
+
+const HEADER: &str = "# A model's key: what a verifier needs of the model instead of its weights. Whoever holds the\n\
+                      # weights derives it anew with `matchmark keygen --check`.\n";
+
+/// Read before everything else, so that a file of a later format is named as such.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    format: u32,
+    relation_version: RelationVersion,
+    relation_digest: RelationDigest,
+    model: ModelId,
+    tokenizer: TokenizerId,
+    max_segment_steps: SegmentSteps,
+    table: String,
+    shape: ModelShape,
+    arithmetic: ModelArithmetic,
+    weights: Vec<KeyWeights>,
+}
+
+impl ModelKey {
+    /// Version of the format.
+    pub const FORMAT: u32 = 1;
+
+    /// The text of the key's file. Equal keys have equal texts.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let Self {
+            relation_version,
+            relation_digest,
+            outline:
+                ModelOutline {
+                    identity,
+                    shape,
+                    arithmetic,
+                    table,
+                },
+            tokenizer,
+            max_segment_steps,
+            weights,
+        } = self;
+        let file = KeyFile {
+            format: Self::FORMAT,
+            relation_version: *relation_version,
+            relation_digest: *relation_digest,
+            model: *identity,
+            tokenizer: *tokenizer,
+            max_segment_steps: *max_segment_steps,
+            table: table.to_text(),
+            shape: *shape,
+            arithmetic: *arithmetic,
+            weights: weights.clone(),
+        };
+        // Numbers, digests and texts all have their form; should one have none, the text is no key, and
+        // reading it says so.
+        let text = toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"));
+        format!("{HEADER}{text}")
+    }
+
+    /// Reads the text of a key's file: the only one that [`Self::to_toml`] gives for that key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] for everything else.
+    pub fn from_toml(text: &str) -> Result<Self, KeyError> {
+        let refused = |error: toml::de::Error| KeyError::Text {
+            reason: error.to_string().trim_end().to_owned(),
+        };
+        let Format { format } = toml::from_str(text).map_err(refused)?;
+        if format != Self::FORMAT {
+            return Err(KeyError::Format {
+                expected: Self::FORMAT,
+                got: format,
+            });
+        }
+        let KeyFile {
+            format: _,
+            relation_version,
+            relation_digest,
+            model,
+            tokenizer,
+            max_segment_steps,
+            table,
+            shape,
+            arithmetic,
+            weights,
+        } = toml::from_str(text).map_err(refused)?;
+        let place = |it: &KeyWeights| (it.log_blowup, it.log_height);
+        let unsorted = weights
+            .windows(2)
+            .position(|pair| place(&pair[0]) >= place(&pair[1]))
+            .map(|index| index + 1);
+        if let Some(index) = unsorted.or(weights.is_empty().then_some(0)) {
+            return Err(KeyError::Order { index });
+        }
+        let key = Self {
+            relation_version,
+            relation_digest,
+            outline: ModelOutline {
+                identity: model,
+                shape,
+                arithmetic,
+                table: WeightTable::parse(&table)?,
+            },
+            tokenizer,
+            max_segment_steps,
+            weights,
+        };
+        key.check_text(text)?;
+        Ok(key)
+    }
+
+    /// Whether this is the text of the key, to the last byte.
+    fn check_text(&self, text: &str) -> Result<(), KeyError> {
+        let written = self.to_toml();
+        if written == text {
+            return Ok(());
+        }
+        // By `split`, as `lines` would not tell a missing end of line.
+        let mut expected = written.split('\n');
+        let mut got = text.split('\n');
+        let mut line = 1;
+        loop {
+            match (expected.next(), got.next()) {
+                (Some(a), Some(b)) if a == b => line += 1,
+                (a, b) => {
+                    return Err(KeyError::NotCanonical {
+                        line,
+                        expected: a.unwrap_or_default().to_owned(),
+                        got: b.unwrap_or_default().to_owned(),
+                    })
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What is to be proven of a model: the tokens that are given, and how many are decoded.
+
+use std::fmt;
+use std::sync::Arc;
+
+use matchmark_model::{IntegerModel, ModelState};
+use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
+use matchmark_quant::StepRange;
+use matchmark_runtime::KvCache;
+use matchmark_statement::{AcceptancePolicy, Boundary, TokenId};
+
+use crate::layout::MODEL_FILE;
+use crate::proving::boundaries::BoundaryPattern;
+use crate::proving::error::PlanError;
+use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
+use crate::proving::plan::to_u32;
+use crate::proving::tokens::ModelOptions;
+use crate::proving::work::{chain_policy, PlanFiles};
+
+/// A chain of a model that can be proven: the tokens have their positions, and weights and tables are
+/// committed.
+#[derive(Clone)]
+pub struct ModelPlan {
+    model: Arc<IntegerModel>,
+    prompt: Vec<u32>,
+    steps: StepRange,
+    prover: Arc<SegmentProver>,
+}
+
+impl ModelPlan {
+    /// Plans the proof of a prompt and of the tokens that the model chooses after it. Commits the
+    /// model.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`], one variant a reason. Nothing has been written or proven then.
+    pub fn new(
+        model: Arc<IntegerModel>,
+        prompt: Vec<u32>,
+        options: &ModelOptions,
+    ) -> Result<Self, PlanError> {
+        let (chain, steps) = options.chain(model.shape(), prompt.len())?;
+        let expected = model.shape().vocabulary();
+        let outside = |token: u32| usize::try_from(token).map_or(true, |it| it >= expected);
+        if let Some(position) = prompt.iter().position(|token| outside(*token)) {
+            return Err(PlanError::PromptToken {
+                position,
+                expected,
+                got: TokenId::new(prompt[position]),
+            });
+        }
+        let prover = Arc::new(SegmentProver::for_model(chain, Arc::clone(&model))?);
+        let plan = Self {
+            model,
+            prompt,
+            steps,
+            prover,
+        };
+        for steps in plan.segments() {
+            plan.prover.terms().layout(steps.steps())?;
+        }
+        Ok(plan)
+    }
+
+    /// The plan that a manifest describes.
+    pub(crate) fn from_manifest(
+        model: IntegerModel,
+        prompt: &[TokenId],
+        manifest: &ChainManifest,
+    ) -> Result<Self, PlanError> {
+        let ChainManifest { steps, terms, .. } = manifest;
+        let prompt: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
+        // Where the steps are not such, the manifest of the plan differs from this one.
+        let tokens = (steps.entries_after() + 1).saturating_sub(prompt.len());
+        let options = ModelOptions {
+            domain: terms.domain.clone(),
+            security: terms.security,
+            segment_steps: Some(terms.shape.segment_steps()),
+            tokens: to_u32(tokens),
+        };
+        Self::new(Arc::new(model), prompt, &options)
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &IntegerModel {
+        &self.model
+    }
+
+    /// The tokens that are given.
+    #[must_use]
+    pub fn prompt(&self) -> &[u32] {
+        &self.prompt
+    }
+
+    /// The steps of the whole chain.
+    #[must_use]
+    pub fn steps(&self) -> StepRange {
+        self.steps
+    }
+
+    /// The steps of the segments, in order. All have the same number, but the last may have fewer.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = StepRange> {
+        let length = self.prover.terms().shape.segment_steps();
+        self.steps.segments(length)
+    }
+
+    /// Number of segments.
+    #[must_use]
+    pub fn segment_count(&self) -> u64 {
+        self.segments().len() as u64
+    }
+
+    /// The policy that accepts this chain and no other.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`], for no plan that is known.
+    pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
+        let first = self.prover.state(self.first_cache())?.commitment();
+        chain_policy(&self.prover, first, self.steps, &BoundaryPattern::default())
+    }
+
+    pub(crate) fn prover(&self) -> &Arc<SegmentProver> {
+        &self.prover
+    }
+
+    pub(crate) fn first_cache(&self) -> KvCache {
+        ModelState::empty(&self.model).cache().clone()
+    }
+
+    /// Sizes of all segments, in order.
+    pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
+        let terms = self.prover.terms();
+        let steps = terms.shape.segment_steps().get() as usize;
+        let sizes = terms.sizes(Boundary::Fused, steps)?;
+        Ok(self.segments().map(|_| sizes).collect())
+    }
+
+    /// The manifest of the chain, with the content of the copy that it speaks of.
+    pub(crate) fn files(&self) -> PlanFiles {
+        let model = self.model.to_bytes();
+        let manifest = ChainManifest {
+            format: ChainManifest::FORMAT,
+            steps: self.steps,
+            boundaries: BoundaryPattern::default(),
+            inputs: ChainInputs::Model {
+                model_sha256: FileDigest::of(&model),
+                prompt: self.prompt.iter().copied().map(TokenId::new).collect(),
+            },
+            terms: self.prover.terms().shared(),
+        };
+        PlanFiles {
+            manifest,
+            copies: vec![(MODEL_FILE, model)],
+        }
+    }
+}
+
+impl fmt::Debug for ModelPlan {
+    /// Without weights.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelPlan")
+            .field("model", &self.model.identity())
+            .field("prompt", &self.prompt)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
