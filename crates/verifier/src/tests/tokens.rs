@@ -22,7 +22,16 @@ use stwo::core::vcs::blake2_hash::Blake2sHash;
 use crate::structure::ProofStructure;
 use crate::{verify_segment, SegmentFile, SegmentProof, VerifyError};
 
-const ROOT: PreprocessedRoot = PreprocessedRoot::from_bytes([5; 32]);
+/// A Merkle digest: 25 bytes, then zeros.
+const ROOT: PreprocessedRoot = {
+    let mut bytes = [0; 32];
+    let mut index = 0;
+    while index < 25 {
+        bytes[index] = 5;
+        index += 1;
+    }
+    PreprocessedRoot::from_bytes(bytes)
+};
 
 fn attention() -> AttentionShape {
     AttentionShape::new(
