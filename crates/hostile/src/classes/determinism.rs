@@ -22,17 +22,17 @@ const PINNED: [Pinned; 3] = [
     Pinned {
         name: "narrow",
         witness: "5ebf32ac1554ac45932c4c83c9fe6b4d8ccf08e3e8af52d177fe5e15754391c8",
-        file: "f0f884345253dc5dff35186d36ad453a6e6dc7fb27611560412626f4e29d4b00",
+        file: "d7b7580b5efb962a6e0e4374dcffe649ab2b375dc7b212b54b13f79871bbf4d4",
     },
     Pinned {
         name: "wide",
         witness: "881789921475ea5835030cdbb6456cadf809262a76e0ca9258b7c17bd98c5cb9",
-        file: "d25bb81227fc9d045501e3b5c9a76a0690750d2a64e31aff0bf29803ade52209",
+        file: "d212451bfb46a9a23394991a9af872ecd9dd3e28d2a6f00c253df4d479ade79d",
     },
     Pinned {
         name: "split narrow",
         witness: "1cb9e26fc9dd9cf8ddb1a55f41e9ee7477b3ed4587c72c969264a1804caa4bcd",
-        file: "7a782ce626d0e53c501d7660101cc117c1a8e977843845d5279d1efde578609c",
+        file: "541ee83feb502c31b53ab47ed36e1c1b249b26c2076691fd9277f4cb162357c3",
     },
 ];
 
