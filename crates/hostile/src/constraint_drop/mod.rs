@@ -6,6 +6,7 @@
 //!
 //! The lists of constraints and tuples are taken from the components themselves: a new one without a
 //! killing witness is a survivor.
+mod decoder;
 mod proofs;
 mod targets;
 
