@@ -162,15 +162,40 @@ impl Observer<RowEvaluator<'_>> for Collector<'_> {
 fn run<C: Constraints>(
     evaluation: &mut Evaluation,
     component: (usize, &C),
+    fixed: (ProofPart, &[Column]),
+    columns: &[Column],
+    carried: &[&Column],
+) {
+    let rows = 0..1 << component.1.log_rows();
+    run_rows(evaluation, component, fixed, columns, carried, rows);
+}
+
+/// Evaluates a table, whose rows state nothing but how often their entries are used.
+fn run_table<C: Constraints>(
+    evaluation: &mut Evaluation,
+    component: (usize, &C),
+    fixed: (ProofPart, &[Column]),
+    columns: &[Column],
+    carried: &[&Column],
+) {
+    let is_used = |row: &usize| columns.iter().any(|column| !column[*row].is_zero());
+    let rows = (0..1 << component.1.log_rows()).filter(is_used);
+    run_rows(evaluation, component, fixed, columns, carried, rows);
+}
+
+fn run_rows<C: Constraints>(
+    evaluation: &mut Evaluation,
+    component: (usize, &C),
     (part, preprocessed): (ProofPart, &[Column]),
     columns: &[Column],
     carried: &[&Column],
+    in_use: impl Iterator<Item = usize>,
 ) {
     let names = Preprocessed::of(part).into_iter().map(Preprocessed::id);
     let preprocessed: HashMap<_, _> = names.zip(preprocessed).collect();
     let witness: Vec<&Column> = columns.iter().collect();
     let rows = 1 << component.1.log_rows();
-    for row in 0..rows {
+    for row in in_use {
         let mut collector = Collector {
             evaluation,
             component: component.0,
@@ -232,7 +257,7 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections
         of_model = others;
         let carried: Vec<_> = own.iter().collect();
         let place = (first + index, &component.inner().0);
-        run(out, place, fixed, columns, &carried);
+        run_table(out, place, fixed, columns, &carried);
     }
     if let Some(of_lookup) = &witness.lookup {
         let lookup = LookupComponents::new(&case.layout, &LookupContext::structural());

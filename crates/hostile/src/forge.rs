@@ -15,7 +15,7 @@ use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
-use super::checker::{evaluate, mock_names, Drop};
+use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
@@ -559,9 +559,27 @@ impl Forged {
         mock_names(&self.case, &self.witness, &self.projections)
     }
 
+    /// Everything that it states.
+    pub fn evaluate(&self) -> Evaluation {
+        evaluate(&self.case, &self.witness, &self.projections)
+    }
+
     /// What a system without `drop` finds.
     pub fn failures_without(&self, drop: &Drop) -> BTreeSet<&'static str> {
-        evaluate(&self.case, &self.witness, &self.projections).failing_names(drop)
+        self.evaluate().failing_names(drop)
+    }
+
+    /// Whatever becomes of the witness, its projections are those of another one.
+    pub fn keep_projections_of(&mut self, other: &Self) {
+        let (case, witness) = (other.case.clone(), other.witness.clone());
+        self.projector = Some(Arc::new(move |points| {
+            project(
+                &case.layout,
+                case.steps.entries_before(),
+                &witness,
+                points,
+            )
+        }));
     }
 
     /// The projections that a prover commits when these points are drawn.

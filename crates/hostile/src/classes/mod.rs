@@ -4,6 +4,7 @@ mod cells;
 mod chains;
 mod constraint_drop;
 pub mod crash;
+mod decoders;
 mod determinism;
 mod fields;
 mod forgeries;
@@ -20,7 +21,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 10] = [
+pub const ALL: [Class; 11] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -40,6 +41,10 @@ pub const ALL: [Class; 10] = [
     Class {
         name: "forgeries",
         run: forgeries::run,
+    },
+    Class {
+        name: "decoders",
+        run: decoders::run,
     },
     Class {
         name: "bytes",

@@ -114,6 +114,7 @@ mod tests {
             assert!(targets.len() > 100, "{}", targets.len());
             for target in targets {
                 if let Err(error) = target.outcome() {
+                    eprintln!("{error}");
                     survivors.push(error);
                 }
             }

@@ -154,7 +154,7 @@ pub fn given(kind: MatrixKind, patch: Option<fn(MatrixKind) -> Patch>) -> Attack
         let (run, _) = once(case, seed, |site, said, rng| {
             let is_here = site.what == What::Given(kind);
             if is_here {
-                said[0] += [1, -1][rng.below(2)] * (1 + rng.below(1 << 13) as i64);
+                said[0] += [1, -1][rng.below(2)] * (1 + rng.below(1 << 18) as i64);
             }
             is_here
         })?;

@@ -59,13 +59,13 @@ pub fn grouped() -> DecoderSpec {
     }
 }
 
-/// One layer; an uneven number of everything; heads that are together not as wide as the stream; wide
-/// values; a segment as long as the longest.
+/// One layer; an uneven number of everything; heads that are together not as wide as the stream; a
+/// segment as long as the longest.
 pub fn uneven() -> DecoderSpec {
     DecoderSpec {
         name: "uneven decoder",
-        sizes: [1, 21, 3, 1, 6, 9, 11, 10],
-        bits: 11,
+        sizes: [1, 9, 3, 1, 6, 7, 11, 10],
+        bits: 8,
         seed: 7,
         capacity: 6,
         segment_steps: 2,

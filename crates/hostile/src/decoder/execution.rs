@@ -678,9 +678,13 @@ mod tests {
                 assert!(forged.is_true());
                 let failures = mock_names(&case, &forged.witness, &forged.projections);
                 assert!(failures.is_empty(), "{} {seed}: {failures:?}", case.name);
+                // Without the uses of tables, whose equal entries may share them in several ways.
                 let columns = |witness: &SegmentWitness| -> Vec<Vec<_>> {
+                    let decoder = witness.decoder.as_ref().unwrap();
                     let states = witness.state_before.iter().chain(&witness.state_after);
-                    witness.witness_tree().chain(states).cloned().collect()
+                    let attention = witness.vectors.iter().chain(&witness.entries);
+                    let all = states.chain(attention).chain(&witness.candidates);
+                    all.chain(decoder.witness_tree()).cloned().collect()
                 };
                 let (got, expected) = (columns(&forged.witness), columns(&expected));
                 for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {

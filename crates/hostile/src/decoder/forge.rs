@@ -19,7 +19,7 @@ pub enum Patch {
     ToLinear(MatrixKind),
     /// The outputs of a matrix as they are, where their component says what it has.
     ToComponent(MatrixKind),
-    /// The vectors component projects the keys of the shadow.
+    /// The attention goes on with the keys of the shadow.
     Keys,
 }
 
@@ -97,7 +97,7 @@ fn provided<'a>(
 fn apply(case: &Case, patch: Patch, projections: &mut Projections, shadow: &mut Projections) {
     let (_, decoder) = case.expect_decoder();
     if patch == Patch::Keys {
-        projections.vectors[0].clone_from(&shadow.vectors[0]);
+        projections.vectors.clone_from(&shadow.vectors);
         return;
     }
     let own = projections.decoder.as_mut().unwrap();

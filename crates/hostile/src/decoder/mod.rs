@@ -6,7 +6,9 @@
 //! ([`cases`]), so that checkers, constraint drop and proofs are those of the attention.
 pub mod attacks;
 pub mod cases;
+pub mod cells;
 pub mod execution;
 pub mod forge;
+pub mod forgeries;
 pub mod norms;
 pub mod rescalings;
