@@ -15,6 +15,8 @@ use matchmark_statement::{
 };
 use matchmark_tables::{Rational, WeightTable};
 
+use super::decoder::cases::DecoderPart;
+
 /// What a case is made of.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -41,6 +43,8 @@ pub struct Case {
     pub layout: SegmentLayout,
     pub steps: StepRange,
     pub forms: Forms,
+    /// The decoder whose attention this is, if it is one's.
+    pub decoder: Option<Arc<DecoderPart>>,
 }
 
 /// Which gadgets take two limbs; `None` for one that the layout does without.
@@ -54,7 +58,7 @@ pub struct Forms {
 }
 
 impl Forms {
-    fn of(layout: &SegmentLayout, terms: &ChainTerms) -> Self {
+    pub(crate) fn of(layout: &SegmentLayout, terms: &ChainTerms) -> Self {
         let limb_bits = layout.log_rows().limbs;
         let two_limbs = LessThan::new((1 << limb_bits) + 1, limb_bits);
         let gap_remainder = layout.gap_remainder();
@@ -147,6 +151,7 @@ impl Spec {
             layout,
             steps: StepRange::new(self.entries_before, self.steps).unwrap(),
             terms,
+            decoder: None,
         }))
     }
 

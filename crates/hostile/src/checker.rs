@@ -9,11 +9,15 @@ use std::ops::Mul;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use matchmark_air::components::tables::Table;
+use matchmark_air::decoder::segment::{DecoderComponents, DECODER_COMPONENTS};
+use matchmark_air::decoder::tokens::public_tuples;
+use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_air::harness::row::{Constraints, Observer, CARRIED, WITNESS};
 use matchmark_air::lookup::{LookupComponents, LookupContext};
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::segment::{table_groups, SegmentComponents, SegmentContext};
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::projections::Projections;
 use matchmark_air::witness::{Column, SegmentWitness};
 use matchmark_statement::{Boundary, ProofPart};
@@ -22,7 +26,7 @@ use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
 use stwo::core::Fraction;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
-use stwo_constraint_framework::EvalAtRow;
+use stwo_constraint_framework::{EvalAtRow, InfoEvaluator};
 
 use super::cases::Case;
 
@@ -158,15 +162,40 @@ impl Observer<RowEvaluator<'_>> for Collector<'_> {
 fn run<C: Constraints>(
     evaluation: &mut Evaluation,
     component: (usize, &C),
+    fixed: (ProofPart, &[Column]),
+    columns: &[Column],
+    carried: &[&Column],
+) {
+    let rows = 0..1 << component.1.log_rows();
+    run_rows(evaluation, component, fixed, columns, carried, rows);
+}
+
+/// Evaluates a table, whose rows state nothing but how often their entries are used.
+fn run_table<C: Constraints>(
+    evaluation: &mut Evaluation,
+    component: (usize, &C),
+    fixed: (ProofPart, &[Column]),
+    columns: &[Column],
+    carried: &[&Column],
+) {
+    let is_used = |row: &usize| columns.iter().any(|column| !column[*row].is_zero());
+    let rows = (0..1 << component.1.log_rows()).filter(is_used);
+    run_rows(evaluation, component, fixed, columns, carried, rows);
+}
+
+fn run_rows<C: Constraints>(
+    evaluation: &mut Evaluation,
+    component: (usize, &C),
     (part, preprocessed): (ProofPart, &[Column]),
     columns: &[Column],
     carried: &[&Column],
+    in_use: impl Iterator<Item = usize>,
 ) {
     let names = Preprocessed::of(part).into_iter().map(Preprocessed::id);
     let preprocessed: HashMap<_, _> = names.zip(preprocessed).collect();
     let witness: Vec<&Column> = columns.iter().collect();
     let rows = 1 << component.1.log_rows();
-    for row in 0..rows {
+    for row in in_use {
         let mut collector = Collector {
             evaluation,
             component: component.0,
@@ -218,13 +247,22 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections
     let component = &segment.state.inner().0;
     run(out, (2, component), fixed, &witness.state, &carried);
 
+    if let (Some(components), Some(decoder)) = (&segment.decoder, &witness.decoder) {
+        run_decoder(out, components, decoder, fixed, projections);
+    }
+    let first = first_table(case);
+    let mut of_model = witness.model_tables();
     for (index, (component, columns)) in segment.tables.iter().zip(&witness.tables).enumerate() {
-        run(out, (3 + index, &component.inner().0), fixed, columns, &[]);
+        let (own, others) = of_model.split_at(component.columns_in(Tree::Model));
+        of_model = others;
+        let carried: Vec<_> = own.iter().collect();
+        let place = (first + index, &component.inner().0);
+        run_table(out, place, fixed, columns, &carried);
     }
     if let Some(of_lookup) = &witness.lookup {
         let lookup = LookupComponents::new(&case.layout, &LookupContext::structural());
         let fixed = (ProofPart::Lookup, of_lookup.preprocessed.as_slice());
-        let next = 3 + segment.tables.len();
+        let next = first + segment.tables.len();
         let carried: Vec<_> = of_lookup.boundary.iter().collect();
         let component = &lookup.membership.inner().0;
         run(out, (next, component), fixed, &[], &carried);
@@ -235,6 +273,123 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections
     }
     evaluation
 }
+
+/// What a component states on each row, in order.
+#[derive(Default)]
+pub struct Names {
+    pub component: &'static str,
+    pub constraints: Vec<&'static str>,
+    pub tuples: Vec<RelationTag>,
+}
+
+impl<E: EvalAtRow> Observer<E> for Names {
+    fn constraint(&mut self, name: &'static str, _value: E::EF) {
+        self.constraints.push(name);
+    }
+
+    fn tuple(&mut self, tag: RelationTag, _multiplicity: &E::F, _values: &[E::F]) {
+        self.tuples.push(tag);
+    }
+}
+
+/// What the components of a fused proof or of a decoder's state, by place.
+pub fn names(case: &Case) -> Vec<Names> {
+    fn of<C: Constraints>(component: &'static str, constraints: &C) -> Names {
+        let mut names = Names {
+            component,
+            ..Names::default()
+        };
+        constraints.observe(&mut InfoEvaluator::empty(), &mut names);
+        names
+    }
+    let layout = &case.layout;
+    let segment = SegmentComponents::new(layout, &SegmentContext::structural(layout));
+    let mut all = vec![
+        of("vectors", &segment.vectors.inner().0),
+        of("candidates", &segment.candidates.inner().0),
+        of("state", &segment.state.inner().0),
+    ];
+    if let Some(decoder) = &segment.decoder {
+        // Taken apart: a new component does not compile until it has its place.
+        let DecoderComponents {
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            choice,
+        } = decoder;
+        all.extend([
+            of("linear", &linear.inner().0),
+            of("stream", &stream.inner().0),
+            of("norms", &norms.inner().0),
+            of("rotary", &rotary.inner().0),
+            of("values", &values.inner().0),
+            of("gated", &gated.inner().0),
+            of("choice", &choice.inner().0),
+        ]);
+    }
+    let tables = segment.tables.iter();
+    all.extend(tables.map(|table| of("tables", &table.inner().0)));
+    all
+}
+
+/// The place of the first table among the components.
+pub fn first_table(case: &Case) -> usize {
+    3 + case.layout.decoder().map_or(0, |_| DECODER_COMPONENTS)
+}
+
+/// The components of a decoder, in places 3 and after, and the verifier's own terms.
+fn run_decoder(
+    out: &mut Evaluation,
+    components: &DecoderComponents,
+    witness: &DecoderWitness,
+    fixed: (ProofPart, &[Column]),
+    projections: &Projections,
+) {
+    let projected = projections.decoder_columns();
+    let DecoderComponents {
+        linear,
+        stream,
+        norms,
+        rotary,
+        values,
+        gated,
+        choice,
+    } = components;
+    let weights = witness.model[..witness.width].iter();
+    let carried: Vec<_> = weights.chain(&projected[0]).collect();
+    run(out, (3, &linear.inner().0), fixed, &[], &carried);
+    let of = |index: usize| projected[index].iter().collect::<Vec<_>>();
+    let place = (4, &stream.inner().0);
+    run(out, place, fixed, &witness.stream, &of(1));
+    run(out, (5, &norms.inner().0), fixed, &witness.norms, &of(2));
+    let place = (6, &rotary.inner().0);
+    run(out, place, fixed, &witness.rotary, &of(3));
+    let place = (7, &values.inner().0);
+    run(out, place, fixed, &witness.values, &of(4));
+    run(out, (8, &gated.inner().0), fixed, &witness.gated, &of(5));
+    let place = (9, &choice.inner().0);
+    run(out, place, fixed, &witness.choice, &of(6));
+    let layout = &linear.inner().0;
+    let (consumed, chosen) = (&witness.consumed, &witness.chosen);
+    let challenge = layout.challenges.projection.position;
+    let public = public_tuples(&layout.decoder, consumed, chosen, challenge);
+    for (index, (tag, values, multiplicity)) in public.into_iter().enumerate() {
+        out.tuples.push(Stated {
+            component: PUBLIC,
+            row: 0,
+            index,
+            tag,
+            multiplicity,
+            values,
+        });
+    }
+}
+
+/// In the place of a component: the verifier's own terms.
+const PUBLIC: usize = usize::MAX;
 
 impl Drop {
     fn leaves_out(&self, tuple: &Stated) -> bool {

@@ -15,7 +15,7 @@ use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
-use super::checker::{evaluate, mock_names, Drop};
+use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
@@ -76,7 +76,11 @@ pub fn candidate_columns_mut(witness: &mut SegmentWitness) -> Vec<&mut Column> {
 impl Forge {
     /// The honest witness of a world, open for changes.
     pub fn new(case: &Arc<Case>, world: &World) -> Self {
-        let witness = world.witness(case);
+        Self::of_witness(case, world.witness(case))
+    }
+
+    /// A given witness, open for changes.
+    pub fn of_witness(case: &Arc<Case>, witness: SegmentWitness) -> Self {
         let (heads, _, _, _, steps) = sizes(case);
         let mut runs = HashMap::new();
         let mut next = 0;
@@ -99,6 +103,9 @@ impl Forge {
 
     /// The honest witness of a seeded world.
     pub fn honest(case: &Arc<Case>, seed: u64) -> Self {
+        if let Some(part) = &case.decoder {
+            return Self::of_witness(case, part.witness(case, &part.run(case, seed)));
+        }
         Self::new(case, &World::random(case, seed))
     }
 
@@ -478,13 +485,16 @@ pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &Projecti
         let index = columns.iter().position(|c| *c == column).unwrap();
         witness.preprocessed[index].clone()
     };
+    let of_model = witness.model_tables().to_vec();
+    let mut of_model = of_model.into_iter();
     for (group, (_, tables)) in table_groups(layout, layout.main_part())
         .into_iter()
         .enumerate()
     {
         for (index, table) in tables.into_iter().enumerate() {
             let entry = |column| entry(witness, column);
-            let columns: Vec<Column> = table.columns().iter().map(|it| entry(*it)).collect();
+            let mut columns: Vec<Column> = table.columns().iter().map(|it| entry(*it)).collect();
+            columns.extend(of_model.by_ref().take(table.model_columns()));
             fill(
                 &mut witness.tables[group][index],
                 table.tag(),
@@ -523,10 +533,11 @@ fn fill(
     let mut seen = BTreeSet::new();
     for (row, uses) in uses.iter_mut().enumerate() {
         let values: Vec<M31> = columns.iter().map(|column| column[row]).collect();
-        if !seen.insert(values.iter().map(|value| value.0).collect::<Vec<_>>()) {
+        let entry = (tag, values);
+        let Some(net) = open.get(&entry) else {
             continue;
-        }
-        if let Some(net) = open.get(&(tag, values)) {
+        };
+        if seen.insert(entry.1.iter().map(|value| value.0).collect::<Vec<_>>()) {
             *uses = *net;
         }
     }
@@ -548,9 +559,22 @@ impl Forged {
         mock_names(&self.case, &self.witness, &self.projections)
     }
 
+    /// Everything that it states.
+    pub fn evaluate(&self) -> Evaluation {
+        evaluate(&self.case, &self.witness, &self.projections)
+    }
+
     /// What a system without `drop` finds.
     pub fn failures_without(&self, drop: &Drop) -> BTreeSet<&'static str> {
-        evaluate(&self.case, &self.witness, &self.projections).failing_names(drop)
+        self.evaluate().failing_names(drop)
+    }
+
+    /// Whatever becomes of the witness, its projections are those of another one.
+    pub fn keep_projections_of(&mut self, other: &Self) {
+        let (case, witness) = (other.case.clone(), other.witness.clone());
+        self.projector = Some(Arc::new(move |points| {
+            project(&case.layout, case.steps.entries_before(), &witness, points)
+        }));
     }
 
     /// The projections that a prover commits when these points are drawn.

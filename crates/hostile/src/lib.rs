@@ -28,6 +28,7 @@ pub mod cases;
 pub mod checker;
 pub mod classes;
 pub mod constraint_drop;
+pub mod decoder;
 pub mod decoders;
 pub mod equivocation;
 pub mod faults;

@@ -1,12 +1,13 @@
 //! Full proofs of honest and of forged claims.
 use std::sync::Arc;
 
+use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
     AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, OwnFields, PublicValuesError,
-    SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment,
+    SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment, TokenCut, TokenId,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
@@ -76,6 +77,23 @@ pub fn statement(
     };
     let parts = SegmentStatementParts::of(prover.terms().shared(), own);
     SegmentStatement::new(parts).unwrap()
+}
+
+/// The prover of a case.
+pub fn prover(case: &Case) -> SegmentProver {
+    match &case.decoder {
+        None => SegmentProver::new(case.terms.clone()).unwrap(),
+        Some(part) => SegmentProver::for_model(part.chain.clone(), part.model.clone()).unwrap(),
+    }
+}
+
+/// The tokens at which a decoder's segment meets its neighbours.
+pub fn token_cut(decoder: &DecoderWitness) -> Option<TokenCut> {
+    let cut = decoder.consumed.first().zip(decoder.chosen.last());
+    cut.map(|(first, next)| TokenCut {
+        first: TokenId::new(*first),
+        next: TokenId::new(*next),
+    })
 }
 
 /// The policy that accepts this very statement, by the circuit of its terms.

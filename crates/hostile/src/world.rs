@@ -38,7 +38,12 @@ pub fn sizes(case: &Case) -> (usize, usize, usize, usize, usize) {
 impl World {
     /// Seeded tensors. Some seeds give small keys, so that gaps fall inside the table; some give
     /// skewed values, so that outputs are far from zero.
+    ///
+    /// Those of a decoder are what the model computes from seeded tokens.
     pub fn random(case: &Case, seed: u64) -> Self {
+        if let Some(part) = &case.decoder {
+            return part.run(case, seed).world(case);
+        }
         let mut rng = Rng(seed);
         let (heads, groups, dim, before, steps) = sizes(case);
         let limit = i64::from(case.terms.quantization.value_bits().max_value());
@@ -257,6 +262,9 @@ pub fn public_tensors(case: &Case, public: &[Column]) -> Option<[Vec<i16>; 4]> {
 /// What the plain reference says of the claim that a witness makes: cache before, cache after and
 /// public values. An independent decision: nothing of the witness but the claim is read.
 pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
+    if let Some(part) = &case.decoder {
+        return part.claim_is_true(case, witness);
+    }
     let decide = || -> Option<bool> {
         let before = cache_of(case, &witness.state_before, case.steps.entries_before())?;
         let [q, k, v, out] = public_tensors(case, &witness.entries)?;

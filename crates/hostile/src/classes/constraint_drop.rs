@@ -2,11 +2,13 @@
 use crate::cases::all;
 use crate::checker::Drop;
 use crate::constraint_drop::targets;
+use crate::decoder;
 use crate::proving::honest;
 use crate::reduced::{prove, verify, Claimed, Setup};
 use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
+    decoders(recorder);
     for spec in all() {
         let case = spec.case();
         let setup = Setup::new(&case);
@@ -23,6 +25,29 @@ pub fn run(recorder: &mut Recorder) {
                 let forged = forged.map_or_else(|| target.outcome(), Ok)?;
                 target.proof_outcome(&setup, &forged)
             });
+        }
+    }
+}
+
+/// The same for decoders, whose proofs are larger: a part of them, or all.
+fn decoders(recorder: &mut Recorder) {
+    let every = recorder.amount(40, 1);
+    let specs = recorder.amount(1, decoder::cases::all().len());
+    for spec in &decoder::cases::all()[..specs] {
+        let case = spec.case();
+        let setup = Setup::new(&case);
+        for (index, target) in targets(&case).into_iter().enumerate() {
+            let mut forged = None;
+            recorder.require(&target.label, || {
+                forged = Some(target.outcome()?);
+                Ok(())
+            });
+            if index % every == 0 {
+                recorder.require(&format!("{}/proof", target.label), || {
+                    let forged = forged.map_or_else(|| target.outcome(), Ok)?;
+                    target.proof_outcome(&setup, &forged)
+                });
+            }
         }
     }
 }

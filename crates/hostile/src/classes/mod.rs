@@ -4,6 +4,7 @@ mod cells;
 mod chains;
 mod constraint_drop;
 pub mod crash;
+mod decoders;
 mod determinism;
 mod fields;
 mod forgeries;
@@ -22,7 +23,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 12] = [
+pub const ALL: [Class; 13] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -46,6 +47,10 @@ pub const ALL: [Class; 12] = [
     Class {
         name: "state",
         run: state::run,
+    },
+    Class {
+        name: "decoders",
+        run: decoders::run,
     },
     Class {
         name: "bytes",

@@ -26,6 +26,9 @@ const SUMS: &str = "lookup sums ";
 
 /// Everything that can be left out of the system of a case.
 pub fn targets(case: &Arc<Case>) -> Vec<Target> {
+    if case.decoder.is_some() {
+        return super::decoder::targets(case);
+    }
     let mut targets = constraints(case);
     targets.extend(sums(case));
     let target = |label: String, drop, reason: &str, proof| Target {

@@ -8,8 +8,9 @@ use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_prover::SegmentProver;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, OwnFields, PublicValuesDigest, PublicValuesError,
-    SegmentBoundary, SegmentStatement, SegmentStatementParts,
+    AcceptancePolicy, AttentionValues, OwnFields, PublicValues, PublicValuesDigest,
+    PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts, TokenId,
+    TokenValues,
 };
 use matchmark_verifier::structure::ProofStructure;
 use stwo::core::poly::circle::CanonicCoset;
@@ -21,7 +22,7 @@ use stwo::prover::CommitmentTreeProver;
 
 use crate::cases::Case;
 use crate::forge::Forged;
-use crate::proving::policy;
+use crate::proving::{policy, prover, token_cut};
 use crate::world::public_tensors;
 
 /// A committed tree on the proving side.
@@ -35,6 +36,8 @@ pub struct Setup {
     pub structures: Vec<ProofStructure>,
     /// The preprocessed tree of each.
     pub preprocessed: Vec<Committed>,
+    /// The model tree of a decoder.
+    pub model: Option<Committed>,
     pub twiddles: TwiddleTree<SimdBackend>,
     pub log_blowup: u32,
 }
@@ -57,9 +60,10 @@ impl Setup {
         let domain = CanonicCoset::new(log_domain).circle_domain();
         let mut setup = Self {
             case: case.clone(),
-            prover: SegmentProver::new(case.terms.clone()).unwrap(),
+            prover: prover(case),
             structures: ProofStructure::all(layout, security),
             preprocessed: vec![],
+            model: None,
             twiddles: SimdBackend::precompute_twiddles(domain.half_coset),
             log_blowup,
         };
@@ -67,6 +71,8 @@ impl Setup {
         setup.preprocessed = parts
             .map(|part| setup.commit(&preprocessed_columns(layout, *part, &case.terms.table)))
             .collect();
+        let model = case.decoder.as_ref();
+        setup.model = model.map(|part| setup.commit(&part.columns));
         setup
     }
 
@@ -119,7 +125,7 @@ pub struct Claimed<'a> {
     pub setup: &'a Setup,
     pub forged: &'a Forged,
     pub statement: SegmentStatement,
-    pub values: Result<AttentionValues, NoValues>,
+    pub values: Result<PublicValues, NoValues>,
     pub states: [Committed; 2],
     /// The boundary of each proof of a split segment.
     pub boundaries: Vec<Committed>,
@@ -168,7 +174,7 @@ impl<'a> Claimed<'a> {
             state_before,
             state_after,
             boundary,
-            tokens: None,
+            tokens: forged.witness.decoder.as_ref().and_then(token_cut),
         };
         let parts = SegmentStatementParts::of(case.terms.shared(), own);
         let statement = SegmentStatement::new(parts).unwrap();
@@ -188,9 +194,17 @@ impl<'a> Claimed<'a> {
     }
 }
 
-fn values(case: &Case, forged: &Forged) -> Result<AttentionValues, NoValues> {
+fn values(case: &Case, forged: &Forged) -> Result<PublicValues, NoValues> {
+    if let Some(decoder) = &forged.witness.decoder {
+        let (part, layout) = case.expect_decoder();
+        let [consumed, chosen] = [&decoder.consumed, &decoder.chosen]
+            .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect());
+        let values = TokenValues::new(part.model.shape(), layout.steps(), consumed, chosen);
+        return values.map(Into::into).map_err(NoValues::Refused);
+    }
     let [q, k, v, out] = public_tensors(case, &forged.witness.entries).ok_or(NoValues::Huge)?;
     let attention = case.layout.shape().attention();
     let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
-    AttentionValues::new(attention, bits, steps, q, k, v, out).map_err(NoValues::Refused)
+    let values = AttentionValues::new(attention, bits, steps, q, k, v, out);
+    values.map(Into::into).map_err(NoValues::Refused)
 }

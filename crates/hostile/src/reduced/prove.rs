@@ -2,9 +2,11 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::Challenges;
+use matchmark_air::decoder::segment::DecoderComponents;
 use matchmark_air::fingerprint::fingerprint_point;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::hash::ProofChannel;
+use matchmark_air::layout::SegmentLayout;
 use matchmark_air::lookup::{LookupComponents, LookupContext};
 use matchmark_air::segment::{SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
@@ -78,6 +80,7 @@ fn prove_main(
     let (layout, statement) = (&setup.case.layout, &claimed.statement);
     let trees = setup.preprocessed[..1].iter();
     let trees = trees
+        .chain(&setup.model)
         .chain(&claimed.states)
         .chain(claimed.boundaries.first());
     let transcript = transcript::begin(statement, structure);
@@ -100,11 +103,8 @@ fn prove_main(
         claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
         fingerprint_points: claimed.states.each_ref().map(point),
         boundary_point: boundary.map_or_else(CirclePoint::zero, point),
-        model_point: CirclePoint::zero(),
-        public: Arc::new(PublicColumns::new(
-            layout.log_rows().vectors,
-            witness.entries.clone(),
-        )),
+        model_point: setup.model.as_ref().map_or_else(CirclePoint::zero, point),
+        public: public_columns(layout, &witness.entries),
     };
     let system = Reduced::of_tuples(drop, 0, &context.claimed_sums);
     let components = SegmentComponents::of_system(layout, &context, &system);
@@ -131,9 +131,26 @@ fn prove_main(
         &components.state,
     ]
     .into_iter()
+    .chain(
+        components
+            .decoder
+            .iter()
+            .flat_map(DecoderComponents::provers),
+    )
     .chain(components.tables.iter().map(|table| table as _))
     .collect();
     finish(&provers, transcript, scheme, &context.claimed_sums)
+}
+
+/// The public columns of a segment, of which a decoder has none.
+pub fn public_columns(layout: &SegmentLayout, entries: &[Column]) -> Arc<PublicColumns> {
+    match layout.decoder() {
+        None => Arc::new(PublicColumns::new(
+            layout.log_rows().vectors,
+            entries.to_vec(),
+        )),
+        Some(_) => SegmentContext::structural(layout).public,
+    }
 }
 
 fn prove_lookup(

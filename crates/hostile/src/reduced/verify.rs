@@ -1,26 +1,30 @@
 //! The verifier of a system that lacks something, and the real one.
-use std::sync::Arc;
-
 use matchmark_air::challenges::Challenges;
+use matchmark_air::decoder::tokens::public_tuples;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
-use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::lookup::{LookupComponents, LookupContext};
+use matchmark_air::relation::TaggedRelation;
 use matchmark_air::segment::{SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
-use matchmark_statement::{AttentionValues, LookupStatement, PreprocessedRoot, SegmentBoundary};
+use matchmark_statement::{LookupStatement, PreprocessedRoot, PublicValues, SegmentBoundary};
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::transcript::{self, Transcript};
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, SegmentProof, VerifyError};
 use num_traits::Zero;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
+use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::FieldExpOps;
 use stwo::core::pcs::CommitmentSchemeVerifier;
 use stwo::core::proof::StarkProof;
 use stwo::core::verifier::{verify as verify_stark, VerificationError};
 
+use stwo_constraint_framework::Relation;
+
 use super::claim::Claimed;
+use super::prove::public_columns;
 use super::system::Reduced;
 use crate::checker::Drop;
 
@@ -37,7 +41,7 @@ pub fn verify(claimed: &Claimed<'_>, drop: &Drop, proofs: &[Vec<u8>]) -> Result<
 /// Sends the proofs as a segment file to the verifier of the project.
 pub fn verify_as_stated(
     claimed: &Claimed<'_>,
-    values: &AttentionValues,
+    values: &PublicValues,
     proofs: &[Vec<u8>],
 ) -> Result<(), VerifyError> {
     let statement = &claimed.statement;
@@ -45,7 +49,7 @@ pub fn verify_as_stated(
         let statement = LookupStatement::new(statement.clone()).unwrap();
         LookupFile::new(statement, proof.clone())
     });
-    let file = SegmentFile::new(statement.clone(), values.clone().into(), proofs[0].clone());
+    let file = SegmentFile::new(statement.clone(), values.clone(), proofs[0].clone());
     let bytes = file.with_lookup(lookup).encode()?;
     verify_segment(&SegmentFile::decode(&bytes)?, &claimed.policy()).map(|_| ())
 }
@@ -59,10 +63,9 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Decodes a proof, and checks the preprocessed root and that the sums cancel.
+    /// Decodes a proof, and checks the preprocessed root.
     fn open(
         claimed: &'a Claimed<'_>,
-        drop: &Drop,
         place: usize,
         transcript: Transcript,
         bytes: &[u8],
@@ -75,18 +78,23 @@ impl<'a> Session<'a> {
         if expected != got {
             return Err(VerifyError::PreprocessedRootMismatch { expected, got });
         }
-        let sums = proof.claimed_sums.iter();
-        let total = sums.fold(QM31::zero(), |total, sum| total + *sum);
-        if !total.is_zero() && *drop != Drop::Balance {
-            let got = total.to_m31_array().map(|coordinate| coordinate.0);
-            return Err(VerifyError::LookupSumNotZero { got });
-        }
         Ok(Self {
             proof,
             structure,
             transcript,
             scheme: CommitmentSchemeVerifier::new(structure.pcs_config()),
         })
+    }
+
+    /// The claimed sums cancel, with what the verifier adds to them.
+    fn check_sums(&self, drop: &Drop, public: QM31) -> Result<(), VerifyError> {
+        let sums = self.proof.claimed_sums.iter();
+        let total = sums.fold(public, |total, sum| total + *sum);
+        if !total.is_zero() && *drop != Drop::Balance {
+            let got = total.to_m31_array().map(|coordinate| coordinate.0);
+            return Err(VerifyError::LookupSumNotZero { got });
+        }
+        Ok(())
     }
 
     fn commit(&mut self, trees: &[Tree]) {
@@ -165,9 +173,24 @@ fn verify_main(claimed: &Claimed<'_>, drop: &Drop, bytes: &[u8]) -> Result<(), V
     let layout = &claimed.setup.case.layout;
     let structure = &claimed.setup.structures[0];
     let transcript = transcript::begin(&claimed.statement, structure);
-    let mut session = Session::open(claimed, drop, 0, transcript, bytes)?;
+    let mut session = Session::open(claimed, 0, transcript, bytes)?;
     session.check_states(claimed)?;
-    session.commit(&[Tree::Preprocessed, Tree::StateBefore, Tree::StateAfter]);
+    session.commit(&[Tree::Preprocessed]);
+    let mut model_point = CirclePoint::zero();
+    if let Some(decoder) = claimed.statement.decoder() {
+        let height = structure.lifting_log_size();
+        let opening = session.opening(Tree::Model);
+        let (expected, got) = (
+            decoder.weights,
+            opening.model_commitment(&decoder.shape, height),
+        );
+        if expected != got {
+            return Err(VerifyError::ModelMismatch { expected, got });
+        }
+        session.commit(&[Tree::Model]);
+        model_point = session.point(Tree::Model);
+    }
+    session.commit(&[Tree::StateBefore, Tree::StateAfter]);
     let mut boundary_point = CirclePoint::zero();
     if !claimed.boundaries.is_empty() {
         session.check_boundary(claimed)?;
@@ -178,28 +201,51 @@ fn verify_main(claimed: &Claimed<'_>, drop: &Drop, bytes: &[u8]) -> Result<(), V
     let projection = session.transcript.draw_projection();
     session.commit(&[Tree::Projections]);
     let lookup = session.transcript.draw_lookup();
+    let challenges = Challenges { projection, lookup };
+    session.check_sums(drop, public_sum(claimed, drop, &challenges))?;
     session.transcript.claim_sums(&session.proof.claimed_sums);
     session.commit(&[Tree::Lookups]);
-    let public = claimed.forged.witness.entries.clone();
     let context = SegmentContext {
         entries_before: claimed.statement.steps().entries_before(),
-        challenges: Challenges { projection, lookup },
+        challenges,
         claimed_sums: session.proof.claimed_sums.clone(),
         fingerprint_points: [Tree::StateBefore, Tree::StateAfter].map(|tree| session.point(tree)),
         boundary_point,
-        model_point: CirclePoint::zero(),
-        public: Arc::new(PublicColumns::new(layout.log_rows().vectors, public)),
+        model_point,
+        public: public_columns(layout, &claimed.forged.witness.entries),
     };
     let system = Reduced::new(drop, 0, &context.claimed_sums);
     let components = SegmentComponents::of_system(layout, &context, &system);
     session.finish(&components.components())
 }
 
+/// What the verifier of a decoder adds to the claimed sums: none of a relation that is left out.
+fn public_sum(claimed: &Claimed<'_>, drop: &Drop, challenges: &Challenges) -> QM31 {
+    let layout = claimed.setup.case.layout.decoder();
+    let (Some(layout), Some(decoder)) = (layout, &claimed.forged.witness.decoder) else {
+        return QM31::zero();
+    };
+    let challenge = challenges.projection.position;
+    let tuples = public_tuples(layout, &decoder.consumed, &decoder.chosen, challenge);
+    let stated = tuples
+        .into_iter()
+        .filter(|(tag, ..)| *drop != Drop::Relation(*tag));
+    stated.fold(QM31::zero(), |sum, (tag, values, times)| {
+        let relation = TaggedRelation {
+            tag,
+            challenges: &challenges.lookup,
+        };
+        let combined = Relation::<M31, QM31>::combine(&relation, &values);
+        sum + combined.inverse() * times
+    })
+}
+
 fn verify_lookup(claimed: &Claimed<'_>, drop: &Drop, bytes: &[u8]) -> Result<(), VerifyError> {
     let layout = &claimed.setup.case.layout;
     let statement = LookupStatement::new(claimed.statement.clone()).unwrap();
     let transcript = transcript::begin_lookup(&statement, &claimed.setup.structures[1]);
-    let mut session = Session::open(claimed, drop, 1, transcript, bytes)?;
+    let mut session = Session::open(claimed, 1, transcript, bytes)?;
+    session.check_sums(drop, QM31::zero())?;
     if *drop != Drop::Boundary {
         session.check_boundary(claimed)?;
     }

@@ -1,0 +1,156 @@
+//! Decoders: changed cells, the known forgeries as full proofs, and what a file says beside its proof.
+use std::sync::Arc;
+
+use matchmark_prover::ProveError;
+use matchmark_statement::{PublicValues, TokenId, TokenValues};
+use matchmark_verifier::{SegmentProof, VerifyError};
+use num_traits::{One, Zero};
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+
+use crate::cases::Case;
+use crate::checker::Drop;
+use crate::decoder::cases::all;
+use crate::decoder::forgeries::{forgeries, Forgery};
+use crate::forge::{Forge, Forged};
+use crate::reduced::{prove, verify_as_stated, Claimed, Setup};
+use crate::report::Recorder;
+use crate::world::claim_is_true;
+
+/// Seeds that a forgery may try before it counts as impossible.
+const SEEDS: u64 = 300;
+
+pub fn run(recorder: &mut Recorder) {
+    crate::decoder::cells::run(recorder);
+    let specs = recorder.amount(1, all().len());
+    for spec in &all()[..specs] {
+        let case = spec.case();
+        let setup = Setup::new(&case);
+        beside_the_proof(recorder, &setup);
+        for forgery in forgeries(&case) {
+            forge(recorder, &setup, &forgery);
+        }
+    }
+}
+
+/// A forged witness of a false claim, refused by the constraints by name, and as a proof.
+fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery) {
+    let case = &setup.case;
+    let label = format!("{}/{}", case.name, forgery.name);
+    let mut mounted = None;
+    recorder.require(&format!("{label}/constraints"), || {
+        let forged = mount(case, forgery)?;
+        let failures = forged.failures();
+        let is_expected = failures.contains(forgery.reason);
+        mounted = Some(forged);
+        match is_expected {
+            true => Ok(()),
+            false => Err(format!("expected {}, fails {failures:?}", forgery.reason)),
+        }
+    });
+    recorder.refuse(&format!("{label}/proof"), || {
+        let forged = mounted.map_or_else(|| mount(case, forgery), Ok);
+        outcome(setup, &forged.unwrap())
+    });
+}
+
+fn mount(case: &Arc<Case>, forgery: &Forgery) -> Result<Forged, String> {
+    let forges = (0..SEEDS).filter_map(|seed| (forgery.attack)(case, seed));
+    let mut are_false = forges.filter(|forge| !claim_is_true(case, &forge.witness));
+    let forge = are_false.next().ok_or("no seed is suitable")?;
+    Ok(forge.finish(&Drop::Nothing))
+}
+
+/// Why a claim was not accepted.
+#[derive(Debug)]
+#[allow(dead_code, reason = "printed")]
+enum Refusal {
+    Unproven(ProveError),
+    Refused(VerifyError),
+}
+
+/// Proves whatever was forged, and sends it to the verifier of the project.
+fn outcome(setup: &Setup, forged: &Forged) -> Result<(), Refusal> {
+    let claimed = Claimed::of(setup, forged);
+    let proofs = prove(&claimed, &Drop::Nothing).map_err(Refusal::Unproven)?;
+    let values = claimed.values.as_ref().unwrap();
+    verify_as_stated(&claimed, values, &proofs).map_err(Refusal::Refused)
+}
+
+/// The computation is honest; the file says something else, or the model is another one.
+fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
+    let case = &setup.case;
+    let label = |what: &str| format!("{}/{what}", case.name);
+    let honest = Forge::honest(case, 1).finish(&Drop::Nothing);
+    let claimed = Claimed::of(setup, &honest);
+    let proofs = prove(&claimed, &Drop::Nothing).unwrap();
+    let values = claimed.values.as_ref().unwrap();
+    recorder.require(&label("the honest segment is accepted"), || {
+        verify_as_stated(&claimed, values, &proofs).map_err(|error| error.to_string())
+    });
+    let PublicValues::Tokens(tokens) = values else {
+        unreachable!("a decoder's values are tokens");
+    };
+    let vocabulary = case.expect_decoder().1.shape().vocabulary() as u32;
+    for which in 0..2 {
+        for step in 0..case.steps.steps() {
+            let mut changed = [tokens.consumed().to_vec(), tokens.chosen().to_vec()];
+            let token = &mut changed[which][step];
+            *token = TokenId::new((token.get() + 1) % vocabulary);
+            let kind = ["consumed", "chosen"][which];
+            let [consumed, chosen] = changed;
+            let shape = case.expect_decoder().1.shape();
+            let other =
+                TokenValues::new(shape, case.steps.steps(), consumed.clone(), chosen.clone());
+            let other = PublicValues::from(other.unwrap());
+            recorder.refuse(&label(&format!("{kind} token {step} changed")), || {
+                verify_as_stated(&claimed, &other, &proofs)
+            });
+            // The statement follows, and the proof is made for it.
+            let mut forged = honest.clone();
+            let decoder = forged.witness.decoder.as_mut().unwrap();
+            decoder.consumed = consumed.iter().map(|token| token.get()).collect();
+            decoder.chosen = chosen.iter().map(|token| token.get()).collect();
+            forged.keep_projections_of(&honest);
+            recorder.refuse(&label(&format!("{kind} token {step} stated")), || {
+                outcome(setup, &forged)
+            });
+        }
+    }
+    let mut sums = SegmentProof::decode(&proofs[0], &setup.structures[0]).unwrap();
+    let total = sums.claimed_sums.iter();
+    let total = total.fold(QM31::zero(), |total, sum| total + *sum);
+    sums.claimed_sums[0] -= total;
+    let sums = [sums.encode(&setup.structures[0]).unwrap()];
+    recorder.refuse(&label("sums cancel without the public terms"), || {
+        verify_as_stated(&claimed, values, &sums)
+    });
+    other_weight(recorder, setup, &honest);
+}
+
+/// A weight that the run does not meet, of a token that is not consumed, changed in the model tree:
+/// everything holds, but it is another model than the statement's.
+fn other_weight(recorder: &mut Recorder, setup: &Setup, honest: &Forged) {
+    let case = &setup.case;
+    let (_, decoder) = case.expect_decoder();
+    let mut forged = honest.clone();
+    let witness = forged.witness.decoder.as_mut().unwrap();
+    let embedding = &decoder.matrices()[0];
+    let unused = (0..embedding.inputs as u32).find(|token| !witness.consumed.contains(token));
+    let row = (embedding.blocks - 1) * embedding.inputs + unused.unwrap() as usize;
+    let columns = Arc::make_mut(&mut witness.model);
+    columns[decoder.width() - 1][row] += M31::one();
+    let mut other = Setup::new(case);
+    other.model = Some(other.commit(columns));
+    let label = format!("{}/a weight changed", case.name);
+    recorder.require(&format!("{label}/constraints"), || {
+        let failures = forged.failures();
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(format!("meant to hold, fails {failures:?}")),
+        }
+    });
+    let is_other_model =
+        |refusal: &Refusal| matches!(refusal, Refusal::Refused(VerifyError::ModelMismatch { .. }));
+    recorder.refuse_as(&label, is_other_model, || outcome(&other, &forged));
+}

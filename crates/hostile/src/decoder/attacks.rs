@@ -1,0 +1,579 @@
+//! The attack on each constraint, relation and lookup of a decoder.
+use std::sync::Arc;
+
+use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
+use matchmark_air::relation::RelationTag;
+use matchmark_air::witness::columns::field;
+use matchmark_air::witness::projections::project;
+use matchmark_quant::centered;
+
+use super::cases::DecoderPart;
+use super::execution::{run, write_choice, Entry, Run, Site, Value, What};
+use super::forge::{forge, Patch};
+use super::norms;
+use super::rescalings::{is, lie, lie_normalized, Break};
+use crate::attacks::Attack;
+use crate::cases::Case;
+use crate::forge::Forge;
+use crate::world::World;
+use crate::Rng;
+
+/// Runs with lies at some of the places where `tell` can tell one: those that `choose` takes. The
+/// places where it was told come with the run.
+fn lying(
+    case: &Arc<Case>,
+    seed: u64,
+    choose: impl Fn(&[Site], &mut Rng) -> Vec<Site>,
+    tell: impl Fn(Site, &mut [i64], &mut Rng) -> bool,
+) -> Option<(Run, Vec<Site>)> {
+    let rng = |site: &Site| Rng(seed ^ ((site.index as u64) << 20) ^ ((site.layer as u64) << 40));
+    let mut suitable = vec![];
+    run(case, seed, &mut |site, said| {
+        if tell(site, &mut said.to_vec(), &mut rng(&site)) {
+            suitable.push(site);
+        }
+    });
+    let chosen = choose(&suitable, &mut Rng(seed ^ 0x6c69_6573));
+    let mut told = vec![];
+    let run = run(case, seed, &mut |site, said| {
+        if chosen.contains(&site) && tell(site, said, &mut rng(&site)) {
+            told.push(site);
+        }
+    });
+    (!told.is_empty() && told.len() == chosen.len()).then_some((run, told))
+}
+
+/// One of the places.
+fn any(sites: &[Site], rng: &mut Rng) -> Vec<Site> {
+    match sites.len() {
+        0 => vec![],
+        count => vec![sites[rng.below(count)]],
+    }
+}
+
+/// A single lie.
+fn once(
+    case: &Arc<Case>,
+    seed: u64,
+    tell: impl Fn(Site, &mut [i64], &mut Rng) -> bool,
+) -> Option<(Run, Site)> {
+    let (run, told) = lying(case, seed, any, tell)?;
+    Some((run, told[0]))
+}
+
+fn attack(attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + 'static) -> Attack {
+    Box::new(attack)
+}
+
+/// A rescaled value that is another one.
+pub fn rescaled(value: Value, how: Break) -> Attack {
+    attack(move |case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let (run, _) = once(case, seed, |site, said, rng| {
+            is(site, value) && lie(decoder, site, said, how, rng)
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// A rescaled value that is any other one within its range: the product before it is not its own.
+pub fn any_value(value: Value) -> Attack {
+    attack(move |case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let rescale = value.rescale(decoder);
+        let (run, _) = once(case, seed, |site, said, rng| {
+            let (min, max) = (i64::from(rescale.min()), i64::from(rescale.max()));
+            let out = min + rng.below((max - min) as usize) as i64;
+            let is_other = is(site, value) && said[0] != out;
+            if is_other {
+                said[0] = out;
+                said[1] = 0;
+            }
+            is_other
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// A normalized value that is another one; without `how` it has nothing to do with the stream.
+pub fn normalized(how: Option<Break>) -> Attack {
+    attack(move |case, seed| {
+        let (part, decoder) = case.expect_decoder();
+        let honest = part.run(case, seed).execution.norms;
+        let (run, _) = once(case, seed, |site, said, rng| {
+            if site.what != What::Normalized {
+                return false;
+            }
+            let exponent = honest[decoder.norm_row(site.layer, site.step)].exponent;
+            let bits = u32::from(decoder.arithmetic().norm(exponent).shift());
+            match how {
+                Some(how) => lie_normalized(decoder, said, how, bits, rng),
+                None => {
+                    let limit = i64::from(decoder.value().max());
+                    let out = rng.symmetric(limit);
+                    let is_other = said[0] != out;
+                    said[0] = out;
+                    said[1] = 0;
+                    is_other
+                }
+            }
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// A norm that is not that of the stream.
+pub fn norm(how: norms::Break) -> Attack {
+    attack(move |case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let last = decoder.shape().hidden() - 1;
+        let choose = |sites: &[Site], rng: &mut Rng| -> Vec<Site> {
+            let first = any(sites, rng);
+            let of_same = |site: &&Site| {
+                let first = first[0];
+                (site.layer, site.step) == (first.layer, first.step)
+            };
+            match how.channels() {
+                1 => first,
+                _ if first.is_empty() => first,
+                channels => sites
+                    .iter()
+                    .filter(of_same)
+                    .take(channels)
+                    .copied()
+                    .collect(),
+            }
+        };
+        let (run, told) = lying(case, seed, choose, |site, said, rng| {
+            let amount = 1 + rng.below(1 << 13) as i64;
+            let of_last = !how.is_of_last_channel() || site.index == last;
+            site.what == how.site() && of_last && norms::lie(case, site.layer, said, how, amount)
+        })?;
+        (told.len() == how.channels()).then(|| forge(case, run, vec![]))
+    })
+}
+
+/// Outputs of a matrix that are not its own; a patch says where the lie is.
+pub fn given(kind: MatrixKind, patch: Option<fn(MatrixKind) -> Patch>) -> Attack {
+    attack(move |case, seed| {
+        let (run, _) = once(case, seed, |site, said, rng| {
+            let is_here = site.what == What::Given(kind);
+            if is_here {
+                said[0] += [1, -1][rng.below(2)] * (1 + rng.below(1 << 18) as i64);
+            }
+            is_here
+        })?;
+        let patches = patch.map(|patch| patch(kind));
+        Some(forge(case, run, patches.into_iter().collect()))
+    })
+}
+
+/// An input of a matrix that is not what its component has; `provided` if the component says that it
+/// is.
+pub fn taken(space: InputSpace, provided: bool) -> Attack {
+    attack(move |case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let limit = i64::from(decoder.value().max());
+        let (run, site) = once(case, seed, |site, said, rng| {
+            let other = rng.symmetric(limit);
+            let is_other = site.what == What::Taken(space) && said[0] != other;
+            if is_other {
+                said[0] = other;
+            }
+            is_other
+        })?;
+        let patch = provided.then_some(Patch::Provided(space, site.index));
+        Some(forge(case, run, patch.into_iter().collect()))
+    })
+}
+
+/// The embedding of another token than the public one.
+pub fn other_token() -> Attack {
+    attack(|case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let tokens = decoder.shape().vocabulary();
+        let (run, _) = once(case, seed, |site, said, rng| {
+            let other = rng.below(tokens) as i64;
+            let is_other = site.what == What::Token && said[0] != other;
+            if is_other {
+                said[0] = other;
+            }
+            is_other
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// A query, key or value of the attention that is not what was computed.
+pub fn entry(which: Entry) -> Attack {
+    attack(move |case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let limit = i64::from(decoder.value().max());
+        let (run, _) = once(case, seed, |site, said, rng| {
+            let other = rng.symmetric(limit);
+            let is_other = site.what == What::Entry(which) && said[0] != other;
+            if is_other {
+                said[0] = other;
+            }
+            is_other
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// Which angle a value is rotated by instead of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    OtherPosition,
+    OtherPair,
+    Any,
+}
+
+/// A rotation by another angle.
+pub fn rotation(turn: Turn) -> Attack {
+    attack(move |case, seed| {
+        let (part, decoder) = case.expect_decoder();
+        let half = decoder.shape().attention().head_dim() / 2;
+        let (run, _) = once(case, seed, |site, said, rng| {
+            if site.what != What::Angle {
+                return false;
+            }
+            let (position, pair) = (case.steps.entries_before() + site.step, site.index % half);
+            let table = &part.model.tables().rotary;
+            let other = match turn {
+                Turn::OtherPosition => {
+                    let positions = decoder.shape().positions();
+                    table.get(rng.below(positions), pair)
+                }
+                Turn::OtherPair => table.get(position, rng.below(half)),
+                Turn::Any => Some((rng.symmetric(4096) as i32, rng.symmetric(4096) as i32)),
+            };
+            let Some((cos, sin)) = other else {
+                return false;
+            };
+            let other = [i64::from(cos), i64::from(sin)];
+            let is_other = said != other;
+            said.copy_from_slice(&other);
+            is_other
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// An activation that is not in the table.
+pub fn activation() -> Attack {
+    attack(|case, seed| {
+        let (run, _) = once(case, seed, |site, said, rng| {
+            let is_here = site.what == What::Activation;
+            if is_here {
+                said[0] += [1, -1][rng.below(2)] * (1 + rng.below(200) as i64);
+            }
+            is_here
+        })?;
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// How another token is chosen than the lowest with the largest logit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choosing {
+    /// Each token has a maximum of its own.
+    OwnMaximum,
+    /// What is below the chosen token is any number.
+    AnyBelow,
+    /// The maximum is attained by none.
+    Unattained,
+    /// The maximum is exceeded: low limbs that are none.
+    LowGap,
+    /// The same with high limbs.
+    HighGap,
+    /// The trace chooses as it should, the public tokens say something else.
+    Public,
+}
+
+/// A token that is not the choice. `tied` if it has the largest logit, too.
+pub fn choice(how: Choosing, tied: bool) -> Attack {
+    attack(move |case, seed| {
+        let (part, decoder) = case.expect_decoder();
+        let mut rng = Rng(seed ^ 0x6368_6f69);
+        let mut run = run(case, seed, &mut |_, _| {});
+        let step = rng.below(decoder.steps());
+        let logits = run.logits[step].clone();
+        let witness = run.witness.decoder.as_mut()?;
+        let honest = witness.chosen[step] as usize;
+        let other = other_choice(part, &logits, honest, tied, &mut rng)?;
+        witness.chosen[step] = other as u32;
+        let below = |token: usize| i64::from(token < other);
+        let (most, least) = (logits[honest], logits[other]);
+        match how {
+            Choosing::Public => {}
+            Choosing::Unattained => {
+                write_choice(decoder, witness, step, &logits, most + 1, below);
+            }
+            Choosing::LowGap | Choosing::HighGap => {
+                write_choice(decoder, witness, step, &logits, least, below);
+            }
+            Choosing::AnyBelow => {
+                write_choice(decoder, witness, step, &logits, least, |t| {
+                    least - logits[t]
+                });
+            }
+            Choosing::OwnMaximum => {
+                write_choice(decoder, witness, step, &logits, least, below);
+            }
+        }
+        for (token, logit) in logits.iter().enumerate() {
+            let row = decoder.choice_row(token, step);
+            let columns = &mut witness.choice;
+            match how {
+                Choosing::LowGap => {
+                    let high = columns[4][row] * field(1 << RANGE_BITS);
+                    columns[3][row] += high;
+                    columns[4][row] = field(0);
+                }
+                Choosing::AnyBelow => columns[2][row] = field(i64::from(token == other)),
+                Choosing::OwnMaximum => {
+                    columns[0][row] = field(logit + below(token));
+                    columns[3][row] = field(0);
+                    columns[4][row] = field(0);
+                }
+                _ => {}
+            }
+        }
+        Some(forge(case, run, vec![]))
+    })
+}
+
+fn other_choice(
+    _part: &DecoderPart,
+    logits: &[i64],
+    honest: usize,
+    tied: bool,
+    rng: &mut Rng,
+) -> Option<usize> {
+    let is_tied = |token: usize| logits[token] == logits[honest];
+    let others = (0..logits.len()).filter(|token| *token != honest && is_tied(*token) == tied);
+    let others: Vec<_> = others.collect();
+    (!others.is_empty()).then(|| others[rng.below(others.len())])
+}
+
+/// An entry of the cache after the segment that is not the one computed; the attention goes on with
+/// the one computed.
+pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x6e65_776b);
+    let mut run = run(case, seed, &mut |_, _| {});
+    let honest = run.witness.clone();
+    let shape = case.layout.shape().attention();
+    let position = case.steps.entries_before() + rng.below(case.steps.steps());
+    let (head, c) = (rng.below(shape.kv_heads()), rng.below(shape.head_dim()));
+    let (lane, row) = case.layout.state_row(head, position, c);
+    let cell = &mut run.witness.state_after[2 * lane][row];
+    let other = rng.symmetric(i64::from(case.layout.value_bits().max_value()));
+    if centered(cell.0) == other {
+        return None;
+    }
+    *cell = field(other);
+    run.shadow = Some(honest);
+    Some(forge(case, run, vec![Patch::Keys]))
+}
+
+/// An attack on the attention of the last layer, with a decoder that goes on with its outputs.
+pub fn on_attention(attack: Attack) -> Attack {
+    self::attack(move |case, seed| {
+        let mut forge = attack(case, seed)?;
+        let honest = World::random(case, seed).witness(case);
+        let (part, decoder) = case.expect_decoder();
+        let attention = part.model.shape().attention();
+        let first = (decoder.shape().layers() - 1) * attention.query_heads();
+        let first = case.layout.vector_row(first, 0, 0);
+        let outputs = forge.witness.entries[3].clone();
+        let before = outputs[..first] == honest.entries[3][..first];
+        if forge.witness.entries[..3] != honest.entries[..3] || !before {
+            return None;
+        }
+        let dim = attention.head_dim();
+        let run = run(case, seed, &mut |site, said| {
+            if site.what == What::Attended {
+                let (head, c) = (site.index / dim, site.index % dim);
+                said[0] = centered(outputs[case.layout.vector_row(head, site.step, c)].0);
+            }
+        });
+        forge.witness.decoder = run.witness.decoder;
+        if let Some(of_attention) = forge.projections.take() {
+            let (case, witness) = (case.clone(), forge.witness.clone());
+            forge.projections = Some(Arc::new(move |points| {
+                let mut projections = of_attention(points);
+                let before = case.steps.entries_before();
+                projections.decoder = project(&case.layout, before, &witness, points).decoder;
+                projections
+            }));
+        }
+        Some(forge)
+    })
+}
+
+/// Where the constraints and tuples of a component are: its name.
+pub fn on_constraint(component: &str, name: &str, ordinal: usize) -> Option<Attack> {
+    let interior = |value| rescaled(value, Break::Interior);
+    let to_component = |kind| given(kind, Some(Patch::ToComponent));
+    Some(match (component, name, ordinal) {
+        ("vectors", "projected outputs accumulate", _) => taken(InputSpace::Attention(0), true),
+        ("linear", "projected outputs accumulate W * X", _) => {
+            given(MatrixKind::Output(0), Some(Patch::ToLinear))
+        }
+        ("stream", "projected additions accumulate", _) => to_component(MatrixKind::Down(0)),
+        ("stream", "only an end clamps", 0) => interior(Value::Stream),
+        ("stream", "square is split into two parts", _) => norm(norms::Break::Square),
+        ("stream", "high parts of squares accumulate", _) => norm(norms::Break::HighSum),
+        ("stream", "low parts of squares accumulate", _) => norm(norms::Break::LowSum),
+        ("stream", "normalized value is h * R over the divisor", _) => normalized(None),
+        ("stream", "only an end clamps", 1) => normalized(Some(Break::Interior)),
+        ("stream", "projected normalized values accumulate", _) => {
+            taken(InputSpace::Normalized(1), true)
+        }
+        ("norms", "mantissa and remainder make up the norm", _) => norm(norms::Break::Mantissa),
+        ("rotary", "projected query and key accumulators accumulate", _) => {
+            to_component(MatrixKind::Rotary(0))
+        }
+        ("rotary", "only an end clamps", which @ 0..=1) => interior(Value::Rotary(which)),
+        ("rotary", "first value is rotated", _) => any_value(Value::Rotated(0)),
+        ("rotary", "second value is rotated", _) => any_value(Value::Rotated(1)),
+        ("rotary", "only an end clamps", which @ 2..=3) => interior(Value::Rotated(which - 2)),
+        ("values", "projected value accumulators accumulate", _) => {
+            to_component(MatrixKind::Values(0))
+        }
+        ("values", "only an end clamps", _) => interior(Value::Value),
+        ("gated", "projected up and gate accumulators accumulate", _) => {
+            to_component(MatrixKind::UpGate(0))
+        }
+        ("gated", "only an end clamps", 0) => interior(Value::Gate),
+        ("gated", "only an end clamps", 1) => interior(Value::Up),
+        ("gated", "gated value is activation * up, rescaled", _) => any_value(Value::Gated),
+        ("gated", "only an end clamps", 2) => interior(Value::Gated),
+        ("gated", "projected gated values accumulate", _) => taken(InputSpace::Gated(0), true),
+        ("choice", "the maximum is the same for all tokens", _) => {
+            choice(Choosing::OwnMaximum, false)
+        }
+        ("choice", "projected logits accumulate", _) => to_component(MatrixKind::Head),
+        ("choice", "a token is chosen where below falls", _) => choice(Choosing::AnyBelow, false),
+        ("choice", "the chosen token attains the maximum", _) => {
+            choice(Choosing::Unattained, false)
+        }
+        ("vectors" | "candidates" | "state", name, lane) => {
+            on_attention(crate::attacks::on_constraint(name, lane)?)
+        }
+        _ => return None,
+    })
+}
+
+/// The attacks on a whole relation, one for each place that it joins.
+pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, Attack)> {
+    let one = |attack: Attack| vec![(String::new(), attack)];
+    match tag {
+        RelationTag::Range => one(rescaled(Value::Stream, Break::Remainder)),
+        RelationTag::Activation => one(activation()),
+        RelationTag::Rotation => one(rotation(Turn::Any)),
+        RelationTag::ReciprocalRoot => one(norm(norms::Break::Factor)),
+        RelationTag::Exponent => one(norm(norms::Break::Divisor)),
+        RelationTag::SquareSums => one(norm(norms::Break::Sums)),
+        RelationTag::NormFactor => one(norm(norms::Break::OwnFactor)),
+        RelationTag::AttentionEntry => [Entry::Query, Entry::Key, Entry::Value]
+            .into_iter()
+            .map(|which| (format!(" of a {which:?}"), entry(which)))
+            .collect(),
+        RelationTag::LinearInput => {
+            let mut spaces: Vec<_> = decoder
+                .matrices()
+                .iter()
+                .map(|matrix| decoder.input_space(matrix.kind))
+                .collect();
+            spaces.sort();
+            spaces.dedup();
+            let of_space = |space| match space {
+                InputSpace::Tokens => (format!(" of {space:?}"), other_token()),
+                _ => (format!(" of {space:?}"), taken(space, false)),
+            };
+            spaces.into_iter().map(of_space).collect()
+        }
+        RelationTag::LinearOutput => {
+            let of_matrix = |kind| (format!(" of {kind:?}"), given(kind, None));
+            let matrices = decoder.matrices().iter();
+            matrices.map(|matrix| of_matrix(matrix.kind)).collect()
+        }
+        RelationTag::Choice => one(choice(Choosing::Public, false)),
+        RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
+        RelationTag::KeyProjection => one(Box::new(other_new_key)),
+        RelationTag::Weight
+        | RelationTag::Limb
+        | RelationTag::ValueProjection
+        | RelationTag::StepTotals => crate::attacks::on_relation(tag)
+            .map(|attack| (String::new(), on_attention(attack)))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The attack on a lookup of a component: the `ordinal`-th of a relation.
+pub fn on_tuple(component: &str, tag: RelationTag, ordinal: usize) -> Option<Attack> {
+    use RelationTag as Tag;
+    let excess = |value| rescaled(value, Break::Excess);
+    let remainder = |value| rescaled(value, Break::Remainder);
+    let unclipped = |value| rescaled(value, Break::Unclipped);
+    Some(match (component, tag, ordinal) {
+        ("stream", Tag::Range, 0) => excess(Value::Stream),
+        ("stream", Tag::Range, 1) => remainder(Value::Stream),
+        ("stream", Tag::Range, 2) => unclipped(Value::Stream),
+        ("stream", Tag::Range, 3) => norm(norms::Break::SquareLow),
+        ("stream", Tag::Range, 4) => norm(norms::Break::SquareHigh),
+        ("stream", Tag::Range, 5) => normalized(Some(Break::Excess)),
+        ("stream", Tag::Range, 6) => normalized(Some(Break::Remainder)),
+        ("stream", Tag::Range, 7) => normalized(Some(Break::HighRemainder)),
+        ("stream", Tag::Value, 0) => normalized(Some(Break::Unclipped)),
+        ("norms", Tag::Range, 0) => norm(norms::Break::Low),
+        ("norms", Tag::Range, 1) => norm(norms::Break::Carry),
+        ("norms", Tag::Range, 2) => norm(norms::Break::Smallest),
+        ("norms", Tag::Range, 3) => norm(norms::Break::Remainder),
+        ("norms", Tag::Exponent, 0) => norm(norms::Break::Divisor),
+        ("norms", Tag::ReciprocalRoot, 0) => norm(norms::Break::Factor),
+        ("rotary", Tag::Range, 0 | 3) => excess(Value::Rotary(ordinal / 3)),
+        ("rotary", Tag::Range, 1 | 4) => remainder(Value::Rotary(ordinal / 3)),
+        ("rotary", Tag::Range, 2 | 5) => unclipped(Value::Rotary(ordinal / 3)),
+        ("rotary", Tag::Range, 6 | 8) => excess(Value::Rotated((ordinal - 6) / 2)),
+        ("rotary", Tag::Range, 7 | 9) => remainder(Value::Rotated((ordinal - 6) / 2)),
+        ("rotary", Tag::Rotation, 0) => rotation(Turn::Any),
+        ("values", Tag::Range, 0) => excess(Value::Value),
+        ("values", Tag::Range, 1) => remainder(Value::Value),
+        ("gated", Tag::Range, 0) => excess(Value::Gate),
+        ("gated", Tag::Range, 1) => remainder(Value::Gate),
+        ("gated", Tag::Range, 2) => excess(Value::Up),
+        ("gated", Tag::Range, 3) => remainder(Value::Up),
+        ("gated", Tag::Value, 0) => unclipped(Value::Up),
+        ("gated", Tag::Activation, 0) => activation(),
+        ("gated", Tag::Range, 4) => excess(Value::Gated),
+        ("gated", Tag::Range, 5) => remainder(Value::Gated),
+        ("gated", Tag::Value, 1) => unclipped(Value::Gated),
+        ("choice", Tag::Range, 0) => choice(Choosing::LowGap, false),
+        ("choice", Tag::Range, 1) => choice(Choosing::HighGap, false),
+        _ => return None,
+    })
+}
+
+/// Whether both sides of a relation have fixed numbers at this use: without it nothing balances, not
+/// even what is true.
+pub fn is_fixed(component: &str, tag: RelationTag) -> bool {
+    use RelationTag as Tag;
+    matches!(
+        (component, tag),
+        ("vectors", Tag::AttentionEntry | Tag::LinearInput)
+            | ("linear", Tag::LinearInput | Tag::LinearOutput)
+            | (
+                "stream",
+                Tag::SquareSums | Tag::NormFactor | Tag::LinearInput | Tag::LinearOutput
+            )
+            | ("norms", Tag::SquareSums | Tag::NormFactor)
+            | ("rotary" | "values", Tag::AttentionEntry | Tag::LinearOutput)
+            | ("gated", Tag::LinearInput | Tag::LinearOutput)
+            | ("choice", Tag::Choice | Tag::LinearOutput)
+            | ("tables", _)
+    )
+}

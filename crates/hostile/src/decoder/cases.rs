@@ -1,0 +1,228 @@
+//! Small decoders, and what the suite needs to know about each.
+use std::sync::Arc;
+
+use matchmark_air::components::state::witness::entries;
+use matchmark_air::decoder::layout::DecoderLayout;
+use matchmark_air::decoder::model::model_columns;
+use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::segment::entry_columns;
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_model::{
+    execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
+    ModelExecution, ModelState,
+};
+use matchmark_prover::{ModelChain, SegmentProver};
+use matchmark_quant::{
+    centered, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
+    ModelShape, QueryHeads, SegmentSteps, StepRange, ValueBits, VocabularySize,
+};
+use matchmark_statement::{PromptLength, VerifierDomain};
+
+use crate::cases::{insecure, Case, Forms};
+use crate::world::{cache_of, World};
+
+/// What a case of a decoder is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct DecoderSpec {
+    pub name: &'static str,
+    /// Layers, hidden size, query heads, key/value heads, head dimension, MLP, vocabulary, positions.
+    pub sizes: [u32; 8],
+    pub bits: u8,
+    pub seed: u64,
+    pub capacity: u32,
+    pub segment_steps: u32,
+    pub entries_before: u32,
+    pub steps: u32,
+}
+
+/// The decoder of a case.
+#[derive(Debug)]
+pub struct DecoderPart {
+    pub model: Arc<IntegerModel>,
+    pub chain: ModelChain,
+    /// The model tree.
+    pub columns: Arc<Vec<Column>>,
+}
+
+/// Two layers, grouped heads, nothing of a size that is a power of two but the cache; a segment behind
+/// another one, and shorter than the longest of its chain.
+pub fn grouped() -> DecoderSpec {
+    DecoderSpec {
+        name: "decoder",
+        sizes: [2, 12, 4, 2, 6, 20, 24, 16],
+        bits: 9,
+        seed: 5,
+        capacity: 8,
+        segment_steps: 4,
+        entries_before: 4,
+        steps: 3,
+    }
+}
+
+/// One layer; an uneven number of everything; heads that are together not as wide as the stream; a
+/// segment as long as the longest.
+pub fn uneven() -> DecoderSpec {
+    DecoderSpec {
+        name: "uneven decoder",
+        sizes: [1, 9, 3, 1, 6, 7, 11, 10],
+        bits: 8,
+        seed: 7,
+        capacity: 6,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<DecoderSpec> {
+    vec![grouped(), uneven()]
+}
+
+impl DecoderSpec {
+    pub fn model(&self) -> Arc<IntegerModel> {
+        let [layers, hidden, queries, keys, dim, mlp, vocabulary, positions] = self.sizes;
+        let shape = ModelShape::new(
+            Layers::new(layers).unwrap(),
+            HiddenSize::new(hidden).unwrap(),
+            AttentionShape::new(
+                QueryHeads::new(queries).unwrap(),
+                KvHeads::new(keys).unwrap(),
+                HeadDim::new(dim).unwrap(),
+            )
+            .unwrap(),
+            MlpSize::new(mlp).unwrap(),
+            VocabularySize::new(vocabulary).unwrap(),
+            CacheCapacity::new(positions).unwrap(),
+        )
+        .unwrap();
+        let arithmetic = synthetic_arithmetic(shape, ValueBits::new(self.bits).unwrap()).unwrap();
+        Arc::new(synthetic_model(shape, arithmetic, self.seed).unwrap())
+    }
+
+    pub fn chain(&self) -> ModelChain {
+        ModelChain {
+            domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
+            security: insecure(),
+            capacity: CacheCapacity::new(self.capacity).unwrap(),
+            segment_steps: SegmentSteps::new(self.segment_steps).unwrap(),
+            // All tokens are given, so that any token may follow any other.
+            prompt: PromptLength::new(self.capacity).unwrap(),
+        }
+    }
+
+    pub fn case(&self) -> Arc<Case> {
+        let (model, chain) = (self.model(), self.chain());
+        let prover = SegmentProver::for_model(chain.clone(), model.clone()).unwrap();
+        let terms = prover.terms().clone();
+        let layout = terms.layout(self.steps as usize).unwrap();
+        Arc::new(Case {
+            name: self.name,
+            forms: Forms::of(&layout, &terms),
+            steps: StepRange::new(self.entries_before, self.steps).unwrap(),
+            decoder: Some(Arc::new(DecoderPart {
+                columns: Arc::new(model_columns(&layout, &model)),
+                model,
+                chain,
+            })),
+            layout,
+            terms,
+        })
+    }
+}
+
+/// An honest run of a segment.
+pub struct HonestRun {
+    pub before: ModelState,
+    pub execution: ModelExecution,
+    pub after: ModelState,
+}
+
+impl Case {
+    /// The decoder, of a case that is one's.
+    pub fn expect_decoder(&self) -> (&Arc<DecoderPart>, &DecoderLayout) {
+        let part = self.decoder.as_ref().expect("a decoder's case");
+        (part, self.layout.decoder().expect("a decoder's layout"))
+    }
+}
+
+impl DecoderPart {
+    /// What the model makes of seeded tokens.
+    pub fn run(&self, case: &Case, seed: u64) -> HonestRun {
+        let (model, steps) = (&*self.model, case.steps);
+        let tokens = synthetic_tokens(model.shape(), steps.entries_after(), seed);
+        let (given, consumed) = tokens.split_at(steps.entries_before());
+        let empty = ModelState::empty(model);
+        let before = match given.is_empty() {
+            true => empty,
+            false => execute_model(model, &empty, given).unwrap().1,
+        };
+        let (execution, after) = execute_model(model, &before, consumed).unwrap();
+        HonestRun {
+            before,
+            execution,
+            after,
+        }
+    }
+
+    /// The exact semantics of the model decide.
+    pub fn claim_is_true(&self, case: &Case, witness: &SegmentWitness) -> bool {
+        let decide = || -> Option<bool> {
+            let decoder = witness.decoder.as_ref()?;
+            let before = cache_of(case, &witness.state_before, case.steps.entries_before())?;
+            let state = ModelState::from_cache(&self.model, before).ok()?;
+            let (execution, after) = execute_model(&self.model, &state, &decoder.consumed).ok()?;
+            let states = entries(&case.layout, after.cache()) == witness.state_after;
+            let model = decoder.model == self.columns;
+            Some(states && model && execution.choices == decoder.chosen)
+        };
+        decide().unwrap_or(false)
+    }
+
+    /// The honest witness of a run, as the prover makes it.
+    pub fn witness(&self, case: &Case, run: &HonestRun) -> SegmentWitness {
+        let (layout, execution) = (&case.layout, &run.execution);
+        let attention = &execution.attention;
+        let columns = entry_columns(
+            layout,
+            [&attention.q, &attention.k, &attention.v, &attention.out],
+        );
+        let states = [&run.before, &run.after].map(|state| entries(layout, state.cache()));
+        let table = &case.terms.table;
+        SegmentWitness::with_decoder(layout, attention, &columns, states, table, |uses| {
+            Some(DecoderWitness::generate(
+                layout,
+                execution,
+                &self.model,
+                self.columns.clone(),
+                uses,
+            ))
+        })
+    }
+}
+
+impl HonestRun {
+    /// The attention's tensors.
+    pub fn world(&self, case: &Case) -> World {
+        let attention = &self.execution.attention;
+        let columns = entries(&case.layout, self.before.cache());
+        let shape = case.layout.shape().attention();
+        let (before, dim) = (case.steps.entries_before(), shape.head_dim());
+        let prefix = |which: usize| {
+            (0..shape.kv_heads() * before * dim)
+                .map(|index| {
+                    let (head, rest) = (index / (before * dim), index % (before * dim));
+                    let (lane, row) = case.layout.state_row(head, rest / dim, rest % dim);
+                    centered(columns[2 * lane + which][row].0) as i16
+                })
+                .collect()
+        };
+        World {
+            q: attention.q.clone(),
+            k: attention.k.clone(),
+            v: attention.v.clone(),
+            prefix_k: prefix(0),
+            prefix_v: prefix(1),
+        }
+    }
+}

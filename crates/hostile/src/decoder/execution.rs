@@ -1,0 +1,705 @@
+//! Runs a model and writes its witness, place by place, with a hook at each that may say something else:
+//! what comes after it follows from what was said.
+use std::sync::Arc;
+
+use matchmark_air::decoder::layout::{
+    DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS,
+};
+use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::witness::columns::field;
+use matchmark_air::witness::SegmentWitness;
+use matchmark_model::{IntegerModel, Matrix};
+use matchmark_quant::{centered, Rescale};
+use matchmark_tables::reciprocal_root;
+
+use super::cases::DecoderPart;
+use crate::cases::Case;
+use crate::world::World;
+
+/// What is said at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Token that a step consumes, as the embedding has it: one number.
+    Token,
+    /// Output of a matrix, as the component that uses it has it: one number.
+    Given(MatrixKind),
+    /// Input of a matrix, as the matrix has it: one number.
+    Taken(InputSpace),
+    /// A value that is rescaled: result, excess, remainder.
+    Rescaled(Value),
+    /// A square: high and low part.
+    Square,
+    /// Sums of the parts of squares so far: high and low.
+    Sums,
+    /// The same as the norms component has them.
+    NormSums,
+    /// The columns of the norms component.
+    Norm,
+    /// Factor, divisor and width of the divisor, as a channel of the stream has them.
+    Factor,
+    /// Normalized value: result, excess, low and high remainder.
+    Normalized,
+    /// Cosine and sine.
+    Angle,
+    /// A query, key or value as the attention has it: one number.
+    Entry(Entry),
+    /// An output of the attention: one number.
+    Attended,
+    /// Activation of a gate: one number.
+    Activation,
+}
+
+/// A value that is rescaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    Stream,
+    /// Before rotation: first or second of a pair.
+    Rotary(usize),
+    /// After rotation: first or second of a pair.
+    Rotated(usize),
+    Value,
+    Gate,
+    Up,
+    Gated,
+}
+
+impl Value {
+    pub fn rescale(self, decoder: &DecoderLayout) -> Rescale {
+        match self {
+            Self::Stream => decoder.stream(),
+            Self::Rotary(_) => decoder.rotary_input(),
+            Self::Rotated(_) => decoder.rotation(),
+            Self::Value => decoder.value(),
+            Self::Gate => decoder.gate(),
+            Self::Up => decoder.up(),
+            Self::Gated => decoder.gated(),
+        }
+    }
+}
+
+/// What the attention takes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Query,
+    Key,
+    Value,
+}
+
+/// A place in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub what: What,
+    /// Layer, or stage of the stream.
+    pub layer: usize,
+    /// Channel, or output of a matrix; (head, pair) or (head, dimension) as one number.
+    pub index: usize,
+    pub step: usize,
+}
+
+/// May change what is said at a place.
+pub type Hook<'a> = dyn FnMut(Site, &mut [i64]) + 'a;
+
+/// What a run came to.
+pub struct Run {
+    pub witness: SegmentWitness,
+    /// The same witness with what matrices took in, where that is something else.
+    pub shadow: Option<SegmentWitness>,
+    /// Logits by step and token, as the choice has them.
+    pub logits: Vec<Vec<i64>>,
+}
+
+/// An integer of some size as the columns of a rescaling.
+pub fn rescaled(rescale: Rescale, x: i64) -> [i64; 3] {
+    let unit = 1_i64 << rescale.shift();
+    let v = (x + unit / 2).div_euclid(unit);
+    let out = v.clamp(i64::from(rescale.min()), i64::from(rescale.max()));
+    [out, (v - out).abs(), x + unit / 2 - v * unit]
+}
+
+/// What a matrix took in instead of what its component has.
+struct Override {
+    space: InputSpace,
+    index: usize,
+    step: usize,
+    value: i64,
+}
+
+struct Runner<'a> {
+    case: &'a Arc<Case>,
+    part: &'a DecoderPart,
+    decoder: &'a DecoderLayout,
+    hook: &'a mut Hook<'a>,
+    witness: DecoderWitness,
+    overrides: Vec<Override>,
+    /// The stream by step and channel.
+    stream: Vec<Vec<i64>>,
+}
+
+/// Runs seeded tokens through the model of a case.
+pub fn run<'a>(case: &'a Arc<Case>, seed: u64, hook: &'a mut Hook<'a>) -> Run {
+    let (part, decoder) = case.expect_decoder();
+    let honest = part.run(case, seed);
+    let witness = part.witness(case, &honest).decoder.unwrap();
+    let runner = Runner {
+        case,
+        part,
+        decoder,
+        hook,
+        witness,
+        overrides: vec![],
+        stream: vec![],
+    };
+    runner.run(honest.world(case))
+}
+
+impl Runner<'_> {
+    fn say<const N: usize>(
+        &mut self,
+        what: What,
+        [layer, index, step]: [usize; 3],
+        mut said: [i64; N],
+    ) -> [i64; N] {
+        let site = Site {
+            what,
+            layer,
+            index,
+            step,
+        };
+        (self.hook)(site, &mut said);
+        said
+    }
+
+    fn model(&self) -> &Arc<IntegerModel> {
+        &self.part.model
+    }
+
+    fn steps(&self) -> usize {
+        self.decoder.steps()
+    }
+
+    fn rescale(&mut self, value: Value, at: [usize; 3], x: i64) -> [i64; 3] {
+        let honest = rescaled(value.rescale(self.decoder), x);
+        self.say(What::Rescaled(value), at, honest)
+    }
+
+    /// What a matrix takes in of a vector, by step.
+    fn take(&mut self, space: InputSpace, layer: usize, values: Vec<Vec<i64>>) -> Vec<Vec<i64>> {
+        let mut taken = values;
+        for step in 0..taken.len() {
+            for index in 0..taken[step].len() {
+                let honest = taken[step][index];
+                let [value] = self.say(What::Taken(space), [layer, index, step], [honest]);
+                if value != honest {
+                    self.overrides.push(Override {
+                        space,
+                        index,
+                        step,
+                        value,
+                    });
+                }
+                taken[step][index] = value;
+            }
+        }
+        taken
+    }
+
+    /// What matrices give for their inputs, outputs one after the other, by step.
+    fn give(
+        &mut self,
+        kind: MatrixKind,
+        layer: usize,
+        matrices: &[&Matrix],
+        inputs: &[Vec<i64>],
+    ) -> Vec<Vec<i64>> {
+        let mut outputs = vec![];
+        for (step, input) in inputs.iter().enumerate() {
+            let mut given = vec![];
+            for matrix in matrices {
+                for output in 0..matrix.outputs() {
+                    let product = |(j, x): (usize, &i64)| i64::from(matrix.weight(output, j)) * x;
+                    let sum = input.iter().enumerate().map(product).sum();
+                    let at = [layer, given.len(), step];
+                    let [sum] = self.say(What::Given(kind), at, [sum]);
+                    given.push(sum);
+                }
+            }
+            outputs.push(given);
+        }
+        outputs
+    }
+
+    fn run(mut self, mut world: World) -> Run {
+        let model = self.model().clone();
+        let steps = self.steps();
+        let shape = *model.shape();
+        let attention = shape.attention();
+        let dim = attention.head_dim();
+        let public = self.witness.consumed.clone();
+        let mut used = public.clone();
+        for (step, token) in used.iter_mut().enumerate() {
+            let [said] = self.say(What::Token, [0, 0, step], [i64::from(*token)]);
+            *token = u32::try_from(said).unwrap();
+        }
+        let hidden = shape.hidden();
+        let mut embedded = vec![];
+        for (step, token) in used.iter().enumerate() {
+            let entries = &model.embedding()[*token as usize * hidden..][..hidden];
+            let shift = self.decoder.stream().shift();
+            let row = entries.iter().enumerate().map(|(channel, entry)| {
+                let at = [0, channel, step];
+                let given = i64::from(*entry) << shift;
+                let [given] = self.say(What::Given(MatrixKind::Embedding), at, [given]);
+                given
+            });
+            embedded.push(row.collect());
+        }
+        let mut normalized = self.stage(0, &embedded);
+        // Later layers have no part in the heads of earlier ones.
+        for tensor in [&mut world.q, &mut world.k, &mut world.v] {
+            tensor.fill(0);
+        }
+        let mut outputs_said = vec![];
+        for layer in 0..shape.layers() {
+            let weights = model.layer(layer);
+            let given = self.give(
+                MatrixKind::Rotary(layer),
+                layer,
+                &[weights.q(), weights.k()],
+                &normalized,
+            );
+            self.rotate(layer, &given, &mut world);
+            let given = self.give(
+                MatrixKind::Values(layer),
+                layer,
+                &[weights.v()],
+                &normalized,
+            );
+            self.values(layer, &given, &mut world);
+            let execution = world.execute(self.case);
+            let mut attended = vec![vec![]; steps];
+            for (step, attended) in attended.iter_mut().enumerate() {
+                for head in 0..attention.query_heads() {
+                    let head = layer * attention.query_heads() + head;
+                    for c in 0..dim {
+                        let out = i64::from(execution.out[(head * steps + step) * dim + c]);
+                        let at = [layer, head * dim + c, step];
+                        let [said] = self.say(What::Attended, at, [out]);
+                        if said != out {
+                            let row = self.case.layout.vector_row(head, step, c);
+                            outputs_said.push((row, said));
+                        }
+                        attended.push(said);
+                    }
+                }
+            }
+            let taken = self.take(InputSpace::Attention(layer), layer, attended);
+            let given = self.give(MatrixKind::Output(layer), layer, &[weights.o()], &taken);
+            let taken = self.stage(2 * layer + 1, &given);
+            let matrices = [weights.up(), weights.gate()];
+            let given = self.give(MatrixKind::UpGate(layer), layer, &matrices, &taken);
+            let gated = self.mlp(layer, &given);
+            let taken = self.take(InputSpace::Gated(layer), layer, gated);
+            let given = self.give(MatrixKind::Down(layer), layer, &[weights.down()], &taken);
+            normalized = self.stage(2 * layer + 2, &given);
+        }
+        let logits = self.give(
+            MatrixKind::Head,
+            shape.layers(),
+            &[model.head()],
+            &normalized,
+        );
+        self.fill_padding();
+        self.choose(&logits);
+        let mut witness = world.witness(self.case);
+        for (row, said) in outputs_said {
+            witness.entries[3][row] = field(said);
+        }
+        witness.decoder = Some(self.witness.clone());
+        let mut shadow = None;
+        if used != public || !self.overrides.is_empty() {
+            let mut taken = witness.clone();
+            self.write_taken(&mut taken);
+            taken.decoder.as_mut().unwrap().consumed = used;
+            shadow = Some(taken);
+        }
+        Run {
+            witness,
+            shadow,
+            logits,
+        }
+    }
+
+    /// A stage of the stream, from what is added to it to what matrices take in of it.
+    fn stage(&mut self, stage: usize, added: &[Vec<i64>]) -> Vec<Vec<i64>> {
+        let mut stream = vec![];
+        let mut taken = vec![];
+        for (step, added) in added.iter().enumerate() {
+            let (values, sums) = self.add_to_stream(stage, step, added);
+            let factor = self.norm(stage, step, sums);
+            taken.push(self.normalize(stage, step, &values, factor));
+            stream.push(values);
+        }
+        self.stream = stream;
+        self.take(InputSpace::Normalized(stage), stage, taken)
+    }
+
+    fn write_stream(&mut self, row: usize, first: usize, values: &[i64]) {
+        for (column, value) in self.witness.stream[first..].iter_mut().zip(values) {
+            column[row] = field(*value);
+        }
+    }
+
+    fn add_to_stream(&mut self, stage: usize, step: usize, added: &[i64]) -> (Vec<i64>, [i64; 2]) {
+        let (mut values, mut sums) = (vec![], [0; 2]);
+        for (channel, added) in added.iter().enumerate() {
+            let (row, at) = (
+                self.decoder.stream_row(stage, channel, step),
+                [stage, channel, step],
+            );
+            let before = match stage.checked_sub(1) {
+                None => 0,
+                Some(before) => {
+                    let shift = self.decoder.arithmetic().residual_shift(before);
+                    self.stream[step][channel] << shift
+                }
+            };
+            let said = self.rescale(Value::Stream, at, added + before);
+            self.write_stream(row, 0, &said);
+            let square = said[0] * said[0];
+            let parts = [
+                square >> SQUARE_LOW_BITS,
+                square & ((1 << SQUARE_LOW_BITS) - 1),
+            ];
+            let parts = self.say(What::Square, at, parts);
+            self.write_stream(row, 3, &parts);
+            sums = self.say(What::Sums, at, [sums[0] + parts[0], sums[1] + parts[1]]);
+            self.write_stream(row, 5, &sums);
+            values.push(said[0]);
+        }
+        (values, sums)
+    }
+
+    /// The norm of a stage: factor, divisor, and the divisor's width.
+    fn norm(&mut self, stage: usize, step: usize, sums: [i64; 2]) -> [i64; 3] {
+        let at = [stage, 0, step];
+        let sums = self
+            .say(What::NormSums, at, sums)
+            .map(|sum| i64::from(field(sum).0));
+        let honest = norm_columns(self.decoder, stage, sums);
+        let said = self.say(What::Norm, at, honest);
+        let row = self.decoder.norm_row(stage, step);
+        for (column, value) in self.witness.norms.iter_mut().zip(said) {
+            column[row] = field(value);
+        }
+        let bits = i64::from(self.decoder.arithmetic().shifts().norm) + said[3];
+        [said[9], said[6], bits]
+    }
+
+    fn normalize(
+        &mut self,
+        stage: usize,
+        step: usize,
+        values: &[i64],
+        factor: [i64; 3],
+    ) -> Vec<i64> {
+        let mut normalized = vec![];
+        for (channel, value) in values.iter().enumerate() {
+            let row = self.decoder.stream_row(stage, channel, step);
+            let at = [stage, channel, step];
+            let said = self.say(What::Factor, at, factor);
+            self.write_stream(row, 7, &said);
+            let honest = normalized_columns(self.decoder, *value, said);
+            let said = self.say(What::Normalized, at, honest);
+            self.write_stream(row, 10, &said);
+            normalized.push(said[0]);
+        }
+        normalized
+    }
+
+    fn rotate(&mut self, layer: usize, given: &[Vec<i64>], world: &mut World) {
+        let attention = self.decoder.shape().attention();
+        let (queries, keys) = (attention.query_heads(), attention.kv_heads());
+        let (dim, steps) = (attention.head_dim(), self.steps());
+        let half = dim / 2;
+        let model = self.model().clone();
+        let table = &model.tables().rotary;
+        for (step, given) in given.iter().enumerate() {
+            for head in 0..queries + keys {
+                for pair in 0..half {
+                    let row = self.decoder.rotary_row(layer, head, pair, step);
+                    let at = [layer, head * half + pair, step];
+                    let [x, y] = [0, 1].map(|which| {
+                        let x = given[head * dim + pair + which * half];
+                        self.rescale(Value::Rotary(which), at, x)
+                    });
+                    let position = self.case.steps.entries_before() + step;
+                    let (cos, sin) = table.get(position, pair).unwrap();
+                    let angle = self.say(What::Angle, at, [i64::from(cos), i64::from(sin)]);
+                    let [cos, sin] = angle;
+                    let products = [x[0] * cos - y[0] * sin, y[0] * cos + x[0] * sin];
+                    let rotated =
+                        [0, 1].map(|it| self.rescale(Value::Rotated(it), at, products[it]));
+                    let columns = [&x[..], &y, &angle, &rotated[0], &rotated[1]].concat();
+                    for (column, value) in self.witness.rotary.iter_mut().zip(columns) {
+                        column[row] = field(value);
+                    }
+                    for (which, rotated) in rotated.into_iter().enumerate() {
+                        let c = pair + which * half;
+                        let (entry, head, tensor) = match head.checked_sub(queries) {
+                            None => (Entry::Query, layer * queries + head, &mut world.q),
+                            Some(head) => (Entry::Key, layer * keys + head, &mut world.k),
+                        };
+                        let at = [layer, head * dim + c, step];
+                        let [said] = self.say(What::Entry(entry), at, [rotated[0]]);
+                        tensor[(head * steps + step) * dim + c] = i16::try_from(said).unwrap_or(0);
+                    }
+                }
+            }
+        }
+    }
+
+    fn values(&mut self, layer: usize, given: &[Vec<i64>], world: &mut World) {
+        let attention = self.decoder.shape().attention();
+        let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), self.steps());
+        for (step, given) in given.iter().enumerate() {
+            for (index, x) in given.iter().enumerate() {
+                let (head, c) = (index / dim, index % dim);
+                let row = self.decoder.values_row(layer, head, c, step);
+                let said = self.rescale(Value::Value, [layer, index, step], *x);
+                for (column, value) in self.witness.values.iter_mut().zip(said) {
+                    column[row] = field(value);
+                }
+                let head = layer * heads + head;
+                let at = [layer, head * dim + c, step];
+                let [said] = self.say(What::Entry(Entry::Value), at, [said[0]]);
+                world.v[(head * steps + step) * dim + c] = i16::try_from(said).unwrap_or(0);
+            }
+        }
+    }
+
+    fn mlp(&mut self, layer: usize, given: &[Vec<i64>]) -> Vec<Vec<i64>> {
+        let channels = self.decoder.shape().mlp();
+        let model = self.model().clone();
+        let table = &model.tables().silu;
+        let mut all = vec![];
+        for (step, given) in given.iter().enumerate() {
+            let mut of_step = vec![];
+            for channel in 0..channels {
+                let at = [layer, channel, step];
+                let up = self.rescale(Value::Up, at, given[channel]);
+                let gate = self.rescale(Value::Gate, at, given[channels + channel]);
+                let entry = i32::try_from(gate[0]).ok().and_then(|gate| table.get(gate));
+                let activation = i64::from(entry.unwrap_or(0));
+                let [activation] = self.say(What::Activation, at, [activation]);
+                let gated = self.rescale(Value::Gated, at, activation * up[0]);
+                let columns = [&gate[..], &up, &[activation], &gated].concat();
+                let row = self.decoder.gated_row(layer, channel, step);
+                for (column, value) in self.witness.gated.iter_mut().zip(columns) {
+                    column[row] = field(value);
+                }
+                of_step.push(gated[0]);
+            }
+            all.push(of_step);
+        }
+        all
+    }
+
+    /// Padding goes on with the sums of one channel before.
+    fn fill_padding(&mut self) {
+        let (stages, steps) = (self.decoder.stages(), self.steps());
+        let used = stages * self.decoder.shape().hidden() * steps;
+        for column in &mut self.witness.stream[5..7] {
+            for row in used..column.len() {
+                column[row] = column[row - steps];
+            }
+        }
+    }
+
+    fn choose(&mut self, logits: &[Vec<i64>]) {
+        for (step, logits) in logits.iter().enumerate() {
+            let maximum = *logits.iter().max().unwrap();
+            let choice = logits.iter().position(|logit| *logit == maximum).unwrap();
+            self.witness.chosen[step] = choice as u32;
+            let below = |token: usize| i64::from(token < choice);
+            write_choice(
+                self.decoder,
+                &mut self.witness,
+                step,
+                logits,
+                maximum,
+                below,
+            );
+        }
+    }
+
+    /// What matrices took in, in the columns of a witness.
+    fn write_taken(&self, witness: &mut SegmentWitness) {
+        let attention = self.decoder.shape().attention();
+        let (heads, dim) = (attention.query_heads(), attention.head_dim());
+        let decoder = witness.decoder.as_mut().unwrap();
+        for change in &self.overrides {
+            let Override {
+                space,
+                index,
+                step,
+                value,
+            } = *change;
+            let cell = match space {
+                InputSpace::Tokens => unreachable!("tokens are no columns"),
+                InputSpace::Normalized(stage) => {
+                    &mut decoder.stream[10][self.decoder.stream_row(stage, index, step)]
+                }
+                InputSpace::Attention(layer) => {
+                    let head = layer * heads + index / dim;
+                    let row = self.case.layout.vector_row(head, step, index % dim);
+                    &mut witness.entries[3][row]
+                }
+                InputSpace::Gated(layer) => {
+                    &mut decoder.gated[7][self.decoder.gated_row(layer, index, step)]
+                }
+            };
+            *cell = field(value);
+        }
+    }
+}
+
+/// The columns of the norms component that follow from the sums, each a field element.
+pub fn norm_columns(decoder: &DecoderLayout, stage: usize, [high, low_sum]: [i64; 2]) -> [i64; 10] {
+    let (carry, low) = (
+        low_sum >> SQUARE_LOW_BITS,
+        low_sum & ((1 << SQUARE_LOW_BITS) - 1),
+    );
+    let epsilon = i64::from(decoder.arithmetic().epsilon_of_stage(stage));
+    let norm = i64::from(field(high + carry + epsilon).0);
+    let largest = i64::from(decoder.max_norm_exponent());
+    let exponent = (0..largest).find(|e| norm < 1 << (14 + 2 * e));
+    let exponent = exponent.unwrap_or(largest);
+    let mantissa = norm >> (2 * exponent);
+    norm_with(decoder, [high, carry, low], norm, exponent, mantissa)
+}
+
+/// The columns with an exponent and a mantissa of one's choosing.
+pub fn norm_with(
+    decoder: &DecoderLayout,
+    [high, carry, low]: [i64; 3],
+    norm: i64,
+    exponent: i64,
+    mantissa: i64,
+) -> [i64; 10] {
+    let power = 1 << (2 * exponent);
+    let smallest = match exponent {
+        0 => 0,
+        _ => 1 << 12,
+    };
+    let divisor = 1 << (i64::from(decoder.arithmetic().shifts().norm) + exponent);
+    let root = usize::try_from(mantissa).map_or(0, reciprocal_root);
+    [
+        high,
+        carry,
+        low,
+        exponent,
+        power,
+        smallest,
+        divisor,
+        mantissa,
+        norm - mantissa * power,
+        i64::from(root),
+    ]
+}
+
+/// The columns of a normalized value: `value * factor / divisor`, rounded and clamped.
+pub fn normalized_columns(
+    decoder: &DecoderLayout,
+    value: i64,
+    [factor, divisor, _]: [i64; 3],
+) -> [i64; 4] {
+    let shifted = value * factor + divisor / 2;
+    let quotient = shifted.div_euclid(divisor.max(1));
+    let range = decoder.value();
+    let out = quotient.clamp(i64::from(range.min()), i64::from(range.max()));
+    let remainder = shifted - quotient * divisor;
+    [
+        out,
+        (quotient - out).abs(),
+        remainder & ((1 << NORM_LOW_BITS) - 1),
+        remainder >> NORM_LOW_BITS,
+    ]
+}
+
+/// Writes the choice of a step: its maximum, and `below` for each token, padding included.
+pub fn write_choice(
+    decoder: &DecoderLayout,
+    witness: &mut DecoderWitness,
+    step: usize,
+    logits: &[i64],
+    maximum: i64,
+    below: impl Fn(usize) -> i64,
+) {
+    let mut before = 1;
+    let rows = witness.choice[0].len();
+    for token in 0..rows.div_ceil(decoder.steps()) {
+        let row = decoder.choice_row(token, step);
+        if row >= rows {
+            break;
+        }
+        let [maximum, below, gap] = match logits.get(token) {
+            Some(logit) => [maximum, below(token), maximum - logit - below(token)],
+            // Padding chooses nothing; its logit is no gap away from the maximum.
+            None => [maximum, before, 0],
+        };
+        let columns = [
+            maximum,
+            below,
+            before - below,
+            gap & ((1 << RANGE_BITS) - 1),
+            gap >> RANGE_BITS,
+        ];
+        for (column, value) in witness.choice.iter_mut().zip(columns) {
+            column[row] = field(value);
+        }
+        before = below;
+    }
+}
+
+/// A cell of the witness as an integer.
+pub fn read(column: &[stwo::core::fields::m31::M31], row: usize) -> i64 {
+    centered(column[row].0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::{mock_names, Drop};
+    use crate::decoder::cases::all;
+    use crate::decoder::forge::forge;
+
+    /// A run without a lie is the prover's own witness, and nothing refuses it.
+    #[test]
+    fn a_run_without_a_lie_is_honest() {
+        for spec in all() {
+            let case = spec.case();
+            for seed in 0..4 {
+                let (part, _) = case.expect_decoder();
+                let expected = part.witness(&case, &part.run(&case, seed));
+                let run = run(&case, seed, &mut |_, _| {});
+                assert!(run.shadow.is_none());
+                let forged = forge(&case, run, vec![]).finish(&Drop::Nothing);
+                assert!(forged.is_true());
+                let failures = mock_names(&case, &forged.witness, &forged.projections);
+                assert!(failures.is_empty(), "{} {seed}: {failures:?}", case.name);
+                // Without the uses of tables, whose equal entries may share them in several ways.
+                let columns = |witness: &SegmentWitness| -> Vec<Vec<_>> {
+                    let decoder = witness.decoder.as_ref().unwrap();
+                    let states = witness.state_before.iter().chain(&witness.state_after);
+                    let attention = witness.vectors.iter().chain(&witness.entries);
+                    let all = states.chain(attention).chain(&witness.candidates);
+                    all.chain(decoder.witness_tree()).cloned().collect()
+                };
+                let (got, expected) = (columns(&forged.witness), columns(&expected));
+                for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                    assert!(got == expected, "{} {seed}: column {index}", case.name);
+                }
+            }
+        }
+    }
+}

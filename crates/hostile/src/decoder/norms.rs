@@ -1,0 +1,178 @@
+//! Lies about norms: sums of squares, exponents, mantissas, factors.
+use std::sync::Arc;
+
+use matchmark_air::decoder::layout::{DecoderLayout, SQUARE_LOW_BITS};
+use matchmark_air::witness::columns::field;
+
+use super::execution::{norm_columns, norm_with, What};
+use crate::cases::Case;
+
+/// What is wrong with a norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// A square that is not that of the value.
+    Square,
+    /// Low parts that are no low parts, of several channels.
+    SquareLow,
+    /// A high part that is none.
+    SquareHigh,
+    /// The sum of the high parts.
+    HighSum,
+    /// The sum of the low parts.
+    LowSum,
+    /// Other sums than those of the stream.
+    Sums,
+    /// The low parts' sum with a low part that is none.
+    Low,
+    /// The low parts' sum with a carry that is none.
+    Carry,
+    /// A mantissa that is not that of the norm.
+    Mantissa,
+    /// A mantissa below the smallest of its exponent.
+    Smallest,
+    /// A remainder that is none.
+    Remainder,
+    /// A divisor that does not belong to the exponent.
+    Divisor,
+    /// A factor that is not that of the mantissa.
+    Factor,
+    /// A channel with another factor than the others.
+    OwnFactor,
+}
+
+impl Break {
+    /// Where the lie is told.
+    pub fn site(self) -> What {
+        match self {
+            Self::Square | Self::SquareLow | Self::SquareHigh => What::Square,
+            Self::HighSum | Self::LowSum => What::Sums,
+            Self::Sums => What::NormSums,
+            Self::OwnFactor => What::Factor,
+            _ => What::Norm,
+        }
+    }
+
+    /// On how many channels it is told.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::SquareLow => LIFTED_CHANNELS,
+            _ => 1,
+        }
+    }
+
+    /// Whether it is told on the last channel alone.
+    pub fn is_of_last_channel(self) -> bool {
+        matches!(self, Self::HighSum | Self::LowSum)
+    }
+}
+
+/// On so many channels the high part grows by `2^14`: together by `2^17`, which is `2^-14` in the field.
+const LIFTED_CHANNELS: usize = 8;
+/// `2^-14` in the field.
+const INVERSE_OF_UNIT: i64 = 1 << 17;
+
+/// Tells a lie; `amount` is some positive number.
+pub fn lie(case: &Arc<Case>, stage: usize, said: &mut [i64], how: Break, amount: i64) -> bool {
+    let (_, decoder) = case.expect_decoder();
+    let unit = 1_i64 << SQUARE_LOW_BITS;
+    match how {
+        Break::Square => said[0] = (said[0] + amount) % (unit + 1),
+        Break::SquareLow => {
+            if said[0] >= unit {
+                return false;
+            }
+            said[0] += unit;
+            said[1] -= unit * unit;
+        }
+        Break::SquareHigh => {
+            // One less in the low part is `2^-14` more in the high one.
+            if said[1] == 0 {
+                return false;
+            }
+            said[1] -= 1;
+            said[0] += INVERSE_OF_UNIT;
+        }
+        Break::HighSum | Break::Sums => said[0] += amount,
+        Break::LowSum => said[1] += amount * unit / 4,
+        Break::Low | Break::Carry => return lie_about_carry(decoder, stage, said, how, amount),
+        Break::Mantissa | Break::Remainder | Break::Smallest => {
+            return lie_about_mantissa(decoder, stage, said, how, amount)
+        }
+        // Half of it, so that remainders stay in their range.
+        Break::Divisor => said[6] /= 2,
+        Break::Factor => {
+            let other = amount % (1 << 15);
+            if other == said[9] {
+                return false;
+            }
+            said[9] = other;
+        }
+        Break::OwnFactor => {
+            let other = amount % (1 << 15);
+            if other == said[0] {
+                return false;
+            }
+            said[0] = other;
+        }
+    }
+    true
+}
+
+fn lie_about_carry(
+    decoder: &DecoderLayout,
+    stage: usize,
+    said: &mut [i64],
+    how: Break,
+    amount: i64,
+) -> bool {
+    let unit = 1_i64 << SQUARE_LOW_BITS;
+    let [high, carry, low] = [said[0], said[1], said[2]];
+    let carried = match how {
+        Break::Low => carry + amount % (1 << 14),
+        _ if low == 0 => return false,
+        _ => carry + INVERSE_OF_UNIT,
+    };
+    // As if the sum of low parts were all carry; the columns of the carry and the rest then differ.
+    let honest = norm_columns(decoder, stage, [high, carried * unit]);
+    said.copy_from_slice(&honest);
+    said[1] = carried;
+    said[2] = match how {
+        Break::Low => low - (carried - carry) * unit,
+        _ => low - 1,
+    };
+    true
+}
+
+fn lie_about_mantissa(
+    decoder: &DecoderLayout,
+    stage: usize,
+    said: &mut [i64],
+    how: Break,
+    amount: i64,
+) -> bool {
+    let sums = [said[0], said[1], said[2]];
+    let epsilon = i64::from(decoder.arithmetic().epsilon_of_stage(stage));
+    let norm = i64::from(field(sums[0] + sums[1] + epsilon).0);
+    let (exponent, smallest, mantissa) = (said[3], said[5], said[7]);
+    let largest = i64::from(decoder.max_norm_exponent());
+    let (exponent, other) = match how {
+        Break::Smallest => {
+            if exponent == largest {
+                return false;
+            }
+            let exponent = exponent + 1 + amount % (largest - exponent);
+            (exponent, norm >> (2 * exponent))
+        }
+        _ => (exponent, smallest + amount % ((1 << 14) - smallest)),
+    };
+    if other == mantissa {
+        return false;
+    }
+    let mut columns = norm_with(decoder, sums, norm, exponent, other);
+    if how == Break::Mantissa {
+        // Whatever is left over is called small.
+        columns[8] = said[8];
+    }
+    said.copy_from_slice(&columns);
+    true
+}
