@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, ScoreStep,
-    SegmentSteps, TableBounds, TaggedSha256, ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
+    ModelShape, ModelShifts, QuantError, QueryHeads, Rounding, ScoreStep, SegmentSteps,
+    TableBounds, TaggedSha256, ValueBits, VocabularySize,
 };
 use matchmark_statement::{Boundary, RelationDigest, SegmentShape};
 use stwo::core::air::Component;
 use stwo_constraint_framework::expr::ExprEvaluator;
 use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
 
+use crate::decoder::segment::DecoderComponents;
 use crate::harness::routing::Routed;
 use crate::harness::row::{Constraints, Evaluator, Observer};
 use crate::layout::SegmentLayout;
@@ -117,6 +119,26 @@ pub fn describe_segment(
         describe("candidates", &segment.candidates),
         describe("state", &segment.state),
     ];
+    if let Some(decoder) = &segment.decoder {
+        let DecoderComponents {
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            choice,
+        } = decoder;
+        descriptions.extend([
+            describe("linear", linear),
+            describe("stream", stream),
+            describe("norms", norms),
+            describe("rotary", rotary),
+            describe("values", values),
+            describe("gated", gated),
+            describe("choice", choice),
+        ]);
+    }
     descriptions.extend(segment.tables.iter().map(|table| describe("tables", table)));
     if layout.boundary() == Boundary::Split {
         let lookup = LookupComponents::new(layout, &LookupContext::structural());
@@ -254,7 +276,45 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             Rounding::Floor,
             (4096, 4096),
         )?),
+        reference_decoder()?,
     ])
+}
+
+/// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together.
+fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
+    let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?;
+    let step = ScoreStep::new(300)?;
+    let shape = ModelShape::new(
+        Layers::new(2)?,
+        HiddenSize::new(24)?,
+        AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(2)?, HeadDim::new(8)?)?,
+        MlpSize::new(40)?,
+        VocabularySize::new(50)?,
+        CacheCapacity::new(64)?,
+    )?;
+    let shifts = ModelShifts {
+        rotary_input: 5,
+        value: 7,
+        stream: 6,
+        embedding: 2,
+        gate: 8,
+        up: 9,
+        gated: 10,
+        rotation: 14,
+        norm: 13,
+    };
+    let arithmetic = ModelArithmetic::new(bits, shifts, 3, 4, step, 3)?;
+    let segment = SegmentShape::new(
+        shape.all_layers_attention(),
+        CacheCapacity::new(48)?,
+        SegmentSteps::new(6)?,
+    )?;
+    let table = TableBounds {
+        len: 2048,
+        max_weight: 2048,
+    };
+    let layout = SegmentLayout::new(segment, 5, bits, step, Rounding::NearestTiesUp, table)?;
+    Ok((layout.with_decoder(shape, arithmetic)?, 7))
 }
 
 /// Why a reference layout cannot be made.
@@ -278,7 +338,7 @@ pub enum ReferenceError {
 ///
 /// Those of [`reference_layouts`].
 pub fn relation_digest() -> Result<RelationDigest, ReferenceError> {
-    let mut digest = TaggedSha256::new("matchmark/relation/v2");
+    let mut digest = TaggedSha256::new("matchmark/relation/v3");
     for (layout, entries_before) in reference_layouts()? {
         for description in describe_segment(&layout, entries_before) {
             let text = description.to_string();

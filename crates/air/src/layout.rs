@@ -490,11 +490,14 @@ impl SegmentLayout {
         self.head_dim()
     }
 
-    /// Values that enter random projections: keys and values of the cache, scores, outputs.
+    /// Values that enter random projections: keys and values of the cache, scores, outputs; in a decoder
+    /// all inputs and outputs of matrices.
     pub fn projected_values(&self) -> u64 {
         let rows = self.log_rows;
-        (2 * self.lanes as u64) * (1 << rows.state)
+        let attention = (2 * self.lanes as u64) * (1 << rows.state)
             + 2 * (1 << rows.vectors)
-            + 2 * (1 << rows.candidates)
+            + 2 * (1 << rows.candidates);
+        let decoder = self.decoder.as_ref();
+        attention + decoder.map_or(0, |decoder| decoder.projected_values(rows.vectors))
     }
 }

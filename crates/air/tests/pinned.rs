@@ -79,6 +79,11 @@ fn split_with_a_table_longer_than_the_boundary() {
 }
 
 #[test]
+fn decoder() {
+    insta::assert_snapshot!(description(8));
+}
+
+#[test]
 fn relation_digest_is_the_pinned_one() {
     assert_eq!(relation_digest().unwrap(), RELATION_DIGEST);
 }

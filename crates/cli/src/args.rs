@@ -37,8 +37,11 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Check the constraints on a trace without a proof
     Mock(MockArgs),
-    /// Make an integer trace from float tensors, and report how far it is from them
+    /// Make an integer trace from float tensors, or an integer model from a trained one, and report what
+    /// was chosen
     Quantize(QuantizeArgs),
+    /// Measure how close an integer model is to the floats that it was made from
+    Eval(EvalArgs),
     /// Make an integer trace of any shape, without a model, for measuring
     Synthesize(SynthesizeArgs),
 }
@@ -57,6 +60,7 @@ impl Command {
             Self::Inspect(args) => args.json,
             Self::Mock(args) => args.json,
             Self::Quantize(args) => args.json,
+            Self::Eval(args) => args.json,
             Self::Synthesize(args) => args.json,
         }
     }
@@ -104,7 +108,7 @@ pub struct CommonArgs {
     /// Security level: conjectured-100, johnson-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
-    /// Profile of the level: compact or fast
+    /// Profile of the level: compact, balanced or fast
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub profile: Profile,
     /// Name of the application that the proof is for
@@ -347,21 +351,45 @@ pub struct MockArgs {
     pub json: bool,
 }
 
-/// Arguments of `quantize`.
+/// Arguments of `quantize`: a file of float tensors makes a trace, a folder a model.
 #[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["float", "model"]))]
 pub struct QuantizeArgs {
     /// Safetensors file with the float tensors q, k and v, and output if there is one
-    #[arg(long, value_name = "FILE")]
-    pub float: Utf8PathBuf,
+    #[arg(long, value_name = "FILE", requires = "prefix")]
+    pub float: Option<Utf8PathBuf>,
     /// Tokens that are in the cache before the first step
-    #[arg(long, value_name = "P")]
-    pub prefix: usize,
-    /// Width of values in bits, 4 to 12
-    #[arg(long, value_name = "B", default_value_t = ValueBits::DEFAULT, value_parser = number(ValueBits::new))]
-    pub bits: ValueBits,
-    /// The trace to write
-    #[arg(long, value_name = "TRACE")]
+    #[arg(long, value_name = "P", conflicts_with = "model")]
+    pub prefix: Option<usize>,
+    /// Folder of a trained model: config.json, model.safetensors and tokenizer.json of LlamaForCausalLM
+    #[arg(long, value_name = "DIR", requires = "calibrate")]
+    pub model: Option<Utf8PathBuf>,
+    /// Text from which the ranges of a model's values are taken, one sequence a line
+    #[arg(long, value_name = "TEXT", conflicts_with = "float")]
+    pub calibrate: Option<Utf8PathBuf>,
+    /// Width of values in bits, 4 to 12 [default: 8 for a trace, 11 for a model]
+    #[arg(long, value_name = "B", value_parser = number(ValueBits::new))]
+    pub bits: Option<ValueBits>,
+    /// The trace or model to write
+    #[arg(long, value_name = "FILE")]
     pub to: Utf8PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `eval`.
+#[derive(Args, Clone, Debug)]
+pub struct EvalArgs {
+    /// The integer model
+    #[arg(long, value_name = "MODEL.mm")]
+    pub model: Utf8PathBuf,
+    /// Folder of the trained model that it was made from
+    #[arg(long, value_name = "DIR")]
+    pub float: Option<Utf8PathBuf>,
+    /// Text to predict, one sequence a line
+    #[arg(long, value_name = "TEXT")]
+    pub text: Utf8PathBuf,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use matchmark_composer::{
     ChainProveError, ChainReadError, DirectoryError, KeyError, MockSegmentError, PlanError,
 };
-use matchmark_model::{ImportError, ModelFileError, TokenizerError};
+use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, SegmentKind, StatementError};
@@ -64,6 +64,33 @@ pub enum CliError {
         #[source]
         source: TraceError,
     },
+    /// The folder of a trained model cannot be used.
+    #[error("model {path}: {source}")]
+    Import {
+        /// The folder.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ImportError,
+    },
+    /// The model's file cannot be used.
+    #[error("model {path}: {source}")]
+    ModelFile {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ModelFileError,
+    },
+    /// A model cannot be made, or does not run on a text.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The reference does not run on the trained model.
+    #[error("reference: {reason}")]
+    Reference {
+        /// What it says.
+        reason: String,
+    },
     /// A stored proof does not have the structure that its statement asks for.
     #[error("segment {segment}: {source}")]
     Sizes {
@@ -94,15 +121,6 @@ pub enum CliError {
         #[source]
         source: PolicyError,
     },
-    /// The model cannot be used.
-    #[error("model {path}: {source}")]
-    Model {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: ModelFileError,
-    },
     /// The key cannot be used.
     #[error("key {path}: {source}")]
     Key {
@@ -128,15 +146,6 @@ pub enum CliError {
         expected: String,
         /// By the file.
         got: String,
-    },
-    /// The tokenizer of a folder cannot be used.
-    #[error("tokenizer {path}: {source}")]
-    Tokenizer {
-        /// The folder.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: ImportError,
     },
     /// A text has no tokens, or a token no text.
     #[error("{what}: {source}")]
@@ -242,13 +251,13 @@ impl CliError {
             Self::LogFilter { .. }
             | Self::Trace { .. }
             | Self::Floats { .. }
+            | Self::Import { .. }
+            | Self::Model(_)
             | Self::Synthetic(_)
             | Self::Table { .. }
             | Self::Policy { .. }
-            | Self::Model { .. }
             | Self::Key { .. }
             | Self::KeyMismatch { .. }
-            | Self::Tokenizer { .. }
             | Self::Tokens { .. }
             | Self::Read { .. }
             | Self::NoTensors { .. }
@@ -268,6 +277,14 @@ impl CliError {
                 ),
             )
             | Self::Segments(ChainReadError::Io { .. }) => Outcome::WrongUse,
+            Self::ModelFile {
+                source:
+                    ModelFileError::Io {
+                        action: "write", ..
+                    },
+                ..
+            } => Outcome::Rejected,
+            Self::ModelFile { .. } => Outcome::WrongUse,
             _ => Outcome::Rejected,
         }
     }
@@ -279,14 +296,16 @@ impl CliError {
             Self::LogFilter { .. } => "log-filter",
             Self::Trace { .. } => "trace",
             Self::Floats { .. } => "floats",
+            Self::Import { .. } => "import",
+            Self::ModelFile { .. } => "model-file",
+            Self::Model(_) => "model",
+            Self::Reference { .. } => "reference",
             Self::Synthetic(_) => "synthetic",
             Self::Table { .. } => "table",
             Self::Policy { .. } => "policy",
-            Self::Model { .. } => "model",
             Self::Key { .. } => "key",
             Self::Keygen(_) => "keygen",
             Self::KeyMismatch { .. } => "key-mismatch",
-            Self::Tokenizer { .. } => "tokenizer",
             Self::Tokens { .. } => "tokens",
             Self::Read { .. } => "read",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",

@@ -1,5 +1,5 @@
 //! The `matchmark` command: plans, proves, resumes, verifies and inspects chains, checks constraints without
-//! a proof, and quantizes float tensors.
+//! a proof, quantizes float tensors and models, and measures what that costs.
 //!
 //! Exit codes: 0 done or accepted, 1 rejected or failed, 2 wrong use or unusable input. Results go to
 //! standard output, as text or, with `--json`, as exactly one object; logs (environment variable
@@ -17,6 +17,8 @@ mod models;
 mod options;
 mod output;
 mod progress;
+#[cfg(feature = "candle")]
+mod reference;
 mod text;
 
 use std::ffi::OsString;
@@ -26,8 +28,8 @@ use clap::error::ErrorKind;
 use clap::Parser as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, CommonArgs, InspectArgs, KeygenArgs, MockArgs, PlanArgs, PolicyArgs,
-    ProveArgs, QuantizeArgs, ResumeArgs, SynthesizeArgs, TermsArgs, VerifyArgs,
+    ChainArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MockArgs, PlanArgs,
+    PolicyArgs, ProveArgs, QuantizeArgs, ResumeArgs, SynthesizeArgs, TermsArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -66,6 +68,7 @@ fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Mock(args) => commands::mock::run(args, output),
         Command::Quantize(args) => commands::quantize::run(args, output),
+        Command::Eval(args) => commands::eval::run(args, output),
         Command::Synthesize(args) => commands::synthesize::run(args, output),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_verifier::chain::FoldError;
-use matchmark_verifier::VerifyError;
+use matchmark_verifier::{variant_names, VerifyError};
 
 /// Why the segment files of a directory cannot be read as a chain.
 #[derive(Debug, thiserror::Error)]
@@ -142,3 +142,18 @@ pub enum VerifyDirectoryError {
     #[error(transparent)]
     Verify(#[from] ChainVerifyError),
 }
+
+variant_names!(ChainReadError {
+    Io,
+    NoSegments,
+    MissingSegment,
+    UnexpectedFile,
+    FileTooLarge,
+    Segment,
+});
+variant_names!(ChainVerifyError {
+    Segment,
+    Join,
+    Chain,
+});
+variant_names!(VerifyDirectoryError { Read, Verify });

@@ -15,7 +15,8 @@
 //!
 //! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
 //!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
-//!   would accept a chain, computed anew) and `ModelKey` (what a verifier needs of a model).
+//!   would accept a chain, computed anew), `ModelKey` (what a verifier needs of a model) and `Storage` (the
+//!   operations of the file system by which a chain is written).
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
@@ -33,6 +34,12 @@ mod proving;
 
 pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
 pub use follow::follow_directory;
+/// The tests have their small chains in common with those outside of the crate.
+#[cfg(test)]
+extern crate self as matchmark_composer;
+#[cfg(test)]
+mod tests;
+
 pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
     SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
@@ -46,9 +53,9 @@ pub use verifier::{verify_directory, ChainVerifier};
 #[cfg(feature = "prover")]
 pub use proving::{
     policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, KeyDifference, KeyError,
-    KeyWeights, ManifestDifference, MockSegmentError, ModelKey, ModelOptions, ModelPlan, PlanError,
-    Progress, ProveReport, ProvenRow, Schedule, Silent,
+    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, FileSystem, KeyDifference,
+    KeyError, KeyWeights, ManifestDifference, MockSegmentError, ModelKey, ModelOptions, ModelPlan,
+    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -1,6 +1,6 @@
 //! Reading of segment files, one at a time.
 
-use std::fs::{self, File};
+use std::fs::{self, File, ReadDir};
 use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -129,13 +129,22 @@ impl Iterator for ChainReader {
 }
 
 /// Calls `found` with the index of every segment file of a directory, in no order.
-pub(crate) fn scan(directory: &Utf8Path, mut found: impl FnMut(u64)) -> Result<(), ChainReadError> {
+pub(crate) fn scan(directory: &Utf8Path, found: impl FnMut(u64)) -> Result<(), ChainReadError> {
+    scan_listed(directory, fs::read_dir(directory), found)
+}
+
+/// As [`scan`], of a directory that was listed.
+pub(crate) fn scan_listed(
+    directory: &Utf8Path,
+    listed: io::Result<ReadDir>,
+    mut found: impl FnMut(u64),
+) -> Result<(), ChainReadError> {
     let list_error = |source| ChainReadError::Io {
         action: "list",
         path: directory.to_owned(),
         source,
     };
-    for entry in fs::read_dir(directory).map_err(list_error)? {
+    for entry in listed.map_err(list_error)? {
         let entry = entry.map_err(list_error)?;
         let name = entry.file_name();
         let is_file = entry.file_type().map_err(list_error)?.is_file();
@@ -154,8 +163,17 @@ pub(crate) fn scan(directory: &Utf8Path, mut found: impl FnMut(u64)) -> Result<(
 
 /// Reads a file of at most `max` bytes; a longer one is not read.
 pub(crate) fn read_bounded(path: &Utf8Path, max: u64) -> Result<Vec<u8>, ChainReadError> {
+    read_opened(path, File::open(path), max)
+}
+
+/// As [`read_bounded`], of a file that was opened.
+pub(crate) fn read_opened(
+    path: &Utf8Path,
+    opened: io::Result<File>,
+    max: u64,
+) -> Result<Vec<u8>, ChainReadError> {
     let read = || -> io::Result<Result<Vec<u8>, u64>> {
-        let file = File::open(path)?;
+        let file = opened?;
         let len = file.metadata()?.len();
         if len > max {
             return Ok(Err(len));

@@ -219,7 +219,7 @@ fn a_failed_creation_leaves_nothing_behind() {
     assert!(matches!(
         create(&inner, plan(1, 2)),
         DirectoryError::Io {
-            action: "write",
+            action: "rename",
             ..
         }
     ));

@@ -6,8 +6,9 @@
 //! gadget in every form ([`cases`]), integer worlds to execute without any check ([`world`]), a
 //! constraint evaluator that can leave a constraint or a tuple out ([`checker`]), witnesses that can be
 //! forged and made consistent again ([`forge`]), the attacks themselves ([`attacks`], [`gadgets`]), the
-//! constraint drop ([`constraint_drop`]) with proofs by systems that lack something ([`reduced`]), and
-//! full proofs of forged claims ([`proving`]).
+//! constraint drop ([`constraint_drop`]) with proofs by systems that lack something ([`reduced`]), full
+//! proofs of forged claims ([`proving`]), two sets of columns under one root ([`equivocation`]), and a
+//! storage that fails ([`faults`]).
 //!
 //! What goes wrong while an attempt is being prepared is a defect of the suite and panics; what goes
 //! wrong in the attempt is recorded.
@@ -28,6 +29,8 @@ pub mod checker;
 pub mod classes;
 pub mod constraint_drop;
 pub mod decoders;
+pub mod equivocation;
+pub mod faults;
 pub mod forge;
 pub mod gadgets;
 pub mod proving;

@@ -176,12 +176,31 @@ impl Recorder {
         if !self.is_wanted(label) {
             return;
         }
-        let end = match catch_unwind(AssertUnwindSafe(check)) {
-            Ok(Ok(())) => End::Met,
-            Ok(Err(why)) => End::Unmet(why),
-            Err(panic) => End::Panicked(text_of(&*panic)),
-        };
-        self.count(label, end);
+        self.count(label, run_check(check));
+    }
+
+    /// Expectations that must be met, spread over the threads.
+    pub fn require_each<T: Sync>(
+        &mut self,
+        cases: &[T],
+        label: impl Fn(&T) -> String + Sync,
+        check: impl Fn(&T) -> Result<(), String> + Sync,
+    ) {
+        for batch in cases.chunks(BATCH) {
+            let this = &*self;
+            let ends: Vec<(String, End)> = batch
+                .par_iter()
+                .map(|case| (case, label(case)))
+                .filter(|(_, label)| this.is_wanted(label))
+                .map(|(case, label)| {
+                    let end = run_check(|| check(case));
+                    (label, end)
+                })
+                .collect();
+            for (label, end) in ends {
+                self.count(&label, end);
+            }
+        }
     }
 
     fn count(&mut self, label: &str, end: End) {
@@ -218,13 +237,21 @@ impl Recorder {
     }
 }
 
+fn run_check(check: impl FnOnce() -> Result<(), String>) -> End {
+    match catch_unwind(AssertUnwindSafe(check)) {
+        Ok(Ok(())) => End::Met,
+        Ok(Err(why)) => End::Unmet(why),
+        Err(panic) => End::Panicked(text_of(&*panic)),
+    }
+}
+
 fn run_refusal<E: Debug>(attempt: impl FnOnce() -> Result<(), E>) -> End {
     match catch_unwind(AssertUnwindSafe(attempt)) {
         Ok(Ok(())) => End::Accepted,
         Ok(Err(error)) => {
             let name = error_name(&error);
             match name.split('/').next_back() {
-                Some("Proof" | "Malformed") => End::Untyped(format!("{error:?}")),
+                Some("Proof") => End::Untyped(format!("{error:?}")),
                 _ => End::Refused(name),
             }
         }

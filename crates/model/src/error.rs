@@ -9,7 +9,8 @@ use matchmark_tables::TableError;
 use crate::TokenizerError;
 
 /// An operation of a decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// The embedding of a token.
     Embedding,
@@ -160,18 +161,6 @@ pub enum ModelError {
         /// The entry.
         got: i32,
     },
-    /// An accumulator could leave the range in which field arithmetic is integer arithmetic.
-    #[error("accumulators of {matrix} could reach {bound} by {by}, expected less than {limit}")]
-    AccumulatorTooLarge {
-        /// The matrix.
-        matrix: String,
-        /// What the bound is computed from: the shape or the weights.
-        by: &'static str,
-        /// The bound.
-        bound: u64,
-        /// The magnitude that must not be reached.
-        limit: u64,
-    },
     /// A weight has a larger exponent than the arithmetic allows.
     #[error("weights of {matrix} have an exponent of {got}, expected at most {expected}")]
     WeightExponent {
@@ -199,6 +188,16 @@ pub enum ModelError {
         expected: usize,
         /// The tokenizer's.
         got: usize,
+    },
+    /// The floats are not those of the model.
+    #[error(
+        "the floats are of another model, with [{got}] or another tokenizer; expected [{expected}]"
+    )]
+    OtherFloats {
+        /// Sizes of the model.
+        expected: matchmark_quant::ModelShape,
+        /// Sizes of the floats.
+        got: matchmark_quant::ModelShape,
     },
     /// There is no token to execute.
     #[error("0 tokens given, expected at least 1")]

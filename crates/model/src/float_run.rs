@@ -90,10 +90,32 @@ fn widen(values: &[f32]) -> impl Iterator<Item = f64> + '_ {
     values.iter().map(|&x| f64::from(x))
 }
 
-fn add(stream: &mut [f64], addend: &[f64]) {
+pub(crate) fn add(stream: &mut [f64], addend: &[f64]) {
     for (h, x) in stream.iter_mut().zip(addend) {
         *h += x;
     }
+}
+
+/// The stream of every token by the root of its mean square.
+pub(crate) fn normalized(model: &FloatModel, stream: &[f64]) -> Vec<f64> {
+    let hidden = model.shape.hidden();
+    let mut out = Vec::with_capacity(stream.len());
+    for h in stream.chunks_exact(hidden) {
+        let mean = dot(h, h) / hidden as f64;
+        let root = libm::sqrt(mean + model.norm_epsilon);
+        out.extend(h.iter().map(|x| x / root));
+    }
+    out
+}
+
+/// Normalized values multiplied by the weights of a normalization.
+pub(crate) fn weighted(normalized: &[f64], weights: &[f32]) -> Vec<f64> {
+    let weights = weights.iter().cycle();
+    normalized
+        .iter()
+        .zip(weights)
+        .map(|(x, &w)| x * f64::from(w))
+        .collect()
 }
 
 /// Records the normalized stream and returns it multiplied by the weights.
@@ -103,21 +125,14 @@ fn normalize(
     weights: &[f32],
     run: &mut FloatExecution,
 ) -> Vec<f64> {
-    let hidden = model.shape.hidden();
-    let mut out = Vec::with_capacity(stream.len());
-    for h in stream.chunks_exact(hidden) {
-        let mean = dot(h, h) / hidden as f64;
-        let root = libm::sqrt(mean + model.norm_epsilon);
-        for (x, w) in h.iter().zip(widen(weights)) {
-            run.normalized.push(x / root);
-            out.push(x / root * w);
-        }
-    }
+    let values = normalized(model, stream);
+    let out = weighted(&values, weights);
+    run.normalized.extend(values);
     out
 }
 
 /// `x W^T` for `x [S, inputs]` and `W [outputs, inputs]`.
-fn multiply(weights: &[f32], x: &[f64], outputs: usize) -> Vec<f64> {
+pub(crate) fn multiply(weights: &[f32], x: &[f64], outputs: usize) -> Vec<f64> {
     let inputs = weights.len() / outputs;
     let tokens = x.len() / inputs;
     let mut out = vec![0.0; tokens * outputs];
@@ -131,13 +146,12 @@ fn multiply(weights: &[f32], x: &[f64], outputs: usize) -> Vec<f64> {
 }
 
 /// A dot product in a fixed order: eight sums side by side, added in pairs at the end.
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
-    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let (rest_a, rest_b) = (a.remainder(), b.remainder());
-    for (a, b) in a.zip(b) {
-        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += x * y;
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
         }
     }
     for (sum, (x, y)) in sums.iter_mut().zip(rest_a.iter().zip(rest_b)) {
@@ -170,7 +184,7 @@ fn attend(
 }
 
 /// Rotates `[S, width]` from position 0 on.
-fn rotate(model: &FloatModel, values: &[f64], width: usize) -> Vec<f64> {
+pub(crate) fn rotate(model: &FloatModel, values: &[f64], width: usize) -> Vec<f64> {
     let d = model.shape.attention().head_dim();
     let half = d / 2;
     let mut out = vec![0.0; values.len()];
@@ -193,7 +207,12 @@ fn rotate(model: &FloatModel, values: &[f64], width: usize) -> Vec<f64> {
 }
 
 /// Causal attention over the whole sequence, `[S, H d]`.
-fn attention(model: &FloatModel, queries: &[f64], keys: &[f64], values: &[f64]) -> Vec<f64> {
+pub(crate) fn attention(
+    model: &FloatModel,
+    queries: &[f64],
+    keys: &[f64],
+    values: &[f64],
+) -> Vec<f64> {
     let shape = model.shape.attention();
     let (d, heads) = (shape.head_dim(), shape.query_heads());
     let (query_width, kv_width) = (heads * d, shape.kv_heads() * d);

@@ -2,8 +2,7 @@
 
 use matchmark_quant::Rounding;
 use matchmark_quant::{
-    digest_newtype, AccumulatorBounds, ModelArithmetic, ModelBounds, ModelShape, ACCUMULATOR_LIMIT,
-    STREAM_BITS,
+    digest_newtype, AccumulatorBounds, ModelArithmetic, ModelBounds, ModelShape, STREAM_BITS,
 };
 use matchmark_runtime::DecodeRules;
 use matchmark_tables::{RotaryTable, RsqrtTable, SiluTable, WeightTable};
@@ -149,9 +148,8 @@ impl IntegerModel {
     /// # Errors
     /// [`ModelError::WrongLength`], [`ModelError::WrongMatrix`],
     /// [`ModelError::EmbeddingOutOfRange`], [`ModelError::WrongTable`],
-    /// [`ModelError::WrongVocabulary`], [`ModelError::WeightExponent`];
-    /// [`ModelError::AccumulatorTooLarge`] and
-    /// [`ModelError::Quantity`] if an intermediate value could leave its range at some position.
+    /// [`ModelError::WrongVocabulary`], [`ModelError::WeightExponent`], and [`ModelError::Quantity`]
+    /// if an intermediate value could leave its range at some position.
     pub fn new(parts: ModelParts) -> Result<Self, ModelError> {
         check_lengths(&parts)?;
         check_tables(&parts)?;
@@ -353,50 +351,26 @@ fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// No accumulator reaches `2^30`, by the shape and by the weights. Those of an output projection have
-/// room for the stream, which is added at `2^shift`.
+/// No exponent is above the arithmetic's, and with those no intermediate value can leave its range.
 fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
-    let ModelParts {
-        shape, arithmetic, ..
-    } = parts;
-    let max_value = arithmetic.value_bits().max_value();
-    let stream = 1u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
-    let check = |name: &str, matrix: &Matrix, added: u64| {
-        let exponent = matrix.exponents().iter().copied().max().unwrap_or(0);
-        if exponent > arithmetic.weight_exponent() {
-            return Err(ModelError::WeightExponent {
-                matrix: name.to_owned(),
-                expected: arithmetic.weight_exponent(),
-                got: exponent,
-            });
+    let (shape, arithmetic) = (&parts.shape, &parts.arithmetic);
+    let check = |matrix: String, weights: &Matrix| {
+        let got = weights.exponents().iter().copied().max().unwrap_or(0);
+        if got <= arithmetic.weight_exponent() {
+            return Ok(());
         }
-        for (by, bound) in [
-            ("the shape", matrix.bound_by_shape(max_value)),
-            ("the weights", matrix.bound_by_weights(max_value)),
-        ] {
-            let bound = bound.saturating_add(added);
-            if bound >= ACCUMULATOR_LIMIT {
-                return Err(ModelError::AccumulatorTooLarge {
-                    matrix: name.to_owned(),
-                    by,
-                    bound,
-                    limit: ACCUMULATOR_LIMIT,
-                });
-            }
-        }
-        Ok(())
+        Err(ModelError::WeightExponent {
+            matrix,
+            expected: arithmetic.weight_exponent(),
+            got,
+        })
     };
     for (layer, weights) in parts.layers.iter().enumerate() {
         for (name, matrix) in weights.named() {
-            let added = if matches!(name, "output" | "down") {
-                stream
-            } else {
-                0
-            };
-            check(&of_layer(name, layer), matrix, added)?;
+            check(of_layer(name, layer), matrix)?;
         }
     }
-    check("output head", &parts.head, 0)?;
+    check("output head".to_owned(), &parts.head)?;
     ModelBounds::new(shape, arithmetic)?;
     AccumulatorBounds::new(
         &shape.attention(),

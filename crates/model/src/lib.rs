@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod evaluate;
 mod execute;
 mod file;
 mod float_run;
@@ -48,6 +49,7 @@ mod tokenizer;
 pub use matchmark_quant as quant;
 
 pub use error::{ModelError, Operation, Place};
+pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationError, Perplexity};
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};

@@ -120,7 +120,7 @@ impl Matrix {
 
     /// Multiplies vectors `[tokens, inputs]` of values; the accumulators are `[tokens, outputs]`.
     ///
-    /// The caller has checked that no accumulator reaches `2^30`; values have at most 12 bits.
+    /// The model has checked that no accumulator reaches `2^31`; values have at most 12 bits.
     pub(crate) fn apply(&self, values: &[i32]) -> Vec<i32> {
         // Sixteen bits, for the multiply-and-add of most machines.
         let narrow: Vec<i16> = values

@@ -109,3 +109,28 @@ fn perplexity_of_the_held_out_text() {
         assert!((got - expected.nats_per_token).abs() < 2e-6, "{name} {got}");
     }
 }
+
+#[derive(Deserialize)]
+struct Case {
+    text: String,
+    ids: Vec<u32>,
+}
+
+/// Texts with the tokens that the tokenizer's own library gives them: white space of all kinds, scripts,
+/// contractions, names of special tokens, and two hundred texts drawn at random.
+#[test]
+fn tokens_are_those_of_the_library() {
+    let model = FloatModel::read(&folder("stories-2m")).unwrap();
+    let bytes = std::fs::read(folder("tokenizer-cases.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(cases.len(), 224);
+    for Case { text, ids } in cases {
+        assert_eq!(model.tokenizer.encode(&text).unwrap(), ids, "{text:?}");
+        if !["<pad>", "<bos>", "<eos>"]
+            .iter()
+            .any(|name| text.contains(name))
+        {
+            assert_eq!(model.tokenizer.decode(&ids).unwrap(), text.as_bytes());
+        }
+    }
+}

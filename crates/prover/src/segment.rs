@@ -242,7 +242,7 @@ impl SegmentProver {
     }
 
     /// Proves the arithmetic of a segment, with the table memberships if it is fused.
-    pub(crate) fn prove_main(
+    fn prove_main(
         &self,
         statement: &SegmentStatement,
         public_values: &PublicValues,
@@ -325,7 +325,7 @@ impl SegmentProver {
     }
 
     /// Proves the table memberships of a split segment.
-    pub(crate) fn prove_lookup(
+    fn prove_lookup(
         &self,
         statement: &LookupStatement,
         layout: &SegmentLayout,

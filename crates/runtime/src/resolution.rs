@@ -107,7 +107,8 @@ impl TableResolution {
     /// The table.
     ///
     /// # Errors
-    /// [`TableError::RoundingUndecided`], for no delta that is known.
+    /// [`TableError::RoundingUndecided`], for a delta that was made to bring a weight within `2^-100` of
+    /// the middle between two integers.
     pub fn table(self) -> Result<WeightTable, TableError> {
         let len = usize::try_from(self.len).unwrap_or(usize::MAX);
         WeightTable::exponential(self.delta, self.log_scale, len)

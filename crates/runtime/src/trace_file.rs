@@ -24,7 +24,18 @@ impl AttentionTrace {
     /// wrong type or shape, a value out of range, heads that do not divide, no steps, and metadata
     /// that cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TraceError> {
-        let file = Container::read(path.as_ref())?;
+        Self::of_container(&Container::read(path.as_ref())?)
+    }
+
+    /// Reads a trace from the bytes of a file, as [`Self::load`] does.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn decode(bytes: Vec<u8>) -> Result<Self, TraceError> {
+        Self::of_container(&Container::parse(bytes)?)
+    }
+
+    fn of_container(file: &Container) -> Result<Self, TraceError> {
         let (bits, metadata) = metadata::from_strings(file.metadata())?;
         let (q, k, v) = (file.tensor("q")?, file.tensor("k")?, file.tensor("v")?);
         let bits = match (bits, q.dtype) {

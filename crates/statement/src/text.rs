@@ -59,8 +59,9 @@ impl fmt::Display for Arithmetic<'_> {
         } = arithmetic.shifts();
         write!(
             f,
-            "{} bits, score step {}, epsilons {} and {}, shifts rotary input {rotary_input}, value {value}, \
-             stream {stream}, embedding {embedding}, gate {gate}, up {up}, gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
+            "{} bits, score step {}, epsilons {} and {}, shifts rotary input {rotary_input}, \
+             value {value}, stream {stream}, embedding {embedding}, gate {gate}, up {up}, \
+             gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
             arithmetic.value_bits(),
             arithmetic.score_step(),
             arithmetic.norm_epsilon(),

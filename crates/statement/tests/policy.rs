@@ -157,7 +157,7 @@ fn every_field_of_a_decoder_has_its_own_refusal() {
             | ("state_before", Err(PolicyMismatch::FirstState { .. })) => true,
             ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.model,
             ("decoder.shape", Err(PolicyMismatch::ModelShape { expected, got })) => {
-                *expected == common::decoder().shape && *got == decoder.shape
+                **expected == common::decoder().shape && **got == decoder.shape
             }
             ("decoder.arithmetic", Err(PolicyMismatch::ModelArithmetic { expected, got })) => {
                 *expected == common::decoder().arithmetic && *got == decoder.arithmetic
@@ -621,7 +621,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&decoder_policy().to_toml()), 50);
+        assert_eq!(checked_fields(&decoder_policy().to_toml()), 52);
     }
 
     /// Adds and removes a field at every line, and counts the fields.

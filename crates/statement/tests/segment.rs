@@ -309,18 +309,19 @@ fn encoding_is_the_documented_concatenation() {
 fn encoding_of_a_decoder_is_the_documented_concatenation() {
     let statement = statement(decoder_segment(18, 16));
     let terms = statement.encoded_terms();
-    let at = |from: usize, len: usize| &terms[terms.len() - 86 + from..][..len];
-    assert_eq!(terms[terms.len() - 87], 1);
+    let at = |from: usize, len: usize| &terms[terms.len() - 91 + from..][..len];
+    assert_eq!(terms[terms.len() - 92], 1);
     let sizes: Vec<u8> = common::SIZES
         .iter()
         .flat_map(|size| size.to_le_bytes())
         .collect();
     assert_eq!(at(0, 32), sizes);
-    // Width, the shifts in order, epsilon, score step, largest exponent of weights.
-    assert_eq!(at(32, 9), [11, 5, 6, 7, 8, 9, 10, 11, 12]);
-    assert_eq!(at(41, 9), [3, 0, 0, 0, 89, 1, 0, 0, 2]);
-    assert_eq!(at(50, 32), [0x88; 32]);
-    assert_eq!(at(82, 4), [5, 0, 0, 0]);
+    // Width, the shifts in order, both epsilons, score step, largest exponent of weights.
+    assert_eq!(at(32, 10), [11, 5, 6, 7, 4, 8, 9, 10, 11, 12]);
+    assert_eq!(at(42, 8), [3, 0, 0, 0, 40, 0, 0, 0]);
+    assert_eq!(at(50, 5), [89, 1, 0, 0, 2]);
+    assert_eq!(at(55, 32), [0x88; 32]);
+    assert_eq!(at(87, 4), [5, 0, 0, 0]);
     let mut own = Vec::new();
     own.extend(18_u32.to_le_bytes());
     own.extend(16_u32.to_le_bytes());
@@ -356,7 +357,7 @@ fn no_statement_is_longer_than_the_limit() {
     split.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32]));
     let mut decoder = decoder_segment(18, 16);
     decoder.domain = domain();
-    for (parts, expected) in [(split, 372), (decoder, 442)] {
+    for (parts, expected) in [(split, 372), (decoder, 447)] {
         let bytes = statement(parts.clone()).encode();
         assert_eq!(bytes.len(), expected);
         assert!(bytes.len() <= MAX_STATEMENT_LEN);

@@ -29,6 +29,13 @@ pub enum FoldError {
     Empty,
 }
 
+variant_names!(FoldError {
+    Chain,
+    Policy,
+    OtherPolicy,
+    Empty,
+});
+
 /// Folds verified segments, in order, into a chain that a policy accepts.
 #[derive(Clone, Debug)]
 pub struct ChainFold {

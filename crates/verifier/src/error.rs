@@ -75,9 +75,6 @@ pub enum VerifyError {
         /// The element as written.
         got: u32,
     },
-    /// The codec refused the proof for another reason.
-    #[error("malformed proof: {0}")]
-    Malformed(String),
     /// The statement does not decode, or is no statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
@@ -215,7 +212,42 @@ pub enum VerifyError {
     /// The low-degree test fails.
     #[error("low-degree test: {0}")]
     LowDegree(String),
-    /// The library refused the proof for another reason.
+    /// The library says that the proof's structure is wrong. The lengths are compared before, so that no
+    /// proof that was decoded ends here.
     #[error("proof: {0}")]
     Proof(String),
 }
+
+variant_names!(VerifyError {
+    WrongMagic,
+    WrongFormatVersion,
+    Truncated,
+    TrailingBytes,
+    WrongLength,
+    LengthTooLarge,
+    NonCanonicalField,
+    Statement,
+    Policy,
+    UnknownRelation,
+    Layout,
+    TooManyLookups,
+    PublicValues,
+    PublicValuesMismatch,
+    Tokens,
+    ModelMismatch,
+    ChallengeHitsTuple,
+    PreprocessedRootMismatch,
+    StateMismatch,
+    BoundaryNotOpened,
+    LookupProofMissing,
+    UnexpectedLookupProof,
+    BoundaryMismatch,
+    OtherLookup,
+    Lookup,
+    LookupSumNotZero,
+    ProofOfWork,
+    ConstraintsNotSatisfied,
+    Opening,
+    LowDegree,
+    Proof,
+});

@@ -11,6 +11,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod names;
+
 pub mod chain;
 pub mod error;
 pub mod figures;
@@ -24,6 +27,9 @@ pub mod transcript;
 pub mod verified;
 mod verify;
 mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use chain::ChainFold;
 pub use error::VerifyError;

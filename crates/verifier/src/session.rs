@@ -117,12 +117,24 @@ impl<'a> Session<'a> {
     pub(crate) fn finish(mut self, components: &[&dyn Component]) -> Result<(), VerifyError> {
         let stark = StarkProof::<MerkleHasher>(self.proof.stark);
         let channel = self.transcript.channel();
-        verify(components, channel, &mut self.scheme, stark).map_err(|error| match error {
-            VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
-            VerificationError::Merkle(error) => VerifyError::Opening(error.to_string()),
-            VerificationError::Fri(error) => VerifyError::LowDegree(error.to_string()),
-            other => VerifyError::Proof(other.to_string()),
-        })
+        let expected = self.structure.parameters().pow_bits;
+        let got = stark.0.proof_of_work;
+        verify(components, channel, &mut self.scheme, stark)
+            .map_err(|error| refusal(error, expected, got))
+    }
+}
+
+/// The library's reason to refuse a proof, in our words.
+fn refusal(error: VerificationError, pow_bits: u32, nonce: u64) -> VerifyError {
+    match error {
+        VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
+        VerificationError::Merkle(error) => VerifyError::Opening(error.to_string()),
+        VerificationError::Fri(error) => VerifyError::LowDegree(error.to_string()),
+        VerificationError::ProofOfWork => VerifyError::ProofOfWork {
+            expected: pow_bits,
+            got: nonce,
+        },
+        VerificationError::InvalidStructure(reason) => VerifyError::Proof(reason),
     }
 }
 
@@ -136,4 +148,43 @@ fn check_lookup_uses(structure: &ProofStructure) -> Result<(), VerifyError> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use alloc::string::ToString;
+
+    use stwo::core::fri::FriVerificationError;
+    use stwo::core::vcs_lifted::verifier::MerkleVerificationError;
+
+    use super::*;
+
+    /// What becomes of a structure that the library refuses. The lengths are compared before it sees a
+    /// proof, so that no proof comes to this.
+    pub(crate) fn structure_refused() -> VerifyError {
+        let reason = "one column too few".to_string();
+        refusal(VerificationError::InvalidStructure(reason), 20, 7)
+    }
+
+    #[test]
+    fn every_refusal_of_the_library_has_its_own_name() {
+        assert_eq!(
+            structure_refused(),
+            VerifyError::Proof("one column too few".to_string())
+        );
+        assert_eq!(
+            refusal(VerificationError::ProofOfWork, 20, 7),
+            VerifyError::ProofOfWork {
+                expected: 20,
+                got: 7
+            }
+        );
+        let name = |error| refusal(error, 20, 7).name();
+        let constraints = VerificationError::OodsNotMatching;
+        assert_eq!(name(constraints), "ConstraintsNotSatisfied");
+        let merkle = MerkleVerificationError::RootMismatch;
+        assert_eq!(name(VerificationError::Merkle(merkle)), "Opening");
+        let fri = FriVerificationError::LastLayerDegreeInvalid;
+        assert_eq!(name(VerificationError::Fri(fri)), "LowDegree");
+    }
 }

@@ -186,6 +186,13 @@ impl ProofStructure {
         self.tuples
     }
 
+    /// The same structure with so many tuples, which no layout has.
+    #[cfg(test)]
+    pub(crate) fn with_tuples(mut self, tuples: u64) -> Self {
+        self.tuples = tuples;
+        self
+    }
+
     /// Coefficients of the last layer.
     pub fn last_layer_len(&self) -> usize {
         1 << self.parameters.log_last_layer

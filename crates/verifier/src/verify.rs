@@ -175,6 +175,11 @@ fn check_states(
     Ok(())
 }
 
+/// The verifier's own terms, unless a challenge hits one of their tuples.
+pub(crate) fn own_sum(sum: Option<QM31>) -> Result<QM31, VerifyError> {
+    sum.ok_or(VerifyError::ChallengeHitsTuple)
+}
+
 /// The weights and tables of the statement are those that the proof opens.
 fn check_model(
     session: &Session<'_>,
@@ -220,6 +225,9 @@ fn verify_main(
     let statement = file.statement();
     let transcript = transcript::begin(statement, structure);
     let mut session = Session::open(file.proof(), structure, root, transcript)?;
+    if let Some(decoder) = statement.decoder() {
+        check_model(&session, structure, decoder)?;
+    }
     check_states(&session, statement, structure)?;
     if layout.boundary() == Boundary::Split {
         check_boundary(&session, layout, structure, statement.boundary())?;
@@ -231,8 +239,7 @@ fn verify_main(
     session.commit(&[Tree::Preprocessed]);
     let model_point = match statement.decoder() {
         None => CirclePoint::<QM31>::zero(),
-        Some(decoder) => {
-            check_model(&session, structure, decoder)?;
+        Some(_) => {
             session.commit(&[Tree::Model]);
             session.fingerprint_point(Tree::Model)
         }
@@ -257,7 +264,7 @@ fn verify_main(
             .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());
         let sum = public_sum(decoder, &consumed, &chosen, &challenges);
         begin(Part::Proof);
-        session.check_sums(sum.ok_or(VerifyError::ChallengeHitsTuple)?)?;
+        session.check_sums(own_sum(sum)?)?;
     }
     let claimed_sums = session.claim_sums();
     session.commit(&[Tree::Lookups]);
@@ -291,7 +298,7 @@ fn verify_main(
 }
 
 /// Verifies the lookup proof of a split segment.
-fn verify_lookup(
+pub(crate) fn verify_lookup(
     file: &LookupFile,
     layout: &SegmentLayout,
     structure: &ProofStructure,

@@ -3,15 +3,11 @@
 //! The proof format is a sequence of fixed-size parts whose counts follow from the statement, plus
 //! the few counts that depend on the query positions; those are bounded before anything is
 //! allocated, and compared with the transcript's queries before the library sees them. Integers are
-//! little-endian and of fixed width, by `bincode` 2, which also bounds every read by the input. Field
-//! elements must be below the modulus, so that no proof has two encodings.
-use alloc::format;
-use alloc::string::ToString;
+//! little-endian and of fixed width; a part is either there or [`VerifyError::Truncated`], so that there
+//! is no reason to refuse bytes without a name of its own. Field elements must be below the modulus, so
+//! that no proof has two encodings.
 use alloc::vec::Vec;
 
-use bincode::config::{Configuration, Fixint, LittleEndian, NoLimit};
-use bincode::error::DecodeError;
-use bincode::{Decode, Encode};
 use matchmark_air::hash::{digest_from_bytes, digest_to_bytes, DIGEST_BYTES};
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
@@ -26,28 +22,22 @@ use crate::error::VerifyError;
 use crate::proof::SegmentProof;
 use crate::structure::ProofStructure;
 
-const CONFIG: Configuration<LittleEndian, Fixint, NoLimit> = bincode::config::standard()
-    .with_little_endian()
-    .with_fixed_int_encoding();
-
 /// Reads parts of a proof one after the other.
 struct Reader<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn read<T: Decode<()>>(&mut self, part: &'static str) -> Result<T, VerifyError> {
-        let (value, read) =
-            bincode::decode_from_slice(self.bytes, CONFIG).map_err(|error| match error {
-                DecodeError::UnexpectedEnd { additional } => VerifyError::Truncated {
-                    part,
-                    expected: additional,
-                    got: self.bytes.len(),
-                },
-                other => VerifyError::Malformed(format!("{part}: {other}")),
-            })?;
-        self.bytes = self.bytes.get(read..).unwrap_or_default();
-        Ok(value)
+    fn take<const N: usize>(&mut self, part: &'static str) -> Result<[u8; N], VerifyError> {
+        let Some((taken, rest)) = self.bytes.split_first_chunk() else {
+            return Err(VerifyError::Truncated {
+                part,
+                expected: N,
+                got: self.bytes.len(),
+            });
+        };
+        self.bytes = rest;
+        Ok(*taken)
     }
 
     fn list<T>(
@@ -74,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     fn base(&mut self, part: &'static str) -> Result<M31, VerifyError> {
-        let got: u32 = self.read(part)?;
+        let got = u32::from_le_bytes(self.take(part)?);
         if got >= P {
             return Err(VerifyError::NonCanonicalField { expected: P, got });
         }
@@ -94,12 +84,12 @@ impl<'a> Reader<'a> {
     }
 
     fn digest(&mut self, part: &'static str) -> Result<Blake2sHash, VerifyError> {
-        self.read::<[u8; DIGEST_BYTES]>(part).map(digest_from_bytes)
+        self.take::<DIGEST_BYTES>(part).map(digest_from_bytes)
     }
 
     /// A count that depends on the query positions: at most `max`.
     fn count(&mut self, part: &'static str, max: usize) -> Result<usize, VerifyError> {
-        let got = usize::from(self.read::<u16>(part)?);
+        let got = usize::from(u16::from_le_bytes(self.take(part)?));
         if got > max {
             return Err(VerifyError::LengthTooLarge {
                 part,
@@ -156,7 +146,7 @@ pub fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, 
     let decommitments = (0..trees)
         .map(|_| reader.decommitment("merkle paths", max_nodes))
         .collect::<Result<Vec<_>, _>>()?;
-    let proof_of_work = reader.read("proof of work")?;
+    let proof_of_work = u64::from_le_bytes(reader.take("proof of work")?);
     let mut layers = structure.layers().iter().map(|layer| {
         let commitment = reader.digest("low-degree layer")?;
         let len = reader.count("low-degree values", structure.max_layer_witness(layer))?;
@@ -168,10 +158,12 @@ pub fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, 
             commitment,
         })
     });
-    let first_layer = match layers.next() {
-        Some(layer) => layer?,
-        None => return Err(VerifyError::Malformed("no low-degree layer".to_string())),
-    };
+    // Every structure has a first layer.
+    let first_layer = layers.next().unwrap_or(Err(VerifyError::WrongLength {
+        part: "low-degree layers",
+        expected: 1,
+        got: 0,
+    }))?;
     let inner_layers = layers.collect::<Result<Vec<_>, VerifyError>>()?;
     let last_layer = reader.extensions("last low-degree layer", structure.last_layer_len())?;
     if !reader.bytes.is_empty() {
@@ -204,13 +196,6 @@ struct Writer {
 }
 
 impl Writer {
-    fn write<T: Encode>(&mut self, value: T) -> Result<(), VerifyError> {
-        let bytes = bincode::encode_to_vec(value, CONFIG)
-            .map_err(|error| VerifyError::Malformed(error.to_string()))?;
-        self.bytes.extend_from_slice(&bytes);
-        Ok(())
-    }
-
     fn base(&mut self, value: M31) {
         self.bytes.extend_from_slice(&value.0.to_le_bytes());
     }
@@ -235,7 +220,8 @@ impl Writer {
             expected: usize::from(u16::MAX),
             got: len,
         })?;
-        self.write(count)
+        self.bytes.extend_from_slice(&count.to_le_bytes());
+        Ok(())
     }
 }
 
@@ -289,7 +275,8 @@ pub fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8
     for decommitment in stark.decommitments.iter() {
         writer.digests("merkle paths", &decommitment.hash_witness)?;
     }
-    writer.write(stark.proof_of_work)?;
+    let nonce = stark.proof_of_work.to_le_bytes();
+    writer.bytes.extend_from_slice(&nonce);
     let fri = &stark.fri_proof;
     expect_len(
         "low-degree layers",

@@ -4,6 +4,7 @@
 
 mod code;
 mod docs;
+mod errors;
 mod layers;
 mod manifests;
 mod scan;
@@ -54,13 +55,14 @@ impl fmt::Display for Finding {
 /// A rule of the tree.
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     code::file_length,
     code::default_pcs_config,
     code::other_systems,
     code::unfinished,
     code::bare_should_panic,
     code::ignored_tests,
+    errors::every_variant_is_reached,
     manifests::crate_files,
     manifests::inherited_fields,
     manifests::dependency_form,

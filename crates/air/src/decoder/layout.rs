@@ -217,6 +217,25 @@ impl DecoderLayout {
         .fold(LOG_RANGE_ROWS, u32::max)
     }
 
+    /// Values that enter random projections: inputs and outputs of matrices, in a vectors component of
+    /// `2^vectors` rows.
+    pub(crate) fn projected_values(&self, vectors: u32) -> u64 {
+        let rows = self.log_rows;
+        // Additions and normalized values; both halves; up, gate and their product.
+        [
+            (rows.stream, 2),
+            (rows.rotary, 2),
+            (rows.values, 1),
+            (rows.gated, 3),
+            (rows.choice, 1),
+            (vectors, 1),
+        ]
+        .into_iter()
+        .map(|(log, columns)| columns << log)
+        .sum::<u64>()
+            + (self.shape.vocabulary() * self.steps) as u64
+    }
+
     /// The largest exponent that a sum of squares can have.
     pub fn max_norm_exponent(&self) -> u8 {
         self.arithmetic.max_norm_exponent(self.shape.hidden())

@@ -1,5 +1,8 @@
 //! `matchmark quantize`.
 
+use camino::Utf8Path;
+use matchmark_model::{quantize_model, text_sequences, FloatModel};
+use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_file;
 use serde_json::json;
 
@@ -7,14 +10,21 @@ use crate::args::QuantizeArgs;
 use crate::error::{CliError, Outcome};
 use crate::output::Output;
 
-/// Makes an integer trace from float tensors.
+/// Makes an integer trace from float tensors, or an integer model from a trained one.
 pub(crate) fn run(args: &QuantizeArgs, output: &Output) -> Result<Outcome, CliError> {
+    // One of both is there, each with what it needs: the arguments say so.
+    match (&args.model, &args.calibrate, &args.float) {
+        (Some(model), Some(calibrate), _) => model_file(args, model, calibrate, output),
+        (_, _, float) => trace_file(args, float.as_deref().unwrap_or("".into()), output),
+    }
+}
+
+fn trace_file(args: &QuantizeArgs, float: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
+    let (prefix, bits) = (args.prefix.unwrap_or(0), args.bits.unwrap_or_default());
     let (trace, report) =
-        quantize_file(args.float.as_std_path(), args.prefix, args.bits).map_err(|source| {
-            CliError::Floats {
-                path: args.float.clone(),
-                source,
-            }
+        quantize_file(float.as_std_path(), prefix, bits).map_err(|source| CliError::Floats {
+            path: float.to_owned(),
+            source,
         })?;
     trace
         .save(&args.to)
@@ -25,4 +35,45 @@ pub(crate) fn run(args: &QuantizeArgs, output: &Output) -> Result<Outcome, CliEr
     let object = json!({ "trace": args.to, "fidelity": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
+}
+
+fn model_file(
+    args: &QuantizeArgs,
+    folder: &Utf8Path,
+    calibrate: &Utf8Path,
+    output: &Output,
+) -> Result<Outcome, CliError> {
+    let bits = match args.bits {
+        Some(bits) => bits,
+        None => ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)
+            .map_err(matchmark_model::ModelError::from)?,
+    };
+    let float = read_folder(folder)?;
+    let sequences = text_sequences(&float.tokenizer, &read_text(calibrate)?)?;
+    let (model, report) = quantize_model(&float, &sequences, bits)?;
+    model
+        .save(args.to.as_std_path())
+        .map_err(|source| CliError::ModelFile {
+            path: args.to.clone(),
+            source,
+        })?;
+    let object = json!({ "model": args.to, "quantization": report });
+    output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
+    Ok(Outcome::Done)
+}
+
+/// Reads the folder of a trained model.
+pub(crate) fn read_folder(folder: &Utf8Path) -> Result<FloatModel, CliError> {
+    FloatModel::read(folder.as_std_path()).map_err(|source| CliError::Import {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// Reads a text.
+pub(crate) fn read_text(path: &Utf8Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|source| CliError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }

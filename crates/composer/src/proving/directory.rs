@@ -5,12 +5,13 @@
 //! whole. A creation that was interrupted before the copies were there is finished by creating the
 //! same chain again; a creation that fails leaves nothing behind.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_model::IntegerModel;
-use matchmark_runtime::{write_file_atomically, AttentionTrace};
+use matchmark_runtime::AttentionTrace;
 use matchmark_tables::WeightTable;
 
 use crate::error::ChainReadError;
@@ -18,14 +19,16 @@ use crate::layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
     SEGMENTS_DIRECTORY, TABLE_FILE, TEMPORARY_PREFIX, TRACE_FILE,
 };
+use crate::proving::disk::{exists, io_error, Disk};
 use crate::proving::error::{ChainProveError, DirectoryError};
 use crate::proving::manifest::{
     ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
 };
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
+use crate::proving::storage::Storage;
 use crate::proving::work::{ChainWork, PlanFiles};
-use crate::reader::{read_bounded, scan};
+use crate::reader::{read_opened, scan_listed};
 
 /// Longest manifest, and longest table file, that is read.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
@@ -34,6 +37,7 @@ const MAX_TEXT_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct ChainDirectory {
     path: Utf8PathBuf,
+    storage: Arc<dyn Storage>,
     _lock: File,
 }
 
@@ -49,60 +53,79 @@ enum Existing {
 
 impl ChainDirectory {
     /// Creates the directory of a chain, with manifest and copies of the inputs, and locks it.
-    pub(crate) fn create(path: &Utf8Path, files: &PlanFiles) -> Result<Self, DirectoryError> {
-        let created = match examine(path, files)? {
+    pub(crate) fn create(
+        storage: Arc<dyn Storage>,
+        path: &Utf8Path,
+        work: &ChainWork,
+    ) -> Result<Self, DirectoryError> {
+        let files = files(path, work)?;
+        let disk = Disk(&*storage);
+        let created = match examine(disk, path, &files)? {
             Existing::Absent => {
-                create_directory(path)?;
+                disk.create_directory(path)?;
                 true
             }
             Existing::Empty | Existing::Incomplete => false,
         };
         let mut undo = Undo {
+            disk,
             path,
             created,
             lock: None,
             done: false,
         };
-        let lock = lock(path)?;
+        let lock = disk.lock(path)?;
         // Whoever was here before the lock was ours has left, perhaps with a chain.
-        examine(path, files)?;
+        examine(disk, path, &files)?;
         let lock = undo.lock.insert(lock).try_clone();
         let lock = lock.map_err(|source| io_error("lock", path, source))?;
-        remove_temporaries(path)?;
-        let manifest = files
-            .manifest
-            .to_toml()
-            .map_err(|reason| DirectoryError::Unwritable { reason })?;
-        write(&path.join(MANIFEST_FILE), manifest.as_bytes())?;
+        disk.remove_temporaries(path)?;
+        let manifest_path = path.join(MANIFEST_FILE);
+        let manifest = match files.manifest.to_toml() {
+            Ok(manifest) => manifest,
+            Err(reason) => {
+                return Err(DirectoryError::Manifest {
+                    path: manifest_path,
+                    reason,
+                })
+            }
+        };
+        disk.write(&manifest_path, manifest.as_bytes())?;
         for (name, content) in &files.copies {
-            write(&path.join(name), content)?;
+            disk.write(&path.join(name), content)?;
         }
-        create_segments_directory(path)?;
+        disk.create_segments_directory(path)?;
         undo.done = true;
+        drop(undo);
         Ok(Self {
             path: path.to_owned(),
+            storage,
             _lock: lock,
         })
     }
 
     /// Locks the directory of a chain that was begun, and reads its plan.
-    pub(crate) fn resume(path: &Utf8Path) -> Result<(Self, ChainWork), ChainProveError> {
+    pub(crate) fn resume(
+        storage: Arc<dyn Storage>,
+        path: &Utf8Path,
+    ) -> Result<(Self, ChainWork), ChainProveError> {
         if !exists(&path.join(MANIFEST_FILE))? {
             return Err(DirectoryError::NoChain {
                 path: path.to_owned(),
             }
             .into());
         }
-        let lock = lock(path)?;
-        let plan = read_work(path)?;
+        let disk = Disk(&*storage);
+        let lock = disk.lock(path)?;
+        let plan = read_work(disk.0, path)?;
         let segments = segments_directory(path);
-        create_segments_directory(path)?;
+        disk.create_segments_directory(path)?;
         // What a process left behind that was killed while it wrote.
-        remove_temporaries(path)?;
-        remove_temporaries(&segments)?;
+        disk.remove_temporaries(path)?;
+        disk.remove_temporaries(&segments)?;
         let expected = plan.segment_count();
         let mut outside = None;
-        scan(&segments, |index| {
+        scan_listed(&segments, storage.list(&segments), |index| {
             if index >= expected {
                 outside = Some(index);
             }
@@ -118,6 +141,7 @@ impl ChainDirectory {
         }
         let directory = Self {
             path: path.to_owned(),
+            storage,
             _lock: lock,
         };
         Ok((directory, plan))
@@ -134,7 +158,8 @@ impl ChainDirectory {
         index: u64,
         max_bytes: u64,
     ) -> Result<Option<Vec<u8>>, DirectoryError> {
-        match read_bounded(&self.segment_path(index), max_bytes) {
+        let path = self.segment_path(index);
+        match read_opened(&path, self.storage.open(&path), max_bytes) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(ChainReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
@@ -145,13 +170,17 @@ impl ChainDirectory {
 
     /// Writes a segment's file.
     pub(crate) fn write_segment(&self, index: u64, bytes: &[u8]) -> Result<(), DirectoryError> {
-        write(&self.segment_path(index), bytes)
+        Disk(&*self.storage).write(&self.segment_path(index), bytes)
     }
 }
 
 /// Reads manifest and copies, and makes the plan of them.
-pub(crate) fn read_work(path: &Utf8Path) -> Result<ChainWork, ChainProveError> {
-    let manifest = read_manifest(path)?.ok_or_else(|| DirectoryError::NoChain {
+pub(crate) fn read_work(
+    storage: &dyn Storage,
+    path: &Utf8Path,
+) -> Result<ChainWork, ChainProveError> {
+    let disk = Disk(storage);
+    let manifest = read_manifest(disk, path)?.ok_or_else(|| DirectoryError::NoChain {
         path: path.to_owned(),
     })?;
     let plan: ChainWork = match &manifest.inputs {
@@ -159,8 +188,8 @@ pub(crate) fn read_work(path: &Utf8Path) -> Result<ChainWork, ChainProveError> {
             trace_sha256,
             table_sha256,
         } => {
-            let trace = read_trace(&path.join(TRACE_FILE), *trace_sha256)?;
-            let table = read_table(&path.join(TABLE_FILE), *table_sha256)?;
+            let trace = read_trace(disk, path.join(TRACE_FILE), *trace_sha256)?;
+            let table = read_table(disk, path.join(TABLE_FILE), *table_sha256)?;
             let boundaries = manifest.boundaries.clone();
             ChainPlan::from_terms(trace, table, &manifest.terms, boundaries)?.into()
         }
@@ -168,7 +197,7 @@ pub(crate) fn read_work(path: &Utf8Path) -> Result<ChainWork, ChainProveError> {
             model_sha256,
             prompt,
         } => {
-            let model = read_model(&path.join(MODEL_FILE), *model_sha256)?;
+            let model = read_model(disk, path.join(MODEL_FILE), *model_sha256)?;
             ModelPlan::from_manifest(model, prompt, &manifest)?.into()
         }
     };
@@ -178,7 +207,7 @@ pub(crate) fn read_work(path: &Utf8Path) -> Result<ChainWork, ChainProveError> {
         field,
         expected,
         got,
-    }) = plan.files()?.manifest.first_difference(&manifest)
+    }) = files(path, &plan)?.manifest.first_difference(&manifest)
     {
         return Err(DirectoryError::OtherProgram {
             path: path.join(MANIFEST_FILE),
@@ -191,28 +220,42 @@ pub(crate) fn read_work(path: &Utf8Path) -> Result<ChainWork, ChainProveError> {
     Ok(plan)
 }
 
-fn read_trace(path: &Utf8Path, digest: FileDigest) -> Result<AttentionTrace, DirectoryError> {
-    check_digest(path, digest, &read(path, u64::MAX)?)?;
-    AttentionTrace::load(path).map_err(|source| DirectoryError::Trace {
-        path: path.to_owned(),
-        source,
-    })
+fn read_trace(
+    disk: Disk<'_>,
+    path: Utf8PathBuf,
+    digest: FileDigest,
+) -> Result<AttentionTrace, DirectoryError> {
+    let trace = disk.read(&path, u64::MAX)?;
+    check_digest(&path, digest, &trace)?;
+    // The bytes that were compared, and not the file once more.
+    AttentionTrace::decode(trace).map_err(|source| DirectoryError::Trace { path, source })
 }
 
-fn read_table(path: &Utf8Path, digest: FileDigest) -> Result<WeightTable, DirectoryError> {
-    let table = read(path, MAX_TEXT_BYTES)?;
-    check_digest(path, digest, &table)?;
-    WeightTable::parse(&String::from_utf8_lossy(&table)).map_err(|source| DirectoryError::Table {
-        path: path.to_owned(),
-        source,
-    })
+fn read_table(
+    disk: Disk<'_>,
+    path: Utf8PathBuf,
+    digest: FileDigest,
+) -> Result<WeightTable, DirectoryError> {
+    let table = disk.read(&path, MAX_TEXT_BYTES)?;
+    check_digest(&path, digest, &table)?;
+    WeightTable::parse(&String::from_utf8_lossy(&table))
+        .map_err(|source| DirectoryError::Table { path, source })
 }
 
-fn read_model(path: &Utf8Path, digest: FileDigest) -> Result<IntegerModel, DirectoryError> {
-    let model = read(path, u64::MAX)?;
-    check_digest(path, digest, &model)?;
-    IntegerModel::from_bytes(&model).map_err(|source| DirectoryError::Model {
-        path: path.to_owned(),
+fn read_model(
+    disk: Disk<'_>,
+    path: Utf8PathBuf,
+    digest: FileDigest,
+) -> Result<IntegerModel, DirectoryError> {
+    let model = disk.read(&path, u64::MAX)?;
+    check_digest(&path, digest, &model)?;
+    IntegerModel::from_bytes(&model).map_err(|source| DirectoryError::Model { path, source })
+}
+
+/// The manifest of what is to be proven, and the contents of the copies.
+fn files(chain: &Utf8Path, work: &ChainWork) -> Result<PlanFiles, DirectoryError> {
+    work.files().map_err(|source| DirectoryError::Trace {
+        path: chain.join(TRACE_FILE),
         source,
     })
 }
@@ -229,12 +272,15 @@ fn check_digest(path: &Utf8Path, expected: FileDigest, bytes: &[u8]) -> Result<(
     Ok(())
 }
 
-fn read_manifest(chain: &Utf8Path) -> Result<Option<ChainManifest>, DirectoryError> {
+fn read_manifest(
+    disk: Disk<'_>,
+    chain: &Utf8Path,
+) -> Result<Option<ChainManifest>, DirectoryError> {
     let path = chain.join(MANIFEST_FILE);
     if !exists(&path)? {
         return Ok(None);
     }
-    let bytes = read(&path, MAX_TEXT_BYTES)?;
+    let bytes = disk.read(&path, MAX_TEXT_BYTES)?;
     match ChainManifest::from_toml(&String::from_utf8_lossy(&bytes)) {
         Ok(manifest) => Ok(Some(manifest)),
         Err(ManifestError::Format(got)) => Err(DirectoryError::Format {
@@ -247,13 +293,13 @@ fn read_manifest(chain: &Utf8Path) -> Result<Option<ChainManifest>, DirectoryErr
 }
 
 /// Whether a chain can be created here: nothing is changed.
-fn examine(path: &Utf8Path, files: &PlanFiles) -> Result<Existing, DirectoryError> {
-    let entries = match fs::read_dir(path) {
+fn examine(disk: Disk<'_>, path: &Utf8Path, files: &PlanFiles) -> Result<Existing, DirectoryError> {
+    let entries = match disk.0.list(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Existing::Absent),
         Err(source) => return Err(io_error("list", path, source)),
     };
-    if let Some(there) = read_manifest(path)? {
+    if let Some(there) = read_manifest(disk, path)? {
         if let Some(ManifestDifference {
             field,
             expected,
@@ -291,23 +337,9 @@ fn examine(path: &Utf8Path, files: &PlanFiles) -> Result<Existing, DirectoryErro
     Ok(Existing::Empty)
 }
 
-fn lock(chain: &Utf8Path) -> Result<File, DirectoryError> {
-    let path = chain.join(LOCK_FILE);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|source| io_error("open", &path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(DirectoryError::Locked { path }),
-        Err(TryLockError::Error(source)) => Err(io_error("lock", &path, source)),
-    }
-}
-
 /// Removes what a failed creation has written.
 struct Undo<'a> {
+    disk: Disk<'a>,
     path: &'a Utf8Path,
     /// Whether the directory itself was made.
     created: bool,
@@ -325,78 +357,14 @@ impl Drop for Undo<'_> {
         // Errors on top of the error that is being reported are not reported.
         if self.lock.is_some() {
             for name in [MANIFEST_FILE, TRACE_FILE, TABLE_FILE, MODEL_FILE, LOCK_FILE] {
-                let _ = fs::remove_file(self.path.join(name));
+                let _ = self.disk.0.remove_file(&self.path.join(name));
             }
-            let _ = fs::remove_dir(self.path.join(SEGMENTS_DIRECTORY));
+            let segments = self.path.join(SEGMENTS_DIRECTORY);
+            let _ = self.disk.0.remove_directory(&segments);
         }
         if self.created {
             // Only if it is empty: what another process has put there stays.
-            let _ = fs::remove_dir(self.path);
+            let _ = self.disk.0.remove_directory(self.path);
         }
-    }
-}
-
-fn create_directory(path: &Utf8Path) -> Result<(), DirectoryError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_str().is_empty() => parent,
-        _ => Utf8Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(|source| io_error("create", parent, source))?;
-    match fs::create_dir(path) {
-        Ok(()) => sync_directory(parent),
-        // Another process was faster; the lock decides.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(io_error("create", path, source)),
-    }
-}
-
-fn create_segments_directory(chain: &Utf8Path) -> Result<(), DirectoryError> {
-    let path = segments_directory(chain);
-    fs::create_dir_all(&path).map_err(|source| io_error("create", &path, source))?;
-    sync_directory(chain)
-}
-
-fn remove_temporaries(directory: &Utf8Path) -> Result<(), DirectoryError> {
-    let entries = fs::read_dir(directory).map_err(|source| io_error("list", directory, source))?;
-    for entry in entries {
-        let entry = entry.map_err(|source| io_error("list", directory, source))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(TEMPORARY_PREFIX) {
-            let path = directory.join(name);
-            fs::remove_file(&path).map_err(|source| io_error("remove", &path, source))?;
-        }
-    }
-    Ok(())
-}
-
-/// A rename or a new directory is on disk once the directory that holds it is.
-fn sync_directory(path: &Utf8Path) -> Result<(), DirectoryError> {
-    if cfg!(unix) {
-        File::open(path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| io_error("sync", path, source))?;
-    }
-    Ok(())
-}
-
-fn exists(path: &Utf8Path) -> Result<bool, DirectoryError> {
-    path.try_exists()
-        .map_err(|source| io_error("read", path, source))
-}
-
-fn read(path: &Utf8Path, max_bytes: u64) -> Result<Vec<u8>, DirectoryError> {
-    Ok(read_bounded(path, max_bytes)?)
-}
-
-fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), DirectoryError> {
-    write_file_atomically(path.as_std_path(), bytes)
-        .map_err(|source| io_error("write", path, source))
-}
-
-fn io_error(action: &'static str, path: &Utf8Path, source: io::Error) -> DirectoryError {
-    DirectoryError::Io {
-        action,
-        path: path.to_owned(),
-        source,
     }
 }

@@ -7,9 +7,9 @@ use matchmark_model::{ModelError, ModelFileError};
 use matchmark_prover::{MockError, ProveError};
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};
-use matchmark_statement::{ChainError, PolicyError, StatementDigest, StatementError, TokenId};
+use matchmark_statement::{ChainError, PolicyError, StatementDigest, TokenId};
 use matchmark_tables::TableError;
-use matchmark_verifier::VerifyError;
+use matchmark_verifier::{variant_names, VerifyError};
 
 use crate::error::ChainReadError;
 use crate::proving::manifest::FileDigest;
@@ -80,22 +80,29 @@ pub enum PlanError {
     /// A quantity leaves its bounds.
     #[error(transparent)]
     Quantity(#[from] QuantError),
-    /// The terms are no statement.
-    #[error(transparent)]
-    Statement(#[from] StatementError),
     /// The trace does not decode by these rules.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The relation cannot carry the shape.
+    /// The terms are no statement, or the relation cannot carry the shape.
     #[error(transparent)]
     Prove(#[from] ProveError),
     /// The terms make no acceptance policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The trace cannot be written.
-    #[error(transparent)]
-    Trace(#[from] TraceError),
 }
+
+variant_names!(PlanError {
+    SegmentSteps,
+    EmptyPrompt,
+    NoTokens,
+    PromptAbovePositions,
+    CacheFull,
+    PromptToken,
+    Quantity,
+    Runtime,
+    Prove,
+    Policy,
+});
 
 /// Why a directory cannot be used for a chain.
 #[derive(Debug, thiserror::Error)]
@@ -160,18 +167,12 @@ pub enum DirectoryError {
         /// The version in the file.
         got: u32,
     },
-    /// The manifest cannot be read.
+    /// The manifest cannot be read, or has no text.
     #[error("{path} is no manifest: {reason}")]
     Manifest {
         /// The manifest.
         path: Utf8PathBuf,
         /// What is wrong with it.
-        reason: String,
-    },
-    /// The manifest cannot be written.
-    #[error("the chain has no manifest: {reason}")]
-    Unwritable {
-        /// What the encoder says.
         reason: String,
     },
     /// The manifest was written by a program that proves something else.
@@ -196,7 +197,7 @@ pub enum DirectoryError {
         /// Digest of the file.
         got: FileDigest,
     },
-    /// The copy of the trace is no trace.
+    /// The copy of the trace is no trace, or there is none of this trace.
     #[error("{path}: {source}")]
     Trace {
         /// The copy.
@@ -238,6 +239,24 @@ pub enum DirectoryError {
     },
 }
 
+variant_names!(DirectoryError {
+    Io,
+    Locked,
+    NotAChain,
+    NoChain,
+    OtherChain,
+    AlreadyBegun,
+    Format,
+    Manifest,
+    OtherProgram,
+    InputChanged,
+    Trace,
+    Table,
+    Model,
+    Segments,
+    SegmentOutside,
+});
+
 /// Why a chain is not proven.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -266,7 +285,7 @@ pub enum ChainProveError {
         #[source]
         source: ModelError,
     },
-    /// A segment is not proven.
+    /// A segment is not proven, or its proof has no binary form.
     #[error("segment {segment}: {source}")]
     Prove {
         /// Index of the segment.
@@ -278,15 +297,6 @@ pub enum ChainProveError {
     /// The segments of the plan do not fit together.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// A proven segment has no binary form.
-    #[error("segment {segment} cannot be encoded: {source}")]
-    Encode {
-        /// Index of the segment.
-        segment: u64,
-        /// Why.
-        #[source]
-        source: VerifyError,
-    },
     /// A stored segment is not one that this chain's own policy accepts. It is left as it is.
     #[error("{path} is corrupted: {source}; remove it to have it proven again")]
     CorruptSegment {
@@ -322,6 +332,19 @@ pub enum ChainProveError {
     },
 }
 
+variant_names!(ChainProveError {
+    Plan,
+    Directory,
+    Execute,
+    ExecuteModel,
+    Prove,
+    Chain,
+    CorruptSegment,
+    OtherSegment,
+    Threads,
+    Stopped,
+});
+
 /// Why a chain fails the mock checker.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -345,3 +368,5 @@ pub enum MockSegmentError {
         source: MockError,
     },
 }
+
+variant_names!(MockSegmentError { Execute, Mock });

@@ -132,6 +132,12 @@ impl<'a> Front<'a> {
         })
     }
 
+    /// Exchanges the states that have been reached: a defect, for the tests of what comes of it.
+    #[cfg(test)]
+    pub(crate) fn exchange_state(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.state, &mut other.state);
+    }
+
     /// The state that has been reached.
     pub(crate) fn state(&self) -> &CommittedState {
         &self.state

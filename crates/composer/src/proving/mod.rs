@@ -2,9 +2,10 @@
 
 mod boundaries;
 mod directory;
+mod disk;
 mod error;
 mod executors;
-mod front;
+pub(crate) mod front;
 mod key;
 mod key_file;
 mod manifest;
@@ -12,9 +13,10 @@ mod model_plan;
 mod plan;
 mod process;
 mod progress;
-mod prover;
+pub(crate) mod prover;
 mod report;
 mod schedule;
+mod storage;
 mod tokens;
 mod work;
 
@@ -28,5 +30,6 @@ pub use progress::{ChainOutline, Progress, Silent};
 pub use prover::ChainProver;
 pub use report::{ProveReport, ProvenRow};
 pub use schedule::Schedule;
+pub use storage::{FileSystem, Storage};
 pub use tokens::ModelOptions;
 pub use work::{policy_for, ChainWork};

@@ -2,7 +2,7 @@
 
 use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
-use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache};
+use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache, TraceError};
 use matchmark_statement::{
     AcceptancePolicy, Boundary, ModelIdentity, Security, SegmentShape, SharedTerms, VerifierDomain,
 };
@@ -86,7 +86,8 @@ impl ChainPlan {
                 trace.shape(),
                 CacheCapacity::new(to_u32(range.entries_after()))?,
                 segment_steps,
-            )?,
+            )
+            .map_err(ProveError::from)?,
         };
         rules.bounds(&trace.shape(), range.entries_after())?;
         let plan = Self {
@@ -170,6 +171,20 @@ impl ChainPlan {
         self.boundaries.of(segment)
     }
 
+    /// The same plan with other rules than its terms say: a defect, for the tests of what comes of it.
+    #[cfg(test)]
+    pub(crate) fn with_rules(mut self, change: impl FnOnce(&mut DecodeRules)) -> Self {
+        change(&mut self.rules);
+        self
+    }
+
+    /// The same plan with other terms than were planned: a defect, for the tests of what comes of it.
+    #[cfg(test)]
+    pub(crate) fn with_terms(mut self, change: impl FnOnce(&mut ChainTerms)) -> Self {
+        change(&mut self.terms);
+        self
+    }
+
     /// Sizes of all segments together.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let steps = self.terms.shape.segment_steps().get() as usize;
@@ -194,7 +209,7 @@ impl ChainPlan {
     }
 
     /// The manifest of the chain, with the contents of the copies that it speaks of.
-    pub(crate) fn files(&self) -> Result<PlanFiles, PlanError> {
+    pub(crate) fn files(&self) -> Result<PlanFiles, TraceError> {
         let trace = self.trace.encode()?;
         let table = self.terms.table.to_text().into_bytes();
         let manifest = ChainManifest {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use matchmark_prover::{SegmentProver, SegmentSizes};
 use matchmark_statement::AcceptancePolicy;
 use matchmark_verifier::{verify_segment, SegmentFile};
+use rayon::ThreadPoolBuildError;
 use tracing::{debug, info};
 
 use crate::proving::directory::ChainDirectory;
@@ -19,6 +20,7 @@ use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
 use crate::proving::report::{ProveReport, ProvenRow};
 use crate::proving::schedule::Schedule;
+use crate::proving::storage::{FileSystem, Storage};
 use crate::proving::work::ChainWork;
 use crate::reader::max_segment_bytes;
 use crate::verifier::{milliseconds, public_bytes};
@@ -44,10 +46,23 @@ impl ChainProver {
         directory: &Utf8Path,
         work: impl Into<ChainWork>,
     ) -> Result<Self, ChainProveError> {
+        Self::create_on(Arc::new(FileSystem), directory, work)
+    }
+
+    /// As [`Self::create`], on a storage of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_on(
+        storage: Arc<dyn Storage>,
+        directory: &Utf8Path,
+        work: impl Into<ChainWork>,
+    ) -> Result<Self, ChainProveError> {
         let work = work.into();
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
         Ok(Self {
-            directory: ChainDirectory::create(directory, &work.files()?)?,
+            directory: ChainDirectory::create(storage, directory, &work)?,
             work,
             schedule: None,
             start,
@@ -62,8 +77,20 @@ impl ChainProver {
     /// [`ChainProveError::Directory`] if there is no chain, or its manifest or inputs were changed, or
     /// the directory is locked.
     pub fn resume(directory: &Utf8Path) -> Result<Self, ChainProveError> {
+        Self::resume_on(Arc::new(FileSystem), directory)
+    }
+
+    /// As [`Self::resume`], on a storage of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resume`].
+    pub fn resume_on(
+        storage: Arc<dyn Storage>,
+        directory: &Utf8Path,
+    ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, work) = ChainDirectory::resume(directory)?;
+        let (directory, work) = ChainDirectory::resume(storage, directory)?;
         Ok(Self {
             directory,
             work,
@@ -125,9 +152,7 @@ impl ChainProver {
                 rayon::ThreadPoolBuilder::new()
                     .num_threads(schedule.threads_per_worker.get())
                     .build()
-                    .map_err(|error| ChainProveError::Threads {
-                        reason: error.to_string(),
-                    })
+                    .map_err(threads_error)
             })
             .collect::<Result<Vec<_>, _>>()?;
         thread::scope(|scope| {
@@ -262,13 +287,10 @@ impl Shared<'_> {
     /// Proves a segment and writes it; gives the length of the proof.
     fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
         let segment = job.segment;
-        let proven = job
-            .prove(self.prover)
-            .map_err(|source| ChainProveError::Prove { segment, source })?;
-        let bytes = proven
-            .file
-            .encode()
-            .map_err(|source| ChainProveError::Encode { segment, source })?;
+        let prove_error = |source| ChainProveError::Prove { segment, source };
+        let proven = job.prove(self.prover).map_err(prove_error)?;
+        let encoded = proven.file.encode();
+        let bytes = encoded.map_err(|source| prove_error(source.into()))?;
         self.directory.write_segment(segment, &bytes)?;
         Ok(proven.file.proof_bytes() as u64)
     }
@@ -289,6 +311,12 @@ impl Shared<'_> {
         }
         verify_segment(&file, self.policy).map_err(corrupt)?;
         Ok(file.proof_bytes() as u64)
+    }
+}
+
+pub(crate) fn threads_error(error: ThreadPoolBuildError) -> ChainProveError {
+    ChainProveError::Threads {
+        reason: error.to_string(),
     }
 }
 

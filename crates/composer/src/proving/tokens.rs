@@ -1,6 +1,6 @@
 //! How many tokens a chain of a model gives and decodes, and in which segments.
 
-use matchmark_prover::ModelChain;
+use matchmark_prover::{ModelChain, ProveError};
 use matchmark_quant::{CacheCapacity, ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{PromptLength, Security, VerifierDomain};
 
@@ -86,7 +86,7 @@ impl ModelOptions {
             security: *security,
             capacity: CacheCapacity::new(to_u32(got))?,
             segment_steps,
-            prompt: PromptLength::new(prompt)?,
+            prompt: PromptLength::new(prompt).map_err(ProveError::from)?,
         };
         Ok((chain, steps))
     }

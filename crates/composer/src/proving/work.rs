@@ -6,7 +6,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
-use matchmark_runtime::KvCache;
+use matchmark_runtime::{KvCache, TraceError};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Boundary, Security, StateCommitment,
 };
@@ -19,6 +19,7 @@ use crate::proving::front::Front;
 use crate::proving::manifest::ChainManifest;
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
+use crate::proving::storage::FileSystem;
 
 /// What is to be proven.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl ChainWork {
     /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
     /// [`ChainProveError::Plan`] if they make no chain.
     pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_work(chain)
+        directory::read_work(&FileSystem, chain)
     }
 
     /// The steps of the whole chain.
@@ -98,7 +99,7 @@ impl ChainWork {
         }
     }
 
-    pub(crate) fn files(&self) -> Result<PlanFiles, PlanError> {
+    pub(crate) fn files(&self) -> Result<PlanFiles, TraceError> {
         match self {
             Self::Trace(plan) => plan.files(),
             Self::Model(plan) => Ok(plan.files()),

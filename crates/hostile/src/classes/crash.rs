@@ -42,14 +42,20 @@ pub(super) fn options(segment_steps: Option<SegmentSteps>) -> ChainOptions {
 }
 
 fn plan() -> ChainPlan {
+    plan_of(STEPS, |_| {})
+}
+
+/// The plan of a chain of so many segments of one step each.
+pub(super) fn plan_of(steps: u32, change: impl FnOnce(&mut ChainOptions)) -> ChainPlan {
     let shape = AttentionShape::new(
         QueryHeads::new(2).unwrap(),
         KvHeads::new(1).unwrap(),
         HeadDim::new(8).unwrap(),
     );
-    let steps = StepRange::new(2, STEPS).unwrap();
+    let steps = StepRange::new(2, steps).unwrap();
     let trace = synthetic_trace(shape.unwrap(), ValueBits::DEFAULT, steps, 5).unwrap();
-    let options = options(Some(SegmentSteps::new(1).unwrap()));
+    let mut options = options(Some(SegmentSteps::new(1).unwrap()));
+    change(&mut options);
     ChainPlan::new(trace, options).unwrap()
 }
 
@@ -80,9 +86,11 @@ fn spawn(path: &Utf8Path) -> Child {
         .unwrap()
 }
 
-/// The finished segments by name, with what tells one writing from another: no prover writes the same
-/// file twice.
-fn finished(path: &Utf8Path) -> BTreeMap<String, (std::time::SystemTime, Vec<u8>)> {
+/// Finished segments by name, with what tells one writing from another.
+pub(super) type Finished = BTreeMap<String, (std::time::SystemTime, Vec<u8>)>;
+
+/// The finished segments. No prover writes the same file twice.
+pub(super) fn finished(path: &Utf8Path) -> Finished {
     let Ok(entries) = fs::read_dir(segments_directory(path)) else {
         return BTreeMap::new();
     };
@@ -97,7 +105,7 @@ fn finished(path: &Utf8Path) -> BTreeMap<String, (std::time::SystemTime, Vec<u8>
         .collect()
 }
 
-fn place() -> (tempfile::TempDir, Utf8PathBuf) {
+pub(super) fn place() -> (tempfile::TempDir, Utf8PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(directory.path().join("chain")).unwrap();
     (directory, path)

@@ -10,15 +10,15 @@ use crate::report::Recorder;
 const PINNED: [(&str, &str); 3] = [
     (
         "narrow",
-        "f0f884345253dc5dff35186d36ad453a6e6dc7fb27611560412626f4e29d4b00",
+        "f5344f3a8f9f409043c5de4a9439a745b89459af3b6bb5ec0a4eb9a57dfad608",
     ),
     (
         "wide",
-        "d25bb81227fc9d045501e3b5c9a76a0690750d2a64e31aff0bf29803ade52209",
+        "900fc03bd8058b8eeaf451017fe2c731176caba41be9019c7f2fcb710c787870",
     ),
     (
         "split narrow",
-        "7a782ce626d0e53c501d7660101cc117c1a8e977843845d5279d1efde578609c",
+        "e1f08eab08940c1bd7a539bd13c80e00d67f912827978709c45639c1cb098abc",
     ),
 ];
 

@@ -9,6 +9,8 @@ mod fields;
 mod forgeries;
 mod policy;
 pub mod resources;
+mod state;
+mod storage;
 
 use super::report::Recorder;
 
@@ -20,7 +22,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 10] = [
+pub const ALL: [Class; 12] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -42,6 +44,10 @@ pub const ALL: [Class; 10] = [
         run: forgeries::run,
     },
     Class {
+        name: "state",
+        run: state::run,
+    },
+    Class {
         name: "bytes",
         run: bytes::run,
     },
@@ -52,6 +58,10 @@ pub const ALL: [Class; 10] = [
     Class {
         name: "crash",
         run: crash::run,
+    },
+    Class {
+        name: "storage",
+        run: storage::run,
     },
     Class {
         name: "resources",

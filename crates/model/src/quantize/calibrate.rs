@@ -23,6 +23,20 @@ pub(super) struct LayerRanges {
     pub(super) gate: Vec<f64>,
     pub(super) up: Vec<f64>,
     pub(super) gated: Vec<f64>,
+    /// Sum of the squares of the attention's outputs, and their number.
+    attention: (f64, f64),
+}
+
+impl LayerRanges {
+    /// The root of the mean square of the attention's outputs; 1 if all are zero.
+    pub(super) fn attention(&self) -> f64 {
+        let (sum, count) = self.attention;
+        if sum > 0.0 {
+            libm::sqrt(sum / count)
+        } else {
+            1.0
+        }
+    }
 }
 
 impl Ranges {
@@ -38,6 +52,7 @@ impl Ranges {
             gate: zeros(mlp),
             up: zeros(mlp),
             gated: zeros(mlp),
+            attention: (0.0, 0.0),
         };
         Self {
             embedding: 0.0,
@@ -54,6 +69,11 @@ impl Ranges {
         self.stream = stream.iter().fold(self.stream, larger);
         self.normalized = run.normalized.iter().fold(self.normalized, larger);
         for (l, layer) in self.layers.iter_mut().enumerate() {
+            let block = run.attention.len() / shape.layers();
+            for x in &run.attention[l * block..(l + 1) * block] {
+                layer.attention.0 += x * x;
+                layer.attention.1 += 1.0;
+            }
             for (ranges, tensor) in [
                 (&mut layer.rotary_query, &run.rotary_queries),
                 (&mut layer.rotary_key, &run.rotary_keys),
@@ -88,6 +108,16 @@ pub(super) fn largest<'a>(ranges: impl IntoIterator<Item = &'a f64>) -> f64 {
     let largest = ranges.into_iter().fold(0.0, larger);
     if largest > 0.0 {
         largest
+    } else {
+        1.0
+    }
+}
+
+/// The root of the mean square; 1 if all numbers are zero.
+pub(super) fn root_mean_square(numbers: &[f64]) -> f64 {
+    let sum: f64 = numbers.iter().map(|x| x * x).sum();
+    if sum > 0.0 {
+        libm::sqrt(sum / numbers.len() as f64)
     } else {
         1.0
     }

@@ -4,6 +4,7 @@
 //! for byte, on every machine.
 
 mod calibrate;
+mod choice;
 mod fold;
 mod report;
 mod scales;
@@ -20,8 +21,8 @@ use crate::{
 pub use report::{ExcessReport, QuantizationReport};
 
 use calibrate::Ranges;
+use choice::Choice;
 use fold::FoldedModel;
-use scales::Choice;
 
 /// Quantizes a model. `calibration` are sequences of tokens from which the ranges of all intermediate
 /// values are taken.

@@ -4,10 +4,12 @@ use std::fmt;
 
 use matchmark_quant::{ModelArithmetic, ModelShape};
 
+use serde::Serialize;
+
 use crate::{IntegerModel, ModelId};
 
 /// What a quantization chose, and what could leave its range.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct QuantizationReport {
     /// Sizes.
     pub shape: ModelShape,
@@ -23,7 +25,7 @@ pub struct QuantizationReport {
 
 /// Whether the rescalings of one kind could meet an excess that a proof cannot carry, for any input at
 /// all: the execution would then stop with an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExcessReport {
     /// The kind of rescaling.
     pub kind: &'static str,
@@ -92,7 +94,7 @@ impl fmt::Display for QuantizationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shifts = self.arithmetic.shifts();
         writeln!(f, "shape          {}", self.shape)?;
-        writeln!(f, "weights        {}", self.shape.weights())?;
+        writeln!(f, "parameters     {}", self.shape.weights())?;
         writeln!(f, "calibration    {} tokens", self.calibration_tokens)?;
         writeln!(f, "value bits     {}", self.arithmetic.value_bits())?;
         writeln!(
@@ -106,6 +108,11 @@ impl fmt::Display for QuantizationReport {
             shifts.up,
             shifts.gated,
             shifts.norm
+        )?;
+        writeln!(
+            f,
+            "weights        mantissas of 8 bits, exponents at most {}",
+            self.arithmetic.weight_exponent()
         )?;
         writeln!(f, "score step     {}", self.arithmetic.score_step())?;
         for ExcessReport {

@@ -2,7 +2,6 @@
 //!
 //! [`Variant`] describes protocols that differ from the real one in exactly one thing. Each attack
 //! succeeds against the variant and fails against the real protocol.
-mod boundary_equivocation;
 mod phase_order;
 mod protocol;
 mod state_equivocation;

@@ -211,6 +211,7 @@ impl Attempt<'_> {
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
             fingerprint_points: [point(self.before), point(self.after)],
             boundary_point: CirclePoint::zero(),
+            model_point: CirclePoint::zero(),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
         let components = SegmentComponents::new(layout, &context);
@@ -320,6 +321,7 @@ impl Attempt<'_> {
             claimed_sums: proof.claimed_sums,
             fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
             boundary_point: CirclePoint::zero(),
+            model_point: CirclePoint::zero(),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
         let components = SegmentComponents::new(layout, &context);

@@ -1,5 +1,6 @@
 //! Why a statement is not accepted, and why a policy is none.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -87,11 +88,11 @@ pub enum PolicyMismatch {
         expected: SegmentKind,
         got: SegmentKind,
     },
-    /// A decoder of another shape.
+    /// A decoder of another shape. Boxed, as nothing else is as large.
     #[error("model shape is {got}, expected {expected}")]
     ModelShape {
-        expected: ModelShape,
-        got: ModelShape,
+        expected: Box<ModelShape>,
+        got: Box<ModelShape>,
     },
     /// A decoder with other integer arithmetic.
     #[error("model arithmetic is {}, expected {}", text::Arithmetic(.got), text::Arithmetic(.expected))]

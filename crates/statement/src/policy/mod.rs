@@ -1,5 +1,6 @@
 //! Acceptance policies: what a verifier decided beforehand to accept.
 
+mod decoder;
 #[cfg(feature = "std")]
 mod file;
 mod mismatch;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use crate::boundary::{Boundary, ProofPart};
 use crate::chain::ChainStatement;
 use crate::codec;
-use crate::decoder::{self, Beside, DecoderTerms, SegmentKind};
+use crate::decoder::{check_terms, Beside, DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
 use crate::identity::{
@@ -163,7 +164,7 @@ impl AcceptancePolicy {
     ///   split segments.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.shape.check_entries(&parts.steps)?;
-        decoder::check_terms(
+        check_terms(
             parts.decoder.as_ref(),
             &Beside {
                 model: parts.model,
@@ -427,7 +428,7 @@ impl AcceptancePolicy {
                 got: *shape,
             });
         }
-        check_decoder(expected.decoder.as_ref(), decoder.as_ref())
+        decoder::check(expected.decoder.as_ref(), decoder.as_ref())
     }
 
     fn check_first_state(&self, got: StateCommitment) -> Result<(), PolicyMismatch> {
@@ -544,53 +545,6 @@ impl AcceptancePolicy {
     pub fn circuits(&self) -> &[PolicyCircuit] {
         &self.parts.circuits
     }
-}
-
-/// Whether two sets of terms speak of the same decoder, or both of none.
-fn check_decoder(
-    expected: Option<&DecoderTerms>,
-    got: Option<&DecoderTerms>,
-) -> Result<(), PolicyMismatch> {
-    let (Some(expected), Some(got)) = (expected, got) else {
-        let (expected, got) = (SegmentKind::of(expected), SegmentKind::of(got));
-        return if expected == got {
-            Ok(())
-        } else {
-            Err(PolicyMismatch::Kind { expected, got })
-        };
-    };
-    // Taken apart exhaustively: a new field does not compile until it is checked.
-    let DecoderTerms {
-        shape,
-        arithmetic,
-        weights,
-        prompt,
-    } = *got;
-    if shape != expected.shape {
-        return Err(PolicyMismatch::ModelShape {
-            expected: expected.shape,
-            got: shape,
-        });
-    }
-    if arithmetic != expected.arithmetic {
-        return Err(PolicyMismatch::ModelArithmetic {
-            expected: expected.arithmetic,
-            got: arithmetic,
-        });
-    }
-    if weights != expected.weights {
-        return Err(PolicyMismatch::ModelWeights {
-            expected: expected.weights,
-            got: weights,
-        });
-    }
-    if prompt != expected.prompt {
-        return Err(PolicyMismatch::Prompt {
-            expected: expected.prompt,
-            got: prompt,
-        });
-    }
-    Ok(())
 }
 
 /// The root in a sorted list of circuits.

@@ -77,6 +77,7 @@ pub const SHIFTS: ModelShifts = ModelShifts {
     rotary_input: 5,
     value: 6,
     stream: 7,
+    embedding: 4,
     gate: 8,
     up: 9,
     gated: 10,
@@ -85,19 +86,28 @@ pub const SHIFTS: ModelShifts = ModelShifts {
 };
 
 pub fn arithmetic(bits: u8, step: u32, shifts: ModelShifts, epsilon: u32) -> ModelArithmetic {
-    arithmetic_with(bits, step, shifts, epsilon, 2)
+    arithmetic_with(bits, step, shifts, [epsilon, 40], 2)
 }
 
-/// [`arithmetic`] with weights up to this exponent.
+/// [`arithmetic`] with these epsilons, of normalization and of the embedding's, and weights up to this
+/// exponent.
 pub fn arithmetic_with(
     bits: u8,
     step: u32,
     shifts: ModelShifts,
-    epsilon: u32,
+    [norm, embedding]: [u32; 2],
     exponent: u8,
 ) -> ModelArithmetic {
     let (bits, step) = (ValueBits::new(bits), ScoreStep::new(step));
-    ModelArithmetic::new(bits.unwrap(), shifts, epsilon, step.unwrap(), exponent).unwrap()
+    ModelArithmetic::new(
+        bits.unwrap(),
+        shifts,
+        norm,
+        embedding,
+        step.unwrap(),
+        exponent,
+    )
+    .unwrap()
 }
 
 pub fn prompt(tokens: u32) -> PromptLength {
@@ -323,17 +333,18 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             let parts = with_decoder(base, |it| it.shape = model_shape(sizes));
             out.push(("decoder.shape", parts));
         }
-        for exponent in [0, 1, 3] {
+        for (embedding, exponent) in [(40, 0), (40, 1), (40, 3), (39, 2), (0, 2)] {
             let parts = with_decoder(base, |it| {
-                it.arithmetic = arithmetic_with(11, 345, SHIFTS, 3, exponent);
+                it.arithmetic = arithmetic_with(11, 345, SHIFTS, [3, embedding], exponent);
             });
             out.push(("decoder.arithmetic", parts));
         }
         let mut constants = vec![(SHIFTS, 2), (SHIFTS, 4)];
-        let shifts: [fn(&mut ModelShifts) -> &mut u8; 8] = [
+        let shifts: [fn(&mut ModelShifts) -> &mut u8; 9] = [
             |it| &mut it.rotary_input,
             |it| &mut it.value,
             |it| &mut it.stream,
+            |it| &mut it.embedding,
             |it| &mut it.gate,
             |it| &mut it.up,
             |it| &mut it.gated,

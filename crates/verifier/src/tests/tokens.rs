@@ -1,6 +1,8 @@
 //! Tokens that are not the statement's, or do not follow from each other, are refused before any proof is
 //! read.
-#![allow(clippy::unwrap_used)]
+
+use alloc::vec;
+use alloc::vec::Vec;
 
 use matchmark_air::RELATION_DIGEST;
 use matchmark_quant::{
@@ -15,7 +17,10 @@ use matchmark_statement::{
     SegmentStatement, SegmentStatementParts, StateCommitment, StatementVersion, TableId, TokenCut,
     TokenError, TokenId, TokenValues, VerifierDomain,
 };
-use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
+use stwo::core::vcs::blake2_hash::Blake2sHash;
+
+use crate::structure::ProofStructure;
+use crate::{verify_segment, SegmentFile, SegmentProof, VerifyError};
 
 const ROOT: PreprocessedRoot = PreprocessedRoot::from_bytes([5; 32]);
 
@@ -100,7 +105,7 @@ fn statement(values: &PublicValues, [first, next]: [u32; 2]) -> SegmentStatement
     .unwrap()
 }
 
-fn tokens(consumed: [u32; 4], chosen: [u32; 4]) -> PublicValues {
+pub(super) fn tokens(consumed: [u32; 4], chosen: [u32; 4]) -> PublicValues {
     let [consumed, chosen] = [consumed, chosen].map(|it| it.map(TokenId::new).to_vec());
     TokenValues::new(&decoder().shape, 4, consumed, chosen)
         .unwrap()
@@ -109,7 +114,11 @@ fn tokens(consumed: [u32; 4], chosen: [u32; 4]) -> PublicValues {
 
 /// What the verifier says of these values under a statement that names them, and a policy that accepts
 /// it.
-fn refusal(values: PublicValues, cut: [u32; 2]) -> VerifyError {
+pub(super) fn refusal(values: PublicValues, cut: [u32; 2]) -> VerifyError {
+    refusal_of_proof(values, cut, vec![])
+}
+
+fn refusal_of_proof(values: PublicValues, cut: [u32; 2], proof: Vec<u8>) -> VerifyError {
     let statement = statement(&values, cut);
     let circuit = PolicyCircuit {
         steps: 4,
@@ -122,7 +131,24 @@ fn refusal(values: PublicValues, cut: [u32; 2]) -> VerifyError {
         policy.check_segment(&statement),
         Ok(CircuitRoots::Decoder(ROOT))
     );
-    verify_segment(&SegmentFile::new(statement, values, vec![]), &policy).unwrap_err()
+    verify_segment(&SegmentFile::new(statement, values, proof), &policy).unwrap_err()
+}
+
+/// What the verifier says of a proof that is all zeros but for the preprocessed root, and so opens other
+/// weights than the statement names.
+pub(super) fn other_weights() -> VerifyError {
+    let (values, cut) = (tokens([1, 2, 8, 9], [7, 8, 9, 10]), [1, 10]);
+    let statement = statement(&values, cut);
+    let [structure] =
+        <[_; 1]>::try_from(ProofStructure::of_statement(&statement).unwrap()).unwrap();
+    let zeros = vec![0; 1 << 17];
+    let left = match SegmentProof::decode(&zeros, &structure) {
+        Err(VerifyError::TrailingBytes { got, .. }) => got,
+        other => panic!("{other:?}"),
+    };
+    let mut proof = SegmentProof::decode(&zeros[left..], &structure).unwrap();
+    proof.stark.commitments[0] = Blake2sHash(ROOT.to_bytes());
+    refusal_of_proof(values, cut, proof.encode(&structure).unwrap())
 }
 
 #[test]

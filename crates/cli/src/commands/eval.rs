@@ -1,0 +1,157 @@
+//! `matchmark eval`.
+
+use std::fmt::Write as _;
+
+use camino::Utf8Path;
+use matchmark_model::{text_sequences, Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
+use matchmark_quant::ModelShape;
+use serde_json::{json, Value};
+
+use super::quantize::{read_folder, read_text};
+use crate::args::EvalArgs;
+use crate::error::{CliError, Outcome};
+use crate::output::{table, Output};
+
+/// Measures an integer model on a text, beside the floats that it was made from.
+pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
+    let model =
+        IntegerModel::load(args.model.as_std_path()).map_err(|source| CliError::ModelFile {
+            path: args.model.clone(),
+            source,
+        })?;
+    let float = args.float.as_deref().map(read_folder).transpose()?;
+    let sequences = text_sequences(model.tokenizer(), &read_text(&args.text)?)?;
+    let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
+    let mut evaluator = Evaluator::new(&model, float.as_ref())?;
+    for tokens in &sequences {
+        let logits = reference.logits(tokens)?;
+        evaluator.sequence(tokens, logits.as_deref())?;
+    }
+    let evaluation = evaluator.finish();
+    let object = to_json(&model, &evaluation);
+    output.result(&object, &to_text(&model, &evaluation))?;
+    Ok(Outcome::Done)
+}
+
+/// The float model of another project, where this command was built with it and has its folder.
+struct Reference(#[cfg(feature = "candle")] Option<crate::reference::CandleLlama>);
+
+#[cfg(feature = "candle")]
+impl Reference {
+    fn load(folder: Option<&Utf8Path>, shape: &ModelShape) -> Result<Self, CliError> {
+        let load = |folder| crate::reference::CandleLlama::load(folder, shape);
+        folder.map(load).transpose().map(Self)
+    }
+
+    fn logits(&mut self, tokens: &[u32]) -> Result<Option<Vec<f32>>, CliError> {
+        self.0
+            .as_ref()
+            .map(|llama| llama.logits(tokens))
+            .transpose()
+    }
+}
+
+#[cfg(not(feature = "candle"))]
+impl Reference {
+    #[allow(clippy::unnecessary_wraps, reason = "the same as with the feature")]
+    fn load(_: Option<&Utf8Path>, _: &ModelShape) -> Result<Self, CliError> {
+        Ok(Self())
+    }
+
+    #[allow(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "the same as with the feature"
+    )]
+    fn logits(&mut self, _: &[u32]) -> Result<Option<Vec<f32>>, CliError> {
+        Ok(None)
+    }
+}
+
+/// The ratio of the integer model's perplexity to another one.
+fn ratio(evaluation: &Evaluation, other: &Perplexity) -> f64 {
+    evaluation.integer.perplexity() / other.perplexity()
+}
+
+fn to_json(model: &IntegerModel, evaluation: &Evaluation) -> Value {
+    let beside = |perplexity: &Option<Perplexity>, agreement: &Option<Agreement>| {
+        perplexity.map(|perplexity| {
+            json!({
+                "perplexity": perplexity.perplexity(),
+                "nats_per_token": perplexity.nats_per_token(),
+                "ratio": ratio(evaluation, &perplexity),
+                "agreement_percent": agreement.map(|agreement| agreement.percent()),
+            })
+        })
+    };
+    json!({
+        "model": model.identity(),
+        "sequences": evaluation.sequences,
+        "tokens": evaluation.integer.tokens,
+        "integer": {
+            "perplexity": evaluation.integer.perplexity(),
+            "nats_per_token": evaluation.integer.nats_per_token(),
+        },
+        "float": beside(&evaluation.float, &evaluation.float_agreement),
+        "candle": beside(&evaluation.reference, &evaluation.reference_agreement),
+        "errors": evaluation.errors,
+    })
+}
+
+fn to_text(model: &IntegerModel, evaluation: &Evaluation) -> String {
+    let integer = evaluation.integer;
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "model          {}", model.identity());
+    let _ = writeln!(
+        text,
+        "text           {} sequences, {} predicted tokens",
+        evaluation.sequences, integer.tokens
+    );
+    let _ = writeln!(
+        text,
+        "integers       perplexity {:.5}",
+        integer.perplexity()
+    );
+    for (name, perplexity, agreement) in [
+        ("floats", evaluation.float, evaluation.float_agreement),
+        (
+            "candle",
+            evaluation.reference,
+            evaluation.reference_agreement,
+        ),
+    ] {
+        if let (Some(perplexity), Some(agreement)) = (perplexity, agreement) {
+            let _ = writeln!(
+                text,
+                "{name:<14} perplexity {:.5}, ratio {:.5}; greedy choice equal at {} of {} positions, {:.3} %",
+                perplexity.perplexity(),
+                ratio(evaluation, &perplexity),
+                agreement.equal,
+                agreement.positions,
+                agreement.percent()
+            );
+        }
+    }
+    if !evaluation.errors.is_empty() {
+        let rows: Vec<Vec<String>> = evaluation
+            .errors
+            .iter()
+            .map(|error| {
+                let layer = error
+                    .layer
+                    .map_or_else(String::new, |layer| layer.to_string());
+                let percent = |share: f64| format!("{:.3} %", 100.0 * share);
+                vec![
+                    layer,
+                    error.operation.to_string(),
+                    percent(error.own),
+                    percent(error.accumulated),
+                ]
+            })
+            .collect();
+        text.push_str("\nrelative error of each operation, by itself and with all before it\n");
+        text.push_str(&table(&["layer", "operation", "own", "accumulated"], &rows));
+    }
+    text
+}

@@ -1,0 +1,138 @@
+//! Integer models: made, measured, and refused.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use camino::Utf8PathBuf;
+use common::{expect, expect_error, expect_json, Place};
+
+fn fixture(name: &str) -> Utf8PathBuf {
+    Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/models")
+        .join(name)
+}
+
+/// A model, and a text of three lines that it is measured on.
+fn quantized(place: &Place) -> (Utf8PathBuf, Utf8PathBuf) {
+    let text = place.join("text.txt");
+    let lines = fs::read_to_string(fixture("eval.txt")).unwrap();
+    let lines: Vec<&str> = lines.lines().take(3).collect();
+    fs::write(&text, lines.join("\n")).unwrap();
+    let (folder, model) = (fixture("stories-gqa-tiny"), place.join("model.mm"));
+    let args = [
+        "quantize",
+        "--model",
+        folder.as_str(),
+        "--calibrate",
+        text.as_str(),
+        "--to",
+        model.as_str(),
+    ];
+    let object = expect_json(&args, 0);
+    assert_eq!(object["quantization"]["calibration_tokens"], 440);
+    let first = fs::read(&model).unwrap();
+    expect(&args, 0);
+    assert_eq!(fs::read(&model).unwrap(), first);
+    (model, text)
+}
+
+#[test]
+fn made_and_measured() {
+    let place = Place::new();
+    let (model, text) = quantized(&place);
+    let folder = fixture("stories-gqa-tiny");
+    let args = ["eval", "--model", model.as_str(), "--text", text.as_str()];
+    let object = expect_json(&args, 0);
+    assert!(object["float"].is_null());
+    let alone = object["integer"]["perplexity"].as_f64().unwrap();
+    let args = [&args[..], &["--float", folder.as_str()]].concat();
+    let object = expect_json(&args, 0);
+    assert_eq!(object["integer"]["perplexity"].as_f64().unwrap(), alone);
+    assert!(object["float"]["ratio"].as_f64().unwrap() < 1.02);
+    assert!(object["float"]["agreement_percent"].as_f64().unwrap() > 97.0);
+    assert_eq!(object["errors"].as_array().unwrap().len(), 31);
+    let output = String::from_utf8(expect(&args, 0).stdout).unwrap();
+    for words in ["perplexity", "stream after attention", "accumulated"] {
+        assert!(output.contains(words), "{output}");
+    }
+}
+
+#[test]
+fn refused() {
+    let place = Place::new();
+    let (model, text) = quantized(&place);
+    let bytes = fs::read(&model).unwrap();
+    let args = ["eval", "--model", model.as_str(), "--text", text.as_str()];
+    for (changed, words) in [
+        (bytes[..bytes.len() - 1].to_vec(), "truncated"),
+        ([bytes.as_slice(), &[0]].concat(), "follows"),
+        (b"something else".to_vec(), "no model file"),
+    ] {
+        fs::write(&model, changed).unwrap();
+        expect_error(&args, 2, &[model.as_str(), words]);
+    }
+    let mut edited = bytes.clone();
+    edited[5000] ^= 1;
+    fs::write(&model, edited).unwrap();
+    expect_error(&args, 2, &["identity", "expected"]);
+    fs::write(&model, &bytes).unwrap();
+
+    // Floats of another model, a text that is too long, and one without a line.
+    let other = fixture("stories-2m");
+    let with_floats = [&args[..], &["--float", other.as_str()]].concat();
+    expect_error(&with_floats, 2, &["another model", "hidden size 256"]);
+    fs::write(&text, "the cat ".repeat(300)).unwrap();
+    expect_error(&args, 2, &["position limit", "256"]);
+    fs::write(&text, "\n").unwrap();
+    expect_error(&args, 2, &["0 tokens"]);
+    fs::remove_file(&text).unwrap();
+    expect_error(&args, 2, &["cannot read", text.as_str()]);
+
+    // What makes a trace and what makes a model do not mix.
+    let to = place.join("new.mm");
+    let folder = fixture("stories-gqa-tiny");
+    let (folder, to_text, eval) = (folder.as_str(), to.as_str(), fixture("eval.txt"));
+    for options in [
+        &[][..],
+        &["--model", folder],
+        &[
+            "--model",
+            folder,
+            "--calibrate",
+            eval.as_str(),
+            "--prefix",
+            "1",
+        ],
+        &[
+            "--float",
+            "x",
+            "--prefix",
+            "1",
+            "--model",
+            folder,
+            "--calibrate",
+            eval.as_str(),
+        ],
+        &["--float", "x"],
+    ] {
+        let args = [&["quantize", "--to", to_text], options].concat();
+        expect(&args, 2);
+    }
+    let calibrate = ["--calibrate", eval.as_str(), "--to", to_text];
+    let args = [
+        &["quantize", "--model", place.path.as_str()],
+        &calibrate[..],
+    ]
+    .concat();
+    expect_error(&args, 2, &["config.json"]);
+    // The attention's bounds at 12 bits.
+    let args = [
+        &["quantize", "--bits", "12", "--model", folder],
+        &calibrate[..],
+    ]
+    .concat();
+    expect_error(&args, 2, &["numerator", "1073741824"]);
+    assert!(!to.exists());
+}

@@ -1,0 +1,346 @@
+//! Planning and proving chains. Most errors come of what a directory holds or a caller asks for; those
+//! that a plan excludes come of a plan that was made inconsistent.
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_prover::{ProveError, SegmentProver};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, StepRange,
+    ValueBits,
+};
+use matchmark_runtime::{AttentionTrace, RuntimeError, TableResolution};
+use matchmark_statement::{PolicyError, SegmentShape};
+use matchmark_tables::{Rational, TableError, WeightTable};
+use tempfile::TempDir;
+
+use super::common::{
+    model, model_options, model_plan, options, place, plan, prove, segment_path, trace, PREFIX,
+    STEPS,
+};
+use super::{all_are_reached, Case};
+use crate::proving::prover::threads_error;
+use crate::{
+    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
+    MockSegmentError, ModelPlan, PlanError, Progress, ProvenRow, Silent, MANIFEST_FILE, MODEL_FILE,
+    TABLE_FILE, TRACE_FILE,
+};
+
+/// So many heads over so many steps that the candidates have more rows than any layout.
+fn too_many_candidates() -> PlanError {
+    let (heads, dim, steps) = (64, 2, 512);
+    let shape = AttentionShape::new(
+        QueryHeads::new(heads).unwrap(),
+        KvHeads::new(1).unwrap(),
+        HeadDim::new(dim).unwrap(),
+    );
+    let mut parts = trace(1).into_parts();
+    parts.shape = shape.unwrap();
+    parts.steps = StepRange::new(0, steps).unwrap();
+    parts.q = vec![1; (heads * steps * dim) as usize];
+    parts.k = vec![1; (steps * dim) as usize];
+    parts.v = parts.k.clone();
+    (parts.prefix_k, parts.prefix_v) = (vec![], vec![]);
+    let trace = AttentionTrace::new(parts).unwrap();
+    ChainPlan::new(trace, options(steps)).unwrap_err()
+}
+
+const PLAN: &[Case<PlanError>] = &[
+    ("SegmentSteps", || {
+        ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
+    }),
+    ("EmptyPrompt", || plan_tokens(vec![], 1)),
+    ("NoTokens", || plan_tokens(vec![1], 0)),
+    ("PromptAbovePositions", || plan_tokens(vec![1; 17], 1)),
+    ("CacheFull", || plan_tokens(vec![1; 10], 8)),
+    ("PromptToken", || plan_tokens(vec![1, 24], 1)),
+    ("Quantity", || {
+        let mut options = options(1);
+        options.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());
+        let error = ChainPlan::new(trace(1), options).unwrap_err();
+        assert!(matches!(
+            error,
+            PlanError::Quantity(QuantError::AccumulatorTooLarge { .. })
+        ));
+        error
+    }),
+    ("Runtime", || {
+        // A convergent of ln(4096 / 2048.5): the second weight is as good as 2048.5.
+        let delta = Rational::new(9_607_014_192_541_151_242, 13_864_874_629_940_870_177).unwrap();
+        let mut parts = trace(1).into_parts();
+        parts.metadata.table = Some(TableResolution::new(delta, 256).unwrap());
+        let trace = AttentionTrace::new(parts).unwrap();
+        let error = ChainPlan::new(trace, options(1)).unwrap_err();
+        assert!(matches!(
+            error,
+            PlanError::Runtime(RuntimeError::Table(TableError::RoundingUndecided {
+                index: 1
+            }))
+        ));
+        error
+    }),
+    ("Prove", || {
+        let error = too_many_candidates();
+        assert!(matches!(error, PlanError::Prove(ProveError::Layout(_))));
+        error
+    }),
+    ("Policy", || {
+        // Terms that have no room for the steps of the trace.
+        let plan = plan(1, 2).with_terms(|terms| {
+            let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
+            let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
+            terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        });
+        let error = plan.policy().unwrap_err();
+        assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
+        error
+    }),
+];
+
+/// Why no plan is made of these given tokens and so many decoded ones.
+fn plan_tokens(prompt: Vec<u32>, tokens: u32) -> PlanError {
+    ModelPlan::new(model(5), prompt, &model_options(1, tokens)).unwrap_err()
+}
+
+/// A chain that was begun, and that nobody proves.
+fn begun() -> (TempDir, Utf8PathBuf) {
+    let (guard, path) = place();
+    drop(ChainProver::create(&path, plan(1, 2)).unwrap());
+    (guard, path)
+}
+
+fn directory(error: ChainProveError) -> DirectoryError {
+    match error {
+        ChainProveError::Directory(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn create(path: &Utf8Path, plan: ChainPlan) -> DirectoryError {
+    directory(ChainProver::create(path, plan).unwrap_err())
+}
+
+fn resume(path: &Utf8Path) -> ChainProveError {
+    ChainProver::resume(path).unwrap_err()
+}
+
+/// A chain that was begun, with another text in place of one of its manifest.
+fn with_manifest(from: &str, to: &str) -> ChainProveError {
+    let (_guard, path) = begun();
+    let file = path.join(MANIFEST_FILE);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from));
+    fs::write(&file, text.replace(from, to)).unwrap();
+    resume(&path)
+}
+
+/// A chain one of whose copies is nonsense, and whose manifest has the digest of the nonsense.
+fn with_copy(name: &str) -> DirectoryError {
+    let (_guard, path) = if name == MODEL_FILE {
+        let (guard, path) = place();
+        drop(ChainProver::create(&path, model_plan(3)).unwrap());
+        (guard, path)
+    } else {
+        begun()
+    };
+    let (file, manifest) = (path.join(name), path.join(MANIFEST_FILE));
+    let digest = |bytes: &[u8]| FileDigest::of(bytes).to_string();
+    let (own, nonsense) = (digest(&fs::read(&file).unwrap()), digest(b"nonsense"));
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains(&own));
+    fs::write(&file, b"nonsense").unwrap();
+    fs::write(&manifest, text.replace(&own, &nonsense)).unwrap();
+    directory(resume(&path))
+}
+
+const DIRECTORY: &[Case<DirectoryError>] = &[
+    ("Io", || {
+        let (_guard, path) = place();
+        fs::write(&path, b"a file").unwrap();
+        create(&path, plan(1, 2))
+    }),
+    ("Locked", || {
+        let (_guard, path) = place();
+        let _first = ChainProver::create(&path, plan(1, 2)).unwrap();
+        directory(resume(&path))
+    }),
+    ("NotAChain", || {
+        let (_guard, path) = place();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("notes.txt"), b"mine").unwrap();
+        create(&path, plan(1, 2))
+    }),
+    ("NoChain", || {
+        let (_guard, path) = place();
+        directory(resume(&path))
+    }),
+    ("OtherChain", || {
+        let (_guard, path) = begun();
+        create(&path, plan(2, 2))
+    }),
+    ("AlreadyBegun", || {
+        let (_guard, path) = begun();
+        create(&path, plan(1, 2))
+    }),
+    ("Format", || {
+        directory(with_manifest("format = 3", "format = 9"))
+    }),
+    ("Manifest", || {
+        directory(with_manifest("format = 3", "format = 3\nextra = 0"))
+    }),
+    ("OtherProgram", || {
+        directory(with_manifest("relation_version = ", "relation_version = 9"))
+    }),
+    ("InputChanged", || {
+        let (_guard, path) = begun();
+        fs::write(path.join(TABLE_FILE), b"nonsense").unwrap();
+        directory(resume(&path))
+    }),
+    ("Trace", || with_copy(TRACE_FILE)),
+    ("Table", || with_copy(TABLE_FILE)),
+    ("Model", || with_copy(MODEL_FILE)),
+    ("Segments", || {
+        let (_guard, path) = begun();
+        fs::remove_file(path.join(TABLE_FILE)).unwrap();
+        directory(resume(&path))
+    }),
+    ("SegmentOutside", || {
+        let (_guard, path) = begun();
+        fs::write(segment_path(&path, 3), b"").unwrap();
+        directory(resume(&path))
+    }),
+];
+
+/// A plan whose rules are not those of its terms.
+fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> ChainPlan {
+    plan(1, 2).with_rules(change)
+}
+
+fn run(plan: impl Into<ChainWork>) -> ChainProveError {
+    let (_guard, path) = place();
+    let prover = ChainProver::create(&path, plan).unwrap();
+    prover.run(&Silent).unwrap_err()
+}
+
+/// Resumes a finished chain after a change of its second segment.
+fn with_segment(change: impl FnOnce(&Utf8Path)) -> ChainProveError {
+    let (_guard, path) = place();
+    prove(&path, plan(1, 2));
+    change(&path);
+    let prover = ChainProver::resume(&path).unwrap();
+    prover.run(&Silent).unwrap_err()
+}
+
+struct StopAtOnce;
+
+impl Progress for StopAtOnce {
+    fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+const PROVE: &[Case<ChainProveError>] = &[
+    ("Plan", || {
+        let error = with_manifest("segment_steps = 2", "segment_steps = 7");
+        assert!(matches!(
+            error,
+            ChainProveError::Plan(PlanError::SegmentSteps {
+                expected: 6,
+                got: 7
+            })
+        ));
+        error
+    }),
+    ("Directory", || {
+        let (_guard, path) = place();
+        resume(&path)
+    }),
+    ("Execute", || {
+        run(inconsistent(|rules| rules.value_bits = ValueBits::MAX))
+    }),
+    ("ExecuteModel", || {
+        run(model_plan(3).with_prompt(|prompt| prompt[0] = 24))
+    }),
+    ("Prove", || {
+        // Gaps are clipped at the end of another table.
+        let error = run(inconsistent(|rules| rules.table = WeightTable::essay9()));
+        assert!(matches!(
+            error,
+            ChainProveError::Prove {
+                segment: 0,
+                source: ProveError::ConstraintsNotSatisfied
+            }
+        ));
+        error
+    }),
+    ("Chain", || {
+        let (plan, other) = (plan(1, 2), ChainWork::from(plan(2, 2)));
+        let prover = SegmentProver::new(plan.terms().clone()).unwrap();
+        let plan = ChainWork::from(plan);
+        let mut front = plan.front(&prover).unwrap();
+        front.advance().unwrap();
+        // As many entries as the second segment begins with, of another run.
+        let mut other = other.front(&prover).unwrap();
+        other.advance().unwrap();
+        front.exchange_state(&mut other);
+        front.advance().map(|_| ()).unwrap_err()
+    }),
+    ("CorruptSegment", || {
+        with_segment(|path| {
+            let file = segment_path(path, 1);
+            let mut bytes = fs::read(&file).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(&file, bytes).unwrap();
+        })
+    }),
+    ("OtherSegment", || {
+        with_segment(|path| {
+            fs::copy(segment_path(path, 0), segment_path(path, 1)).unwrap();
+        })
+    }),
+    ("Threads", || {
+        let refused = rayon::ThreadPoolBuilder::new()
+            .spawn_handler(|_| Err(io::Error::other("no more threads")))
+            .build();
+        threads_error(refused.unwrap_err())
+    }),
+    ("Stopped", || {
+        let (_guard, path) = place();
+        let prover = ChainProver::create(&path, plan(1, 2)).unwrap();
+        prover.run(&StopAtOnce).unwrap_err()
+    }),
+];
+
+fn mock(plan: &ChainPlan) -> MockSegmentError {
+    plan.mock(|_, _| {}).unwrap_err()
+}
+
+const MOCK: &[Case<MockSegmentError>] = &[
+    ("Execute", || {
+        mock(&inconsistent(|rules| rules.value_bits = ValueBits::MAX))
+    }),
+    ("Mock", || {
+        mock(&inconsistent(|rules| rules.rounding = Rounding::Floor))
+    }),
+];
+
+#[test]
+fn every_reason_to_make_no_plan_is_reached() {
+    all_are_reached(PlanError::NAMES, PLAN, PlanError::name);
+}
+
+#[test]
+fn every_reason_not_to_use_a_directory_is_reached() {
+    all_are_reached(DirectoryError::NAMES, DIRECTORY, DirectoryError::name);
+}
+
+#[test]
+fn every_reason_not_to_prove_a_chain_is_reached() {
+    all_are_reached(ChainProveError::NAMES, PROVE, ChainProveError::name);
+}
+
+#[test]
+fn every_reason_to_fail_the_mock_checker_is_reached() {
+    all_are_reached(MockSegmentError::NAMES, MOCK, MockSegmentError::name);
+}

@@ -1,0 +1,149 @@
+//! A storage whose n-th operation fails, for every n; the hostile suite does it with every kind of fault.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs::{File, ReadDir, TryLockError};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use common::{names, place, plan, prove, schedule, segment_bytes};
+use matchmark_composer::{
+    segments_directory, ChainProveError, ChainProver, ChainReadError, DirectoryError, FileSystem,
+    Silent, Storage,
+};
+
+/// What the failing operation says.
+const CODE: i32 = 5;
+
+/// Fails at one operation, and writes a few bytes at a time. It syncs nothing: no machine stops here.
+#[derive(Debug)]
+struct FailsAt {
+    at: usize,
+    done: AtomicUsize,
+}
+
+impl FailsAt {
+    fn new(at: usize) -> Arc<Self> {
+        let done = AtomicUsize::new(0);
+        Arc::new(Self { at, done })
+    }
+
+    fn step(&self) -> io::Result<()> {
+        match self.done.fetch_add(1, Ordering::SeqCst) {
+            done if done == self.at => Err(io::Error::from_raw_os_error(CODE)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Storage for FailsAt {
+    fn create_directory(&self, path: &Utf8Path) -> io::Result<()> {
+        self.step().and_then(|()| FileSystem.create_directory(path))
+    }
+
+    fn create_directories(&self, path: &Utf8Path) -> io::Result<()> {
+        self.step()
+            .and_then(|()| FileSystem.create_directories(path))
+    }
+
+    fn lock(&self, path: &Utf8Path) -> Result<File, TryLockError> {
+        self.step().map_err(TryLockError::Error)?;
+        FileSystem.lock(path)
+    }
+
+    fn create_file(&self, path: &Utf8Path) -> io::Result<File> {
+        self.step().and_then(|()| FileSystem.create_file(path))
+    }
+
+    fn write(&self, path: &Utf8Path, file: &File, bytes: &[u8]) -> io::Result<usize> {
+        self.step()?;
+        FileSystem.write(path, file, &bytes[..bytes.len().min(3000)])
+    }
+
+    fn sync_file(&self, _path: &Utf8Path, _file: &File) -> io::Result<()> {
+        self.step()
+    }
+
+    fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+        self.step().and_then(|()| FileSystem.rename(from, to))
+    }
+
+    fn sync_directory(&self, _path: &Utf8Path) -> io::Result<()> {
+        self.step()
+    }
+
+    fn open(&self, path: &Utf8Path) -> io::Result<File> {
+        self.step().and_then(|()| FileSystem.open(path))
+    }
+
+    fn list(&self, path: &Utf8Path) -> io::Result<ReadDir> {
+        self.step().and_then(|()| FileSystem.list(path))
+    }
+
+    fn remove_file(&self, path: &Utf8Path) -> io::Result<()> {
+        self.step().and_then(|()| FileSystem.remove_file(path))
+    }
+
+    fn remove_directory(&self, path: &Utf8Path) -> io::Result<()> {
+        self.step().and_then(|()| FileSystem.remove_directory(path))
+    }
+}
+
+/// The number of the system, if the error says that an operation on a file failed.
+fn code(error: &ChainProveError) -> Option<i32> {
+    match error {
+        ChainProveError::Directory(
+            DirectoryError::Io { source, .. }
+            | DirectoryError::Segments(ChainReadError::Io { source, .. }),
+        ) => source.raw_os_error(),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_operation_may_fail() {
+    let (_guard, whole) = place();
+    let expected = prove(&whole, plan(1, 2));
+    let begin = |storage: Arc<FailsAt>, path: &Utf8Path| {
+        let prover = ChainProver::create_on(storage, path, plan(1, 2))?;
+        prover.with_schedule(schedule(1, 1)).run(&Silent)
+    };
+    let mut failed = 0;
+    for at in 0.. {
+        let (_guard, path) = place();
+        let storage = FailsAt::new(at);
+        match begin(storage.clone(), &path) {
+            Ok(report) => {
+                assert_eq!(
+                    storage.done.load(Ordering::SeqCst),
+                    at,
+                    "all have failed once"
+                );
+                assert_eq!(report.chain_digest, expected.chain_digest);
+                break;
+            }
+            Err(error) => assert_eq!(code(&error), Some(CODE), "{at}: {error:?}"),
+        }
+        failed += 1;
+        // A creation that fails leaves nothing; a segment that cannot be written leaves the others.
+        let finished = segment_bytes(&path);
+        assert!(segment_bytes(&whole).starts_with(&finished));
+        let report = if path.join("chain.toml").exists() {
+            let segments = names(&segments_directory(&path));
+            assert_eq!(segments.len(), finished.len(), "{segments:?}");
+            let prover = ChainProver::resume(&path).unwrap();
+            prover.run(&Silent).unwrap()
+        } else {
+            // At most the lock is left.
+            assert!(!path.exists() || names(&path) == ["lock"], "{at}");
+            prove(&path, plan(1, 2))
+        };
+        assert_eq!(report.chain_digest, expected.chain_digest);
+        assert_eq!(report.segments_kept, finished.len() as u64);
+        assert_eq!(segment_bytes(&path), segment_bytes(&whole));
+    }
+    assert!(failed > 40, "{failed}");
+}

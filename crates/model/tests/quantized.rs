@@ -1,0 +1,102 @@
+//! Quantization of the fixtures: pinned identities, and bounds on what it costs.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use matchmark_model::quant::{QuantError, ValueBits};
+use matchmark_model::{
+    execute_model, quantize_model, text_sequences, Evaluator, FloatModel, IntegerModel, ModelError,
+    ModelState, Operation,
+};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/models")
+        .join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(fixture(name)).unwrap()
+}
+
+fn quantize(float: &FloatModel, bits: u8) -> Result<IntegerModel, ModelError> {
+    let sequences = text_sequences(&float.tokenizer, &text("calibrate.txt"))?;
+    let bits = ValueBits::new(bits)?;
+    quantize_model(float, &sequences, bits).map(|(model, _)| model)
+}
+
+/// The same input gives the same bytes: these identities were made on another day, and are those of
+/// every machine.
+#[test]
+fn identities_and_fidelity_of_the_fixtures() {
+    for (name, identity) in [
+        (
+            "stories-2m",
+            "362fc2513a4fbf07331540fd7da31ccb660e3477a8842e379793ac88ccb99e27",
+        ),
+        (
+            "stories-gqa-tiny",
+            "24ff77e7ed78c3dff792643cd25ab7948d73067366015dd9fce759adf128eb6f",
+        ),
+    ] {
+        let float = FloatModel::read(&fixture(name)).unwrap();
+        let model = quantize(&float, 11).unwrap();
+        assert_eq!(model.identity().to_string(), identity, "{name}");
+        let bytes = model.to_bytes();
+        let again = IntegerModel::from_bytes(&bytes).unwrap();
+        assert_eq!(again, model);
+
+        let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
+        for tokens in text_sequences(model.tokenizer(), &text("eval.txt")).unwrap() {
+            evaluator.sequence(&tokens, None).unwrap();
+        }
+        let evaluation = evaluator.finish();
+        let (integer, real) = (evaluation.integer, evaluation.float.unwrap());
+        assert_eq!((integer.tokens, real.tokens), (2530, 2530));
+        let ratio = integer.perplexity() / real.perplexity();
+        assert!(ratio <= 1.02, "{name} {ratio}");
+        let agreement = evaluation.float_agreement.unwrap().percent();
+        assert!(agreement >= 97.0, "{name} {agreement}");
+        // Where the error enters: no operation alone is far off.
+        assert_eq!(evaluation.errors.len(), 3 + 2 * 14);
+        for error in evaluation.errors {
+            assert!(error.own < 0.03, "{name} {error:?}");
+            let first = error.operation == Operation::Embedding;
+            assert!(!first || error.own == error.accumulated);
+        }
+    }
+}
+
+/// At 12 bits the attention's bounds do not allow 256 cache entries: a typed error, before anything
+/// runs. A prompt that is longer than the position limit is refused as well.
+#[test]
+fn bounds_and_limits() {
+    let float = FloatModel::read(&fixture("stories-gqa-tiny")).unwrap();
+    assert!(matches!(
+        quantize(&float, 12),
+        Err(ModelError::Quantity(QuantError::AccumulatorTooLarge { quantity, .. }))
+            if quantity.contains("numerator")
+    ));
+    let long = float.tokenizer.encode(&"the cat ".repeat(200)).unwrap();
+    let calibration = [vec![1, 300, 301]];
+    let (model, _) = quantize_model(&float, &calibration, ValueBits::new(11).unwrap()).unwrap();
+    let refused = execute_model(&model, &ModelState::empty(&model), &long);
+    assert!(matches!(
+        refused,
+        Err(ModelError::PositionLimit {
+            limit: 256,
+            position: 0,
+            ..
+        })
+    ));
+    let bits = ValueBits::new(11).unwrap();
+    assert!(matches!(
+        quantize_model(&float, &[long], bits),
+        Err(ModelError::PositionLimit { .. })
+    ));
+    let other = FloatModel::read(&fixture("stories-2m")).unwrap();
+    assert!(matches!(
+        Evaluator::new(&model, Some(&other)),
+        Err(ModelError::OtherFloats { .. })
+    ));
+}
