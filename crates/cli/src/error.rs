@@ -147,15 +147,6 @@ pub enum CliError {
         /// By the file.
         got: String,
     },
-    /// The tokenizer of a folder cannot be used.
-    #[error("tokenizer {path}: {source}")]
-    Tokenizer {
-        /// The folder.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: ImportError,
-    },
     /// A text has no tokens, or a token no text.
     #[error("{what}: {source}")]
     Tokens {
@@ -267,7 +258,6 @@ impl CliError {
             | Self::Policy { .. }
             | Self::Key { .. }
             | Self::KeyMismatch { .. }
-            | Self::Tokenizer { .. }
             | Self::Tokens { .. }
             | Self::Read { .. }
             | Self::NoTensors { .. }
@@ -316,7 +306,6 @@ impl CliError {
             Self::Key { .. } => "key",
             Self::Keygen(_) => "keygen",
             Self::KeyMismatch { .. } => "key-mismatch",
-            Self::Tokenizer { .. } => "tokenizer",
             Self::Tokens { .. } => "tokens",
             Self::Read { .. } => "read",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",

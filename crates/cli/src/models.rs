@@ -30,11 +30,9 @@ pub(crate) fn load_key(path: &Utf8Path) -> Result<ModelKey, CliError> {
 /// Reads the tokenizer of a model: from its folder, or from its file.
 pub(crate) fn load_tokenizer(path: &Utf8Path) -> Result<Tokenizer, CliError> {
     if path.is_dir() {
-        return FloatModel::read_tokenizer(path.as_std_path()).map_err(|source| {
-            CliError::Tokenizer {
-                path: path.to_owned(),
-                source,
-            }
+        return FloatModel::read_tokenizer(path.as_std_path()).map_err(|source| CliError::Import {
+            path: path.to_owned(),
+            source,
         });
     }
     Ok(load_model(path)?.tokenizer().clone())

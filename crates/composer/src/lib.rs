@@ -32,14 +32,14 @@ mod verifier;
 #[cfg(feature = "prover")]
 mod proving;
 
+pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
+pub use follow::follow_directory;
 /// The tests have their small chains in common with those outside of the crate.
 #[cfg(test)]
 extern crate self as matchmark_composer;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
-pub use follow::follow_directory;
 pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
     SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matchmark_composer::{
     follow_directory, max_segment_bytes, verify_directory, ChainReadError, ChainReader,
-    ChainReport, ChainVerifyError, FollowError, SegmentReport, VerifyDirectoryError,
+    ChainReport, FollowError, SegmentReport, VerifyDirectoryError,
 };
 use matchmark_model::Tokenizer;
 use matchmark_statement::{AcceptancePolicy, Security};
@@ -83,7 +83,9 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
             Ok(Outcome::Done)
         }
         // Where there is no directory there is nothing to be rejected.
-        Err(Refusal::Read(error @ ChainReadError::Io { action: "list", .. })) => Err(error.into()),
+        Err(Refusal::Directory(VerifyDirectoryError::Read(
+            error @ ChainReadError::Io { action: "list", .. },
+        ))) => Err(error.into()),
         Err(error) => {
             let reason = full_message(&error);
             let object = rejected_object(&reason, &policy, &accepted);
@@ -100,10 +102,6 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
 /// Why a chain is not accepted, with or without following it.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error(transparent)]
-    Read(ChainReadError),
-    #[error(transparent)]
-    Verify(ChainVerifyError),
     #[error(transparent)]
     Directory(VerifyDirectoryError),
     #[error(transparent)]
@@ -122,11 +120,7 @@ fn verify(
         let result = follow_directory(&args.directory, policy, timeout, on_segment);
         return result.map_err(Refusal::Follow);
     }
-    verify_directory(&args.directory, policy, on_segment).map_err(|error| match error {
-        VerifyDirectoryError::Read(error) => Refusal::Read(error),
-        VerifyDirectoryError::Verify(error) => Refusal::Verify(error),
-        other => Refusal::Directory(other),
-    })
+    verify_directory(&args.directory, policy, on_segment).map_err(Refusal::Directory)
 }
 
 /// The tokenizer that the text is to be printed by. Checks policy and tokenizer against the key.

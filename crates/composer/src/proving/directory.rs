@@ -56,10 +56,11 @@ impl ChainDirectory {
     pub(crate) fn create(
         storage: Arc<dyn Storage>,
         path: &Utf8Path,
-        files: &PlanFiles,
+        work: &ChainWork,
     ) -> Result<Self, DirectoryError> {
+        let files = files(path, work)?;
         let disk = Disk(&*storage);
-        let created = match examine(disk, path, files)? {
+        let created = match examine(disk, path, &files)? {
             Existing::Absent => {
                 disk.create_directory(path)?;
                 true
@@ -75,7 +76,7 @@ impl ChainDirectory {
         };
         let lock = disk.lock(path)?;
         // Whoever was here before the lock was ours has left, perhaps with a chain.
-        examine(disk, path, files)?;
+        examine(disk, path, &files)?;
         let lock = undo.lock.insert(lock).try_clone();
         let lock = lock.map_err(|source| io_error("lock", path, source))?;
         disk.remove_temporaries(path)?;
@@ -219,14 +220,6 @@ pub(crate) fn read_work(
     Ok(plan)
 }
 
-/// The manifest of some work, and the contents of the copies.
-pub(crate) fn files(chain: &Utf8Path, work: &ChainWork) -> Result<PlanFiles, DirectoryError> {
-    work.files().map_err(|source| DirectoryError::Trace {
-        path: chain.join(TRACE_FILE),
-        source,
-    })
-}
-
 fn read_trace(
     disk: Disk<'_>,
     path: Utf8PathBuf,
@@ -257,6 +250,14 @@ fn read_model(
     let model = disk.read(&path, u64::MAX)?;
     check_digest(&path, digest, &model)?;
     IntegerModel::from_bytes(&model).map_err(|source| DirectoryError::Model { path, source })
+}
+
+/// The manifest of what is to be proven, and the contents of the copies.
+fn files(chain: &Utf8Path, work: &ChainWork) -> Result<PlanFiles, DirectoryError> {
+    work.files().map_err(|source| DirectoryError::Trace {
+        path: chain.join(TRACE_FILE),
+        source,
+    })
 }
 
 fn check_digest(path: &Utf8Path, expected: FileDigest, bytes: &[u8]) -> Result<(), DirectoryError> {

@@ -13,7 +13,7 @@ use matchmark_verifier::{verify_segment, SegmentFile};
 use rayon::ThreadPoolBuildError;
 use tracing::{debug, info};
 
-use crate::proving::directory::{self, ChainDirectory};
+use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
 use crate::proving::process;
@@ -61,9 +61,8 @@ impl ChainProver {
     ) -> Result<Self, ChainProveError> {
         let work = work.into();
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let files = directory::files(directory, &work)?;
         Ok(Self {
-            directory: ChainDirectory::create(storage, directory, &files)?,
+            directory: ChainDirectory::create(storage, directory, &work)?,
             work,
             schedule: None,
             start,

@@ -10,18 +10,21 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, StepRange,
     ValueBits,
 };
-use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
+use matchmark_runtime::{AttentionTrace, RuntimeError, TableResolution};
 use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
-use super::common::{options, place, plan, prove, segment_path, trace, PREFIX, STEPS};
+use super::common::{
+    model, model_options, model_plan, options, place, plan, prove, segment_path, trace, PREFIX,
+    STEPS,
+};
 use super::{all_are_reached, Case};
-use crate::proving::front::Front;
 use crate::proving::prover::threads_error;
 use crate::{
-    ChainPlan, ChainProveError, ChainProver, DirectoryError, FileDigest, MockSegmentError,
-    PlanError, Progress, ProvenRow, Silent, MANIFEST_FILE, TABLE_FILE, TRACE_FILE,
+    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
+    MockSegmentError, ModelPlan, PlanError, Progress, ProvenRow, Silent, MANIFEST_FILE, MODEL_FILE,
+    TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -47,6 +50,11 @@ const PLAN: &[Case<PlanError>] = &[
     ("SegmentSteps", || {
         ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
     }),
+    ("EmptyPrompt", || plan_tokens(vec![], 1)),
+    ("NoTokens", || plan_tokens(vec![1], 0)),
+    ("PromptAbovePositions", || plan_tokens(vec![1; 17], 1)),
+    ("CacheFull", || plan_tokens(vec![1; 10], 8)),
+    ("PromptToken", || plan_tokens(vec![1, 24], 1)),
     ("Quantity", || {
         let mut options = options(1);
         options.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());
@@ -78,20 +86,22 @@ const PLAN: &[Case<PlanError>] = &[
         error
     }),
     ("Policy", || {
-        let plan = plan(1, 2);
-        let prover = SegmentProver::new(plan.terms().clone()).unwrap();
-        let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
         // Terms that have no room for the steps of the trace.
-        let plan = plan.with_terms(|terms| {
+        let plan = plan(1, 2).with_terms(|terms| {
             let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
             let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
             terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
         });
-        let error = plan.policy_with(&prover, first.commitment()).unwrap_err();
+        let error = plan.policy().unwrap_err();
         assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
         error
     }),
 ];
+
+/// Why no plan is made of these given tokens and so many decoded ones.
+fn plan_tokens(prompt: Vec<u32>, tokens: u32) -> PlanError {
+    ModelPlan::new(model(5), prompt, &model_options(1, tokens)).unwrap_err()
+}
 
 /// A chain that was begun, and that nobody proves.
 fn begun() -> (TempDir, Utf8PathBuf) {
@@ -127,7 +137,13 @@ fn with_manifest(from: &str, to: &str) -> ChainProveError {
 
 /// A chain one of whose copies is nonsense, and whose manifest has the digest of the nonsense.
 fn with_copy(name: &str) -> DirectoryError {
-    let (_guard, path) = begun();
+    let (_guard, path) = if name == MODEL_FILE {
+        let (guard, path) = place();
+        drop(ChainProver::create(&path, model_plan(3)).unwrap());
+        (guard, path)
+    } else {
+        begun()
+    };
     let (file, manifest) = (path.join(name), path.join(MANIFEST_FILE));
     let digest = |bytes: &[u8]| FileDigest::of(bytes).to_string();
     let (own, nonsense) = (digest(&fs::read(&file).unwrap()), digest(b"nonsense"));
@@ -168,10 +184,10 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         create(&path, plan(1, 2))
     }),
     ("Format", || {
-        directory(with_manifest("format = 2", "format = 9"))
+        directory(with_manifest("format = 3", "format = 9"))
     }),
     ("Manifest", || {
-        directory(with_manifest("format = 2", "format = 2\nextra = 0"))
+        directory(with_manifest("format = 3", "format = 3\nextra = 0"))
     }),
     ("OtherProgram", || {
         directory(with_manifest("relation_version = ", "relation_version = 9"))
@@ -183,6 +199,7 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
     }),
     ("Trace", || with_copy(TRACE_FILE)),
     ("Table", || with_copy(TABLE_FILE)),
+    ("Model", || with_copy(MODEL_FILE)),
     ("Segments", || {
         let (_guard, path) = begun();
         fs::remove_file(path.join(TABLE_FILE)).unwrap();
@@ -200,7 +217,7 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
     plan(1, 2).with_rules(change)
 }
 
-fn run(plan: ChainPlan) -> ChainProveError {
+fn run(plan: impl Into<ChainWork>) -> ChainProveError {
     let (_guard, path) = place();
     let prover = ChainProver::create(&path, plan).unwrap();
     prover.run(&Silent).unwrap_err()
@@ -242,6 +259,9 @@ const PROVE: &[Case<ChainProveError>] = &[
     ("Execute", || {
         run(inconsistent(|rules| rules.value_bits = ValueBits::MAX))
     }),
+    ("ExecuteModel", || {
+        run(model_plan(3).with_prompt(|prompt| prompt[0] = 24))
+    }),
     ("Prove", || {
         // Gaps are clipped at the end of another table.
         let error = run(inconsistent(|rules| rules.table = WeightTable::essay9()));
@@ -255,12 +275,13 @@ const PROVE: &[Case<ChainProveError>] = &[
         error
     }),
     ("Chain", || {
-        let (plan, other) = (plan(1, 2), plan(2, 2));
+        let (plan, other) = (plan(1, 2), ChainWork::from(plan(2, 2)));
         let prover = SegmentProver::new(plan.terms().clone()).unwrap();
-        let mut front = Front::new(&plan, &prover).unwrap();
+        let plan = ChainWork::from(plan);
+        let mut front = plan.front(&prover).unwrap();
         front.advance().unwrap();
         // As many entries as the second segment begins with, of another run.
-        let mut other = Front::new(&other, &prover).unwrap();
+        let mut other = other.front(&prover).unwrap();
         other.advance().unwrap();
         front.exchange_state(&mut other);
         front.advance().map(|_| ()).unwrap_err()
