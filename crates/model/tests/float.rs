@@ -1,5 +1,5 @@
 //! Import and float forward pass of the fixtures, against reference values made elsewhere.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 use std::path::PathBuf;
 

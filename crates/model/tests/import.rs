@@ -1,5 +1,5 @@
 //! Folders that are refused, one reason at a time.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

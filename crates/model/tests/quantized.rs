@@ -1,7 +1,11 @@
 //! Quantization of the fixtures: pinned identities, and bounds on what it costs.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::PathBuf;
+
+use common::naive;
 
 use matchmark_model::quant::{QuantError, ValueBits};
 use matchmark_model::{
@@ -99,4 +103,45 @@ fn bounds_and_limits() {
         Evaluator::new(&model, Some(&other)),
         Err(ModelError::OtherFloats { .. })
     ));
+}
+
+/// A trained model, decoded greedily one token at a time: what the naive twin gives for the same tokens, and
+/// how long the story stays that of the floats.
+#[test]
+fn stories_of_the_integers() {
+    for (name, shared) in [
+        ("stories-2m", [33, 48, 48]),
+        ("stories-gqa-tiny", [48, 48, 48]),
+    ] {
+        let float = FloatModel::read(&fixture(name)).unwrap();
+        let model = quantize(&float, 11).unwrap();
+        let golden: serde_json::Value =
+            serde_json::from_str(&text(&format!("{name}/golden.json"))).unwrap();
+        let ids = |value: &serde_json::Value| -> Vec<u32> {
+            let ids = value.as_array().unwrap().iter();
+            ids.map(|id| u32::try_from(id.as_u64().unwrap()).unwrap())
+                .collect()
+        };
+        let mut equal = vec![];
+        for prompt in golden["prompts"].as_array().unwrap() {
+            let (mut next, greedy) = (ids(&prompt["prompt_ids"]), ids(&prompt["greedy_ids"]));
+            let (mut all, mut told) = (next.clone(), vec![]);
+            let mut state = ModelState::empty(&model);
+            while told.len() < greedy.len() {
+                let (execution, after) = execute_model(&model, &state, &next).unwrap();
+                next = vec![*execution.choices.last().unwrap()];
+                told.extend(&next);
+                state = after;
+            }
+            equal.push(greedy.iter().zip(&told).take_while(|(a, b)| a == b).count());
+            if name == "stories-gqa-tiny" && equal.len() == 1 {
+                all.extend(&told[..told.len() - 1]);
+                let twin = naive::run(&model, &all);
+                let choices: Vec<usize> = twin.iter().map(|token| token.choice).collect();
+                let told: Vec<usize> = told.iter().map(|&token| token as usize).collect();
+                assert_eq!(choices[all.len() - told.len()..], told);
+            }
+        }
+        assert_eq!(equal, shared, "{name}");
+    }
 }
