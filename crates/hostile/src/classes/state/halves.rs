@@ -91,7 +91,7 @@ fn is_low_degree(error: &VerifyError) -> bool {
 /// A claim and its fused proof as a segment file, valid or not.
 fn sample(claimed: &Claimed<'_>, forged: &Forged, proof: &[u8]) -> Sample {
     let values = claimed.values.clone().unwrap();
-    let file = SegmentFile::new(claimed.statement.clone(), values.into(), proof.to_vec());
+    let file = SegmentFile::new(claimed.statement.clone(), values, proof.to_vec());
     Sample {
         claim: Claim::of(forged).unwrap(),
         policy: claimed.policy(),
@@ -192,7 +192,7 @@ fn pairs(
     let verify = |of_lookup: &SegmentStatement, lookup: Vec<u8>| {
         let of_lookup = LookupStatement::new(of_lookup.clone()).unwrap();
         let values = claim.values.clone().unwrap();
-        let file = SegmentFile::new(statement.clone(), values.into(), proofs[0].clone())
+        let file = SegmentFile::new(statement.clone(), values, proofs[0].clone())
             .with_lookup(Some(LookupFile::new(of_lookup, lookup)));
         let policy = crate::proving::policy(&claim.setup.prover, statement);
         verify_segment(&file, &policy).map(|_| ())
