@@ -573,12 +573,7 @@ impl Forged {
     pub fn keep_projections_of(&mut self, other: &Self) {
         let (case, witness) = (other.case.clone(), other.witness.clone());
         self.projector = Some(Arc::new(move |points| {
-            project(
-                &case.layout,
-                case.steps.entries_before(),
-                &witness,
-                points,
-            )
+            project(&case.layout, case.steps.entries_before(), &witness, points)
         }));
     }
 

@@ -100,7 +100,8 @@ fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
             let kind = ["consumed", "chosen"][which];
             let [consumed, chosen] = changed;
             let shape = case.expect_decoder().1.shape();
-            let other = TokenValues::new(shape, case.steps.steps(), consumed.clone(), chosen.clone());
+            let other =
+                TokenValues::new(shape, case.steps.steps(), consumed.clone(), chosen.clone());
             let other = PublicValues::from(other.unwrap());
             recorder.refuse(&label(&format!("{kind} token {step} changed")), || {
                 verify_as_stated(&claimed, &other, &proofs)

@@ -109,7 +109,11 @@ fn parts(honest: &mut Forged) -> Vec<(Part, usize, usize)> {
     let projections = honest.projections.decoder.as_mut().unwrap();
     parts.extend((0..7).map(|index| {
         let columns = projection(projections, index);
-        (Part::Projections(index), 4 * columns.len(), columns[0].len())
+        (
+            Part::Projections(index),
+            4 * columns.len(),
+            columns[0].len(),
+        )
     }));
     parts
 }
@@ -143,7 +147,9 @@ fn used(case: &Case, part: Part, len: usize) -> usize {
     match part {
         Part::Entries | Part::Projections(0) => {
             let heads = case.layout.shape().attention().query_heads();
-            case.layout.vector_row(heads - 1, decoder.steps() - 1, dim - 1) + 1
+            case.layout
+                .vector_row(heads - 1, decoder.steps() - 1, dim - 1)
+                + 1
         }
         Part::Projections(1) => {
             let matrices = decoder.matrices().iter();
@@ -165,9 +171,7 @@ fn free(cell: Cell, used: usize, is_active: impl Fn(usize) -> bool) -> Option<&'
     match (cell.part, cell.column) {
         (Part::Entries, 1 | 2) => (!is_active(cell.row))
             .then_some("key or value entry of a row of no step: nobody takes it in"),
-        (Part::Stream, 7) => {
-            is_padding.then_some("factor of a padding row, whose value is zero")
-        }
+        (Part::Stream, 7) => is_padding.then_some("factor of a padding row, whose value is zero"),
         (Part::Values, 0) => is_padding.then_some("value of a padding row: nobody takes it in"),
         (Part::Projections(1), 0..=3) => {
             is_padding.then_some("input of a padding row, whose weights are zero")
@@ -189,7 +193,11 @@ fn recompute(forged: &mut Forged) {
 }
 
 /// All cells to be changed, with the values to write and the reasons of those that are free.
-fn cells(case: &Arc<Case>, honest: &mut Forged, seed: u64) -> Vec<(Cell, M31, Option<&'static str>)> {
+fn cells(
+    case: &Arc<Case>,
+    honest: &mut Forged,
+    seed: u64,
+) -> Vec<(Cell, M31, Option<&'static str>)> {
     let mut rng = Rng(seed);
     let (heads, dim) = (
         case.layout.shape().attention().query_heads(),
@@ -270,12 +278,13 @@ pub fn run(recorder: &mut Recorder) {
             }
         }
     }
-    recorder.require("every reason on the decoder's list occurs", || {
-        match listed.len() {
+    recorder.require(
+        "every reason on the decoder's list occurs",
+        || match listed.len() {
             REASONS => Ok(()),
             got => Err(format!("expected {REASONS} reasons, got {got}: {listed:?}")),
-        }
-    });
+        },
+    );
 }
 
 fn outcome(setup: &Setup, forged: &Forged) -> Result<(), String> {

@@ -137,6 +137,16 @@ struct Runner<'a> {
 
 /// Runs seeded tokens through the model of a case.
 pub fn run<'a>(case: &'a Arc<Case>, seed: u64, hook: &'a mut Hook<'a>) -> Run {
+    run_behind(case, seed, |_| {}, hook)
+}
+
+/// The same behind another cache: `alter` changes the entries before the segment.
+pub fn run_behind<'a>(
+    case: &'a Arc<Case>,
+    seed: u64,
+    alter: impl FnOnce(&mut World),
+    hook: &'a mut Hook<'a>,
+) -> Run {
     let (part, decoder) = case.expect_decoder();
     let honest = part.run(case, seed);
     let witness = part.witness(case, &honest).decoder.unwrap();
@@ -149,7 +159,9 @@ pub fn run<'a>(case: &'a Arc<Case>, seed: u64, hook: &'a mut Hook<'a>) -> Run {
         overrides: vec![],
         stream: vec![],
     };
-    runner.run(honest.world(case))
+    let mut world = honest.world(case);
+    alter(&mut world);
+    runner.run(world)
 }
 
 impl Runner<'_> {
@@ -302,7 +314,12 @@ impl Runner<'_> {
             let given = self.give(MatrixKind::Down(layer), layer, &[weights.down()], &taken);
             normalized = self.stage(2 * layer + 2, &given);
         }
-        let logits = self.give(MatrixKind::Head, shape.layers(), &[model.head()], &normalized);
+        let logits = self.give(
+            MatrixKind::Head,
+            shape.layers(),
+            &[model.head()],
+            &normalized,
+        );
         self.fill_padding();
         self.choose(&logits);
         let mut witness = world.witness(self.case);
@@ -344,12 +361,7 @@ impl Runner<'_> {
         }
     }
 
-    fn add_to_stream(
-        &mut self,
-        stage: usize,
-        step: usize,
-        added: &[i64],
-    ) -> (Vec<i64>, [i64; 2]) {
+    fn add_to_stream(&mut self, stage: usize, step: usize, added: &[i64]) -> (Vec<i64>, [i64; 2]) {
         let (mut values, mut sums) = (vec![], [0; 2]);
         for (channel, added) in added.iter().enumerate() {
             let (row, at) = (
@@ -382,7 +394,9 @@ impl Runner<'_> {
     /// The norm of a stage: factor, divisor, and the divisor's width.
     fn norm(&mut self, stage: usize, step: usize, sums: [i64; 2]) -> [i64; 3] {
         let at = [stage, 0, step];
-        let sums = self.say(What::NormSums, at, sums).map(|sum| i64::from(field(sum).0));
+        let sums = self
+            .say(What::NormSums, at, sums)
+            .map(|sum| i64::from(field(sum).0));
         let honest = norm_columns(self.decoder, stage, sums);
         let said = self.say(What::Norm, at, honest);
         let row = self.decoder.norm_row(stage, step);
@@ -519,7 +533,14 @@ impl Runner<'_> {
             let choice = logits.iter().position(|logit| *logit == maximum).unwrap();
             self.witness.chosen[step] = choice as u32;
             let below = |token: usize| i64::from(token < choice);
-            write_choice(self.decoder, &mut self.witness, step, logits, maximum, below);
+            write_choice(
+                self.decoder,
+                &mut self.witness,
+                step,
+                logits,
+                maximum,
+                below,
+            );
         }
     }
 

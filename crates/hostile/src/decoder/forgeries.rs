@@ -35,16 +35,44 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     );
     let entries = RelationTag::AttentionEntry.name();
     let mut list = List::default();
-    list.add("chosen token is not the maximum", choice(Choosing::LowGap, false), range);
-    list.add("maximum is exceeded", choice(Choosing::HighGap, false), range);
+    list.add(
+        "chosen token is not the maximum",
+        choice(Choosing::LowGap, false),
+        range,
+    );
+    list.add(
+        "maximum is exceeded",
+        choice(Choosing::HighGap, false),
+        range,
+    );
     let unattained = "the chosen token attains the maximum";
-    list.add("maximum is attained by none", choice(Choosing::Unattained, false), unattained);
-    list.add("tie resolved to the higher index", choice(Choosing::LowGap, true), range);
-    list.add("tie, attained by none", choice(Choosing::Unattained, true), unattained);
+    list.add(
+        "maximum is attained by none",
+        choice(Choosing::Unattained, false),
+        unattained,
+    );
+    list.add(
+        "tie resolved to the higher index",
+        choice(Choosing::LowGap, true),
+        range,
+    );
+    list.add(
+        "tie, attained by none",
+        choice(Choosing::Unattained, true),
+        unattained,
+    );
     let falls = "a token is chosen where below falls";
-    list.add("tie, below is any number", choice(Choosing::AnyBelow, true), falls);
+    list.add(
+        "tie, below is any number",
+        choice(Choosing::AnyBelow, true),
+        falls,
+    );
     let maximum = "the maximum is the same for all tokens";
-    list.add("a maximum for each token", choice(Choosing::OwnMaximum, false), maximum);
+    list.add(
+        "a maximum for each token",
+        choice(Choosing::OwnMaximum, false),
+        maximum,
+    );
     for value in [
         Value::Stream,
         Value::Rotary(0),
@@ -62,42 +90,118 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
             one_off(value),
             range,
         );
-        list.add(format!("clip without cause: {value:?}"), rescaled(value, Break::Interior), clamps);
-        list.add(format!("excess at the other end: {value:?}"), rescaled(value, Break::Excess), range);
+        list.add(
+            format!("clip without cause: {value:?}"),
+            rescaled(value, Break::Interior),
+            clamps,
+        );
+        list.add(
+            format!("excess at the other end: {value:?}"),
+            rescaled(value, Break::Excess),
+            range,
+        );
     }
     let values = RelationTag::Value.name();
-    list.add("no clip with cause: stream", rescaled(Value::Stream, Break::Unclipped), range);
-    list.add("no clip with cause: up", rescaled(Value::Up, Break::Unclipped), values);
-    list.add("no clip with cause: gated", rescaled(Value::Gated, Break::Unclipped), values);
-    list.add("no clip with cause: normalized", normalized(Some(Break::Unclipped)), values);
-    list.add("normalized, quotient off", normalized(Some(Break::Remainder)), range);
-    list.add("normalized, excess at the other end", normalized(Some(Break::Excess)), range);
+    list.add(
+        "no clip with cause: stream",
+        rescaled(Value::Stream, Break::Unclipped),
+        range,
+    );
+    list.add(
+        "no clip with cause: up",
+        rescaled(Value::Up, Break::Unclipped),
+        values,
+    );
+    list.add(
+        "no clip with cause: gated",
+        rescaled(Value::Gated, Break::Unclipped),
+        values,
+    );
+    list.add(
+        "no clip with cause: normalized",
+        normalized(Some(Break::Unclipped)),
+        values,
+    );
+    list.add(
+        "normalized, quotient off",
+        normalized(Some(Break::Remainder)),
+        range,
+    );
+    list.add(
+        "normalized, excess at the other end",
+        normalized(Some(Break::Excess)),
+        range,
+    );
     let rotated = "first value is rotated";
-    list.add("rotated to any value", any_value(Value::Rotated(0)), rotated);
-    list.add("norm with another exponent", norm(norms::Break::Smallest), range);
+    list.add(
+        "rotated to any value",
+        any_value(Value::Rotated(0)),
+        rotated,
+    );
+    list.add(
+        "norm with another exponent",
+        norm(norms::Break::Smallest),
+        range,
+    );
     let mantissa = "mantissa and remainder make up the norm";
-    list.add("norm with another mantissa", norm(norms::Break::Mantissa), mantissa);
+    list.add(
+        "norm with another mantissa",
+        norm(norms::Break::Mantissa),
+        mantissa,
+    );
     let root = RelationTag::ReciprocalRoot.name();
     list.add("norm with another factor", norm(norms::Break::Factor), root);
     let factor = RelationTag::NormFactor.name();
-    list.add("a factor for a channel", norm(norms::Break::OwnFactor), factor);
-    list.add("divisor of another exponent", norm(norms::Break::Divisor), RelationTag::Exponent.name());
-    list.add("sum of squares with a wrong carry", norm(norms::Break::Carry), range);
-    list.add("sum of squares with a wrong low part", norm(norms::Break::Low), range);
+    list.add(
+        "a factor for a channel",
+        norm(norms::Break::OwnFactor),
+        factor,
+    );
+    list.add(
+        "divisor of another exponent",
+        norm(norms::Break::Divisor),
+        RelationTag::Exponent.name(),
+    );
+    list.add(
+        "sum of squares with a wrong carry",
+        norm(norms::Break::Carry),
+        range,
+    );
+    list.add(
+        "sum of squares with a wrong low part",
+        norm(norms::Break::Low),
+        range,
+    );
     list.add("low parts that wrap", norm(norms::Break::SquareLow), range);
-    list.add("norm of other sums", norm(norms::Break::Sums), RelationTag::SquareSums.name());
+    list.add(
+        "norm of other sums",
+        norm(norms::Break::Sums),
+        RelationTag::SquareSums.name(),
+    );
     let table = RelationTag::Rotation.name();
-    list.add("rotation by another position", rotation(Turn::OtherPosition), table);
+    list.add(
+        "rotation by another position",
+        rotation(Turn::OtherPosition),
+        table,
+    );
     list.add("another pair's angle", rotation(Turn::OtherPair), table);
     list.add("an angle of no table", rotation(Turn::Any), table);
-    list.add("activation not in the table", activation(), RelationTag::Activation.name());
+    list.add(
+        "activation not in the table",
+        activation(),
+        RelationTag::Activation.name(),
+    );
     for space in [
         InputSpace::Normalized(0),
         InputSpace::Attention(0),
         InputSpace::Gated(0),
         InputSpace::Normalized(2 * last + 2),
     ] {
-        list.add(format!("input of a matrix: {space:?}"), taken(space, false), input);
+        list.add(
+            format!("input of a matrix: {space:?}"),
+            taken(space, false),
+            input,
+        );
     }
     for kind in [
         MatrixKind::Embedding,
@@ -108,7 +212,11 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         MatrixKind::Down(last),
         MatrixKind::Head,
     ] {
-        list.add(format!("outputs of a matrix: {kind:?}"), given(kind, None), output);
+        list.add(
+            format!("outputs of a matrix: {kind:?}"),
+            given(kind, None),
+            output,
+        );
     }
     list.add("up and gate exchanged", exchanged(), output);
     list.add("stream forgets the stage before", forgetting(), output);
@@ -120,7 +228,11 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     list.add("new key of the cache", Box::new(other_new_key), keys);
     let public = RelationTag::Choice.name();
     list.add("public choice", choice(Choosing::Public, false), public);
-    list.add("public choice, tied", choice(Choosing::Public, true), public);
+    list.add(
+        "public choice, tied",
+        choice(Choosing::Public, true),
+        public,
+    );
     list.0
 }
 

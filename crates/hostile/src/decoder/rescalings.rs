@@ -81,7 +81,13 @@ impl Honest {
 }
 
 /// Lies about a rescaled value, if it can be lied about in this way.
-pub fn lie(decoder: &DecoderLayout, site: Site, said: &mut [i64], how: Break, rng: &mut Rng) -> bool {
+pub fn lie(
+    decoder: &DecoderLayout,
+    site: Site,
+    said: &mut [i64],
+    how: Break,
+    rng: &mut Rng,
+) -> bool {
     let What::Rescaled(value) = site.what else {
         return false;
     };
