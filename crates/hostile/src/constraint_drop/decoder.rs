@@ -11,6 +11,9 @@ use crate::cases::Case;
 use crate::checker::{names, Drop, Names};
 use crate::decoder::attacks::{is_fixed, on_constraint, on_relation, on_tuple};
 
+/// The constraint that joins the attention to what comes after it.
+const JOINT: &str = "projected outputs accumulate";
+
 /// Everything of it.
 pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     let (_, decoder) = case.expect_decoder();
@@ -65,14 +68,20 @@ fn constraints<'a>(
     names: &'a Names,
 ) -> impl Iterator<Item = Target> + 'a {
     let all = names.constraints.iter().enumerate();
-    all.map(move |(index, name)| {
-        let before = names.constraints[..index].iter();
-        let ordinal = before.filter(|other| *other == name).count();
-        let label = format!("constraint {component}.{index} {name}");
-        let attack = on_constraint(names.component, name, ordinal);
-        let drop = Drop::Constraint { component, index };
-        target(case, label, drop, name, attack)
-    })
+    let layers = case.expect_decoder().1.shape().layers();
+    // One layer of attention hardly moves what a decoder chooses: its own constraints are left out where
+    // there are more.
+    let of_attention = matches!(names.component, "vectors" | "candidates" | "state");
+    let in_scope = move |name: &str| !of_attention || layers > 1 || name == JOINT;
+    all.filter(move |(_, name)| in_scope(name))
+        .map(move |(index, name)| {
+            let before = names.constraints[..index].iter();
+            let ordinal = before.filter(|other| *other == name).count();
+            let label = format!("constraint {component}.{index} {name}");
+            let attack = on_constraint(names.component, name, ordinal);
+            let drop = Drop::Constraint { component, index };
+            target(case, label, drop, name, attack)
+        })
 }
 
 fn tuples<'a>(

@@ -8,14 +8,15 @@ use matchmark_air::witness::projections::project;
 use matchmark_quant::centered;
 
 use super::cases::DecoderPart;
-use super::execution::{run, write_choice, Entry, Run, Site, Value, What};
+use super::execution::{run, run_behind, write_choice, Entry, Run, Site, Value, What};
 use super::forge::{forge, Patch};
 use super::norms;
 use super::rescalings::{is, lie, lie_normalized, Break};
 use crate::attacks::Attack;
 use crate::cases::Case;
 use crate::forge::Forge;
-use crate::world::World;
+use crate::gadgets;
+use crate::world::{output_remainder, World};
 use crate::Rng;
 
 /// Runs with lies at some of the places where `tell` can tell one: those that `choose` takes. The
@@ -377,6 +378,57 @@ pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge(case, run, vec![Patch::Keys]))
 }
 
+/// An output of the attention that is any number, with a remainder that is none.
+fn output_off(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x6f66_6675);
+    let mut forge = Forge::honest(case, seed);
+    let (head, step, c) = gadgets::entry(case, &mut rng);
+    let (denominator, numerators) = forge.sums(forge.run(head, step));
+    let out = rng.symmetric(forge.limit());
+    if out == forge.output(head, step, c) {
+        return None;
+    }
+    let remainder = output_remainder(case.terms.rounding, numerators[c], denominator, out);
+    forge.set_output((head, step, c), denominator, out, remainder);
+    Some(forge)
+}
+
+/// The keys (or values) of a lane are projected as if an old entry were another one.
+pub fn other_old_entry(lane: usize, value: bool) -> Attack {
+    attack(move |case, seed| {
+        let mut rng = Rng(seed ^ 0x6f6c_6465);
+        let shape = case.layout.shape().attention();
+        let (before, dim) = (case.steps.entries_before(), shape.head_dim());
+        let heads =
+            (0..shape.kv_heads()).filter(|head| case.layout.state_row(*head, 0, 0).0 == lane);
+        let heads: Vec<_> = heads.collect();
+        let (head, position, c) = (
+            heads[rng.below(heads.len())],
+            rng.below(before),
+            rng.below(dim),
+        );
+        let other = rng.symmetric(i64::from(case.layout.value_bits().max_value()));
+        let alter = |world: &mut World| {
+            let prefix = if value {
+                &mut world.prefix_v
+            } else {
+                &mut world.prefix_k
+            };
+            prefix[(head * before + position) * dim + c] = other as i16;
+        };
+        let run = run_behind(case, seed, alter, &mut |_, _| {});
+        let mut forge = forge(case, run, vec![]);
+        forge.projections = Some(forge.projector());
+        let honest = World::random(case, seed).witness(case);
+        forge.witness.state_before = honest.state_before;
+        let row = case.layout.state_row(head, position, c).1;
+        let column = 2 * lane + usize::from(value);
+        let after = &mut forge.witness.state_after[column][row];
+        *after = forge.witness.state_before[column][row];
+        Some(forge)
+    })
+}
+
 /// An attack on the attention of the last layer, with a decoder that goes on with its outputs.
 pub fn on_attention(attack: Attack) -> Attack {
     self::attack(move |case, seed| {
@@ -459,6 +511,8 @@ pub fn on_constraint(component: &str, name: &str, ordinal: usize) -> Option<Atta
         ("choice", "the chosen token attains the maximum", _) => {
             choice(Choosing::Unattained, false)
         }
+        ("state", "projected keys accumulate", lane) => other_old_entry(lane, false),
+        ("state", "projected values accumulate", lane) => other_old_entry(lane, true),
         ("vectors" | "candidates" | "state", name, lane) => {
             on_attention(crate::attacks::on_constraint(name, lane)?)
         }
@@ -503,13 +557,13 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::Choice => one(choice(Choosing::Public, false)),
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
         RelationTag::KeyProjection => one(Box::new(other_new_key)),
-        RelationTag::Weight
-        | RelationTag::Limb
-        | RelationTag::ValueProjection
-        | RelationTag::StepTotals => crate::attacks::on_relation(tag)
-            .map(|attack| (String::new(), on_attention(attack)))
-            .into_iter()
-            .collect(),
+        RelationTag::Limb => one(on_attention(Box::new(output_off))),
+        RelationTag::Weight | RelationTag::ValueProjection | RelationTag::StepTotals => {
+            crate::attacks::on_relation(tag)
+                .map(|attack| (String::new(), on_attention(attack)))
+                .into_iter()
+                .collect()
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use matchmark_model::{
 use matchmark_prover::{ModelChain, SegmentProver};
 use matchmark_quant::{
     centered, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
-    ModelShape, QueryHeads, SegmentSteps, StepRange, ValueBits, VocabularySize,
+    ModelArithmetic, ModelShape, QueryHeads, SegmentSteps, StepRange, ValueBits, VocabularySize,
 };
 use matchmark_statement::{PromptLength, VerifierDomain};
 
@@ -29,6 +29,8 @@ pub struct DecoderSpec {
     pub sizes: [u32; 8],
     pub bits: u8,
     pub seed: u64,
+    /// By how much accumulators are shifted less than the weights were drawn for: more is clamped.
+    pub shorter: u8,
     pub capacity: u32,
     pub segment_steps: u32,
     pub entries_before: u32,
@@ -52,6 +54,7 @@ pub fn grouped() -> DecoderSpec {
         sizes: [2, 12, 4, 2, 6, 20, 24, 16],
         bits: 9,
         seed: 5,
+        shorter: 0,
         capacity: 8,
         segment_steps: 4,
         entries_before: 4,
@@ -59,14 +62,15 @@ pub fn grouped() -> DecoderSpec {
     }
 }
 
-/// One layer; an uneven number of everything; heads that are together not as wide as the stream; a
-/// segment as long as the longest.
+/// One layer; an uneven number of everything; heads that are together not as wide as the stream; values
+/// that are often clamped; a segment as long as the longest.
 pub fn uneven() -> DecoderSpec {
     DecoderSpec {
         name: "uneven decoder",
         sizes: [1, 9, 3, 1, 6, 7, 11, 10],
         bits: 8,
         seed: 7,
+        shorter: 1,
         capacity: 6,
         segment_steps: 2,
         entries_before: 3,
@@ -97,7 +101,29 @@ impl DecoderSpec {
         )
         .unwrap();
         let arithmetic = synthetic_arithmetic(shape, ValueBits::new(self.bits).unwrap()).unwrap();
-        Arc::new(synthetic_model(shape, arithmetic, self.seed).unwrap())
+        let model = synthetic_model(shape, arithmetic, self.seed).unwrap();
+        let mut parts = model.into_parts();
+        let mut shifts = arithmetic.shifts();
+        for shift in [
+            &mut shifts.rotary_input,
+            &mut shifts.value,
+            &mut shifts.stream,
+            &mut shifts.gate,
+            &mut shifts.up,
+            &mut shifts.gated,
+        ] {
+            *shift -= self.shorter;
+        }
+        parts.arithmetic = ModelArithmetic::new(
+            arithmetic.value_bits(),
+            shifts,
+            arithmetic.norm_epsilon(),
+            arithmetic.embedding_epsilon(),
+            arithmetic.score_step(),
+            arithmetic.weight_exponent(),
+        )
+        .unwrap();
+        Arc::new(IntegerModel::new(parts).unwrap())
     }
 
     pub fn chain(&self) -> ModelChain {

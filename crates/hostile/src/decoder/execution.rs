@@ -137,6 +137,16 @@ struct Runner<'a> {
 
 /// Runs seeded tokens through the model of a case.
 pub fn run<'a>(case: &'a Arc<Case>, seed: u64, hook: &'a mut Hook<'a>) -> Run {
+    run_behind(case, seed, |_| {}, hook)
+}
+
+/// The same behind another cache: `alter` changes the entries before the segment.
+pub fn run_behind<'a>(
+    case: &'a Arc<Case>,
+    seed: u64,
+    alter: impl FnOnce(&mut World),
+    hook: &'a mut Hook<'a>,
+) -> Run {
     let (part, decoder) = case.expect_decoder();
     let honest = part.run(case, seed);
     let witness = part.witness(case, &honest).decoder.unwrap();
@@ -149,7 +159,9 @@ pub fn run<'a>(case: &'a Arc<Case>, seed: u64, hook: &'a mut Hook<'a>) -> Run {
         overrides: vec![],
         stream: vec![],
     };
-    runner.run(honest.world(case))
+    let mut world = honest.world(case);
+    alter(&mut world);
+    runner.run(world)
 }
 
 impl Runner<'_> {
