@@ -1,7 +1,8 @@
 //! Division by `2^k`, rounded to nearest with halves up, then clamped to a range.
 //!
 //! **Contract.** The caller sees to it that `out` lies in `min ..= max`, by a lookup of its own, and
-//! that what is rescaled is an integer below `2^30` in absolute value. The gadget guarantees that
+//! that what is rescaled is an integer for which nothing below wraps: its bound and that of
+//! `2^k (|v| + 1)` are together less than `p` (`ModelBounds` checks it). The gadget guarantees that
 //! `out = clamp(floor((x + 2^(k-1)) / 2^k), min, max)`, where `x` is what [`Rescaling::input`] says:
 //! there is no other `out` for the same `x`.
 //!
@@ -9,8 +10,8 @@
 //! excess `f` is looked up in `0 .. 2^15` and `s` is linear in `out`, `+1` at `max` and `-1` at `min`.
 //! If `f` is not zero, `out` is one of the ends ("only an end clamps"), so `v` lies beyond that end by
 //! `f`; if `f` is zero, `v = out` lies within the range. Either way `v` is an integer of magnitude below
-//! `2^16`, both sides are below `2^30`, and so they are equal as integers: `v` is the rounded quotient,
-//! and `out` is `v` clamped. The quotient by the range's width inside `s` is taken in the field; where
+//! `2^16`, both sides differ by less than `p`, and so they are equal as integers: `v` is the rounded
+//! quotient, and `out` is `v` clamped. The quotient by the range's width inside `s` is taken in the field; where
 //! `f` is not zero it is exact. The layout checks the bounds.
 use matchmark_quant::{Rescale, EXCESS_BITS};
 use stwo::core::fields::m31::M31;
