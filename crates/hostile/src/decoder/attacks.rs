@@ -7,7 +7,6 @@ use matchmark_air::witness::columns::field;
 use matchmark_air::witness::projections::project;
 use matchmark_quant::centered;
 
-use super::cases::DecoderPart;
 use super::execution::{run, run_behind, write_choice, Entry, Run, Site, Value, What};
 use super::forge::{forge, Patch};
 use super::norms;
@@ -295,14 +294,14 @@ pub enum Choosing {
 /// A token that is not the choice. `tied` if it has the largest logit, too.
 pub fn choice(how: Choosing, tied: bool) -> Attack {
     attack(move |case, seed| {
-        let (part, decoder) = case.expect_decoder();
+        let (_, decoder) = case.expect_decoder();
         let mut rng = Rng(seed ^ 0x6368_6f69);
         let mut run = run(case, seed, &mut |_, _| {});
         let step = rng.below(decoder.steps());
         let logits = run.logits[step].clone();
         let witness = run.witness.decoder.as_mut()?;
         let honest = witness.chosen[step] as usize;
-        let other = other_choice(part, &logits, honest, tied, &mut rng)?;
+        let other = other_choice(&logits, honest, tied, &mut rng)?;
         witness.chosen[step] = other as u32;
         let below = |token: usize| i64::from(token < other);
         let (most, least) = (logits[honest], logits[other]);
@@ -345,13 +344,7 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
     })
 }
 
-fn other_choice(
-    _part: &DecoderPart,
-    logits: &[i64],
-    honest: usize,
-    tied: bool,
-    rng: &mut Rng,
-) -> Option<usize> {
+fn other_choice(logits: &[i64], honest: usize, tied: bool, rng: &mut Rng) -> Option<usize> {
     let is_tied = |token: usize| logits[token] == logits[honest];
     let others = (0..logits.len()).filter(|token| *token != honest && is_tied(*token) == tied);
     let others: Vec<_> = others.collect();

@@ -9,7 +9,7 @@ use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_air::witness::columns::field;
 use matchmark_air::witness::SegmentWitness;
 use matchmark_model::{IntegerModel, Matrix};
-use matchmark_quant::{centered, Rescale};
+use matchmark_quant::Rescale;
 use matchmark_tables::reciprocal_root;
 
 use super::cases::DecoderPart;
@@ -671,11 +671,6 @@ pub fn write_choice(
         }
         before = below;
     }
-}
-
-/// A cell of the witness as an integer.
-pub fn read(column: &[stwo::core::fields::m31::M31], row: usize) -> i64 {
-    centered(column[row].0)
 }
 
 #[cfg(test)]

@@ -67,9 +67,9 @@ impl Setup {
             twiddles: SimdBackend::precompute_twiddles(domain.half_coset),
             log_blowup,
         };
-        let parts = layout.boundary().parts().iter();
+        let parts = setup.structures.iter().map(ProofStructure::part);
         setup.preprocessed = parts
-            .map(|part| setup.commit(&preprocessed_columns(layout, *part, &case.terms.table)))
+            .map(|part| setup.commit(&preprocessed_columns(layout, part, &case.terms.table)))
             .collect();
         let model = case.decoder.as_ref();
         setup.model = model.map(|part| setup.commit(&part.columns));
