@@ -82,7 +82,7 @@ impl<S: System> DecoderComponents<S> {
         let linear = Routed::new(
             allocator,
             system.component(
-                first_place + 0,
+                first_place,
                 linear::constraints::Linear {
                     decoder: decoder.clone(),
                     challenges: challenges.clone(),

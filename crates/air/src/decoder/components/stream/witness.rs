@@ -52,8 +52,8 @@ pub fn generate(
                 value.set(row, &set);
                 let h = i64::from(set.out);
                 let (high, low) = (
-                    h * h >> SQUARE_LOW_BITS,
-                    h * h & ((1 << SQUARE_LOW_BITS) - 1),
+                    (h * h) >> SQUARE_LOW_BITS,
+                    (h * h) & ((1 << SQUARE_LOW_BITS) - 1),
                 );
                 high_so_far += high;
                 low_so_far += low;
