@@ -5,66 +5,20 @@ mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use common::model::{model, options, plan, prompt, PROMPT, TOKENS};
 use common::{place, schedule};
 use matchmark_composer::{
     follow_directory, policy_for, segment_file_name, segments_directory, verify_directory,
     ChainProveError, ChainProver, DirectoryError, FollowError, KeyError, ModelKey, ModelOptions,
     ModelPlan, PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
 };
-use matchmark_model::{
-    execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
-    ModelState,
-};
-use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, SegmentSteps, ValueBits, VocabularySize,
-};
-use matchmark_statement::{Profile, Security, SecurityLevel, TokenId, VerifierDomain};
-
-const PROMPT: usize = 3;
-const TOKENS: u32 = 5;
-
-fn model(seed: u64) -> Arc<IntegerModel> {
-    let shape = ModelShape::new(
-        Layers::new(2).unwrap(),
-        HiddenSize::new(12).unwrap(),
-        AttentionShape::new(
-            QueryHeads::new(4).unwrap(),
-            KvHeads::new(2).unwrap(),
-            HeadDim::new(6).unwrap(),
-        )
-        .unwrap(),
-        MlpSize::new(20).unwrap(),
-        VocabularySize::new(24).unwrap(),
-        CacheCapacity::new(16).unwrap(),
-    )
-    .unwrap();
-    let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
-    Arc::new(synthetic_model(shape, arithmetic, seed).unwrap())
-}
-
-fn prompt(model: &IntegerModel) -> Vec<u32> {
-    synthetic_tokens(model.shape(), PROMPT, 1)
-}
-
-fn options(segment_steps: u32) -> ModelOptions {
-    ModelOptions {
-        domain: VerifierDomain::new("model chains", [5; 16]).unwrap(),
-        security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
-        segment_steps: Some(SegmentSteps::new(segment_steps).unwrap()),
-        tokens: TOKENS,
-    }
-}
-
-fn plan(segment_steps: u32) -> ModelPlan {
-    let model = model(5);
-    let prompt = prompt(&model);
-    ModelPlan::new(model, prompt, &options(segment_steps)).unwrap()
-}
+use matchmark_model::{execute_model, IntegerModel, ModelState};
+use matchmark_quant::SegmentSteps;
+use matchmark_statement::{Security, SecurityLevel, TokenId};
 
 /// Prompt and decoded tokens, one at a time.
 fn text(model: &IntegerModel) -> Vec<u32> {

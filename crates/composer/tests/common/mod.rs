@@ -1,13 +1,15 @@
 //! Tiny chains for tests.
 #![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
+pub mod model;
+
 use std::fs;
 use std::num::NonZeroUsize;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
     segment_file_name, segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProver,
-    ProveReport, Schedule, Silent,
+    ChainWork, ProveReport, Schedule, Silent,
 };
 use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
@@ -82,8 +84,8 @@ pub fn place() -> (TempDir, Utf8PathBuf) {
     (directory, path)
 }
 
-pub fn prove(path: &Utf8Path, plan: ChainPlan) -> ProveReport {
-    ChainProver::create(path, plan)
+pub fn prove(path: &Utf8Path, work: impl Into<ChainWork>) -> ProveReport {
+    ChainProver::create(path, work)
         .unwrap()
         .run(&Silent)
         .unwrap()
