@@ -3,25 +3,27 @@
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_model::{synthetic_model, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, StepRange,
-    ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
+    Rounding, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
 use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
-use super::common::{options, place, plan, prove, segment_path, trace, PREFIX, STEPS};
+use super::common::{model, options, place, plan, prove, segment_path, trace, PREFIX, STEPS};
 use super::{all_are_reached, Case};
-use crate::proving::front::Front;
 use crate::proving::prover::threads_error;
 use crate::{
-    ChainPlan, ChainProveError, ChainProver, DirectoryError, FileDigest, MockSegmentError,
-    PlanError, Progress, ProvenRow, Silent, MANIFEST_FILE, TABLE_FILE, TRACE_FILE,
+    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
+    MockSegmentError, ModelPlan, PlanError, Progress, ProvenRow, Silent, MANIFEST_FILE, MODEL_FILE,
+    TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -43,10 +45,22 @@ fn too_many_candidates() -> PlanError {
     ChainPlan::new(trace, options(steps)).unwrap_err()
 }
 
+/// A prompt and a number of tokens of which a model of 24 tokens and 16 positions makes no chain.
+fn no_model_plan(prompt: Vec<u32>, tokens: u32) -> PlanError {
+    let mut options = model::options(1);
+    options.tokens = tokens;
+    ModelPlan::new(model::model(5), prompt, &options).unwrap_err()
+}
+
 const PLAN: &[Case<PlanError>] = &[
     ("SegmentSteps", || {
         ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
     }),
+    ("EmptyPrompt", || no_model_plan(vec![], 1)),
+    ("NoTokens", || no_model_plan(vec![1], 0)),
+    ("PromptAbovePositions", || no_model_plan(vec![1; 17], 1)),
+    ("CacheFull", || no_model_plan(vec![1; 10], 8)),
+    ("PromptToken", || no_model_plan(vec![1, 24], 1)),
     ("Quantity", || {
         let mut options = options(1);
         options.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());
@@ -79,25 +93,29 @@ const PLAN: &[Case<PlanError>] = &[
     }),
     ("Policy", || {
         let plan = plan(1, 2);
-        let prover = SegmentProver::new(plan.terms().clone()).unwrap();
-        let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
         // Terms that have no room for the steps of the trace.
-        let plan = plan.with_terms(|terms| {
-            let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
-            let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
-            terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
-        });
-        let error = plan.policy_with(&prover, first.commitment()).unwrap_err();
+        let mut terms = plan.terms().clone();
+        let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
+        let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
+        terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        let prover = SegmentProver::new(terms).unwrap();
+        let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
+        let work = ChainWork::from(plan);
+        let error = work.policy_with(&prover, first.commitment()).unwrap_err();
         assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
         error
     }),
 ];
 
-/// A chain that was begun, and that nobody proves.
-fn begun() -> (TempDir, Utf8PathBuf) {
+/// A chain of this work that was begun, and that nobody proves.
+fn begun_with(work: impl Into<ChainWork>) -> (TempDir, Utf8PathBuf) {
     let (guard, path) = place();
-    drop(ChainProver::create(&path, plan(1, 2)).unwrap());
+    drop(ChainProver::create(&path, work).unwrap());
     (guard, path)
+}
+
+fn begun() -> (TempDir, Utf8PathBuf) {
+    begun_with(plan(1, 2))
 }
 
 fn directory(error: ChainProveError) -> DirectoryError {
@@ -126,8 +144,8 @@ fn with_manifest(from: &str, to: &str) -> ChainProveError {
 }
 
 /// A chain one of whose copies is nonsense, and whose manifest has the digest of the nonsense.
-fn with_copy(name: &str) -> DirectoryError {
-    let (_guard, path) = begun();
+fn with_copy(work: impl Into<ChainWork>, name: &str) -> DirectoryError {
+    let (_guard, path) = begun_with(work);
     let (file, manifest) = (path.join(name), path.join(MANIFEST_FILE));
     let digest = |bytes: &[u8]| FileDigest::of(bytes).to_string();
     let (own, nonsense) = (digest(&fs::read(&file).unwrap()), digest(b"nonsense"));
@@ -168,10 +186,10 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         create(&path, plan(1, 2))
     }),
     ("Format", || {
-        directory(with_manifest("format = 2", "format = 9"))
+        directory(with_manifest("format = 3", "format = 9"))
     }),
     ("Manifest", || {
-        directory(with_manifest("format = 2", "format = 2\nextra = 0"))
+        directory(with_manifest("format = 3", "format = 3\nextra = 0"))
     }),
     ("OtherProgram", || {
         directory(with_manifest("relation_version = ", "relation_version = 9"))
@@ -181,8 +199,9 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         fs::write(path.join(TABLE_FILE), b"nonsense").unwrap();
         directory(resume(&path))
     }),
-    ("Trace", || with_copy(TRACE_FILE)),
-    ("Table", || with_copy(TABLE_FILE)),
+    ("Trace", || with_copy(plan(1, 2), TRACE_FILE)),
+    ("Table", || with_copy(plan(1, 2), TABLE_FILE)),
+    ("Model", || with_copy(model::plan(1), MODEL_FILE)),
     ("Segments", || {
         let (_guard, path) = begun();
         fs::remove_file(path.join(TABLE_FILE)).unwrap();
@@ -200,9 +219,27 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
     plan(1, 2).with_rules(change)
 }
 
-fn run(plan: ChainPlan) -> ChainProveError {
+/// A plan for a model whose normalized values come to more than a proof can carry.
+fn loud() -> ModelPlan {
+    let arithmetic = model::arithmetic();
+    let mut shifts = arithmetic.shifts();
+    shifts.norm = ModelArithmetic::MIN_NORM_SHIFT;
+    let arithmetic = ModelArithmetic::new(
+        arithmetic.value_bits(),
+        shifts,
+        arithmetic.norm_epsilon(),
+        arithmetic.embedding_epsilon(),
+        arithmetic.score_step(),
+        arithmetic.weight_exponent(),
+    );
+    let model = synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap();
+    // The embedding of token 10 is the largest.
+    ModelPlan::new(Arc::new(model), vec![10], &model::options(1)).unwrap()
+}
+
+fn run(work: impl Into<ChainWork>) -> ChainProveError {
     let (_guard, path) = place();
-    let prover = ChainProver::create(&path, plan).unwrap();
+    let prover = ChainProver::create(&path, work).unwrap();
     prover.run(&Silent).unwrap_err()
 }
 
@@ -242,6 +279,17 @@ const PROVE: &[Case<ChainProveError>] = &[
     ("Execute", || {
         run(inconsistent(|rules| rules.value_bits = ValueBits::MAX))
     }),
+    ("ExecuteModel", || {
+        let error = run(loud());
+        assert!(matches!(
+            error,
+            ChainProveError::ExecuteModel {
+                segment: 0,
+                source: ModelError::OutOfRange { .. }
+            }
+        ));
+        error
+    }),
     ("Prove", || {
         // Gaps are clipped at the end of another table.
         let error = run(inconsistent(|rules| rules.table = WeightTable::essay9()));
@@ -255,12 +303,12 @@ const PROVE: &[Case<ChainProveError>] = &[
         error
     }),
     ("Chain", || {
-        let (plan, other) = (plan(1, 2), plan(2, 2));
-        let prover = SegmentProver::new(plan.terms().clone()).unwrap();
-        let mut front = Front::new(&plan, &prover).unwrap();
+        let [work, other] = [plan(1, 2), plan(2, 2)].map(ChainWork::from);
+        let prover = work.prover().unwrap();
+        let mut front = work.front(&prover).unwrap();
         front.advance().unwrap();
         // As many entries as the second segment begins with, of another run.
-        let mut other = Front::new(&other, &prover).unwrap();
+        let mut other = other.front(&prover).unwrap();
         other.advance().unwrap();
         front.exchange_state(&mut other);
         front.advance().map(|_| ()).unwrap_err()
