@@ -156,4 +156,10 @@ variant_names!(ChainVerifyError {
     Join,
     Chain,
 });
+variant_names!(FollowError {
+    Read,
+    Verify,
+    Timeout,
+    SegmentsBehind,
+});
 variant_names!(VerifyDirectoryError { Read, Verify });

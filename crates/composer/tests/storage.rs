@@ -1,4 +1,5 @@
 //! A storage whose n-th operation fails, for every n; the hostile suite does it with every kind of fault.
+//! A chain of a trace and one of a model, as both have copies of their own.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -9,26 +10,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use common::{names, place, plan, prove, schedule, segment_bytes};
+use common::{model, names, place, plan, prove, schedule, segment_bytes};
 use matchmark_composer::{
-    segments_directory, ChainProveError, ChainProver, ChainReadError, DirectoryError, FileSystem,
-    Silent, Storage,
+    segments_directory, ChainProveError, ChainProver, ChainReadError, ChainWork, DirectoryError,
+    FileSystem, ModelPlan, Silent, Storage,
 };
 
 /// What the failing operation says.
 const CODE: i32 = 5;
 
-/// Fails at one operation, and writes a few bytes at a time. It syncs nothing: no machine stops here.
+/// Fails at one operation, and writes so many bytes at a time at most. It syncs nothing: no machine
+/// stops here.
 #[derive(Debug)]
 struct FailsAt {
     at: usize,
+    piece: usize,
     done: AtomicUsize,
 }
 
 impl FailsAt {
-    fn new(at: usize) -> Arc<Self> {
+    fn new(at: usize, piece: usize) -> Arc<Self> {
         let done = AtomicUsize::new(0);
-        Arc::new(Self { at, done })
+        Arc::new(Self { at, piece, done })
     }
 
     fn step(&self) -> io::Result<()> {
@@ -60,7 +63,7 @@ impl Storage for FailsAt {
 
     fn write(&self, path: &Utf8Path, file: &File, bytes: &[u8]) -> io::Result<usize> {
         self.step()?;
-        FileSystem.write(path, file, &bytes[..bytes.len().min(3000)])
+        FileSystem.write(path, file, &bytes[..bytes.len().min(self.piece)])
     }
 
     fn sync_file(&self, _path: &Utf8Path, _file: &File) -> io::Result<()> {
@@ -103,18 +106,18 @@ fn code(error: &ChainProveError) -> Option<i32> {
     }
 }
 
-#[test]
-fn every_operation_may_fail() {
+/// Lets every operation of a prover fail once, and another prover end the chain.
+fn every_operation_may_fail(work: &ChainWork, piece: usize, at_least: usize) {
     let (_guard, whole) = place();
-    let expected = prove(&whole, plan(1, 2));
+    let expected = prove(&whole, work.clone());
     let begin = |storage: Arc<FailsAt>, path: &Utf8Path| {
-        let prover = ChainProver::create_on(storage, path, plan(1, 2))?;
+        let prover = ChainProver::create_on(storage, path, work.clone())?;
         prover.with_schedule(schedule(1, 1)).run(&Silent)
     };
     let mut failed = 0;
     for at in 0.. {
         let (_guard, path) = place();
-        let storage = FailsAt::new(at);
+        let storage = FailsAt::new(at, piece);
         match begin(storage.clone(), &path) {
             Ok(report) => {
                 assert_eq!(
@@ -139,11 +142,25 @@ fn every_operation_may_fail() {
         } else {
             // At most the lock is left.
             assert!(!path.exists() || names(&path) == ["lock"], "{at}");
-            prove(&path, plan(1, 2))
+            prove(&path, work.clone())
         };
         assert_eq!(report.chain_digest, expected.chain_digest);
         assert_eq!(report.segments_kept, finished.len() as u64);
         assert_eq!(segment_bytes(&path), segment_bytes(&whole));
     }
-    assert!(failed > 40, "{failed}");
+    assert!(failed >= at_least, "{failed}");
+}
+
+#[test]
+fn every_operation_on_a_chain_of_a_trace_may_fail() {
+    every_operation_may_fail(&plan(1, 2).into(), 3000, 41);
+}
+
+/// Of two tokens, each a segment. The copy of the model is written in one piece.
+#[test]
+fn every_operation_on_a_chain_of_a_model_may_fail() {
+    let mut options = model::options(1);
+    options.tokens = 2;
+    let plan = ModelPlan::new(model::model(5), vec![1], &options).unwrap();
+    every_operation_may_fail(&plan.into(), usize::MAX, 20);
 }

@@ -178,13 +178,6 @@ impl ChainPlan {
         self
     }
 
-    /// The same plan with other terms than were planned: a defect, for the tests of what comes of it.
-    #[cfg(test)]
-    pub(crate) fn with_terms(mut self, change: impl FnOnce(&mut ChainTerms)) -> Self {
-        change(&mut self.terms);
-        self
-    }
-
     /// Sizes of all segments together.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let steps = self.terms.shape.segment_steps().get() as usize;

@@ -5,6 +5,9 @@
 mod reading;
 
 #[cfg(feature = "prover")]
+mod keys;
+
+#[cfg(feature = "prover")]
 mod proving;
 
 #[cfg(feature = "prover")]

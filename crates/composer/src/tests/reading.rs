@@ -1,5 +1,6 @@
 //! Reading and verifying chains: the segment that is committed with its policy is a chain of one.
 use std::fs;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_statement::{AcceptancePolicy, VerifierDomain};
@@ -8,8 +9,9 @@ use tempfile::TempDir;
 
 use super::{all_are_reached, Case};
 use crate::{
-    max_segment_bytes, segment_file_name, segments_directory, verify_directory, ChainReadError,
-    ChainReader, ChainVerifier, ChainVerifyError, VerifyDirectoryError, MAX_SEGMENT_BYTES,
+    follow_directory, max_segment_bytes, segment_file_name, segments_directory, verify_directory,
+    ChainReadError, ChainReader, ChainVerifier, ChainVerifyError, FollowError,
+    VerifyDirectoryError, MAX_SEGMENT_BYTES,
 };
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -102,6 +104,28 @@ const DIRECTORY: &[Case<VerifyDirectoryError>] = &[
     }),
 ];
 
+/// Follows a chain that does not grow.
+fn follow(names: &[&str], policy: &AcceptancePolicy) -> FollowError {
+    let (_guard, path) = chain(names);
+    follow_directory(&path, policy, Duration::ZERO, |_| {}).unwrap_err()
+}
+
+const FOLLOW: &[Case<FollowError>] = &[
+    ("Read", || {
+        let (_guard, path) = chain(&[]);
+        let file = segments_directory(&path).join(segment_file_name(0));
+        fs::write(&file, b"no segment at all").unwrap();
+        follow_directory(&path, &policy(), Duration::ZERO, |_| {}).unwrap_err()
+    }),
+    ("Verify", || follow(&["000000.segment"], &other_policy())),
+    ("Timeout", || follow(&[], &policy())),
+    ("SegmentsBehind", || {
+        let (_guard, path) = chain(&["000000.segment"]);
+        follow_directory(&path, &policy(), Duration::ZERO, |_| {}).expect("the chain is valid");
+        follow(&["000000.segment", "000001.segment"], &policy())
+    }),
+];
+
 #[test]
 fn every_reason_not_to_read_a_chain_is_reached() {
     all_are_reached(ChainReadError::NAMES, READ, ChainReadError::name);
@@ -115,6 +139,7 @@ fn every_reason_not_to_accept_a_chain_is_reached() {
         DIRECTORY,
         VerifyDirectoryError::name,
     );
+    all_are_reached(FollowError::NAMES, FOLLOW, FollowError::name);
 }
 
 /// The fixture is shorter than what its policy allows.
