@@ -164,7 +164,7 @@ fn changed_inputs_and_manifests_are_refused() {
             manifest.replace("format = 3", "format = 9").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 2,
+            expected: 3,
             got: 9,
             ..
         }

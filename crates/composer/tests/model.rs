@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8Path;
