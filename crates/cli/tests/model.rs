@@ -249,7 +249,9 @@ fn prompts_and_files_that_cannot_be_used() {
         expect_error(&args, 2, words);
     };
     let tokens = ["--prompt-tokens", "6", "--tokens", "5"];
-    by_key(&world.key, &tokens, &["no commitment", "conjectured-100"]);
+    let mut secure = tokens.to_vec();
+    secure.extend(["--segment-steps", "4"]);
+    by_key(&world.key, &secure, &["no commitment", "conjectured-100"]);
     let mut insecure = tokens.to_vec();
     insecure.extend(["--security", "insecure-13", "--segment-steps", "9"]);
     by_key(&world.key, &insecure, &["9 steps", "at most 8"]);
