@@ -9,10 +9,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use common::{
-    model, model_options, model_plan as plan, model_prompt as prompt, place, schedule, PROMPT,
-    TOKENS,
-};
+use common::model::{model, options, plan, prompt, PROMPT, TOKENS};
+use common::{place, schedule};
 use matchmark_composer::{
     follow_directory, policy_for, segment_file_name, segments_directory, verify_directory,
     ChainProveError, ChainProver, DirectoryError, FollowError, KeyError, ModelKey, ModelOptions,
@@ -21,10 +19,6 @@ use matchmark_composer::{
 use matchmark_model::{execute_model, IntegerModel, ModelState};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{Security, SecurityLevel, TokenId};
-
-fn options(segment_steps: u32) -> ModelOptions {
-    model_options(segment_steps, TOKENS)
-}
 
 /// Prompt and decoded tokens, one at a time.
 fn text(model: &IntegerModel) -> Vec<u32> {

@@ -121,13 +121,6 @@ impl ModelPlan {
         chain_policy(&self.prover, first, self.steps, &BoundaryPattern::default())
     }
 
-    /// The same plan with another prompt than was planned: a defect, for the tests of what comes of it.
-    #[cfg(test)]
-    pub(crate) fn with_prompt(mut self, change: impl FnOnce(&mut Vec<u32>)) -> Self {
-        change(&mut self.prompt);
-        self
-    }
-
     pub(crate) fn prover(&self) -> &Arc<SegmentProver> {
         &self.prover
     }

@@ -3,22 +3,21 @@
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_model::{synthetic_model, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, StepRange,
-    ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
+    Rounding, StepRange, ValueBits,
 };
-use matchmark_runtime::{AttentionTrace, RuntimeError, TableResolution};
+use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
 use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
-use super::common::{
-    model, model_options, model_plan, options, place, plan, prove, segment_path, trace, PREFIX,
-    STEPS,
-};
+use super::common::{model, options, place, plan, prove, segment_path, trace, PREFIX, STEPS};
 use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
@@ -46,15 +45,22 @@ fn too_many_candidates() -> PlanError {
     ChainPlan::new(trace, options(steps)).unwrap_err()
 }
 
+/// A prompt and a number of tokens of which a model of 24 tokens and 16 positions makes no chain.
+fn no_model_plan(prompt: Vec<u32>, tokens: u32) -> PlanError {
+    let mut options = model::options(1);
+    options.tokens = tokens;
+    ModelPlan::new(model::model(5), prompt, &options).unwrap_err()
+}
+
 const PLAN: &[Case<PlanError>] = &[
     ("SegmentSteps", || {
         ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
     }),
-    ("EmptyPrompt", || plan_tokens(vec![], 1)),
-    ("NoTokens", || plan_tokens(vec![1], 0)),
-    ("PromptAbovePositions", || plan_tokens(vec![1; 17], 1)),
-    ("CacheFull", || plan_tokens(vec![1; 10], 8)),
-    ("PromptToken", || plan_tokens(vec![1, 24], 1)),
+    ("EmptyPrompt", || no_model_plan(vec![], 1)),
+    ("NoTokens", || no_model_plan(vec![1], 0)),
+    ("PromptAbovePositions", || no_model_plan(vec![1; 17], 1)),
+    ("CacheFull", || no_model_plan(vec![1; 10], 8)),
+    ("PromptToken", || no_model_plan(vec![1, 24], 1)),
     ("Quantity", || {
         let mut options = options(1);
         options.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());
@@ -86,28 +92,30 @@ const PLAN: &[Case<PlanError>] = &[
         error
     }),
     ("Policy", || {
+        let plan = plan(1, 2);
         // Terms that have no room for the steps of the trace.
-        let plan = plan(1, 2).with_terms(|terms| {
-            let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
-            let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
-            terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
-        });
-        let error = plan.policy().unwrap_err();
+        let mut terms = plan.terms().clone();
+        let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
+        let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
+        terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        let prover = SegmentProver::new(terms).unwrap();
+        let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
+        let work = ChainWork::from(plan);
+        let error = work.policy_with(&prover, first.commitment()).unwrap_err();
         assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
         error
     }),
 ];
 
-/// Why no plan is made of these given tokens and so many decoded ones.
-fn plan_tokens(prompt: Vec<u32>, tokens: u32) -> PlanError {
-    ModelPlan::new(model(5), prompt, &model_options(1, tokens)).unwrap_err()
+/// A chain of this work that was begun, and that nobody proves.
+fn begun_with(work: impl Into<ChainWork>) -> (TempDir, Utf8PathBuf) {
+    let (guard, path) = place();
+    drop(ChainProver::create(&path, work).unwrap());
+    (guard, path)
 }
 
-/// A chain that was begun, and that nobody proves.
 fn begun() -> (TempDir, Utf8PathBuf) {
-    let (guard, path) = place();
-    drop(ChainProver::create(&path, plan(1, 2)).unwrap());
-    (guard, path)
+    begun_with(plan(1, 2))
 }
 
 fn directory(error: ChainProveError) -> DirectoryError {
@@ -136,14 +144,8 @@ fn with_manifest(from: &str, to: &str) -> ChainProveError {
 }
 
 /// A chain one of whose copies is nonsense, and whose manifest has the digest of the nonsense.
-fn with_copy(name: &str) -> DirectoryError {
-    let (_guard, path) = if name == MODEL_FILE {
-        let (guard, path) = place();
-        drop(ChainProver::create(&path, model_plan(3)).unwrap());
-        (guard, path)
-    } else {
-        begun()
-    };
+fn with_copy(work: impl Into<ChainWork>, name: &str) -> DirectoryError {
+    let (_guard, path) = begun_with(work);
     let (file, manifest) = (path.join(name), path.join(MANIFEST_FILE));
     let digest = |bytes: &[u8]| FileDigest::of(bytes).to_string();
     let (own, nonsense) = (digest(&fs::read(&file).unwrap()), digest(b"nonsense"));
@@ -197,9 +199,9 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         fs::write(path.join(TABLE_FILE), b"nonsense").unwrap();
         directory(resume(&path))
     }),
-    ("Trace", || with_copy(TRACE_FILE)),
-    ("Table", || with_copy(TABLE_FILE)),
-    ("Model", || with_copy(MODEL_FILE)),
+    ("Trace", || with_copy(plan(1, 2), TRACE_FILE)),
+    ("Table", || with_copy(plan(1, 2), TABLE_FILE)),
+    ("Model", || with_copy(model::plan(1), MODEL_FILE)),
     ("Segments", || {
         let (_guard, path) = begun();
         fs::remove_file(path.join(TABLE_FILE)).unwrap();
@@ -217,9 +219,27 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
     plan(1, 2).with_rules(change)
 }
 
-fn run(plan: impl Into<ChainWork>) -> ChainProveError {
+/// A plan for a model whose normalized values come to more than a proof can carry.
+fn loud() -> ModelPlan {
+    let arithmetic = model::arithmetic();
+    let mut shifts = arithmetic.shifts();
+    shifts.norm = ModelArithmetic::MIN_NORM_SHIFT;
+    let arithmetic = ModelArithmetic::new(
+        arithmetic.value_bits(),
+        shifts,
+        arithmetic.norm_epsilon(),
+        arithmetic.embedding_epsilon(),
+        arithmetic.score_step(),
+        arithmetic.weight_exponent(),
+    );
+    let model = synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap();
+    // The embedding of token 10 is the largest.
+    ModelPlan::new(Arc::new(model), vec![10], &model::options(1)).unwrap()
+}
+
+fn run(work: impl Into<ChainWork>) -> ChainProveError {
     let (_guard, path) = place();
-    let prover = ChainProver::create(&path, plan).unwrap();
+    let prover = ChainProver::create(&path, work).unwrap();
     prover.run(&Silent).unwrap_err()
 }
 
@@ -260,7 +280,15 @@ const PROVE: &[Case<ChainProveError>] = &[
         run(inconsistent(|rules| rules.value_bits = ValueBits::MAX))
     }),
     ("ExecuteModel", || {
-        run(model_plan(3).with_prompt(|prompt| prompt[0] = 24))
+        let error = run(loud());
+        assert!(matches!(
+            error,
+            ChainProveError::ExecuteModel {
+                segment: 0,
+                source: ModelError::OutOfRange { .. }
+            }
+        ));
+        error
     }),
     ("Prove", || {
         // Gaps are clipped at the end of another table.
@@ -275,10 +303,9 @@ const PROVE: &[Case<ChainProveError>] = &[
         error
     }),
     ("Chain", || {
-        let (plan, other) = (plan(1, 2), ChainWork::from(plan(2, 2)));
-        let prover = SegmentProver::new(plan.terms().clone()).unwrap();
-        let plan = ChainWork::from(plan);
-        let mut front = plan.front(&prover).unwrap();
+        let [work, other] = [plan(1, 2), plan(2, 2)].map(ChainWork::from);
+        let prover = work.prover().unwrap();
+        let mut front = work.front(&prover).unwrap();
         front.advance().unwrap();
         // As many entries as the second segment begins with, of another run.
         let mut other = other.front(&prover).unwrap();

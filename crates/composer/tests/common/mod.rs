@@ -1,19 +1,18 @@
 //! Tiny chains for tests.
 #![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
+pub mod model;
+
 use std::fs;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
     segment_file_name, segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProver,
-    ModelOptions, ModelPlan, ProveReport, Schedule, Silent,
+    ChainWork, ProveReport, Schedule, Silent,
 };
-use matchmark_model::{synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits, VocabularySize,
+    AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, AttentionTraceParts};
 use matchmark_statement::{ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain};
@@ -71,49 +70,6 @@ pub fn plan(seed: u64, segment_steps: u32) -> ChainPlan {
     ChainPlan::new(trace(seed), options(segment_steps)).unwrap()
 }
 
-/// Given and decoded tokens of the chains of a model.
-pub const PROMPT: usize = 3;
-pub const TOKENS: u32 = 5;
-
-/// Two layers, grouped heads, 24 tokens, 16 positions.
-pub fn model(seed: u64) -> Arc<IntegerModel> {
-    let shape = ModelShape::new(
-        Layers::new(2).unwrap(),
-        HiddenSize::new(12).unwrap(),
-        AttentionShape::new(
-            QueryHeads::new(4).unwrap(),
-            KvHeads::new(2).unwrap(),
-            HeadDim::new(6).unwrap(),
-        )
-        .unwrap(),
-        MlpSize::new(20).unwrap(),
-        VocabularySize::new(24).unwrap(),
-        CacheCapacity::new(16).unwrap(),
-    )
-    .unwrap();
-    let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
-    Arc::new(synthetic_model(shape, arithmetic, seed).unwrap())
-}
-
-pub fn model_prompt(model: &IntegerModel) -> Vec<u32> {
-    synthetic_tokens(model.shape(), PROMPT, 1)
-}
-
-pub fn model_options(segment_steps: u32, tokens: u32) -> ModelOptions {
-    ModelOptions {
-        domain: VerifierDomain::new("model chains", [5; 16]).unwrap(),
-        security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
-        segment_steps: Some(SegmentSteps::new(segment_steps).unwrap()),
-        tokens,
-    }
-}
-
-pub fn model_plan(segment_steps: u32) -> ModelPlan {
-    let model = model(5);
-    let prompt = model_prompt(&model);
-    ModelPlan::new(model, prompt, &model_options(segment_steps, TOKENS)).unwrap()
-}
-
 pub fn schedule(workers: usize, threads: usize) -> Schedule {
     Schedule {
         workers: NonZeroUsize::new(workers).unwrap(),
@@ -128,8 +84,8 @@ pub fn place() -> (TempDir, Utf8PathBuf) {
     (directory, path)
 }
 
-pub fn prove(path: &Utf8Path, plan: ChainPlan) -> ProveReport {
-    ChainProver::create(path, plan)
+pub fn prove(path: &Utf8Path, work: impl Into<ChainWork>) -> ProveReport {
+    ChainProver::create(path, work)
         .unwrap()
         .run(&Silent)
         .unwrap()
