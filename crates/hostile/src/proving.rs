@@ -98,11 +98,39 @@ pub fn token_cut(decoder: &DecoderWitness) -> Option<TokenCut> {
 
 /// The policy that accepts this very statement, by the circuit of its terms.
 pub fn policy(prover: &SegmentProver, statement: &SegmentStatement) -> AcceptancePolicy {
-    let steps = statement.steps().steps();
+    let steps = statement.steps();
     let boundary = statement.boundary().kind();
-    let circuits = prover.circuits(boundary, steps).unwrap();
-    let chain = ChainAccumulator::start(statement).finish();
-    AcceptancePolicy::accepting(&chain, circuits).unwrap()
+    let mut circuits = prover.circuits(boundary, steps.steps()).unwrap();
+    if statement.decoder().is_none() || steps.entries_before() == 0 {
+        let chain = ChainAccumulator::start(statement).finish();
+        return AcceptancePolicy::accepting(&chain, circuits).unwrap();
+    }
+    // The chain of a decoder begins at the first token.
+    let mut chain = ChainAccumulator::start(&segment_before(prover, statement));
+    chain.push(statement).unwrap();
+    if steps.entries_before() != steps.steps() {
+        circuits.extend(prover.circuits(boundary, steps.entries_before()).unwrap());
+    }
+    AcceptancePolicy::accepting(&chain.finish(), circuits).unwrap()
+}
+
+/// The statement of a segment that ends where this one begins, from the first token on.
+fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> SegmentStatement {
+    let steps = u32::try_from(statement.steps().entries_before()).unwrap();
+    let empty = KvCache::empty(statement.shape().attention());
+    let own = OwnFields {
+        steps: StepRange::new(0, steps).unwrap(),
+        public_values: statement.public_values(),
+        state_before: prover.state(empty).unwrap().commitment(),
+        state_after: statement.state_before(),
+        boundary: SegmentBoundary::Fused,
+        tokens: statement.tokens().map(|cut| TokenCut {
+            first: cut.first,
+            next: cut.first,
+        }),
+    };
+    let parts = SegmentStatementParts::of(prover.terms().shared(), own);
+    SegmentStatement::new(parts).unwrap()
 }
 
 impl Claim {

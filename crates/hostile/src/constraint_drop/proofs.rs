@@ -25,6 +25,8 @@ impl Target {
         let is_refusal: fn(&VerifyError) -> bool = match self.drop {
             Drop::Boundary => is_other_boundary,
             Drop::Balance => is_unbalanced,
+            // The verifier has terms of its own in them.
+            Drop::Relation(RelationTag::Choice | RelationTag::LinearInput) => is_unbalanced,
             _ => is_unsatisfied,
         };
         expect(

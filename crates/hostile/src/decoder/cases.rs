@@ -73,7 +73,7 @@ pub fn uneven() -> DecoderSpec {
         shorter: 1,
         capacity: 6,
         segment_steps: 2,
-        entries_before: 3,
+        entries_before: 2,
         steps: 2,
     }
 }
