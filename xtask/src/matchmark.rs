@@ -51,25 +51,22 @@ impl Matchmark {
 
     /// Builds the command in release; cargo's output goes to stderr.
     fn build() -> Result<Self, Failure> {
-        let mut cargo = workspace::cargo();
-        cargo
-            .args(["build", "--release", "--package", "matchmark-cli"])
-            .args(["--bin", "matchmark"])
-            .arg("--message-format=json-render-diagnostics")
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit());
-        let built = cargo.output().context(shown(&cargo))?;
-        if !built.status.success() {
-            return Err(Failure::failed("the matchmark command does not build"));
-        }
-        // Cargo names the file itself, whatever the target directory is set to.
-        let messages = String::from_utf8_lossy(&built.stdout);
-        let program = executable(&messages)
-            .ok_or_else(|| Failure::failed("cargo built no executable named matchmark"))?;
         Ok(Self {
-            program,
+            program: built("matchmark-cli", &["--bin", "matchmark"], "matchmark")?,
             quiet: false,
         })
+    }
+
+    /// One built with a float model of another project for `eval`, and kept at `to`: the next build takes the
+    /// place of this one.
+    ///
+    /// # Errors
+    /// A build that fails, or a copy.
+    pub fn with_candle(to: &Path) -> Result<Self, Failure> {
+        let words = ["--bin", "matchmark", "--features", "candle"];
+        let program = built("matchmark-cli", &words, "matchmark")?;
+        std::fs::copy(&program, to).context(to.display())?;
+        Self::find(Some(to))
     }
 
     /// The same, without what it says on stderr: its progress. Errors are in the objects that it prints.
@@ -150,13 +147,35 @@ impl Matchmark {
     }
 }
 
-/// The executable named `matchmark` among cargo's messages, one JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// Builds a program of a package in release, with these words for cargo; cargo's output goes to stderr.
+///
+/// # Errors
+/// A build that fails.
+pub fn built(package: &str, words: &[&str], name: &str) -> Result<PathBuf, Failure> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["build", "--release", "--package", package])
+        .args(words)
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let built = cargo.output().context(shown(&cargo))?;
+    if !built.status.success() {
+        return Err(Failure::failed(format!("{name} does not build")));
+    }
+    // Cargo names the file itself, whatever the target directory is set to.
+    let messages = String::from_utf8_lossy(&built.stdout);
+    executable(&messages, name)
+        .ok_or_else(|| Failure::failed(format!("cargo built no executable named {name}")))
+}
+
+/// The executable of this name among cargo's messages, one JSON object a line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
-        .filter(|message| message["target"]["name"] == "matchmark")
+        .filter(|message| message["target"]["name"] == name)
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back()
 }
@@ -177,10 +196,13 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#,
         );
         assert_eq!(
-            executable(messages),
+            executable(messages, "matchmark"),
             Some(PathBuf::from("t/release/matchmark"))
         );
-        assert_eq!(executable(r#"{"reason":"build-finished"}"#), None);
+        assert_eq!(
+            executable(r#"{"reason":"build-finished"}"#, "matchmark"),
+            None
+        );
     }
 
     /// A stand-in for the command: the shell, which takes `--json` as the name of the script.

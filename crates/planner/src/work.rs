@@ -24,7 +24,8 @@ pub struct ChainWork {
     pub segment: SegmentWork,
     /// Number of segments.
     pub segments: u64,
-    /// Different numbers of steps of the segments, 1 or 2: each has a preprocessed tree of its own.
+    /// Different numbers of steps of the segments, 1 or 2: each has a preprocessed tree of its own. 0 if
+    /// these trees are there already.
     pub lengths: u64,
 }
 
@@ -94,13 +95,14 @@ fn nonces_in_vain(nonces: f64) -> f64 {
 impl ChainWork {
     /// How often a tree of such a proof is committed in the chain: a preprocessed tree once for each
     /// length, a state once after each segment and once before the first, a boundary once for both proofs
-    /// that open it, anything else once in each segment.
+    /// that open it, anything else once in each segment. A model's tree is committed once for the model,
+    /// not for a chain.
     #[allow(clippy::cast_precision_loss)] // Chains have a few thousand segments.
     fn commitments(&self, part: ProofPart, tree: Tree) -> f64 {
         match (part, tree) {
             (_, Tree::Preprocessed) => self.lengths as f64,
             (_, Tree::StateBefore) => 1.0,
-            (ProofPart::Lookup, Tree::Boundary) => 0.0,
+            (_, Tree::Model) | (ProofPart::Lookup, Tree::Boundary) => 0.0,
             _ => self.segments as f64,
         }
     }

@@ -1,10 +1,8 @@
 //! The figures to reach and their bounds.
 
-use serde_json::{json, Value};
-
+use super::figure::{Figure, Unit};
 use super::measure::{Measured, Measurements};
 use crate::statistics::{largest, median};
-use crate::table::{thousands, Table};
 
 /// What has to be said beside the table.
 pub const NOTE: &str =
@@ -13,78 +11,6 @@ pub const NOTE: &str =
      alone, less what the verifier itself measures for digest and evaluation of the public values. \
      The trace of 256 steps is synthetic, in the scale of the fixture; the other figures are the \
      fixture's.";
-
-/// How a number is to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Bytes,
-    Mebibytes,
-    Seconds,
-    Milliseconds,
-    Ratio,
-    Percent,
-}
-
-/// A measured number beside the most that it may be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Figure {
-    name: &'static str,
-    measured: f64,
-    /// None for a figure that only explains another.
-    bound: Option<f64>,
-    unit: Unit,
-}
-
-impl Figure {
-    /// Whether the bound is kept, if there is one. A figure that could not be measured keeps none.
-    pub fn is_met(&self) -> bool {
-        self.bound.is_none_or(|bound| self.measured <= bound)
-    }
-
-    fn verdict(&self) -> &'static str {
-        match (self.bound, self.is_met()) {
-            (None, _) => "",
-            (_, true) => "met",
-            (_, false) => "not met",
-        }
-    }
-
-    /// As one object.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "figure": self.name,
-            "measured": self.measured,
-            "bound": self.bound,
-            "unit": self.unit.name(),
-            "met": self.is_met(),
-        })
-    }
-}
-
-impl Unit {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bytes => "bytes",
-            Self::Mebibytes => "MiB",
-            Self::Seconds => "s",
-            Self::Milliseconds => "ms",
-            Self::Ratio => "times",
-            Self::Percent => "%",
-        }
-    }
-
-    fn show(self, number: f64) -> String {
-        match self {
-            _ if number.is_nan() => "-".to_owned(),
-            Self::Bytes => format!("{} {}", whole(number), self.name()),
-            Self::Mebibytes => format!("{number:.0} {}", self.name()),
-            Self::Seconds | Self::Milliseconds | Self::Ratio => {
-                format!("{number:.2} {}", self.name())
-            }
-            Self::Percent => format!("{number:.3} {}", self.name()),
-        }
-    }
-}
 
 /// Every figure, in the order of their list.
 pub fn of(measured: &Measurements) -> Vec<Figure> {
@@ -102,18 +28,7 @@ pub fn of(measured: &Measurements) -> Vec<Figure> {
     let verify = |case: &Measured| median(&case.verify_ms);
     let apart = |case: &Measured| median(&case.proof_ms);
     let memory = largest(&conjectured.peak_bytes) / f64::from(1u32 << 20);
-    let bounded = |name, measured, bound, unit| Figure {
-        name,
-        measured,
-        bound: Some(bound),
-        unit,
-    };
-    let beside = |name, measured, unit| Figure {
-        name,
-        measured,
-        bound: None,
-        unit,
-    };
+    let (bounded, beside) = (Figure::at_most, Figure::beside);
     use Unit::{Bytes, Mebibytes, Milliseconds, Percent, Ratio, Seconds};
     vec![
         bounded(
@@ -178,30 +93,6 @@ pub fn of(measured: &Measurements) -> Vec<Figure> {
     ]
 }
 
-/// Figure beside bound.
-pub fn table(figures: &[Figure]) -> Table {
-    let mut table = Table::new(&["figure", "measured", "at most", ""]);
-    for figure in figures {
-        table.row(vec![
-            figure.name.to_owned(),
-            figure.unit.show(figure.measured),
-            figure
-                .bound
-                .map_or_else(String::new, |bound| figure.unit.show(bound)),
-            figure.verdict().to_owned(),
-        ]);
-    }
-    table
-}
-
-/// A count that a median may have made half of one.
-fn whole(number: f64) -> String {
-    // The cast saturates, and numbers of bytes are far below 2^53.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let count = number.round() as u64;
-    thousands(count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,28 +125,25 @@ mod tests {
     fn figures_and_bounds() {
         let shown: Vec<String> = of(&measurements())
             .iter()
-            .map(|f| {
-                let bound = f.bound.map_or("any".to_owned(), |bound| f.unit.show(bound));
-                format!("{} <= {bound}", f.unit.show(f.measured))
-            })
+            .map(|figure| format!("{} {}", figure.shown(), figure.shown_bound()))
             .collect();
         assert_eq!(
             shown,
             [
-                "90,000 bytes <= 96,000 bytes",
-                "180,000 bytes <= 174,000 bytes",
-                "25,000 bytes <= 27,000 bytes",
-                "1.00 s <= 1.50 s",
-                "300 MiB <= 350 MiB",
-                "2.00 ms <= 5.00 ms",
-                "5.00 ms <= any",
-                "1.25 times <= 1.30 times",
-                "1.30 times <= 1.40 times",
-                "17.00 s <= 20.00 s",
-                "0.40 s <= 0.50 s",
-                "1.10 times <= 1.25 times",
-                "1.20 times <= 1.25 times",
-                "0.150 % <= 0.200 %",
+                "90,000 bytes ≤ 96,000 bytes",
+                "180,000 bytes ≤ 174,000 bytes",
+                "25,000 bytes ≤ 27,000 bytes",
+                "1.00 s ≤ 1.50 s",
+                "300 MiB ≤ 350 MiB",
+                "2.00 ms ≤ 5.00 ms",
+                "5.00 ms ",
+                "1.25 times ≤ 1.30 times",
+                "1.30 times ≤ 1.40 times",
+                "17.00 s ≤ 20.00 s",
+                "0.40 s ≤ 0.50 s",
+                "1.10 times ≤ 1.25 times",
+                "1.20 times ≤ 1.25 times",
+                "0.150 % ≤ 0.200 %",
             ]
         );
     }
@@ -268,8 +156,6 @@ mod tests {
             .collect();
         assert_eq!(missed, [1]);
         assert_eq!(figures[1].to_json()["met"], false);
-        let text = table(&figures).to_text();
-        assert_eq!(text.matches("not met").count(), 1);
     }
 
     #[test]
@@ -279,6 +165,6 @@ mod tests {
         let figures = of(&measurements);
         assert!(!figures[0].is_met());
         assert!(!figures[4].is_met());
-        assert_eq!(figures[0].unit.show(figures[0].measured), "-");
+        assert_eq!(figures[0].shown(), "-");
     }
 }

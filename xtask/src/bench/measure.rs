@@ -9,7 +9,7 @@ use serde_json::{json, Value};
 use super::safetensors::File;
 use super::synthetic;
 use crate::failure::{Context as _, Failure};
-use crate::matchmark::{words, Matchmark};
+use crate::matchmark::{words, Matchmark, Outcome};
 use crate::statistics::{largest, median};
 use crate::workspace;
 
@@ -203,13 +203,7 @@ impl Bench {
     }
 
     fn json(&self, arguments: &[&OsStr]) -> Result<Value, Failure> {
-        let outcome = self.matchmark.json(arguments)?;
-        if outcome.code == 0 {
-            Ok(outcome.json)
-        } else {
-            eprintln!("{}", outcome.json);
-            Err(Failure::passed_through(outcome.code))
-        }
+        checked(self.matchmark.json(arguments)?)
     }
 }
 
@@ -267,8 +261,23 @@ impl Measurements {
     }
 }
 
+/// What a run that succeeded printed.
+///
+/// # Errors
+/// A run that failed.
+pub fn checked(outcome: Outcome) -> Result<Value, Failure> {
+    if outcome.code == 0 {
+        return Ok(outcome.json);
+    }
+    eprintln!("{}", outcome.json);
+    Err(Failure::passed_through(outcome.code))
+}
+
 /// A number in a report.
-fn field(report: &Value, pointer: &str) -> Result<f64, Failure> {
+///
+/// # Errors
+/// If there is none at this place.
+pub fn field(report: &Value, pointer: &str) -> Result<f64, Failure> {
     report
         .pointer(pointer)
         .and_then(Value::as_f64)

@@ -1,5 +1,8 @@
-//! `cargo xtask bench`: the project's figures, measured through the `matchmark` command.
+//! `cargo xtask bench`: the project's figures, measured through the `matchmark` command, those of decoders
+//! through a program that measures single segments.
 
+mod decoder;
+mod figure;
 mod figures;
 mod measure;
 mod safetensors;
@@ -16,7 +19,8 @@ use crate::failure::{Context as _, Failure};
 use crate::machine;
 use crate::matchmark::Matchmark;
 use crate::workspace;
-use figures::Figure;
+use decoder::Program;
+use figure::Figure;
 use measure::{Bench, Repetitions};
 
 /// Where the generated table stands.
@@ -25,8 +29,8 @@ const PATH: &str = "docs/figures.md";
 const DOCUMENT: Document = Document {
     command: "cargo xtask bench",
     new: "# Figures\n\n\
-          What proofs cost, beside the most that they may cost. Not edited by hand: `cargo xtask bench`\n\
-          measures, through the `matchmark` command, and writes the table.\n\n",
+          What proofs cost, beside their bounds. Not edited by hand: `cargo xtask bench` measures, in\n\
+          processes of their own, and writes the tables.\n\n",
 };
 
 /// How much to measure.
@@ -38,9 +42,13 @@ pub struct Options {
     /// Measure each case once, and write no document.
     #[arg(long)]
     quick: bool,
-    /// Use this matchmark binary instead of building one.
+    /// Use this matchmark binary instead of building one; without --quick it has to have the feature
+    /// `candle`.
     #[arg(long, value_name = "FILE")]
     matchmark: Option<PathBuf>,
+    /// Use this binary of the planner's example `decoder` instead of building one.
+    #[arg(long, value_name = "FILE")]
+    decoder: Option<PathBuf>,
 }
 
 /// Measures, prints figure beside bound, and rewrites the generated table of `docs/figures.md`.
@@ -55,30 +63,42 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     } else {
         Repetitions::FULL
     };
-    let matchmark = Matchmark::find(options.matchmark.as_deref())?;
     let scratch = Scratch::create()?;
+    let evaluator = match (options.quick, options.matchmark.as_deref()) {
+        (true, _) => None,
+        (false, Some(given)) => Some(Matchmark::find(Some(given))?),
+        // Before the command itself, whose place it takes.
+        (false, None) => Some(Matchmark::with_candle(&scratch.path.join("evaluator"))?),
+    };
+    let matchmark = Matchmark::find(options.matchmark.as_deref())?;
     let bench = Bench {
         matchmark,
         scratch: scratch.path.clone(),
         repetitions,
     };
     let measurements = measure::all(&bench)?;
+    let program = Program::find(options.decoder.as_deref())?;
+    let decoder = decoder::all(&bench, program, evaluator.as_ref())?;
     let figures = figures::of(&measurements);
+    let of_decoder = decoder::figures(&decoder);
     let machine = machine::name();
     if options.json {
-        let rows: Vec<_> = figures.iter().map(Figure::to_json).collect();
+        let rows = |figures: &[Figure]| figures.iter().map(Figure::to_json).collect::<Vec<_>>();
         println!(
             "{}",
             json!({
-                "figures": rows,
-                "met": figures.iter().all(Figure::is_met),
+                "figures": rows(&figures),
+                "decoder_figures": rows(&of_decoder),
+                "met": figures.iter().chain(&of_decoder).all(Figure::is_met),
                 "quick": options.quick,
                 "machine": machine,
                 "cases": measurements.to_json(),
+                "decoder_cases": decoder.to_json(),
             })
         );
     } else {
-        print!("{}", figures::table(&figures).to_text());
+        print!("{}", figure::table(&figures).to_text());
+        print!("\nDecoder\n\n{}", figure::table(&of_decoder).to_text());
     }
     if options.quick {
         eprintln!("{PATH} is left as it is: --quick measures too little for it");
@@ -87,11 +107,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let generated = format!(
         "{}\nMeasured on {machine}. Medians of {} proofs, each for a domain of its own (of one proof \
          for the 64 segments), and of at least {} verifications, each by a process of its own. Bytes \
-         are those of the binary proof alone. {}\n",
-        figures::table(&figures).to_markdown(),
+         are those of the binary proof alone. {}\n\n{}",
+        figure::table(&figures).to_markdown(),
         repetitions.domains,
         repetitions.verifications,
         figures::NOTE,
+        decoder::section(&decoder)?,
     );
     let path = workspace::root().join(PATH);
     let existing = path
