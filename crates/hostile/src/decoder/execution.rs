@@ -197,9 +197,9 @@ impl Runner<'_> {
     /// What a matrix takes in of a vector, by step.
     fn take(&mut self, space: InputSpace, layer: usize, values: Vec<Vec<i64>>) -> Vec<Vec<i64>> {
         let mut taken = values;
-        for step in 0..taken.len() {
-            for index in 0..taken[step].len() {
-                let honest = taken[step][index];
+        for (step, of_step) in taken.iter_mut().enumerate() {
+            for (index, taken) in of_step.iter_mut().enumerate() {
+                let honest = *taken;
                 let [value] = self.say(What::Taken(space), [layer, index, step], [honest]);
                 if value != honest {
                     self.overrides.push(Override {
@@ -209,7 +209,7 @@ impl Runner<'_> {
                         value,
                     });
                 }
-                taken[step][index] = value;
+                *taken = value;
             }
         }
         taken
