@@ -27,14 +27,16 @@ pub fn run(recorder: &mut Recorder) {
         let case = spec.case();
         let setup = Setup::new(&case);
         beside_the_proof(recorder, &setup);
-        for forgery in forgeries(&case) {
-            forge(recorder, &setup, &forgery);
+        let every = recorder.amount(3, 1);
+        for (index, forgery) in forgeries(&case).iter().enumerate() {
+            forge(recorder, &setup, forgery, index % every == 0);
         }
     }
 }
 
-/// A forged witness of a false claim, refused by the constraints by name, and as a proof.
-fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery) {
+/// A forged witness of a false claim, refused by the constraints by name, and as a proof if it is to be
+/// `proven`.
+fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery, proven: bool) {
     let case = &setup.case;
     let label = format!("{}/{}", case.name, forgery.name);
     let mut mounted = None;
@@ -48,6 +50,9 @@ fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery) {
             false => Err(format!("expected {}, fails {failures:?}", forgery.reason)),
         }
     });
+    if !proven {
+        return;
+    }
     recorder.refuse(&format!("{label}/proof"), || {
         let forged = mounted.map_or_else(|| mount(case, forgery), Ok);
         outcome(setup, &forged.unwrap())

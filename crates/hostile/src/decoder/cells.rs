@@ -238,7 +238,7 @@ fn cells(
 
 /// Changes cells: each under the constraints, or a part of them; some as proofs.
 pub fn run(recorder: &mut Recorder) {
-    let (every, proven) = (recorder.amount(11, 1), recorder.amount(400, 40));
+    let (every, proven) = (recorder.amount(37, 1), recorder.amount(1110, 40));
     let mut listed = BTreeSet::new();
     for (index, spec) in all().iter().enumerate() {
         let case = spec.case();

@@ -197,8 +197,8 @@ impl Runner<'_> {
     /// What a matrix takes in of a vector, by step.
     fn take(&mut self, space: InputSpace, layer: usize, values: Vec<Vec<i64>>) -> Vec<Vec<i64>> {
         let mut taken = values;
-        for (step, taken) in taken.iter_mut().enumerate() {
-            for (index, taken) in taken.iter_mut().enumerate() {
+        for (step, of_step) in taken.iter_mut().enumerate() {
+            for (index, taken) in of_step.iter_mut().enumerate() {
                 let honest = *taken;
                 let [value] = self.say(What::Taken(space), [layer, index, step], [honest]);
                 if value != honest {
