@@ -157,3 +157,9 @@ variant_names!(ChainVerifyError {
     Chain,
 });
 variant_names!(VerifyDirectoryError { Read, Verify });
+variant_names!(FollowError {
+    Read,
+    Verify,
+    Timeout,
+    SegmentsBehind,
+});

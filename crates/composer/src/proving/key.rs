@@ -9,9 +9,10 @@ use matchmark_quant::{CacheCapacity, SegmentSteps};
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
     AcceptancePolicy, ModelCommitment, Profile, PromptLength, RelationDigest, RelationVersion,
-    Security, SecurityLevel, StatementError, VerifierDomain,
+    Security, SecurityLevel, VerifierDomain,
 };
 use matchmark_tables::TableError;
+use matchmark_verifier::variant_names;
 use serde::{Deserialize, Serialize};
 
 use crate::proving::boundaries::BoundaryPattern;
@@ -133,10 +134,20 @@ pub enum KeyError {
     /// The relation cannot carry the model.
     #[error(transparent)]
     Prove(#[from] ProveError),
-    /// The terms are no statement.
-    #[error(transparent)]
-    Statement(#[from] StatementError),
 }
+
+variant_names!(KeyError {
+    Format,
+    Text,
+    NotCanonical,
+    Table,
+    Order,
+    Relation,
+    SegmentSteps,
+    NoCommitment,
+    Plan,
+    Prove,
+});
 
 impl ModelKey {
     /// Longest segments that a key speaks of where nothing is said of them.
@@ -357,11 +368,11 @@ impl ChainShape {
     /// A chain of these sizes. The commitment to the weights does not depend on the rest.
     fn chain(self, security: Security) -> Result<ModelChain, KeyError> {
         Ok(ModelChain {
-            domain: VerifierDomain::new("matchmark", [0; 16])?,
+            domain: VerifierDomain::new("matchmark", [0; 16]).map_err(ProveError::from)?,
             security,
             capacity: CacheCapacity::new(self.capacity).map_err(PlanError::from)?,
             segment_steps: SegmentSteps::new(self.steps).map_err(PlanError::from)?,
-            prompt: PromptLength::new(1)?,
+            prompt: PromptLength::new(1).map_err(ProveError::from)?,
         })
     }
 }

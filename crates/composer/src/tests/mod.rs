@@ -8,6 +8,9 @@ mod reading;
 mod proving;
 
 #[cfg(feature = "prover")]
+mod models;
+
+#[cfg(feature = "prover")]
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
