@@ -3,7 +3,9 @@ use std::fs;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use matchmark_quant::{ModelShape, SegmentSteps, VocabularySize};
+use matchmark_quant::{
+    CacheCapacity, HiddenSize, Layers, MlpSize, ModelShape, SegmentSteps, VocabularySize,
+};
 use matchmark_statement::{AcceptancePolicy, RelationDigest, Security, SecurityLevel};
 
 use super::common::{model, model_options, place, plan, prove, segment_path, PROMPT, TOKENS};
@@ -63,23 +65,18 @@ const KEY: &[Case<KeyError>] = &[
     ("Prove", || {
         // More tokens in the vocabulary than the choice of so many steps has rows for.
         let large = |key: &mut ModelKey| {
-            let shape = &key.outline.shape;
+            key.max_segment_steps = SegmentSteps::new(64).unwrap();
             key.outline.shape = ModelShape::new(
-                shape
-                    .layers()
-                    .try_into()
-                    .ok()
-                    .and_then(|it: u32| matchmark_quant::Layers::new(it).ok())
-                    .unwrap(),
-                matchmark_quant::HiddenSize::new(12).unwrap(),
-                shape.attention(),
-                matchmark_quant::MlpSize::new(20).unwrap(),
+                Layers::new(2).unwrap(),
+                HiddenSize::new(12).unwrap(),
+                key.outline.shape.attention(),
+                MlpSize::new(20).unwrap(),
                 VocabularySize::new(VocabularySize::MAX).unwrap(),
-                shape.capacity(),
+                CacheCapacity::new(128).unwrap(),
             )
             .unwrap();
         };
-        policy(large, PROMPT, &model_options(4, TOKENS))
+        policy(large, PROMPT, &model_options(64, 70))
     }),
 ];
 
