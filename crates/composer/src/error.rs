@@ -163,9 +163,3 @@ variant_names!(FollowError {
     SegmentsBehind,
 });
 variant_names!(VerifyDirectoryError { Read, Verify });
-variant_names!(FollowError {
-    Read,
-    Verify,
-    Timeout,
-    SegmentsBehind,
-});

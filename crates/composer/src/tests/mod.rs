@@ -11,9 +11,6 @@ mod keys;
 mod proving;
 
 #[cfg(feature = "prover")]
-mod models;
-
-#[cfg(feature = "prover")]
 #[path = "../../tests/common/mod.rs"]
 mod common;
 

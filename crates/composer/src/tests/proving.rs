@@ -295,10 +295,9 @@ const PROVE: &[Case<ChainProveError>] = &[
         let error = run(inconsistent(|rules| rules.table = WeightTable::essay9()));
         assert!(matches!(
             error,
-            // Whichever worker is the first to see it.
             ChainProveError::Prove {
-                source: ProveError::ConstraintsNotSatisfied,
-                ..
+                segment: 0,
+                source: ProveError::ConstraintsNotSatisfied
             }
         ));
         error
