@@ -12,6 +12,13 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The median of the ratios of values that were measured beside each other, pair by pair: what makes the
+/// machine slow for a while makes both slow. NaN for no pairs, which meets no bound.
+pub fn median_ratio(values: &[f64], against: &[f64]) -> f64 {
+    let pairs = values.iter().zip(against);
+    median(&pairs.map(|(value, base)| value / base).collect::<Vec<_>>())
+}
+
 /// The largest value; NaN for none.
 pub fn largest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, f64::max)
@@ -26,6 +33,13 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn ratios_are_of_pairs() {
+        // A machine that is three times slower in the second round changes no ratio.
+        assert_eq!(median_ratio(&[4.0, 12.0, 6.0], &[2.0, 6.0, 2.0]), 2.0);
+        assert!(median_ratio(&[1.0], &[]).is_nan());
     }
 
     #[test]

@@ -63,6 +63,12 @@ struct Case {
     verifications: usize,
 }
 
+/// A chain to be verified.
+struct Proven {
+    chain: PathBuf,
+    policy: PathBuf,
+}
+
 /// What was measured of one case: a value for each proof, or for each verification.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
@@ -132,56 +138,94 @@ pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
         domains: 1,
         ..case("steps", &fixture, "conjectured-100")
     };
+    let cases = [
+        case("conjectured", &fixture, "conjectured-100"),
+        case("johnson", &fixture, "johnson-100"),
+        case("insecure", &fixture, "insecure-13"),
+        case("long", &long, "conjectured-100"),
+        steps,
+        case("wide", &root.join(FIXTURE_12), "conjectured-100"),
+    ];
+    let [conjectured, johnson, insecure, long, steps, wide] = bench.measure(&cases)?;
     Ok(Measurements {
-        conjectured: bench.measure(&case("conjectured", &fixture, "conjectured-100"))?,
-        johnson: bench.measure(&case("johnson", &fixture, "johnson-100"))?,
-        insecure: bench.measure(&case("insecure", &fixture, "insecure-13"))?,
-        long: bench.measure(&case("long", &long, "conjectured-100"))?,
-        steps: bench.measure(&steps)?,
-        wide: bench.measure(&case("wide", &root.join(FIXTURE_12), "conjectured-100"))?,
+        conjectured,
+        johnson,
+        insecure,
+        long,
+        steps,
+        wide,
         wide_distance: bench.distance("12")?,
     })
 }
 
 impl Bench {
-    fn measure(&self, case: &Case) -> Result<Measured, Failure> {
-        let mut measured = Measured::default();
-        for domain in 0..case.domains {
-            eprintln!(
-                "bench: {}, proof {} of {}",
-                case.name,
-                domain + 1,
-                case.domains
-            );
-            let chain = self.scratch.join(format!("{}-{domain}", case.name));
-            let policy = self.scratch.join(format!("{}-{domain}.toml", case.name));
-            let (name, segment_steps) = (format!("bench-{domain}"), case.segment_steps);
-            let segment_steps = segment_steps.map(|steps| steps.to_string());
-            let mut arguments = words(&[
-                &"prove",
-                &"--trace",
-                &case.trace,
-                &"--out",
-                &chain,
-                &"--security",
-                &case.security,
-                &"--profile",
-                &case.profile,
-                &"--domain",
-                &name,
-            ]);
-            if let Some(steps) = &segment_steps {
-                arguments.append(&mut words(&[&"--segment-steps", steps]));
+    /// Measures cases in turns: one proof of each, then verifications of these in turns, and again. So the
+    /// values of two cases with one number belong together, whatever else the machine did meanwhile.
+    fn measure<const CASES: usize>(
+        &self,
+        cases: &[Case; CASES],
+    ) -> Result<[Measured; CASES], Failure> {
+        let mut measured = std::array::from_fn(|_| Measured::default());
+        let rounds = cases.iter().map(|case| case.domains).max().unwrap_or(0);
+        for domain in 0..rounds {
+            let mut proven = vec![];
+            for (case, measured) in cases.iter().zip(&mut measured) {
+                if domain < case.domains {
+                    proven.push((self.prove(case, domain, measured)?, case, measured));
+                }
             }
-            measured.add_proof(&self.json(&arguments)?)?;
-            self.json(&words(&[&"policy", &chain, &"--to", &policy]))?;
-            let verify = words(&[&"verify", &chain, &"--policy", &policy]);
-            for _ in 0..case.verifications.div_ceil(case.domains) {
-                measured.add_verification(&self.json(&verify)?)?;
+            let verifications = |case: &Case| case.verifications.div_ceil(case.domains);
+            let most = proven.iter().map(|(_, case, _)| verifications(case)).max();
+            for turn in 0..most.unwrap_or(0) {
+                for (Proven { chain, policy }, case, measured) in &mut proven {
+                    if turn < verifications(case) {
+                        let verify = words(&[&"verify", chain, &"--policy", policy]);
+                        measured.add_verification(&self.json(&verify)?)?;
+                    }
+                }
             }
-            fs::remove_dir_all(&chain).context(chain.display())?;
+            for (Proven { chain, .. }, ..) in proven {
+                fs::remove_dir_all(&chain).context(chain.display())?;
+            }
         }
         Ok(measured)
+    }
+
+    fn prove(
+        &self,
+        case: &Case,
+        domain: usize,
+        measured: &mut Measured,
+    ) -> Result<Proven, Failure> {
+        eprintln!(
+            "bench: {}, proof {} of {}",
+            case.name,
+            domain + 1,
+            case.domains
+        );
+        let chain = self.scratch.join(format!("{}-{domain}", case.name));
+        let policy = self.scratch.join(format!("{}-{domain}.toml", case.name));
+        let (name, segment_steps) = (format!("bench-{domain}"), case.segment_steps);
+        let segment_steps = segment_steps.map(|steps| steps.to_string());
+        let mut arguments = words(&[
+            &"prove",
+            &"--trace",
+            &case.trace,
+            &"--out",
+            &chain,
+            &"--security",
+            &case.security,
+            &"--profile",
+            &case.profile,
+            &"--domain",
+            &name,
+        ]);
+        if let Some(steps) = &segment_steps {
+            arguments.append(&mut words(&[&"--segment-steps", steps]));
+        }
+        measured.add_proof(&self.json(&arguments)?)?;
+        self.json(&words(&[&"policy", &chain, &"--to", &policy]))?;
+        Ok(Proven { chain, policy })
     }
 
     /// How far the fixture's outputs at this width are from the float outputs that it carries.

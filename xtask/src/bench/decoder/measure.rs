@@ -104,14 +104,13 @@ pub fn all(
         cores: machine::cores(),
     };
     let cases = cases::trained(&source, bench.repetitions);
-    let [balanced, compact, fast, double, single] =
-        cases.each_ref().map(|case| runner.measure(case));
+    let [balanced, compact, fast, double, single] = runner.in_turns(&cases)?;
     let trained = Trained {
-        balanced: balanced?,
-        compact: compact?,
-        fast: fast?,
-        double: double?,
-        single: single?,
+        balanced,
+        compact,
+        fast,
+        double,
+        single,
     };
     let larger = if bench.repetitions.domains >= Repetitions::FULL.domains {
         Some(runner.larger(&cases, &trained, bench.repetitions)?)
@@ -134,38 +133,59 @@ struct Runner {
 }
 
 impl Runner {
-    fn measure(&self, case: &Case) -> Result<Measured, Failure> {
-        let mut measured = Measured::default();
-        for domain in 0..case.proofs {
-            eprintln!(
-                "bench: decoder, {}, {}, proof {} of {}",
-                case.name,
-                case.profile,
-                domain + 1,
-                case.proofs
-            );
-            let report = self.program.run(
-                "segment",
-                &json!({
-                    "model": case.model,
-                    "before": case.before,
-                    "steps": case.steps,
-                    "decoded": case.decoded,
-                    "level": "conjectured-100",
-                    "profile": case.profile,
-                    "domain": domain,
-                    "cores": self.cores,
-                    "to": self.stem,
-                }),
-            )?;
-            measured.add_proof(report)?;
-            for _ in 0..case.verifications.div_ceil(case.proofs) {
-                // One that is not accepted ends the program with an error.
-                let report = self.program.run("verify", &json!({ "from": self.stem }))?;
-                measured.verify_ms.push(field(&report, "/verify_ms")?);
+    /// Measures cases in turns, so that the values of two cases with one number belong together, whatever
+    /// else the machine did meanwhile.
+    fn in_turns<const CASES: usize>(
+        &self,
+        cases: &[Case; CASES],
+    ) -> Result<[Measured; CASES], Failure> {
+        let mut measured = std::array::from_fn(|_| Measured::default());
+        let turns = cases.iter().map(|case| case.proofs).max().unwrap_or(0);
+        for turn in 0..turns {
+            for (case, measured) in cases.iter().zip(&mut measured) {
+                if turn < case.proofs {
+                    self.once(case, turn, measured)?;
+                }
             }
         }
         Ok(measured)
+    }
+
+    fn measure(&self, case: &Case) -> Result<Measured, Failure> {
+        let [measured] = self.in_turns(std::array::from_ref(case))?;
+        Ok(measured)
+    }
+
+    /// One proof, and its share of the verifications.
+    fn once(&self, case: &Case, domain: usize, measured: &mut Measured) -> Result<(), Failure> {
+        eprintln!(
+            "bench: decoder, {}, {}, proof {} of {}",
+            case.name,
+            case.profile,
+            domain + 1,
+            case.proofs
+        );
+        let report = self.program.run(
+            "segment",
+            &json!({
+                "model": case.model,
+                "before": case.before,
+                "steps": case.steps,
+                "decoded": case.decoded,
+                "level": "conjectured-100",
+                "profile": case.profile,
+                "domain": domain,
+                "cores": self.cores,
+                "to": self.stem,
+            }),
+        )?;
+        measured.add_proof(report)?;
+        for _ in 0..case.verifications.div_ceil(case.proofs) {
+            // One that is not accepted ends the program with an error.
+            let report = self.program.run("verify", &json!({ "from": self.stem }))?;
+            measured.verify_ms.push(field(&report, "/verify_ms")?);
+        }
+        Ok(())
     }
 
     fn larger(
