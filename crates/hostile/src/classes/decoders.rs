@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_prover::ProveError;
-use matchmark_statement::{PublicValues, TokenId, TokenValues};
+use matchmark_statement::{PublicValues, TokenError, TokenId, TokenValues};
 use matchmark_verifier::{SegmentProof, VerifyError};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -10,7 +10,7 @@ use stwo::core::fields::qm31::QM31;
 
 use crate::cases::Case;
 use crate::checker::Drop;
-use crate::decoder::cases::all;
+use crate::decoder::cases::{all, DecoderSpec, HonestRun};
 use crate::decoder::forgeries::{forgeries, Forgery};
 use crate::forge::{Forge, Forged};
 use crate::reduced::{prove, verify_as_stated, Claimed, Setup};
@@ -27,6 +27,7 @@ pub fn run(recorder: &mut Recorder) {
         let case = spec.case();
         let setup = Setup::new(&case);
         beside_the_proof(recorder, &setup);
+        tokens_that_were_not_chosen(recorder, spec);
         let every = recorder.amount(3, 1);
         for (index, forgery) in forgeries(&case).iter().enumerate() {
             forge(recorder, &setup, forgery, index % every == 0);
@@ -131,6 +132,56 @@ fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
         verify_as_stated(&claimed, values, &sums)
     });
     other_weight(recorder, setup, &honest);
+}
+
+/// Runs of the model over tokens that it did not choose, in chains of every length of prompt: the
+/// computation is honest to the last cell, and the only false thing is that the tokens behind the prompt
+/// are said to be the model's.
+fn tokens_that_were_not_chosen(recorder: &mut Recorder, spec: &DecoderSpec) {
+    let first = spec.entries_before + 1;
+    for prompt in first..=first + spec.steps - 1 {
+        let case = spec.case_with_prompt(prompt);
+        let setup = Setup::new(&case);
+        let given = prompt as usize - case.steps.entries_before();
+        let label = |what: &str| format!("{}, prompt of {prompt}/{what}", case.name);
+        let (part, _) = case.expect_decoder();
+        let run = (0..SEEDS).map(|seed| part.run(&case, seed)).find(|run| {
+            let behind = run.execution.tokens[given..].iter();
+            behind
+                .zip(&run.execution.choices[given - 1..])
+                .all(|(token, choice)| token != choice)
+        });
+        let of_run = |run: &HonestRun| {
+            Forge::of_witness(&case, part.witness(&case, run)).finish(&Drop::Nothing)
+        };
+        let forged = of_run(&run.expect("a run without its choices"));
+        recorder.require(&label("other tokens hold the constraints"), || {
+            let failures = forged.failures();
+            match failures.is_empty() {
+                true => Ok(()),
+                false => Err(format!("meant to hold, fails {failures:?}")),
+            }
+        });
+        if given == case.steps.steps() {
+            recorder.require(&label("given tokens are accepted"), || {
+                outcome(&setup, &forged).map_err(|refusal| format!("{refusal:?}"))
+            });
+            continue;
+        }
+        let is_not_chosen = |refusal: &Refusal| {
+            matches!(
+                refusal,
+                Refusal::Refused(VerifyError::Tokens(TokenError::NotChosen { .. }))
+            )
+        };
+        recorder.refuse_as(&label("other tokens are consumed"), is_not_chosen, || {
+            outcome(&setup, &forged)
+        });
+        let forged = of_run(&part.greedy_run(&case, given, 1));
+        recorder.require(&label("chosen tokens are accepted"), || {
+            outcome(&setup, &forged).map_err(|refusal| format!("{refusal:?}"))
+        });
+    }
 }
 
 /// A weight that the run does not meet, of a token that is not consumed, changed in the model tree:

@@ -126,19 +126,24 @@ impl DecoderSpec {
         Arc::new(IntegerModel::new(parts).unwrap())
     }
 
-    pub fn chain(&self) -> ModelChain {
+    fn chain(&self, prompt: u32) -> ModelChain {
         ModelChain {
             domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
             security: insecure(),
             capacity: CacheCapacity::new(self.capacity).unwrap(),
             segment_steps: SegmentSteps::new(self.segment_steps).unwrap(),
-            // All tokens are given, so that any token may follow any other.
-            prompt: PromptLength::new(self.capacity).unwrap(),
+            prompt: PromptLength::new(prompt).unwrap(),
         }
     }
 
+    /// Its case in a chain in which all tokens are given, so that any token may follow any other.
     pub fn case(&self) -> Arc<Case> {
-        let (model, chain) = (self.model(), self.chain());
+        self.case_with_prompt(self.capacity)
+    }
+
+    /// Its case in a chain in which so many tokens are given.
+    pub fn case_with_prompt(&self, prompt: u32) -> Arc<Case> {
+        let (model, chain) = (self.model(), self.chain(prompt));
         let prover = SegmentProver::for_model(chain.clone(), model.clone()).unwrap();
         let terms = prover.terms().clone();
         let layout = terms.layout(self.steps as usize).unwrap();
@@ -175,8 +180,26 @@ impl Case {
 impl DecoderPart {
     /// What the model makes of seeded tokens.
     pub fn run(&self, case: &Case, seed: u64) -> HonestRun {
+        let entries = case.steps.entries_after();
+        self.run_of(case, &synthetic_tokens(self.model.shape(), entries, seed))
+    }
+
+    /// A run whose segment begins with so many `given` tokens, seeded ones, and goes on with what the
+    /// model chooses.
+    pub fn greedy_run(&self, case: &Case, given: usize, seed: u64) -> HonestRun {
+        let entries = case.steps.entries_after();
+        let mut tokens = synthetic_tokens(self.model.shape(), entries, seed);
+        let mut run = self.run_of(case, &tokens);
+        for step in given..case.steps.steps() {
+            // A choice depends on no later token.
+            tokens[case.steps.entries_before() + step] = run.execution.choices[step - 1];
+            run = self.run_of(case, &tokens);
+        }
+        run
+    }
+
+    fn run_of(&self, case: &Case, tokens: &[u32]) -> HonestRun {
         let (model, steps) = (&*self.model, case.steps);
-        let tokens = synthetic_tokens(model.shape(), steps.entries_after(), seed);
         let (given, consumed) = tokens.split_at(steps.entries_before());
         let empty = ModelState::empty(model);
         let before = match given.is_empty() {
