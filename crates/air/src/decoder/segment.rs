@@ -10,7 +10,7 @@ use super::components::{choice, gated, linear, norms, rotary, stream, values};
 use super::layout::DecoderLayout;
 use crate::challenges::Challenges;
 use crate::harness::routing::{ColumnAllocator, Route, Routed, Source, Wiring};
-use crate::harness::row::{AsStated, System};
+use crate::harness::row::{AsStated, Constraints, System};
 use crate::trees::Tree;
 
 /// The components of the decoder around the attention.
@@ -48,6 +48,29 @@ pub struct DecoderContext<'a> {
     pub first_place: usize,
 }
 
+/// Components being put together, one after another.
+struct Assembly<'a, S> {
+    allocator: &'a mut ColumnAllocator,
+    system: &'a S,
+    sums: [QM31; DECODER_COMPONENTS],
+    first_place: usize,
+    /// How many there are so far.
+    components: usize,
+}
+
+impl<S: System> Assembly<'_, S> {
+    fn routed<C: Constraints + Sync>(
+        &mut self,
+        constraints: C,
+        wiring: Wiring,
+    ) -> Routed<S::Of<C>> {
+        let index = self.components;
+        self.components += 1;
+        let evaluation = self.system.component(self.first_place + index, constraints);
+        Routed::new(self.allocator, evaluation, self.sums[index], wiring)
+    }
+}
+
 impl<S: System> DecoderComponents<S> {
     /// Puts the components together as those of this system.
     ///
@@ -71,110 +94,77 @@ impl<S: System> DecoderComponents<S> {
             Ok(sums) => sums,
             Err(_) => panic!("{} claimed sums of a decoder", claimed_sums.len()),
         };
-        let projections = |columns| {
-            let source = Source::Tree(Tree::Projections);
-            Wiring {
-                carried: vec![Route { source, columns }],
-                ..Wiring::default()
-            }
+        let projections = |columns| Wiring {
+            carried: vec![Route {
+                source: Source::Tree(Tree::Projections),
+                columns,
+            }],
+            ..Wiring::default()
         };
-        let (decoder, challenges) = (decoder.clone(), challenges.clone());
-        let linear = Routed::new(
+        let mut weights = projections(linear::columns::PROJECTION_COLUMNS);
+        let of_model = Route {
+            source: Source::Tree(Tree::Model),
+            columns: decoder.width(),
+        };
+        weights.carried.insert(0, of_model);
+        weights.fingerprints.push((Tree::Model, model_point));
+
+        let (decoder, challenges) = (|| decoder.clone(), || challenges.clone());
+        let mut assembly = Assembly {
             allocator,
-            system.component(
-                first_place,
-                linear::constraints::Linear {
-                    decoder: decoder.clone(),
-                    challenges: challenges.clone(),
-                },
-            ),
-            sums[0],
-            Wiring {
-                carried: vec![
-                    Route {
-                        source: Source::Tree(Tree::Model),
-                        columns: decoder.width(),
-                    },
-                    Route {
-                        source: Source::Tree(Tree::Projections),
-                        columns: linear::columns::PROJECTION_COLUMNS,
-                    },
-                ],
-                fingerprints: vec![(Tree::Model, model_point)],
-                public: None,
+            system,
+            sums,
+            first_place,
+            components: 0,
+        };
+        let linear = assembly.routed(
+            linear::constraints::Linear {
+                decoder: decoder(),
+                challenges: challenges(),
             },
+            weights,
         );
-        let stream = Routed::new(
-            allocator,
-            system.component(
-                first_place + 1,
-                stream::constraints::Stream {
-                    decoder: decoder.clone(),
-                    challenges: challenges.clone(),
-                },
-            ),
-            sums[1],
+        let stream = assembly.routed(
+            stream::constraints::Stream {
+                decoder: decoder(),
+                challenges: challenges(),
+            },
             projections(stream::columns::PROJECTION_COLUMNS),
         );
-        let norms = Routed::new(
-            allocator,
-            system.component(
-                first_place + 2,
-                norms::constraints::Norms {
-                    decoder: decoder.clone(),
-                    challenges: challenges.clone(),
-                },
-            ),
-            sums[2],
+        let norms = assembly.routed(
+            norms::constraints::Norms {
+                decoder: decoder(),
+                challenges: challenges(),
+            },
             Wiring::default(),
         );
-        let rotary = Routed::new(
-            allocator,
-            system.component(
-                first_place + 3,
-                rotary::constraints::Rotary {
-                    decoder: decoder.clone(),
-                    entries_before,
-                    challenges: challenges.clone(),
-                },
-            ),
-            sums[3],
+        let rotary = assembly.routed(
+            rotary::constraints::Rotary {
+                decoder: decoder(),
+                entries_before,
+                challenges: challenges(),
+            },
             projections(rotary::columns::PROJECTION_COLUMNS),
         );
-        let values = Routed::new(
-            allocator,
-            system.component(
-                first_place + 4,
-                values::constraints::Values {
-                    decoder: decoder.clone(),
-                    challenges: challenges.clone(),
-                },
-            ),
-            sums[4],
+        let values = assembly.routed(
+            values::constraints::Values {
+                decoder: decoder(),
+                challenges: challenges(),
+            },
             projections(values::columns::PROJECTION_COLUMNS),
         );
-        let gated = Routed::new(
-            allocator,
-            system.component(
-                first_place + 5,
-                gated::constraints::Gated {
-                    decoder: decoder.clone(),
-                    challenges: challenges.clone(),
-                },
-            ),
-            sums[5],
+        let gated = assembly.routed(
+            gated::constraints::Gated {
+                decoder: decoder(),
+                challenges: challenges(),
+            },
             projections(gated::columns::PROJECTION_COLUMNS),
         );
-        let choice = Routed::new(
-            allocator,
-            system.component(
-                first_place + 6,
-                choice::constraints::Choice {
-                    decoder,
-                    challenges,
-                },
-            ),
-            sums[6],
+        let choice = assembly.routed(
+            choice::constraints::Choice {
+                decoder: decoder(),
+                challenges: challenges(),
+            },
             projections(choice::columns::PROJECTION_COLUMNS),
         );
         Self {

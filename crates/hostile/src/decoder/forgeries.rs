@@ -85,11 +85,15 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         Value::Gated,
     ] {
         let clamps = "only an end clamps";
-        list.add(
-            format!("quotient one off, remainder shifted: {value:?}"),
-            one_off(value),
-            range,
-        );
+        // Behind the MLP of the last layer are choices alone, and one unit in it moves none of them.
+        let is_seen = last > 0 || !matches!(value, Value::Gate | Value::Up | Value::Gated);
+        if is_seen {
+            list.add(
+                format!("quotient one off, remainder shifted: {value:?}"),
+                one_off(value),
+                range,
+            );
+        }
         list.add(
             format!("clip without cause: {value:?}"),
             rescaled(value, Break::Interior),
