@@ -1,4 +1,5 @@
 //! Full proofs of honest and of forged claims.
+use std::fmt;
 use std::sync::Arc;
 
 use matchmark_air::decoder::witness::DecoderWitness;
@@ -6,8 +7,9 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, OwnFields, PublicValuesError,
-    SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment, TokenCut, TokenId,
+    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, OwnFields, PublicValues,
+    PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment,
+    TokenCut, TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
@@ -20,7 +22,7 @@ use super::world::{cache_of, public_tensors};
 pub enum Outcome {
     Accepted,
     /// The claim has no public values: they are out of range.
-    NoPublicValues(PublicValuesError),
+    NoPublicValues(NoValues),
     /// No proof was made.
     Unproven(ProveError),
     /// The verifier refused.
@@ -54,7 +56,7 @@ pub struct Claim {
     pub prover: SegmentProver,
     pub before: CommittedState,
     pub after: CommittedState,
-    pub values: AttentionValues,
+    pub values: PublicValues,
     pub statement: SegmentStatement,
 }
 
@@ -62,7 +64,7 @@ pub struct Claim {
 pub fn statement(
     prover: &SegmentProver,
     steps: StepRange,
-    values: &AttentionValues,
+    values: &PublicValues,
     states: [StateCommitment; 2],
     boundary: SegmentBoundary,
 ) -> SegmentStatement {
@@ -73,7 +75,10 @@ pub fn statement(
         state_before,
         state_after,
         boundary,
-        tokens: None,
+        tokens: match values {
+            PublicValues::Attention(_) => None,
+            PublicValues::Tokens(tokens) => cut(tokens.consumed(), tokens.chosen()),
+        },
     };
     let parts = SegmentStatementParts::of(prover.terms().shared(), own);
     SegmentStatement::new(parts).unwrap()
@@ -89,11 +94,55 @@ pub fn prover(case: &Case) -> SegmentProver {
 
 /// The tokens at which a decoder's segment meets its neighbours.
 pub fn token_cut(decoder: &DecoderWitness) -> Option<TokenCut> {
-    let cut = decoder.consumed.first().zip(decoder.chosen.last());
+    let [consumed, chosen] = tokens(decoder);
+    cut(&consumed, &chosen)
+}
+
+/// Consumed and chosen tokens.
+fn tokens(decoder: &DecoderWitness) -> [Vec<TokenId>; 2] {
+    [&decoder.consumed, &decoder.chosen]
+        .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect())
+}
+
+fn cut(consumed: &[TokenId], chosen: &[TokenId]) -> Option<TokenCut> {
+    let cut = consumed.first().zip(chosen.last());
     cut.map(|(first, next)| TokenCut {
-        first: TokenId::new(*first),
-        next: TokenId::new(*next),
+        first: *first,
+        next: *next,
     })
+}
+
+/// Why a claim has no public values, so that no segment file holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoValues {
+    /// They are not even 16-bit numbers.
+    Huge,
+    Refused(PublicValuesError),
+}
+
+impl fmt::Display for NoValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Huge => write!(f, "not 16-bit numbers"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What a forged witness says in public.
+pub fn public_values(forged: &Forged) -> Result<PublicValues, NoValues> {
+    let (case, witness) = (&forged.case, &forged.witness);
+    if let Some(decoder) = &witness.decoder {
+        let (part, layout) = case.expect_decoder();
+        let [consumed, chosen] = tokens(decoder);
+        let values = TokenValues::new(part.model.shape(), layout.steps(), consumed, chosen);
+        return values.map(Into::into).map_err(NoValues::Refused);
+    }
+    let [q, k, v, out] = public_tensors(case, &witness.entries).ok_or(NoValues::Huge)?;
+    let attention = case.layout.shape().attention();
+    let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
+    let values = AttentionValues::new(attention, bits, steps, q, k, v, out);
+    values.map(Into::into).map_err(NoValues::Refused)
 }
 
 /// The policy that accepts this very statement, by the circuit of its terms.
@@ -135,11 +184,11 @@ fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> Segme
 
 impl Claim {
     /// The claim that a forged witness makes, stated as its prover would.
-    pub fn of(forged: &Forged) -> Result<Self, PublicValuesError> {
+    pub fn of(forged: &Forged) -> Result<Self, NoValues> {
         let case = forged.case.clone();
         let witness = &forged.witness;
         let steps = case.steps;
-        let prover = SegmentProver::new(case.terms.clone()).unwrap();
+        let prover = prover(&case);
         let state = |columns, entries| {
             let cache: KvCache =
                 cache_of(&case, columns, entries).expect("a cache of 16-bit numbers");
@@ -147,10 +196,7 @@ impl Claim {
         };
         let before = state(&witness.state_before, steps.entries_before());
         let after = state(&witness.state_after, steps.entries_after());
-        let [q, k, v, out] = public_tensors(&case, &witness.entries).expect("16-bit numbers");
-        let bits = case.layout.value_bits();
-        let attention = case.layout.shape().attention();
-        let values = AttentionValues::new(attention, bits, steps.steps(), q, k, v, out)?;
+        let values = public_values(forged)?;
         let states = [before.commitment(), after.commitment()];
         let boundary = match case.layout.boundary() {
             Boundary::Fused => SegmentBoundary::Fused,

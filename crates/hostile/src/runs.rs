@@ -1,15 +1,17 @@
 //! Chains of eight one-step segments in memory: one, and others that differ from it in one thing.
 use matchmark_composer::{ChainVerifier, ChainVerifyError};
-use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
+use matchmark_model::{execute_model, ModelState};
+use matchmark_prover::{ChainTerms, ModelInput, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, Profile, Security, SecurityLevel, SegmentShape,
-    VerifierDomain,
+    AcceptancePolicy, Boundary, ChainAccumulator, PolicyCircuit, Profile, Security, SecurityLevel,
+    SegmentShape, VerifierDomain,
 };
 use matchmark_verifier::SegmentFile;
 
 use super::cases::{narrow, table};
+use super::decoder::cases::{uneven, DecoderSpec};
 use super::Rng;
 
 /// Segments of a run.
@@ -54,6 +56,84 @@ pub fn all() -> Vec<Run> {
 /// The plain run alone.
 pub fn plain() -> Run {
     run("plain", Other::Nothing)
+}
+
+/// In what a decoder's run differs from the plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OtherDecoder {
+    Nothing,
+    Tokens,
+    Model,
+    Prompt,
+    Domain,
+    Level,
+}
+
+/// The same of a decoder that is given three tokens and chooses the others.
+pub fn all_of_decoder() -> Vec<Run> {
+    [
+        ("plain", OtherDecoder::Nothing),
+        ("other tokens", OtherDecoder::Tokens),
+        ("other model", OtherDecoder::Model),
+        ("other prompt length", OtherDecoder::Prompt),
+        ("other domain", OtherDecoder::Domain),
+        ("other level", OtherDecoder::Level),
+    ]
+    .map(|(name, other)| decoder_run(name, other))
+    .into()
+}
+
+/// The plain run of the decoder alone.
+pub fn plain_of_decoder() -> Run {
+    decoder_run("plain", OtherDecoder::Nothing)
+}
+
+fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
+    let mut spec = DecoderSpec {
+        capacity: SEGMENTS as u32,
+        segment_steps: 1,
+        entries_before: 0,
+        steps: 1,
+        ..uneven()
+    };
+    spec.seed += u64::from(other == OtherDecoder::Model);
+    let (given, first) = match other {
+        OtherDecoder::Prompt => (4, 1),
+        OtherDecoder::Tokens => (3, 2),
+        _ => (3, 1),
+    };
+    let mut chain = spec.chain(given);
+    match other {
+        OtherDecoder::Domain => chain.domain = VerifierDomain::new("another", [9; 16]).unwrap(),
+        OtherDecoder::Level => {
+            chain.security = Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap();
+        }
+        OtherDecoder::Nothing
+        | OtherDecoder::Tokens
+        | OtherDecoder::Model
+        | OtherDecoder::Prompt => {}
+    }
+    let model = spec.model();
+    let prover = SegmentProver::for_model(chain, model.clone()).unwrap();
+    let mut state = ModelState::empty(&model);
+    let mut before = prover.state(state.cache().clone()).unwrap();
+    let (mut files, mut token) = (vec![], first);
+    for segment in 0..SEGMENTS as u32 {
+        let (execution, next) = execute_model(&model, &state, &[token]).unwrap();
+        let after = prover.state(next.cache().clone()).unwrap();
+        let input = ModelInput {
+            execution: &execution,
+            before: &before,
+            after: &after,
+        };
+        files.push(prover.prove_model(&input).unwrap().file);
+        token = match segment + 1 < given {
+            true => first + segment + 1,
+            false => execution.choices[0],
+        };
+        (state, before) = (next, after);
+    }
+    whole(name, files, prover.circuits(Boundary::Fused, 1).unwrap())
 }
 
 fn terms(other: Other) -> ChainTerms {
@@ -130,11 +210,15 @@ fn run(name: &'static str, other: Other) -> Run {
         files.push(prover.prove(&input).unwrap().file);
         before = after;
     }
+    whole(name, files, prover.circuits(boundary, 1).unwrap())
+}
+
+/// A run with the policy that accepts it.
+fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircuit>) -> Run {
     let mut chain = ChainAccumulator::start(files[0].statement());
     for file in &files[1..] {
         chain.push(file.statement()).unwrap();
     }
-    let circuits = prover.circuits(boundary, 1).unwrap();
     let policy = AcceptancePolicy::accepting(&chain.finish(), circuits).unwrap();
     let run = Run {
         name,

@@ -7,6 +7,7 @@ use matchmark_verifier::{verify_segment, SegmentFile};
 
 use crate::bytes::{fields, Field, Kind, Sample, HEADER};
 use crate::cases::{narrow, split_narrow};
+use crate::decoder::cases::uneven;
 use crate::report::Recorder;
 use crate::Rng;
 
@@ -16,10 +17,10 @@ pub(super) fn attempt(bytes: &[u8], sample: &Sample) -> Result<(), VerifyError> 
 }
 
 pub fn run(recorder: &mut Recorder) {
-    for spec in [narrow(), split_narrow()] {
-        let sample = Sample::new(&spec.case(), 1);
-        let other = Sample::new(&spec.case(), 2);
-        let (name, bytes) = (spec.name, &sample.bytes);
+    for case in [narrow().case(), split_narrow().case(), uneven().case()] {
+        let sample = Sample::new(&case, 1);
+        let other = Sample::new(&case, 2);
+        let (name, bytes) = (case.name, &sample.bytes);
         let seed = recorder.seed;
         let bits = 8 * bytes.len();
         let flips = recorder.amount(4000.min(bits), bits);

@@ -4,14 +4,18 @@ use matchmark_statement::SegmentStatement;
 use matchmark_verifier::SegmentFile;
 
 use crate::report::Recorder;
-use crate::runs::{all, verify, Run, SEGMENTS};
+use crate::runs::{all, all_of_decoder, verify, Run, SEGMENTS};
 use crate::Rng;
 
 pub fn run(recorder: &mut Recorder) {
-    let runs = all();
+    edited(recorder, "attention", &all());
+    edited(recorder, "decoder", &all_of_decoder());
+}
+
+fn edited(recorder: &mut Recorder, of: &str, runs: &[Run]) {
     let plain = &runs[0];
     let order = |recorder: &mut Recorder, label: String, order: Vec<(usize, usize)>| {
-        recorder.refuse(&label, || {
+        recorder.refuse(&format!("{of}/{label}"), || {
             verify(
                 order.iter().map(|(run, at)| &runs[*run].files[*at]),
                 &plain.policy,
@@ -66,12 +70,12 @@ pub fn run(recorder: &mut Recorder) {
             order(recorder, format!("all of {}", run.name), edited);
         }
     }
-    relabelled(recorder, plain);
-    random(recorder, &runs);
+    relabelled(recorder, of, plain);
+    random(recorder, of, runs);
 }
 
 /// The same proof said to stand at another position.
-fn relabelled(recorder: &mut Recorder, plain: &Run) {
+fn relabelled(recorder: &mut Recorder, of: &str, plain: &Run) {
     let first = plain.policy.steps().entries_before();
     for at in 0..SEGMENTS {
         for position in 0..SEGMENTS {
@@ -83,11 +87,11 @@ fn relabelled(recorder: &mut Recorder, plain: &Run) {
             parts.steps = StepRange::new((first + position) as u32, 1).unwrap();
             let statement = SegmentStatement::new(parts).unwrap();
             files[at] = restated(&files[at], statement);
-            let label = format!("segment {at} at position {position}");
+            let label = format!("{of}/segment {at} at position {position}");
             recorder.refuse(&label, || verify(&files, &plain.policy));
             // In the order that the labels ask for.
             files.swap(at, position);
-            let label = format!("segment {at} moved to position {position}");
+            let label = format!("{of}/segment {at} moved to position {position}");
             recorder.refuse(&label, || verify(&files, &plain.policy));
         }
     }
@@ -100,14 +104,14 @@ pub fn restated(file: &SegmentFile, statement: SegmentStatement) -> SegmentFile 
 }
 
 /// Several edits after one another.
-fn random(recorder: &mut Recorder, runs: &[Run]) {
+fn random(recorder: &mut Recorder, of: &str, runs: &[Run]) {
     let seed = recorder.seed;
     let count = recorder.amount(600, 10_000);
     let same: Vec<bool> = runs
         .iter()
         .map(|run| run.policy == runs[0].policy)
         .collect();
-    recorder.refuse_each("edits", count, |index| {
+    recorder.refuse_each(&format!("{of}/edits"), count, |index| {
         let mut rng = Rng::of(seed, "chains", index as u64);
         let mut order: Vec<(usize, usize)> = (0..SEGMENTS).map(|at| (0, at)).collect();
         for _ in 0..=rng.below(4) {

@@ -5,8 +5,8 @@ use matchmark_quant::{
     ScoreStep, SegmentSteps, StepRange, TableBounds, TaggedSha256, ValueBits,
 };
 use matchmark_statement::{
-    AcceptancePolicy, BoundaryCommitment, ChainAccumulator, LookupStatement, ModelId,
-    ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
+    AcceptancePolicy, AcceptancePolicyParts, BoundaryCommitment, ChainAccumulator, LookupStatement,
+    ModelId, ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
     SecurityLevel, SegmentBoundary, SegmentKind, SegmentShape, SegmentStatement,
     SegmentStatementParts, StateCommitment, StatementDigest, StatementVersion, TokenCut, TokenId,
     VerifierDomain,
@@ -17,29 +17,46 @@ use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
 use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow};
-use crate::decoders::{decoders, renamed, stated};
+use crate::decoder::cases::uneven;
+use crate::decoders::{changed_terms, decoders, renamed, restate, stated};
 use crate::report::Recorder;
-use crate::runs::{plain, verify};
+use crate::runs::{plain, plain_of_decoder, verify, Run};
 
 pub fn run(recorder: &mut Recorder) {
-    for spec in [narrow(), split_narrow()] {
-        let sample = Sample::new(&spec.case(), 1);
-        segment(recorder, spec.name, &sample);
-        challenges(recorder, spec.name, &sample);
+    for case in [narrow().case(), split_narrow().case(), uneven().case()] {
+        let sample = Sample::new(&case, 1);
+        segment(recorder, case.name, &sample);
+        challenges(recorder, case.name, &sample);
     }
-    chain(recorder);
+    chain(recorder, "chain", &plain());
+    chain(recorder, "decoder's chain", &plain_of_decoder());
 }
 
 /// What a policy would have to be to have nothing against the statement itself; `None` if no policy
 /// says that.
 fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<AcceptancePolicy> {
-    let chain = ChainAccumulator::start(statement).finish();
-    let circuits = policy.parts().circuits;
-    let circuits = match statement.kind() {
-        SegmentKind::Attention => circuits,
-        SegmentKind::Decoder => renamed(circuits),
+    let AcceptancePolicyParts {
+        circuits,
+        first_state,
+        ..
+    } = policy.parts();
+    if statement.kind() == SegmentKind::Attention {
+        let chain = ChainAccumulator::start(statement).finish();
+        return AcceptancePolicy::accepting(&chain, circuits).ok();
+    }
+    // The chain of a decoder begins at the first token.
+    let first_state = match statement.steps().entries_before() {
+        0 => statement.state_before(),
+        _ => first_state,
     };
-    AcceptancePolicy::accepting(&chain, circuits).ok()
+    let entries = u32::try_from(statement.steps().entries_after()).ok()?;
+    AcceptancePolicy::new(AcceptancePolicyParts::of(
+        statement.shared_terms(),
+        first_state,
+        StepRange::new(0, entries).ok()?,
+        renamed(circuits),
+    ))
+    .ok()
 }
 
 fn segment(recorder: &mut Recorder, name: &str, sample: &Sample) {
@@ -124,8 +141,7 @@ fn challenges(recorder: &mut Recorder, name: &str, sample: &Sample) {
     }
 }
 
-fn chain(recorder: &mut Recorder) {
-    let run = plain();
+fn chain(recorder: &mut Recorder, name: &str, run: &Run) {
     for at in 0..run.files.len() {
         for (field, parts) in variations(&run.files[at].statement().parts()) {
             let Ok(statement) = SegmentStatement::new(parts) else {
@@ -134,7 +150,7 @@ fn chain(recorder: &mut Recorder) {
             };
             let mut files = run.files.clone();
             files[at] = restated(&files[at], statement);
-            let label = format!("chain at {at}/{field}");
+            let label = format!("{name} at {at}/{field}");
             recorder.refuse(&label, || verify(&files, &run.policy));
         }
     }
@@ -269,9 +285,11 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
     let range = |before, count| StepRange::new(before, count).unwrap_or(steps);
     least(vary!(steps:
         range(before + 1, count),
-        range(before - 1, count),
+        range(before + 2, count),
         range(before, count + 1),
-        range(before - 2, count)));
+        range(before, count + 2),
+        range(before.saturating_sub(1), count),
+        range(before.saturating_sub(2), count)));
     least(vary_digest!(public_values, PublicValuesDigest));
     least(vary_digest!(state_before, StateCommitment));
     least(vary_digest!(state_after, StateCommitment));
@@ -290,6 +308,16 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         Some(TokenCut { first, next })
     };
     least(vary!(tokens: cut(0, 0), cut(0, 1), cut(1, 0), cut(u32::MAX, u32::MAX)));
+    // A decoder's own terms, alone and with what follows from them.
+    for (name, terms) in base.decoder.iter().flat_map(changed_terms) {
+        let mut parts = base.clone();
+        parts.decoder = Some(terms);
+        let whole = restate(base, terms);
+        if whole != parts {
+            out.push((format!("{name}, whole"), whole));
+        }
+        out.push((name, parts));
+    }
     // With all that belongs to a decoder.
     for (index, decoder) in decoders.into_iter().enumerate() {
         out.push((

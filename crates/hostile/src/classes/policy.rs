@@ -12,7 +12,8 @@ use matchmark_verifier::verify_segment;
 use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, unclipped, wide};
-use crate::decoders::{asked, decoders, renamed};
+use crate::decoder::cases::{uneven, DecoderSpec};
+use crate::decoders::{ask, asked, changed_terms, decoders, renamed};
 use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
@@ -20,10 +21,14 @@ pub fn run(recorder: &mut Recorder) {
         Sample::new(&wide().case(), 1),
         Sample::new(&unclipped().case(), 1),
     ];
-    for spec in [narrow(), split_narrow()] {
-        let sample = Sample::new(&spec.case(), 1);
+    let decoder = DecoderSpec {
+        entries_before: 0,
+        ..uneven()
+    };
+    for case in [narrow().case(), split_narrow().case(), decoder.case()] {
+        let sample = Sample::new(&case, 1);
         for (field, parts) in variations(&sample.policy.parts(), &others) {
-            let label = format!("{}/{field}", spec.name);
+            let label = format!("{}/{field}", case.name);
             match AcceptancePolicy::new(parts) {
                 Ok(policy) => {
                     recorder.refuse(&label, || verify_segment(&sample.file, &policy).map(|_| ()))
@@ -94,6 +99,11 @@ fn variations(
         vary!(decoder: Some(decoder));
         out.push((format!("whole decoder {}", out.len()), asked(base, decoder)));
     }
+    vary!(decoder: None);
+    for (name, terms) in base.decoder.iter().flat_map(changed_terms) {
+        vary!(decoder: Some(terms));
+        out.push((format!("{name}, whole"), ask(base, terms)));
+    }
     vary!(circuits: renamed(circuits.clone()));
     vary!(rounding: Rounding::Floor, Rounding::NearestTiesUp);
     vary_digest!(table, TableId);
@@ -108,7 +118,7 @@ fn variations(
     let (before, count) = (steps.entries_before() as u32, steps.steps() as u32);
     vary!(steps:
         StepRange::new(before + 1, count).unwrap(),
-        StepRange::new(before - 1, count).unwrap(),
+        StepRange::new(before.saturating_sub(1), count).unwrap(),
         StepRange::new(before, count - 1).unwrap());
     for index in 0..circuits.len() {
         let changed = |change: &dyn Fn(&mut matchmark_statement::PolicyCircuit)| {

@@ -126,7 +126,8 @@ impl DecoderSpec {
         Arc::new(IntegerModel::new(parts).unwrap())
     }
 
-    fn chain(&self, prompt: u32) -> ModelChain {
+    /// The chain in which so many tokens are given.
+    pub fn chain(&self, prompt: u32) -> ModelChain {
         ModelChain {
             domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
             security: insecure(),

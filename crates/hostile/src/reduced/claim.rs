@@ -1,5 +1,4 @@
 //! What a forged witness claims, committed, and what the proofs of a case share.
-use std::fmt;
 use std::sync::Arc;
 
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
@@ -8,9 +7,8 @@ use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_prover::SegmentProver;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, OwnFields, PublicValues, PublicValuesDigest,
-    PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts, TokenId,
-    TokenValues,
+    AcceptancePolicy, OwnFields, PublicValues, PublicValuesDigest, SegmentBoundary,
+    SegmentStatement, SegmentStatementParts,
 };
 use matchmark_verifier::structure::ProofStructure;
 use stwo::core::poly::circle::CanonicCoset;
@@ -22,8 +20,7 @@ use stwo::prover::CommitmentTreeProver;
 
 use crate::cases::Case;
 use crate::forge::Forged;
-use crate::proving::{policy, prover, token_cut};
-use crate::world::public_tensors;
+use crate::proving::{policy, prover, public_values, token_cut, NoValues};
 
 /// A committed tree on the proving side.
 pub type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
@@ -102,23 +99,6 @@ impl Setup {
     }
 }
 
-/// Why a claim has no public values, so that no segment file holds it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NoValues {
-    /// They are not even 16-bit numbers.
-    Huge,
-    Refused(PublicValuesError),
-}
-
-impl fmt::Display for NoValues {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Huge => write!(f, "not 16-bit numbers"),
-            Self::Refused(error) => error.fmt(f),
-        }
-    }
-}
-
 /// A forged witness with the statement that it is proven for, and everything that is committed before
 /// the first challenge.
 pub struct Claimed<'a> {
@@ -161,7 +141,7 @@ impl<'a> Claimed<'a> {
             }
         };
         assert_eq!(boundary.kind(), layout.boundary(), "boundary of the layout");
-        let values = values(case, forged);
+        let values = public_values(forged);
         let digest = match &values {
             Ok(values) => values.digest(),
             // Nothing encodes to it, and no file holds the claim.
@@ -192,19 +172,4 @@ impl<'a> Claimed<'a> {
     pub fn policy(&self) -> AcceptancePolicy {
         policy(&self.setup.prover, &self.statement)
     }
-}
-
-fn values(case: &Case, forged: &Forged) -> Result<PublicValues, NoValues> {
-    if let Some(decoder) = &forged.witness.decoder {
-        let (part, layout) = case.expect_decoder();
-        let [consumed, chosen] = [&decoder.consumed, &decoder.chosen]
-            .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect());
-        let values = TokenValues::new(part.model.shape(), layout.steps(), consumed, chosen);
-        return values.map(Into::into).map_err(NoValues::Refused);
-    }
-    let [q, k, v, out] = public_tensors(case, &forged.witness.entries).ok_or(NoValues::Huge)?;
-    let attention = case.layout.shape().attention();
-    let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
-    let values = AttentionValues::new(attention, bits, steps, q, k, v, out);
-    values.map(Into::into).map_err(NoValues::Refused)
 }

@@ -12,7 +12,7 @@ mod prove;
 mod system;
 mod verify;
 
-pub use claim::{Claimed, Committed, NoValues, Setup};
+pub use claim::{Claimed, Committed, Setup};
 pub use prove::prove;
 pub use verify::{verify, verify_as_stated};
 

@@ -226,7 +226,7 @@ fn everything_moves_the_first_challenge() {
     // The proof does not carry over, even for a policy of the other domain.
     let file = SegmentFile::new(
         replayed.clone(),
-        claim.values.clone().into(),
+        claim.values.clone(),
         sample.file.proof().to_vec(),
     );
     let error = attempt(&file.encode().unwrap(), &policy(&prover, &replayed)).unwrap_err();
