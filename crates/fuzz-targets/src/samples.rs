@@ -73,7 +73,19 @@ pub fn split() -> &'static Sample {
     &SAMPLE
 }
 
-/// Both.
-pub fn all() -> [&'static Sample; 2] {
-    [fused(), split()]
+/// A decoder's.
+pub fn decoder() -> &'static Sample {
+    static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
+        Sample::new(
+            "decoder",
+            include_bytes!("../../../fixtures/hostile/decoder.segment"),
+            include_str!("../../../fixtures/hostile/decoder.policy.toml"),
+        )
+    });
+    &SAMPLE
+}
+
+/// All of them.
+pub fn all() -> [&'static Sample; 3] {
+    [fused(), split(), decoder()]
 }

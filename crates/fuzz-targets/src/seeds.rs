@@ -69,6 +69,16 @@ pub fn all() -> Vec<Seed> {
         add("tensors", name, [&[0x14], &trace(bits, steps)[..]].concat());
     }
     add("tensors", "floats", [&[0x14], &floats()[..]].concat());
+    let (config, tokenizer, weights) = (config(), tokenizer(), weights());
+    let lengths =
+        [config.len(), tokenizer.len()].map(|len| u32::try_from(len).unwrap().to_le_bytes());
+    let files = [
+        lengths.as_flattened(),
+        config.as_bytes(),
+        tokenizer.as_bytes(),
+        &weights,
+    ];
+    add("import", "tiny", files.concat());
     seeds
 }
 
@@ -100,18 +110,74 @@ fn trace(bits: u8, [before, steps]: [u32; 2]) -> Vec<u8> {
 
 /// Float tensors of one head, three tokens and two dimensions, with an output.
 fn floats() -> Vec<u8> {
-    let names = ["k", "output", "q", "v"];
-    let values: Vec<f32> = (0_u8..24).map(|x| f32::from(x) / 8.0 - 1.25).collect();
-    let entries: Vec<String> = (0..)
-        .zip(names)
-        .map(|(index, name)| {
-            let (begin, end) = (24 * index, 24 * (index + 1));
-            format!(r#""{name}":{{"dtype":"F32","shape":[1,3,2],"data_offsets":[{begin},{end}]}}"#)
-        })
-        .collect();
-    let header = format!("{{{}}}", entries.join(","));
+    let tensors = ["k", "output", "q", "v"].map(|name| (name.to_owned(), vec![1, 3, 2]));
+    safetensors(&tensors)
+}
+
+/// A file of float tensors.
+fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
+    let (mut entries, mut end) = (vec![], 0);
+    for (name, shape) in tensors {
+        let begin = end;
+        end += 4 * shape.iter().product::<usize>();
+        entries.push(format!(
+            r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#
+        ));
+    }
+    let header = format!("{{{}}}", entries.join(",")).replace(", ", ",");
+    let values = (0_u8..24).cycle().take(end / 4);
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    bytes.extend(values.flat_map(|x| (f32::from(x) / 8.0 - 1.25).to_le_bytes()));
     bytes
+}
+
+/// The configuration of a decoder of one layer.
+fn config() -> String {
+    r#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":4,"hidden_size":4,
+"num_attention_heads":2,"num_key_value_heads":1,"head_dim":2,"num_hidden_layers":1,
+"intermediate_size":6,"max_position_embeddings":8,"hidden_act":"silu","rms_norm_eps":1e-5,
+"rope_theta":10000.0,"bos_token_id":0,"eos_token_id":1}"#
+        .to_owned()
+}
+
+/// Its tokenizer, which knows the letter `a`.
+fn tokenizer() -> String {
+    let special = |id: u32, content: &str| {
+        format!(
+            r#"{{"id":{id},"content":"{content}","single_word":false,"lstrip":false,"rstrip":false,
+"normalized":false,"special":true}}"#
+        )
+    };
+    let added = [special(0, "<bos>"), special(1, "<eos>")].join(",");
+    let level =
+        r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#;
+    format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{added}],
+"normalizer":null,"pre_tokenizer":{level},"post_processor":null,"decoder":{level},
+"model":{{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,
+"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false,
+"vocab":{{"<bos>":0,"<eos>":1,"a":2,"aa":3}},"merges":["a a"]}}}}"#
+    )
+}
+
+/// Its weights.
+fn weights() -> Vec<u8> {
+    let layer =
+        |name: &str, shape: &[usize]| (format!("model.layers.0.{name}.weight"), shape.to_vec());
+    let other = |name: &str, shape: &[usize]| (format!("{name}.weight"), shape.to_vec());
+    safetensors(&[
+        other("model.embed_tokens", &[4, 4]),
+        layer("input_layernorm", &[4]),
+        layer("self_attn.q_proj", &[4, 4]),
+        layer("self_attn.k_proj", &[2, 4]),
+        layer("self_attn.v_proj", &[2, 4]),
+        layer("self_attn.o_proj", &[4, 4]),
+        layer("post_attention_layernorm", &[4]),
+        layer("mlp.gate_proj", &[6, 4]),
+        layer("mlp.up_proj", &[6, 4]),
+        layer("mlp.down_proj", &[4, 6]),
+        other("model.norm", &[4]),
+        other("lm_head", &[4, 4]),
+    ])
 }

@@ -1,5 +1,6 @@
 //! The targets.
-use matchmark_quant::ValueBits;
+use matchmark_model::{quantize_model, text_sequences, FloatModel, IntegerModel};
+use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
 use matchmark_statement::{
     AcceptancePolicy, LookupStatement, PublicValues, SegmentStatement, TokenId,
@@ -21,7 +22,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const ALL: [Target; 8] = [
+pub const ALL: [Target; 9] = [
     Target {
         name: "segment_file",
         run: segment_file,
@@ -54,6 +55,10 @@ pub const ALL: [Target; 8] = [
         name: "tensors",
         run: tensors,
     },
+    Target {
+        name: "import",
+        run: import,
+    },
 ];
 
 /// A segment file: what is read is what was written, and so are the proofs in it, whatever structure
@@ -77,7 +82,7 @@ pub fn segment_file(bytes: &[u8]) {
     }
 }
 
-/// A whole segment against fixed policies: nothing is accepted but the two segments that they are for.
+/// A whole segment against fixed policies: nothing is accepted but the segments that they are for.
 pub fn verify(bytes: &[u8]) {
     let Ok(file) = SegmentFile::decode(bytes) else {
         return;
@@ -194,6 +199,43 @@ pub fn tensors(bytes: &[u8]) {
         // What it says to people.
         let _ = report.to_string();
     }
+}
+
+/// The three files of a model's folder: the lengths of `config.json` and `tokenizer.json` in four bytes
+/// each, these, and `model.safetensors`. What is read is quantized, and the model's file reads back.
+pub fn import(bytes: &[u8]) {
+    let Some(model) = imported(bytes) else {
+        return;
+    };
+    let bytes = model.to_bytes();
+    let again = IntegerModel::from_bytes(&bytes).unwrap();
+    assert_eq!(model, again);
+    assert!(again.to_bytes() == bytes, "equal models, equal bytes");
+}
+
+/// The quantized model of an input of [`import`], if the input is one and the model small.
+pub fn imported(bytes: &[u8]) -> Option<IntegerModel> {
+    let (config, tokenizer, weights) = folder(bytes)?;
+    let float = FloatModel::from_files(config, weights.to_vec(), tokenizer).ok()?;
+    if float.shape.weights() > 4096 || float.shape.positions() > 64 {
+        return None;
+    }
+    let sequences = text_sequences(&float.tokenizer, "aaa\naa").ok()?;
+    let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
+    let (model, report) = quantize_model(&float, &sequences, bits).ok()?;
+    // What it says to people.
+    let _ = report.to_string();
+    Some(model)
+}
+
+/// The parts of an input of [`import`].
+fn folder(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (lengths, rest) = bytes.split_at_checked(8)?;
+    let length =
+        |at: usize| Some(u32::from_le_bytes(lengths[at..at + 4].try_into().ok()?) as usize);
+    let (config, rest) = rest.split_at_checked(length(0)?)?;
+    let (tokenizer, weights) = rest.split_at_checked(length(4)?)?;
+    Some((config, tokenizer, weights))
 }
 
 fn check_trace(trace: &AttentionTrace) {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use matchmark_fuzz_targets::seeds;
-use matchmark_fuzz_targets::targets::ALL;
+use matchmark_fuzz_targets::targets::{imported, ALL};
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
@@ -31,6 +31,14 @@ fn seeds_pass() {
         for (_, bytes) in seeds {
             (target.run)(&bytes);
         }
+    }
+}
+
+/// The folder that is a seed gets as far as a model.
+#[test]
+fn the_seed_of_import_is_quantized() {
+    for (path, bytes) in files(&fuzz().join("seeds/import")) {
+        assert!(imported(&bytes).is_some(), "{}", path.display());
     }
 }
 

@@ -2,6 +2,7 @@
 //! manner of Wycheproof. The format is described in `fixtures/hostile/README.md`.
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use matchmark_quant::MODULUS;
@@ -12,7 +13,8 @@ use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SegmentProof;
 
 use super::bytes::{fields, Field, Kind, Sample, HEADER};
-use super::cases::{narrow, split_narrow, Spec};
+use super::cases::{narrow, split_narrow, Case};
+use super::decoder::cases::first;
 use super::report::error_name;
 
 /// Version of the format.
@@ -99,24 +101,22 @@ impl Writer {
 /// A file that cannot be written.
 pub fn write(directory: &Utf8Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    write_of(directory, &narrow(), ["narrow", "segment"], vectors)?;
-    write_of(
-        directory,
-        &split_narrow(),
-        ["split", "split"],
-        split_vectors,
-    )
+    let cases = [narrow().case(), split_narrow().case(), first().case()];
+    let [fused, split, decoder] = &cases;
+    write_of(directory, fused, ["narrow", "segment"], vectors)?;
+    write_of(directory, split, ["split", "split"], split_vectors)?;
+    write_of(directory, decoder, ["decoder", "decoder"], vectors)
 }
 
 /// Writes one segment with its policy and vectors; `names` are those of the segment and of the list.
 fn write_of(
     directory: &Utf8Path,
-    spec: &Spec,
+    case: &Arc<Case>,
     names: [&str; 2],
     vectors: fn(&mut Writer),
 ) -> io::Result<()> {
     let mut writer = Writer {
-        sample: Sample::new(&spec.case(), 1),
+        sample: Sample::new(case, 1),
         tests: vec![],
     };
     vectors(&mut writer);
@@ -274,6 +274,9 @@ mod tests {
             "split.segment",
             "split.policy.toml",
             "split.json",
+            "decoder.segment",
+            "decoder.policy.toml",
+            "decoder.json",
         ] {
             let (expected, got) = (fs::read(written.join(name)), fs::read(committed.join(name)));
             assert!(

@@ -35,6 +35,11 @@ fn every_vector_of_the_split_segment_comes_out_as_it_says() {
     check("split.json", 200);
 }
 
+#[test]
+fn every_vector_of_the_decoder_segment_comes_out_as_it_says() {
+    check("decoder.json", 400);
+}
+
 fn check(list: &str, least: usize) {
     let vectors: Value = serde_json::from_slice(&fixture(list)).unwrap();
     assert_eq!(vectors["schema"], 1);

@@ -12,7 +12,7 @@ use matchmark_verifier::verify_segment;
 use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, unclipped, wide};
-use crate::decoder::cases::{uneven, DecoderSpec};
+use crate::decoder::cases::first;
 use crate::decoders::{ask, asked, changed_terms, decoders, renamed};
 use crate::report::Recorder;
 
@@ -21,11 +21,7 @@ pub fn run(recorder: &mut Recorder) {
         Sample::new(&wide().case(), 1),
         Sample::new(&unclipped().case(), 1),
     ];
-    let decoder = DecoderSpec {
-        entries_before: 0,
-        ..uneven()
-    };
-    for case in [narrow().case(), split_narrow().case(), decoder.case()] {
+    for case in [narrow().case(), split_narrow().case(), first().case()] {
         let sample = Sample::new(&case, 1);
         for (field, parts) in variations(&sample.policy.parts(), &others) {
             let label = format!("{}/{field}", case.name);

@@ -78,7 +78,16 @@ pub fn uneven() -> DecoderSpec {
     }
 }
 
-/// All of them.
+/// The same from the first token on, so that the policy's first state is its own.
+pub fn first() -> DecoderSpec {
+    DecoderSpec {
+        name: "first segment of a decoder",
+        entries_before: 0,
+        ..uneven()
+    }
+}
+
+/// Those around which the suite forges.
 pub fn all() -> Vec<DecoderSpec> {
     vec![grouped(), uneven()]
 }

@@ -86,6 +86,21 @@ impl FloatModel {
         Self::put_together(config, weights, tokenizer)
     }
 
+    /// What [`Self::read`] makes of the contents of `config.json`, `model.safetensors` and
+    /// `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`ImportError`], naming the file and what it holds.
+    pub fn from_files(
+        config: &[u8],
+        weights: Vec<u8>,
+        tokenizer: &[u8],
+    ) -> Result<Self, ImportError> {
+        let config = config::Config::parse(config)?;
+        let tokenizer = tokenizer_json::parse(tokenizer, config.end)?;
+        Self::put_together(config, weights, tokenizer)
+    }
+
     /// Reads the tokenizer of a folder, and nothing of its weights.
     ///
     /// # Errors
