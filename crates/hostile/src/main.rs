@@ -31,7 +31,7 @@ struct Arguments {
 enum Command {
     /// Proves the chain of the class `crash`, in a process that can be killed.
     #[command(hide = true)]
-    ProveChain { path: Utf8PathBuf },
+    ProveChain { path: Utf8PathBuf, of: crash::Of },
     /// Writes the test vectors for other verifiers.
     WriteVectors { directory: Utf8PathBuf },
     /// Verifies a segment of the class `resources`, in a process whose memory is limited and measured.
@@ -75,8 +75,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(command) = arguments.command {
         let printed = match command {
-            Command::ProveChain { path } => {
-                crash::prove_chain(&path).map_err(|error| error.to_string())
+            Command::ProveChain { path, of } => {
+                crash::prove_chain(&path, of).map_err(|error| error.to_string())
             }
             Command::WriteVectors { directory } => matchmark_hostile::vectors::write(&directory)
                 .map(|()| format!("written to {directory}"))

@@ -9,7 +9,8 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
     segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProveError, ChainProver,
-    DirectoryError, Silent, MANIFEST_FILE, TABLE_FILE, TRACE_FILE,
+    ChainWork, DirectoryError, ModelOptions, ModelPlan, Silent, MANIFEST_FILE, MODEL_FILE,
+    TABLE_FILE, TRACE_FILE,
 };
 use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
@@ -17,6 +18,7 @@ use matchmark_quant::{
 use matchmark_runtime::synthetic_trace;
 use matchmark_statement::{ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain};
 
+use crate::decoder::cases::{uneven, DecoderSpec};
 use crate::report::Recorder;
 use crate::Rng;
 
@@ -41,10 +43,6 @@ pub(super) fn options(segment_steps: Option<SegmentSteps>) -> ChainOptions {
     }
 }
 
-fn plan() -> ChainPlan {
-    plan_of(STEPS, |_| {})
-}
-
 /// The plan of a chain of so many segments of one step each.
 pub(super) fn plan_of(steps: u32, change: impl FnOnce(&mut ChainOptions)) -> ChainPlan {
     let shape = AttentionShape::new(
@@ -59,15 +57,72 @@ pub(super) fn plan_of(steps: u32, change: impl FnOnce(&mut ChainOptions)) -> Cha
     ChainPlan::new(trace, options).unwrap()
 }
 
+/// What a chain is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Of {
+    /// Attention alone.
+    Attention,
+    /// A whole decoder.
+    Decoder,
+}
+
+impl Of {
+    const ALL: [Self; 2] = [Self::Attention, Self::Decoder];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Attention => "attention",
+            Self::Decoder => "decoder",
+        }
+    }
+
+    /// A chain of [`STEPS`] segments.
+    fn plan(self) -> ChainWork {
+        match self {
+            Self::Attention => plan_of(STEPS, |_| {}).into(),
+            Self::Decoder => decoder_plan().into(),
+        }
+    }
+
+    /// The inputs that its directory has copies of, in the order in which they are written.
+    fn copies(self) -> &'static [&'static str] {
+        match self {
+            Self::Attention => &[TRACE_FILE, TABLE_FILE],
+            Self::Decoder => &[MODEL_FILE],
+        }
+    }
+}
+
+/// Three tokens are given, the others chosen.
+fn decoder_plan() -> ModelPlan {
+    let spec = DecoderSpec {
+        sizes: [1, 9, 3, 1, 6, 7, 11, STEPS],
+        ..uneven()
+    };
+    let prompt = vec![1, 2, 3];
+    let ChainOptions {
+        domain, security, ..
+    } = options(None);
+    let options = ModelOptions {
+        domain,
+        security,
+        segment_steps: Some(SegmentSteps::new(1).unwrap()),
+        // The last one is not consumed.
+        tokens: STEPS + 1 - 3,
+    };
+    ModelPlan::new(spec.model(), prompt, &options).unwrap()
+}
+
 /// Begins the chain, or goes on with it, and gives its digest: what the child process does.
-pub fn prove_chain(path: &Utf8Path) -> Result<String, ChainProveError> {
+pub fn prove_chain(path: &Utf8Path, of: Of) -> Result<String, ChainProveError> {
+    let last = of.copies()[of.copies().len() - 1];
     let prover = match ChainProver::resume(path) {
         Ok(prover) => prover,
         Err(ChainProveError::Directory(DirectoryError::NoChain { .. })) => {
-            ChainProver::create(path, plan())?
+            ChainProver::create(path, of.plan())?
         }
         // Killed between the manifest and the copies of the inputs.
-        Err(error) if !path.join(TABLE_FILE).exists() => match ChainProver::create(path, plan()) {
+        Err(error) if !path.join(last).exists() => match ChainProver::create(path, of.plan()) {
             Ok(prover) => prover,
             Err(_) => return Err(error),
         },
@@ -76,9 +131,9 @@ pub fn prove_chain(path: &Utf8Path) -> Result<String, ChainProveError> {
     Ok(prover.run(&Silent)?.chain_digest.to_string())
 }
 
-fn spawn(path: &Utf8Path) -> Child {
+fn spawn(path: &Utf8Path, of: Of) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([COMMAND, path.as_str()])
+        .args([COMMAND, path.as_str(), of.name()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -112,35 +167,58 @@ pub(super) fn place() -> (tempfile::TempDir, Utf8PathBuf) {
 }
 
 pub fn run(recorder: &mut Recorder) {
-    let (_whole, whole) = place();
-    let started = std::time::Instant::now();
-    let expected = prove_chain(&whole).unwrap();
-    let took = started.elapsed();
-    let files: Vec<Vec<u8>> = finished(&whole)
-        .into_values()
-        .map(|(_, bytes)| bytes)
-        .collect();
-    assert_eq!(files.len(), STEPS as usize);
-    killed(recorder, &expected, &files, took);
-    locked(recorder);
-    changed(recorder, &whole);
+    for of in Of::ALL {
+        let (_whole, whole) = place();
+        let started = std::time::Instant::now();
+        let digest = prove_chain(&whole, of).unwrap();
+        let took = started.elapsed();
+        let segments = finished(&whole).into_values();
+        let expected = Expected {
+            of,
+            digest,
+            segments: segments.map(|(_, bytes)| bytes).collect(),
+            took,
+        };
+        assert_eq!(expected.segments.len(), STEPS as usize);
+        killed(recorder, &expected);
+        locked(recorder, of);
+        changed(recorder, of, &whole);
+    }
+}
+
+/// A chain whose prover nobody disturbed.
+struct Expected {
+    of: Of,
+    digest: String,
+    segments: Vec<Vec<u8>>,
+    took: Duration,
 }
 
 /// Kills one chain a few times at random moments, of the resumed runs too, and lets it end.
-fn killed(recorder: &mut Recorder, expected: &str, files: &[Vec<u8>], took: Duration) {
-    let kills = recorder.amount(20, 500);
+fn killed(recorder: &mut Recorder, expected: &Expected) {
+    let Expected {
+        of,
+        digest: expected,
+        segments: files,
+        took,
+    } = expected;
+    let (of, name) = (*of, of.name());
+    let kills = match of {
+        Of::Attention => recorder.amount(20, 500),
+        Of::Decoder => recorder.amount(5, 250),
+    };
     for chain in 0..kills / KILLS_OF_A_CHAIN {
         let (_guard, path) = place();
-        let mut rng = Rng::of(recorder.seed, "crash", chain as u64);
+        let mut rng = Rng::of(recorder.seed, name, chain as u64);
         for kill in 0..KILLS_OF_A_CHAIN {
             let before = finished(&path);
             let pause = rng.below(1 + took.as_micros() as usize / KILLS_OF_A_CHAIN * 2);
-            let mut child = spawn(&path);
+            let mut child = spawn(&path, of);
             sleep(Duration::from_micros(pause as u64));
             child.kill().unwrap();
             child.wait().unwrap();
             let after = finished(&path);
-            recorder.require(&format!("chain {chain}, kill {kill}"), || {
+            recorder.require(&format!("{name}/chain {chain}, kill {kill}"), || {
                 // Every file that has its name is whole, and what was finished was left alone.
                 for (name, (written, bytes)) in &before {
                     if after.get(name) != Some(&(*written, bytes.clone())) {
@@ -154,12 +232,12 @@ fn killed(recorder: &mut Recorder, expected: &str, files: &[Vec<u8>], took: Dura
             });
         }
         let before = finished(&path);
-        recorder.require(&format!("chain {chain}, end"), || {
-            let output = spawn(&path)
+        recorder.require(&format!("{name}/chain {chain}, end"), || {
+            let output = spawn(&path, of)
                 .wait_with_output()
                 .map_err(|error| error.to_string())?;
             let digest = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            if digest != expected {
+            if digest != *expected {
                 let error = String::from_utf8_lossy(&output.stderr);
                 return Err(format!(
                     "expected chain {expected}, got \"{digest}\": {error}"
@@ -170,7 +248,7 @@ fn killed(recorder: &mut Recorder, expected: &str, files: &[Vec<u8>], took: Dura
                 .iter()
                 .all(|(name, file)| after.get(name) == Some(file));
             let bytes: Vec<Vec<u8>> = after.into_values().map(|(_, bytes)| bytes).collect();
-            if !kept || bytes != files {
+            if !kept || bytes != *files {
                 return Err("segments were proven twice, or differ".into());
             }
             Ok(())
@@ -179,11 +257,12 @@ fn killed(recorder: &mut Recorder, expected: &str, files: &[Vec<u8>], took: Dura
 }
 
 /// Two processes on one directory.
-fn locked(recorder: &mut Recorder) {
+fn locked(recorder: &mut Recorder, of: Of) {
     let (_guard, path) = place();
-    let first = ChainProver::create(&path, plan()).unwrap();
-    recorder.require("a second process", || {
-        let second = spawn(&path).wait_with_output();
+    let first = ChainProver::create(&path, of.plan()).unwrap();
+    let label = |what: &str| format!("{}/{what}", of.name());
+    recorder.require(&label("a second process"), || {
+        let second = spawn(&path, of).wait_with_output();
         let second = second.map_err(|error| error.to_string())?;
         let error = String::from_utf8_lossy(&second.stderr);
         if second.status.success() || !error.contains("is locked: another process") {
@@ -191,19 +270,20 @@ fn locked(recorder: &mut Recorder) {
         }
         Ok(())
     });
-    recorder.require("a second prover", || match ChainProver::resume(&path) {
-        Err(ChainProveError::Directory(DirectoryError::Locked { .. })) => Ok(()),
-        Err(error) => Err(format!("expected Locked, got {error}")),
-        Ok(_) => Err("two provers prove into one directory".into()),
+    recorder.require(&label("a second prover"), || {
+        match ChainProver::resume(&path) {
+            Err(ChainProveError::Directory(DirectoryError::Locked { .. })) => Ok(()),
+            Err(error) => Err(format!("expected Locked, got {error}")),
+            Ok(_) => Err("two provers prove into one directory".into()),
+        }
     });
     drop(first);
 }
 
 /// One flipped bit in each file of a finished chain.
-fn changed(recorder: &mut Recorder, whole: &Utf8Path) {
-    let mut files: Vec<Utf8PathBuf> = [MANIFEST_FILE, TRACE_FILE, TABLE_FILE]
-        .map(|name| whole.join(name))
-        .into();
+fn changed(recorder: &mut Recorder, of: Of, whole: &Utf8Path) {
+    let names = of.copies().iter().chain(&[MANIFEST_FILE]);
+    let mut files: Vec<Utf8PathBuf> = names.map(|name| whole.join(name)).collect();
     let segments = fs::read_dir(segments_directory(whole)).unwrap();
     files.extend(segments.map(|it| Utf8PathBuf::from_path_buf(it.unwrap().path()).unwrap()));
     files.sort();
@@ -217,7 +297,7 @@ fn changed(recorder: &mut Recorder, whole: &Utf8Path) {
             let at = rng.below(own.len());
             edited[at] ^= 1 << rng.below(7);
             fs::write(file, &edited).unwrap();
-            recorder.require(&format!("{name}, flip {flip}"), || {
+            recorder.require(&format!("{}/{name}, flip {flip}", of.name()), || {
                 let outcome = ChainProver::resume(whole).and_then(|it| it.run(&Silent));
                 if fs::read(file).map_err(|error| error.to_string())? != edited {
                     return Err("the changed file was written over".into());
