@@ -194,6 +194,11 @@ fn a_model_and_its_key_go_together() {
     let mut args = vec!["keygen", "--check", forged.as_str()];
     args.extend(["--model", world.model.as_str()]);
     expect_error(&args, 2, &["commitment to the weights", "blowup 2^1"]);
+    let out = world.place.join("by a forged key");
+    let mut args = world.prove(&out, "Hi", "2");
+    args.extend(["--key", forged.as_str()]);
+    expect_error(&args, 2, &["commitment to the weights", "expected"]);
+    assert!(!out.exists());
 
     // Proving with another model's key, and verifying by a policy of another model.
     let out = world.place.join("chain");

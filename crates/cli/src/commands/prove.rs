@@ -46,6 +46,9 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     let text = args.prompt.as_deref().unwrap_or_default();
     let prompt = encode_prompt(model.tokenizer(), text)?;
     let plan = ModelPlan::new(model, prompt, &options)?;
+    if let Some(key) = &key {
+        key.check_weights(path, plan.weights())?;
+    }
     finish(&ChainProver::create(&args.out, plan)?, None, output)
 }
 

@@ -12,6 +12,7 @@ use matchmark_statement::{AcceptancePolicy, Boundary, TokenId};
 use crate::layout::MODEL_FILE;
 use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::PlanError;
+use crate::proving::key::KeyWeights;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
 use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
@@ -136,6 +137,16 @@ impl ModelPlan {
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let first = self.prover.state(self.first_cache())?.commitment();
         chain_policy(&self.prover, first, self.steps, &BoundaryPattern::default())
+    }
+
+    /// The commitment to the weights in trees of the chain's height, as a key lists it.
+    #[must_use]
+    pub fn weights(&self) -> Option<KeyWeights> {
+        self.prover.model().map(|committed| KeyWeights {
+            log_blowup: self.prover.terms().security.parameters().log_blowup,
+            log_height: self.prover.lifting_log_size(),
+            commitment: committed.commitment(),
+        })
     }
 
     pub(crate) fn prover(&self) -> &Arc<SegmentProver> {
