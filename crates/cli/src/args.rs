@@ -200,6 +200,9 @@ pub struct ProveArgs {
     /// Key that the model must be the one of
     #[arg(long, value_name = "FILE", requires = "model")]
     pub key: Option<Utf8PathBuf>,
+    /// Directory in which committed models are kept between commands; made if it is not there
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub cache: Option<Utf8PathBuf>,
     /// How it is proven.
     #[command(flatten)]
     pub terms: TermsArgs,
@@ -220,6 +223,9 @@ pub struct ResumeArgs {
     /// Directory of the chain
     #[arg(value_name = "DIR")]
     pub directory: Utf8PathBuf,
+    /// Directory in which committed models are kept between commands; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<Utf8PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -335,6 +341,9 @@ pub struct KeygenArgs {
     /// Longest segments that the key is for [default: 64]
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub max_segment_steps: Option<SegmentSteps>,
+    /// Directory in which committed models are kept between commands; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<Utf8PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -5,7 +5,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    ChainProveError, ChainReadError, DirectoryError, KeyError, MockSegmentError, PlanError,
+    ChainProveError, ChainReadError, DirectoryError, KeyError, MockSegmentError, ModelCacheError,
+    PlanError,
 };
 use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
 use matchmark_planner::PlannerError;
@@ -247,6 +248,11 @@ impl CliError {
     /// How the command ends: input that cannot be used is wrong use, work that fails is not.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
+        match self.model_cache() {
+            Some(ModelCacheError::Directory(_)) => return Outcome::Rejected,
+            Some(_) => return Outcome::WrongUse,
+            None => {}
+        }
         match self {
             Self::LogFilter { .. }
             | Self::Trace { .. }
@@ -289,9 +295,22 @@ impl CliError {
         }
     }
 
+    /// Why the cache of models cannot be used, if that is the reason.
+    fn model_cache(&self) -> Option<&ModelCacheError> {
+        match self {
+            Self::Plan(PlanError::ModelCache(error))
+            | Self::Keygen(KeyError::Plan(PlanError::ModelCache(error)))
+            | Self::Prove(ChainProveError::Plan(PlanError::ModelCache(error))) => Some(error),
+            _ => None,
+        }
+    }
+
     /// A name for the reason, for programs.
     #[must_use]
     pub fn kind(&self) -> &'static str {
+        if self.model_cache().is_some() {
+            return "model-cache";
+        }
         match self {
             Self::LogFilter { .. } => "log-filter",
             Self::Trace { .. } => "trace",

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use matchmark_composer::{KeyDifference, ModelKey};
+use matchmark_composer::{KeyDifference, KeyWeights, ModelKey};
 use matchmark_model::{FloatModel, IntegerModel, Tokenizer};
 use matchmark_statement::{AcceptancePolicy, ModelIdentity};
 
 use crate::error::CliError;
 use crate::options::read_text;
+
+/// The field that differs where the weights were committed otherwise than a key says.
+const COMMITMENT: &str = "commitment to the weights";
 
 /// Reads a model's file.
 pub(crate) fn load_model(path: &Utf8Path) -> Result<Arc<IntegerModel>, CliError> {
@@ -74,6 +77,26 @@ impl<'a> NamedKey<'a> {
         self.check(path, "identity", expected, model.identity().to_string())
     }
 
+    /// Whether a model was committed as the key says, where it speaks of trees of that blowup and height.
+    pub(crate) fn check_weights(
+        &self,
+        path: &Utf8Path,
+        weights: Option<KeyWeights>,
+    ) -> Result<(), CliError> {
+        let place = |it: &KeyWeights| (it.log_blowup, it.log_height);
+        let own = |got: &KeyWeights| {
+            let mut weights = self.key.weights().iter();
+            weights.find(|it| place(it) == place(got))
+        };
+        match weights.and_then(|got| own(&got).map(|expected| (expected.commitment, got))) {
+            None => Ok(()),
+            Some((expected, got)) => {
+                let (expected, got) = (expected.to_string(), got.commitment.to_string());
+                self.check(path, COMMITMENT, expected, got)
+            }
+        }
+    }
+
     /// Whether this is the tokenizer of the key's model.
     pub(crate) fn check_tokenizer(
         &self,
@@ -113,7 +136,7 @@ impl<'a> NamedKey<'a> {
         let words: Vec<String> = of_blowup.iter().map(ToString::to_string).collect();
         let expected = format!("one of {}", words.join(", "));
         let got = decoder.weights.to_string();
-        self.check(path, "commitment to the weights", expected, got)
+        self.check(path, COMMITMENT, expected, got)
     }
 
     /// Whether another key is this one.

@@ -194,6 +194,11 @@ fn a_model_and_its_key_go_together() {
     let mut args = vec!["keygen", "--check", forged.as_str()];
     args.extend(["--model", world.model.as_str()]);
     expect_error(&args, 2, &["commitment to the weights", "blowup 2^1"]);
+    let out = world.place.join("by a forged key");
+    let mut args = world.prove(&out, "Hi", "2");
+    args.extend(["--key", forged.as_str()]);
+    expect_error(&args, 2, &["commitment to the weights", "expected"]);
+    assert!(!out.exists());
 
     // Proving with another model's key, and verifying by a policy of another model.
     let out = world.place.join("chain");
@@ -285,4 +290,77 @@ fn a_chain_that_does_not_come_is_not_waited_for() {
     let reason = rejected["reason"].as_str().unwrap();
     assert!(reason.contains("segment 0 did not come"), "{reason}");
     assert!(reason.contains("expected 10 steps, got 0"), "{reason}");
+}
+
+/// Key and chain by way of a cache, and a cache that must not be used.
+#[test]
+fn a_committed_model_is_kept_and_checked() {
+    let world = World::new();
+    let cache = world.place.join("cache");
+    let [plain, kept] = ["plain", "kept"].map(|name| world.place.join(name));
+    let key = world.place.join("kept.vk");
+    let model = world.model.as_str();
+    let mut keygen = vec!["keygen", "--model", model, "--to", key.as_str()];
+    keygen.extend(["--security", "insecure-13", "--max-segment-steps", "8"]);
+    keygen.extend(["--cache", cache.as_str()]);
+    expect(&keygen, 0);
+    assert_eq!(
+        fs::read_to_string(&key).unwrap(),
+        fs::read_to_string(&world.key).unwrap()
+    );
+    let files: Vec<_> = cache
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().to_owned())
+        .filter(|path| path.extension() == Some("trees"))
+        .collect();
+    let [file] = &files[..] else {
+        panic!("{files:?}")
+    };
+    let identity = the_model().identity().to_string();
+    assert!(file.file_name().unwrap().starts_with(&identity));
+
+    expect(&world.prove(&plain, "Hello", "2"), 0);
+    let mut args = world.prove(&kept, "Hello", "2");
+    args.extend(["--cache", cache.as_str()]);
+    expect(&args, 0);
+    for name in ["chain.toml", "segments/000000.segment"] {
+        let [plain, kept] = [&plain, &kept].map(|chain| fs::read(chain.join(name)).unwrap());
+        assert!(plain == kept, "{name}");
+    }
+    let resume = ["resume", kept.as_str(), "--cache", cache.as_str()];
+    let resumed = expect_json(&resume, 0);
+    assert_eq!(resumed["segments_kept"], resumed["segments"]);
+
+    // A value that was changed: neither key nor proof comes of it.
+    let mut bytes = fs::read(file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(file, &bytes).unwrap();
+    let other = world.place.join("other");
+    let mut args = world.prove(&other, "Hello", "2");
+    args.extend(["--cache", cache.as_str()]);
+    let words = [file.as_str(), "not the model's", "expected", "remove it"];
+    expect_error(&args, 2, &words);
+    assert!(!other.exists());
+    expect_error(&resume, 2, &words);
+    let untouched = fs::read_to_string(&key).unwrap();
+    expect_error(&keygen, 2, &words);
+    assert_eq!(fs::read_to_string(&key).unwrap(), untouched);
+    assert_eq!(expect_json(&keygen, 2)["error"]["kind"], "model-cache");
+    assert_eq!(fs::read(file).unwrap(), bytes);
+
+    // A place that cannot be used is not wrong use.
+    let blocked = world.place.join("blocked");
+    fs::write(&blocked, b"a file").unwrap();
+    keygen.pop();
+    keygen.push(blocked.as_str());
+    expect_error(&keygen, 1, &["blocked"]);
+    // Only a model has something to be kept.
+    expect_error_without_json(&["prove", "--trace", "t", "--out", "o", "--cache", "c"]);
+}
+
+/// Arguments that make no sense: the parser says so.
+fn expect_error_without_json(args: &[&str]) {
+    let output = expect(args, 2);
+    assert!(output.stdout.is_empty());
 }

@@ -15,8 +15,9 @@
 //!
 //! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
 //!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
-//!   would accept a chain, computed anew), `ModelKey` (what a verifier needs of a model) and `Storage` (the
-//!   operations of the file system by which a chain is written).
+//!   would accept a chain, computed anew), `ModelKey` (what a verifier needs of a model), `ModelCache` (the
+//!   extensions of committed models, kept on disk) and `Storage` (the operations of the file system by which
+//!   a chain is written).
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
@@ -54,8 +55,9 @@ pub use verifier::{verify_directory, ChainVerifier};
 pub use proving::{
     policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
     ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, FileSystem, KeyDifference,
-    KeyError, KeyWeights, ManifestDifference, MockSegmentError, ModelKey, ModelOptions, ModelPlan,
-    PlanError, Progress, ProveReport, ProvenRow, Schedule, Silent, Storage,
+    KeyError, KeyWeights, ManifestDifference, MockSegmentError, ModelCache, ModelCacheError,
+    ModelKey, ModelOptions, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Schedule,
+    Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -1,6 +1,7 @@
 //! Columns in a commitment tree with a fingerprint: what two proofs agree on.
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::witness::Column;
+use tracing::info_span;
 
 use crate::setup::{ProverTree, SegmentProver};
 
@@ -15,6 +16,17 @@ impl SegmentProver {
     /// Commits columns, and evaluates them at the point that follows from their root.
     pub(crate) fn commit_with_fingerprint(&self, columns: Vec<Column>) -> CommittedColumns {
         let tree = self.commit(&columns);
+        let opening = self.open(&tree);
+        CommittedColumns {
+            tree,
+            columns,
+            opening,
+        }
+    }
+
+    /// Root and fingerprint of a tree, the fingerprint by the coefficients of its columns.
+    pub(crate) fn open(&self, tree: &ProverTree) -> Opening {
+        let _span = info_span!("open columns").entered();
         let root = tree.commitment.root();
         let point = fingerprint_point(root);
         let fingerprint = tree
@@ -25,10 +37,6 @@ impl SegmentProver {
                 polynomial.eval_at_point(point.repeated_double(doublings), None)
             })
             .collect();
-        CommittedColumns {
-            tree,
-            columns,
-            opening: Opening { root, fingerprint },
-        }
+        Opening { root, fingerprint }
     }
 }

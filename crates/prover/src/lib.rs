@@ -9,6 +9,7 @@
 
 mod committed;
 mod error;
+mod extension;
 mod mock;
 mod model;
 mod segment;
@@ -16,7 +17,8 @@ mod setup;
 mod sizes;
 mod state;
 
-pub use error::ProveError;
+pub use error::{ExtensionError, ProveError};
+pub use extension::{ExtensionId, ModelExtension};
 pub use matchmark_air::mock::MockFailure;
 pub use mock::MockError;
 pub use model::{CommittedModel, ModelChain, ModelInput, ModelOutline};

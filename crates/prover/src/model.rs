@@ -1,7 +1,6 @@
 //! Models: the terms of a decoder's chain, its committed weights, and the proof of a segment.
 use std::sync::Arc;
 
-use matchmark_air::decoder::model::model_columns;
 use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_air::fingerprint::Opening;
 use matchmark_air::layout::SegmentLayout;
@@ -20,6 +19,7 @@ use matchmark_tables::WeightTable;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
+use crate::extension::{ExtensionId, ModelExtension};
 use crate::segment::ProvenSegment;
 use crate::setup::{ChainTerms, ProverTree, SegmentProver};
 use crate::state::CommittedState;
@@ -97,6 +97,11 @@ impl ModelChain {
         Ok(layout.lifting_log_size(self.security.parameters().log_blowup))
     }
 
+    /// What the extension of the model's columns depends on.
+    pub fn extension_id(&self, model: &ModelOutline) -> ExtensionId {
+        ExtensionId::new(model.identity, self.security.parameters().log_blowup)
+    }
+
     /// The layout of the chain's longest segments.
     pub(crate) fn layout(&self, model: &ModelOutline) -> Result<SegmentLayout, ProveError> {
         let terms = self.terms_without_weights(model)?;
@@ -132,6 +137,7 @@ impl ModelChain {
 
 /// Weights and tables of a model in their commitment tree, shared by all proofs of a chain.
 pub struct CommittedModel {
+    id: ExtensionId,
     model: Arc<IntegerModel>,
     tree: ProverTree,
     columns: Arc<Vec<Column>>,
@@ -148,6 +154,12 @@ impl CommittedModel {
     /// The model.
     pub fn model(&self) -> &Arc<IntegerModel> {
         &self.model
+    }
+
+    /// The extension of the model's columns, to be read by
+    /// [`SegmentProver::for_model_with_extension`].
+    pub fn extension(&self) -> ModelExtension<'_> {
+        ModelExtension::new(self.id, &self.tree)
     }
 
     pub(crate) fn opening(&self) -> &Opening {
@@ -170,18 +182,19 @@ pub struct ModelInput<'a> {
 }
 
 impl SegmentProver {
-    pub(crate) fn commit_model(
+    pub(crate) fn committed_model(
         &self,
-        layout: &SegmentLayout,
         model: Arc<IntegerModel>,
+        committed: CommittedColumns,
     ) -> CommittedModel {
         let CommittedColumns {
             tree,
             columns,
             opening,
-        } = self.commit_with_fingerprint(model_columns(layout, &model));
+        } = committed;
         let commitment = opening.model_commitment(model.shape(), self.lifting_log_size());
         CommittedModel {
+            id: ExtensionId::new(ModelOutline::of(&model).identity, self.log_blowup()),
             model,
             tree,
             columns: Arc::new(columns),

@@ -1,6 +1,6 @@
 //! `matchmark keygen`.
 
-use matchmark_composer::{ModelKey, PlanError};
+use matchmark_composer::{ModelCache, ModelKey, PlanError};
 use matchmark_quant::SegmentSteps;
 use matchmark_runtime::write_file_atomically;
 use matchmark_statement::SecurityLevel;
@@ -16,9 +16,12 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     // What is wrong with a key is known before anything is committed.
     let known = args.check.as_deref().map(NamedKey::load).transpose()?;
     let model = load_model(&args.model)?;
+    let cache = args.cache.as_ref().map(ModelCache::new);
+    let cache = cache.as_ref();
     let (key, text) = if let Some(known) = &known {
         known.check_model(&args.model, &model)?;
-        let key = known.key.rederive(&model).map_err(CliError::Keygen)?;
+        let key = known.key.rederive_with_cache(&model, cache);
+        let key = key.map_err(CliError::Keygen)?;
         known.check_key(&args.model, &key)?;
         (key, format!("{} is the key of {}", known.path, args.model))
     } else {
@@ -30,7 +33,8 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
             [] => &SecurityLevel::ALL,
             levels => levels,
         };
-        let key = ModelKey::derive(&model, levels, longest).map_err(CliError::Keygen)?;
+        let key = ModelKey::derive_with_cache(&model, levels, longest, cache);
+        let key = key.map_err(CliError::Keygen)?;
         let mut text = String::new();
         if let Some(to) = &args.to {
             write_file_atomically(to.as_std_path(), key.to_toml().as_bytes()).map_err(

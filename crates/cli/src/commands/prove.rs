@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
-use matchmark_composer::{ChainPlan, ChainProver, ModelPlan, Progress, ProveReport, ProvenRow};
+use matchmark_composer::{
+    ChainPlan, ChainProver, ModelCache, ModelPlan, Progress, ProveReport, ProvenRow,
+};
 use serde_json::{json, Value};
 
 use crate::args::{ProveArgs, ResumeArgs};
@@ -45,13 +47,25 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     }
     let text = args.prompt.as_deref().unwrap_or_default();
     let prompt = encode_prompt(model.tokenizer(), text)?;
-    let plan = ModelPlan::new(model, prompt, &options)?;
+    let cache = args.cache.as_ref().map(|directory| {
+        let cache = ModelCache::new(directory);
+        match &key {
+            None => cache,
+            Some(key) => cache.with_key(key.key.clone()),
+        }
+    });
+    let plan = ModelPlan::with_cache(model, prompt, &options, cache.as_ref())?;
+    if let Some(key) = &key {
+        key.check_weights(path, plan.weights())?;
+    }
     finish(&ChainProver::create(&args.out, plan)?, None, output)
 }
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
-    finish(&ChainProver::resume(&args.directory)?, None, output)
+    let cache = args.cache.as_ref().map(ModelCache::new);
+    let prover = ChainProver::resume_with_cache(&args.directory, cache.as_ref())?;
+    finish(&prover, None, output)
 }
 
 fn finish(

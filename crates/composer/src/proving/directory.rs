@@ -24,6 +24,7 @@ use crate::proving::error::{ChainProveError, DirectoryError};
 use crate::proving::manifest::{
     ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
 };
+use crate::proving::model_cache::ModelCache;
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
 use crate::proving::storage::Storage;
@@ -108,6 +109,7 @@ impl ChainDirectory {
     pub(crate) fn resume(
         storage: Arc<dyn Storage>,
         path: &Utf8Path,
+        cache: Option<&ModelCache>,
     ) -> Result<(Self, ChainWork), ChainProveError> {
         if !exists(&path.join(MANIFEST_FILE))? {
             return Err(DirectoryError::NoChain {
@@ -117,7 +119,7 @@ impl ChainDirectory {
         }
         let disk = Disk(&*storage);
         let lock = disk.lock(path)?;
-        let plan = read_work(disk.0, path)?;
+        let plan = read_work(disk.0, path, cache)?;
         let segments = segments_directory(path);
         disk.create_segments_directory(path)?;
         // What a process left behind that was killed while it wrote.
@@ -174,10 +176,12 @@ impl ChainDirectory {
     }
 }
 
-/// Reads manifest and copies, and makes the plan of them.
+/// Reads manifest and copies, and makes the plan of them; a model is committed by way of the cache, if
+/// there is one.
 pub(crate) fn read_work(
     storage: &dyn Storage,
     path: &Utf8Path,
+    cache: Option<&ModelCache>,
 ) -> Result<ChainWork, ChainProveError> {
     let disk = Disk(storage);
     let manifest = read_manifest(disk, path)?.ok_or_else(|| DirectoryError::NoChain {
@@ -198,7 +202,7 @@ pub(crate) fn read_work(
             prompt,
         } => {
             let model = read_model(disk, path.join(MODEL_FILE), *model_sha256)?;
-            ModelPlan::from_manifest(model, prompt, &manifest)?.into()
+            ModelPlan::from_manifest(model, prompt, &manifest, cache)?.into()
         }
     };
     // The plan follows from the inputs. Where it is not what the manifest says, another version of

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::PlanError;
+use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
 use crate::proving::tokens::ModelOptions;
 use crate::proving::work::chain_policy;
@@ -164,12 +165,26 @@ impl ModelKey {
         levels: &[SecurityLevel],
         max_segment_steps: SegmentSteps,
     ) -> Result<Self, KeyError> {
+        Self::derive_with_cache(model, levels, max_segment_steps, None)
+    }
+
+    /// As [`Self::derive`], with the model committed by way of a cache, if there is one: the same key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::derive`], and [`PlanError::ModelCache`] if the cache cannot be used.
+    pub fn derive_with_cache(
+        model: &Arc<IntegerModel>,
+        levels: &[SecurityLevel],
+        max_segment_steps: SegmentSteps,
+        cache: Option<&ModelCache>,
+    ) -> Result<Self, KeyError> {
         let outline = ModelOutline::of(model);
         let heights = heights(&outline, max_segment_steps)?;
         let mut weights = BTreeSet::new();
         for (log_blowup, security) in blowups(levels) {
             for shape in heights.values() {
-                let prover = SegmentProver::for_model(shape.chain(security)?, Arc::clone(model))?;
+                let prover = model_prover(shape.chain(security)?, Arc::clone(model), cache)?;
                 if let Some(committed) = prover.model() {
                     weights.insert(KeyWeights {
                         log_blowup,
@@ -274,12 +289,25 @@ impl ModelKey {
     ///
     /// Those of [`Self::derive`].
     pub fn rederive(&self, model: &Arc<IntegerModel>) -> Result<Self, KeyError> {
+        self.rederive_with_cache(model, None)
+    }
+
+    /// As [`Self::rederive`], with the model committed by way of a cache, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::derive_with_cache`].
+    pub fn rederive_with_cache(
+        &self,
+        model: &Arc<IntegerModel>,
+        cache: Option<&ModelCache>,
+    ) -> Result<Self, KeyError> {
         let has = |log_blowup: &u32| self.weights.iter().any(|it| it.log_blowup == *log_blowup);
         let levels: Vec<SecurityLevel> = SecurityLevel::ALL
             .into_iter()
             .filter(|level| blowups(&[*level]).keys().all(has))
             .collect();
-        Self::derive(model, &levels, self.max_segment_steps)
+        Self::derive_with_cache(model, &levels, self.max_segment_steps, cache)
     }
 
     /// Blowups and heights of the commitments, in words.

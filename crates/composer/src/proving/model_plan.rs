@@ -12,7 +12,9 @@ use matchmark_statement::{AcceptancePolicy, Boundary, TokenId};
 use crate::layout::MODEL_FILE;
 use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::PlanError;
+use crate::proving::key::KeyWeights;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
+use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
 use crate::proving::tokens::ModelOptions;
 use crate::proving::work::{chain_policy, PlanFiles};
@@ -39,6 +41,21 @@ impl ModelPlan {
         prompt: Vec<u32>,
         options: &ModelOptions,
     ) -> Result<Self, PlanError> {
+        Self::with_cache(model, prompt, options, None)
+    }
+
+    /// As [`Self::new`], with the model committed by way of a cache, if there is one: the same plan.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`], and [`PlanError::ModelCache`] if the cache cannot be read or written, or has a
+    /// file that is not what its name says.
+    pub fn with_cache(
+        model: Arc<IntegerModel>,
+        prompt: Vec<u32>,
+        options: &ModelOptions,
+        cache: Option<&ModelCache>,
+    ) -> Result<Self, PlanError> {
         let (chain, steps) = options.chain(model.shape(), prompt.len())?;
         let expected = model.shape().vocabulary();
         let outside = |token: u32| usize::try_from(token).map_or(true, |it| it >= expected);
@@ -49,7 +66,7 @@ impl ModelPlan {
                 got: TokenId::new(prompt[position]),
             });
         }
-        let prover = Arc::new(SegmentProver::for_model(chain, Arc::clone(&model))?);
+        let prover = Arc::new(model_prover(chain, Arc::clone(&model), cache)?);
         let plan = Self {
             model,
             prompt,
@@ -67,6 +84,7 @@ impl ModelPlan {
         model: IntegerModel,
         prompt: &[TokenId],
         manifest: &ChainManifest,
+        cache: Option<&ModelCache>,
     ) -> Result<Self, PlanError> {
         let ChainManifest { steps, terms, .. } = manifest;
         let prompt: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
@@ -78,7 +96,7 @@ impl ModelPlan {
             segment_steps: Some(terms.shape.segment_steps()),
             tokens: to_u32(tokens),
         };
-        Self::new(Arc::new(model), prompt, &options)
+        Self::with_cache(Arc::new(model), prompt, &options, cache)
     }
 
     /// The model.
@@ -119,6 +137,16 @@ impl ModelPlan {
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let first = self.prover.state(self.first_cache())?.commitment();
         chain_policy(&self.prover, first, self.steps, &BoundaryPattern::default())
+    }
+
+    /// The commitment to the weights in trees of the chain's height, as a key lists it.
+    #[must_use]
+    pub fn weights(&self) -> Option<KeyWeights> {
+        self.prover.model().map(|committed| KeyWeights {
+            log_blowup: self.prover.terms().security.parameters().log_blowup,
+            log_height: self.prover.lifting_log_size(),
+            commitment: committed.commitment(),
+        })
     }
 
     pub(crate) fn prover(&self) -> &Arc<SegmentProver> {

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
+use crate::proving::model_cache::ModelCache;
 use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
 use crate::proving::report::{ProveReport, ProvenRow};
@@ -89,8 +90,29 @@ impl ChainProver {
         storage: Arc<dyn Storage>,
         directory: &Utf8Path,
     ) -> Result<Self, ChainProveError> {
+        Self::resume_by(storage, directory, None)
+    }
+
+    /// As [`Self::resume`], with the model of the chain, if it is one's, committed by way of a cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resume`], and [`PlanError::ModelCache`](crate::PlanError::ModelCache) if the cache cannot
+    /// be used.
+    pub fn resume_with_cache(
+        directory: &Utf8Path,
+        cache: Option<&ModelCache>,
+    ) -> Result<Self, ChainProveError> {
+        Self::resume_by(Arc::new(FileSystem), directory, cache)
+    }
+
+    fn resume_by(
+        storage: Arc<dyn Storage>,
+        directory: &Utf8Path,
+        cache: Option<&ModelCache>,
+    ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, work) = ChainDirectory::resume(storage, directory)?;
+        let (directory, work) = ChainDirectory::resume(storage, directory, cache)?;
         Ok(Self {
             directory,
             work,

@@ -41,14 +41,25 @@ pub struct Phase {
     pub seconds: f64,
 }
 
-/// The spans that have ended, in this order.
-#[derive(Clone, Default)]
-pub struct Phases(Arc<Mutex<Vec<Phase>>>);
+/// The spans of these names that have ended, in this order.
+#[derive(Clone)]
+pub struct Phases {
+    names: &'static [&'static str],
+    ended: Arc<Mutex<Vec<Phase>>>,
+}
 
 impl Phases {
-    /// Listens to all spans of this process from now on.
+    /// Listens to the spans of proving a segment from now on.
     pub fn listen() -> Result<Self, Failure> {
-        let phases = Self::default();
+        Self::listen_to(&NAMES)
+    }
+
+    /// Listens to the spans of these names from now on.
+    pub fn listen_to(names: &'static [&'static str]) -> Result<Self, Failure> {
+        let phases = Self {
+            names,
+            ended: Arc::default(),
+        };
         let registry = Registry::default()
             .with(LevelFilter::INFO)
             .with(phases.clone());
@@ -58,7 +69,7 @@ impl Phases {
 
     /// What has ended so far, and forgets it.
     pub fn take(&self) -> Vec<Phase> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -67,7 +78,10 @@ struct Entered(f64);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Phases {
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id).filter(|it| NAMES.contains(&it.name())) else {
+        let Some(span) = context
+            .span(id)
+            .filter(|it| self.names.contains(&it.name()))
+        else {
             return;
         };
         if let Ok(now) = cpu_seconds() {
@@ -85,7 +99,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Phases {
                 name: span.name(),
                 seconds: now - before,
             };
-            let mut phases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut phases = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             phases.push(phase);
         }
     }

@@ -25,3 +25,18 @@ pub fn peak_bytes() -> Result<u64, Failure> {
     let kilobytes = kilobytes.ok_or("no VmHWM in /proc/self/status")?;
     Ok(kilobytes.trim().parse::<u64>()? * 1024)
 }
+
+/// Processor time of the process from here on.
+pub struct Clock(f64);
+
+impl Clock {
+    /// From now on.
+    pub fn start() -> Result<Self, Failure> {
+        cpu_seconds().map(Self)
+    }
+
+    /// Seconds so far.
+    pub fn seconds(&self) -> Result<f64, Failure> {
+        Ok(cpu_seconds()? - self.0)
+    }
+}

@@ -19,7 +19,7 @@ use serde_json::{json, Value};
 
 use crate::models::Source;
 use crate::phases::Phases;
-use crate::process::{cpu_seconds, peak_bytes};
+use crate::process::{peak_bytes, Clock};
 use crate::{breakdown, layouts, Failure};
 
 /// Which segment.
@@ -130,17 +130,4 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
         "trees": layouts::trees(&structure),
         "components": breakdown::components(&layout, before, &phases),
     }))
-}
-
-/// Processor time of the process from here on.
-struct Clock(f64);
-
-impl Clock {
-    fn start() -> Result<Self, Failure> {
-        cpu_seconds().map(Self)
-    }
-
-    fn seconds(&self) -> Result<f64, Failure> {
-        Ok(cpu_seconds()? - self.0)
-    }
 }

@@ -17,7 +17,12 @@ use matchmark_statement::{
 use matchmark_verifier::{verify_segment, SegmentFile};
 
 /// Two layers, grouped heads, nothing of a size that is a power of two but the cache.
-fn model() -> Arc<IntegerModel> {
+pub fn model() -> Arc<IntegerModel> {
+    model_of(5)
+}
+
+/// A model of that shape, with other weights for each seed.
+pub fn model_of(seed: u64) -> Arc<IntegerModel> {
     let shape = ModelShape::new(
         Layers::new(2).unwrap(),
         HiddenSize::new(12).unwrap(),
@@ -33,11 +38,12 @@ fn model() -> Arc<IntegerModel> {
     )
     .unwrap();
     let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
-    Arc::new(synthetic_model(shape, arithmetic, 5).unwrap())
+    Arc::new(synthetic_model(shape, arithmetic, seed).unwrap())
 }
 
-fn prover(model: &Arc<IntegerModel>) -> SegmentProver {
-    let chain = ModelChain {
+/// What is decided about the chain.
+pub fn decisions() -> ModelChain {
+    ModelChain {
         domain: VerifierDomain::new("decoder", [3; 16]).unwrap(),
         security: Security::new(SecurityLevel::Insecure13, Profile::Compact)
             .or_else(|_| Security::new(SecurityLevel::Insecure13, Profile::Fast))
@@ -45,12 +51,15 @@ fn prover(model: &Arc<IntegerModel>) -> SegmentProver {
         capacity: CacheCapacity::new(8).unwrap(),
         segment_steps: SegmentSteps::new(4).unwrap(),
         prompt: PromptLength::new(3).unwrap(),
-    };
-    SegmentProver::for_model(chain, model.clone()).unwrap()
+    }
+}
+
+fn prover(model: &Arc<IntegerModel>) -> SegmentProver {
+    SegmentProver::for_model(decisions(), model.clone()).unwrap()
 }
 
 /// A prompt of three tokens, then five of the model's own choice: segments of 4, 3 and 1.
-fn chain(prover: &SegmentProver) -> Vec<ProvenSegment> {
+pub fn chain(prover: &SegmentProver) -> Vec<ProvenSegment> {
     let model = prover.model().unwrap().model().clone();
     let mut state = ModelState::empty(&model);
     let mut committed = prover.state(state.cache().clone()).unwrap();

@@ -4,6 +4,7 @@
 
 mod decoder;
 mod exact_clipping;
+mod extension;
 mod forgeries;
 mod forgeries_claims;
 mod hostile_bytes;
