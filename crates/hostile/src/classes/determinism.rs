@@ -1,8 +1,11 @@
 //! The same input gives the same witness and the same bytes, whatever the number of threads and the build.
+use std::sync::Arc;
+
 use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
 use sha2::{Digest, Sha256};
 
-use crate::cases::{narrow, split_narrow, wide, Spec};
+use crate::cases::{narrow, split_narrow, wide, Case};
+use crate::decoder::cases::first;
 use crate::forge::Forged;
 use crate::proving::honest;
 use crate::report::Recorder;
@@ -18,7 +21,7 @@ struct Pinned {
 }
 
 /// Of seed 1.
-const PINNED: [Pinned; 3] = [
+const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "5ebf32ac1554ac45932c4c83c9fe6b4d8ccf08e3e8af52d177fe5e15754391c8",
@@ -34,10 +37,16 @@ const PINNED: [Pinned; 3] = [
         witness: "1cb9e26fc9dd9cf8ddb1a55f41e9ee7477b3ed4587c72c969264a1804caa4bcd",
         file: "541ee83feb502c31b53ab47ed36e1c1b249b26c2076691fd9277f4cb162357c3",
     },
+    Pinned {
+        name: "first segment of a decoder",
+        witness: "fe7bbf51d620b3531deb3cbcd33510261e11b37c40949ec38a00e1dfd12c0917",
+        file: "065df33666fd8204caabca2dba784729cb8abb787049a23ef2519359ae56239e",
+    },
 ];
 
-fn specs() -> [Spec; 3] {
-    [narrow(), wide(), split_narrow()]
+fn cases() -> [Arc<Case>; 4] {
+    let [narrow, wide, split] = [narrow(), wide(), split_narrow()].map(|spec| spec.case());
+    [narrow, wide, split, first().case()]
 }
 
 fn text(digest: Sha256) -> String {
@@ -103,11 +112,11 @@ fn witness_digest(forged: &Forged) -> String {
 }
 
 /// Compares the digests of witness and file with the pinned ones.
-fn check(spec: &Spec) -> Result<(), String> {
-    let name = spec.name;
+fn check(case: &Arc<Case>) -> Result<(), String> {
+    let name = case.name;
     let pinned = PINNED.iter().find(|pinned| pinned.name == name);
     let pinned = pinned.ok_or_else(|| format!("{name} is not pinned"))?;
-    let (claim, forged) = honest(&spec.case(), 1);
+    let (claim, forged) = honest(case, 1);
     let bytes = claim.prove(&forged).unwrap().file.encode().unwrap();
     for (what, expected, got) in [
         ("witness", pinned.witness, witness_digest(&forged)),
@@ -123,13 +132,13 @@ fn check(spec: &Spec) -> Result<(), String> {
 }
 
 pub fn run(recorder: &mut Recorder) {
-    for spec in specs() {
+    for case in cases() {
         for threads in [1, 2, 8] {
-            let label = format!("{}, {threads} threads", spec.name);
+            let label = format!("{}, {threads} threads", case.name);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             recorder.require(&label, || {
                 let pool = pool.map_err(|error| error.to_string())?;
-                pool.install(|| check(&spec))
+                pool.install(|| check(&case))
             });
         }
     }
@@ -144,9 +153,9 @@ mod tests {
     /// In the build of the tests, which is another than that of the suite.
     #[test]
     fn witnesses_and_files_are_pinned() {
-        let wrong: Vec<String> = specs()
+        let wrong: Vec<String> = cases()
             .iter()
-            .filter_map(|spec| check(spec).err())
+            .filter_map(|case| check(case).err())
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
@@ -154,8 +163,12 @@ mod tests {
     /// One cell more in the trace, and the digest is another.
     #[test]
     fn the_digest_covers_every_part() {
-        let (_, forged) = honest(&split_narrow().case(), 1);
-        let own = witness_digest(&forged);
+        let own_parts: [fn(&mut Forged); 3] = [
+            |it| it.witness.decoder.as_mut().unwrap().stream[0][0] += M31::from(1),
+            |it| it.witness.decoder.as_mut().unwrap().choice[0][0] += M31::from(1),
+            |it| it.projections.decoder.as_mut().unwrap().vectors[0] += QM31::from(M31::from(1)),
+        ];
+        differ(&first().case(), &own_parts);
         let changes: [fn(&mut Forged); 6] = [
             |it| it.witness.state_before[0][0] += M31::from(1),
             |it| it.witness.candidates[0][0] += M31::from(1),
@@ -164,10 +177,16 @@ mod tests {
             |it| it.witness.lookup.as_mut().unwrap().uses[0] += M31::from(1),
             |it| it.projections.vectors[0][0] += QM31::from(M31::from(1)),
         ];
-        for (index, change) in changes.into_iter().enumerate() {
+        differ(&split_narrow().case(), &changes);
+    }
+
+    fn differ(case: &Arc<Case>, changes: &[fn(&mut Forged)]) {
+        let (_, forged) = honest(case, 1);
+        let own = witness_digest(&forged);
+        for (index, change) in changes.iter().enumerate() {
             let mut changed = forged.clone();
             change(&mut changed);
-            assert_ne!(witness_digest(&changed), own, "{index}");
+            assert_ne!(witness_digest(&changed), own, "{}, {index}", case.name);
         }
     }
 }
