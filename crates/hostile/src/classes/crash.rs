@@ -43,8 +43,7 @@ pub(super) fn options(segment_steps: Option<SegmentSteps>) -> ChainOptions {
     }
 }
 
-/// The plan of a chain of so many segments of one step each.
-pub(super) fn plan_of(steps: u32, change: impl FnOnce(&mut ChainOptions)) -> ChainPlan {
+fn attention_plan(steps: u32, options: ChainOptions) -> ChainPlan {
     let shape = AttentionShape::new(
         QueryHeads::new(2).unwrap(),
         KvHeads::new(1).unwrap(),
@@ -52,8 +51,6 @@ pub(super) fn plan_of(steps: u32, change: impl FnOnce(&mut ChainOptions)) -> Cha
     );
     let steps = StepRange::new(2, steps).unwrap();
     let trace = synthetic_trace(shape.unwrap(), ValueBits::DEFAULT, steps, 5).unwrap();
-    let mut options = options(Some(SegmentSteps::new(1).unwrap()));
-    change(&mut options);
     ChainPlan::new(trace, options).unwrap()
 }
 
@@ -69,7 +66,7 @@ pub enum Of {
 impl Of {
     const ALL: [Self; 2] = [Self::Attention, Self::Decoder];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Attention => "attention",
             Self::Decoder => "decoder",
@@ -78,14 +75,21 @@ impl Of {
 
     /// A chain of [`STEPS`] segments.
     fn plan(self) -> ChainWork {
+        self.plan_of(STEPS, |_| {})
+    }
+
+    /// A chain of so many segments of one step each.
+    pub(super) fn plan_of(self, steps: u32, change: impl FnOnce(&mut ChainOptions)) -> ChainWork {
+        let mut options = options(Some(SegmentSteps::new(1).unwrap()));
+        change(&mut options);
         match self {
-            Self::Attention => plan_of(STEPS, |_| {}).into(),
-            Self::Decoder => decoder_plan().into(),
+            Self::Attention => attention_plan(steps, options).into(),
+            Self::Decoder => decoder_plan(steps, options).into(),
         }
     }
 
     /// The inputs that its directory has copies of, in the order in which they are written.
-    fn copies(self) -> &'static [&'static str] {
+    pub(super) fn copies(self) -> &'static [&'static str] {
         match self {
             Self::Attention => &[TRACE_FILE, TABLE_FILE],
             Self::Decoder => &[MODEL_FILE],
@@ -94,21 +98,18 @@ impl Of {
 }
 
 /// Three tokens are given, the others chosen.
-fn decoder_plan() -> ModelPlan {
+fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
     let spec = DecoderSpec {
-        sizes: [1, 9, 3, 1, 6, 7, 11, STEPS],
+        sizes: [1, 9, 3, 1, 6, 7, 11, steps],
         ..uneven()
     };
     let prompt = vec![1, 2, 3];
-    let ChainOptions {
-        domain, security, ..
-    } = options(None);
     let options = ModelOptions {
-        domain,
-        security,
-        segment_steps: Some(SegmentSteps::new(1).unwrap()),
+        domain: options.domain,
+        security: options.security,
+        segment_steps: options.segment_steps,
         // The last one is not consumed.
-        tokens: STEPS + 1 - 3,
+        tokens: steps + 1 - 3,
     };
     ModelPlan::new(spec.model(), prompt, &options).unwrap()
 }

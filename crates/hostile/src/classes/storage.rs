@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use matchmark_composer::{
-    segment_file_name, segments_directory, ChainPlan, ChainProveError, ChainProver, ChainReadError,
+    segment_file_name, segments_directory, ChainProveError, ChainProver, ChainReadError, ChainWork,
     DirectoryError, ProveReport, Schedule, Silent, Storage, LOCK_FILE, MANIFEST_FILE,
-    SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
+    SEGMENTS_DIRECTORY,
 };
 use matchmark_statement::Boundary;
 
-use super::crash::{finished, place, plan_of, Finished};
+use super::crash::{finished, place, Finished, Of};
 use crate::cases::insecure;
 use crate::faults::{temporary, Fault, Faulty, Shot, Step, TEMPORARY};
 use crate::report::Recorder;
@@ -27,7 +27,7 @@ const STEPS: u32 = 3;
 enum Scene {
     /// Nothing.
     Nothing,
-    /// The manifest, and a copy of the trace on its way: the chain is created once more.
+    /// The manifest, and a copy of the first input on its way: the chain is created once more.
     Manifest,
     /// The first and the last segment; the one between them whole, but under its temporary name.
     Segments,
@@ -45,6 +45,7 @@ impl Scene {
 
 /// A chain as it comes out where nothing fails.
 struct Whole {
+    of: Of,
     boundary: Boundary,
     digest: String,
     files: Files,
@@ -60,20 +61,19 @@ struct Case<'a> {
 
 pub fn run(recorder: &mut Recorder) {
     let full = recorder.amount(0, 1) == 1;
-    let boundaries: &[Boundary] = if full {
-        &[Boundary::Fused, Boundary::Split]
-    } else {
-        &[Boundary::Fused]
-    };
+    let mut kinds = vec![(Of::Attention, Boundary::Fused)];
+    if full {
+        kinds.push((Of::Attention, Boundary::Split));
+        kinds.push((Of::Decoder, Boundary::Fused));
+    }
     let lasting: &[Fault] = if full { &Fault::ALL } else { &[Fault::Full] };
-    for &boundary in boundaries {
-        let whole = Whole::new(boundary);
-        recorder.require(&format!("{boundary}/short writes without a fault"), || {
-            whole.written_in_pieces()
-        });
+    for (of, boundary) in kinds {
+        let whole = Whole::new(of, boundary);
+        let label = format!("{}/short writes without a fault", whole.name());
+        recorder.require(&label, || whole.written_in_pieces());
         for scene in [Scene::Nothing, Scene::Manifest, Scene::Segments] {
             let steps = whole.steps(scene);
-            let label = format!("{boundary}/{}/order", scene.name());
+            let label = format!("{}/{}/order", whole.name(), scene.name());
             recorder.require(&label, || in_order(&steps));
             let mut cases = vec![];
             for (at, step) in steps.iter().enumerate() {
@@ -93,8 +93,8 @@ pub fn run(recorder: &mut Recorder) {
     }
 }
 
-fn plan(boundary: Boundary) -> ChainPlan {
-    plan_of(STEPS, |options| {
+fn plan(of: Of, boundary: Boundary) -> ChainWork {
+    of.plan_of(STEPS, |options| {
         options.security = insecure();
         options.boundaries = boundary.into();
     })
@@ -165,16 +165,21 @@ fn segment(index: u64) -> String {
 }
 
 impl Whole {
-    fn new(boundary: Boundary) -> Self {
+    fn new(of: Of, boundary: Boundary) -> Self {
         let (_guard, path) = place();
-        let report = prove(ChainProver::create(&path, plan(boundary)).unwrap()).unwrap();
+        let report = prove(ChainProver::create(&path, plan(of, boundary)).unwrap()).unwrap();
         let files = files(&path);
-        assert_eq!(files.len(), 3 + STEPS as usize);
+        assert_eq!(files.len(), 1 + of.copies().len() + STEPS as usize);
         Self {
+            of,
             boundary,
             digest: report.chain_digest.to_string(),
             files,
         }
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.boundary, self.of.name())
     }
 
     fn prepare(&self, scene: Scene, chain: &Utf8Path) {
@@ -184,12 +189,13 @@ impl Whole {
             Scene::Manifest => {
                 fs::create_dir(chain).unwrap();
                 put(MANIFEST_FILE, MANIFEST_FILE);
-                put(TRACE_FILE, &temporary(TRACE_FILE));
+                let first = self.of.copies()[0];
+                put(first, &temporary(first));
             }
             Scene::Segments => {
                 fs::create_dir(chain).unwrap();
                 fs::create_dir(segments_directory(chain)).unwrap();
-                for name in [MANIFEST_FILE, TRACE_FILE, TABLE_FILE] {
+                for name in self.of.copies().iter().chain(&[MANIFEST_FILE]) {
                     put(name, name);
                 }
                 put(&segment(0), &segment(0));
@@ -209,7 +215,7 @@ impl Whole {
     ) -> Result<ProveReport, ChainProveError> {
         prove(match scene {
             Scene::Nothing | Scene::Manifest => {
-                ChainProver::create_on(storage, chain, plan(self.boundary))?
+                ChainProver::create_on(storage, chain, plan(self.of, self.boundary))?
             }
             Scene::Segments => ChainProver::resume_on(storage, chain)?,
         })
@@ -221,8 +227,8 @@ impl Whole {
         let prover = match ChainProver::resume_on(storage(), chain) {
             Ok(prover) => prover,
             // No chain yet, or one without the copies of its inputs.
-            Err(_) if !chain.join(TABLE_FILE).exists() => {
-                ChainProver::create_on(storage(), chain, plan(self.boundary))?
+            Err(_) if self.of.copies().iter().any(|it| !chain.join(it).exists()) => {
+                ChainProver::create_on(storage(), chain, plan(self.of, self.boundary))?
             }
             Err(error) => return Err(error),
         };
@@ -289,7 +295,9 @@ impl Case<'_> {
         let (scene, fault, file) = (scene.name(), shot.fault.name(), step.file());
         format!(
             "{}/{scene}/{} {} {file}/{fault}{lasting}",
-            whole.boundary, shot.at, step.action
+            whole.name(),
+            shot.at,
+            step.action
         )
     }
 
