@@ -76,8 +76,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         scratch: scratch.path.clone(),
         repetitions,
     };
-    let measurements = measure::all(&bench)?;
+    // Everything is built before anything is measured.
     let program = Program::find(options.decoder.as_deref())?;
+    let measurements = measure::all(&bench)?;
     let decoder = decoder::all(&bench, program, evaluator.as_ref())?;
     let figures = figures::of(&measurements);
     let of_decoder = decoder::figures(&decoder);
