@@ -281,13 +281,16 @@ const PROVE: &[Case<ChainProveError>] = &[
     }),
     ("ExecuteModel", || {
         let error = run(loud());
-        assert!(matches!(
-            error,
-            ChainProveError::ExecuteModel {
-                segment: 0,
-                source: ModelError::OutOfRange { .. }
-            }
-        ));
+        assert!(
+            matches!(
+                error,
+                ChainProveError::ExecuteModel {
+                    segment: 0,
+                    source: ModelError::OutOfRange { .. }
+                }
+            ),
+            "{error:?}"
+        );
         error
     }),
     ("Prove", || {
@@ -361,6 +364,24 @@ fn every_reason_to_make_no_plan_is_reached() {
 #[test]
 fn every_reason_not_to_use_a_directory_is_reached() {
     all_are_reached(DirectoryError::NAMES, DIRECTORY, DirectoryError::name);
+}
+
+/// A second worker that asks after the first has failed is told of no segment, and of no other error.
+#[test]
+fn nothing_follows_a_segment_that_cannot_be_executed() {
+    let inconsistent = inconsistent(|rules| rules.value_bits = ValueBits::MAX);
+    let works: [(ChainWork, &str); 2] = [
+        (loud().into(), "ExecuteModel"),
+        (inconsistent.into(), "Execute"),
+    ];
+    for (work, name) in works {
+        assert!(work.segment_count() > 1);
+        let prover = work.prover().unwrap();
+        let mut front = work.front(&prover).unwrap();
+        let error = front.advance().map(|_| ()).unwrap_err();
+        assert_eq!(error.name(), name);
+        assert!(matches!(front.advance(), Ok(None)));
+    }
 }
 
 #[test]
