@@ -70,6 +70,20 @@ fn a_chain_of_one_segment() {
     }
 }
 
+/// Two steps of public values cost next to nothing beside the proof; an interruption may fall on them, but
+/// not each time.
+#[test]
+fn the_time_of_public_values_is_told_apart() {
+    let file = SegmentFile::decode(&fixture("narrow.segment")).unwrap();
+    let rows = (0..10).map(|_| {
+        let mut verifier = ChainVerifier::new(policy("narrow"));
+        verifier.push(&file).unwrap()
+    });
+    assert!(rows
+        .into_iter()
+        .any(|row| 2.0 * row.public_ms < row.verify_ms));
+}
+
 #[test]
 fn a_verifier_tells_what_it_has_seen() {
     let file = SegmentFile::decode(&fixture("narrow.segment")).unwrap();
