@@ -206,7 +206,7 @@ impl Storage for Watched {
     }
 
     fn write(&self, path: &Utf8Path, file: &File, bytes: &[u8]) -> io::Result<usize> {
-        if self.writes.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        if self.writes.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         FileSystem.write(path, file, bytes)
