@@ -280,3 +280,27 @@ fn the_system_is_asked_to_sync() {
     let file = FileSystem.create_file(&path).unwrap();
     FileSystem.sync_file(&path, &file).unwrap();
 }
+
+/// Takes no byte, ten times over.
+#[derive(Debug, Default)]
+struct Full(AtomicUsize);
+
+impl Storage for Full {
+    fn write(&self, path: &Utf8Path, file: &File, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.fetch_add(1, Ordering::SeqCst) < 10 {
+            return Ok(0);
+        }
+        FileSystem.write(path, file, bytes)
+    }
+}
+
+#[test]
+fn a_write_of_nothing_is_an_error() {
+    let (_guard, path) = place();
+    let error = ChainProver::create_on(Arc::<Full>::default(), &path, plan(1, 2)).unwrap_err();
+    assert!(matches!(
+        error,
+        ChainProveError::Directory(DirectoryError::Io { action: "write", source, .. })
+            if source.kind() == io::ErrorKind::WriteZero
+    ));
+}
