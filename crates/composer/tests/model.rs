@@ -185,6 +185,23 @@ fn tokens_must_have_their_positions() {
         })
     ));
     assert!(plan(vec![1; 10], 7).is_none());
+    assert!(plan(vec![1; 16], 1).is_none());
+    // Three given tokens and four more are six steps, which are a segment at the most.
+    let in_segments = |steps| {
+        let options = ModelOptions {
+            tokens: 4,
+            ..options(steps)
+        };
+        ModelPlan::new(model.clone(), vec![1; 3], &options).err()
+    };
+    assert!(in_segments(6).is_none());
+    assert!(matches!(
+        in_segments(7),
+        Some(PlanError::SegmentSteps {
+            expected: 6,
+            got: 7
+        })
+    ));
     assert!(matches!(
         plan(vec![1, 24], 1),
         Some(PlanError::PromptToken {

@@ -142,6 +142,7 @@ fn a_key_is_derived_anew_for_its_own_levels() {
         places.collect()
     };
     assert_eq!(blowups(&other), blowups(&KEY));
+    assert_eq!(KEY.weights(), KEY.weights);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use matchmark_quant::{
     Rounding, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
-use matchmark_statement::{PolicyError, SegmentShape};
+use matchmark_statement::{PolicyError, Security, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
@@ -364,6 +364,15 @@ fn every_reason_to_make_no_plan_is_reached() {
 #[test]
 fn every_reason_not_to_use_a_directory_is_reached() {
     all_are_reached(DirectoryError::NAMES, DIRECTORY, DirectoryError::name);
+}
+
+/// Memory is reckoned for the level that the proofs are of.
+#[test]
+fn work_is_of_the_level_of_its_policy() {
+    for work in [ChainWork::from(plan(1, 2)), model::plan(3).into()] {
+        assert_eq!(work.security(), work.policy().unwrap().security());
+        assert_ne!(work.security(), Security::default());
+    }
 }
 
 /// A second worker that asks after the first has failed is told of no segment, and of no other error.
