@@ -66,7 +66,7 @@ mod tests {
         let before = cpu_ms().unwrap();
         let start = Instant::now();
         while cpu_ms().unwrap() <= before {
-            assert!(start.elapsed() < Duration::from_secs(60));
+            assert!(start.elapsed() < Duration::from_secs(10));
         }
     }
 }
