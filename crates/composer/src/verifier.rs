@@ -200,3 +200,19 @@ pub(crate) fn public_bytes(statement: &SegmentStatement) -> u64 {
 pub(crate) fn milliseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_second_is_a_thousand_milliseconds() {
+        let start = Instant::now();
+        std::thread::sleep(Duration::from_millis(20));
+        let told = milliseconds(start);
+        let since = start.elapsed();
+        assert!(told >= 20.0 && told <= since.as_secs_f64() * 1e3);
+    }
+}

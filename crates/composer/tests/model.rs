@@ -13,8 +13,8 @@ use common::model::{model, options, plan, prompt, PROMPT, TOKENS};
 use common::{place, schedule};
 use matchmark_composer::{
     follow_directory, policy_for, segment_file_name, segments_directory, verify_directory,
-    ChainProveError, ChainProver, DirectoryError, FollowError, KeyError, ModelKey, ModelOptions,
-    ModelPlan, PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
+    ChainProveError, ChainProver, ChainWork, DirectoryError, FollowError, KeyError, ModelKey,
+    ModelOptions, ModelPlan, PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
 };
 use matchmark_model::{execute_model, IntegerModel, ModelState};
 use matchmark_quant::SegmentSteps;
@@ -66,6 +66,9 @@ fn a_prompt_is_continued_and_the_chain_resumed() {
     let prover = ChainProver::create(&path, plan(3)).unwrap();
     let report = prover.with_schedule(schedule(2, 1)).run(&rows).unwrap();
     assert_eq!((report.segments, report.steps), (3, 7));
+    // The last segment is shorter, and its tables are as large as those of the others.
+    assert!(report.trace_rows > 0 && report.trace_rows.is_multiple_of(3));
+    assert!(report.committed_cells > report.trace_rows && report.opened_columns > 0);
     let mut rows = rows.0.into_inner().unwrap();
     rows.sort_by_key(|row| row.segment);
     let last = rows[2].tokens.clone().unwrap().chosen;
@@ -112,6 +115,12 @@ fn directories_are_of_one_chain() {
         ChainProveError::Directory(DirectoryError::AlreadyBegun { .. })
     ));
     let model = model(5);
+    // What is read of it is the model's work, and that of a trace is not.
+    let read = ChainWork::open(&path).unwrap();
+    let read = read.model().unwrap();
+    assert_eq!(read.steps(), plan(4).steps());
+    assert_eq!(read.policy().unwrap(), plan(4).policy().unwrap());
+    assert!(ChainWork::from(common::plan(1, 2)).model().is_none());
     let mut prompt = prompt(&model);
     prompt[0] ^= 1;
     let plan = ModelPlan::new(model, prompt, &options(4)).unwrap();
@@ -176,6 +185,23 @@ fn tokens_must_have_their_positions() {
         })
     ));
     assert!(plan(vec![1; 10], 7).is_none());
+    assert!(plan(vec![1; 16], 1).is_none());
+    // Three given tokens and four more are six steps, which are a segment at the most.
+    let in_segments = |steps| {
+        let options = ModelOptions {
+            tokens: 4,
+            ..options(steps)
+        };
+        ModelPlan::new(model.clone(), vec![1; 3], &options).err()
+    };
+    assert!(in_segments(6).is_none());
+    assert!(matches!(
+        in_segments(7),
+        Some(PlanError::SegmentSteps {
+            expected: 6,
+            got: 7
+        })
+    ));
     assert!(matches!(
         plan(vec![1, 24], 1),
         Some(PlanError::PromptToken {

@@ -70,6 +70,19 @@ fn a_chain_of_one_segment() {
     }
 }
 
+/// Two steps of public values cost next to nothing beside the proof. An interruption may fall on them, but
+/// not most of the times.
+#[test]
+fn the_time_of_public_values_is_told_apart() {
+    let file = SegmentFile::decode(&fixture("narrow.segment")).unwrap();
+    let told = |_: &u32| {
+        let mut verifier = ChainVerifier::new(policy("narrow"));
+        let row = verifier.push(&file).unwrap();
+        10.0 * row.public_ms < row.verify_ms
+    };
+    assert!((0..20).filter(told).count() > 10);
+}
+
 #[test]
 fn a_verifier_tells_what_it_has_seen() {
     let file = SegmentFile::decode(&fixture("narrow.segment")).unwrap();

@@ -297,6 +297,8 @@ mod tests {
         assert_eq!(json, format!("\"{id}\""));
         assert_eq!(serde_json::from_str::<TestId>(&json).unwrap(), id);
         assert!(serde_json::from_str::<TestId>("\"07\"").is_err());
+        let error = serde_json::from_str::<TestId>("7").unwrap_err().to_string();
+        assert!(error.contains("64 lowercase hexadecimal digits"), "{error}");
     }
 
     proptest! {

@@ -191,6 +191,13 @@ mod tests {
         ];
         let ids: BTreeSet<_> = policies.iter().map(QuantizationPolicy::id).collect();
         assert_eq!(ids.len(), policies.len());
+        assert_eq!(
+            (
+                policies[1].value_bits().get(),
+                policies[2].score_step().get()
+            ),
+            (9, 2)
+        );
         assert_eq!(policies[0].scales(), None);
         assert_eq!(policies[4].scales(), scales(1.0, 2.0, 3.0));
     }

@@ -191,6 +191,8 @@ mod tests {
     fn ranges() {
         let symmetric = Rescale::symmetric(3, ValueBits::new(11).unwrap()).unwrap();
         assert_eq!((symmetric.min(), symmetric.max()), (-1023, 1023));
+        assert_eq!(symmetric.excess_bits(), EXCESS_BITS);
+        assert_eq!(symmetric.of_norm().excess_bits(), NORM_EXCESS_BITS);
         let twos = Rescale::twos_complement(3, 15).unwrap();
         assert_eq!((twos.min(), twos.max()), (-16_384, 16_383));
         for shift in [0, 24, u8::MAX] {
@@ -226,6 +228,10 @@ mod tests {
         assert_eq!(rescale.apply(last).unwrap().excess, (1 << 15) - 1);
         assert!(rescale.apply(last - 1).is_err());
         assert!(rescale.carries(1000));
+        // The numbers that are carried end at the nearer of both ends, which is the upper one.
+        assert!(rescale.carries(-last - 1));
+        assert!(rescale.apply(last).is_ok());
+        assert!(!rescale.carries(-last));
         assert!(!rescale.carries(-last + 1));
         for x in [i64::MIN, i64::MAX] {
             assert!(rescale.apply(x).is_err());

@@ -202,6 +202,26 @@ mod tests {
         assert!(serde_json::from_str::<StepRange>(r#"{"entries_before":1,"steps":0}"#).is_err());
     }
 
+    #[test]
+    fn ranges_beside_each_other() {
+        let range = |entries_before, steps| StepRange::new(entries_before, steps).unwrap();
+        let five = range(10, 5);
+        for (other, follows, within) in [
+            (range(15, 2), true, false),
+            (range(14, 2), false, false),
+            (range(16, 2), false, false),
+            (range(10, 5), false, true),
+            (range(12, 2), false, true),
+            (range(9, 2), false, false),
+            (range(9, 6), false, false),
+            (range(10, 6), false, false),
+            (range(2, 3), false, false),
+        ] {
+            assert_eq!(other.follows(&five), follows, "{other}");
+            assert_eq!(five.contains(&other), within, "{other}");
+        }
+    }
+
     proptest! {
         #[test]
         fn segments_tile_the_range(p in 0u32..100, s in 1u32..100, k in 1u32..120) {

@@ -269,6 +269,10 @@ mod tests {
         for (level, profile, parameters) in expected {
             let security = Security::new(level.parse().unwrap(), profile.parse().unwrap()).unwrap();
             assert_eq!(security.parameters().to_string(), parameters);
+            assert_eq!(
+                (security.level().name(), security.profile().name()),
+                (level, profile)
+            );
             assert_eq!(security.to_string(), alloc::format!("{level} {profile}"));
         }
     }

@@ -21,6 +21,9 @@ fn a_split_segment_has_two_digests_and_a_fused_one_has_one() {
     let segment = split();
     let lookup = LookupStatement::new(segment.clone()).unwrap();
     assert_eq!(lookup.segment(), &segment);
+    let commitment = BoundaryCommitment::from_bytes([0x66; 32]);
+    assert_eq!(segment.boundary().commitment(), Some(commitment));
+    assert_eq!(statement(base()).boundary().commitment(), None);
     assert_eq!(
         lookup.boundary(),
         BoundaryCommitment::from_bytes([0x66; 32])

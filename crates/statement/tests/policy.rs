@@ -63,6 +63,16 @@ fn the_chain_it_was_made_from_is_accepted() {
 }
 
 /// For the chain of 66 steps of a whole model, in segments of 16 steps and a last one of 2.
+#[test]
+fn a_policy_says_what_it_asks_for() {
+    let mut parts = policy().parts();
+    parts.security = Security::new(SecurityLevel::Johnson100, Profile::Fast).unwrap();
+    parts.rounding = Rounding::Floor;
+    let policy = AcceptancePolicy::new(parts.clone()).unwrap();
+    assert_eq!(policy.security(), parts.security);
+    assert_eq!(policy.rounding(), Rounding::Floor);
+}
+
 fn decoder_policy() -> AcceptancePolicy {
     AcceptancePolicy::accepting(
         &decoder_chain(),

@@ -54,6 +54,7 @@ fn encoding_is_one_byte_up_to_8_bits_and_two_above() {
         wide.encode(),
         [1, 0, 0xff, 0xff, 0xff, 0, 1, 0xff, 0, 0, 5, 0]
     );
+    assert_eq!((narrow.bits(), wide.bits()), (bits(8), bits(9)));
     assert_eq!((narrow.q(), narrow.k()), (&[1, -1][..], &[127][..]));
     assert_eq!((narrow.v(), narrow.out()), (&[-127][..], &[0, 5][..]));
 }

@@ -35,6 +35,8 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
         assert!(digests.insert(changed.digest()), "{field}");
         assert_ne!(changed.encode(), original.encode(), "{field}");
         assert_eq!(original.first_difference(&changed), Some(field));
+        assert_eq!(changed.security(), parts.security);
+        assert_eq!(changed.rounding(), parts.rounding);
         // What is changed is also what comes back.
         assert_eq!(
             SegmentStatement::decode(&changed.encode()).unwrap().parts(),

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{decoder_segment, model_shape, prompt, statement, SIZES};
-use matchmark_quant::{ModelShape, StepRange};
+use matchmark_quant::{ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{
     PublicValues, PublicValuesError, SegmentKind, SegmentStatement, TokenCut, TokenError, TokenId,
     TokenValues,
@@ -42,6 +42,25 @@ fn encoding_is_four_bytes_a_token() {
     assert_eq!(values.chosen(), ids(&[999, 4]));
     assert_eq!((values.steps(), values.vocabulary()), (2, 1000));
     assert_eq!(TokenValues::encoded_len(usize::MAX), usize::MAX);
+}
+
+#[test]
+fn the_longest_segment_is_the_longest_there_is() {
+    let longest = SegmentSteps::MAX as usize;
+    let of = |steps: usize| {
+        let tokens = vec![TokenId::new(7); steps];
+        TokenValues::new(&model(1000), steps, tokens.clone(), tokens)
+    };
+    assert_eq!(of(longest).unwrap().steps(), longest);
+    for got in [0, longest + 1] {
+        assert_eq!(
+            of(got),
+            Err(PublicValuesError::Steps {
+                expected: longest,
+                got
+            })
+        );
+    }
 }
 
 #[test]

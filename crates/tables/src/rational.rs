@@ -169,6 +169,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn order_is_that_of_the_numbers() {
+        let ascending = [
+            (0, 1),
+            (1, u64::MAX),
+            (1, 3),
+            (1, 2),
+            (2, 3),
+            (3, 2),
+            (7, 2),
+            (u64::MAX, 1),
+        ]
+        .map(|(numerator, denominator)| Rational::new(numerator, denominator).unwrap());
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(a.cmp(b), i.cmp(&j), "{a} {b}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn lowest_terms(n: u64, d in 1u64..) {

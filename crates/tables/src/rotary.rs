@@ -120,6 +120,7 @@ mod tests {
     fn where_entries_stand() {
         let table = table(4, 3, (0..12).collect()).unwrap();
         assert_eq!((table.positions(), table.pairs()), (3, 2));
+        assert!(table.entries().iter().copied().eq(0..12));
         assert_eq!(table.get(0, 0), Some((0, 1)));
         assert_eq!(table.get(1, 1), Some((6, 7)));
         assert_eq!(table.get(2, 1), Some((10, 11)));

@@ -142,6 +142,8 @@ mod tests {
     #[test]
     fn the_domain_is_symmetric() {
         let table = SiluTable::new(bits(), scale(0.5), scale(0.25), ramp()).unwrap();
+        assert_eq!(table.value_bits(), bits());
+        assert_eq!(table.entries(), ramp());
         for g in -7..=7 {
             assert_eq!(table.get(g), Some(2 * g));
         }

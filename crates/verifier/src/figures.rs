@@ -155,3 +155,28 @@ fn log2(x: f64) -> f64 {
     }
     exponent
 }
+
+#[cfg(test)]
+mod tests {
+    use super::log2;
+
+    #[test]
+    fn logarithms_of_powers_of_two_are_exact() {
+        let mut power = 1.0 / 1024.0;
+        for exponent in -10..=60 {
+            assert_eq!(log2(power), f64::from(exponent));
+            power *= 2.0;
+        }
+    }
+
+    #[test]
+    fn other_logarithms_are_good_to_twelve_digits() {
+        for (x, expected) in [
+            (0.75, -0.415_037_499_278_843_8),
+            (3.0, 1.584_962_500_721_156),
+            (1e6, 19.931_568_569_324_174),
+        ] {
+            assert!((log2(x) - expected).abs() < 2e-12, "{x}");
+        }
+    }
+}

@@ -451,3 +451,23 @@ fn a_lookup_proof_says_that_it_is_the_second() {
         other => panic!("{other}"),
     }
 }
+
+/// A decoder's sums cancel with the terms of its public tokens: as much is missing as these bring.
+#[test]
+fn own_terms_are_added_to_the_sums() {
+    let fixture = Fixture::new();
+    let mut proof = SegmentProof::decode(fixture.file.proof(), &fixture.structure).unwrap();
+    let (missing, rest) = (QM31::from(M31::from(5)), QM31::from(M31::from(P - 10)));
+    proof.claimed_sums[0] -= missing;
+    let bytes = proof.encode(&fixture.structure).unwrap();
+    let root = fixture.policy.parts().circuits[0].preprocessed_root;
+    let begun = transcript::begin(fixture.file.statement(), &fixture.structure);
+    let session = Session::open(&bytes, &fixture.structure, root, begun).unwrap();
+    assert_eq!(session.check_sums(missing), Ok(()));
+    assert_eq!(
+        session.check_sums(-missing),
+        Err(VerifyError::LookupSumNotZero {
+            got: rest.to_m31_array().map(|coordinate| coordinate.0)
+        })
+    );
+}

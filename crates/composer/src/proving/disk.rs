@@ -160,3 +160,20 @@ pub(crate) fn io_error(action: &'static str, path: &Utf8Path, source: io::Error)
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_directory() {
+        for (path, expected) in [
+            ("chain", "."),
+            ("a/chain", "a"),
+            ("/chain", "/"),
+            ("/", "."),
+        ] {
+            assert_eq!(parent(Utf8Path::new(path)), expected, "{path}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The sequential part of proving: the reference and the states between segments.
 
+use std::iter;
 use std::sync::Arc;
 
 use matchmark_model::ModelExecution;
@@ -143,11 +144,22 @@ impl<'a> Front<'a> {
         &self.state
     }
 
-    /// Executes the next segment and commits the state after it; `None` after the last.
+    /// Executes the next segment and commits the state after it; `None` after the last, and after an
+    /// error.
     pub(crate) fn advance(&mut self) -> Result<Option<Job>, ChainProveError> {
         let Some(steps) = self.remaining.next() else {
             return Ok(None);
         };
+        let job = self.execute(steps);
+        if job.is_err() {
+            // Another worker may ask before it hears of the error. The steps behind do not follow from
+            // the state that was reached.
+            self.remaining = Box::new(iter::empty());
+        }
+        job.map(Some)
+    }
+
+    fn execute(&mut self, steps: StepRange) -> Result<Job, ChainProveError> {
         let segment = self.next;
         let (execution, cache) = self.executor.execute(segment, steps, self.state.cache())?;
         let prove_error = |source| ChainProveError::Prove { segment, source };
@@ -162,14 +174,14 @@ impl<'a> Front<'a> {
         }
         self.next += 1;
         self.state = Arc::clone(&after);
-        Ok(Some(Job {
+        Ok(Job {
             segment,
             statement,
             tokens,
             execution,
             before,
             after,
-        }))
+        })
     }
 
     /// What the segments handed out so far say together; `None` before the first.

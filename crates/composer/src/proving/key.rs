@@ -445,3 +445,55 @@ fn blowups(levels: &[SecurityLevel]) -> BTreeMap<u32, Security> {
         .map(|security| (security.parameters().log_blowup, security))
         .collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use matchmark_quant::{HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
+    use matchmark_tables::WeightTable;
+
+    use super::*;
+    use crate::tests::common::model::model;
+
+    fn heights_of(
+        outline: &ModelOutline,
+        steps: u32,
+    ) -> Result<BTreeMap<u32, ChainShape>, KeyError> {
+        heights(outline, SegmentSteps::new(steps).unwrap())
+    }
+
+    /// A key speaks of the chains that there are, and there is none where no chain is.
+    #[test]
+    fn chains_that_the_relation_cannot_carry_have_no_height() {
+        let outline = ModelOutline::of(&model(5));
+        let chain = |outline: &ModelOutline, steps, capacity| {
+            let shape = ChainShape { steps, capacity };
+            let chain = shape.chain(Security::default()).unwrap();
+            chain.lifting_log_size(outline)
+        };
+        for (height, shape) in heights_of(&outline, 4).unwrap() {
+            let got = chain(&outline, shape.steps, shape.capacity).unwrap();
+            assert_eq!(got, height);
+        }
+        // Of so large a vocabulary there are chains of short segments alone.
+        let mut large = outline.clone();
+        large.shape = ModelShape::new(
+            Layers::new(2).unwrap(),
+            HiddenSize::new(12).unwrap(),
+            outline.shape.attention(),
+            MlpSize::new(20).unwrap(),
+            VocabularySize::new(VocabularySize::MAX).unwrap(),
+            CacheCapacity::new(64).unwrap(),
+        )
+        .unwrap();
+        assert!(chain(&large, 64, 64).is_err());
+        assert!(!heights_of(&large, 64).unwrap().is_empty());
+        // With such weights the sums of no attention row fit into the field.
+        let mut heavy = outline;
+        heavy.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
+        assert!(matches!(
+            heights_of(&heavy, 4),
+            Err(KeyError::Prove(ProveError::Layout(_)))
+        ));
+    }
+}

@@ -12,7 +12,7 @@ mod proving;
 
 #[cfg(feature = "prover")]
 #[path = "../../tests/common/mod.rs"]
-mod common;
+pub(crate) mod common;
 
 /// What comes to a variant, and its name.
 type Case<E> = (&'static str, fn() -> E);

@@ -13,7 +13,7 @@ use matchmark_quant::{
     Rounding, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
-use matchmark_statement::{PolicyError, SegmentShape};
+use matchmark_statement::{PolicyError, Security, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
@@ -318,13 +318,16 @@ const PROVE: &[Case<ChainProveError>] = &[
     }),
     ("ExecuteModel", || {
         let error = run(loud());
-        assert!(matches!(
-            error,
-            ChainProveError::ExecuteModel {
-                segment: 0,
-                source: ModelError::OutOfRange { .. }
-            }
-        ));
+        assert!(
+            matches!(
+                error,
+                ChainProveError::ExecuteModel {
+                    segment: 0,
+                    source: ModelError::OutOfRange { .. }
+                }
+            ),
+            "{error:?}"
+        );
         error
     }),
     ("Prove", || {
@@ -403,6 +406,33 @@ fn every_reason_not_to_use_a_cache_is_reached() {
 #[test]
 fn every_reason_not_to_use_a_directory_is_reached() {
     all_are_reached(DirectoryError::NAMES, DIRECTORY, DirectoryError::name);
+}
+
+/// Memory is reckoned for the level that the proofs are of.
+#[test]
+fn work_is_of_the_level_of_its_policy() {
+    for work in [ChainWork::from(plan(1, 2)), model::plan(3).into()] {
+        assert_eq!(work.security(), work.policy().unwrap().security());
+        assert_ne!(work.security(), Security::default());
+    }
+}
+
+/// A second worker that asks after the first has failed is told of no segment, and of no other error.
+#[test]
+fn nothing_follows_a_segment_that_cannot_be_executed() {
+    let inconsistent = inconsistent(|rules| rules.value_bits = ValueBits::MAX);
+    let works: [(ChainWork, &str); 2] = [
+        (loud().into(), "ExecuteModel"),
+        (inconsistent.into(), "Execute"),
+    ];
+    for (work, name) in works {
+        assert!(work.segment_count() > 1);
+        let prover = work.prover().unwrap();
+        let mut front = work.front(&prover).unwrap();
+        let error = front.advance().map(|_| ()).unwrap_err();
+        assert_eq!(error.name(), name);
+        assert!(matches!(front.advance(), Ok(None)));
+    }
 }
 
 #[test]

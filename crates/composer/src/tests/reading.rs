@@ -114,6 +114,14 @@ const FOLLOW: &[Case<FollowError>] = &[
     ("Read", || {
         let (_guard, path) = chain(&[]);
         let file = segments_directory(&path).join(segment_file_name(0));
+        // A directory in the place of the file is there, and is none to wait for.
+        fs::create_dir(&file).unwrap();
+        let error = follow_directory(&path, &policy(), Duration::ZERO, |_| {}).unwrap_err();
+        assert!(matches!(
+            error,
+            FollowError::Read(ChainReadError::Io { action: "read", .. })
+        ));
+        fs::remove_dir(&file).unwrap();
         fs::write(&file, b"no segment at all").unwrap();
         follow_directory(&path, &policy(), Duration::ZERO, |_| {}).unwrap_err()
     }),

@@ -382,6 +382,46 @@ mod tests {
     }
 
     #[test]
+    fn the_embedding_has_numbers_of_its_own() {
+        let arithmetic = with(SHIFTS, 300).unwrap();
+        assert_eq!(
+            (arithmetic.norm_epsilon(), arithmetic.embedding_epsilon()),
+            (300, 150)
+        );
+        let of_stages = [0, 1, 2].map(|stage| {
+            (
+                arithmetic.epsilon_of_stage(stage),
+                arithmetic.residual_shift(stage),
+            )
+        });
+        assert_eq!(of_stages, [(150, 2), (300, 7), (300, 7)]);
+    }
+
+    /// The sum of squares of 3 channels is below `2^14 * 4^1` with any epsilon below `2^14`, and not with
+    /// `2^14` itself, whichever normalization has it.
+    #[test]
+    fn the_larger_epsilon_decides_the_exponent() {
+        let limit = 1 << SQUARE_SHIFT;
+        for (norm, embedding, exponent) in [
+            (limit - 1, limit - 1, 1),
+            (limit, 0, 2),
+            (0, limit, 2),
+            (limit, limit, 2),
+        ] {
+            let arithmetic = ModelArithmetic {
+                norm_epsilon: norm,
+                embedding_epsilon: embedding,
+                ..with(SHIFTS, 0).unwrap()
+            };
+            assert_eq!(
+                arithmetic.max_norm_exponent(3),
+                exponent,
+                "{norm} {embedding}"
+            );
+        }
+    }
+
+    #[test]
     fn every_number_is_checked() {
         let changes: [fn(&mut ModelShifts, u8); 8] = [
             |s, x| s.rotary_input = x,

@@ -159,6 +159,14 @@ mod tests {
         }
     }
 
+    /// The largest of all is the last number before a power of two, which the bound on normalized values
+    /// counts with.
+    #[test]
+    fn reciprocal_roots_fill_fifteen_bits() {
+        let bits = (RSQRT_MAX.trailing_ones(), RSQRT_MAX.count_ones());
+        assert_eq!(bits, (15, 15));
+    }
+
     #[test]
     fn what_fits() {
         let bounds = ModelBounds::new(&shape(256, 704), &arithmetic(10, 13, 3)).unwrap();

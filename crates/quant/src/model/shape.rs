@@ -219,6 +219,7 @@ mod tests {
         let shape = shape(3, 4, 2, 8).unwrap();
         assert_eq!((shape.query_width(), shape.kv_width()), (32, 16));
         assert_eq!(shape.stages(), 7);
+        assert_eq!(shape.positions(), 64);
         let all = shape.all_layers_attention();
         assert_eq!(
             (all.query_heads(), all.kv_heads(), all.head_dim()),
