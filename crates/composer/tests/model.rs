@@ -57,6 +57,18 @@ fn file(chain: &Utf8Path, segment: u64) -> Vec<u8> {
     fs::read(segments_directory(chain).join(segment_file_name(segment))).unwrap()
 }
 
+/// What `prove --key` compares before anything is written.
+#[test]
+fn a_plan_has_the_commitment_that_the_key_lists() {
+    let key = |seed| {
+        let steps = SegmentSteps::new(3).unwrap();
+        ModelKey::derive(&model(seed), &[SecurityLevel::Insecure13], steps).unwrap()
+    };
+    let own = plan(3).weights().unwrap();
+    assert!(key(5).weights().contains(&own));
+    assert!(!key(6).weights().contains(&own));
+}
+
 #[test]
 fn a_prompt_is_continued_and_the_chain_resumed() {
     let (_guard, path) = place();
