@@ -1,15 +1,17 @@
 //! Decoders in whose name a proof of attention alone is offered, and what can be changed about a
 //! decoder's own terms.
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, ModelShifts, QuantizationPolicy, QueryHeads, Rounding, ScoreStep, StepRange,
-    ValueBits, VocabularySize,
+    AttentionShape, HiddenSize, Layers, MlpSize, ModelArithmetic, ModelShape, ModelShifts,
+    QuantizationPolicy, Rounding, StepRange, VocabularySize,
 };
 use matchmark_statement::{
     AcceptancePolicyParts, DecoderTerms, ModelCommitment, ModelId, ModelIdentity, PolicyCircuit,
     PromptLength, ProofPart, SegmentBoundary, SegmentShape, SegmentStatementParts, TokenCut,
     TokenId,
 };
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::Value;
 
 /// Decoders of one layer with the attention of these segments: one, and others that differ from it in
 /// one field each.
@@ -119,8 +121,9 @@ pub fn renamed(circuits: Vec<PolicyCircuit>) -> Vec<PolicyCircuit> {
         .collect()
 }
 
-/// Terms that differ from these in one thing each, by the name of what is changed. The lists are taken
-/// apart exhaustively: a new term does not compile until it is changed here.
+/// Terms that differ from these in one thing each, by the name of what is changed: every number that they
+/// are written with, and the commitment to the weights. A new kind of term does not compile until it is
+/// changed here.
 pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
     let DecoderTerms {
         shape,
@@ -138,144 +141,64 @@ pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
             DecoderTerms { weights, ..*base },
         ));
     }
-    for other in [1, 2, prompt.get() - 1, prompt.get() + 1, PromptLength::MAX] {
-        if let (Ok(other), true) = (PromptLength::new(other), other != prompt.get()) {
-            let terms = DecoderTerms {
-                prompt: other,
-                ..*base
-            };
-            out.push((format!("prompt of {other}"), terms));
-        }
-    }
-    for (name, shape) in changed_shapes(&shape) {
-        out.push((
-            format!("{name} of the model"),
-            DecoderTerms { shape, ..*base },
-        ));
-    }
-    for (name, arithmetic) in changed_arithmetic(&arithmetic) {
-        let terms = DecoderTerms {
-            arithmetic,
-            ..*base
-        };
-        out.push((name, terms));
-    }
-    out
-}
-
-fn changed_shapes(base: &ModelShape) -> Vec<(&'static str, ModelShape)> {
-    let attention = base.attention();
-    let sizes = [
-        ("layers", base.layers()),
-        ("hidden size", base.hidden()),
-        ("query heads", attention.query_heads()),
-        ("head dimension", attention.head_dim()),
-        ("MLP", base.mlp()),
-        ("vocabulary", base.vocabulary()),
-        ("positions", base.positions()),
-    ];
-    let changed = sizes.iter().enumerate().filter_map(|(index, (name, own))| {
-        let mut sizes = sizes.map(|(_, size)| u32::try_from(size).unwrap());
-        // Heads stay a multiple of the key/value heads, and dimensions even.
-        sizes[index] += match *name {
-            "query heads" => u32::try_from(*own).unwrap(),
-            "head dimension" => 2,
-            _ => 1,
-        };
-        let [layers, hidden, heads, dim, mlp, vocabulary, positions] = sizes;
-        let kv_heads = KvHeads::new(u32::try_from(attention.kv_heads()).unwrap()).ok()?;
-        let attention = AttentionShape::new(
-            QueryHeads::new(heads).ok()?,
-            kv_heads,
-            HeadDim::new(dim).ok()?,
-        );
-        let shape = ModelShape::new(
-            Layers::new(layers).ok()?,
-            HiddenSize::new(hidden).ok()?,
-            attention.ok()?,
-            MlpSize::new(mlp).ok()?,
-            VocabularySize::new(vocabulary).ok()?,
-            CacheCapacity::new(positions).ok()?,
-        );
-        Some((*name, shape.ok()?))
-    });
-    changed.collect()
-}
-
-fn changed_arithmetic(base: &ModelArithmetic) -> Vec<(String, ModelArithmetic)> {
-    let ModelShifts {
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
-    } = base.shifts();
-    let shifts = [
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
-    ];
-    let constants = [
-        base.value_bits().get().into(),
-        base.norm_epsilon(),
-        base.embedding_epsilon(),
-        base.score_step().get(),
-        base.weight_exponent().into(),
-    ];
-    let of = |shifts: [u8; 9], constants: [u32; 5]| {
-        let [rotary_input, value, stream, embedding, gate, up, gated, rotation, norm] = shifts;
-        let shifts = ModelShifts {
-            rotary_input,
-            value,
-            stream,
-            embedding,
-            gate,
-            up,
-            gated,
-            rotation,
-            norm,
-        };
-        let [bits, norm_epsilon, embedding_epsilon, step, exponent] = constants;
-        ModelArithmetic::new(
-            ValueBits::new(u8::try_from(bits).ok()?).ok()?,
-            shifts,
-            norm_epsilon,
-            embedding_epsilon,
-            ScoreStep::new(step).ok()?,
-            u8::try_from(exponent).ok()?,
-        )
-        .ok()
+    let mut add = |name: &str, terms: Vec<(String, DecoderTerms)>| {
+        let named = |(field, it)| (format!("{name}{field}"), it);
+        out.extend(terms.into_iter().map(named));
     };
-    assert_eq!(of(shifts, constants), Some(*base), "taken apart rightly");
+    let with = |prompt| DecoderTerms { prompt, ..*base };
+    add("prompt", changed_numbers(&prompt, with));
+    let with = |shape| DecoderTerms { shape, ..*base };
+    add("shape", changed_numbers(&shape, with));
+    let with = |arithmetic| DecoderTerms {
+        arithmetic,
+        ..*base
+    };
+    add("arithmetic", changed_numbers(&arithmetic, with));
+    out
+}
+
+/// Values that are written with one other number, wherever another number makes a value at all.
+fn changed_numbers<T: Serialize + DeserializeOwned, U>(
+    base: &T,
+    with: impl Fn(T) -> U,
+) -> Vec<(String, U)> {
+    let written = serde_json::to_value(base).unwrap();
+    let mut paths = vec![];
+    numbers(&written, String::new(), &mut paths);
     let mut out = vec![];
-    for up in [true, false] {
-        let sign = if up { "more" } else { "less" };
-        for index in 0..shifts.len() {
-            let mut shifts = shifts;
-            let shift = &mut shifts[index];
-            *shift = if up { *shift + 1 } else { *shift - 1 };
-            let arithmetic = of(shifts, constants);
-            out.extend(arithmetic.map(|it| (format!("shift {index}, one {sign}"), it)));
-        }
-        for index in 0..constants.len() {
-            let mut constants = constants;
-            let constant = &mut constants[index];
-            *constant = if up { *constant + 1 } else { *constant - 1 };
-            let arithmetic = of(shifts, constants);
-            out.extend(arithmetic.map(|it| (format!("constant {index}, one {sign}"), it)));
-        }
+    for path in paths {
+        let own = written.pointer(&path).and_then(Value::as_u64).unwrap();
+        // By two and by its double: dimensions are even, and heads come in groups.
+        let others = [
+            Some(own + 1),
+            own.checked_sub(1),
+            Some(own + 2),
+            Some(2 * own),
+        ];
+        let changed = others.into_iter().flatten().filter_map(|other| {
+            let mut written = written.clone();
+            *written.pointer_mut(&path)? = other.into();
+            let value = serde_json::from_value(written).ok()?;
+            (other != own).then(|| (format!("{path} {other}"), with(value)))
+        });
+        let changed: Vec<_> = changed.collect();
+        assert!(!changed.is_empty(), "nothing else stands at {path}");
+        out.extend(changed);
     }
     out
+}
+
+/// The places of all numbers.
+fn numbers(value: &Value, path: String, out: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => out.push(path),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                numbers(value, format!("{path}/{name}"), out);
+            }
+        }
+        other => unreachable!("{path} is {other}"),
+    }
 }
 
 /// The statement with other terms of its decoder, and with what the terms of the attention have to be
