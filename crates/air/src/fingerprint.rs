@@ -8,15 +8,20 @@
 //! boundary of a split segment are committed in this way.
 use alloc::vec::Vec;
 
-use matchmark_quant::ModelShape;
-use matchmark_statement::{BoundaryCommitment, ModelCommitment, SegmentShape, StateCommitment};
+use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts};
+use matchmark_statement::{
+    BoundaryCommitment, ModelCommitment, SegmentShape, StateCommitment, TableId,
+};
+use num_traits::Zero;
 use sha2::{Digest, Sha256};
 use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
+use stwo::core::fields::m31::BaseField;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
+use stwo::core::vcs_lifted::merkle_hasher::MerkleHasherLifted;
 
-use crate::hash::{digest_to_bytes, ProofChannel};
+use crate::hash::{digest_to_bytes, MerkleHasher, ProofChannel};
 use crate::layout::SegmentLayout;
 
 /// Domain tag of the fingerprint point (`"fingerprint"` as little-endian words, zero padded).
@@ -24,7 +29,7 @@ const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
 /// Domain tag of state commitments.
 const STATE_TAG: &[u8] = b"matchmark/state/v2";
 /// Domain tag of model commitments.
-const MODEL_TAG: &[u8] = b"matchmark/model-tree/v1";
+const MODEL_TAG: &[u8] = b"matchmark/model-tree/v2";
 /// Domain tag of boundary commitments.
 const BOUNDARY_TAG: &[u8] = b"matchmark/boundary/v1";
 
@@ -74,10 +79,34 @@ impl Opening {
         BoundaryCommitment::from_bytes(self.digest(BOUNDARY_TAG, layout.shape(), &sizes))
     }
 
-    /// The commitment to weights and tables of a model: SHA-256 over a tag, the shape of the model, the
-    /// height of the tree, the root and the fingerprint. It does not depend on a chain, but on the height
-    /// of its trees.
-    pub fn model_commitment(&self, shape: &ModelShape, lifting_log_size: u32) -> ModelCommitment {
+    /// Of a tree of this height whose columns are zero: root and fingerprint of an empty cache.
+    ///
+    /// All leaves are the same, and so are all nodes of a level.
+    pub fn of_zeros(columns: usize, lifting_log_size: u32) -> Self {
+        let mut leaf = MerkleHasher::default();
+        leaf.update_leaf(&alloc::vec![BaseField::zero(); columns]);
+        let root = (0..lifting_log_size).fold(leaf.finalize(), |node, _| {
+            MerkleHasher::hash_children((node, node))
+        });
+        Self {
+            root,
+            fingerprint: alloc::vec![QM31::zero(); columns],
+        }
+    }
+
+    /// The commitment to the function that a model computes: SHA-256 over a tag, the shape of the model,
+    /// its integer arithmetic, the identity of its weight table, the height of the tree, the root and the
+    /// fingerprint. It does not depend on a chain, but on the height of its trees.
+    ///
+    /// What the tree does not hold is hashed as well, so that whoever has the commitment has the function:
+    /// the same weights with another shift or table are another model.
+    pub fn model_commitment(
+        &self,
+        shape: &ModelShape,
+        arithmetic: &ModelArithmetic,
+        table: TableId,
+        lifting_log_size: u32,
+    ) -> ModelCommitment {
         let attention = shape.attention();
         let sizes = [
             shape.layers(),
@@ -90,8 +119,47 @@ impl Opening {
             shape.positions(),
         ]
         .map(|size| size as u64);
-        let height = u64::from(lifting_log_size);
-        let sizes = sizes.into_iter().chain([height]);
+        // Taken apart exhaustively: a new shift does not compile until it is hashed.
+        let ModelShifts {
+            rotary_input,
+            value,
+            stream,
+            embedding,
+            gate,
+            up,
+            gated,
+            rotation,
+            norm,
+        } = arithmetic.shifts();
+        let shifts = [
+            rotary_input,
+            value,
+            stream,
+            embedding,
+            gate,
+            up,
+            gated,
+            rotation,
+            norm,
+        ];
+        let numbers = [
+            u64::from(arithmetic.value_bits().get()),
+            u64::from(arithmetic.norm_epsilon()),
+            u64::from(arithmetic.embedding_epsilon()),
+            u64::from(arithmetic.score_step().get()),
+            u64::from(arithmetic.weight_exponent()),
+        ];
+        let table = table.as_bytes().chunks_exact(8).map(|it| {
+            it.iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte))
+        });
+        let sizes = sizes
+            .into_iter()
+            .chain(shifts.map(u64::from))
+            .chain(numbers)
+            .chain(table)
+            .chain([u64::from(lifting_log_size)]);
         ModelCommitment::from_bytes(self.digest_of(MODEL_TAG, sizes))
     }
 

@@ -468,9 +468,17 @@ impl SegmentLayout {
         (head * steps + step) * self.head_dim() + dim
     }
 
+    /// Positions that each key/value head has rows for in the state component: as many as its height
+    /// holds, and at least the capacity. They follow from the height alone, so that chains of many lengths
+    /// share their preprocessed columns.
+    pub fn state_positions(&self) -> usize {
+        (1 << self.log_rows.state) / (self.heads_per_lane * self.head_dim())
+    }
+
     /// Lane and row of (key/value head, cache position, dimension) in the state component.
     pub fn state_row(&self, kv_head: usize, position: usize, dim: usize) -> (usize, usize) {
-        let row = ((kv_head % self.heads_per_lane) * self.capacity() + position) * self.head_dim();
+        let head = kv_head % self.heads_per_lane;
+        let row = (head * self.state_positions() + position) * self.head_dim();
         (kv_head / self.heads_per_lane, row + dim)
     }
 

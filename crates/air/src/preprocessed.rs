@@ -178,7 +178,7 @@ fn state_column(layout: &SegmentLayout, set: impl Fn(usize, usize) -> bool) -> V
     let mut column = vec![M31::one(); 1 << layout.log_rows().state];
     // The first lane has the most heads; all lanes have the same selectors.
     for head in 0..layout.heads_per_lane() {
-        for position in 0..layout.capacity() {
+        for position in 0..layout.state_positions() {
             for dim in 0..layout.head_dim() {
                 let (_, row) = layout.state_row(head, position, dim);
                 column[row] = if set(position, dim) {

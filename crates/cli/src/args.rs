@@ -246,13 +246,19 @@ pub struct PolicyArgs {
     /// Key of a model: the policy for a chain of it, with nothing taken from a prover
     #[arg(long, value_name = "FILE", requires_all = ["given", "tokens"])]
     pub key: Option<Utf8PathBuf>,
-    /// Tokens that are given at the beginning
-    #[arg(long, value_name = "P", requires = "key", group = "given")]
-    pub prompt_tokens: Option<u32>,
-    /// The text that is given at the beginning, instead of the number of its tokens
+    /// The tokens that the chain is given, as numbers separated by commas
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        requires = "key",
+        group = "given",
+        value_delimiter = ','
+    )]
+    pub prompt_tokens: Vec<u32>,
+    /// The text that the chain is given, instead of its tokens
     #[arg(long, value_name = "TEXT", requires_all = ["key", "tokenizer"], group = "given")]
     pub prompt: Option<String>,
-    /// Tokenizer of the key, to count the tokens of the prompt: a model's folder or file
+    /// Tokenizer of the key, for the tokens of the prompt: a model's folder or file
     #[arg(long, value_name = "PATH", requires = "prompt")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// Tokens that are decoded
@@ -275,18 +281,43 @@ pub struct VerifyArgs {
     /// Directory of the chain
     #[arg(value_name = "DIR")]
     pub directory: Utf8PathBuf,
-    /// What to accept
-    #[arg(long, value_name = "FILE")]
-    pub policy: Utf8PathBuf,
-    /// Key of the model that the policy must speak of
+    /// What to accept; without it, what follows from --key, the prompt, --tokens and the options of a chain
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "key",
+        conflicts_with_all = ["tokens", "segment_steps", "security", "profile", "domain", "nonce"]
+    )]
+    pub policy: Option<Utf8PathBuf>,
+    /// Key of the model; a policy must be the one that follows from it
     #[arg(long, value_name = "FILE")]
     pub key: Option<Utf8PathBuf>,
     /// Tokenizer of that key, to print the text: a model's folder or file
     #[arg(long, value_name = "PATH", requires = "key")]
     pub tokenizer: Option<Utf8PathBuf>,
-    /// The text that the chain must begin with
-    #[arg(long, value_name = "TEXT", requires = "tokenizer")]
+    /// The text that the chain must be given
+    #[arg(long, value_name = "TEXT", requires = "tokenizer", group = "given")]
     pub prompt: Option<String>,
+    /// The tokens that the chain must be given, as numbers separated by commas, instead of the text
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        requires = "key",
+        group = "given",
+        value_delimiter = ','
+    )]
+    pub prompt_tokens: Vec<u32>,
+    /// Tokens that the chain must decode, where there is no policy
+    #[arg(
+        long,
+        value_name = "N",
+        requires_all = ["key", "given"],
+        required_unless_present = "policy"
+    )]
+    pub tokens: Option<u32>,
+    /// What else is decided where there is no policy.
+    #[command(flatten)]
+    pub common: CommonArgs,
     /// Verify while the chain is written: wait for one segment after the other
     #[arg(long)]
     pub follow: bool,
@@ -333,14 +364,17 @@ pub struct KeygenArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     pub to: Option<Utf8PathBuf>,
     /// Derive the model's key anew and compare it with this one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "max_segment_steps"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps"])]
     pub check: Option<Utf8PathBuf>,
-    /// Security levels that the key is for [default: all]
+    /// Security levels that the key is for [default: the default level]
     #[arg(long = "security", value_name = "LEVELS", value_delimiter = ',')]
     pub levels: Vec<SecurityLevel>,
-    /// Longest segments that the key is for [default: 64]
-    #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
-    pub max_segment_steps: Option<SegmentSteps>,
+    /// Profiles that the key is for [default: all of the levels]
+    #[arg(long = "profile", value_name = "PROFILES", value_delimiter = ',')]
+    pub profiles: Vec<Profile>,
+    /// After how many steps chains may be cut; each number costs some trees [default: 16]
+    #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
+    pub segment_steps: Vec<SegmentSteps>,
     /// Directory in which committed models are kept between commands; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub cache: Option<Utf8PathBuf>,

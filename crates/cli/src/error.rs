@@ -5,8 +5,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    ChainProveError, ChainReadError, DirectoryError, KeyError, MockSegmentError, ModelCacheError,
-    PlanError,
+    ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, MockSegmentError,
+    ModelCacheError, PlanError,
 };
 use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
 use matchmark_planner::PlannerError;
@@ -133,7 +133,7 @@ pub enum CliError {
     },
     /// There is no key of a model.
     #[error("no key: {0}")]
-    Keygen(#[source] KeyError),
+    Keygen(#[source] KeygenError),
     /// Something is not what its key says.
     #[error("{path} does not go with the key {key}: its {field} is {got}, expected {expected}")]
     KeyMismatch {
@@ -146,6 +146,16 @@ pub enum CliError {
         /// By the key.
         expected: String,
         /// By the file.
+        got: String,
+    },
+    /// The prompt is not the one that a policy is for.
+    #[error("the prompt has {got}, expected {expected}: {path} is the policy for a chain that is given those")]
+    OtherPrompt {
+        /// The policy.
+        path: Utf8PathBuf,
+        /// Tokens by the policy, in words.
+        expected: String,
+        /// Tokens of the prompt, in words.
         got: String,
     },
     /// A text has no tokens, or a token no text.
@@ -264,6 +274,7 @@ impl CliError {
             | Self::Policy { .. }
             | Self::Key { .. }
             | Self::KeyMismatch { .. }
+            | Self::OtherPrompt { .. }
             | Self::Tokens { .. }
             | Self::Read { .. }
             | Self::NoTensors { .. }
@@ -299,7 +310,7 @@ impl CliError {
     fn model_cache(&self) -> Option<&ModelCacheError> {
         match self {
             Self::Plan(PlanError::ModelCache(error))
-            | Self::Keygen(KeyError::Plan(PlanError::ModelCache(error)))
+            | Self::Keygen(KeygenError::Plan(PlanError::ModelCache(error)))
             | Self::Prove(ChainProveError::Plan(PlanError::ModelCache(error))) => Some(error),
             _ => None,
         }
@@ -325,6 +336,7 @@ impl CliError {
             Self::Key { .. } => "key",
             Self::Keygen(_) => "keygen",
             Self::KeyMismatch { .. } => "key-mismatch",
+            Self::OtherPrompt { .. } => "other-prompt",
             Self::Tokens { .. } => "tokens",
             Self::Read { .. } => "read",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use matchmark_composer::{KeyDifference, KeyWeights, ModelKey};
+use matchmark_composer::{KeyDifference, KeyError, KeyWeights, ModelKey, ModelOptions};
 use matchmark_model::{FloatModel, IntegerModel, Tokenizer};
-use matchmark_statement::{AcceptancePolicy, ModelIdentity};
+use matchmark_statement::{AcceptancePolicy, TokenId};
 
 use crate::error::CliError;
 use crate::options::read_text;
+use crate::text::numbers;
 
 /// The field that differs where the weights were committed otherwise than a key says.
 const COMMITMENT: &str = "commitment to the weights";
@@ -112,31 +113,39 @@ impl<'a> NamedKey<'a> {
         )
     }
 
-    /// Whether a policy speaks of the key's model: its identity, and one of its commitments.
+    /// The policy for a chain of the key's model that is given these tokens.
+    pub(crate) fn policy(
+        &self,
+        prompt: &[u32],
+        options: &ModelOptions,
+    ) -> Result<AcceptancePolicy, CliError> {
+        let prompt: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
+        let policy = self.key.policy(&prompt, options);
+        policy.map_err(|source| self.refused(source))
+    }
+
+    /// Whether a policy is the one that follows from the key and the policy's own choices.
     pub(crate) fn check_policy(
         &self,
         path: &Utf8Path,
         policy: &AcceptancePolicy,
     ) -> Result<(), CliError> {
-        let expected = ModelIdentity::Weights(self.key.outline().identity);
-        let (expected, got) = (expected.to_string(), policy.model().to_string());
-        self.check(path, "model", expected, got)?;
-        let Some(decoder) = policy.decoder() else {
-            return self.check(path, "decoder", "one".to_owned(), "none".to_owned());
-        };
-        let log_blowup = policy.security().parameters().log_blowup;
-        let commitments = self.key.weights().iter();
-        let of_blowup: Vec<_> = commitments
-            .filter(|it| it.log_blowup == log_blowup)
-            .map(|it| it.commitment)
-            .collect();
-        if of_blowup.contains(&decoder.weights) {
-            return Ok(());
+        match self.key.check_policy(policy) {
+            Ok(()) => Ok(()),
+            Err(KeyError::OtherPolicy {
+                field,
+                expected,
+                got,
+            }) => self.check(path, field, expected, got),
+            Err(source) => Err(self.refused(source)),
         }
-        let words: Vec<String> = of_blowup.iter().map(ToString::to_string).collect();
-        let expected = format!("one of {}", words.join(", "));
-        let got = decoder.weights.to_string();
-        self.check(path, COMMITMENT, expected, got)
+    }
+
+    fn refused(&self, source: KeyError) -> CliError {
+        CliError::Key {
+            path: self.path.to_owned(),
+            source,
+        }
     }
 
     /// Whether another key is this one.
@@ -167,6 +176,37 @@ impl<'a> NamedKey<'a> {
             field,
             expected,
             got,
+        })
+    }
+}
+
+/// A policy and the file that it is from.
+pub(crate) struct NamedPolicy<'a> {
+    pub(crate) path: &'a Utf8Path,
+    pub(crate) policy: AcceptancePolicy,
+}
+
+impl<'a> NamedPolicy<'a> {
+    pub(crate) fn load(path: &'a Utf8Path) -> Result<Self, CliError> {
+        let policy = AcceptancePolicy::from_toml(&read_text(path)?);
+        let policy = policy.map_err(|source| CliError::Policy {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { path, policy })
+    }
+
+    /// Whether these are the tokens that the policy's chain is given.
+    pub(crate) fn check_prompt(&self, given: &[u32]) -> Result<(), CliError> {
+        let expected: Vec<u32> = self.policy.prompt().iter().map(|it| it.get()).collect();
+        if expected == given {
+            return Ok(());
+        }
+        let words = |tokens: &[u32]| format!("{} tokens ({})", tokens.len(), numbers(tokens));
+        Err(CliError::OtherPrompt {
+            path: self.path.to_owned(),
+            expected: words(&expected),
+            got: words(given),
         })
     }
 }

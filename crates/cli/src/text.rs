@@ -73,11 +73,6 @@ impl TokenText {
         })
     }
 
-    /// The given tokens that are known.
-    pub(crate) fn prompt(&self) -> &[u32] {
-        &self.tokens[..self.prompt.min(self.tokens.len())]
-    }
-
     /// Prompt and decoded tokens, with their texts where there is a tokenizer.
     pub(crate) fn object(&self) -> Result<Value, CliError> {
         let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));

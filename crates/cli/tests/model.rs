@@ -61,7 +61,8 @@ impl World {
     /// The policy by the key alone, for the prompt "Hello" (six tokens) and five more in segments of 4.
     fn policy(&self) -> Utf8PathBuf {
         let policy = self.place.join("policy.toml");
-        let mut args = vec!["policy", "--key", self.key.as_str(), "--prompt-tokens", "6"];
+        let mut args = vec!["policy", "--key", self.key.as_str(), "--prompt", "Hello"];
+        args.extend(["--tokenizer", self.model.as_str()]);
         args.extend(["--tokens", "5", "--segment-steps", "4"]);
         args.extend(["--security", "insecure-13", "--to", policy.as_str()]);
         expect(&args, 0);
@@ -82,7 +83,7 @@ fn save(place: &Place, name: &str, model: &IntegerModel) -> Utf8PathBuf {
 fn keygen(place: &Place, name: &str, model: &Utf8Path) -> Utf8PathBuf {
     let key = place.join(&format!("{name}.vk"));
     let mut args = vec!["keygen", "--model", model.as_str(), "--to", key.as_str()];
-    args.extend(["--security", "insecure-13", "--max-segment-steps", "8"]);
+    args.extend(["--security", "insecure-13", "--segment-steps", "4,2,16"]);
     expect(&args, 0);
     key
 }
@@ -147,11 +148,56 @@ fn a_text_is_proven_and_verified_from_key_and_policy() {
     // The policy of the directory says the same as that of the key.
     let own = world.place.policy(&out);
     assert_eq!(fs::read(&own).unwrap(), fs::read(&policy).unwrap());
-    // Another prompt than the one that was proven.
+    // Another prompt than the one of the policy.
     let mut other = with_text;
     other[5] = "Hallo";
-    let rejected = expect_json(&verify(&out, &policy, &other), 1);
-    assert!(rejected["reason"].as_str().unwrap().contains("the prompt"));
+    let args = verify(&out, &policy, &other);
+    expect_error(&args, 2, &["the prompt has 6 tokens", "expected 6 tokens"]);
+    // Without a policy, by the key and the verifier's own choices: the same verdict.
+    let mut by_key = vec!["verify", out.as_str()];
+    by_key.extend(with_text);
+    by_key.extend(["--tokens", "5", "--segment-steps", "4"]);
+    let insecure = ["--security", "insecure-13"];
+    by_key.extend(insecure);
+    let derived = expect_json(&by_key, 0);
+    assert_eq!(derived["chain_digest"], verified["chain_digest"]);
+    assert_eq!(derived["replay_open"], json!(true));
+    let shown = String::from_utf8(expect(&by_key, 0).stdout).unwrap();
+    assert!(shown.contains("shown again and again"), "{shown}");
+    // And by the numbers of the tokens; as many others are another chain, and so are more tokens.
+    let tokens: Vec<u64> = proved["tokens"]["prompt"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token.as_u64().unwrap())
+        .collect();
+    let words = |tokens: &[u64]| {
+        let words: Vec<String> = tokens.iter().map(u64::to_string).collect();
+        words.join(",")
+    };
+    let by_numbers = |tokens: &str, decoded: &str, code| {
+        let mut args = vec!["verify", out.as_str(), "--key", world.key.as_str()];
+        args.extend(["--prompt-tokens", tokens, "--tokens", decoded]);
+        args.extend(["--segment-steps", "4"]);
+        args.extend(insecure);
+        expect_json(&args, code)
+    };
+    by_numbers(&words(&tokens), "5", 0);
+    let mut others = tokens.clone();
+    others[2] += 1;
+    let rejected = by_numbers(&words(&others), "5", 1);
+    let reason = rejected["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("token at position 2 of the prompt"),
+        "{reason}"
+    );
+    by_numbers(&words(&tokens), "4", 1);
+    // A nonce that the chain was not made for.
+    let mut bound = by_key.clone();
+    bound.extend(["--nonce", "00000000000000000000000000000001"]);
+    let rejected = expect_json(&bound, 1);
+    assert_eq!(rejected["replay_open"], json!(false));
+    assert!(rejected["reason"].as_str().unwrap().contains("domain"));
     let inspected = expect(
         &["inspect", out.as_str(), "--tokenizer", world.model.as_str()],
         0,
@@ -210,6 +256,36 @@ fn a_model_and_its_key_go_together() {
     let policy = world.policy();
     let args = verify(&out, &policy, &["--key", other_key.as_str()]);
     expect_error(&args, 2, &["model", &expected, &got]);
+    // The policy of a prover who names the right model, and another function or circuit.
+    let text = fs::read_to_string(&policy).unwrap();
+    let forged = world.place.join("forged.toml");
+    let lines = [
+        "norm_epsilon",
+        "rotation",
+        "preprocessed_root",
+        "first_state",
+    ];
+    for (line, field) in lines.into_iter().zip([
+        "decoder.arithmetic",
+        "decoder.arithmetic",
+        "circuits",
+        "first_state",
+    ]) {
+        let whole = text.lines().find(|it| it.starts_with(line)).unwrap();
+        let changed = match whole.strip_suffix('"') {
+            Some(hex) => {
+                let digit = if hex.ends_with('0') { '1' } else { '0' };
+                format!("{}{digit}\"", &hex[..hex.len() - 1])
+            }
+            None => {
+                let (name, number) = whole.split_once(" = ").unwrap();
+                format!("{name} = {}", number.parse::<u32>().unwrap() - 1)
+            }
+        };
+        fs::write(&forged, text.replacen(whole, &changed, 1)).unwrap();
+        let args = verify(&out, &forged, &["--key", world.key.as_str()]);
+        expect_error(&args, 2, &[field, "expected"]);
+    }
     // A tokenizer of another vocabulary.
     let wide = save(&world.place, "wide", &model(5, 110));
     let more = ["--key", world.key.as_str(), "--tokenizer", wide.as_str()];
@@ -253,18 +329,29 @@ fn prompts_and_files_that_cannot_be_used() {
         args.extend(more);
         expect_error(&args, 2, words);
     };
-    let tokens = ["--prompt-tokens", "6", "--tokens", "5"];
+    let tokens = ["--prompt-tokens", "1,2,3,4,5,6", "--tokens", "5"];
     let mut secure = tokens.to_vec();
     secure.extend(["--segment-steps", "4"]);
     by_key(&world.key, &secure, &["no commitment", "conjectured-100"]);
     let mut insecure = tokens.to_vec();
     insecure.extend(["--security", "insecure-13", "--segment-steps", "9"]);
-    by_key(&world.key, &insecure, &["9 steps", "at most 8"]);
+    by_key(
+        &world.key,
+        &insecure,
+        &["every 9", "expected", "--segment-steps 9"],
+    );
+    let mut outside = vec!["--prompt-tokens", "1,200", "--tokens", "5"];
+    outside.extend(["--security", "insecure-13"]);
+    by_key(
+        &world.key,
+        &outside,
+        &["token 1 of the prompt is 200", "below 100"],
+    );
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 1", "format = 2"),
-            ["format 2", "expected 1"],
+            text.replace("format = 2", "format = 1"),
+            ["format 1", "expected 2"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),
@@ -301,7 +388,7 @@ fn a_committed_model_is_kept_and_checked() {
     let key = world.place.join("kept.vk");
     let model = world.model.as_str();
     let mut keygen = vec!["keygen", "--model", model, "--to", key.as_str()];
-    keygen.extend(["--security", "insecure-13", "--max-segment-steps", "8"]);
+    keygen.extend(["--security", "insecure-13", "--segment-steps", "4,2,16"]);
     keygen.extend(["--cache", cache.as_str()]);
     expect(&keygen, 0);
     assert_eq!(

@@ -15,7 +15,7 @@
 //!
 //! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
 //!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
-//!   would accept a chain, computed anew), `ModelKey` (what a verifier needs of a model), `ModelCache` (the
+//!   would accept a chain, computed anew), `derive_key` (what a verifier needs of a model), `ModelCache` (the
 //!   extensions of committed models, kept on disk) and `Storage` (the operations of the file system by which
 //!   a chain is written).
 //!
@@ -45,6 +45,9 @@ pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
     SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
 };
+pub use matchmark_verifier::key::{
+    KeyDifference, KeyError, KeyWeights, ModelKey, ModelOptions, ModelOptionsError,
+};
 pub use matchmark_verifier::VerifyError;
 pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
 pub use report::{ChainReport, SegmentReport, SegmentTokens};
@@ -53,10 +56,10 @@ pub use verifier::{verify_directory, ChainVerifier};
 
 #[cfg(feature = "prover")]
 pub use proving::{
-    policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
-    ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, FileSystem, KeyDifference,
-    KeyError, KeyWeights, ManifestDifference, MockSegmentError, ModelCache, ModelCacheError,
-    ModelKey, ModelOptions, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Schedule,
+    derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,
+    ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError,
+    FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MockSegmentError,
+    ModelCache, ModelCacheError, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Schedule,
     Silent, Storage,
 };
 

@@ -281,8 +281,7 @@ fn the_mock_checker_accepts_the_reference_and_names_what_fails() {
         matchmark_runtime::execute_segment(&before, &inputs, plan.rules()).unwrap();
     execution.out[0] += if execution.out[0] > 0 { -1 } else { 1 };
     assert!(matches!(
-        plan.terms()
-            .mock(&execution, &before, &after, Boundary::Fused),
+        matchmark_prover::mock_segment(plan.terms(), &execution, &before, &after, Boundary::Fused),
         Err(matchmark_prover::MockError::Failure(_))
     ));
 }

@@ -9,10 +9,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use common::model::{model, options, prompt};
 use common::{names, place, prove, schedule, segment_bytes};
 use matchmark_composer::{
-    ChainProveError, ChainProver, FileSystem, KeyError, ModelCache, ModelCacheError, ModelKey,
-    ModelPlan, PlanError, Silent, Storage, LOCK_FILE,
+    derive_key, rederive_key, ChainProveError, ChainProver, FileSystem, KeyOptions, KeygenError,
+    ModelCache, ModelCacheError, ModelPlan, PlanError, Silent, Storage, LOCK_FILE,
 };
-use matchmark_prover::{ExtensionError, ModelOutline};
+use matchmark_prover::{model_outline, ExtensionError};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{ModelId, SecurityLevel};
 
@@ -24,7 +24,7 @@ fn plan(seed: u64, cache: &ModelCache) -> Result<ModelPlan, PlanError> {
 }
 
 fn identity(seed: u64) -> ModelId {
-    ModelOutline::of(&model(seed)).identity
+    model_outline(&model(seed)).identity
 }
 
 /// The only file of a cache beside its lock.
@@ -80,15 +80,16 @@ fn keys_are_the_same() {
     let (_guard, path) = place();
     let cache = ModelCache::new(&path);
     let (levels, steps) = ([SecurityLevel::Insecure13], SegmentSteps::new(4).unwrap());
-    let derive = |cache| ModelKey::derive_with_cache(&model(5), &levels, steps, cache).unwrap();
+    let mut options = KeyOptions::of_levels(&levels).unwrap();
+    options.segment_steps = vec![steps];
+    let quiet = |_: usize, _: usize| {};
+    let derive = |cache| derive_key(&model(5), &options, cache, &mut { quiet }).unwrap();
     let expected = derive(None);
     assert_eq!(derive(Some(&cache)), expected);
     let file = only_file(&cache);
     assert_eq!(derive(Some(&cache)), expected);
     assert_eq!(
-        expected
-            .rederive_with_cache(&model(5), Some(&cache))
-            .unwrap(),
+        rederive_key(&expected, &model(5), Some(&cache), &mut { quiet }).unwrap(),
         expected
     );
 
@@ -96,10 +97,8 @@ fn keys_are_the_same() {
     let mut bytes = fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&file, bytes).unwrap();
-    let refused = expected
-        .rederive_with_cache(&model(5), Some(&cache))
-        .unwrap_err();
-    let KeyError::Plan(error) = refused else {
+    let refused = rederive_key(&expected, &model(5), Some(&cache), &mut { quiet }).unwrap_err();
+    let KeygenError::Plan(error) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(extension_error(error, &file).name(), "OtherColumn");

@@ -33,6 +33,7 @@ pub mod decoders;
 pub mod equivocation;
 pub mod faults;
 pub mod forge;
+pub mod functions;
 pub mod gadgets;
 pub mod proving;
 pub mod reduced;

@@ -145,14 +145,34 @@ pub fn public_values(forged: &Forged) -> Result<PublicValues, NoValues> {
     values.map(Into::into).map_err(NoValues::Refused)
 }
 
-/// The policy that accepts this very statement, by the circuit of its terms.
-pub fn policy(prover: &SegmentProver, statement: &SegmentStatement) -> AcceptancePolicy {
+/// The tokens that a policy must give for a segment with these values to be accepted: those that it
+/// consumes within the prompt, and the first token of the vocabulary where other segments consume them.
+pub fn given(statement: &SegmentStatement, values: &PublicValues) -> Vec<TokenId> {
+    let Some(decoder) = statement.decoder() else {
+        return vec![];
+    };
+    let mut given = vec![TokenId::new(0); decoder.prompt.get() as usize];
+    let own = given.iter_mut().skip(statement.steps().entries_before());
+    let consumed = values.tokens().map_or(&[][..], TokenValues::consumed);
+    for (token, consumed) in own.zip(consumed) {
+        *token = *consumed;
+    }
+    given
+}
+
+/// The policy that accepts this very statement with these values, by the circuit of its terms.
+pub fn policy(
+    prover: &SegmentProver,
+    statement: &SegmentStatement,
+    values: &PublicValues,
+) -> AcceptancePolicy {
+    let given = given(statement, values);
     let steps = statement.steps();
     let boundary = statement.boundary().kind();
     let mut circuits = prover.circuits(boundary, steps.steps()).unwrap();
     if statement.decoder().is_none() || steps.entries_before() == 0 {
         let chain = ChainAccumulator::start(statement).finish();
-        return AcceptancePolicy::accepting(&chain, circuits).unwrap();
+        return AcceptancePolicy::accepting(&chain, given, circuits).unwrap();
     }
     // The chain of a decoder begins at the first token.
     let mut chain = ChainAccumulator::start(&segment_before(prover, statement));
@@ -160,7 +180,7 @@ pub fn policy(prover: &SegmentProver, statement: &SegmentStatement) -> Acceptanc
     if steps.entries_before() != steps.steps() {
         circuits.extend(prover.circuits(boundary, steps.entries_before()).unwrap());
     }
-    AcceptancePolicy::accepting(&chain.finish(), circuits).unwrap()
+    AcceptancePolicy::accepting(&chain.finish(), given, circuits).unwrap()
 }
 
 /// The statement of a segment that ends where this one begins, from the first token on.
@@ -216,7 +236,7 @@ impl Claim {
     }
 
     pub fn policy(&self) -> AcceptancePolicy {
-        policy(&self.prover, &self.statement)
+        policy(&self.prover, &self.statement, &self.values)
     }
 
     pub fn prove(&self, forged: &Forged) -> Result<ProvenSegment, ProveError> {

@@ -219,7 +219,14 @@ fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircui
     for file in &files[1..] {
         chain.push(file.statement()).unwrap();
     }
-    let policy = AcceptancePolicy::accepting(&chain.finish(), circuits).unwrap();
+    let chain = chain.finish();
+    let prompt = chain.shared_terms().decoder.map(|it| it.prompt.get());
+    let consumed = files
+        .iter()
+        .filter_map(|file| file.public_values().tokens());
+    let given = consumed.flat_map(|tokens| tokens.consumed().to_vec());
+    let given = given.take(prompt.unwrap_or(0) as usize).collect();
+    let policy = AcceptancePolicy::accepting(&chain, given, circuits).unwrap();
     let run = Run {
         name,
         policy,

@@ -15,6 +15,7 @@ use matchmark_verifier::SegmentProof;
 use super::bytes::{fields, Field, Kind, Sample, HEADER};
 use super::cases::{narrow, split_narrow, Case};
 use super::decoder::cases::first;
+use super::functions;
 use super::report::error_name;
 
 /// Version of the format.
@@ -105,7 +106,63 @@ pub fn write(directory: &Utf8Path) -> io::Result<()> {
     let [fused, split, decoder] = &cases;
     write_of(directory, fused, ["narrow", "segment"], vectors)?;
     write_of(directory, split, ["split", "split"], split_vectors)?;
-    write_of(directory, decoder, ["decoder", "decoder"], vectors)
+    write_of(directory, decoder, ["decoder", "decoder"], vectors)?;
+    write_functions(directory)
+}
+
+/// Chains by other functions in the name of the honest model, with the key that refuses their policies.
+#[derive(Serialize)]
+struct Functions {
+    schema: u32,
+    key: &'static str,
+    tests: Vec<FunctionVector>,
+}
+
+#[derive(Serialize)]
+struct FunctionVector {
+    id: usize,
+    comment: &'static str,
+    segment: String,
+    policy: String,
+    /// Whether the key accepts the policy.
+    result: &'static str,
+    /// In which field the policy is not the key's.
+    field: Option<&'static str>,
+}
+
+/// The file of the key.
+const KEY: &str = "functions.key";
+
+fn write_functions(directory: &Utf8Path) -> io::Result<()> {
+    let key = functions::key().to_bytes().map_err(io::Error::other)?;
+    fs::write(directory.join(KEY), key)?;
+    let mut tests = vec![];
+    for story in std::iter::once(functions::honest()).chain(functions::others()) {
+        let id = tests.len() + 1;
+        let [segment, policy] = ["segment", "policy.toml"].map(|it| format!("function-{id}.{it}"));
+        let bytes = story.file.encode().map_err(io::Error::other)?;
+        fs::write(directory.join(&segment), bytes)?;
+        fs::write(directory.join(&policy), story.policy.to_toml())?;
+        tests.push(FunctionVector {
+            id,
+            comment: story.name,
+            segment,
+            policy,
+            result: if story.field.is_none() {
+                "valid"
+            } else {
+                "invalid"
+            },
+            field: story.field,
+        });
+    }
+    let vectors = Functions {
+        schema: SCHEMA,
+        key: KEY,
+        tests,
+    };
+    let text = serde_json::to_string_pretty(&vectors)? + "\n";
+    fs::write(directory.join("functions.json"), text)
 }
 
 /// Writes one segment with its policy and vectors; `names` are those of the segment and of the list.
@@ -267,17 +324,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let written = Utf8Path::from_path(directory.path()).unwrap();
         write(written).unwrap();
-        for name in [
-            "narrow.segment",
-            "narrow.policy.toml",
-            "segment.json",
-            "split.segment",
-            "split.policy.toml",
-            "split.json",
-            "decoder.segment",
-            "decoder.policy.toml",
-            "decoder.json",
-        ] {
+        let names = fs::read_dir(written).unwrap();
+        let names: Vec<String> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in &names {
             let (expected, got) = (fs::read(written.join(name)), fs::read(committed.join(name)));
             assert!(
                 expected.unwrap() == got.unwrap(),

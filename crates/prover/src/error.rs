@@ -3,6 +3,7 @@ use std::io;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{ModelId, PublicValuesError, RelationDigest, StatementError};
+use matchmark_verifier::key::ChainTermsError;
 use matchmark_verifier::{variant_names, VerifyError};
 use stwo::core::fields::qm31::QM31;
 
@@ -29,6 +30,14 @@ pub enum ProveError {
         /// Entries of the committed cache.
         got: usize,
     },
+    /// The trees of a chain are not as high as those of the prover's own.
+    #[error("trees of height 2^{got}, expected 2^{expected} and the prover's own blowup")]
+    OtherHeight {
+        /// Log of the height of the prover's trees.
+        expected: u32,
+        /// Log of the height of the chain's.
+        got: u32,
+    },
     /// The chain is one of attention alone, and has no model.
     #[error("the terms of the chain have no decoder, expected one")]
     NoModel,
@@ -38,6 +47,15 @@ pub enum ProveError {
     /// The proof cannot be encoded.
     #[error("proof encoding: {0}")]
     Encoding(#[from] VerifyError),
+}
+
+impl From<ChainTermsError> for ProveError {
+    fn from(error: ChainTermsError) -> Self {
+        match error {
+            ChainTermsError::Statement(error) => error.into(),
+            ChainTermsError::Layout(error) => error.into(),
+        }
+    }
 }
 
 /// Why bytes are not the extension of a model's columns. One variant a reason.

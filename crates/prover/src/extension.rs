@@ -34,6 +34,8 @@ use stwo::prover::vcs_lifted::prover::MerkleProverLifted;
 use stwo::prover::{CommitmentTreeProver, Poly};
 use tracing::info_span;
 
+use matchmark_verifier::key::{ModelChain, ModelOutline};
+
 use crate::committed::CommittedColumns;
 use crate::error::ExtensionError;
 use crate::setup::{ProverTree, SegmentProver};
@@ -56,6 +58,11 @@ pub struct ExtensionId {
 }
 
 impl ExtensionId {
+    /// Of a chain of this model.
+    pub fn of_chain(chain: &ModelChain, model: &ModelOutline) -> Self {
+        Self::new(model.identity, chain.security.parameters().log_blowup)
+    }
+
     pub(crate) fn new(model: ModelId, log_blowup: u32) -> Self {
         Self {
             relation: matchmark_air::RELATION_DIGEST,

@@ -20,10 +20,11 @@ mod state;
 pub use error::{ExtensionError, ProveError};
 pub use extension::{ExtensionId, ModelExtension};
 pub use matchmark_air::mock::MockFailure;
-pub use mock::MockError;
-pub use model::{CommittedModel, ModelChain, ModelInput, ModelOutline};
+pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
+pub use mock::{mock_segment, MockError};
+pub use model::{model_outline, CommittedModel, ModelInput};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
-pub use setup::{ChainTerms, SegmentProver};
+pub use setup::SegmentProver;
 pub use sizes::SegmentSizes;
 pub use state::CommittedState;
 

@@ -3,135 +3,29 @@ use std::sync::Arc;
 
 use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_air::fingerprint::Opening;
-use matchmark_air::layout::SegmentLayout;
 use matchmark_air::segment::entry_columns;
 use matchmark_air::witness::{Column, SegmentWitness};
 use matchmark_model::{IntegerModel, ModelExecution};
-use matchmark_quant::{
-    CacheCapacity, ModelArithmetic, ModelShape, QuantizationPolicy, Rounding, SegmentSteps,
-};
 use matchmark_statement::{
-    DecoderTerms, ModelCommitment, ModelId, ModelIdentity, OwnFields, PromptLength, Security,
-    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, TokenCut, TokenId,
-    TokenValues, VerifierDomain,
+    ModelCommitment, ModelId, OwnFields, SegmentBoundary, SegmentStatement, SegmentStatementParts,
+    TokenCut, TokenId, TokenValues,
 };
-use matchmark_tables::WeightTable;
+use matchmark_verifier::key::ModelOutline;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
 use crate::extension::{ExtensionId, ModelExtension};
 use crate::segment::ProvenSegment;
-use crate::setup::{ChainTerms, ProverTree, SegmentProver};
+use crate::setup::{ProverTree, SegmentProver};
 use crate::state::CommittedState;
 
-/// What a prover decides about a decoder's chain, beside the model.
-#[derive(Clone, Debug)]
-pub struct ModelChain {
-    /// Application and nonce of the verifier.
-    pub domain: VerifierDomain,
-    /// Security level and profile.
-    pub security: Security,
-    /// Tokens of the whole chain.
-    pub capacity: CacheCapacity,
-    /// Tokens of a segment.
-    pub segment_steps: SegmentSteps,
-    /// How many tokens are given.
-    pub prompt: PromptLength,
-}
-
-/// What the terms of a chain say of a model, but for its committed weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelOutline {
-    /// Digest of the model's content.
-    pub identity: ModelId,
-    /// Sizes.
-    pub shape: ModelShape,
-    /// Widths, shifts and constants.
-    pub arithmetic: ModelArithmetic,
-    /// The table of the attention's weights.
-    pub table: WeightTable,
-}
-
-impl ModelOutline {
-    /// Of this model.
-    pub fn of(model: &IntegerModel) -> Self {
-        Self {
-            identity: ModelId::from_bytes(*model.identity().as_bytes()),
-            shape: *model.shape(),
-            arithmetic: *model.arithmetic(),
-            table: model.tables().weights.clone(),
-        }
-    }
-}
-
-impl ModelChain {
-    /// The terms of the chain of a model with these committed weights: nothing of them is computed, so
-    /// that whoever has the commitment needs no weights.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError::Statement`] if a segment is longer than the capacity.
-    pub fn terms(
-        &self,
-        model: &ModelOutline,
-        weights: ModelCommitment,
-    ) -> Result<ChainTerms, ProveError> {
-        let mut terms = self.terms_without_weights(model)?;
-        terms.decoder = Some(DecoderTerms {
-            shape: model.shape,
-            arithmetic: model.arithmetic,
-            weights,
-            prompt: self.prompt,
-        });
-        Ok(terms)
-    }
-
-    /// Log size of the domain of all commitment trees of the chain: what, beside the blowup, the
-    /// commitment to a model's weights depends on.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the chain.
-    pub fn lifting_log_size(&self, model: &ModelOutline) -> Result<u32, ProveError> {
-        let layout = self.layout(model)?;
-        Ok(layout.lifting_log_size(self.security.parameters().log_blowup))
-    }
-
-    /// What the extension of the model's columns depends on.
-    pub fn extension_id(&self, model: &ModelOutline) -> ExtensionId {
-        ExtensionId::new(model.identity, self.security.parameters().log_blowup)
-    }
-
-    /// The layout of the chain's longest segments.
-    pub(crate) fn layout(&self, model: &ModelOutline) -> Result<SegmentLayout, ProveError> {
-        let terms = self.terms_without_weights(model)?;
-        let layout = terms.layout(self.segment_steps.get() as usize)?;
-        Ok(layout.with_decoder(model.shape, model.arithmetic)?)
-    }
-
-    /// The terms as if there were the attention alone.
-    pub(crate) fn terms_without_weights(
-        &self,
-        model: &ModelOutline,
-    ) -> Result<ChainTerms, ProveError> {
-        Ok(ChainTerms {
-            domain: self.domain.clone(),
-            security: self.security,
-            model: ModelIdentity::Weights(model.identity),
-            quantization: QuantizationPolicy::new(
-                model.arithmetic.value_bits(),
-                model.arithmetic.score_step(),
-                None,
-            ),
-            rounding: Rounding::NearestTiesUp,
-            table: model.table.clone(),
-            shape: SegmentShape::new(
-                model.shape.all_layers_attention(),
-                self.capacity,
-                self.segment_steps,
-            )?,
-            decoder: None,
-        })
+/// What the terms of a chain say of this model, but for its committed weights.
+pub fn model_outline(model: &IntegerModel) -> ModelOutline {
+    ModelOutline {
+        identity: ModelId::from_bytes(*model.identity().as_bytes()),
+        shape: *model.shape(),
+        arithmetic: *model.arithmetic(),
+        table: model.tables().weights.clone(),
     }
 }
 
@@ -182,6 +76,20 @@ pub struct ModelInput<'a> {
 }
 
 impl SegmentProver {
+    /// The commitment to this model by what opens its tree.
+    pub(crate) fn model_commitment(
+        &self,
+        opening: &Opening,
+        outline: &ModelOutline,
+    ) -> ModelCommitment {
+        opening.model_commitment(
+            &outline.shape,
+            &outline.arithmetic,
+            outline.table.id(),
+            self.lifting_log_size(),
+        )
+    }
+
     pub(crate) fn committed_model(
         &self,
         model: Arc<IntegerModel>,
@@ -192,9 +100,10 @@ impl SegmentProver {
             columns,
             opening,
         } = committed;
-        let commitment = opening.model_commitment(model.shape(), self.lifting_log_size());
+        let outline = model_outline(&model);
+        let commitment = self.model_commitment(&opening, &outline);
         CommittedModel {
-            id: ExtensionId::new(ModelOutline::of(&model).identity, self.log_blowup()),
+            id: ExtensionId::new(outline.identity, self.log_blowup()),
             model,
             tree,
             columns: Arc::new(columns),

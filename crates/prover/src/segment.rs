@@ -19,6 +19,7 @@ use matchmark_statement::{
     AttentionValues, Boundary, BoundaryCommitment, LookupStatement, OwnFields, PublicValues,
     SegmentBoundary, SegmentStatement, SegmentStatementParts,
 };
+use matchmark_verifier::key::ChainTerms;
 use matchmark_verifier::sizes::ProofSizes;
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::transcript::{self, Transcript};
@@ -34,7 +35,7 @@ use tracing::info_span;
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
 use crate::model::CommittedModel;
-use crate::setup::{ChainTerms, SegmentProver};
+use crate::setup::SegmentProver;
 use crate::sizes::SegmentSizes;
 use crate::state::CommittedState;
 

@@ -9,13 +9,8 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_model::IntegerModel;
-use matchmark_quant::{QuantizationPolicy, Rounding};
-use matchmark_statement::{
-    Boundary, DecoderTerms, ModelCommitment, ModelIdentity, PolicyCircuit, PreprocessedRoot,
-    ProofPart, RelationVersion, Security, SegmentShape, SharedTerms, StatementVersion,
-    VerifierDomain,
-};
-use matchmark_tables::WeightTable;
+use matchmark_statement::{Boundary, ModelCommitment, PolicyCircuit, PreprocessedRoot, ProofPart};
+use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 use stwo::core::poly::circle::CanonicCoset;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::mempool::BaseColumnPool;
@@ -26,81 +21,11 @@ use tracing::info_span;
 
 use crate::committed::CommittedColumns;
 use crate::error::{ExtensionError, ProveError};
-use crate::model::{CommittedModel, ModelChain, ModelOutline};
+use crate::extension::ExtensionId;
+use crate::model::{model_outline, CommittedModel};
 
 /// A committed tree on the proving side.
 pub(crate) type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
-
-/// The terms of a chain, with the table as content.
-#[derive(Clone, Debug)]
-pub struct ChainTerms {
-    /// Application and nonce of the verifier.
-    pub domain: VerifierDomain,
-    /// Security level and profile.
-    pub security: Security,
-    /// The model that the values come from, if the statement speaks of one.
-    pub model: ModelIdentity,
-    /// Value width, score step and scales.
-    pub quantization: QuantizationPolicy,
-    /// Rounding rule of the outputs.
-    pub rounding: Rounding,
-    /// The weight table.
-    pub table: WeightTable,
-    /// Heads, head dimension, capacity and segment length.
-    pub shape: SegmentShape,
-    /// The decoder whose attention this is, if it is one's.
-    pub decoder: Option<DecoderTerms>,
-}
-
-impl ChainTerms {
-    /// The terms as statements carry them.
-    pub fn shared(&self) -> SharedTerms {
-        let Self {
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            shape,
-            decoder,
-        } = self;
-        SharedTerms {
-            version: StatementVersion::CURRENT,
-            relation_version: RelationVersion::CURRENT,
-            relation_digest: matchmark_air::RELATION_DIGEST,
-            domain: domain.clone(),
-            security: *security,
-            model: *model,
-            quantization: *quantization,
-            rounding: *rounding,
-            table: table.id(),
-            table_bounds: table.bounds(),
-            shape: *shape,
-            decoder: *decoder,
-        }
-    }
-
-    /// The layout of a segment of `steps` steps, proven by one proof.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError::Layout`].
-    pub fn layout(&self, steps: usize) -> Result<SegmentLayout, ProveError> {
-        let layout = SegmentLayout::new(
-            self.shape,
-            steps,
-            self.quantization.value_bits(),
-            self.quantization.score_step(),
-            self.rounding,
-            self.table.bounds(),
-        )?;
-        match &self.decoder {
-            None => Ok(layout),
-            Some(decoder) => Ok(layout.with_decoder(decoder.shape, decoder.arithmetic)?),
-        }
-    }
-}
 
 /// Proves the segments of one chain.
 pub struct SegmentProver {
@@ -163,13 +88,11 @@ impl SegmentProver {
         extension: &mut dyn Read,
         known: Option<ModelCommitment>,
     ) -> Result<Self, ExtensionError> {
-        let id = chain.extension_id(&ModelOutline::of(&model));
-        let shape = *model.shape();
+        let outline = model_outline(&model);
+        let id = ExtensionId::of_chain(&chain, &outline);
         Self::with_model(&chain, model, |prover, columns| {
             let read = prover.commit_with_extension(columns, id, extension)?;
-            let commitment = read
-                .opening
-                .model_commitment(&shape, prover.lifting_log_size);
+            let commitment = prover.model_commitment(&read.opening, &outline);
             if known != Some(commitment) {
                 prover.compare(&read)?;
             }
@@ -183,13 +106,21 @@ impl SegmentProver {
         model: Arc<IntegerModel>,
         commit: impl FnOnce(&Self, Vec<Column>) -> Result<CommittedColumns, E>,
     ) -> Result<Self, E> {
-        let outline = ModelOutline::of(&model);
-        let layout = chain.layout(&outline)?;
-        let mut prover = Self::of_layout(chain.terms_without_weights(&outline)?, &layout);
+        let outline = model_outline(&model);
+        let longest = chain.segment_steps.get() as usize;
+        let layout = chain.layout(&outline, longest).map_err(ProveError::from)?;
+        let mut prover = Self::of_layout(
+            chain
+                .terms_without_weights(&outline)
+                .map_err(ProveError::from)?,
+            &layout,
+        );
         let columns = info_span!("model columns").in_scope(|| model_columns(&layout, &model));
         let committed = commit(&prover, columns)?;
         let committed = prover.committed_model(model, committed);
-        prover.terms = chain.terms(&outline, committed.commitment())?;
+        prover.terms = chain
+            .terms(&outline, committed.commitment())
+            .map_err(ProveError::from)?;
         prover.model = Some(committed);
         Ok(prover)
     }
@@ -280,6 +211,30 @@ impl SegmentProver {
     ) -> Result<PreprocessedRoot, ProveError> {
         let tree = self.preprocessed(part, &self.terms.layout(steps)?);
         Ok(PreprocessedRoot::from_bytes(tree.commitment.root().0))
+    }
+
+    /// The root that a policy pins for segments of `steps` steps of another chain of the prover's model, whose
+    /// trees are as high as this one's. The tree is not kept: this is for keys, which have the roots of many.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::OtherHeight`] for a chain whose trees are not of this height, [`ProveError::Layout`]
+    /// or [`ProveError::Statement`] for one that the relation cannot carry.
+    pub fn root_of_chain(
+        &self,
+        chain: &ModelChain,
+        outline: &ModelOutline,
+        steps: usize,
+    ) -> Result<PreprocessedRoot, ProveError> {
+        let layout = chain.layout(outline, steps)?;
+        let log_blowup = chain.security.parameters().log_blowup;
+        let (expected, got) = (self.lifting_log_size, layout.lifting_log_size(log_blowup));
+        if (self.log_blowup, expected) != (log_blowup, got) {
+            return Err(ProveError::OtherHeight { expected, got });
+        }
+        let columns = preprocessed_columns(&layout, ProofPart::Decoder, &outline.table);
+        let root = self.commit(&columns).commitment.root();
+        Ok(PreprocessedRoot::from_bytes(root.0))
     }
 
     /// The circuits that a policy pins for segments of `steps` steps that are proven in this way.

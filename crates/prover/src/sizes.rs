@@ -3,7 +3,7 @@ use matchmark_statement::Boundary;
 use matchmark_verifier::structure::ProofStructure;
 
 use crate::error::ProveError;
-use crate::setup::ChainTerms;
+use matchmark_verifier::key::ChainTerms;
 
 /// Sizes of a segment's trace and of the commitments to it, summed over its proofs. All segments of a
 /// chain have the same: a shorter one is padded.
@@ -41,17 +41,15 @@ impl SegmentSizes {
         }
         sizes
     }
-}
 
-impl ChainTerms {
-    /// Sizes of a segment of `steps` steps that is proven in this way.
+    /// Sizes of a segment of `steps` steps of a chain of these terms that is proven in this way.
     ///
     /// # Errors
     ///
     /// [`ProveError::Layout`].
-    pub fn sizes(&self, boundary: Boundary, steps: usize) -> Result<SegmentSizes, ProveError> {
-        let layout = self.layout(steps)?.with_boundary(boundary);
-        let structures = ProofStructure::all(&layout, self.security);
-        Ok(SegmentSizes::new(&structures))
+    pub fn of(terms: &ChainTerms, boundary: Boundary, steps: usize) -> Result<Self, ProveError> {
+        let layout = terms.layout(steps)?.with_boundary(boundary);
+        let structures = ProofStructure::all(&layout, terms.security);
+        Ok(Self::new(&structures))
     }
 }

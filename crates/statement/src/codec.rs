@@ -100,6 +100,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     })
 }
 
+/// The refusal of bytes that end too early for what stands before an encoding.
+pub(crate) const fn truncated(bytes: &[u8]) -> CodecError {
+    CodecError::Truncated { got: bytes.len() }
+}
+
 /// Decodes a `T` from exactly `bytes`, of which there may be at most `limit` (and never more than
 /// [`MAX_ENCODED_LEN`]).
 ///

@@ -62,6 +62,13 @@ impl VerifierDomain {
         &self.nonce
     }
 
+    /// Whether the nonce names no occasion (it is all zero): a proof for this domain can be shown again and
+    /// again, to whoever accepts it once.
+    #[must_use]
+    pub fn allows_replay(&self) -> bool {
+        self.nonce == [0; 16]
+    }
+
     /// The nonce as 32 lowercase hexadecimal digits.
     #[must_use]
     pub fn nonce_hex(&self) -> String {

@@ -41,7 +41,7 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 3;
+    StatementVersion, 4;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
     RelationVersion, 3;
@@ -56,9 +56,12 @@ digest_newtype! {
     /// Identity of a model: a digest of its content.
     pub struct ModelId;
 
-    /// Commitment to a model's weights and tables: a digest over root and fingerprint of the tree that
-    /// holds them.
+    /// Commitment to the function that a model computes: a digest over root and fingerprint of the tree that
+    /// holds its weights and tables, its shape, its integer arithmetic and its weight table.
     pub struct ModelCommitment;
+
+    /// Identity of a tokenizer: a digest of its content.
+    pub struct TokenizerId;
 
     /// Digest of a segment's [public values](crate::PublicValues).
     pub struct PublicValuesDigest;
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 3);
+        assert_eq!(StatementVersion::CURRENT.get(), 4);
         assert_eq!(RelationVersion::CURRENT.to_string(), "3");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),

@@ -56,7 +56,7 @@ pub use error::StatementError;
 pub use identity::{
     BoundaryCommitment, ChainDigest, ModelCommitment, ModelId, ModelIdentity, PolicyId,
     PreprocessedRoot, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
-    StatementDigest, StatementVersion,
+    StatementDigest, StatementVersion, TokenizerId,
 };
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;

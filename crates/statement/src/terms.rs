@@ -46,10 +46,12 @@ pub struct SharedTerms {
     pub decoder: Option<DecoderTerms>,
 }
 
-/// One field in which two sets of terms differ, in words.
+/// One field in which two sets of terms, or two policies, differ, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermsDifference {
-    /// The field's name, as in [`SharedTerms`]; of a decoder's fields, as in `decoder.prompt`.
+    /// The field's name, as in [`SharedTerms`] or
+    /// [`AcceptancePolicyParts`](crate::AcceptancePolicyParts); of a decoder's fields, as in
+    /// `decoder.prompt`.
     pub field: &'static str,
     /// Its value on the side that was asked.
     pub expected: String,
@@ -125,7 +127,8 @@ impl SharedTerms {
     }
 }
 
-fn differ<T: PartialEq>(
+/// A field and its two values in words, if they differ.
+pub(crate) fn differ<T: PartialEq>(
     field: &'static str,
     expected: &T,
     got: &T,

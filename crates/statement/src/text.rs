@@ -2,14 +2,20 @@
 
 use core::fmt;
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use matchmark_quant::{
     ModelArithmetic, ModelShifts, QuantizationPolicy, Scales, StepRange, TableBounds,
 };
 
 use crate::chain::ChainStatement;
 use crate::decoder::DecoderTerms;
+use crate::policy::PolicyCircuit;
 use crate::segment::SegmentStatement;
 use crate::terms::SharedTerms;
+use crate::tokens::TokenId;
 
 /// `8 bits, score step 12, scales q 0.5, k 0.25, v 1`.
 pub(crate) struct Quantization<'a>(pub(crate) &'a QuantizationPolicy);
@@ -88,6 +94,28 @@ impl fmt::Display for Steps<'_> {
             )
         }
     }
+}
+
+/// `3 tokens: 5 17 4`; of more than 16 the first, and how many there are.
+pub(crate) fn tokens(tokens: &[TokenId]) -> String {
+    const SHOWN: usize = 16;
+    let first = tokens.iter().take(SHOWN).map(ToString::to_string);
+    let first = first.collect::<Vec<_>>().join(" ");
+    let more = if tokens.len() > SHOWN { " ..." } else { "" };
+    format!("{} tokens: {first}{more}", tokens.len())
+}
+
+/// `decoder circuit of 16 steps c0ffee..., ...`.
+pub(crate) fn circuits(circuits: &[PolicyCircuit]) -> String {
+    let words = circuits.iter().map(|circuit| {
+        let PolicyCircuit {
+            steps,
+            part,
+            preprocessed_root,
+        } = circuit;
+        format!("{part} circuit of {steps} steps {preprocessed_root}")
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// One aligned line: a name and its value.

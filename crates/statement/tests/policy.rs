@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{attention, decoder_segment, segment, shape, state, statement, variations};
+use common::{attention, decoder_segment, given, segment, shape, state, statement, variations};
 use matchmark_quant::{QuantError, Rounding, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Boundary, BoundaryCommitment, ChainAccumulator,
@@ -43,7 +43,7 @@ fn chain_of(cuts: &[(u32, u32)]) -> ChainStatement {
 /// For the chain of 64 steps behind 2 entries, in segments of 16 steps and a last one of 4.
 fn policy() -> AcceptancePolicy {
     let chain = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)]);
-    AcceptancePolicy::accepting(&chain, vec![circuit(16), circuit(12), circuit(4)]).unwrap()
+    AcceptancePolicy::accepting(&chain, vec![], vec![circuit(16), circuit(12), circuit(4)]).unwrap()
 }
 
 #[test]
@@ -76,6 +76,7 @@ fn a_policy_says_what_it_asks_for() {
 fn decoder_policy() -> AcceptancePolicy {
     AcceptancePolicy::accepting(
         &decoder_chain(),
+        given(),
         vec![decoder_circuit(16), decoder_circuit(2)],
     )
     .unwrap()
@@ -631,7 +632,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&decoder_policy().to_toml()), 52);
+        assert_eq!(checked_fields(&decoder_policy().to_toml()), 53);
     }
 
     /// Adds and removes a field at every line, and counts the fields.
@@ -655,7 +656,12 @@ mod file {
                 let mut fewer = lines.clone();
                 fewer.remove(index);
                 let error = AcceptancePolicy::from_toml(&fewer.join("\n")).unwrap_err();
-                assert!(matches!(error, PolicyError::File { .. }), "{line}: {error}");
+                // Without its tokens a decoder's policy has none.
+                let expected = match line.starts_with("prompt = [") {
+                    true => matches!(error, PolicyError::PromptLength { got: 0, .. }),
+                    false => matches!(error, PolicyError::File { .. }),
+                };
+                assert!(expected, "{line}: {error}");
                 fields += 1;
             }
         }
@@ -691,6 +697,9 @@ mod file {
         for (from, to) in [
             ("prompt = 5", "prompt = 0"),
             ("prompt = 5", "prompt = 67"),
+            ("prompt = [7, 0, ", "prompt = [7, "),
+            ("prompt = [7, 0, ", "prompt = [7, 0, 0, "),
+            ("prompt = [7, ", "prompt = [-7, "),
             ("layers = 2", "layers = 1"),
             ("layers = 2", "layers = 0"),
             ("positions = 128", "positions = 65"),
@@ -715,22 +724,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 3", "format = 4\nlater = true", 1);
+        let later = text.replacen("format = 4", "format = 5\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 3,
-                got: 4
+                expected: 4,
+                got: 5
             })
         );
-        for got in [0, 1, 2] {
-            let earlier = text.replacen("format = 3", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3] {
+            let earlier = text.replacen("format = 4", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 3, got })
+                Err(PolicyError::Format { expected: 4, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 3\nformat = 3"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 4\nformat = 4"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

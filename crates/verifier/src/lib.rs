@@ -6,7 +6,11 @@
 //! [`Verified`], cannot be made anywhere else.
 //!
 //! The crate is `no_std`, builds on stable Rust without the prover, and knows nothing of traces.
-#![no_std]
+//!
+//! # Features
+//!
+//! - `std`: keys as TOML files (`ModelKey::to_toml` and `from_toml`), and policies.
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -17,6 +21,7 @@ mod names;
 pub mod chain;
 pub mod error;
 pub mod figures;
+pub mod key;
 pub mod proof;
 pub mod queries;
 pub mod segment_file;
@@ -34,6 +39,8 @@ mod tests;
 pub use chain::ChainFold;
 pub use error::VerifyError;
 pub use figures::SecurityFigures;
+pub use key::{KeyError, ModelKey, ModelOptions};
+pub use matchmark_air::RELATION_DIGEST;
 pub use proof::SegmentProof;
 pub use segment_file::{LookupFile, SegmentFile};
 pub use verified::Verified;

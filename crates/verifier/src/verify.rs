@@ -13,7 +13,7 @@ use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
     AcceptancePolicy, Boundary, CircuitRoots, DecoderTerms, PreprocessedRoot, PublicValues,
-    RelationVersion, SegmentBoundary, SegmentStatement,
+    RelationVersion, SegmentBoundary, SegmentStatement, TableId,
 };
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
@@ -90,6 +90,7 @@ pub fn verify_segment_watched(
         });
     }
     statement.check_tokens(file.public_values())?;
+    policy.check_prompt(statement.steps(), file.public_values())?;
     begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
@@ -180,15 +181,22 @@ pub(crate) fn own_sum(sum: Option<QM31>) -> Result<QM31, VerifyError> {
     sum.ok_or(VerifyError::ChallengeHitsTuple)
 }
 
-/// The weights and tables of the statement are those that the proof opens.
+/// The model of the statement is the one whose weights and tables the proof opens, with the statement's
+/// arithmetic and weight table.
 fn check_model(
     session: &Session<'_>,
     structure: &ProofStructure,
     decoder: &DecoderTerms,
+    table: TableId,
 ) -> Result<(), VerifyError> {
     let expected = decoder.weights;
     let opening = session.opening(Tree::Model);
-    let got = opening.model_commitment(&decoder.shape, structure.lifting_log_size());
+    let got = opening.model_commitment(
+        &decoder.shape,
+        &decoder.arithmetic,
+        table,
+        structure.lifting_log_size(),
+    );
     if expected != got {
         return Err(VerifyError::ModelMismatch { expected, got });
     }
@@ -226,7 +234,7 @@ fn verify_main(
     let transcript = transcript::begin(statement, structure);
     let mut session = Session::open(file.proof(), structure, root, transcript)?;
     if let Some(decoder) = statement.decoder() {
-        check_model(&session, structure, decoder)?;
+        check_model(&session, structure, decoder, statement.table())?;
     }
     check_states(&session, statement, structure)?;
     if layout.boundary() == Boundary::Split {

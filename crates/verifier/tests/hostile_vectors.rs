@@ -5,7 +5,7 @@ mod common;
 
 use common::fixture;
 use matchmark_statement::AcceptancePolicy;
-use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
+use matchmark_verifier::{verify_segment, KeyError, ModelKey, SegmentFile, VerifyError};
 use serde_json::Value;
 
 fn from_hex(text: &str) -> Vec<u8> {
@@ -38,6 +38,42 @@ fn every_vector_of_the_split_segment_comes_out_as_it_says() {
 #[test]
 fn every_vector_of_the_decoder_segment_comes_out_as_it_says() {
     check("decoder.json", 400);
+}
+
+/// Chains that are valid under the policies of their provers, and not what the key is for.
+#[test]
+fn another_function_is_not_the_keys() {
+    let vectors: Value = serde_json::from_slice(&fixture("functions.json")).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let key = ModelKey::from_bytes(&fixture(&text(&vectors["key"]))).unwrap();
+    let read = |test: &Value| {
+        let policy = fixture(&text(&test["policy"]));
+        let policy = AcceptancePolicy::from_toml(std::str::from_utf8(&policy).unwrap()).unwrap();
+        let file = SegmentFile::decode(&fixture(&text(&test["segment"]))).unwrap();
+        (policy, file)
+    };
+    let tests = vectors["tests"].as_array().unwrap();
+    let (honest, _) = read(&tests[0]);
+    assert_eq!(
+        (tests.len(), text(&tests[0]["result"])),
+        (8, "valid".to_owned())
+    );
+    let mut told = std::collections::BTreeSet::new();
+    for test in tests {
+        let (policy, file) = read(test);
+        verify_segment(&file, &policy).expect("valid under its own policy");
+        told.insert(file.public_values().encode());
+        match (text(&test["result"]).as_str(), key.check_policy(&policy)) {
+            ("valid", Ok(())) => {}
+            ("invalid", Err(KeyError::OtherPolicy { field, .. })) => {
+                assert_eq!(test["field"], field, "{test}");
+                let refused = verify_segment(&file, &honest).unwrap_err();
+                assert_eq!(variant(&refused), "Policy", "{test}");
+            }
+            (_, other) => panic!("{test}: {other:?}"),
+        }
+    }
+    assert!(told.len() > 1, "they tell other stories");
 }
 
 fn check(list: &str, least: usize) {

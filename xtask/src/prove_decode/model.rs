@@ -18,8 +18,8 @@ use crate::workspace;
 
 /// The text that ranges are taken from.
 const CALIBRATION: &str = "fixtures/models/calibrate.txt";
-/// The longest segments of a key, unless longer ones are asked for.
-const LONGEST: u32 = 64;
+/// After how many steps a chain is cut where nothing is said.
+const SEGMENT_STEPS: u32 = 16;
 
 /// Prepares, proves, verifies and reports.
 pub fn run(
@@ -138,22 +138,25 @@ fn key(
     folder: &Path,
 ) -> Result<Result<PathBuf, Outcome>, Failure> {
     let level = options.security.as_deref().unwrap_or("conjectured-100");
-    let longest = options.segment_steps.unwrap_or(LONGEST).max(LONGEST);
-    let to = folder.join(format!("{}.{level}.{longest}.vk", name(model)?));
+    let profile = options.profile.as_deref().unwrap_or("compact");
+    let steps = options.segment_steps.unwrap_or(SEGMENT_STEPS);
+    let to = folder.join(format!("{}.{level}.{profile}.{steps}.vk", name(model)?));
     let sources = [matchmark.program().to_path_buf(), model.to_path_buf()];
     if is_younger(&to, &sources)? {
         return Ok(Ok(to));
     }
     say(options, "deriving the model's key");
-    let longest = longest.to_string();
+    let steps = steps.to_string();
     let arguments = words(&[
         &"keygen",
         &"--model",
         &model,
         &"--security",
         &level,
-        &"--max-segment-steps",
-        &longest,
+        &"--profile",
+        &profile,
+        &"--segment-steps",
+        &steps,
         &"--to",
         &to,
     ]);

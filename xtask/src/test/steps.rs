@@ -53,7 +53,7 @@ pub fn all() -> Vec<Step> {
         }),
         // The steps above turn the feature `prover` on for every crate of the build.
         Step::new("tests of the verifier alone", || {
-            succeeds(tests(&["--package", VERIFIER]))
+            succeeds(tests(&["--package", VERIFIER, "--features", "std"]))
         }),
         Step::new("verifier alone on plain stable", verifier_on_plain_stable),
         Step::new("verifier for wasm32-unknown-unknown", verifier_for_wasm),

@@ -1,7 +1,6 @@
 //! `matchmark keygen`.
 
-use matchmark_composer::{ModelCache, ModelKey, PlanError};
-use matchmark_quant::SegmentSteps;
+use matchmark_composer::{derive_key, rederive_key, KeyOptions, ModelCache, PlanError};
 use matchmark_runtime::write_file_atomically;
 use matchmark_statement::SecurityLevel;
 use serde_json::json;
@@ -20,20 +19,24 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     let cache = cache.as_ref();
     let (key, text) = if let Some(known) = &known {
         known.check_model(&args.model, &model)?;
-        let key = known.key.rederive_with_cache(&model, cache);
+        let key = rederive_key(&known.key, &model, cache, &mut |_, _| {});
         let key = key.map_err(CliError::Keygen)?;
         known.check_key(&args.model, &key)?;
         (key, format!("{} is the key of {}", known.path, args.model))
     } else {
-        let longest = match args.max_segment_steps {
-            Some(steps) => steps,
-            None => SegmentSteps::new(ModelKey::MAX_SEGMENT_STEPS).map_err(PlanError::from)?,
-        };
         let levels = match &args.levels[..] {
-            [] => &SecurityLevel::ALL,
+            [] => &[SecurityLevel::default()][..],
             levels => levels,
         };
-        let key = ModelKey::derive_with_cache(&model, levels, longest, cache);
+        let mut options = KeyOptions::of_levels(levels).map_err(PlanError::from)?;
+        if !args.profiles.is_empty() {
+            let securities = &mut options.securities;
+            securities.retain(|security| args.profiles.contains(&security.profile()));
+        }
+        if !args.segment_steps.is_empty() {
+            options.segment_steps.clone_from(&args.segment_steps);
+        }
+        let key = derive_key(&model, &options, cache, &mut |_, _| {});
         let key = key.map_err(CliError::Keygen)?;
         let mut text = String::new();
         if let Some(to) = &args.to {
@@ -51,12 +54,17 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     let object = json!({
         "model": identity,
         "tokenizer": key.tokenizer(),
-        "max_segment_steps": key.max_segment_steps(),
+        "segment_steps": key.segment_steps(),
         "weights": key.weights(),
+        "circuits": key.circuits(),
         "key": args.to.as_ref().or(args.check.as_ref()),
     });
-    let count = key.weights().len();
-    let text = format!("{text}\nmodel      {identity}\nweights    {count} commitments");
+    let commitments = key.weights().len();
+    let circuits = key.circuits().iter();
+    let circuits: usize = circuits.map(|circuits| circuits.roots.len()).sum();
+    let text = format!(
+        "{text}\nmodel      {identity}\nweights    {commitments} commitments\ncircuits   {circuits}"
+    );
     output.result(&object, &text)?;
     Ok(Outcome::Done)
 }

@@ -21,16 +21,11 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
                 (Some(text), Some(path)) => {
                     let tokenizer = load_tokenizer(path)?;
                     key.check_tokenizer(path, &tokenizer)?;
-                    encode_prompt(&tokenizer, text)?.len()
+                    encode_prompt(&tokenizer, text)?
                 }
-                _ => usize::try_from(args.prompt_tokens.unwrap_or(0)).unwrap_or(usize::MAX),
+                _ => args.prompt_tokens.clone(),
             };
-            key.key
-                .policy(prompt, &options)
-                .map_err(|source| CliError::Key {
-                    path: path.clone(),
-                    source,
-                })?
+            key.policy(&prompt, &options)?
         }
         // The arguments demand one of both.
         (None, directory) => policy_for(directory.as_deref().unwrap_or(Utf8Path::new(".")))?,
@@ -49,8 +44,8 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
     });
     let text = if args.key.is_some() {
         format!(
-            "{} accepts every chain of the key's model with so many given and decoded tokens: which tokens\n\
-             are given is for you to see. Nothing in it comes from a prover.",
+            "{} accepts what the key's model decodes after these tokens, and no other chain. Nothing in it\n\
+             comes from a prover.",
             args.to
         )
     } else {

@@ -13,24 +13,15 @@ use serde_json::{json, Value};
 
 use crate::args::VerifyArgs;
 use crate::error::{full_message, CliError, Outcome};
-use crate::models::{encode_prompt, load_tokenizer, NamedKey};
-use crate::options::read_text;
+use crate::models::{encode_prompt, load_tokenizer, NamedKey, NamedPolicy};
+use crate::options::model_options;
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
-use crate::text::{numbers, TokenText};
+use crate::text::TokenText;
 
 /// Verifies a chain.
 pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliError> {
-    let text = read_text(&args.policy)?;
-    let policy = AcceptancePolicy::from_toml(&text).map_err(|source| CliError::Policy {
-        path: args.policy.clone(),
-        source,
-    })?;
-    let tokenizer = tokenizer(args, &policy)?;
-    let prompt = match (&args.prompt, &tokenizer) {
-        (Some(text), Some(tokenizer)) => Some(encode_prompt(tokenizer, text)?),
-        _ => None,
-    };
+    let Wanted { policy, tokenizer } = wanted(args)?;
     let mut tokens = policy
         .decoder()
         .map(|decoder| TokenText::new(tokenizer, decoder.prompt.get() as usize));
@@ -57,16 +48,6 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
     let result = verify(args, &policy, on_segment);
     drop(bar);
     told?;
-    let result = result.and_then(|report| {
-        let given = tokens.as_ref().map_or(&[][..], TokenText::prompt);
-        match &prompt {
-            Some(expected) if expected != given => Err(Refusal::Prompt {
-                expected: numbers(expected),
-                got: numbers(given),
-            }),
-            _ => Ok(report),
-        }
-    });
     match result {
         Ok(report) => {
             let mut object = accepted_object(&report);
@@ -106,8 +87,6 @@ enum Refusal {
     Directory(VerifyDirectoryError),
     #[error(transparent)]
     Follow(FollowError),
-    #[error("the chain begins with the tokens {got}, expected {expected}, the prompt")]
-    Prompt { expected: String, got: String },
 }
 
 fn verify(
@@ -123,19 +102,48 @@ fn verify(
     verify_directory(&args.directory, policy, on_segment).map_err(Refusal::Directory)
 }
 
-/// The tokenizer that the text is to be printed by. Checks policy and tokenizer against the key.
-fn tokenizer(args: &VerifyArgs, policy: &AcceptancePolicy) -> Result<Option<Tokenizer>, CliError> {
-    let Some(path) = &args.key else {
-        return Ok(None);
+/// What is to be accepted, and the tokenizer that the text is to be printed by.
+struct Wanted {
+    policy: AcceptancePolicy,
+    tokenizer: Option<Tokenizer>,
+}
+
+/// The policy of a file, which must be the one that follows from the key, if there is one; or the one that
+/// follows from the key and the other arguments.
+fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
+    let file = args.policy.as_deref().map(NamedPolicy::load).transpose()?;
+    let key = args.key.as_deref().map(NamedKey::load).transpose()?;
+    let tokenizer = match (&key, &args.tokenizer) {
+        (Some(key), Some(path)) => {
+            let tokenizer = load_tokenizer(path)?;
+            key.check_tokenizer(path, &tokenizer)?;
+            Some(tokenizer)
+        }
+        _ => None,
     };
-    let key = NamedKey::load(path)?;
-    key.check_policy(&args.policy, policy)?;
-    let Some(path) = &args.tokenizer else {
-        return Ok(None);
+    let given = match (&args.prompt, &tokenizer) {
+        (Some(text), Some(tokenizer)) => Some(encode_prompt(tokenizer, text)?),
+        _ if args.prompt_tokens.is_empty() => None,
+        _ => Some(args.prompt_tokens.clone()),
     };
-    let tokenizer = load_tokenizer(path)?;
-    key.check_tokenizer(path, &tokenizer)?;
-    Ok(Some(tokenizer))
+    let policy = match (file, key) {
+        (Some(file), key) => {
+            if let Some(key) = key {
+                key.check_policy(file.path, &file.policy)?;
+            }
+            if let Some(given) = given {
+                file.check_prompt(&given)?;
+            }
+            file.policy
+        }
+        (None, Some(key)) => {
+            let options = model_options(&args.common, args.tokens.unwrap_or(0))?;
+            key.policy(&given.unwrap_or_default(), &options)?
+        }
+        // The arguments demand a policy or a key.
+        (None, None) => NamedPolicy::load("".into())?.policy,
+    };
+    Ok(Wanted { policy, tokenizer })
 }
 
 /// Level, profile and parameters, and all figures.
@@ -172,6 +180,8 @@ fn accepted_object(report: &ChainReport) -> Value {
         "security": security(figures.security, json!(figures)),
         "proof_bytes": proof_bytes,
         "public_bytes": public_bytes,
+        "domain": statement.shared_terms().domain,
+        "replay_open": statement.shared_terms().domain.allows_replay(),
         "verify_ms": verify_ms,
         "public_ms": per_segment.iter().fold(0.0, |ms, row| ms + row.public_ms),
         "first_state": statement.first_state(),
@@ -191,6 +201,8 @@ fn rejected_object(reason: &str, policy: &AcceptancePolicy, accepted: &[SegmentR
         "security": security(policy.security(), Value::Null),
         "proof_bytes": accepted.iter().map(|row| row.proof_bytes).sum::<u64>(),
         "public_bytes": accepted.iter().map(|row| row.public_bytes).sum::<u64>(),
+        "domain": policy.domain(),
+        "replay_open": policy.domain().allows_replay(),
         "verify_ms": accepted.iter().fold(0.0, |ms, row| ms + row.verify_ms),
         "first_state": null,
         "last_state": null,
@@ -232,6 +244,12 @@ fn accepted_text(report: &ChainReport) -> String {
         report.public_bytes,
         report.verify_ms,
     );
+    if report.statement.shared_terms().domain.allows_replay() {
+        text.push_str(
+            ", for any occasion: the nonce is zeros, so that this chain can be shown again and again \
+             (`--nonce` binds one to an occasion)",
+        );
+    }
     if report.figures.is_insecure() {
         text.push_str(", at a level that proves nothing: anyone can forge such a chain");
     }

@@ -7,8 +7,9 @@ use matchmark_model::{ModelError, ModelFileError};
 use matchmark_prover::{ExtensionError, MockError, ProveError};
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};
-use matchmark_statement::{ChainError, PolicyError, StatementDigest, TokenId};
+use matchmark_statement::{ChainError, PolicyError, StatementDigest};
 use matchmark_tables::TableError;
+use matchmark_verifier::key::ModelOptionsError;
 use matchmark_verifier::{variant_names, VerifyError};
 
 use crate::error::ChainReadError;
@@ -26,57 +27,9 @@ pub enum PlanError {
         /// Steps of a segment.
         got: usize,
     },
-    /// There is no token to begin with.
-    #[error("the prompt has {got} tokens, expected {expected} at least")]
-    EmptyPrompt {
-        /// The fewest tokens.
-        expected: u32,
-        /// Tokens of the prompt.
-        got: u32,
-    },
-    /// Nothing is to be decoded.
-    #[error("{got} tokens are to be decoded, expected {expected} at least")]
-    NoTokens {
-        /// The fewest tokens.
-        expected: u32,
-        /// Tokens to be decoded.
-        got: u32,
-    },
-    /// The prompt alone is longer than the model's positions.
-    #[error(
-        "the prompt has {got} tokens, expected at most {expected}, the positions of the model"
-    )]
-    PromptAbovePositions {
-        /// Positions of the model.
-        expected: usize,
-        /// Tokens of the prompt.
-        got: usize,
-    },
-    /// The cache would be full before the last token is decoded.
-    #[error(
-        "a prompt of {prompt} tokens and {tokens} decoded ones take {got} positions, expected at most \
-         {expected}, the positions of the model"
-    )]
-    CacheFull {
-        /// Tokens of the prompt.
-        prompt: u32,
-        /// Tokens to be decoded. The last one takes no position.
-        tokens: u32,
-        /// Positions of the model.
-        expected: usize,
-        /// Positions that would be taken.
-        got: usize,
-    },
-    /// The prompt names a token that the model does not have.
-    #[error("token {got} at position {position} of the prompt, expected less than {expected}")]
-    PromptToken {
-        /// Position in the prompt, counted from 0.
-        position: usize,
-        /// Size of the vocabulary.
-        expected: usize,
-        /// The token.
-        got: TokenId,
-    },
+    /// Options and given tokens make no chain of the model.
+    #[error(transparent)]
+    Options(#[from] ModelOptionsError),
     /// A quantity leaves its bounds.
     #[error(transparent)]
     Quantity(#[from] QuantError),
@@ -96,11 +49,7 @@ pub enum PlanError {
 
 variant_names!(PlanError {
     SegmentSteps,
-    EmptyPrompt,
-    NoTokens,
-    PromptAbovePositions,
-    CacheFull,
-    PromptToken,
+    Options,
     Quantity,
     Runtime,
     Prove,

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_model::IntegerModel;
 use matchmark_prover::{
-    CommittedModel, ExtensionError, ExtensionId, ModelChain, ModelOutline, ProveError,
-    SegmentProver,
+    model_outline, CommittedModel, ExtensionError, ExtensionId, ModelChain, ModelOutline,
+    ProveError, SegmentProver,
 };
 use matchmark_statement::ModelCommitment;
+use matchmark_verifier::ModelKey;
 use tracing::{debug, info};
 
 use crate::proving::disk::{io_error, Disk};
 use crate::proving::error::{DirectoryError, ModelCacheError, PlanError};
-use crate::proving::key::ModelKey;
 use crate::proving::storage::{FileSystem, Storage};
 
 /// How the names of files end that have an extension.
@@ -76,8 +76,8 @@ impl ModelCache {
         chain: ModelChain,
         model: Arc<IntegerModel>,
     ) -> Result<SegmentProver, PlanError> {
-        let outline = ModelOutline::of(&model);
-        let path = self.path(chain.extension_id(&outline));
+        let outline = model_outline(&model);
+        let path = self.path(ExtensionId::of_chain(&chain, &outline));
         match self.storage.open(&path) {
             Ok(mut file) => {
                 let known = self.known(&chain, &outline)?;
@@ -105,15 +105,9 @@ impl ModelCache {
         let Some(key) = &self.key else {
             return Ok(None);
         };
-        let place = (
-            chain.security.parameters().log_blowup,
-            chain.lifting_log_size(outline)?,
-        );
-        let mut weights = key.weights().iter();
-        let own = weights.find(|it| (it.log_blowup, it.log_height) == place);
-        Ok(own
-            .filter(|_| key.outline() == outline)
-            .map(|it| it.commitment))
+        let log_blowup = chain.security.parameters().log_blowup;
+        let own = key.commitment(log_blowup, chain.lifting_log_size(outline)?);
+        Ok(own.filter(|_| key.outline() == outline))
     }
 
     /// Writes the extension of a committed model, unless another process is writing into the directory: it

@@ -8,15 +8,14 @@ use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{AcceptancePolicy, Boundary, TokenId};
+use matchmark_verifier::key::{KeyWeights, ModelOptions};
 
 use crate::layout::MODEL_FILE;
 use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::PlanError;
-use crate::proving::key::KeyWeights;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
 use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
-use crate::proving::tokens::ModelOptions;
 use crate::proving::work::{chain_policy, PlanFiles};
 
 /// A chain of a model that can be proven: the tokens have their positions, and weights and tables are
@@ -56,16 +55,8 @@ impl ModelPlan {
         options: &ModelOptions,
         cache: Option<&ModelCache>,
     ) -> Result<Self, PlanError> {
-        let (chain, steps) = options.chain(model.shape(), prompt.len())?;
-        let expected = model.shape().vocabulary();
-        let outside = |token: u32| usize::try_from(token).map_or(true, |it| it >= expected);
-        if let Some(position) = prompt.iter().position(|token| outside(*token)) {
-            return Err(PlanError::PromptToken {
-                position,
-                expected,
-                got: TokenId::new(prompt[position]),
-            });
-        }
+        let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
+        let (chain, steps) = options.chain(model.shape(), &given)?;
         let prover = Arc::new(model_prover(chain, Arc::clone(&model), cache)?);
         let plan = Self {
             model,
@@ -74,7 +65,8 @@ impl ModelPlan {
             prover,
         };
         for steps in plan.segments() {
-            plan.prover.terms().layout(steps.steps())?;
+            let layout = plan.prover.terms().layout(steps.steps());
+            layout.map_err(ProveError::from)?;
         }
         Ok(plan)
     }
@@ -136,7 +128,8 @@ impl ModelPlan {
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let first = self.prover.state(self.first_cache())?.commitment();
-        chain_policy(&self.prover, first, self.steps, &BoundaryPattern::default())
+        let boundaries = BoundaryPattern::default();
+        chain_policy(&self.prover, self.given(), first, self.steps, &boundaries)
     }
 
     /// The commitment to the weights in trees of the chain's height, as a key lists it.
@@ -147,6 +140,11 @@ impl ModelPlan {
             log_height: self.prover.lifting_log_size(),
             commitment: committed.commitment(),
         })
+    }
+
+    /// The tokens that are given, as statements and policies have them.
+    pub(crate) fn given(&self) -> Vec<TokenId> {
+        self.prompt.iter().copied().map(TokenId::new).collect()
     }
 
     pub(crate) fn prover(&self) -> &Arc<SegmentProver> {
@@ -161,7 +159,7 @@ impl ModelPlan {
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let terms = self.prover.terms();
         let steps = terms.shape.segment_steps().get() as usize;
-        let sizes = terms.sizes(Boundary::Fused, steps)?;
+        let sizes = SegmentSizes::of(terms, Boundary::Fused, steps)?;
         Ok(self.segments().map(|_| sizes).collect())
     }
 
@@ -174,7 +172,7 @@ impl ModelPlan {
             boundaries: BoundaryPattern::default(),
             inputs: ChainInputs::Model {
                 model_sha256: FileDigest::of(&model),
-                prompt: self.prompt.iter().copied().map(TokenId::new).collect(),
+                prompt: self.given(),
             },
             terms: self.prover.terms().shared(),
         };

@@ -1,6 +1,6 @@
 //! What is to be proven: a trace, the terms, and the cuts between segments.
 
-use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
+use matchmark_prover::{mock_segment, ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache, TraceError};
 use matchmark_statement::{
@@ -97,7 +97,7 @@ impl ChainPlan {
             boundaries,
         };
         for steps in plan.segment_lengths() {
-            plan.terms.layout(steps)?;
+            plan.terms.layout(steps).map_err(ProveError::from)?;
         }
         Ok(plan)
     }
@@ -181,7 +181,7 @@ impl ChainPlan {
     /// Sizes of all segments together.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let steps = self.terms.shape.segment_steps().get() as usize;
-        let of = |boundary| self.terms.sizes(boundary, steps);
+        let of = |boundary| SegmentSizes::of(&self.terms, boundary, steps);
         let (fused, split) = (of(Boundary::Fused)?, of(Boundary::Split)?);
         let sizes = (0..self.segment_count()).map(|segment| match self.boundary(segment) {
             Boundary::Fused => fused,
@@ -230,7 +230,14 @@ impl ChainPlan {
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let prover = SegmentProver::new(self.terms.clone())?;
         let first = prover.state(KvCache::from_prefix(&self.trace))?;
-        chain_policy(&prover, first.commitment(), self.steps(), &self.boundaries)
+        let given = Vec::new();
+        chain_policy(
+            &prover,
+            given,
+            first.commitment(),
+            self.steps(),
+            &self.boundaries,
+        )
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is
@@ -247,9 +254,14 @@ impl ChainPlan {
                 .segment(steps)
                 .and_then(|inputs| execute_segment(&cache, &inputs, &self.rules))
                 .map_err(|source| MockSegmentError::Execute { segment, source })?;
-            self.terms
-                .mock(&execution, &cache, &after, self.boundary(segment))
-                .map_err(|source| MockSegmentError::Mock { segment, source })?;
+            mock_segment(
+                &self.terms,
+                &execution,
+                &cache,
+                &after,
+                self.boundary(segment),
+            )
+            .map_err(|source| MockSegmentError::Mock { segment, source })?;
             on_segment(segment, steps);
             cache = after;
         }

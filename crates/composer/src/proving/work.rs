@@ -8,7 +8,7 @@ use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, Security, StateCommitment,
+    AcceptancePolicy, AcceptancePolicyParts, Boundary, Security, StateCommitment, TokenId,
 };
 
 use crate::proving::boundaries::BoundaryPattern;
@@ -159,18 +159,19 @@ impl ChainWork {
         prover: &SegmentProver,
         first_state: StateCommitment,
     ) -> Result<AcceptancePolicy, PlanError> {
-        let boundaries = match self {
-            Self::Trace(plan) => plan.boundaries().clone(),
-            Self::Model(_) => BoundaryPattern::default(),
+        let (given, boundaries) = match self {
+            Self::Trace(plan) => (Vec::new(), plan.boundaries().clone()),
+            Self::Model(plan) => (plan.given(), BoundaryPattern::default()),
         };
-        chain_policy(prover, first_state, self.steps(), &boundaries)
+        chain_policy(prover, given, first_state, self.steps(), &boundaries)
     }
 }
 
-/// The policy for a chain of these terms that begins with this state: the circuits of all segment lengths
+/// The policy for a chain of these terms that is given these tokens and begins with this state: the circuits of all segment lengths
 /// in use.
 pub(crate) fn chain_policy(
     prover: &SegmentProver,
+    given: Vec<TokenId>,
     first_state: StateCommitment,
     steps: StepRange,
     boundaries: &BoundaryPattern,
@@ -186,6 +187,7 @@ pub(crate) fn chain_policy(
     }
     Ok(AcceptancePolicy::new(AcceptancePolicyParts::of(
         terms.shared(),
+        given,
         first_state,
         steps,
         circuits,

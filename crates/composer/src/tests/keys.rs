@@ -1,176 +1,173 @@
-//! Keys of models. Most errors come of the text of a key, which is whatever somebody hands out.
-use std::sync::LazyLock;
+//! Keys as they are derived: the right commitments and roots, and why there is none.
+use std::sync::{Arc, LazyLock};
 
-use matchmark_prover::ProveError;
-use matchmark_quant::SegmentSteps;
-use matchmark_statement::{ModelCommitment, RelationDigest, Security, SecurityLevel};
+use matchmark_prover::{model_outline, ModelChain, SegmentProver};
+use matchmark_quant::{CacheCapacity, SegmentSteps};
+use matchmark_statement::{Boundary, PromptLength, SecurityLevel, TokenId};
 use matchmark_tables::WeightTable;
+use matchmark_verifier::key::{CircuitSizes, KeyError, ModelKey, ModelKeyParts};
 
-use super::common::model::{model, options, PROMPT};
+use super::common::model::{model, options, prompt, PROMPT};
 use super::{all_are_reached, Case};
-use crate::{KeyError, KeyWeights, ModelKey, ModelOptions, PlanError};
+use crate::proving::key::chains;
+use crate::{
+    derive_key, rederive_key, KeyOptions, KeygenError, ModelCache, ModelOptions, ModelPlan,
+};
 
-/// The key of a model for chains of single steps.
-static KEY: LazyLock<ModelKey> = LazyLock::new(|| {
-    let steps = SegmentSteps::new(1).unwrap();
-    ModelKey::derive(&model(5), &[SecurityLevel::Insecure13], steps).unwrap()
-});
-
-/// Reads the key with another text in place of one of its own.
-fn with_text(from: &str, to: &str) -> KeyError {
-    let text = KEY.to_toml();
-    assert!(text.contains(from));
-    ModelKey::from_toml(&text.replacen(from, to, 1)).unwrap_err()
+fn key_options(segment_steps: &[u32]) -> KeyOptions {
+    let mut options = KeyOptions::of_levels(&[SecurityLevel::Insecure13]).unwrap();
+    let steps = segment_steps
+        .iter()
+        .map(|it| SegmentSteps::new(*it).unwrap());
+    options.segment_steps = steps.collect();
+    options
 }
 
-/// A key that reads well and says something else of the model.
-fn altered(change: impl FnOnce(&mut ModelKey)) -> ModelKey {
-    let mut key = KEY.clone();
-    change(&mut key);
-    let read = ModelKey::from_toml(&key.to_toml()).unwrap();
-    assert_eq!(read, key);
-    read
-}
+/// The key of a model for chains that are cut every three or four steps.
+static KEY: LazyLock<ModelKey> =
+    LazyLock::new(|| derive_key(&model(5), &key_options(&[4, 3]), None, &mut |_, _| {}).unwrap());
 
-fn no_policy(key: &ModelKey, prompt: usize, options: &ModelOptions) -> KeyError {
-    KEY.policy(PROMPT, &self::options(1))
-        .expect("the key has a policy");
-    key.policy(prompt, options).unwrap_err()
-}
-
-const KEYS: &[Case<KeyError>] = &[
-    ("Format", || with_text("format = 1", "format = 2")),
-    ("Text", || with_text("format = 1", "format = 1\nextra = 0")),
-    ("NotCanonical", || with_text("# ", "#  ")),
-    ("Table", || with_text("entries ", "entry ")),
-    ("Order", || {
-        let refused = |change: &dyn Fn(&mut ModelKey)| {
-            let mut key = KEY.clone();
-            change(&mut key);
-            ModelKey::from_toml(&key.to_toml()).unwrap_err()
-        };
-        let last = KEY.weights.len();
-        let twice = refused(&|key| key.weights.push(key.weights[last - 1]));
-        assert!(matches!(twice, KeyError::Order { index } if index == last));
-        let none = refused(&|key| key.weights.clear());
-        assert!(matches!(none, KeyError::Order { index: 0 }));
-        twice
-    }),
-    ("Relation", || {
-        let key = altered(|key| key.relation_digest = RelationDigest::from_bytes([7; 32]));
-        no_policy(&key, PROMPT, &options(1))
-    }),
-    ("SegmentSteps", || no_policy(&KEY, PROMPT, &options(2))),
-    ("NoCommitment", || {
-        let mut options = options(1);
-        options.security = Security::default();
-        let error = no_policy(&KEY, PROMPT, &options);
-        let has = KEY.weights.iter();
-        let has = has.map(|it| format!("2^{} and 2^{}", it.log_blowup, it.log_height));
-        let has = has.collect::<Vec<_>>().join(", ");
-        assert!(matches!(&error, KeyError::NoCommitment { expected, .. } if *expected == has));
-        error
-    }),
-    ("Plan", || {
-        let error = no_policy(&KEY, 0, &options(1));
-        assert!(matches!(
-            error,
-            KeyError::Plan(PlanError::EmptyPrompt { .. })
-        ));
-        error
-    }),
-    ("Prove", || {
-        // Weights for which the sums of an attention row do not fit into the field.
-        let table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
-        let key = altered(|key| key.outline.table = table);
-        let error = no_policy(&key, PROMPT, &options(1));
-        assert!(matches!(error, KeyError::Prove(ProveError::Layout(_))));
-        error
-    }),
-];
-
+/// Of every length that a chain can have, key and plan come to the same policy.
 #[test]
-fn every_reason_to_have_no_key_is_reached() {
-    all_are_reached(KeyError::NAMES, KEYS, KeyError::name);
-}
-
-#[test]
-fn the_first_line_that_is_not_canonical_is_named() {
-    let text = KEY.to_toml();
-    let lines: Vec<&str> = text.split('\n').collect();
-    for at in 0..lines.len() {
-        let mut changed = lines.clone();
-        // A comment that is the key's text but for a space at its end, or behind the last line.
-        let spaced = format!("{} ", lines[at]);
-        changed[at] = &spaced;
-        match ModelKey::from_toml(&changed.join("\n")) {
-            Err(KeyError::NotCanonical {
-                line,
-                expected,
-                got,
-            }) => {
-                assert_eq!((line, &*expected, &*got), (at + 1, lines[at], &*spaced));
-            }
-            // Within the text of the table, a space is another text.
-            Err(KeyError::Table(_)) => {}
-            other => panic!("{at}: {other:?}"),
+fn a_key_has_the_policies_of_all_chains() {
+    let model = model(5);
+    let given = prompt(&model);
+    let ids: Vec<TokenId> = given.iter().copied().map(TokenId::new).collect();
+    let positions = u32::try_from(model.shape().positions()).unwrap();
+    for tokens in 1..=positions - u32::try_from(PROMPT).unwrap() + 1 {
+        for segment_steps in [3, 4] {
+            let options = ModelOptions {
+                tokens,
+                ..options(segment_steps)
+            };
+            let plan = ModelPlan::new(model.clone(), given.clone(), &options).unwrap();
+            let policy = KEY.policy(&ids, &options).unwrap();
+            assert_eq!(
+                policy,
+                plan.policy().unwrap(),
+                "{tokens} by {segment_steps}"
+            );
+            KEY.check_policy(&policy).unwrap();
         }
     }
-    match ModelKey::from_toml(&text[..text.len() - 1]) {
-        Err(KeyError::NotCanonical {
-            line,
-            expected,
-            got,
-        }) => assert_eq!(
-            (line, expected, got),
-            (lines.len(), String::new(), String::new())
-        ),
-        other => panic!("{other:?}"),
+}
+
+/// Segments whose sizes are the same have the same preprocessed columns, whatever the length of their
+/// chain: what the list of a key's circuits relies on.
+#[test]
+fn roots_follow_from_the_sizes() {
+    let model = model(5);
+    let outline = model_outline(&model);
+    let security = options(1).security;
+    let mut seen = std::collections::BTreeMap::new();
+    let mut repeated = 0;
+    for capacity in 2..=16 {
+        let chain = ModelChain {
+            domain: options(1).domain,
+            security,
+            capacity: CacheCapacity::new(capacity).unwrap(),
+            segment_steps: SegmentSteps::new(2).unwrap(),
+            prompt: PromptLength::new(1).unwrap(),
+        };
+        let prover = SegmentProver::for_model(chain.clone(), Arc::clone(&model)).unwrap();
+        for steps in [1, 2] {
+            let layout = chain.layout(&outline, steps).unwrap();
+            let sizes = CircuitSizes::of(&layout, security.parameters().log_blowup);
+            let root = prover.circuits(Boundary::Fused, steps).unwrap()[0].preprocessed_root;
+            match seen.insert((sizes, steps), root) {
+                None => {}
+                Some(other) => {
+                    assert_eq!(other, root, "capacity {capacity}");
+                    repeated += 1;
+                }
+            }
+        }
     }
+    assert!(
+        repeated > 10 && seen.len() > 2,
+        "{repeated} of {}",
+        seen.len()
+    );
+}
+
+#[test]
+fn progress_is_told_of_every_tree() {
+    let mut told = vec![];
+    let key = derive_key(&model(5), &key_options(&[2]), None, &mut |done, all| {
+        told.push((done, all));
+    });
+    let key = key.unwrap();
+    let roots: usize = key.circuits().iter().map(|it| it.roots.len()).sum();
+    let trees = roots + key.weights().len();
+    assert_eq!(
+        told,
+        (1..=trees).map(|done| (done, trees)).collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn a_key_is_derived_anew_for_its_own_levels() {
-    assert_eq!(KEY.rederive(&model(5)).unwrap(), *KEY);
-    let other = KEY.rederive(&model(6)).unwrap();
+    let quiet = &mut |_, _| {};
+    assert_eq!(rederive_key(&KEY, &model(5), None, quiet).unwrap(), *KEY);
+    let other = rederive_key(&KEY, &model(6), None, quiet).unwrap();
     assert_ne!(other, *KEY);
     let blowups = |key: &ModelKey| -> Vec<_> {
-        let places = key
-            .weights()
-            .iter()
-            .map(|it| (it.log_blowup, it.log_height));
-        places.collect()
+        let weights = key.weights().iter();
+        weights.map(|it| (it.log_blowup, it.log_height)).collect()
     };
     assert_eq!(blowups(&other), blowups(&KEY));
-    assert_eq!(KEY.weights(), KEY.weights);
+    // Roots do not depend on the weights.
+    assert_eq!(other.circuits(), KEY.circuits());
 }
 
+const KEYGEN: &[Case<KeygenError>] = &[
+    ("Nothing", || {
+        let derive = |options: &KeyOptions| {
+            derive_key(&model(5), options, None, &mut |_, _| {}).unwrap_err()
+        };
+        let none = derive(&key_options(&[]));
+        assert!(matches!(
+            none,
+            KeygenError::Nothing {
+                what: "segment length"
+            }
+        ));
+        let mut options = key_options(&[1]);
+        options.securities.clear();
+        derive(&options)
+    }),
+    ("NoChain", || {
+        // Weights with which the sums of no attention row fit into the field: a model that no file holds.
+        let mut outline = model_outline(&model(5));
+        outline.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
+        let KeyOptions {
+            securities,
+            segment_steps,
+        } = key_options(&[2]);
+        match chains(&outline, &securities, &segment_steps) {
+            Err(error) => error,
+            Ok(_) => panic!("there is no such chain"),
+        }
+    }),
+    ("Plan", || {
+        let (_guard, path) = super::common::place();
+        let file = path.join("file");
+        std::fs::write(&file, b"").unwrap();
+        let cache = ModelCache::new(file);
+        derive_key(&model(5), &key_options(&[1]), Some(&cache), &mut |_, _| {}).unwrap_err()
+    }),
+    ("Key", || {
+        let parts = ModelKeyParts {
+            segment_steps: vec![],
+            ..KEY.parts().clone()
+        };
+        let error = ModelKey::new(parts).unwrap_err();
+        assert!(matches!(error, KeyError::Order { .. }));
+        error.into()
+    }),
+];
+
 #[test]
-fn keys_that_differ_in_a_commitment_alone_differ() {
-    assert_eq!(KEY.first_difference(&KEY), None);
-    let commitment = ModelCommitment::from_bytes([7; 32]);
-    let other = altered(|key| key.weights.last_mut().unwrap().commitment = commitment);
-    let difference = KEY.first_difference(&other).unwrap();
-    assert_eq!(difference.field, "commitment to the weights");
-    let last = KEY.weights.last().unwrap();
-    let words = |commitment| {
-        let KeyWeights {
-            log_blowup,
-            log_height,
-            ..
-        } = last;
-        format!("{commitment} at blowup 2^{log_blowup} and height 2^{log_height}")
-    };
-    assert_eq!(
-        [difference.expected, difference.got],
-        [words(last.commitment), words(commitment)]
-    );
-    // One more, which the key does not have.
-    let longer = altered(|key| {
-        let mut more = *last;
-        more.log_height += 1;
-        key.weights.push(more);
-    });
-    let difference = KEY.first_difference(&longer).unwrap();
-    assert_eq!(difference.expected, "none");
+fn every_reason_to_derive_no_key_is_reached() {
+    all_are_reached(KeygenError::NAMES, KEYGEN, KeygenError::name);
 }

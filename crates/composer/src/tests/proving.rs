@@ -58,11 +58,7 @@ const PLAN: &[Case<PlanError>] = &[
     ("SegmentSteps", || {
         ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
     }),
-    ("EmptyPrompt", || no_model_plan(vec![], 1)),
-    ("NoTokens", || no_model_plan(vec![1], 0)),
-    ("PromptAbovePositions", || no_model_plan(vec![1; 17], 1)),
-    ("CacheFull", || no_model_plan(vec![1; 10], 8)),
-    ("PromptToken", || no_model_plan(vec![1, 24], 1)),
+    ("Options", || no_model_plan(vec![1, 24], 1)),
     ("Quantity", || {
         let mut options = options(1);
         options.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());

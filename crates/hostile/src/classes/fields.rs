@@ -38,20 +38,25 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
     let AcceptancePolicyParts {
         circuits,
         first_state,
+        mut prompt,
         ..
     } = policy.parts();
     if statement.kind() == SegmentKind::Attention {
         let chain = ChainAccumulator::start(statement).finish();
-        return AcceptancePolicy::accepting(&chain, circuits).ok();
+        return AcceptancePolicy::accepting(&chain, vec![], circuits).ok();
     }
     // The chain of a decoder begins at the first token.
     let first_state = match statement.steps().entries_before() {
         0 => statement.state_before(),
         _ => first_state,
     };
+    // As many tokens as the statement says are given.
+    let given = statement.decoder()?.prompt.get() as usize;
+    prompt.resize(given, TokenId::new(0));
     let entries = u32::try_from(statement.steps().entries_after()).ok()?;
     AcceptancePolicy::new(AcceptancePolicyParts::of(
         statement.shared_terms(),
+        prompt,
         first_state,
         StepRange::new(0, entries).ok()?,
         renamed(circuits),

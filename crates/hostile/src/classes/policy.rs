@@ -3,7 +3,7 @@
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, ModelId, ModelIdentity, PreprocessedRoot, Profile,
-    ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel, StateCommitment,
+    ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel, StateCommitment, TokenId,
     VerifierDomain,
 };
 use matchmark_tables::TableId;
@@ -53,6 +53,7 @@ fn variations(
         table_bounds: _,
         shape,
         decoder: _,
+        prompt,
         first_state,
         steps,
         circuits,
@@ -77,6 +78,19 @@ fn variations(
             }
         };
     }
+    for position in 0..prompt.len() {
+        let mut other = prompt.clone();
+        // The next lower token, or one more than the lowest.
+        other[position] = TokenId::new(match other[position].get() {
+            0 => 1,
+            token => token - 1,
+        });
+        vary!(prompt: other);
+    }
+    let mut longer = prompt.clone();
+    longer.push(TokenId::new(0));
+    let shorter = prompt[..prompt.len().saturating_sub(1)].to_vec();
+    vary!(prompt: longer, shorter, vec![TokenId::new(u32::MAX); prompt.len()]);
     let version = relation_version.get();
     vary!(relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));
     vary_digest!(relation_digest, RelationDigest);

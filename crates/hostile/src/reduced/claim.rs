@@ -168,8 +168,8 @@ impl<'a> Claimed<'a> {
         }
     }
 
-    /// The policy that accepts the statement.
-    pub fn policy(&self) -> AcceptancePolicy {
-        policy(&self.setup.prover, &self.statement)
+    /// The policy that accepts the statement with these values.
+    pub fn policy(&self, values: &PublicValues) -> AcceptancePolicy {
+        policy(&self.setup.prover, &self.statement, values)
     }
 }

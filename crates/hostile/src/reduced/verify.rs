@@ -51,7 +51,7 @@ pub fn verify_as_stated(
     });
     let file = SegmentFile::new(statement.clone(), values.clone(), proofs[0].clone());
     let bytes = file.with_lookup(lookup).encode()?;
-    verify_segment(&SegmentFile::decode(&bytes)?, &claimed.policy()).map(|_| ())
+    verify_segment(&SegmentFile::decode(&bytes)?, &claimed.policy(values)).map(|_| ())
 }
 
 /// A proof under verification.
@@ -182,7 +182,12 @@ fn verify_main(claimed: &Claimed<'_>, drop: &Drop, bytes: &[u8]) -> Result<(), V
         let opening = session.opening(Tree::Model);
         let (expected, got) = (
             decoder.weights,
-            opening.model_commitment(&decoder.shape, height),
+            opening.model_commitment(
+                &decoder.shape,
+                &decoder.arithmetic,
+                claimed.statement.table(),
+                height,
+            ),
         );
         if expected != got {
             return Err(VerifyError::ModelMismatch { expected, got });

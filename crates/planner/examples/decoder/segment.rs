@@ -11,7 +11,7 @@ use matchmark_prover::{ModelChain, ModelInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Boundary, Profile, PromptLength, Security,
-    SecurityLevel, VerifierDomain,
+    SecurityLevel, TokenId, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use serde::Deserialize;
@@ -100,8 +100,11 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
     let phases = phases.take();
 
     let statement = proven.file.statement();
+    let given = tokens.iter().take(prompt as usize);
+    let given = given.copied().map(TokenId::new).collect();
     let policy = AcceptancePolicy::new(AcceptancePolicyParts::of(
         statement.shared_terms(),
+        given,
         prover.state(empty.cache().clone())?.commitment(),
         StepRange::new(0, entries)?,
         circuits,

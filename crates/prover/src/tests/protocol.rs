@@ -139,7 +139,7 @@ impl Case {
         let boundary = statement.boundary().kind();
         let circuits = self.prover.circuits(boundary, steps).unwrap();
         let chain = ChainAccumulator::start(statement).finish();
-        AcceptancePolicy::accepting(&chain, circuits).unwrap()
+        AcceptancePolicy::accepting(&chain, vec![], circuits).unwrap()
     }
 }
 

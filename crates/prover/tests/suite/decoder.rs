@@ -12,7 +12,7 @@ use matchmark_quant::{
 };
 use matchmark_statement::{
     AcceptancePolicy, Boundary, ChainAccumulator, Profile, PromptLength, Security, SecurityLevel,
-    SegmentStatement, VerifierDomain,
+    VerifierDomain,
 };
 use matchmark_verifier::{verify_segment, SegmentFile};
 
@@ -93,7 +93,8 @@ pub fn chain(prover: &SegmentProver) -> Vec<ProvenSegment> {
     segments
 }
 
-fn policy(prover: &SegmentProver, statements: &[SegmentStatement]) -> AcceptancePolicy {
+fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
+    let statements: Vec<_> = files.iter().map(|file| file.statement().clone()).collect();
     let mut chain = ChainAccumulator::start(&statements[0]);
     for statement in &statements[1..] {
         chain.push(statement).unwrap();
@@ -102,18 +103,22 @@ fn policy(prover: &SegmentProver, statements: &[SegmentStatement]) -> Acceptance
     for steps in [1, 3, 4] {
         circuits.extend(prover.circuits(Boundary::Fused, steps).unwrap());
     }
-    AcceptancePolicy::accepting(&chain.finish(), circuits).unwrap()
+    let chain = chain.finish();
+    let tokens = files
+        .iter()
+        .filter_map(|file| file.public_values().tokens());
+    let given = tokens.flat_map(|tokens| tokens.consumed().to_vec());
+    let prompt = chain.shared_terms().decoder.unwrap().prompt.get();
+    let given = given.take(prompt as usize).collect();
+    AcceptancePolicy::accepting(&chain, given, circuits).unwrap()
 }
 
 #[test]
 fn a_decoder_is_proven_from_tokens_to_tokens() {
     let prover = prover(&model());
     let segments = chain(&prover);
-    let statements: Vec<_> = segments
-        .iter()
-        .map(|segment| segment.file.statement().clone())
-        .collect();
-    let policy = policy(&prover, &statements);
+    let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
+    let policy = policy(&prover, &files);
     for segment in &segments {
         let file = SegmentFile::decode(&segment.file.encode().unwrap()).unwrap();
         let verified = verify_segment(&file, &policy);

@@ -86,7 +86,7 @@ fn honest() -> (SegmentProver, SegmentWitness) {
     let file = prover.prove(&input).unwrap().file;
     let circuits = prover.circuits(Boundary::Fused, 2).unwrap();
     let chain = ChainAccumulator::start(file.statement()).finish();
-    let policy = AcceptancePolicy::accepting(&chain, circuits).unwrap();
+    let policy = AcceptancePolicy::accepting(&chain, vec![], circuits).unwrap();
     verify_segment(&file, &policy).unwrap();
     let witness = prover.witness(&input).unwrap();
     (prover, witness)

@@ -138,7 +138,7 @@ fn positions_relabelled() {
             for (states, refusal) in [(own, "state"), (relabelled, BALANCE)] {
                 let boundary = claim.statement.boundary();
                 let statement = statement(&claim.prover, steps, &claim.values, states, boundary);
-                let policy = policy(&claim.prover, &statement);
+                let policy = policy(&claim.prover, &statement, &claim.values);
                 let proven = claim
                     .prover
                     .prove_witness(

@@ -120,7 +120,7 @@ fn a_table_that_differs_by_one_entry_is_refused_by_its_root() {
             &claim.after,
         )
         .unwrap();
-    let policy = policy(&honest.claim.prover, &stated);
+    let policy = policy(&honest.claim.prover, &stated, &claim.values);
     let error = attempt(&proven.file.encode().unwrap(), &policy).unwrap_err();
     assert!(
         matches!(error, VerifyError::PreprocessedRootMismatch { .. }),
@@ -229,7 +229,11 @@ fn everything_moves_the_first_challenge() {
         claim.values.clone(),
         sample.file.proof().to_vec(),
     );
-    let error = attempt(&file.encode().unwrap(), &policy(&prover, &replayed)).unwrap_err();
+    let error = attempt(
+        &file.encode().unwrap(),
+        &policy(&prover, &replayed, &claim.values),
+    )
+    .unwrap_err();
     let known = ["ProofOfWork", "ConstraintsNotSatisfied", "WrongLength"];
     assert!(known.contains(&class(&error).as_str()), "{error}");
 }

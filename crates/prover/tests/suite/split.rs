@@ -187,7 +187,11 @@ fn swapped_and_invented_boundaries_are_refused() {
         let mut parts = one.file.statement().parts();
         parts.boundary = boundary;
         let file = restated(&one, SegmentStatement::new(parts).unwrap());
-        let policy = matchmark_hostile::proving::policy(&one.claim.prover, file.statement());
+        let policy = matchmark_hostile::proving::policy(
+            &one.claim.prover,
+            file.statement(),
+            file.public_values(),
+        );
         match refusal(&file, &policy) {
             VerifyError::BoundaryNotOpened {
                 part: ProofPart::Arithmetic,

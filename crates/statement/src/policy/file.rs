@@ -21,9 +21,10 @@ use crate::identity::{
 };
 use crate::security::Security;
 use crate::shape::SegmentShape;
+use crate::tokens::TokenId;
 
 /// Version of the file format.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = AcceptancePolicy::FORMAT;
 
 /// Read before everything else, so that a file of a later format is named as such.
 #[derive(Deserialize)]
@@ -46,6 +47,8 @@ struct PolicyFile {
     table: TableSection,
     shape: ShapeSection,
     decoder: Option<DecoderTerms>,
+    #[serde(default)]
+    prompt: Vec<TokenId>,
     chain: ChainSection,
     circuits: Vec<CircuitSection>,
 }
@@ -147,6 +150,7 @@ impl AcceptancePolicy {
                 shape.segment_steps,
             )?,
             decoder: file.decoder,
+            prompt: file.prompt,
             first_state: file.chain.first_state,
             steps: StepRange::new(file.chain.entries_before, file.chain.steps)?,
             circuits: file
@@ -193,6 +197,7 @@ impl fmt::Display for Toml<'_> {
             table_bounds,
             shape,
             decoder,
+            prompt,
             first_state,
             steps,
             circuits,
@@ -202,6 +207,16 @@ impl fmt::Display for Toml<'_> {
         let model_text = match model {
             ModelIdentity::TraceOnly => "\"trace-only\"".to_string(),
             ModelIdentity::Weights(id) => format!("{{ weights = \"{id}\" }}"),
+        };
+        let prompt_text = match &prompt[..] {
+            [] => String::new(),
+            tokens => format!(
+                "\n\
+# The tokens that the chain begins with. A chain that is given others is refused.
+prompt = {:?}
+",
+                tokens.iter().map(|token| token.get()).collect::<Vec<_>>()
+            ),
         };
         writeln!(
             f,
@@ -214,14 +229,14 @@ format = {FORMAT}
 # What the proofs say about a model: \"trace-only\" (nothing: the queries, keys and values may come from
 # anywhere) or {{ weights = \"ID\" }}.
 model = {model_text}
-
+{prompt_text}
 # The constraint system. Two circuits of one version have two digests.
 [relation]
 version = {relation_version}
 digest = \"{relation_digest}\"
 
 # Whom the proofs were made for. Choose a fresh nonce (32 hexadecimal digits) to refuse proofs that
-# were made on another occasion.
+# were made on another occasion; with a nonce of zeros a proof can be shown again and again.
 [domain]
 application = {domain_text}
 nonce = \"{nonce}\"
@@ -297,9 +312,9 @@ segment_steps = {}
             writeln!(
                 f,
                 "\
-# The decoder: the commitment to its weights and tables (which a holder of the model can compute anew),
-# the number of tokens at the beginning of the chain that are given and not chosen, its shape (with the
-# attention of one layer), and the constants of its integer arithmetic.
+# The decoder: the commitment to what it computes, its weights, tables, shape and arithmetic (which a
+# holder of the model can compute anew), the number of tokens at the beginning of the chain that are given
+# and not chosen, its shape (with the attention of one layer), and the constants of its integer arithmetic.
 {section}"
             )?;
         }

@@ -11,6 +11,7 @@ use matchmark_tables::TableId;
 use thiserror::Error;
 
 use crate::boundary::{Boundary, ProofPart};
+use crate::codec::CodecError;
 use crate::decoder::SegmentKind;
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
@@ -20,7 +21,7 @@ use crate::identity::{
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::text;
-use crate::tokens::PromptLength;
+use crate::tokens::{PromptLength, TokenId};
 
 /// In which field a statement differs from what a policy accepts: `expected` is the policy's value,
 /// `got` the statement's.
@@ -112,6 +113,13 @@ pub enum PolicyMismatch {
         expected: PromptLength,
         got: PromptLength,
     },
+    /// Another token at a position of the prompt.
+    #[error("token at position {position} of the prompt is {got}, expected {expected}")]
+    PromptToken {
+        position: usize,
+        expected: TokenId,
+        got: TokenId,
+    },
     /// The segment has steps that are not among the chain's.
     #[error("segment has {}, expected some of {}", text::Steps(.got), text::Steps(.expected))]
     StepsOutside { expected: StepRange, got: StepRange },
@@ -191,6 +199,36 @@ pub enum PolicyError {
         /// Cache entries before the chain's first step.
         got: usize,
     },
+    /// The given tokens are not as many as the decoder's terms say; attention alone has none.
+    #[error("policy: prompt of {got} tokens, expected {expected}, the number in the terms of the decoder")]
+    PromptLength {
+        /// The number in the terms; 0 without a decoder.
+        expected: u32,
+        /// The number of tokens.
+        got: usize,
+    },
+    /// A given token is none of the vocabulary.
+    #[error("policy: token at position {position} of the prompt is {got}, expected one below {expected}")]
+    PromptToken {
+        /// Position of the token, counted from 0.
+        position: usize,
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The token.
+        got: TokenId,
+    },
+    /// The bytes do not begin as a policy does.
+    #[error("policy: the bytes are no binary policy, expected them to begin with {expected:?}")]
+    Magic {
+        /// How the bytes of a policy begin.
+        expected: &'static str,
+    },
+    /// The circuits in the bytes of a policy are not in their one order.
+    #[error("policy: the circuits are not in order, expected them by steps and part")]
+    CircuitOrder,
+    /// The bytes are no encoding of a policy.
+    #[error("policy: {0}")]
+    Encoding(#[from] CodecError),
     /// The file is in another version of the format.
     #[error("policy: file format is {got}, expected {expected}")]
     Format {

@@ -1,17 +1,19 @@
 //! Acceptance policies: what a verifier decided beforehand to accept.
 
+mod binary;
 mod decoder;
 #[cfg(feature = "std")]
 mod file;
 mod mismatch;
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use matchmark_quant::{
     AccumulatorBounds, QuantizationPolicy, Rounding, StepRange, TableBounds, TaggedSha256,
 };
 use matchmark_tables::TableId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::{Boundary, ProofPart};
 use crate::chain::ChainStatement;
@@ -21,17 +23,21 @@ use crate::domain::VerifierDomain;
 use crate::error::StatementError;
 use crate::identity::{
     ModelIdentity, PolicyId, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
+    StatementVersion,
 };
-use crate::public_values::Form;
+use crate::public_values::{Form, PublicValues};
 use crate::security::Security;
 use crate::segment::SegmentStatement;
 use crate::shape::SegmentShape;
-use crate::terms::SharedTerms;
+use crate::terms::{differ, SharedTerms, TermsDifference};
+use crate::text;
+use crate::tokens::TokenId;
 
 pub use mismatch::{PolicyError, PolicyMismatch};
 
 /// The circuit for one segment length and part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PolicyCircuit {
     /// Number of steps of the segments that this circuit proves.
     pub steps: u32,
@@ -58,7 +64,8 @@ pub enum CircuitRoots {
 }
 
 /// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AcceptancePolicyParts {
     /// Version of the relation.
     pub relation_version: RelationVersion,
@@ -83,6 +90,9 @@ pub struct AcceptancePolicyParts {
     pub shape: SegmentShape,
     /// The decoder, if the chain is one of a whole model.
     pub decoder: Option<DecoderTerms>,
+    /// The tokens that the chain of a whole model begins with: as many as its decoder says. Empty for
+    /// attention alone.
+    pub prompt: Vec<TokenId>,
     /// Commitment to the cache that the chain begins with.
     pub first_state: StateCommitment,
     /// The steps of the whole chain.
@@ -93,10 +103,12 @@ pub struct AcceptancePolicyParts {
 }
 
 impl AcceptancePolicyParts {
-    /// The terms of a chain, where it begins and how far it goes, and its circuits.
+    /// The terms of a chain, the tokens that it is given (none of attention alone), where it begins and how
+    /// far it goes, and its circuits.
     #[must_use]
     pub fn of(
         terms: SharedTerms,
+        prompt: Vec<TokenId>,
         first_state: StateCommitment,
         steps: StepRange,
         circuits: Vec<PolicyCircuit>,
@@ -127,9 +139,47 @@ impl AcceptancePolicyParts {
             table_bounds,
             shape,
             decoder,
+            prompt,
             first_state,
             steps,
             circuits,
+        }
+    }
+
+    /// The fields that statements of the chain share, as this version of the statement has them.
+    fn terms(&self) -> SharedTerms {
+        // Taken apart exhaustively: a new field does not compile until it has its place here, or is
+        // compared beside the terms.
+        let Self {
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            decoder,
+            prompt: _,
+            first_state: _,
+            steps: _,
+            circuits: _,
+        } = self;
+        SharedTerms {
+            version: StatementVersion::CURRENT,
+            relation_version: *relation_version,
+            relation_digest: *relation_digest,
+            domain: domain.clone(),
+            security: *security,
+            model: *model,
+            quantization: *quantization,
+            rounding: *rounding,
+            table: *table,
+            table_bounds: *table_bounds,
+            shape: *shape,
+            decoder: *decoder,
         }
     }
 }
@@ -147,7 +197,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v3";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v4";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -156,6 +206,8 @@ impl AcceptancePolicy {
     /// - [`PolicyError::Shape`] if the steps do not fit the capacity, or if there is a decoder that the
     ///   other fields do not go with, as in [`SegmentStatement::new`];
     /// - [`PolicyError::DecoderBegin`] for a decoder's chain that does not begin with its first token;
+    /// - [`PolicyError::PromptLength`], [`PolicyError::PromptToken`] unless the given tokens are as many
+    ///   as the decoder's terms say and all of its vocabulary; of attention alone there are none;
     /// - [`PolicyError::Quantity`] if an accumulator could leave its bounds;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::CircuitKind`], [`PolicyError::HalfCircuit`] for a
@@ -177,6 +229,7 @@ impl AcceptancePolicy {
         if parts.decoder.is_some() && got != 0 {
             return Err(PolicyError::DecoderBegin { expected: 0, got });
         }
+        check_given(parts.decoder.as_ref(), &parts.prompt)?;
         AccumulatorBounds::new(
             &parts.shape.attention(),
             parts.shape.capacity(),
@@ -245,17 +298,20 @@ impl AcceptancePolicy {
     }
 
     /// The policy that accepts exactly chains like this one, for its owner to review: everything that
-    /// makes it a decision is taken from the chain, the circuits are added.
+    /// makes it a decision is taken from the chain; the tokens that it was given (none of attention alone)
+    /// and the circuits are added.
     ///
     /// # Errors
     ///
     /// Those of [`AcceptancePolicy::new`].
     pub fn accepting(
         chain: &ChainStatement,
+        prompt: Vec<TokenId>,
         circuits: Vec<PolicyCircuit>,
     ) -> Result<Self, PolicyError> {
         Self::new(AcceptancePolicyParts::of(
             chain.shared_terms().clone(),
+            prompt,
             chain.first_state(),
             chain.steps(),
             circuits,
@@ -431,6 +487,52 @@ impl AcceptancePolicy {
         decoder::check(expected.decoder.as_ref(), decoder.as_ref())
     }
 
+    /// Whether the tokens that a segment is given are those decided upon: every token that it consumes at
+    /// a position of the prompt. Of attention alone there is nothing to check.
+    ///
+    /// That the values are those of the statement, and have its number of steps, is for
+    /// [`SegmentStatement::check_tokens`] to say, which comes before.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyMismatch::PromptToken`] for the first token that is another.
+    pub fn check_prompt(
+        &self,
+        steps: StepRange,
+        values: &PublicValues,
+    ) -> Result<(), PolicyMismatch> {
+        let consumed = values.tokens().map_or(&[][..], |tokens| tokens.consumed());
+        let given = self.parts.prompt.iter().enumerate();
+        for ((position, expected), got) in given.skip(steps.entries_before()).zip(consumed) {
+            if expected != got {
+                return Err(PolicyMismatch::PromptToken {
+                    position,
+                    expected: *expected,
+                    got: *got,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The first field in which `other` differs from `self`, if any: `expected` is this policy's value.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<TermsDifference> {
+        let (own, others) = (&self.parts, &other.parts);
+        let steps = |steps: &StepRange| text::Steps(steps).to_string();
+        let tokens = |tokens: &Vec<TokenId>| text::tokens(tokens);
+        let circuits = |circuits: &Vec<PolicyCircuit>| text::circuits(circuits);
+        own.terms()
+            .first_difference(&others.terms())
+            .or_else(|| differ("prompt", &own.prompt, &others.prompt, tokens))
+            .or_else(|| differ("steps", &own.steps, &others.steps, steps))
+            .or_else(|| {
+                let (own, others) = (&own.first_state, &others.first_state);
+                differ("first_state", own, others, ToString::to_string)
+            })
+            .or_else(|| differ("circuits", &own.circuits, &others.circuits, circuits))
+    }
+
     fn check_first_state(&self, got: StateCommitment) -> Result<(), PolicyMismatch> {
         let expected = self.parts.first_state;
         if expected != got {
@@ -517,6 +619,12 @@ impl AcceptancePolicy {
         self.parts.decoder.as_ref()
     }
 
+    /// The tokens that the chain of a whole model is given; none for attention alone.
+    #[must_use]
+    pub fn prompt(&self) -> &[TokenId] {
+        &self.parts.prompt
+    }
+
     /// Length of the encoded public values of a segment of `steps` steps, in bytes.
     #[must_use]
     pub const fn public_values_len(&self, steps: usize) -> usize {
@@ -544,6 +652,25 @@ impl AcceptancePolicy {
     #[must_use]
     pub fn circuits(&self) -> &[PolicyCircuit] {
         &self.parts.circuits
+    }
+}
+
+/// Whether the given tokens are as many as the terms of the decoder say, and of its vocabulary.
+fn check_given(decoder: Option<&DecoderTerms>, prompt: &[TokenId]) -> Result<(), PolicyError> {
+    let expected = decoder.map_or(0, |decoder| decoder.prompt.get());
+    let got = prompt.len();
+    if usize::try_from(expected) != Ok(got) {
+        return Err(PolicyError::PromptLength { expected, got });
+    }
+    let vocabulary = decoder.map_or(0, |decoder| decoder.shape.vocabulary());
+    let mut tokens = prompt.iter().enumerate();
+    match tokens.find(|(_, token)| !token.is_below(vocabulary)) {
+        None => Ok(()),
+        Some((position, got)) => Err(PolicyError::PromptToken {
+            position,
+            expected: vocabulary,
+            got: *got,
+        }),
     }
 }
 

@@ -110,6 +110,11 @@ pub fn arithmetic_with(
     .unwrap()
 }
 
+/// The tokens that the decoder's chains are given.
+pub fn given() -> Vec<TokenId> {
+    [7, 0, 5, 5, 1].map(TokenId::new).to_vec()
+}
+
 pub fn prompt(tokens: u32) -> PromptLength {
     PromptLength::new(tokens).unwrap()
 }

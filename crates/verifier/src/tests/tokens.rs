@@ -43,7 +43,7 @@ fn attention() -> AttentionShape {
 }
 
 /// One layer, 16 tokens, a prompt of two.
-fn decoder() -> DecoderTerms {
+pub(super) fn decoder() -> DecoderTerms {
     let shape = ModelShape::new(
         Layers::new(1).unwrap(),
         HiddenSize::new(8).unwrap(),
@@ -135,7 +135,11 @@ fn refusal_of_proof(values: PublicValues, cut: [u32; 2], proof: Vec<u8>) -> Veri
         preprocessed_root: ROOT,
     };
     let chain = ChainAccumulator::start(&statement).finish();
-    let policy = AcceptancePolicy::accepting(&chain, vec![circuit]).unwrap();
+    let prompt = decoder().prompt.get() as usize;
+    let consumed = values.tokens().map_or(&[][..], |it| it.consumed());
+    let others = [TokenId::new(0); 4];
+    let given = consumed.iter().chain(&others).take(prompt).copied();
+    let policy = AcceptancePolicy::accepting(&chain, given.collect(), vec![circuit]).unwrap();
     assert_eq!(
         policy.check_segment(&statement),
         Ok(CircuitRoots::Decoder(ROOT))

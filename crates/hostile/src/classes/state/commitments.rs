@@ -125,7 +125,11 @@ fn at_another_level(spec: &Spec) -> Sample {
 
 /// The segment with another statement and the same proofs, under a policy that follows.
 fn restated(sample: &Sample, statement: SegmentStatement) -> Result<(), VerifyError> {
-    let policy = policy(&sample.claim.prover, &statement);
+    let policy = policy(
+        &sample.claim.prover,
+        &statement,
+        sample.file.public_values(),
+    );
     let lookup = sample.file.lookup().map(|lookup| {
         let of_lookup = LookupStatement::new(statement.clone()).unwrap();
         LookupFile::new(of_lookup, lookup.proof().to_vec())
@@ -319,7 +323,7 @@ fn exchange(sample: &Sample, side: Side, donor: &Sample, from: Side) -> Result<(
     let values = sample.file.public_values().clone();
     let restated = Sample {
         claim: crate::proving::honest(&sample.claim.case, 1).0,
-        policy: policy(&sample.claim.prover, &statement),
+        policy: policy(&sample.claim.prover, &statement, &values),
         structure: sample.structure.clone(),
         file: SegmentFile::new(statement, values, vec![]),
         bytes: vec![],

@@ -91,10 +91,11 @@ fn is_low_degree(error: &VerifyError) -> bool {
 /// A claim and its fused proof as a segment file, valid or not.
 fn sample(claimed: &Claimed<'_>, forged: &Forged, proof: &[u8]) -> Sample {
     let values = claimed.values.clone().unwrap();
+    let policy = claimed.policy(&values);
     let file = SegmentFile::new(claimed.statement.clone(), values, proof.to_vec());
     Sample {
         claim: Claim::of(forged).unwrap(),
-        policy: claimed.policy(),
+        policy,
         structure: claimed.setup.structures[0].clone(),
         bytes: file.encode().unwrap(),
         file,
@@ -192,9 +193,9 @@ fn pairs(
     let verify = |of_lookup: &SegmentStatement, lookup: Vec<u8>| {
         let of_lookup = LookupStatement::new(of_lookup.clone()).unwrap();
         let values = claim.values.clone().unwrap();
+        let policy = crate::proving::policy(&claim.setup.prover, statement, &values);
         let file = SegmentFile::new(statement.clone(), values, proofs[0].clone())
             .with_lookup(Some(LookupFile::new(of_lookup, lookup)));
-        let policy = crate::proving::policy(&claim.setup.prover, statement);
         verify_segment(&file, &policy).map(|_| ())
     };
     let refused = |result: Result<(), VerifyError>, expected: &str| match result {

@@ -1,13 +1,16 @@
 //! The file of a key: TOML, of which there is one text for each key.
 
-use matchmark_model::TokenizerId;
-use matchmark_prover::ModelOutline;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
-use matchmark_statement::{ModelId, RelationDigest, RelationVersion};
+use matchmark_statement::{ModelId, RelationDigest, RelationVersion, TokenizerId};
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
 
-use crate::proving::key::{KeyError, KeyWeights, ModelKey};
+use super::{KeyCircuits, KeyError, KeyWeights, ModelKey, ModelKeyParts, ModelOutline};
 
 const HEADER: &str = "# A model's key: what a verifier needs of the model instead of its weights. Whoever holds the\n\
                       # weights derives it anew with `matchmark keygen --check`.\n";
@@ -26,21 +29,19 @@ struct KeyFile {
     relation_digest: RelationDigest,
     model: ModelId,
     tokenizer: TokenizerId,
-    max_segment_steps: SegmentSteps,
+    segment_steps: Vec<SegmentSteps>,
     table: String,
     shape: ModelShape,
     arithmetic: ModelArithmetic,
     weights: Vec<KeyWeights>,
+    circuits: Vec<KeyCircuits>,
 }
 
 impl ModelKey {
-    /// Version of the format.
-    pub const FORMAT: u32 = 1;
-
     /// The text of the key's file. Equal keys have equal texts.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self {
+        let ModelKeyParts {
             relation_version,
             relation_digest,
             outline:
@@ -51,24 +52,26 @@ impl ModelKey {
                     table,
                 },
             tokenizer,
-            max_segment_steps,
+            segment_steps,
             weights,
-        } = self;
+            circuits,
+        } = self.parts();
         let file = KeyFile {
             format: Self::FORMAT,
             relation_version: *relation_version,
             relation_digest: *relation_digest,
             model: *identity,
             tokenizer: *tokenizer,
-            max_segment_steps: *max_segment_steps,
+            segment_steps: segment_steps.clone(),
             table: table.to_text(),
             shape: *shape,
             arithmetic: *arithmetic,
             weights: weights.clone(),
+            circuits: circuits.clone(),
         };
         // Numbers, digests and texts all have their form; should one have none, the text is no key, and
         // reading it says so.
-        let text = toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"));
+        let text = toml::to_string_pretty(&file).unwrap_or_else(|error| format!("# {error}\n"));
         format!("{HEADER}{text}")
     }
 
@@ -94,21 +97,14 @@ impl ModelKey {
             relation_digest,
             model,
             tokenizer,
-            max_segment_steps,
+            segment_steps,
             table,
             shape,
             arithmetic,
             weights,
+            circuits,
         } = toml::from_str(text).map_err(refused)?;
-        let place = |it: &KeyWeights| (it.log_blowup, it.log_height);
-        let unsorted = weights
-            .windows(2)
-            .position(|pair| place(&pair[0]) >= place(&pair[1]))
-            .map(|index| index + 1);
-        if let Some(index) = unsorted.or(weights.is_empty().then_some(0)) {
-            return Err(KeyError::Order { index });
-        }
-        let key = Self {
+        let key = Self::new(ModelKeyParts {
             relation_version,
             relation_digest,
             outline: ModelOutline {
@@ -118,9 +114,10 @@ impl ModelKey {
                 table: WeightTable::parse(&table)?,
             },
             tokenizer,
-            max_segment_steps,
+            segment_steps,
             weights,
-        };
+            circuits,
+        })?;
         key.check_text(text)?;
         Ok(key)
     }

@@ -1,0 +1,55 @@
+//! Another function under the same key.
+use matchmark_verifier::key::KeyError;
+use matchmark_verifier::{verify_segment, ModelKey, VerifyError};
+
+use crate::functions::{honest, key, options, others, prompt, under_the_honest_commitment, Story};
+use crate::report::Recorder;
+use crate::runs::verify;
+
+pub fn run(recorder: &mut Recorder) {
+    let key = key();
+    let policy = key.policy(&prompt(), &options()).unwrap();
+    let honest = honest();
+    recorder.require("the honest chain", || {
+        key.check_policy(&honest.policy)
+            .map_err(|it| it.to_string())?;
+        verify([&honest.file], &policy).map_err(|it| it.to_string())
+    });
+    let stories = others();
+    for story in &stories {
+        // A valid chain of its own policy, and another story: else the attack would show nothing.
+        recorder.require(&format!("{}/is a chain", story.name), || {
+            verify([&story.file], &story.policy).map_err(|it| it.to_string())
+        });
+        recorder.require(&format!("{}/policy", story.name), || refused(&key, story));
+        recorder.refuse(&format!("{}/chain", story.name), || {
+            verify([&story.file], &policy)
+        });
+    }
+    recorder.require("other stories", || {
+        match stories.iter().filter(|it| it.told != honest.told).count() {
+            0 => Err("all chains tell the same".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    let decoder = policy.decoder().expect("a decoder's policy");
+    for story in under_the_honest_commitment(decoder.weights) {
+        // In the honest commitment's name: the proof opens another, whatever the policy says.
+        recorder.refuse_as(
+            &format!("{}/honest commitment", story.name),
+            |error| matches!(error, VerifyError::ModelMismatch { .. }),
+            || verify_segment(&story.file, &story.policy).map(|_| ()),
+        );
+        recorder.refuse(&format!("{}/honest commitment, chain", story.name), || {
+            verify([&story.file], &policy)
+        });
+    }
+}
+
+/// The key refuses the policy, and names what differs.
+fn refused(key: &ModelKey, story: &Story) -> Result<(), String> {
+    match key.check_policy(&story.policy) {
+        Err(KeyError::OtherPolicy { field, .. }) if Some(field) == story.field => Ok(()),
+        other => Err(format!("expected {:?}, got {other:?}", story.field)),
+    }
+}

@@ -1,0 +1,369 @@
+//! What is decided about a chain of a model, and the terms that follow from it.
+use alloc::vec::Vec;
+
+use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_air::RELATION_DIGEST;
+use matchmark_quant::{
+    CacheCapacity, ModelArithmetic, ModelShape, QuantizationPolicy, Rounding, SegmentSteps,
+    StepRange,
+};
+use matchmark_statement::{
+    DecoderTerms, ModelCommitment, ModelId, ModelIdentity, PromptLength, RelationVersion, Security,
+    SegmentShape, SharedTerms, StatementError, StatementVersion, TokenId, VerifierDomain,
+};
+use matchmark_tables::WeightTable;
+
+/// What the terms of a chain say of a model, but for its committed weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelOutline {
+    /// Digest of the model's content.
+    pub identity: ModelId,
+    /// Sizes.
+    pub shape: ModelShape,
+    /// Widths, shifts and constants.
+    pub arithmetic: ModelArithmetic,
+    /// The table of the attention's weights.
+    pub table: WeightTable,
+}
+
+/// What a prover decides about a decoder's chain, beside the model.
+#[derive(Clone, Debug)]
+pub struct ModelChain {
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile.
+    pub security: Security,
+    /// Tokens of the whole chain.
+    pub capacity: CacheCapacity,
+    /// Tokens of a segment.
+    pub segment_steps: SegmentSteps,
+    /// How many tokens are given.
+    pub prompt: PromptLength,
+}
+
+/// The terms of a chain, with the weight table as content.
+#[derive(Clone, Debug)]
+pub struct ChainTerms {
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile.
+    pub security: Security,
+    /// The model that the values come from, if the statement speaks of one.
+    pub model: ModelIdentity,
+    /// Value width, score step and scales.
+    pub quantization: QuantizationPolicy,
+    /// Rounding rule of the outputs.
+    pub rounding: Rounding,
+    /// The weight table.
+    pub table: WeightTable,
+    /// Heads, head dimension, capacity and segment length.
+    pub shape: SegmentShape,
+    /// The decoder whose attention this is, if it is one's.
+    pub decoder: Option<DecoderTerms>,
+}
+
+/// Why decisions make no chain that the relation can carry.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ChainTermsError {
+    /// The terms are no statement.
+    #[error("statement: {0}")]
+    Statement(#[from] StatementError),
+    /// The relation cannot carry the shape.
+    #[error("layout: {0}")]
+    Layout(#[from] LayoutError),
+}
+
+variant_names!(ChainTermsError { Statement, Layout });
+
+impl ModelChain {
+    /// The terms of the chain of a model with these committed weights: nothing of them is computed, so
+    /// that whoever has the commitment needs no weights.
+    ///
+    /// # Errors
+    ///
+    /// [`StatementError`] if a segment is longer than the capacity.
+    pub fn terms(
+        &self,
+        model: &ModelOutline,
+        weights: ModelCommitment,
+    ) -> Result<ChainTerms, StatementError> {
+        let mut terms = self.terms_without_weights(model)?;
+        terms.decoder = Some(DecoderTerms {
+            shape: model.shape,
+            arithmetic: model.arithmetic,
+            weights,
+            prompt: self.prompt,
+        });
+        Ok(terms)
+    }
+
+    /// The layout of a segment of `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainTermsError`] if the relation cannot carry the chain.
+    pub fn layout(
+        &self,
+        model: &ModelOutline,
+        steps: usize,
+    ) -> Result<SegmentLayout, ChainTermsError> {
+        let layout = self.terms_without_weights(model)?.layout(steps)?;
+        Ok(layout.with_decoder(model.shape, model.arithmetic)?)
+    }
+
+    /// Log size of the domain of all commitment trees of the chain: what, beside the blowup, the
+    /// commitment to a model's weights depends on.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainTermsError`] if the relation cannot carry the chain.
+    pub fn lifting_log_size(&self, model: &ModelOutline) -> Result<u32, ChainTermsError> {
+        let layout = self.layout(model, self.segment_steps.get() as usize)?;
+        Ok(layout.lifting_log_size(self.security.parameters().log_blowup))
+    }
+
+    /// The terms as if there were the attention alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StatementError`] if a segment is longer than the capacity.
+    pub fn terms_without_weights(
+        &self,
+        model: &ModelOutline,
+    ) -> Result<ChainTerms, StatementError> {
+        Ok(ChainTerms {
+            domain: self.domain.clone(),
+            security: self.security,
+            model: ModelIdentity::Weights(model.identity),
+            quantization: QuantizationPolicy::new(
+                model.arithmetic.value_bits(),
+                model.arithmetic.score_step(),
+                None,
+            ),
+            rounding: Rounding::NearestTiesUp,
+            table: model.table.clone(),
+            shape: SegmentShape::new(
+                model.shape.all_layers_attention(),
+                self.capacity,
+                self.segment_steps,
+            )?,
+            decoder: None,
+        })
+    }
+}
+
+impl ChainTerms {
+    /// The terms as statements carry them.
+    pub fn shared(&self) -> SharedTerms {
+        let Self {
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            shape,
+            decoder,
+        } = self;
+        SharedTerms {
+            version: StatementVersion::CURRENT,
+            relation_version: RelationVersion::CURRENT,
+            relation_digest: RELATION_DIGEST,
+            domain: domain.clone(),
+            security: *security,
+            model: *model,
+            quantization: *quantization,
+            rounding: *rounding,
+            table: table.id(),
+            table_bounds: table.bounds(),
+            shape: *shape,
+            decoder: *decoder,
+        }
+    }
+
+    /// The layout of a segment of `steps` steps, proven by one proof.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] if the relation cannot carry the shape.
+    pub fn layout(&self, steps: usize) -> Result<SegmentLayout, LayoutError> {
+        let layout = SegmentLayout::new(
+            self.shape,
+            steps,
+            self.quantization.value_bits(),
+            self.quantization.score_step(),
+            self.rounding,
+            self.table.bounds(),
+        )?;
+        match &self.decoder {
+            None => Ok(layout),
+            Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
+        }
+    }
+}
+
+/// What is decided about a chain of a model, beside the model and the tokens that are given: by its
+/// prover, and by a verifier who writes a policy.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// Application and nonce of the verifier.
+    pub domain: VerifierDomain,
+    /// Security level and profile.
+    pub security: Security,
+    /// Steps of a segment; `None` takes [`ModelOptions::SEGMENT_STEPS`]. A chain of fewer steps is one
+    /// segment.
+    pub segment_steps: Option<SegmentSteps>,
+    /// Tokens that are decoded.
+    pub tokens: u32,
+}
+
+/// Why options and given tokens make no chain of a model.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelOptionsError {
+    /// Nothing is given that a first token could be chosen by.
+    #[error("the prompt has {got} tokens, expected at least {expected}")]
+    EmptyPrompt {
+        /// The fewest.
+        expected: u32,
+        /// The number given.
+        got: u32,
+    },
+    /// No token is to be decoded.
+    #[error("{got} tokens are to be decoded, expected at least {expected}")]
+    NoTokens {
+        /// The fewest.
+        expected: u32,
+        /// The number asked for.
+        got: u32,
+    },
+    /// The prompt alone is longer than the model's positions.
+    #[error(
+        "the prompt has {got} tokens, expected at most {expected}, the positions of the model"
+    )]
+    PromptAbovePositions {
+        /// The positions.
+        expected: usize,
+        /// The number of given tokens.
+        got: usize,
+    },
+    /// Given and decoded tokens together are more than the model's positions.
+    #[error(
+        "{prompt} given and {tokens} decoded tokens need {got} positions, expected at most {expected}, \
+         the positions of the model: decode fewer tokens, or shorten the prompt"
+    )]
+    CacheFull {
+        /// Tokens that are given.
+        prompt: u32,
+        /// Tokens that are decoded.
+        tokens: u32,
+        /// The positions.
+        expected: usize,
+        /// Positions that the chain needs.
+        got: usize,
+    },
+    /// A given token is none of the vocabulary.
+    #[error("token {position} of the prompt is {got}, expected one below {expected}, the size of the vocabulary")]
+    PromptToken {
+        /// Position of the token, counted from 0.
+        position: usize,
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The token.
+        got: TokenId,
+    },
+}
+
+variant_names!(ModelOptionsError {
+    EmptyPrompt,
+    NoTokens,
+    PromptAbovePositions,
+    CacheFull,
+    PromptToken,
+});
+
+fn to_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl ModelOptions {
+    /// Steps of a segment where nothing is said of them.
+    pub const SEGMENT_STEPS: u32 = 16;
+
+    /// The chain of a model of this shape after these tokens, and its steps. A step consumes a token and
+    /// chooses the next; the last token that is decoded is consumed by none.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelOptionsError`], one variant a reason.
+    pub fn chain(
+        &self,
+        shape: &ModelShape,
+        prompt: &[TokenId],
+    ) -> Result<(ModelChain, StepRange), ModelOptionsError> {
+        let Self {
+            domain,
+            security,
+            segment_steps,
+            tokens,
+        } = self;
+        let (expected, given) = (1, to_u32(prompt.len()));
+        if given == 0 {
+            return Err(ModelOptionsError::EmptyPrompt {
+                expected,
+                got: given,
+            });
+        }
+        if *tokens == 0 {
+            let got = *tokens;
+            return Err(ModelOptionsError::NoTokens { expected, got });
+        }
+        let positions = shape.positions();
+        let above = || ModelOptionsError::PromptAbovePositions {
+            expected: positions,
+            got: prompt.len(),
+        };
+        if prompt.len() > positions {
+            return Err(above());
+        }
+        let steps = (prompt.len() - 1).saturating_add(*tokens as usize);
+        let full = || ModelOptionsError::CacheFull {
+            prompt: given,
+            tokens: *tokens,
+            expected: positions,
+            got: steps,
+        };
+        if steps > positions {
+            return Err(full());
+        }
+        let expected = shape.vocabulary();
+        let outside =
+            |token: &TokenId| usize::try_from(token.get()).map_or(true, |it| it >= expected);
+        if let Some(position) = prompt.iter().position(outside) {
+            return Err(ModelOptionsError::PromptToken {
+                position,
+                expected,
+                got: prompt[position],
+            });
+        }
+        // Positions are a number of cache entries, so that what does not exceed them is in range, too.
+        let steps = to_u32(steps);
+        let longest = segment_steps.map_or(Self::SEGMENT_STEPS, SegmentSteps::get);
+        let chain = ModelChain {
+            domain: domain.clone(),
+            security: *security,
+            capacity: CacheCapacity::new(steps).map_err(|_| full())?,
+            segment_steps: SegmentSteps::new(longest.min(steps)).map_err(|_| full())?,
+            prompt: PromptLength::new(given).map_err(|_| above())?,
+        };
+        Ok((chain, StepRange::new(0, steps).map_err(|_| full())?))
+    }
+}
+
+/// The lengths of the segments of a chain, without repetition, ascending.
+pub(crate) fn segment_lengths(steps: StepRange, longest: SegmentSteps) -> Vec<usize> {
+    let mut lengths: Vec<usize> = steps.segments(longest).map(|it| it.steps()).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    lengths
+}

@@ -1,0 +1,136 @@
+//! Why there is no key, or no policy by it.
+use alloc::string::String;
+
+use matchmark_statement::{CodecError, PolicyError, RelationDigest, Security};
+use matchmark_tables::TableError;
+
+use super::chain::{ChainTermsError, ModelOptionsError};
+
+/// Why there is no key, or no policy by it. One variant a reason.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The bytes do not begin as a key does.
+    #[error("no key: the bytes are no binary key, expected them to begin with {expected:?}")]
+    Magic {
+        /// How the bytes of a key begin.
+        expected: &'static str,
+    },
+    /// The file or the bytes are of another version of the format.
+    #[error(
+        "the key has format {got}, expected {expected}: derive it anew with `matchmark keygen`"
+    )]
+    Format {
+        /// The only version known.
+        expected: u32,
+        /// The version in the file.
+        got: u32,
+    },
+    /// The bytes are no encoding of a key.
+    #[error("no key: {0}")]
+    Encoding(#[from] CodecError),
+    /// The text is no key.
+    #[error("no key: {reason}")]
+    Text {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The text says the same as a key's, in other words.
+    #[error("no key: line {line} is {got:?}, expected {expected:?}")]
+    NotCanonical {
+        /// The first line that differs, counted from 1.
+        line: usize,
+        /// The line as it is written.
+        expected: String,
+        /// The line in the file.
+        got: String,
+    },
+    /// The table in the text is not valid.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A list of the key is empty, or not in its one order.
+    #[error("no key: the {list} of a key are sorted, each is there once: item {index} is out of order, or missing")]
+    Order {
+        /// Which list: `"segment lengths"`, `"commitments"`, `"circuits"` or `"roots of a circuit"`.
+        list: &'static str,
+        /// Index of the first item that is out of order, counted from 0; 0 for an empty list.
+        index: usize,
+    },
+    /// The key is one of another relation.
+    #[error(
+        "the key is of relation {got}, expected {expected}: derive it anew with `matchmark keygen`"
+    )]
+    Relation {
+        /// The relation of this program.
+        expected: RelationDigest,
+        /// The relation of the key.
+        got: RelationDigest,
+    },
+    /// The key has no commitment for such a chain.
+    #[error(
+        "the key has no commitment for {security}: expected one of {expected}, got blowup 2^{log_blowup} and \
+         height 2^{log_height}; `matchmark keygen` takes levels, profiles and segment lengths"
+    )]
+    NoCommitment {
+        /// Level and profile.
+        security: Security,
+        /// Blowups and heights that the key has commitments for, in words.
+        expected: String,
+        /// The blowup of level and profile.
+        log_blowup: u32,
+        /// Height of the chain's trees.
+        log_height: u32,
+    },
+    /// The key has no root for segments of this length in such a chain.
+    #[error(
+        "the key has no circuit for segments of {steps} steps in a chain that is cut every {segment_steps} \
+         steps at {security}: expected a chain that is cut every {expected}; `matchmark keygen \
+         --segment-steps {segment_steps}` derives a key for this one"
+    )]
+    NoCircuit {
+        /// Level and profile.
+        security: Security,
+        /// Segment lengths that the key is for, in words.
+        expected: String,
+        /// Longest segments of the chain.
+        segment_steps: u32,
+        /// Length of the segment.
+        steps: u32,
+    },
+    /// A policy is not the one that follows from the key and the policy's own choices.
+    #[error("the {field} of the policy is {got}, expected {expected} by the key")]
+    OtherPolicy {
+        /// The field, as in [`AcceptancePolicyParts`](matchmark_statement::AcceptancePolicyParts).
+        field: &'static str,
+        /// What follows from the key.
+        expected: String,
+        /// What the policy says.
+        got: String,
+    },
+    /// The choices make no chain of the model.
+    #[error(transparent)]
+    Options(#[from] ModelOptionsError),
+    /// The relation cannot carry the chain, or its terms are no statement.
+    #[error(transparent)]
+    Terms(#[from] ChainTermsError),
+    /// What follows from the key is no policy: the key is of no model.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+variant_names!(KeyError {
+    Magic,
+    Format,
+    Encoding,
+    Text,
+    NotCanonical,
+    Table,
+    Order,
+    Relation,
+    NoCommitment,
+    NoCircuit,
+    OtherPolicy,
+    Options,
+    Terms,
+    Policy,
+});

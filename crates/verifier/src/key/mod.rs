@@ -1,0 +1,439 @@
+//! Keys: what a verifier needs of a model instead of its weights.
+//!
+//! A policy for a chain of the model follows from its key and the verifier's own choices, in microseconds
+//! and without anything of a prover: [`ModelKey::policy`]. What a key says of a model is the whole function
+//! that is computed, so that a policy which differs from the derived one in anything is refused by
+//! [`ModelKey::check_policy`].
+mod binary;
+mod chain;
+mod error;
+#[cfg(feature = "std")]
+mod file;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use matchmark_air::fingerprint::Opening;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::RELATION_DIGEST;
+use matchmark_quant::{SegmentSteps, StepRange};
+use matchmark_statement::{
+    AcceptancePolicy, AcceptancePolicyParts, ModelCommitment, PolicyCircuit, PreprocessedRoot,
+    ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId, TokenizerId,
+};
+use serde::{Deserialize, Serialize};
+
+pub use chain::{
+    ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError, ModelOutline,
+};
+pub use error::KeyError;
+
+/// The commitment to a model in trees of one height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyWeights {
+    /// Base-two logarithm of the inverse code rate, by level and profile.
+    pub log_blowup: u32,
+    /// Base-two logarithm of the height of the trees, by the length of segments and chain.
+    pub log_height: u32,
+    /// The commitment: a digest over root and fingerprint of the tree that holds the weights.
+    pub commitment: ModelCommitment,
+}
+
+/// On what the preprocessed columns of a chain's segments depend, beside the model and the number of steps.
+///
+/// The length of a chain is not among it: chains of many lengths have the same columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CircuitSizes {
+    /// Base-two logarithm of the inverse code rate, by level and profile.
+    pub log_blowup: u32,
+    /// Base-two logarithm of the height of the trees.
+    pub log_height: u32,
+    /// Steps of the chain's longest segments.
+    pub segment_steps: SegmentSteps,
+    /// Base-two logarithm of the rows of the state component.
+    pub log_state: u32,
+    /// Base-two logarithm of the entries of the limb table.
+    pub log_limbs: u32,
+}
+
+impl CircuitSizes {
+    /// Of this layout at this blowup.
+    pub fn of(layout: &SegmentLayout, log_blowup: u32) -> Self {
+        let rows = layout.log_rows();
+        Self {
+            log_blowup,
+            log_height: layout.lifting_log_size(log_blowup),
+            segment_steps: layout.shape().segment_steps(),
+            log_state: rows.state,
+            log_limbs: rows.limbs,
+        }
+    }
+}
+
+/// The circuits of segments of all lengths that chains of these sizes have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyCircuits {
+    /// The sizes.
+    pub sizes: CircuitSizes,
+    /// The lengths of segments, ascending.
+    pub steps: Vec<u32>,
+    /// For each length the root of the preprocessed columns.
+    pub roots: Vec<PreprocessedRoot>,
+}
+
+impl KeyCircuits {
+    /// The root for segments of this length.
+    fn root(&self, steps: usize) -> Option<PreprocessedRoot> {
+        let steps = u32::try_from(steps).ok()?;
+        let index = self.steps.binary_search(&steps).ok()?;
+        self.roots.get(index).copied()
+    }
+}
+
+/// What a verifier needs of a model: its identity and everything that a policy says of it.
+///
+/// It follows from the model: whoever holds the weights derives it anew and compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelKey {
+    parts: ModelKeyParts,
+}
+
+/// The fields of a [`ModelKey`], open for construction and for taking apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelKeyParts {
+    /// Version of the relation.
+    pub relation_version: RelationVersion,
+    /// Digest of the relation.
+    pub relation_digest: RelationDigest,
+    /// Identity, shape, arithmetic and weight table of the model.
+    pub outline: ModelOutline,
+    /// Identity of its tokenizer.
+    pub tokenizer: TokenizerId,
+    /// After how many steps chains may be cut, ascending.
+    pub segment_steps: Vec<SegmentSteps>,
+    /// The commitments, by blowup and height, ascending.
+    pub weights: Vec<KeyWeights>,
+    /// The circuits, by their sizes, ascending.
+    pub circuits: Vec<KeyCircuits>,
+}
+
+/// In what two keys differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDifference {
+    /// Name of the field.
+    pub field: &'static str,
+    /// On the side that was asked.
+    pub expected: String,
+    /// On the other side.
+    pub got: String,
+}
+
+impl ModelKey {
+    /// Version of the format, of the bytes and of the TOML file alike.
+    pub const FORMAT: u32 = 2;
+
+    /// Checks the order of the lists and makes a key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Order`] for a list that is empty, not ascending, or has something twice.
+    pub fn new(parts: ModelKeyParts) -> Result<Self, KeyError> {
+        ascending("segment lengths", &parts.segment_steps)?;
+        let places: Vec<_> = parts
+            .weights
+            .iter()
+            .map(|it| (it.log_blowup, it.log_height))
+            .collect();
+        ascending("commitments", &places)?;
+        let sizes: Vec<_> = parts.circuits.iter().map(|it| it.sizes).collect();
+        ascending("circuits", &sizes)?;
+        for circuits in &parts.circuits {
+            let list = "roots of a circuit";
+            ascending(list, &circuits.steps)?;
+            let (steps, roots) = (circuits.steps.len(), circuits.roots.len());
+            if steps != roots {
+                let index = steps.min(roots);
+                return Err(KeyError::Order { list, index });
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn parts(&self) -> &ModelKeyParts {
+        &self.parts
+    }
+
+    /// What the key says of the model, but for the commitments.
+    #[must_use]
+    pub fn outline(&self) -> &ModelOutline {
+        &self.parts.outline
+    }
+
+    /// Identity of the model's tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> TokenizerId {
+        self.parts.tokenizer
+    }
+
+    /// After how many steps chains may be cut, ascending.
+    #[must_use]
+    pub fn segment_steps(&self) -> &[SegmentSteps] {
+        &self.parts.segment_steps
+    }
+
+    /// The commitments, sorted by blowup and height.
+    #[must_use]
+    pub fn weights(&self) -> &[KeyWeights] {
+        &self.parts.weights
+    }
+
+    /// The circuits, sorted by their sizes.
+    #[must_use]
+    pub fn circuits(&self) -> &[KeyCircuits] {
+        &self.parts.circuits
+    }
+
+    /// The policy for a chain that is given these tokens. Everything in it is taken from the key and these
+    /// choices, or computed from them: nothing comes from a prover.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Relation`] for a key of another relation, [`KeyError::NoCommitment`] and
+    /// [`KeyError::NoCircuit`] for choices that the key does not speak of, [`KeyError::Options`] for
+    /// those that make no chain of the model, [`KeyError::Terms`] and [`KeyError::Policy`] for a key of
+    /// no model that there could be.
+    pub fn policy(
+        &self,
+        prompt: &[TokenId],
+        options: &ModelOptions,
+    ) -> Result<AcceptancePolicy, KeyError> {
+        let outline = &self.parts.outline;
+        let (expected, got) = (RELATION_DIGEST, self.parts.relation_digest);
+        if expected != got || self.parts.relation_version != RelationVersion::CURRENT {
+            return Err(KeyError::Relation { expected, got });
+        }
+        let (chain, steps) = options.chain(&outline.shape, prompt)?;
+        let layout = chain.layout(outline, chain.segment_steps.get() as usize)?;
+        let security = options.security;
+        let log_blowup = security.parameters().log_blowup;
+        let log_height = layout.lifting_log_size(log_blowup);
+        let commitment =
+            self.commitment(log_blowup, log_height)
+                .ok_or_else(|| KeyError::NoCommitment {
+                    security,
+                    expected: self.heights(),
+                    log_blowup,
+                    log_height,
+                })?;
+        let terms = chain
+            .terms(outline, commitment)
+            .map_err(ChainTermsError::from)?
+            .shared();
+        let circuits = self.chain_circuits(&chain, steps)?;
+        let first = Opening::of_zeros(2 * layout.lanes(), log_height).state_commitment(
+            &terms.shape,
+            0,
+            log_height,
+        );
+        let parts = AcceptancePolicyParts::of(terms, prompt.to_vec(), first, steps, circuits);
+        Ok(AcceptancePolicy::new(parts)?)
+    }
+
+    /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
+    /// domain, the level and profile, the given tokens, how many are decoded, and where the chain is cut.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::OtherPolicy`] with the first field that is another, and those of [`Self::policy`] for
+    /// choices that the key does not speak of.
+    pub fn check_policy(&self, policy: &AcceptancePolicy) -> Result<(), KeyError> {
+        let other = |field, expected: &str, got: &str| KeyError::OtherPolicy {
+            field,
+            expected: expected.to_string(),
+            got: got.to_string(),
+        };
+        if policy.decoder().is_none() {
+            return Err(other("decoder", "a decoder", "none"));
+        }
+        let tokens = (policy.steps().steps() + 1).saturating_sub(policy.prompt().len());
+        let options = ModelOptions {
+            domain: policy.domain().clone(),
+            security: policy.security(),
+            segment_steps: Some(policy.shape().segment_steps()),
+            tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
+        };
+        let derived = self.policy(policy.prompt(), &options)?;
+        match derived.first_difference(policy) {
+            None => Ok(()),
+            Some(TermsDifference {
+                field,
+                expected,
+                got,
+            }) => Err(other(field, &expected, &got)),
+        }
+    }
+
+    /// The commitment in trees of this blowup and height.
+    #[must_use]
+    pub fn commitment(&self, log_blowup: u32, log_height: u32) -> Option<ModelCommitment> {
+        let mut weights = self.parts.weights.iter();
+        weights
+            .find(|it| (it.log_blowup, it.log_height) == (log_blowup, log_height))
+            .map(|it| it.commitment)
+    }
+
+    /// The circuits of the segments of a chain.
+    fn chain_circuits(
+        &self,
+        chain: &ModelChain,
+        steps: StepRange,
+    ) -> Result<Vec<PolicyCircuit>, KeyError> {
+        let outline = &self.parts.outline;
+        let log_blowup = chain.security.parameters().log_blowup;
+        let circuit = |steps: usize| {
+            let sizes = CircuitSizes::of(&chain.layout(outline, steps)?, log_blowup);
+            let of_sizes = self.parts.circuits.iter().find(|it| it.sizes == sizes);
+            let narrow = u32::try_from(steps).unwrap_or(u32::MAX);
+            match of_sizes.and_then(|it| it.root(steps)) {
+                Some(preprocessed_root) => Ok(PolicyCircuit {
+                    steps: narrow,
+                    part: ProofPart::Decoder,
+                    preprocessed_root,
+                }),
+                None => Err(KeyError::NoCircuit {
+                    security: chain.security,
+                    expected: words(&self.parts.segment_steps),
+                    segment_steps: chain.segment_steps.get(),
+                    steps: narrow,
+                }),
+            }
+        };
+        chain::segment_lengths(steps, chain.segment_steps)
+            .into_iter()
+            .map(circuit)
+            .collect()
+    }
+
+    /// Blowups and heights of the commitments, in words.
+    fn heights(&self) -> String {
+        let words: Vec<String> = self
+            .parts
+            .weights
+            .iter()
+            .map(|it| format!("2^{} and 2^{}", it.log_blowup, it.log_height))
+            .collect();
+        words.join(", ")
+    }
+
+    /// The first field in which `other` differs from `self`, if any.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<KeyDifference> {
+        let fields = self.fields().into_iter().zip(other.fields());
+        let of_fields = fields
+            .map(|((field, expected), (_, got))| KeyDifference {
+                field,
+                expected,
+                got,
+            })
+            .find(|it| it.expected != it.got);
+        let weights = |it: &KeyWeights| {
+            format!(
+                "{} at blowup 2^{} and height 2^{}",
+                it.commitment, it.log_blowup, it.log_height
+            )
+        };
+        let circuits = |it: &KeyCircuits| {
+            let CircuitSizes {
+                log_blowup,
+                log_height,
+                segment_steps,
+                log_state,
+                log_limbs,
+            } = it.sizes;
+            let roots = it.steps.iter().zip(&it.roots);
+            let roots: Vec<String> = roots
+                .map(|(steps, root)| format!("{steps} {root}"))
+                .collect();
+            format!(
+                "cut every {segment_steps} steps at blowup 2^{log_blowup}, height 2^{log_height}, cache \
+                 2^{log_state}, limbs 2^{log_limbs}: {}",
+                roots.join(", ")
+            )
+        };
+        let (own, others) = (&self.parts, &other.parts);
+        of_fields
+            .or_else(|| {
+                let field = "commitment to the weights";
+                first_item(field, &own.weights, &others.weights, weights)
+            })
+            .or_else(|| first_item("circuit", &own.circuits, &others.circuits, circuits))
+    }
+
+    /// The fields but for the commitments and circuits, in words.
+    fn fields(&self) -> [(&'static str, String); 8] {
+        let ModelKeyParts {
+            relation_version,
+            relation_digest,
+            outline:
+                ModelOutline {
+                    identity,
+                    shape,
+                    arithmetic,
+                    table,
+                },
+            tokenizer,
+            segment_steps,
+            weights: _, // Compared by the caller, as the circuits are.
+            circuits: _,
+        } = &self.parts;
+        [
+            ("relation version", relation_version.to_string()),
+            ("relation digest", relation_digest.to_string()),
+            ("model", identity.to_string()),
+            ("tokenizer", tokenizer.to_string()),
+            ("shape", format!("{shape:?}")),
+            ("arithmetic", format!("{arithmetic:?}")),
+            ("weight table", table.id().to_string()),
+            ("segment lengths", words(segment_steps)),
+        ]
+    }
+}
+
+fn words(segment_steps: &[SegmentSteps]) -> String {
+    let words: Vec<String> = segment_steps.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
+/// The first item in which two lists differ.
+fn first_item<T: PartialEq>(
+    field: &'static str,
+    expected: &[T],
+    got: &[T],
+    words: impl Fn(&T) -> String,
+) -> Option<KeyDifference> {
+    let words = |it: Option<&T>| it.map_or_else(|| "none".to_string(), &words);
+    (0..expected.len().max(got.len()))
+        .map(|index| (expected.get(index), got.get(index)))
+        .find(|(expected, got)| expected != got)
+        .map(|(expected, got)| KeyDifference {
+            field,
+            expected: words(expected),
+            got: words(got),
+        })
+}
+
+/// Whether a list has something, and everything once, in ascending order.
+fn ascending<T: Ord>(list: &'static str, items: &[T]) -> Result<(), KeyError> {
+    let unsorted = items.windows(2).position(|pair| pair[0] >= pair[1]);
+    let unsorted = unsorted.map(|index| index + 1);
+    match unsorted.or(items.is_empty().then_some(0)) {
+        None => Ok(()),
+        Some(index) => Err(KeyError::Order { list, index }),
+    }
+}

@@ -1,0 +1,491 @@
+//! Keys without a prover: policies that follow from them, policies that do not, and what is no key.
+//! Commitments and roots are made up here: that derived keys have the right ones is for the tests of the
+//! composer to show.
+extern crate std;
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use matchmark_quant::{CacheCapacity, ModelArithmetic, ModelShape, SegmentSteps, StepRange};
+use matchmark_statement::{
+    AcceptancePolicy, AcceptancePolicyParts, CodecError, ModelCommitment, ModelId,
+    PreprocessedRoot, Profile, PromptLength, RelationDigest, RelationVersion, Security,
+    SecurityLevel, StateCommitment, StatementError, TokenId, TokenizerId, VerifierDomain,
+};
+use matchmark_tables::WeightTable;
+
+use super::tokens::decoder;
+use crate::key::{
+    ChainTermsError, CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelChain, ModelKey,
+    ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline,
+};
+use crate::RELATION_DIGEST;
+
+fn outline() -> ModelOutline {
+    let decoder = decoder();
+    ModelOutline {
+        identity: ModelId::from_bytes([2; 32]),
+        shape: decoder.shape,
+        arithmetic: decoder.arithmetic,
+        table: WeightTable::essay9(),
+    }
+}
+
+fn steps(steps: u32) -> SegmentSteps {
+    SegmentSteps::new(steps).unwrap()
+}
+
+/// For `tokens` tokens behind two given ones, cut every two steps, at the default level.
+fn options(tokens: u32) -> ModelOptions {
+    ModelOptions {
+        domain: VerifierDomain::new("keys", [1; 16]).unwrap(),
+        security: Security::default(),
+        segment_steps: Some(steps(2)),
+        tokens,
+    }
+}
+
+fn prompt() -> Vec<TokenId> {
+    [3, 1].map(TokenId::new).to_vec()
+}
+
+/// The key of an outline for chains that are cut every two steps, with commitments and roots that are
+/// their own place in the list.
+fn key_of(outline: &ModelOutline) -> ModelKey {
+    let security = Security::default();
+    let log_blowup = security.parameters().log_blowup;
+    let mut weights = vec![];
+    let mut circuits: Vec<KeyCircuits> = vec![];
+    let positions = u32::try_from(outline.shape.positions()).unwrap();
+    for length in 1..=positions {
+        let chain = ModelChain {
+            domain: VerifierDomain::new("keys", [0; 16]).unwrap(),
+            security,
+            capacity: CacheCapacity::new(length).unwrap(),
+            segment_steps: steps(length.min(2)),
+            prompt: PromptLength::new(1).unwrap(),
+        };
+        for steps in 1..=length.min(2) {
+            let sizes =
+                CircuitSizes::of(&chain.layout(outline, steps as usize).unwrap(), log_blowup);
+            weights.push((log_blowup, sizes.log_height));
+            let root = PreprocessedRoot::from_bytes([u8::try_from(steps).unwrap(); 32]);
+            match circuits.iter_mut().find(|it| it.sizes == sizes) {
+                Some(it) if it.steps.contains(&steps) => {}
+                Some(it) => {
+                    it.steps.push(steps);
+                    it.roots.push(root);
+                }
+                None => circuits.push(KeyCircuits {
+                    sizes,
+                    steps: vec![steps],
+                    roots: vec![root],
+                }),
+            }
+        }
+    }
+    weights.sort_unstable();
+    weights.dedup();
+    circuits.sort();
+    ModelKey::new(ModelKeyParts {
+        relation_version: RelationVersion::CURRENT,
+        relation_digest: RELATION_DIGEST,
+        outline: outline.clone(),
+        tokenizer: TokenizerId::from_bytes([5; 32]),
+        segment_steps: vec![steps(2)],
+        weights: weights
+            .into_iter()
+            .map(|(log_blowup, log_height)| KeyWeights {
+                log_blowup,
+                log_height,
+                commitment: ModelCommitment::from_bytes([9; 32]),
+            })
+            .collect(),
+        circuits,
+    })
+    .unwrap()
+}
+
+fn key() -> ModelKey {
+    key_of(&outline())
+}
+
+/// The key with other fields.
+fn altered(change: impl FnOnce(&mut ModelKeyParts)) -> Result<ModelKey, KeyError> {
+    let mut parts = key().parts().clone();
+    change(&mut parts);
+    ModelKey::new(parts)
+}
+
+fn policy() -> AcceptancePolicy {
+    key().policy(&prompt(), &options(4)).unwrap()
+}
+
+#[test]
+fn a_policy_follows_from_key_and_choices() {
+    let policy = policy();
+    assert_eq!(policy.prompt(), prompt());
+    assert_eq!(policy.steps(), StepRange::new(0, 5).unwrap());
+    assert_eq!(policy.domain(), &options(4).domain);
+    assert_eq!(policy.table(), outline().table.id());
+    // Segments of two steps, and a last one of one.
+    let roots: Vec<_> = policy
+        .circuits()
+        .iter()
+        .map(|it| it.preprocessed_root)
+        .collect();
+    assert_eq!(
+        roots,
+        [1, 2].map(|it| PreprocessedRoot::from_bytes([it; 32]))
+    );
+    key().check_policy(&policy).unwrap();
+}
+
+/// A policy that differs in anything is not the key's, whoever wrote it.
+#[test]
+fn a_policy_that_does_not_follow_is_refused() {
+    type Change = fn(&mut AcceptancePolicyParts);
+    fn arithmetic(parts: &mut AcceptancePolicyParts, change: impl FnOnce(&mut [u32; 4])) {
+        let decoder = parts.decoder.as_mut().unwrap();
+        let it = decoder.arithmetic;
+        let mut numbers = [
+            u32::from(it.shifts().rotation),
+            it.norm_epsilon(),
+            it.embedding_epsilon(),
+            u32::from(it.shifts().gate),
+        ];
+        change(&mut numbers);
+        let mut shifts = it.shifts();
+        shifts.rotation = u8::try_from(numbers[0]).unwrap();
+        shifts.gate = u8::try_from(numbers[3]).unwrap();
+        decoder.arithmetic = ModelArithmetic::new(
+            it.value_bits(),
+            shifts,
+            numbers[1],
+            numbers[2],
+            it.score_step(),
+            it.weight_exponent(),
+        )
+        .unwrap();
+    }
+    let changes: [(&str, Change); 11] = [
+        ("relation_digest", |it| {
+            it.relation_digest = RelationDigest::from_bytes([1; 32]);
+        }),
+        ("model", |it| {
+            it.model = matchmark_statement::ModelIdentity::Weights(ModelId::from_bytes([8; 32]));
+        }),
+        ("table", |it| {
+            it.table = matchmark_statement::TableId::from_bytes([8; 32]);
+        }),
+        ("table_bounds", |it| it.table_bounds.max_weight -= 1),
+        ("decoder.arithmetic", |it| arithmetic(it, |it| it[0] += 1)),
+        ("decoder.arithmetic", |it| arithmetic(it, |it| it[1] += 1)),
+        ("decoder.arithmetic", |it| arithmetic(it, |it| it[2] += 1)),
+        ("decoder.arithmetic", |it| arithmetic(it, |it| it[3] += 1)),
+        ("decoder.weights", |it| {
+            it.decoder.as_mut().unwrap().weights = ModelCommitment::from_bytes([8; 32]);
+        }),
+        ("first_state", |it| {
+            it.first_state = StateCommitment::from_bytes([8; 32]);
+        }),
+        ("circuits", |it| {
+            it.circuits[0].preprocessed_root = PreprocessedRoot::from_bytes([8; 32]);
+        }),
+    ];
+    for (expected, change) in changes {
+        let mut parts = policy().parts();
+        change(&mut parts);
+        let other = AcceptancePolicy::new(parts).unwrap();
+        match key().check_policy(&other) {
+            Err(KeyError::OtherPolicy { field, .. }) => assert_eq!(field, expected),
+            refused => panic!("{expected}: {refused:?}"),
+        }
+    }
+    // What the verifier chooses, it may choose.
+    let mut parts = policy().parts();
+    parts.domain = VerifierDomain::new("another", [7; 16]).unwrap();
+    parts.prompt[0] = TokenId::new(2);
+    key()
+        .check_policy(&AcceptancePolicy::new(parts).unwrap())
+        .unwrap();
+    // One circuit less accepts fewer chains, and is not the key's either.
+    let mut parts = policy().parts();
+    parts.circuits.pop();
+    let fewer = AcceptancePolicy::new(parts).unwrap();
+    assert!(matches!(
+        key().check_policy(&fewer),
+        Err(KeyError::OtherPolicy {
+            field: "circuits",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_policy_of_attention_alone_is_not_the_keys() {
+    let text = super::read("narrow.policy.toml");
+    let policy = AcceptancePolicy::from_toml(core::str::from_utf8(&text).unwrap()).unwrap();
+    assert!(matches!(
+        key().check_policy(&policy),
+        Err(KeyError::OtherPolicy {
+            field: "decoder",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn text_and_bytes_read_back() {
+    let key = key();
+    assert_eq!(ModelKey::from_toml(&key.to_toml()), Ok(key.clone()));
+    assert_eq!(ModelKey::from_bytes(&key.to_bytes().unwrap()), Ok(key));
+}
+
+fn with_text(from: &str, to: &str) -> KeyError {
+    let text = key().to_toml();
+    assert!(text.contains(from), "{text}");
+    ModelKey::from_toml(&text.replacen(from, to, 1)).unwrap_err()
+}
+
+fn no_policy(key: &ModelKey, options: &ModelOptions) -> KeyError {
+    key.policy(&prompt(), options).unwrap_err()
+}
+
+/// Why there is no key, and no policy by one: for each variant how it is reached.
+const KEYS: &[(&str, fn() -> KeyError)] = &[
+    ("Magic", || {
+        ModelKey::from_bytes(b"matchmark policy\n").unwrap_err()
+    }),
+    ("Format", || {
+        let mut bytes = key().to_bytes().unwrap();
+        bytes[14] = 1;
+        let error = ModelKey::from_bytes(&bytes).unwrap_err();
+        assert_eq!(error, with_text("format = 2", "format = 1"));
+        error
+    }),
+    ("Encoding", || {
+        let bytes = key().to_bytes().unwrap();
+        let short = ModelKey::from_bytes(&bytes[..16]).unwrap_err();
+        assert_eq!(short, CodecError::Truncated { got: 2 }.into());
+        let mut longer = bytes;
+        longer.push(0);
+        ModelKey::from_bytes(&longer).unwrap_err()
+    }),
+    ("Text", || with_text("format = 2", "format = 2\nextra = 0")),
+    ("NotCanonical", || with_text("# ", "#  ")),
+    ("Table", || with_text("entries ", "entry ")),
+    ("Order", || {
+        type Change = fn(&mut ModelKeyParts);
+        let refused = |list: &str, change: Change| match altered(change) {
+            Err(KeyError::Order { list: got, .. }) => assert_eq!(got, list),
+            other => panic!("{list}: {other:?}"),
+        };
+        refused("segment lengths", |it| it.segment_steps.clear());
+        refused("commitments", |it| it.weights.push(it.weights[0]));
+        refused("circuits", |it| it.circuits.reverse());
+        refused("circuits", |it| it.circuits.clear());
+        refused("roots of a circuit", |it| {
+            it.circuits[1].roots.pop();
+        });
+        altered(|it| it.circuits[1].steps.reverse()).unwrap_err()
+    }),
+    ("Relation", || {
+        let version = |it: &mut ModelKeyParts| it.relation_version = RelationVersion::new(1);
+        let older = no_policy(&altered(version).unwrap(), &options(4));
+        assert!(matches!(older, KeyError::Relation { .. }));
+        let digest = |it: &mut ModelKeyParts| {
+            it.relation_digest = RelationDigest::from_bytes([7; 32]);
+        };
+        no_policy(&altered(digest).unwrap(), &options(4))
+    }),
+    ("NoCommitment", || {
+        let mut options = options(4);
+        options.security = Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap();
+        no_policy(&key(), &options)
+    }),
+    ("NoCircuit", || {
+        let mut options = options(4);
+        options.segment_steps = Some(steps(3));
+        no_policy(&key(), &options)
+    }),
+    ("OtherPolicy", || {
+        let mut parts = policy().parts();
+        parts.first_state = StateCommitment::from_bytes([8; 32]);
+        let other = AcceptancePolicy::new(parts).unwrap();
+        key().check_policy(&other).unwrap_err()
+    }),
+    ("Options", || no_policy(&key(), &options(0))),
+    ("Terms", || {
+        // Weights for which the sums of an attention row do not fit into the field.
+        let table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
+        let key = altered(|it| it.outline.table = table).unwrap();
+        no_policy(&key, &options(4))
+    }),
+    ("Policy", || {
+        // Weights so large that the accumulators of a matrix leave the field.
+        let key = altered(|it| {
+            let own = it.outline.arithmetic;
+            it.outline.arithmetic = ModelArithmetic::new(
+                own.value_bits(),
+                own.shifts(),
+                own.norm_epsilon(),
+                own.embedding_epsilon(),
+                own.score_step(),
+                8,
+            )
+            .unwrap();
+            let shape = it.outline.shape;
+            it.outline.shape = wide(shape);
+        });
+        // With its own sizes, as another shape has other heights.
+        let outline = key.unwrap().outline().clone();
+        no_policy(&key_of(&outline), &options(4))
+    }),
+];
+
+/// The shape with an MLP so wide that its sums leave the field.
+fn wide(shape: ModelShape) -> ModelShape {
+    ModelShape::new(
+        matchmark_quant::Layers::new(u32::try_from(shape.layers()).unwrap()).unwrap(),
+        matchmark_quant::HiddenSize::new(u32::try_from(shape.hidden()).unwrap()).unwrap(),
+        shape.attention(),
+        matchmark_quant::MlpSize::new(1 << 11).unwrap(),
+        matchmark_quant::VocabularySize::new(u32::try_from(shape.vocabulary()).unwrap()).unwrap(),
+        shape.capacity(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn every_reason_to_have_no_key_is_reached() {
+    super::reached(KeyError::NAMES, KEYS, KeyError::name);
+}
+
+const OPTIONS: &[(&str, fn() -> ModelOptionsError)] = &[
+    ("EmptyPrompt", || no_chain(&[], 1)),
+    ("NoTokens", || no_chain(&[1], 0)),
+    ("PromptAbovePositions", || no_chain(&[1; 1 << 10], 1)),
+    ("CacheFull", || no_chain(&[1, 1], 1 << 10)),
+    ("PromptToken", || no_chain(&[1, 1 << 20], 1)),
+];
+
+fn no_chain(prompt: &[u32], tokens: u32) -> ModelOptionsError {
+    let prompt: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
+    let chain = options(tokens).chain(&outline().shape, &prompt);
+    chain.unwrap_err()
+}
+
+#[test]
+fn every_reason_to_have_no_chain_is_reached() {
+    super::reached(ModelOptionsError::NAMES, OPTIONS, ModelOptionsError::name);
+    // Up to the last position, and cut as a chain of its length can be.
+    let positions = u32::try_from(outline().shape.positions()).unwrap();
+    let (chain, steps) = options(positions - 1)
+        .chain(&outline().shape, &prompt())
+        .unwrap();
+    assert_eq!(steps.steps(), positions as usize);
+    assert_eq!(chain.segment_steps.get(), 2);
+    let mut long = options(1);
+    long.segment_steps = Some(self::steps(64));
+    let (chain, _) = long.chain(&outline().shape, &prompt()).unwrap();
+    assert_eq!(chain.segment_steps.get(), 2);
+}
+
+const TERMS: &[(&str, fn() -> ChainTermsError)] = &[
+    ("Statement", || {
+        let mut chain = options(4).chain(&outline().shape, &prompt()).unwrap().0;
+        chain.segment_steps = steps(chain.capacity.get() + 1);
+        let error = chain.lifting_log_size(&outline()).unwrap_err();
+        assert!(matches!(
+            error,
+            ChainTermsError::Statement(StatementError::SegmentStepsAboveCapacity { .. })
+        ));
+        error
+    }),
+    ("Layout", || {
+        let chain = options(4).chain(&outline().shape, &prompt()).unwrap().0;
+        let mut heavy = outline();
+        heavy.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
+        chain.lifting_log_size(&heavy).unwrap_err()
+    }),
+];
+
+#[test]
+fn every_reason_to_have_no_terms_is_reached() {
+    super::reached(ChainTermsError::NAMES, TERMS, ChainTermsError::name);
+}
+
+#[test]
+fn the_first_line_that_is_not_canonical_is_named() {
+    let text = key().to_toml();
+    let lines: Vec<&str> = text.split('\n').collect();
+    for at in 0..lines.len() {
+        let mut changed = lines.clone();
+        // A comment that is the key's text but for a space at its end, or behind the last line.
+        let spaced = format!("{} ", lines[at]);
+        changed[at] = &spaced;
+        match ModelKey::from_toml(&changed.join("\n")) {
+            Err(KeyError::NotCanonical {
+                line,
+                expected,
+                got,
+            }) => {
+                assert_eq!((line, &*expected, &*got), (at + 1, lines[at], &*spaced));
+            }
+            // Within the text of the table, a space is another text.
+            Err(KeyError::Table(_)) => {}
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+    match ModelKey::from_toml(&text[..text.len() - 1]) {
+        Err(KeyError::NotCanonical {
+            line,
+            expected,
+            got,
+        }) => assert_eq!(
+            (line, expected, got),
+            (lines.len(), String::new(), String::new())
+        ),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn keys_are_compared_field_by_field() {
+    let key = key();
+    assert_eq!(key.first_difference(&key), None);
+    type Change = fn(&mut ModelKeyParts);
+    let changes: [(&str, Change); 6] = [
+        ("model", |it| {
+            it.outline.identity = ModelId::from_bytes([7; 32])
+        }),
+        ("tokenizer", |it| {
+            it.tokenizer = TokenizerId::from_bytes([7; 32])
+        }),
+        ("segment lengths", |it| it.segment_steps.push(steps(4))),
+        ("commitment to the weights", |it| {
+            it.weights[0].commitment = ModelCommitment::from_bytes([7; 32]);
+        }),
+        ("circuit", |it| {
+            it.circuits[0].roots[0] = PreprocessedRoot::from_bytes([7; 32]);
+        }),
+        ("circuit", |it| {
+            it.circuits.pop();
+        }),
+    ];
+    for (field, change) in changes {
+        let other = altered(change).unwrap();
+        let difference = key.first_difference(&other).unwrap();
+        assert_eq!(difference.field, field);
+        assert_ne!(difference.expected, difference.got);
+    }
+    let shorter = altered(|it| {
+        it.circuits.pop();
+    });
+    let difference = key.first_difference(&shorter.unwrap()).unwrap();
+    assert_eq!(difference.got, "none".to_owned());
+}
