@@ -151,9 +151,8 @@ const KEYGEN: &[Case<KeygenError>] = &[
     }),
     ("Plan", || {
         let (_guard, path) = super::common::place();
-        let file = path.join("file");
-        std::fs::write(&file, b"").unwrap();
-        let cache = ModelCache::new(file);
+        std::fs::write(&path, b"a file").unwrap();
+        let cache = ModelCache::new(path);
         derive_key(&model(5), &key_options(&[1]), Some(&cache), &mut |_, _| {}).unwrap_err()
     }),
     ("Key", || {
