@@ -263,7 +263,7 @@ fn a_key_gives_the_policy_without_the_weights() {
         key.policy(&given(), &options(5)),
         Err(KeyError::NoCircuit {
             segment_steps: 5,
-            steps: 5,
+            steps: 2,
             ..
         })
     ));
