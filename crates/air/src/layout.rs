@@ -46,14 +46,6 @@ pub enum LayoutError {
         /// The largest value of the decomposition.
         got: u64,
     },
-    /// Rounded numerators could wrap around the field.
-    #[error("rounded numerators reach {got}, expected less than {expected}: use fewer cache entries, smaller weights or floor rounding")]
-    RoundingWraps {
-        /// The modulus.
-        expected: u64,
-        /// The largest difference between the two sides of the rounding rule.
-        got: u64,
-    },
     /// A remainder does not fit its limbs.
     #[error("{quantity} reaches {got}, expected at most {expected}")]
     RangeTooWide {
@@ -184,27 +176,22 @@ fn excess(
 ///
 /// The rule `2N + Z = 2oZ + r` is stated in halves, `N = oZ + u`. Where both sides of the doubled rule
 /// differ by less than `p`, equality in the field is equality of integers, and `r - Z` is even. Beyond
-/// that, a remainder of the wrong parity could stand for a difference of `p / 2`, and `u` is shown to
-/// be a small integer instead.
+/// that, a remainder of the wrong parity could stand for a difference of `p / 2`, and `u` is shown to be
+/// an integer below the reach of two limbs instead: `r - Z = 2u` is then an equality of integers, as both
+/// sides are below `2^29`, so `2u` is at most `Z` in magnitude, and the two sides of `N = oZ + u` differ
+/// by less than twice the bound on numerators, hence by less than `p`. No shape needs a bound of its own.
 fn rounding_shift(
     bounds: &AccumulatorBounds,
     max_value: u64,
     rounding: Rounding,
     limb_bits: u32,
-) -> Result<Option<NonNegative>, LayoutError> {
+) -> Option<NonNegative> {
     let (denominator, modulus) = (bounds.max_denominator().unsigned_abs(), u64::from(MODULUS));
     if rounding == Rounding::Floor || (4 * max_value + 1) * denominator < modulus {
-        return Ok(None);
+        return None;
     }
-    let slack = (1 << (2 * limb_bits)) - 1;
-    let got = 2 * max_value * denominator + slack;
-    if got >= modulus {
-        return Err(LayoutError::RoundingWraps {
-            expected: modulus,
-            got,
-        });
-    }
-    Ok(NonNegative::covering(slack, limb_bits, |_| true))
+    let reach = (1 << (2 * limb_bits)) - 1;
+    NonNegative::covering(reach, limb_bits, |_| true)
 }
 
 impl SegmentLayout {
@@ -311,7 +298,7 @@ impl SegmentLayout {
             excess: excess(&bounds, max_excess, score_step, table.len, limb_bits)?,
             gap_remainder,
             remainder: less_than("output remainder", remainder_bound)?,
-            rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits)?,
+            rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits),
             boundary: Boundary::Fused,
             decoder: None,
         })

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, Rounding, ScoreStep, SegmentSteps,
-    TableBounds, ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, ScoreStep,
+    SegmentSteps, TableBounds, ValueBits,
 };
 use matchmark_statement::SegmentShape;
 
@@ -102,6 +102,33 @@ fn rounding_shifts_are_range_checked_where_they_could_wrap() {
     assert_eq!(with(1030, Rounding::NearestTiesUp), None);
     assert!(with(1031, Rounding::NearestTiesUp).is_some());
     assert_eq!(with(1031, Rounding::Floor), None);
+}
+
+/// The bound on numerators alone limits a chain, under both rounding rules: the last number of entries
+/// that it allows has a layout, one more has none.
+#[test]
+fn numerators_alone_limit_the_length() {
+    for (bits, weight, entries) in [(8, 4096, 2047), (11, 2048, 511), (12, 2048, 255)] {
+        for rounding in [Rounding::Floor, Rounding::NearestTiesUp] {
+            let with = |capacity| {
+                layout(Sizes {
+                    heads: [1, 1, 1],
+                    capacity,
+                    steps: 1,
+                    bits,
+                    step: 4096,
+                    rounding,
+                    table: (256, weight),
+                })
+            };
+            let checked = with(entries).unwrap().rounding_shift();
+            assert_eq!(checked.is_some(), rounding == Rounding::NearestTiesUp);
+            assert!(matches!(
+                with(entries + 1),
+                Err(LayoutError::Bounds(QuantError::AccumulatorTooLarge { .. }))
+            ));
+        }
+    }
 }
 
 #[test]
