@@ -61,7 +61,7 @@ pub use parameters::{
     SegmentSteps, VocabularySize,
 };
 pub use policy::{QuantizationId, QuantizationPolicy, Scale, Scales};
-pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_EXCESS_BITS};
+pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_PRODUCT_BITS};
 pub use rounding::Rounding;
 pub use shape::AttentionShape;
 pub use steps::{Segments, StepRange};

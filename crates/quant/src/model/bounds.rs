@@ -1,7 +1,7 @@
 //! Bounds of a decoder's intermediate values, from shape and arithmetic alone.
 
 use super::{ModelArithmetic, ModelShape, MANTISSA_LIMIT, SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS};
-use crate::{QuantError, Rescale, MODULUS, NORM_EXCESS_BITS, RSQRT_MAX};
+use crate::{QuantError, Rescale, MODULUS, RSQRT_MAX};
 
 /// That no intermediate value of a decoder can wrap around the field, whatever its weights and tokens
 /// are: the only way to one is a check of all of them.
@@ -79,10 +79,12 @@ impl ModelBounds {
             SQUARE_LIMIT.unsigned_abs(),
         )?;
         let max_norm_exponent = arithmetic.max_norm_exponent(hidden);
-        let divisor = 1_u64 << (arithmetic.shifts().norm + max_norm_exponent);
-        let reach = divisor * (max_value + (1 << NORM_EXCESS_BITS) + 1);
         let scaled = u64::from(RSQRT_MAX + 1) << (STREAM_BITS - 1);
-        below("normalized value", scaled + reach, modulus)?;
+        rescaled(
+            "normalized value",
+            scaled,
+            arithmetic.norm(max_norm_exponent),
+        )?;
         Ok(Self {
             max_accumulator: accumulator(hidden.max(queries).max(mlp)),
             max_norm_exponent,
@@ -189,12 +191,17 @@ mod tests {
             with(shape(704, 704), arithmetic(10, 13, 3)),
             "gap between two logits"
         );
+        // 2^20 (M + 1) + 2^29 + 2^25 with exponents of up to 5 fits; one more does not.
+        let fits = |shape, arithmetic| ModelBounds::new(&shape, &arithmetic).is_ok();
+        assert!(fits(shape(256, 704), arithmetic(10, 15, 3)));
+        assert!(fits(shape(1023, 704), arithmetic(10, 15, 1)));
         assert_eq!(
-            with(shape(256, 704), arithmetic(10, 14, 3)),
+            with(shape(1024, 704), arithmetic(10, 15, 1)),
             "normalized value"
         );
+        assert!(fits(shape(1024, 704), arithmetic(10, 14, 1)));
         assert_eq!(
-            with(shape(16_384, 64), arithmetic(10, 9, 0)),
+            with(shape(16_384, 64), arithmetic(10, 10, 0)),
             "value accumulator"
         );
     }
