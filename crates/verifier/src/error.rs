@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
 use matchmark_statement::{
-    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
+    BoundaryCommitment, FormError, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
     PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
     StateCommitment, StatementDigest, StatementError, TokenError,
 };
@@ -108,6 +108,10 @@ pub enum VerifyError {
     /// The public values do not decode: a value out of range, or too few of them.
     #[error("public values: {0}")]
     PublicValues(#[from] PublicValuesError),
+    /// The public values were made for another vocabulary, shape, width or number of steps than the
+    /// statement's. No file holds such values.
+    #[error("public values: {0}")]
+    Form(#[from] FormError),
     /// The public values in the file are not those of the statement.
     #[error("public values: expected digest {expected}, got {got}")]
     PublicValuesMismatch {
@@ -232,6 +236,7 @@ variant_names!(VerifyError {
     Layout,
     TooManyLookups,
     PublicValues,
+    Form,
     PublicValuesMismatch,
     Tokens,
     ModelMismatch,

@@ -13,12 +13,14 @@ use std::path::PathBuf;
 use matchmark_air::fingerprint::Opening;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
-use matchmark_quant::{CacheCapacity, StepRange, TableBounds};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
+};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, AttentionValues, BoundaryCommitment, ChainError,
-    LookupStatement, PolicyCircuit, PolicyMismatch, PreprocessedRoot, ProofPart, RelationDigest,
-    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, StateCommitment,
-    VerifierDomain,
+    FormError, LookupStatement, PolicyCircuit, PolicyMismatch, PreprocessedRoot, ProofPart,
+    PublicValues, RelationDigest, SegmentBoundary, SegmentShape, SegmentStatement,
+    SegmentStatementParts, StateCommitment, VerifierDomain,
 };
 use num_traits::One;
 use stwo::core::fields::m31::{M31, P};
@@ -151,6 +153,42 @@ impl Fixture {
             let nodes = &mut layer.decommitment.hash_witness;
             nodes.resize(counts.path_nodes, Blake2sHash::default());
         }
+    }
+
+    /// What becomes of values that were made for other heads, another width and another number of steps, each
+    /// named by the statement.
+    fn values_for_another_shape(&self) -> Vec<VerifyError> {
+        let statement = self.file.statement();
+        let (own, bits, steps) = (
+            statement.shape().attention(),
+            statement.quantization().value_bits(),
+            statement.steps().steps(),
+        );
+        let dim = u32::try_from(own.head_dim()).unwrap();
+        let other = AttentionShape::new(
+            QueryHeads::new(1).unwrap(),
+            KvHeads::new(1).unwrap(),
+            HeadDim::new(dim).unwrap(),
+        );
+        let wider = ValueBits::new(bits.get() + 1).unwrap();
+        [
+            (other.unwrap(), bits, steps),
+            (own, wider, steps),
+            (own, bits, steps + 1),
+        ]
+        .into_iter()
+        .map(|(shape, bits, steps)| {
+            let [q, k] = [shape.query_heads(), shape.kv_heads()]
+                .map(|heads| vec![0; heads * steps * shape.head_dim()]);
+            let values = AttentionValues::new(shape, bits, steps, q.clone(), k.clone(), k, q);
+            let values = PublicValues::from(values.unwrap());
+            let mut parts = statement.parts();
+            parts.public_values = values.digest();
+            let statement = SegmentStatement::new(parts).unwrap();
+            let file = SegmentFile::new(statement, values, self.file.proof().to_vec());
+            verify_segment(&file, &self.policy).unwrap_err()
+        })
+        .collect()
     }
 
     /// Circuits of split segments, with these roots.
@@ -289,6 +327,14 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let proof = it.file.proof().len();
         let last = it.bytes.len() - proof - 1;
         it.bytes(|bytes| bytes[last] = 0x80)
+    }),
+    ("Form", |it| {
+        let error = it.values_for_another_shape().remove(0);
+        assert!(matches!(
+            error,
+            VerifyError::Form(FormError::Attention { .. })
+        ));
+        error
     }),
     ("PublicValuesMismatch", |it| {
         let values = it.file.public_values();
@@ -441,6 +487,39 @@ fn every_reason_to_refuse_a_segment_is_reached() {
 fn every_reason_to_refuse_a_chain_is_reached() {
     let (names, fixture) = (FoldError::NAMES, Fixture::new());
     all_are_reached(names, FOLDS, &fixture, FoldError::name);
+}
+
+#[test]
+fn values_for_another_shape_are_refused_by_name() {
+    let fixture = Fixture::new();
+    let statement = fixture.file.statement();
+    let (attention, bits, steps) = (
+        statement.shape().attention(),
+        statement.quantization().value_bits(),
+        statement.steps().steps(),
+    );
+    let wider = ValueBits::new(bits.get() + 1).unwrap();
+    let refusals = fixture.values_for_another_shape();
+    let [heads, width, longer] = <[VerifyError; 3]>::try_from(refusals).unwrap();
+    assert!(matches!(
+        heads,
+        VerifyError::Form(FormError::Attention { expected, got })
+            if expected == attention && got.query_heads() == 1
+    ));
+    assert_eq!(
+        width,
+        VerifyError::Form(FormError::ValueBits {
+            expected: bits,
+            got: wider
+        })
+    );
+    assert_eq!(
+        longer,
+        VerifyError::Form(FormError::Steps {
+            expected: steps,
+            got: steps + 1
+        })
+    );
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub fn verify_segment_watched(
             (arithmetic, Some((lookup, file)))
         }
     };
+    // Whatever the values were made for, the layout below is the statement's.
+    statement.check_form(file.public_values())?;
     begin(Part::PublicValues);
     let digest = file.public_values().digest();
     if digest != statement.public_values() {
