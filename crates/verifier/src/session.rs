@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
     pub(crate) fn commit(&mut self, trees: &[Tree]) {
         for tree in trees {
             let place = self.structure.place(*tree);
-            debug_assert_eq!(place, self.scheme.trees.len(), "trees come in order");
+            assert_eq!(place, self.scheme.trees.len(), "trees come in order");
             self.scheme.commit(
                 self.proof.stark.commitments[place],
                 &self.structure.column_log_sizes()[place],

@@ -531,6 +531,17 @@ fn a_lookup_proof_says_that_it_is_the_second() {
     }
 }
 
+/// The order of commitments is checked in every build.
+#[test]
+#[should_panic(expected = "trees come in order")]
+fn trees_out_of_order_are_noticed() {
+    let fixture = Fixture::new();
+    let root = fixture.policy.parts().circuits[0].preprocessed_root;
+    let begun = transcript::begin(fixture.file.statement(), &fixture.structure);
+    let mut session = Session::open(fixture.file.proof(), &fixture.structure, root, begun).unwrap();
+    session.commit(&[Tree::Preprocessed, Tree::StateAfter]);
+}
+
 /// A decoder's sums cancel with the terms of its public tokens: as much is missing as these bring.
 #[test]
 fn own_terms_are_added_to_the_sums() {
