@@ -30,6 +30,7 @@ pub mod harness;
 pub mod hash;
 pub mod layout;
 pub mod lookup;
+pub mod points;
 pub mod preprocessed;
 pub mod relation;
 pub mod segment;

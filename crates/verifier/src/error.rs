@@ -3,6 +3,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
+use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{
     BoundaryCommitment, FormError, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
     PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
@@ -136,6 +137,10 @@ pub enum VerifyError {
     /// probability of less than 2^-100.
     #[error("a lookup challenge hits a tuple of the public tokens")]
     ChallengeHitsTuple,
+    /// The proof would have to be opened where nothing can be. It happens to an honest prover with a
+    /// probability of less than 2^-50.
+    #[error(transparent)]
+    SubfieldPoint(#[from] SubfieldPoint),
     /// The proof was made for other tables or selectors.
     #[error("preprocessed root: expected {expected}, got {got}")]
     PreprocessedRootMismatch {
@@ -241,6 +246,7 @@ variant_names!(VerifyError {
     Tokens,
     ModelMismatch,
     ChallengeHitsTuple,
+    SubfieldPoint,
     PreprocessedRootMismatch,
     StateMismatch,
     BoundaryNotOpened,

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use matchmark_air::fingerprint::Opening;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::segment::{SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
@@ -23,8 +24,10 @@ use matchmark_statement::{
     SegmentStatementParts, StateCommitment, VerifierDomain,
 };
 use num_traits::One;
+use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::FieldExpOps;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 use crate::chain::FoldError;
@@ -191,6 +194,30 @@ impl Fixture {
         .collect()
     }
 
+    /// What becomes of a proof whose out-of-domain point, or the point at which its first state is
+    /// fingerprinted, lies in the subfield.
+    fn opened_in_the_subfield(&self, domain: bool, fingerprint: bool) -> Result<(), VerifyError> {
+        let point = |in_subfield| {
+            let t = match in_subfield {
+                true => QM31::from_u32_unchecked(5, 7, 0, 0),
+                false => QM31::from_u32_unchecked(1, 2, 3, 4),
+            };
+            let inverse = (QM31::one() + t.square()).inverse();
+            CirclePoint {
+                x: (QM31::one() - t.square()) * inverse,
+                y: (t + t) * inverse,
+            }
+        };
+        let layout = SegmentLayout::of(self.file.statement()).unwrap();
+        let mut context = SegmentContext::structural(&layout);
+        context.fingerprint_points = [point(fingerprint), point(false)];
+        let components = SegmentComponents::new(&layout, &context);
+        let root = self.policy.parts().circuits[0].preprocessed_root;
+        let begun = transcript::begin(self.file.statement(), &self.structure);
+        let session = Session::open(self.file.proof(), &self.structure, root, begun)?;
+        session.check_points(&components.components(), point(domain))
+    }
+
     /// Circuits of split segments, with these roots.
     fn split_circuits(&self, root: [u8; 32]) -> Vec<PolicyCircuit> {
         let steps = self.policy.parts().circuits[0].steps;
@@ -355,6 +382,13 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("ChallengeHitsTuple", |_| {
         assert_eq!(own_sum(Some(QM31::one())), Ok(QM31::one()));
         own_sum(None).unwrap_err()
+    }),
+    ("SubfieldPoint", |it| {
+        let error = it.opened_in_the_subfield(true, true).unwrap_err();
+        assert_eq!(error, it.opened_in_the_subfield(true, false).unwrap_err());
+        assert_eq!(error, it.opened_in_the_subfield(false, true).unwrap_err());
+        assert_eq!(it.opened_in_the_subfield(false, false), Ok(()));
+        error
     }),
     ("PreprocessedRootMismatch", |it| {
         let other = PreprocessedRoot::from_bytes([1; 32]);

@@ -296,7 +296,7 @@ fn verify_main(
         public,
     };
     let components = SegmentComponents::new(layout, &context);
-    session.finish(&components.components())
+    session.finish(&components.components(), &draws)
 }
 
 /// Verifies the lookup proof of a split segment.
@@ -316,7 +316,7 @@ pub(crate) fn verify_lookup(
     let challenges = session.transcript().draw_lookup();
     let sums = session.claim_sums();
     session.commit(&[Tree::Lookups]);
-    session.draws().map_err(in_lookup)?;
+    let draws = session.draws().map_err(in_lookup)?;
     let context = LookupContext {
         challenges,
         // The structure has as many sums as there are components.
@@ -330,7 +330,9 @@ pub(crate) fn verify_lookup(
         boundary_point: session.fingerprint_point(Tree::Boundary),
     };
     let components = LookupComponents::new(layout, &context);
-    session.finish(&components.components()).map_err(in_lookup)
+    session
+        .finish(&components.components(), &draws)
+        .map_err(in_lookup)
 }
 
 /// Says that an error is the second proof's.
