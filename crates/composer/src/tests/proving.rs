@@ -69,7 +69,7 @@ const PLAN: &[Case<PlanError>] = &[
         let error = ChainPlan::new(trace(1), options).unwrap_err();
         assert!(matches!(
             error,
-            PlanError::Quantity(QuantError::AccumulatorTooLarge { .. })
+            PlanError::Quantity(QuantError::TooManyEntries { .. })
         ));
         error
     }),
