@@ -2,7 +2,10 @@
 //!
 //! The digest covers the constraint expressions of all components, as the library's expression
 //! evaluator formats them, at fixed reference layouts that between them use every gadget in every
-//! form. A change of any constraint, column or relation changes it.
+//! form; the contents of all preprocessed and public columns of these layouts; and the tuples that the
+//! verifier adds itself. A change of any constraint, column, relation or selector changes it.
+mod contents;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -15,6 +18,8 @@ use matchmark_statement::{Boundary, RelationDigest, SegmentShape};
 use stwo::core::air::Component;
 use stwo_constraint_framework::expr::ExprEvaluator;
 use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
+
+pub use contents::{contents, describe_contents, ContentDescription};
 
 use crate::decoder::segment::DecoderComponents;
 use crate::harness::routing::Routed;
@@ -330,6 +335,53 @@ pub enum ReferenceError {
     /// The relation does not carry the shape.
     #[error(transparent)]
     Layout(#[from] crate::layout::LayoutError),
+    /// There is no such table.
+    #[error(transparent)]
+    Table(#[from] matchmark_tables::TableError),
+}
+
+/// What the digest of the relation covers at one layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayoutDescription {
+    /// The components.
+    pub components: Vec<ComponentDescription>,
+    /// Columns and tuples that are fixed.
+    pub contents: Vec<ContentDescription>,
+}
+
+/// What the digest of the relation covers, layout by layout.
+///
+/// # Errors
+///
+/// Those of [`reference_layouts`].
+pub fn describe_relation() -> Result<Vec<LayoutDescription>, ReferenceError> {
+    let layouts = reference_layouts()?.into_iter();
+    layouts
+        .map(|(layout, entries_before)| {
+            Ok(LayoutDescription {
+                components: describe_segment(&layout, entries_before),
+                contents: describe_contents(&layout)?,
+            })
+        })
+        .collect()
+}
+
+/// The digest of a relation of this description.
+pub fn digest_of(relation: &[LayoutDescription]) -> RelationDigest {
+    let mut digest = TaggedSha256::new("matchmark/relation/v4");
+    let mut add = |text: String| {
+        digest.update_u64(text.len() as u64);
+        digest.update(text.as_bytes());
+    };
+    for LayoutDescription {
+        components,
+        contents,
+    } in relation
+    {
+        components.iter().for_each(|it| add(it.to_string()));
+        contents.iter().for_each(|it| add(it.to_string()));
+    }
+    RelationDigest::from_bytes(digest.finish())
 }
 
 /// Computes the digest of the relation; [`crate::RELATION_DIGEST`] pins it.
@@ -338,13 +390,5 @@ pub enum ReferenceError {
 ///
 /// Those of [`reference_layouts`].
 pub fn relation_digest() -> Result<RelationDigest, ReferenceError> {
-    let mut digest = TaggedSha256::new("matchmark/relation/v3");
-    for (layout, entries_before) in reference_layouts()? {
-        for description in describe_segment(&layout, entries_before) {
-            let text = description.to_string();
-            digest.update_u64(text.len() as u64);
-            digest.update(text.as_bytes());
-        }
-    }
-    Ok(RelationDigest::from_bytes(digest.finish()))
+    Ok(digest_of(&describe_relation()?))
 }

@@ -6,7 +6,8 @@
 //! of a chain with the same number of steps share one preprocessed tree, and all segments of a chain
 //! share the heights of all trees, so that a state commitment means the same on both sides of a cut.
 use matchmark_quant::{
-    AccumulatorBounds, AttentionShape, ModelArithmetic, ModelShape, Rounding, ValueBits, MODULUS,
+    AccumulatorBounds, AttentionShape, GapBounds, ModelArithmetic, ModelShape, Rounding, ScoreStep,
+    TableBounds, ValueBits, MAX_LIMB_BITS, MODULUS,
 };
 use matchmark_statement::{Boundary, ProofPart, SegmentShape, SegmentStatement};
 
@@ -16,11 +17,10 @@ use crate::gadgets::non_negative::NonNegative;
 
 /// Smallest log size of a component: one SIMD vector of rows.
 pub const MIN_LOG_ROWS: u32 = 5;
-/// Largest log size of a component.
-pub const MAX_LOG_ROWS: u32 = 22;
+pub use matchmark_quant::MAX_LOG_ROWS;
 /// Width of the limb table: at least, so that two limbs hold every remainder of small shapes, and
 /// at most, so that two limbs stay far from the modulus.
-const LIMB_BITS: core::ops::RangeInclusive<u32> = 12..=14;
+const LIMB_BITS: core::ops::RangeInclusive<u32> = 12..=MAX_LIMB_BITS;
 /// Columns for keys (and for values) that a state tree is split into when there are several heads.
 const STATE_LANES: usize = 2;
 
@@ -37,32 +37,6 @@ pub enum LayoutError {
         expected: u32,
         /// Log size that the shape needs.
         got: u32,
-    },
-    /// Gaps could wrap around the field.
-    #[error("gap decomposition reaches {got}, expected less than {expected}")]
-    GapWraps {
-        /// The modulus less the largest gap.
-        expected: u64,
-        /// The largest value of the decomposition.
-        got: u64,
-    },
-    /// Rounded numerators could wrap around the field.
-    #[error("rounded numerators reach {got}, expected less than {expected}: use fewer cache entries, smaller weights or floor rounding")]
-    RoundingWraps {
-        /// The modulus.
-        expected: u64,
-        /// The largest difference between the two sides of the rounding rule.
-        got: u64,
-    },
-    /// A remainder does not fit its limbs.
-    #[error("{quantity} reaches {got}, expected at most {expected}")]
-    RangeTooWide {
-        /// Which quantity.
-        quantity: &'static str,
-        /// Largest value that the limbs hold.
-        expected: u64,
-        /// Value that the shape needs.
-        got: u64,
     },
     /// The attention is not that of the model.
     #[error("attention is {got}, expected {expected} for all layers of the model")]
@@ -155,56 +129,47 @@ fn rounding_factor(rounding: Rounding) -> u64 {
 /// A gap is decomposed as `D * (index + excess) + remainder`, with the remainder below `D`. As the true
 /// gap lies within `+-max_gap`, the decomposition gives it if it cannot reach `p - max_gap`.
 fn excess(
-    bounds: &AccumulatorBounds,
-    max_excess: u64,
-    score_step: u32,
+    gaps: &GapBounds,
+    score_step: ScoreStep,
     table_len: u32,
     limb_bits: u32,
-) -> Result<Option<NonNegative>, LayoutError> {
-    let limit = u64::from(MODULUS) - bounds.max_gap().unsigned_abs();
-    let reach = |excess: u64| u64::from(score_step) * (u64::from(table_len) + excess);
-    if reach(max_excess) >= limit {
-        return Err(LayoutError::GapWraps {
-            expected: limit,
-            got: reach(max_excess),
-        });
-    }
+) -> Option<NonNegative> {
+    let max_excess = gaps.max_excess();
     if max_excess == 0 {
-        return Ok(None);
+        return None;
     }
-    let gadget = NonNegative::covering(max_excess, limb_bits, |slack| reach(slack) < limit);
-    gadget.map(Some).ok_or(LayoutError::RangeTooWide {
-        quantity: "clipped part of a gap quotient (a larger score step makes it smaller)",
-        expected: 1 << (2 * limb_bits),
-        got: max_excess,
-    })
+    let accepts = |slack| gaps.allow(score_step, table_len, slack);
+    Some(fits(NonNegative::covering(max_excess, limb_bits, accepts)))
+}
+
+/// A gadget whose bound the checked bounds keep within two limbs.
+fn fits<T>(gadget: Option<T>) -> T {
+    match gadget {
+        Some(gadget) => gadget,
+        None => unreachable!("two limbs hold every checked bound"),
+    }
 }
 
 /// The range check of `u = (r - Z) / 2` where rounding to nearest needs one.
 ///
 /// The rule `2N + Z = 2oZ + r` is stated in halves, `N = oZ + u`. Where both sides of the doubled rule
 /// differ by less than `p`, equality in the field is equality of integers, and `r - Z` is even. Beyond
-/// that, a remainder of the wrong parity could stand for a difference of `p / 2`, and `u` is shown to
-/// be a small integer instead.
+/// that, a remainder of the wrong parity could stand for a difference of `p / 2`, and `u` is shown to be
+/// an integer below the reach of two limbs instead: `r - Z = 2u` is then an equality of integers, as both
+/// sides are below `2^29`, so `2u` is at most `Z` in magnitude, and the two sides of `N = oZ + u` differ
+/// by less than twice the bound on numerators, hence by less than `p`. No shape needs a bound of its own.
 fn rounding_shift(
     bounds: &AccumulatorBounds,
     max_value: u64,
     rounding: Rounding,
     limb_bits: u32,
-) -> Result<Option<NonNegative>, LayoutError> {
+) -> Option<NonNegative> {
     let (denominator, modulus) = (bounds.max_denominator().unsigned_abs(), u64::from(MODULUS));
     if rounding == Rounding::Floor || (4 * max_value + 1) * denominator < modulus {
-        return Ok(None);
+        return None;
     }
-    let slack = (1 << (2 * limb_bits)) - 1;
-    let got = 2 * max_value * denominator + slack;
-    if got >= modulus {
-        return Err(LayoutError::RoundingWraps {
-            expected: modulus,
-            got,
-        });
-    }
-    Ok(NonNegative::covering(slack, limb_bits, |_| true))
+    let reach = (1 << (2 * limb_bits)) - 1;
+    NonNegative::covering(reach, limb_bits, |_| true)
 }
 
 impl SegmentLayout {
@@ -245,9 +210,9 @@ impl SegmentLayout {
         shape: SegmentShape,
         steps: usize,
         value_bits: ValueBits,
-        score_step: matchmark_quant::ScoreStep,
+        score_step: ScoreStep,
         rounding: Rounding,
-        table: matchmark_quant::TableBounds,
+        table: TableBounds,
     ) -> Result<Self, LayoutError> {
         let attention = shape.attention();
         let bounds =
@@ -268,11 +233,11 @@ impl SegmentLayout {
         let values = log_rows("value table", 2 * max_value + 1)?;
         let weights = log_rows("weight table", u64::from(table.len))?;
 
-        let score_step = score_step.get();
+        let gaps = GapBounds::new(&bounds, score_step, table.len)?;
         let remainder_bound = bounds.max_denominator().unsigned_abs() * rounding_factor(rounding);
-        let max_excess =
-            (bounds.max_quotient().unsigned_abs() + 1).saturating_sub(table.len.into());
-        let widest = remainder_bound.max(score_step.into()).max(max_excess + 1);
+        let widest = remainder_bound
+            .max(score_step.get().into())
+            .max(gaps.max_excess() + 1);
         let mut limb_bits = vectors
             .max(candidates)
             .max(state)
@@ -280,22 +245,16 @@ impl SegmentLayout {
         if widest > 1 << (2 * limb_bits) {
             limb_bits = *LIMB_BITS.end();
         }
-        let less_than = |quantity, bound: u64| {
-            LessThan::new(bound, limb_bits).ok_or(LayoutError::RangeTooWide {
-                quantity,
-                expected: 1 << (2 * limb_bits),
-                got: bound,
-            })
-        };
-        let gap_remainder = match score_step {
+        let less_than = |bound: u64| fits(LessThan::new(bound, limb_bits));
+        let gap_remainder = match score_step.get() {
             1 => None,
-            step => Some(less_than("gap remainder", step.into())?),
+            step => Some(less_than(step.into())),
         };
         Ok(Self {
             shape,
             steps,
             value_bits,
-            score_step,
+            score_step: score_step.get(),
             rounding,
             table_len: table.len as usize,
             heads_per_lane,
@@ -308,10 +267,10 @@ impl SegmentLayout {
                 values,
                 weights,
             },
-            excess: excess(&bounds, max_excess, score_step, table.len, limb_bits)?,
+            excess: excess(&gaps, score_step, table.len, limb_bits),
             gap_remainder,
-            remainder: less_than("output remainder", remainder_bound)?,
-            rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits)?,
+            remainder: less_than(remainder_bound),
+            rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits),
             boundary: Boundary::Fused,
             decoder: None,
         })

@@ -120,7 +120,13 @@ pub struct TaggedRelation<'a> {
 impl<F: Clone, EF: RelationEFTraitBound<F>> Relation<F, EF> for TaggedRelation<'_> {
     /// `tag + sum_i alpha^(i+1) values_i - z`.
     fn combine(&self, values: &[F]) -> EF {
-        debug_assert!(values.len() < MAX_TUPLE);
+        // In every build: what stands behind the last power would not be part of the tuple.
+        assert!(
+            values.len() < MAX_TUPLE,
+            "a tuple of the relation {} has {} values, expected fewer than {MAX_TUPLE}",
+            self.tag.name(),
+            values.len()
+        );
         let start = EF::from(QM31::from(self.tag.element()) - self.challenges.shift());
         values
             .iter()
@@ -136,5 +142,35 @@ impl<F: Clone, EF: RelationEFTraitBound<F>> Relation<F, EF> for TaggedRelation<'
 
     fn get_size(&self) -> usize {
         MAX_TUPLE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stwo::core::fields::qm31::QM31;
+
+    use super::*;
+
+    fn combine(values: usize) -> QM31 {
+        let relation = TaggedRelation {
+            tag: RelationTag::StepTotals,
+            challenges: &LookupChallenges::structural(),
+        };
+        let values: alloc::vec::Vec<M31> = (1..=values).map(M31::from).collect();
+        Relation::<M31, QM31>::combine(&relation, &values)
+    }
+
+    #[test]
+    fn every_value_of_a_tuple_counts() {
+        let all: alloc::vec::Vec<QM31> = (0..MAX_TUPLE).map(combine).collect();
+        for (shorter, longer) in all.iter().zip(&all[1..]) {
+            assert_ne!(shorter, longer);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "has 10 values, expected fewer than 10")]
+    fn a_tuple_does_not_lose_its_tail() {
+        combine(MAX_TUPLE);
     }
 }

@@ -10,12 +10,12 @@ use matchmark_air::mock::check;
 use matchmark_air::segment::entry_columns;
 use matchmark_air::witness::SegmentWitness;
 use matchmark_model::{
-    execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
+    execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel, Matrix,
     ModelState,
 };
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, Rounding, SegmentSteps, ValueBits, VocabularySize,
+    centered, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
+    ModelArithmetic, ModelShape, QueryHeads, Rounding, SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_statement::SegmentShape;
 
@@ -46,8 +46,19 @@ fn witness(
     steps: usize,
     segment_steps: u32,
 ) -> (SegmentLayout, SegmentWitness) {
+    let tokens = synthetic_tokens(model.shape(), before + steps, 3);
+    witness_of(model, &tokens, before, segment_steps)
+}
+
+/// The witness of these tokens, so many of which come before the segment.
+fn witness_of(
+    model: &IntegerModel,
+    tokens: &[u32],
+    before: usize,
+    segment_steps: u32,
+) -> (SegmentLayout, SegmentWitness) {
     let (shape, arithmetic) = (*model.shape(), *model.arithmetic());
-    let tokens = synthetic_tokens(&shape, before + steps, 3);
+    let steps = tokens.len() - before;
     let mut state = ModelState::empty(model);
     if before > 0 {
         state = execute_model(model, &state, &tokens[..before]).unwrap().1;
@@ -99,4 +110,63 @@ fn honest_executions_satisfy_the_relation() {
     let uneven = model([1, 9, 3, 1, 6, 7, 11, 10], 8);
     let (layout, witness) = witness(&uneven, 2, 3, 3);
     assert_eq!(check(&layout, 2, &witness), Ok(()));
+}
+
+/// One channel, four or 16 of them have all of a token's norm, by every shift of a normalization: what comes of
+/// it satisfies the relation, with the largest excess that there is.
+#[test]
+fn dominating_channels_satisfy_the_relation() {
+    for norm in ModelArithmetic::MIN_NORM_SHIFT..=ModelArithmetic::MAX_NORM_SHIFT {
+        let model = loud(norm);
+        let tokens = [0, 1, 2, 3, 4];
+        let (layout, witness) = witness_of(&model, &tokens, 0, 5);
+        assert_eq!(check(&layout, 0, &witness), Ok(()), "shift {norm}");
+        // The quotient -2^(25 - shift), clamped at the end of the range.
+        let decoder = layout.decoder().unwrap();
+        let row = decoder.stream_row(0, 0, 1);
+        let columns = &witness.decoder.as_ref().unwrap().stream;
+        let [bits, out, excess] = [9, 10, 11].map(|column| centered(columns[column][row].0));
+        let quotient = 1 << (25 - bits);
+        assert_eq!((bits, out), (i64::from(norm) + 1, -quotient.min(1023)));
+        assert_eq!(excess, quotient + out);
+    }
+}
+
+/// A model without epsilon whose tokens 1 to 3 have one, four and 16 channels as low as there are and no
+/// others, with weights of one.
+fn loud(norm: u8) -> IntegerModel {
+    let mut parts = model([1, 16, 2, 1, 4, 8, 8, 16], 11).into_parts();
+    let arithmetic = parts.arithmetic;
+    let mut shifts = arithmetic.shifts();
+    shifts.norm = norm;
+    parts.arithmetic = ModelArithmetic::new(
+        arithmetic.value_bits(),
+        shifts,
+        0,
+        0,
+        arithmetic.score_step(),
+        arithmetic.weight_exponent(),
+    )
+    .unwrap();
+    for layer in &mut parts.layers {
+        for matrix in [
+            &mut layer.query,
+            &mut layer.key,
+            &mut layer.value,
+            &mut layer.output,
+            &mut layer.gate,
+            &mut layer.up,
+            &mut layer.down,
+        ] {
+            let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
+            *matrix =
+                Matrix::new(outputs, inputs, vec![1; outputs * inputs], vec![0; outputs]).unwrap();
+        }
+    }
+    for (token, loud) in [(1, 1), (2, 4), (3, 16)] {
+        for (channel, entry) in parts.embedding[16 * token..][..16].iter_mut().enumerate() {
+            *entry = if channel < loud { -(1 << 14) } else { 0 };
+        }
+    }
+    IntegerModel::new(parts).unwrap()
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, Rounding, ScoreStep, SegmentSteps,
-    TableBounds, ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, ScoreStep,
+    SegmentSteps, TableBounds, ValueBits,
 };
 use matchmark_statement::SegmentShape;
 
@@ -104,6 +104,34 @@ fn rounding_shifts_are_range_checked_where_they_could_wrap() {
     assert_eq!(with(1031, Rounding::Floor), None);
 }
 
+/// The bound on numerators alone limits a chain, under both rounding rules: the last number of entries
+/// that it allows has a layout, one more has none.
+#[test]
+fn numerators_alone_limit_the_length() {
+    for (bits, weight, entries) in [(8, 4096, 2047), (11, 2048, 511), (12, 2048, 255)] {
+        for rounding in [Rounding::Floor, Rounding::NearestTiesUp] {
+            let with = |capacity| {
+                layout(Sizes {
+                    heads: [1, 1, 1],
+                    capacity,
+                    steps: 1,
+                    bits,
+                    step: 4096,
+                    rounding,
+                    table: (256, weight),
+                })
+            };
+            let checked = with(entries).unwrap().rounding_shift();
+            assert_eq!(checked.is_some(), rounding == Rounding::NearestTiesUp);
+            assert!(matches!(
+                with(entries + 1),
+                Err(LayoutError::Bounds(QuantError::TooManyEntries { expected, .. }))
+                    if expected == u64::from(entries)
+            ));
+        }
+    }
+}
+
 #[test]
 fn gaps_that_could_wrap_are_refused() {
     let with = |dim, step| {
@@ -118,15 +146,16 @@ fn gaps_that_could_wrap_are_refused() {
         })
     };
     assert!(with(64, 4286).is_ok());
+    let quantity = |layout| match layout {
+        Err(LayoutError::Bounds(QuantError::AccumulatorTooLarge { quantity, .. })) => quantity,
+        other => panic!("{other:?}"),
+    };
     // Quotients of up to 2^29 do not fit two limbs.
-    assert!(matches!(with(64, 1), Err(LayoutError::RangeTooWide { .. })));
+    assert!(quantity(with(64, 1)).starts_with("clipped part"));
     // The largest gap is just below 2^30, and a large score step adds to it.
     assert!(with(128, 1000).is_ok());
-    assert!(matches!(
-        with(128, 5_000_000),
-        Err(LayoutError::GapWraps { .. })
-    ));
-    assert!(matches!(with(129, 1), Err(LayoutError::Bounds(_))));
+    assert!(quantity(with(128, 5_000_000)).starts_with("decomposed gap"));
+    assert!(quantity(with(129, 1)).starts_with("score gap"));
 }
 
 #[test]

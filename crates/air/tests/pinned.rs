@@ -2,12 +2,18 @@
 //! the relation digest.
 #![allow(clippy::unwrap_used)]
 
-use matchmark_air::describe::{describe_segment, reference_layouts, relation_digest};
+use matchmark_air::describe::{
+    contents, describe_contents, describe_relation, describe_segment, digest_of, reference_layouts,
+    relation_digest, ContentDescription,
+};
 use matchmark_air::lookup::LookupComponents;
+use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::segment::{ProofColumns, SegmentComponents};
 use matchmark_air::trees::TreeOrder;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{Boundary, ProofPart};
+use num_traits::One;
+use stwo::core::fields::m31::M31;
 
 fn description(index: usize) -> String {
     let (layout, entries_before) = reference_layouts().unwrap().swap_remove(index);
@@ -34,6 +40,10 @@ fn description(index: usize) -> String {
     if layout.boundary() == Boundary::Split {
         let lookup = LookupComponents::columns(&layout);
         openings("\nof the lookup proof:", ProofPart::Lookup, lookup);
+    }
+    text.push_str("\ncontents:");
+    for content in describe_contents(&layout).unwrap() {
+        text.push_str(&format!("\n  {content}"));
     }
     text
 }
@@ -86,6 +96,38 @@ fn decoder() {
 #[test]
 fn relation_digest_is_the_pinned_one() {
     assert_eq!(relation_digest().unwrap(), RELATION_DIGEST);
+}
+
+/// The digest covers every selector, every other fixed column, and the verifier's own terms: one other
+/// element in any of them is another relation.
+#[test]
+fn one_other_element_is_another_relation() {
+    let relation = describe_relation().unwrap();
+    assert_eq!(digest_of(&relation), RELATION_DIGEST);
+    let mut names = vec![];
+    for (index, (layout, _)) in reference_layouts().unwrap().iter().enumerate() {
+        for (place, (name, elements)) in contents(layout).unwrap().into_iter().enumerate() {
+            for at in [0, elements.len() / 2, elements.len() - 1] {
+                let mut changed = elements.clone();
+                changed[at] += M31::one();
+                let mut other = relation.clone();
+                other[index].contents[place] = ContentDescription::of(name.clone(), &changed);
+                assert_ne!(digest_of(&other), RELATION_DIGEST, "{name} {at}");
+            }
+            names.push(name);
+        }
+    }
+    for column in Preprocessed::of(ProofPart::Decoder) {
+        let name = format!("{} {}", ProofPart::Decoder, column.name());
+        assert!(names.contains(&name), "{name} is not covered");
+    }
+    for name in [
+        "tuples of the verifier, linear input",
+        "tuples of the verifier, choice",
+        "public output",
+    ] {
+        assert!(names.iter().any(|it| it == name), "{name} is not covered");
+    }
 }
 
 #[test]

@@ -82,7 +82,11 @@ fn shapes_tables_and_options() {
     let with_table = ["--table", table.as_str()];
     // Denominators beyond the bounds.
     custom("16777215 1");
-    refused_trace(&tiny, &with_table, &["numerator", "1073741824"]);
+    refused_trace(
+        &tiny,
+        &with_table,
+        &["positions", "16777215", "expected at most"],
+    );
     custom("0 1");
     refused_trace(&tiny, &with_table, &["first table entry is 0"]);
     custom("1");

@@ -133,6 +133,6 @@ fn refused() {
         &calibrate[..],
     ]
     .concat();
-    expect_error(&args, 2, &["numerator", "1073741824"]);
+    expect_error(&args, 2, &["256 positions", "12-bit", "at most 255"]);
     assert!(!to.exists());
 }

@@ -252,7 +252,7 @@ fn plans_that_cannot_be_proven() {
     large.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());
     assert!(matches!(
         ChainPlan::new(trace(1), large),
-        Err(PlanError::Quantity(QuantError::AccumulatorTooLarge { .. }))
+        Err(PlanError::Quantity(QuantError::TooManyEntries { .. }))
     ));
     let mut whole = options(1);
     whole.segment_steps = None;

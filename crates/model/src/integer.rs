@@ -2,7 +2,8 @@
 
 use matchmark_quant::Rounding;
 use matchmark_quant::{
-    digest_newtype, AccumulatorBounds, ModelArithmetic, ModelBounds, ModelShape, STREAM_BITS,
+    digest_newtype, AccumulatorBounds, GapBounds, ModelArithmetic, ModelBounds, ModelShape,
+    ScoreStep, TableBounds, ValueBits, STREAM_BITS,
 };
 use matchmark_runtime::DecodeRules;
 use matchmark_tables::{RotaryTable, RsqrtTable, SiluTable, WeightTable};
@@ -372,12 +373,22 @@ fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
     }
     check("output head".to_owned(), &parts.head)?;
     ModelBounds::new(shape, arithmetic)?;
-    AccumulatorBounds::new(
-        &shape.attention(),
-        shape.capacity(),
+    check_attention(
+        shape,
         arithmetic.value_bits(),
         arithmetic.score_step(),
         parts.tables.weights.bounds(),
-    )?;
+    )
+}
+
+/// The attention of all positions has a proof.
+pub(crate) fn check_attention(
+    shape: &ModelShape,
+    bits: ValueBits,
+    step: ScoreStep,
+    table: TableBounds,
+) -> Result<(), ModelError> {
+    let bounds = AccumulatorBounds::new(&shape.attention(), shape.capacity(), bits, step, table)?;
+    GapBounds::new(&bounds, step, table.len)?;
     Ok(())
 }

@@ -118,6 +118,30 @@ impl Matrix {
             .unwrap_or(0)
     }
 
+    /// `max_o |W[o]| * norm`, rounded up: a bound on accumulators for inputs of at most this Euclidean norm.
+    #[must_use]
+    pub fn bound_by_norm(&self, norm: u64) -> u64 {
+        let rows = self.mantissas.chunks_exact(self.inputs.max(1));
+        rows.zip(&self.exponents)
+            .map(|(row, &exponent)| {
+                let squares: u128 = row
+                    .iter()
+                    .map(|m| u128::from(m.unsigned_abs()).pow(2))
+                    .sum();
+                // Of at most 2^16 inputs: below 2^47, and a norm has far fewer than 40 bits.
+                let squares = (squares << (2 * exponent)).saturating_mul(u128::from(norm).pow(2));
+                let root = squares.isqrt();
+                let root = if root * root < squares {
+                    root + 1
+                } else {
+                    root
+                };
+                u64::try_from(root).unwrap_or(u64::MAX)
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Multiplies vectors `[tokens, inputs]` of values; the accumulators are `[tokens, outputs]`.
     ///
     /// The model has checked that no accumulator reaches `2^31`; values have at most 12 bits.
@@ -194,6 +218,10 @@ mod tests {
         assert_eq!((matrix.weight(0, 1), matrix.weight(1, 0)), (-16, 200));
         assert_eq!(matrix.bound_by_shape(1023), 2 * 127 * 8 * 1023);
         assert_eq!(matrix.bound_by_weights(1023), 227 * 2 * 1023);
+        // The second row: 4 (100^2 + 127^2) = 104,516 is between 323^2 and 324^2.
+        assert_eq!(matrix.bound_by_norm(1), 324);
+        let exact = Matrix::new(1, 2, vec![3, -4], vec![1]).unwrap();
+        assert_eq!(exact.bound_by_norm(7), 70);
     }
 
     proptest! {
@@ -210,6 +238,8 @@ mod tests {
                     let sum: i32 = (0..4).map(|j| matrix.weight(o, j) * values[t * 4 + j]).sum();
                     prop_assert_eq!(got[t * 3 + o], sum);
                     prop_assert!(u64::from(sum.unsigned_abs()) <= matrix.bound_by_weights(2047));
+                    let squares: u64 = values[t * 4..][..4].iter().map(|x| u64::from(x.unsigned_abs()).pow(2)).sum();
+                    prop_assert!(u64::from(sum.unsigned_abs()) <= matrix.bound_by_norm(squares.isqrt() + 1));
                     prop_assert!(matrix.bound_by_weights(2047) <= matrix.bound_by_shape(2047));
                 }
             }

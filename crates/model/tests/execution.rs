@@ -10,6 +10,7 @@ use common::{model, SMALL};
 use matchmark_model::{
     execute_model, synthetic_tokens, IntegerModel, ModelError, ModelExecution, ModelState,
 };
+use matchmark_quant::ModelArithmetic;
 use matchmark_runtime::{execute_segment, KvCache, SegmentInputs};
 
 fn run(model: &IntegerModel, tokens: &[u32]) -> ModelExecution {
@@ -202,6 +203,34 @@ fn synthetic_models_meet_the_corners() {
     });
     assert_eq!(ties.count(), 48);
     assert!(execution.choices.iter().collect::<BTreeSet<_>>().len() > 4);
+}
+
+/// Tokens one of whose channels has all of the norm, or several of which have as much as there is: every shift
+/// of a normalization, and its exponents up to that of all channels together. Nothing is refused, and the
+/// naive twin agrees.
+#[test]
+fn dominating_channels_stop_nothing() {
+    for norm in ModelArithmetic::MIN_NORM_SHIFT..=ModelArithmetic::MAX_NORM_SHIFT {
+        for sizes in [SMALL, [1, 20, 2, 1, 4, 8, 32]] {
+            let model = common::with_dominating_tokens(&model(sizes, 11, 3), norm);
+            let tokens: Vec<u32> = (0..TOKENS as u32).collect();
+            let execution = run(&model, &tokens);
+            let stages = model.shape().stages();
+            for (t, expected) in naive::run(&model, &tokens).into_iter().enumerate() {
+                let normalized = of_token(&execution.normalized, stages, t);
+                assert_eq!(normalized, expected.normalized, "shift {norm}, token {t}");
+                assert_eq!(execution.choices[t] as usize, expected.choice);
+            }
+            // Quotients of up to 2^(24 - shift).
+            let clamped = execution.normalized.iter().filter(|x| x.abs() == 1023);
+            assert!(norm > 13 || clamped.count() > TOKENS / 2);
+            let exponents: BTreeSet<u8> = execution.norms.iter().map(|it| it.exponent).collect();
+            assert!(
+                exponents.is_superset(&BTreeSet::from([0, 1, 2])),
+                "{exponents:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -78,8 +78,12 @@ fn bounds_and_limits() {
     let float = FloatModel::read(&fixture("stories-gqa-tiny")).unwrap();
     assert!(matches!(
         quantize(&float, 12),
-        Err(ModelError::Quantity(QuantError::AccumulatorTooLarge { quantity, .. }))
-            if quantity.contains("numerator")
+        Err(ModelError::Quantity(QuantError::TooManyEntries {
+            bits: 12,
+            expected: 255,
+            got: 256,
+            ..
+        }))
     ));
     let long = float.tokenizer.encode(&"the cat ".repeat(200)).unwrap();
     let calibration = [vec![1, 300, 301]];

@@ -2,6 +2,7 @@
 use std::io;
 
 use matchmark_air::layout::LayoutError;
+use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{ModelId, PublicValuesError, RelationDigest, StatementError};
 use matchmark_verifier::key::ChainTermsError;
 use matchmark_verifier::{variant_names, VerifyError};
@@ -44,6 +45,10 @@ pub enum ProveError {
     /// The witness does not satisfy the constraints: the execution is not one of these semantics.
     #[error("the witness does not satisfy the constraints")]
     ConstraintsNotSatisfied,
+    /// A root has a fingerprint point at which nothing can be opened. It happens by chance with a
+    /// probability of less than 2^-60 a root; other values have another root.
+    #[error(transparent)]
+    SubfieldPoint(#[from] SubfieldPoint),
     /// The proof cannot be encoded.
     #[error("proof encoding: {0}")]
     Encoding(#[from] VerifyError),

@@ -8,6 +8,7 @@ use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::lookup::{LookupComponents, LookupContext};
+use matchmark_air::points::check_point;
 use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::lookups::{lookups_tree, lookups_tree_of_lookup};
@@ -280,14 +281,17 @@ impl SegmentProver {
             projections
         });
         let lookup = transcript.draw_lookup();
-        let point = |opening: &Opening| fingerprint_point(opening.root);
+        // The library panics where a fingerprint cannot be opened. (Its own out-of-domain point it draws
+        // behind all commitments, and whoever proves cannot be made to meet a bad one.)
+        let point = |opening: &Opening| check_point(fingerprint_point(opening.root));
+        let none = || Ok(CirclePoint::zero());
         let mut context = SegmentContext {
             entries_before,
             challenges: Challenges { projection, lookup },
             claimed_sums: vec![QM31::zero(); SegmentComponents::count(&layout)],
-            fingerprint_points: [point(before.opening()), point(after.opening())],
-            boundary_point: boundary.map_or_else(CirclePoint::zero, |it| point(&it.opening)),
-            model_point: model.map_or_else(CirclePoint::zero, |it| point(it.opening())),
+            fingerprint_points: [point(before.opening())?, point(after.opening())?],
+            boundary_point: boundary.map_or_else(none, |it| point(&it.opening))?,
+            model_point: model.map_or_else(none, |it| point(it.opening()))?,
             public: match public_values {
                 PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),
                 // A decoder has no public columns.
@@ -345,7 +349,7 @@ impl SegmentProver {
         tree.commit(transcript.channel());
         let mut context = LookupContext {
             challenges: transcript.draw_lookup(),
-            boundary_point: fingerprint_point(boundary.opening.root),
+            boundary_point: check_point(fingerprint_point(boundary.opening.root))?,
             ..LookupContext::structural()
         };
         let components = LookupComponents::new(layout, &context);

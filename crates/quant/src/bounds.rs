@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttentionShape, CacheCapacity, QuantError, ScoreStep, ValueBits};
+use crate::{AttentionShape, CacheCapacity, QuantError, ScoreStep, ValueBits, MODULUS};
 
 /// `2^30`: the magnitude that no intermediate value may reach. Below it, equality in the field M31
 /// is equality of integers, signs included.
 pub const ACCUMULATOR_LIMIT: u64 = 1 << 30;
+/// Log of the most rows that a component of the relation can have.
+pub const MAX_LOG_ROWS: u32 = 22;
+/// Widest limb of a range check: two of them hold every number below `2^28`.
+pub const MAX_LIMB_BITS: u32 = 14;
 
 /// What the bounds need to know of a weight table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,9 +45,9 @@ impl AccumulatorBounds {
     /// last is one denominator more than the sum itself reaches, so that `o*Z + u` fits as well.
     ///
     /// # Errors
-    /// [`QuantError::AccumulatorTooLarge`] if the gap, `D * L`, the numerator or twice the
-    /// denominator could reach [`ACCUMULATOR_LIMIT`]; [`QuantError::ParameterOutOfRange`] for a
-    /// table without entries or whose largest entry is 0.
+    /// [`QuantError::AccumulatorTooLarge`] if the gap or `D * L` could reach [`ACCUMULATOR_LIMIT`];
+    /// [`QuantError::TooManyEntries`] if the numerator could, and with it twice the denominator;
+    /// [`QuantError::ParameterOutOfRange`] for a table without entries or whose largest entry is 0.
     pub fn new(
         shape: &AttentionShape,
         capacity: CacheCapacity,
@@ -73,16 +77,18 @@ impl AccumulatorBounds {
             "score step times table length",
             u64::from(step.get()) * u64::from(table.len),
         )?;
-        let max_numerator = below_limit(
-            "numerator ((M + 1) * capacity * largest weight)",
-            (max_value + 1) * denominator,
-        )?;
-        // At least 8 times smaller than the numerator, yet checked by name: the constraint system
-        // relies on it directly.
-        let twice = below_limit(
-            "twice the denominator (2 * capacity * largest weight)",
-            2 * denominator,
-        )?;
+        // M + 1 is at least 8, so twice the denominator is below the limit as well.
+        let max_numerator =
+            below_limit("numerator", (max_value + 1) * denominator).map_err(|_| {
+                QuantError::TooManyEntries {
+                    bits: bits.get(),
+                    max_weight: table.max_weight,
+                    expected: (ACCUMULATOR_LIMIT - 1)
+                        / ((max_value + 1) * u64::from(table.max_weight)),
+                    got: capacity.get(),
+                }
+            })?;
+        let twice = below_limit("twice the denominator", 2 * denominator)?;
         Ok(Self {
             max_score: max_gap / 2,
             max_gap,
@@ -120,6 +126,72 @@ impl AccumulatorBounds {
     #[must_use]
     pub const fn max_numerator(&self) -> i64 {
         self.max_numerator
+    }
+}
+
+/// How far a gap, taken apart as `D * (index + excess) + remainder`, can reach before gaps are no longer
+/// unique: what a proof needs of a score step besides [`AccumulatorBounds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GapBounds {
+    max_excess: u64,
+    limit: u64,
+}
+
+impl GapBounds {
+    /// Computes the largest excess of a quotient over the last index, and checks that no gap could be
+    /// taken for another.
+    ///
+    /// The true gap lies within `+-max_gap`, so a decomposition that cannot reach `p - max_gap` gives it.
+    ///
+    /// # Errors
+    /// [`QuantError::AccumulatorTooLarge`] if the decomposition could reach `p - max_gap`, or the excess
+    /// does not fit two limbs.
+    pub fn new(
+        bounds: &AccumulatorBounds,
+        step: ScoreStep,
+        table_len: u32,
+    ) -> Result<Self, QuantError> {
+        let limit = u64::from(MODULUS) - bounds.max_gap.unsigned_abs();
+        let max_excess =
+            (bounds.max_quotient.unsigned_abs() + 1).saturating_sub(u64::from(table_len));
+        let gaps = Self { max_excess, limit };
+        for (quantity, bound, limit) in [
+            (
+                "decomposed gap (score step times table length and clipped part)",
+                gaps.reach(step, table_len, max_excess),
+                limit,
+            ),
+            (
+                "clipped part of a gap quotient (a larger score step makes it smaller)",
+                max_excess,
+                1 << (2 * MAX_LIMB_BITS),
+            ),
+        ] {
+            if bound >= limit {
+                return Err(QuantError::AccumulatorTooLarge {
+                    quantity,
+                    bound,
+                    limit,
+                });
+            }
+        }
+        Ok(gaps)
+    }
+
+    /// The largest excess of a quotient over the table's last index; 0 if no gap clips.
+    #[must_use]
+    pub const fn max_excess(&self) -> u64 {
+        self.max_excess
+    }
+
+    /// Whether gaps are unique if the excess is an integer of at most `excess`.
+    #[must_use]
+    pub fn allow(&self, step: ScoreStep, table_len: u32, excess: u64) -> bool {
+        self.reach(step, table_len, excess) < self.limit
+    }
+
+    fn reach(&self, step: ScoreStep, table_len: u32, excess: u64) -> u64 {
+        u64::from(step.get()) * (u64::from(table_len) + excess)
     }
 }
 
@@ -190,9 +262,27 @@ mod tests {
         };
         assert!(name(bounds(1024, 1, 12, 1, 2, 1)).starts_with("score gap"));
         assert!(name(bounds(64, 1, 8, 1 << 24, 256, 1)).starts_with("score step"));
-        assert!(name(bounds(64, 4096, 8, 1, 256, 4096)).starts_with("numerator"));
-        assert!(name(bounds(64, 1 << 20, 12, 1, 256, u32::MAX)).starts_with("numerator"));
+        assert_eq!(
+            bounds(64, 4096, 8, 1, 256, 4096),
+            Err(QuantError::TooManyEntries {
+                bits: 8,
+                max_weight: 4096,
+                expected: 2047,
+                got: 4096
+            })
+        );
+        assert!(matches!(
+            bounds(64, 1 << 20, 12, 1, 256, u32::MAX),
+            Err(QuantError::TooManyEntries { expected: 0, .. })
+        ));
         // Exactly at the limit is refused, one entry below is accepted.
+        for (bits, weight, entries) in [(8, 4096, 2047), (11, 2048, 511), (12, 2048, 255)] {
+            assert!(bounds(64, entries, bits, 1, 256, weight).is_ok());
+            assert!(matches!(
+                bounds(64, entries + 1, bits, 1, 256, weight),
+                Err(QuantError::TooManyEntries { expected, .. }) if expected == u64::from(entries)
+            ));
+        }
         assert!(bounds(64, 2048, 8, 1, 256, 4096).is_err());
         assert!(bounds(64, 2047, 8, 1, 256, 4096).is_ok());
         assert!(bounds(64, 127, 12, 1, 256, 4096).is_ok());
@@ -205,6 +295,27 @@ mod tests {
             bounds(1, 1, 8, 1, 2, 0),
             Err(QuantError::ParameterOutOfRange { .. })
         ));
+    }
+
+    #[test]
+    fn gaps_are_unique_or_refused() {
+        let gaps = |dim, bits, step, len| {
+            let bounds = bounds(dim, 4, bits, step, len, 256).unwrap();
+            GapBounds::new(&bounds, ScoreStep::new(step).unwrap(), len)
+        };
+        // 2 * 127^2 * 64 / 100 and its clipped part.
+        assert_eq!(gaps(64, 8, 100, 256).unwrap().max_excess(), 20_646 - 256);
+        assert_eq!(gaps(64, 8, 10_000, 256).unwrap().max_excess(), 0);
+        let refused = |result: Result<GapBounds, QuantError>| match result {
+            Err(QuantError::AccumulatorTooLarge { quantity, .. }) => quantity,
+            other => panic!("{other:?}"),
+        };
+        assert!(refused(gaps(64, 12, 1, 9)).starts_with("clipped part"));
+        assert!(refused(gaps(128, 12, 5_000_000, 9)).starts_with("decomposed gap"));
+        let step = ScoreStep::new(1000).unwrap();
+        let gaps = gaps(128, 12, 1000, 9).unwrap();
+        assert!(gaps.allow(step, 9, gaps.max_excess()));
+        assert!(!gaps.allow(step, 9, 2 * gaps.max_excess()));
     }
 
     proptest! {

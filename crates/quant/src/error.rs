@@ -58,6 +58,32 @@ pub enum QuantError {
         /// The magnitude that must not be reached.
         limit: u64,
     },
+    /// A cache is so long that a weighted sum of its values could leave the range in which field arithmetic
+    /// is integer arithmetic.
+    #[error("{got} positions (cache entries) are too many for {bits}-bit values and weights of up to {max_weight}, expected at most {expected}: fewer value bits, smaller weights or a shorter cache fit")]
+    TooManyEntries {
+        /// Value width in bits.
+        bits: u8,
+        /// Largest entry of the weight table.
+        max_weight: u32,
+        /// The most entries that fit.
+        expected: u64,
+        /// Entries of the cache.
+        got: u32,
+    },
+    /// A model is so large that a component of the relation would have too many rows, even for a single
+    /// token.
+    #[error(
+        "the model needs {got} rows of the {component} component, expected at most {expected}"
+    )]
+    TooManyRows {
+        /// The component.
+        component: &'static str,
+        /// The most rows that a component has.
+        expected: u64,
+        /// The fewest that the model needs.
+        got: u64,
+    },
     /// A rescaled value lies so far outside of its range that a proof could not carry the excess.
     #[error("rescaling {input} by 2^-{shift} leaves the range that a proof can carry: {got} beyond the limits, expected less than {limit}")]
     ExcessTooLarge {

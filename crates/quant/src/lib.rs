@@ -43,7 +43,9 @@ mod shape;
 mod steps;
 mod values;
 
-pub use bounds::{AccumulatorBounds, TableBounds, ACCUMULATOR_LIMIT};
+pub use bounds::{
+    AccumulatorBounds, GapBounds, TableBounds, ACCUMULATOR_LIMIT, MAX_LIMB_BITS, MAX_LOG_ROWS,
+};
 pub use digest::{DigestParseError, TaggedSha256};
 pub use error::QuantError;
 pub use field::{centered, embed, MODULUS};
@@ -53,15 +55,15 @@ pub use float::{
 };
 pub use model::{
     ModelArithmetic, ModelBounds, ModelShape, ModelShifts, EXPONENT_LIMIT, MANTISSA_LIMIT,
-    ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG, SQUARE_LIMIT,
-    SQUARE_SHIFT, STREAM_BITS,
+    MAX_LINEAR_WIDTH, ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG,
+    SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS,
 };
 pub use parameters::{
     CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads, ScoreStep,
     SegmentSteps, VocabularySize,
 };
 pub use policy::{QuantizationId, QuantizationPolicy, Scale, Scales};
-pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_EXCESS_BITS};
+pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_PRODUCT_BITS};
 pub use rounding::Rounding;
 pub use shape::AttentionShape;
 pub use steps::{Segments, StepRange};

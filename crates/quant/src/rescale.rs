@@ -5,9 +5,15 @@ use crate::{QuantError, ValueBits};
 /// A value may lie less than `2^15` outside of its range before it is clamped: what a proof carries
 /// as the excess.
 pub const EXCESS_BITS: u8 = 15;
-/// The same for a normalized value, less than `2^11`, as its divisor is large and the product of both must
-/// not wrap around the field.
-pub const NORM_EXCESS_BITS: u8 = 11;
+/// The product of a stream value and the reciprocal root of its norm is at most `2^25` in magnitude, so
+/// that a value normalized by `2^shift` lies less than `2^(25 - shift)` outside of its range: no
+/// normalization of anything ends in an error.
+///
+/// With `e` the exponent of the norm: for `e > 0` mantissas are at least `2^12` and their roots at most
+/// `2^11`, and a stream value has a magnitude of at most `2^14`. For `e = 0` the square of a value is below
+/// `2^14 (m + 1)`, with `m` the mantissa and a root of at most `2^17 / sqrt(m)`, or `2^15` for `m = 0`, so
+/// the product is below `2^24 sqrt(2)`.
+pub const NORM_PRODUCT_BITS: u8 = 25;
 
 /// `clamp(floor((x + 2^(shift-1)) / 2^shift), min, max)`: division by `2^shift`, rounded to nearest
 /// with halves up, then clamped.
@@ -79,10 +85,11 @@ impl Rescale {
         })
     }
 
-    /// The same, for a normalized value: with an excess of [`NORM_EXCESS_BITS`].
+    /// The same, for a normalized value: with all the excess that one can have, see
+    /// [`NORM_PRODUCT_BITS`].
     #[must_use]
     pub(crate) const fn of_norm(mut self) -> Self {
-        self.excess_bits = NORM_EXCESS_BITS;
+        self.excess_bits = NORM_PRODUCT_BITS - self.shift;
         self
     }
 
@@ -192,7 +199,9 @@ mod tests {
         let symmetric = Rescale::symmetric(3, ValueBits::new(11).unwrap()).unwrap();
         assert_eq!((symmetric.min(), symmetric.max()), (-1023, 1023));
         assert_eq!(symmetric.excess_bits(), EXCESS_BITS);
-        assert_eq!(symmetric.of_norm().excess_bits(), NORM_EXCESS_BITS);
+        assert_eq!(symmetric.of_norm().excess_bits(), 22);
+        let last = Rescale::symmetric(Rescale::MAX_SHIFT, ValueBits::MAX).unwrap();
+        assert_eq!(last.of_norm().excess_bits(), 2);
         let twos = Rescale::twos_complement(3, 15).unwrap();
         assert_eq!((twos.min(), twos.max()), (-16_384, 16_383));
         for shift in [0, 24, u8::MAX] {

@@ -22,7 +22,7 @@ impl DecodeRules {
     /// The bounds of all intermediate values for a cache of at most `entries` entries.
     ///
     /// # Errors
-    /// [`QuantError::AccumulatorTooLarge`] if one could leave its range, and
+    /// [`QuantError::AccumulatorTooLarge`] and [`QuantError::TooManyEntries`] if one could leave its range, and
     /// [`QuantError::ParameterOutOfRange`] for a cache that is too long or empty.
     pub fn bounds(
         &self,

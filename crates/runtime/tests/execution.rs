@@ -211,10 +211,12 @@ fn what_does_not_fit_is_refused() {
         table: heavy,
         ..rules.clone()
     };
-    let too_large = QuantError::AccumulatorTooLarge {
-        quantity: "numerator ((M + 1) * capacity * largest weight)",
-        bound: (128 * 3) << 23,
-        limit: 1 << 30,
+    // 128 weighted values of 2^23 reach 2^30.
+    let too_large = QuantError::TooManyEntries {
+        bits: 8,
+        max_weight: 1 << 23,
+        expected: 0,
+        got: 3,
     };
     assert_eq!(
         run(&cache, &heavy),

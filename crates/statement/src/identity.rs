@@ -44,7 +44,7 @@ version_newtype! {
     StatementVersion, 4;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 3;
+    RelationVersion, 4;
 }
 
 digest_newtype! {
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn current_versions() {
         assert_eq!(StatementVersion::CURRENT.get(), 4);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "3");
+        assert_eq!(RelationVersion::CURRENT.to_string(), "4");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

@@ -64,7 +64,7 @@ pub use policy::{
     AcceptancePolicy, AcceptancePolicyParts, CircuitRoots, PolicyCircuit, PolicyError,
     PolicyMismatch,
 };
-pub use public_values::{AttentionValues, PublicValues, PublicValuesError, TokenValues};
+pub use public_values::{AttentionValues, FormError, PublicValues, PublicValuesError, TokenValues};
 pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
 pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
 pub use shape::SegmentShape;

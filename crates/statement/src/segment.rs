@@ -18,7 +18,7 @@ use crate::identity::{
     ModelIdentity, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
     StatementDigest, StatementVersion,
 };
-use crate::public_values::{Form, PublicValues, PublicValuesError};
+use crate::public_values::{Form, FormError, PublicValues, PublicValuesError};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
@@ -290,9 +290,20 @@ impl SegmentStatement {
         Ok(values)
     }
 
+    /// Whether these public values are of the form that the statement fixes: of its kind and steps, and of
+    /// its heads and value width, or its vocabulary. Digest and tokens are for
+    /// [`Self::check_tokens`] and the caller to check.
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`], one variant for each reason.
+    pub fn check_form(&self, values: &PublicValues) -> Result<(), FormError> {
+        self.form().check(values, self.parts.steps.steps())
+    }
+
     /// Whether the tokens among these public values are the statement's, and follow from each other;
     /// see [`TokenValues::check`](crate::TokenValues::check). Of attention alone there is nothing to
-    /// check.
+    /// check but the form.
     ///
     /// The proof shows that each choice follows from the tokens consumed; that the tokens consumed behind
     /// the prompt are these choices is shown by nothing else than this.
@@ -301,15 +312,13 @@ impl SegmentStatement {
     ///
     /// [`TokenError`], one variant for each reason.
     pub fn check_tokens(&self, values: &PublicValues) -> Result<(), TokenError> {
+        self.check_form(values)?;
         match (&self.parts.decoder, self.parts.tokens, values) {
-            (None, None, PublicValues::Attention(_)) => Ok(()),
             (Some(decoder), Some(cut), PublicValues::Tokens(values)) => {
                 values.check(self.parts.steps, decoder.prompt, cut)
             }
-            (decoder, _, values) => Err(TokenError::Kind {
-                expected: SegmentKind::of(decoder.as_ref()),
-                got: values.kind(),
-            }),
+            // There are tokens exactly if there is a decoder.
+            _ => Ok(()),
         }
     }
 

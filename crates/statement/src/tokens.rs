@@ -6,8 +6,8 @@ use matchmark_quant::CacheCapacity;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::decoder::SegmentKind;
 use crate::error::StatementError;
+use crate::public_values::FormError;
 
 /// Number of a token in the vocabulary, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -117,14 +117,9 @@ impl fmt::Display for TokenCut {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The public values are those of another kind of segment.
-    #[error("public values are those of {got}, expected those of {expected}")]
-    Kind {
-        /// The kind of the statement.
-        expected: SegmentKind,
-        /// The kind of the values.
-        got: SegmentKind,
-    },
+    /// The public values are not of the statement's form.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// There are tokens for another number of steps.
     #[error("tokens of {got} steps, expected {expected}")]
     Steps {

@@ -590,9 +590,7 @@ fn policies_that_accept_nothing_are_refused() {
     );
     assert!(matches!(
         change(|parts| parts.shape = shape(attention(4, 2, 64), 1 << 15, 16)),
-        Err(PolicyError::Quantity(
-            QuantError::AccumulatorTooLarge { .. }
-        ))
+        Err(PolicyError::Quantity(QuantError::TooManyEntries { .. }))
     ));
 }
 

@@ -7,7 +7,8 @@ mod common;
 use common::{attention, base, shape, statement};
 use matchmark_quant::{AttentionShape, QuantError, StepRange, ValueBits};
 use matchmark_statement::{
-    AttentionValues, PublicValues, PublicValuesDigest, PublicValuesError, SegmentKind,
+    AttentionValues, FormError, PublicValues, PublicValuesDigest, PublicValuesError, SegmentKind,
+    TokenError,
 };
 use proptest::prelude::*;
 
@@ -219,8 +220,45 @@ fn a_statement_accepts_its_own_values_only() {
     assert_eq!((values.kind(), values.steps()), (SegmentKind::Attention, 4));
     assert_eq!((values.attention(), values.tokens()), (Some(&own), None));
     assert_eq!(values.digest(), own.digest());
-    // Of tokens there is nothing to check.
+    // Of tokens there is nothing to check but that these are none.
     assert_eq!(statement.check_tokens(&values), Ok(()));
+    assert_eq!(statement.check_form(&values), Ok(()));
+    for (shape, bits, steps, refusal) in [
+        (
+            common::attention(1, 1, 8),
+            width,
+            4,
+            FormError::Attention {
+                expected: attention,
+                got: common::attention(1, 1, 8),
+            },
+        ),
+        (
+            attention,
+            self::bits(7),
+            4,
+            FormError::ValueBits {
+                expected: width,
+                got: self::bits(7),
+            },
+        ),
+        (
+            attention,
+            width,
+            3,
+            FormError::Steps {
+                expected: 4,
+                got: 3,
+            },
+        ),
+    ] {
+        let other = PublicValues::from(self::values(shape, bits, steps));
+        assert_eq!(statement.check_form(&other), Err(refusal.clone()));
+        assert_eq!(
+            statement.check_tokens(&other),
+            Err(TokenError::Form(refusal))
+        );
+    }
     let mut changed = own.encode();
     changed[7] ^= 1;
     assert!(matches!(

@@ -88,9 +88,7 @@ fn fields_that_do_not_go_together_are_refused() {
     parts.table_bounds.max_weight = 1 << 23;
     assert!(matches!(
         SegmentStatement::new(parts),
-        Err(StatementError::Quantity(
-            QuantError::AccumulatorTooLarge { .. }
-        ))
+        Err(StatementError::Quantity(QuantError::TooManyEntries { .. }))
     ));
     let mut parts = base();
     parts.table_bounds = TableBounds {
@@ -108,9 +106,7 @@ fn fields_that_do_not_go_together_are_refused() {
     parts.shape = shape(parts.shape.attention(), 1 << 12, 16);
     assert!(matches!(
         SegmentStatement::new(parts),
-        Err(StatementError::Quantity(
-            QuantError::AccumulatorTooLarge { .. }
-        ))
+        Err(StatementError::Quantity(QuantError::TooManyEntries { .. }))
     ));
     let mut parts = base();
     parts.quantization = matchmark_quant::QuantizationPolicy::new(

@@ -7,8 +7,8 @@ mod common;
 use common::{decoder_segment, model_shape, prompt, statement, SIZES};
 use matchmark_quant::{ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{
-    PublicValues, PublicValuesError, SegmentKind, SegmentStatement, TokenCut, TokenError, TokenId,
-    TokenValues,
+    FormError, PublicValues, PublicValuesError, SegmentKind, SegmentStatement, TokenCut,
+    TokenError, TokenId, TokenValues,
 };
 use proptest::prelude::*;
 
@@ -307,10 +307,27 @@ fn a_statement_accepts_its_own_tokens_only() {
     // A statement of attention alone has no use for tokens.
     assert_eq!(
         common::statement(common::base()).check_tokens(&decoded),
-        Err(TokenError::Kind {
+        Err(TokenError::Form(FormError::Kind {
             expected: SegmentKind::Attention,
             got: SegmentKind::Decoder
-        })
+        }))
+    );
+    // Tokens for a larger vocabulary, each of them one that this one has as well: another form.
+    let larger = TokenValues::new(&model(1001), 4, ids(&CONSUMED), ids(&CHOSEN)).unwrap();
+    let other = statement_of(&larger, 3, [10, 23]);
+    let larger = PublicValues::from(larger);
+    let refusal = FormError::Vocabulary {
+        expected: 1000,
+        got: 1001,
+    };
+    assert_eq!(other.check_form(&larger), Err(refusal.clone()));
+    assert_eq!(
+        other.check_tokens(&larger),
+        Err(TokenError::Form(refusal.clone()))
+    );
+    assert_eq!(
+        refusal.to_string(),
+        "tokens of a vocabulary of 1001, expected one of 1000"
     );
 }
 

@@ -3,8 +3,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use matchmark_air::layout::LayoutError;
+use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{
-    BoundaryCommitment, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
+    BoundaryCommitment, FormError, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
     PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
     StateCommitment, StatementDigest, StatementError, TokenError,
 };
@@ -108,6 +109,10 @@ pub enum VerifyError {
     /// The public values do not decode: a value out of range, or too few of them.
     #[error("public values: {0}")]
     PublicValues(#[from] PublicValuesError),
+    /// The public values were made for another vocabulary, shape, width or number of steps than the
+    /// statement's. No file holds such values.
+    #[error("public values: {0}")]
+    Form(#[from] FormError),
     /// The public values in the file are not those of the statement.
     #[error("public values: expected digest {expected}, got {got}")]
     PublicValuesMismatch {
@@ -132,6 +137,10 @@ pub enum VerifyError {
     /// probability of less than 2^-100.
     #[error("a lookup challenge hits a tuple of the public tokens")]
     ChallengeHitsTuple,
+    /// The proof would have to be opened where nothing can be. It happens to an honest prover with a
+    /// probability of less than 2^-50.
+    #[error(transparent)]
+    SubfieldPoint(#[from] SubfieldPoint),
     /// The proof was made for other tables or selectors.
     #[error("preprocessed root: expected {expected}, got {got}")]
     PreprocessedRootMismatch {
@@ -232,10 +241,12 @@ variant_names!(VerifyError {
     Layout,
     TooManyLookups,
     PublicValues,
+    Form,
     PublicValuesMismatch,
     Tokens,
     ModelMismatch,
     ChallengeHitsTuple,
+    SubfieldPoint,
     PreprocessedRootMismatch,
     StateMismatch,
     BoundaryNotOpened,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
+use matchmark_air::points::check_samples;
 use matchmark_air::trees::Tree;
 use matchmark_statement::PreprocessedRoot;
 use num_traits::Zero;
@@ -81,11 +82,16 @@ impl<'a> Session<'a> {
         fingerprint_point(self.proof.stark.commitments[self.structure.place(tree)])
     }
 
-    /// Absorbs the roots of these trees. The library numbers trees as they come, so the order is checked.
+    /// Absorbs the roots of these trees. The library numbers trees as they come, so the order is checked, in
+    /// every build.
+    ///
+    /// # Panics
+    ///
+    /// If they do not come in the order of the structure: an error in the program, never in a proof.
     pub(crate) fn commit(&mut self, trees: &[Tree]) {
         for tree in trees {
             let place = self.structure.place(*tree);
-            debug_assert_eq!(place, self.scheme.trees.len(), "trees come in order");
+            assert_eq!(place, self.scheme.trees.len(), "trees come in order");
             self.scheme.commit(
                 self.proof.stark.commitments[place],
                 &self.structure.column_log_sizes()[place],
@@ -104,6 +110,17 @@ impl<'a> Session<'a> {
         self.proof.claimed_sums.clone()
     }
 
+    /// Columns can be opened wherever the library will open them, given the out-of-domain point.
+    pub(crate) fn check_points(
+        &self,
+        components: &[&dyn Component],
+        point: CirclePoint<QM31>,
+    ) -> Result<(), VerifyError> {
+        let log_blowup = self.structure.parameters().log_blowup;
+        let max_log_rows = self.structure.lifting_log_size() - log_blowup;
+        Ok(check_samples(components, point, max_log_rows, log_blowup)?)
+    }
+
     /// What the library will draw. All lists that depend on the query positions have the length that
     /// these demand.
     pub(crate) fn draws(&mut self) -> Result<Draws, VerifyError> {
@@ -113,8 +130,14 @@ impl<'a> Session<'a> {
         Ok(draws)
     }
 
-    /// Hands the proof to the library.
-    pub(crate) fn finish(mut self, components: &[&dyn Component]) -> Result<(), VerifyError> {
+    /// Hands the proof to the library, unless it would have to open columns at a point where nothing can be
+    /// opened.
+    pub(crate) fn finish(
+        mut self,
+        components: &[&dyn Component],
+        draws: &Draws,
+    ) -> Result<(), VerifyError> {
+        self.check_points(components, draws.point)?;
         let stark = StarkProof::<MerkleHasher>(self.proof.stark);
         let channel = self.transcript.channel();
         let expected = self.structure.parameters().pow_bits;

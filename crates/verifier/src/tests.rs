@@ -14,17 +14,22 @@ use std::path::PathBuf;
 
 use matchmark_air::fingerprint::Opening;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::segment::{SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
-use matchmark_quant::{CacheCapacity, StepRange, TableBounds};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
+};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, AttentionValues, BoundaryCommitment, ChainError,
-    LookupStatement, PolicyCircuit, PolicyMismatch, PreprocessedRoot, ProofPart, RelationDigest,
-    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, StateCommitment,
-    VerifierDomain,
+    FormError, LookupStatement, PolicyCircuit, PolicyMismatch, PreprocessedRoot, ProofPart,
+    PublicValues, RelationDigest, SegmentBoundary, SegmentShape, SegmentStatement,
+    SegmentStatementParts, StateCommitment, VerifierDomain,
 };
 use num_traits::One;
+use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::FieldExpOps;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 use crate::chain::FoldError;
@@ -165,6 +170,66 @@ impl Fixture {
         }
     }
 
+    /// What becomes of values that were made for other heads, another width and another number of steps, each
+    /// named by the statement.
+    fn values_for_another_shape(&self) -> Vec<VerifyError> {
+        let statement = self.file.statement();
+        let (own, bits, steps) = (
+            statement.shape().attention(),
+            statement.quantization().value_bits(),
+            statement.steps().steps(),
+        );
+        let dim = u32::try_from(own.head_dim()).unwrap();
+        let other = AttentionShape::new(
+            QueryHeads::new(1).unwrap(),
+            KvHeads::new(1).unwrap(),
+            HeadDim::new(dim).unwrap(),
+        );
+        let wider = ValueBits::new(bits.get() + 1).unwrap();
+        [
+            (other.unwrap(), bits, steps),
+            (own, wider, steps),
+            (own, bits, steps + 1),
+        ]
+        .into_iter()
+        .map(|(shape, bits, steps)| {
+            let [q, k] = [shape.query_heads(), shape.kv_heads()]
+                .map(|heads| vec![0; heads * steps * shape.head_dim()]);
+            let values = AttentionValues::new(shape, bits, steps, q.clone(), k.clone(), k, q);
+            let values = PublicValues::from(values.unwrap());
+            let mut parts = statement.parts();
+            parts.public_values = values.digest();
+            let statement = SegmentStatement::new(parts).unwrap();
+            let file = SegmentFile::new(statement, values, self.file.proof().to_vec());
+            verify_segment(&file, &self.policy).unwrap_err()
+        })
+        .collect()
+    }
+
+    /// What becomes of a proof whose out-of-domain point, or the point at which its first state is
+    /// fingerprinted, lies in the subfield.
+    fn opened_in_the_subfield(&self, domain: bool, fingerprint: bool) -> Result<(), VerifyError> {
+        let point = |in_subfield| {
+            let t = match in_subfield {
+                true => QM31::from_u32_unchecked(5, 7, 0, 0),
+                false => QM31::from_u32_unchecked(1, 2, 3, 4),
+            };
+            let inverse = (QM31::one() + t.square()).inverse();
+            CirclePoint {
+                x: (QM31::one() - t.square()) * inverse,
+                y: (t + t) * inverse,
+            }
+        };
+        let layout = SegmentLayout::of(self.file.statement()).unwrap();
+        let mut context = SegmentContext::structural(&layout);
+        context.fingerprint_points = [point(fingerprint), point(false)];
+        let components = SegmentComponents::new(&layout, &context);
+        let root = self.policy.parts().circuits[0].preprocessed_root;
+        let begun = transcript::begin(self.file.statement(), &self.structure);
+        let session = Session::open(self.file.proof(), &self.structure, root, begun)?;
+        session.check_points(&components.components(), point(domain))
+    }
+
     /// Circuits of split segments, with these roots.
     fn split_circuits(&self, root: [u8; 32]) -> Vec<PolicyCircuit> {
         let steps = self.policy.parts().circuits[0].steps;
@@ -302,6 +367,14 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let last = it.bytes.len() - proof - 1;
         it.bytes(|bytes| bytes[last] = 0x80)
     }),
+    ("Form", |it| {
+        let error = it.values_for_another_shape().remove(0);
+        assert!(matches!(
+            error,
+            VerifyError::Form(FormError::Attention { .. })
+        ));
+        error
+    }),
     ("PublicValuesMismatch", |it| {
         let values = it.file.public_values();
         let attention = it.file.statement().shape().attention();
@@ -321,6 +394,13 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("ChallengeHitsTuple", |_| {
         assert_eq!(own_sum(Some(QM31::one())), Ok(QM31::one()));
         own_sum(None).unwrap_err()
+    }),
+    ("SubfieldPoint", |it| {
+        let error = it.opened_in_the_subfield(true, true).unwrap_err();
+        assert_eq!(error, it.opened_in_the_subfield(true, false).unwrap_err());
+        assert_eq!(error, it.opened_in_the_subfield(false, true).unwrap_err());
+        assert_eq!(it.opened_in_the_subfield(false, false), Ok(()));
+        error
     }),
     ("PreprocessedRootMismatch", |it| {
         let other = PreprocessedRoot::from_bytes([1; 32]);
@@ -456,12 +536,56 @@ fn every_reason_to_refuse_a_chain_is_reached() {
 }
 
 #[test]
+fn values_for_another_shape_are_refused_by_name() {
+    let fixture = Fixture::new();
+    let statement = fixture.file.statement();
+    let (attention, bits, steps) = (
+        statement.shape().attention(),
+        statement.quantization().value_bits(),
+        statement.steps().steps(),
+    );
+    let wider = ValueBits::new(bits.get() + 1).unwrap();
+    let refusals = fixture.values_for_another_shape();
+    let [heads, width, longer] = <[VerifyError; 3]>::try_from(refusals).unwrap();
+    assert!(matches!(
+        heads,
+        VerifyError::Form(FormError::Attention { expected, got })
+            if expected == attention && got.query_heads() == 1
+    ));
+    assert_eq!(
+        width,
+        VerifyError::Form(FormError::ValueBits {
+            expected: bits,
+            got: wider
+        })
+    );
+    assert_eq!(
+        longer,
+        VerifyError::Form(FormError::Steps {
+            expected: steps,
+            got: steps + 1
+        })
+    );
+}
+
+#[test]
 fn a_lookup_proof_says_that_it_is_the_second() {
     let (_, lookup) = REFUSALS.iter().find(|(name, _)| *name == "Lookup").unwrap();
     match lookup(&Fixture::new()) {
         VerifyError::Lookup(inner) => assert_eq!(inner.name(), "Truncated"),
         other => panic!("{other}"),
     }
+}
+
+/// The order of commitments is checked in every build.
+#[test]
+#[should_panic(expected = "trees come in order")]
+fn trees_out_of_order_are_noticed() {
+    let fixture = Fixture::new();
+    let root = fixture.policy.parts().circuits[0].preprocessed_root;
+    let begun = transcript::begin(fixture.file.statement(), &fixture.structure);
+    let mut session = Session::open(fixture.file.proof(), &fixture.structure, root, begun).unwrap();
+    session.commit(&[Tree::Preprocessed, Tree::StateAfter]);
 }
 
 /// A decoder's sums cancel with the terms of its public tokens: as much is missing as these bring.

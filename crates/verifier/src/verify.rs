@@ -81,6 +81,8 @@ pub fn verify_segment_watched(
             (arithmetic, Some((lookup, file)))
         }
     };
+    // Whatever the values were made for, the layout below is the statement's.
+    statement.check_form(file.public_values())?;
     begin(Part::PublicValues);
     let digest = file.public_values().digest();
     if digest != statement.public_values() {
@@ -302,7 +304,7 @@ fn verify_main(
         public,
     };
     let components = SegmentComponents::new(layout, &context);
-    session.finish(&components.components())
+    session.finish(&components.components(), &draws)
 }
 
 /// Verifies the lookup proof of a split segment.
@@ -322,7 +324,7 @@ pub(crate) fn verify_lookup(
     let challenges = session.transcript().draw_lookup();
     let sums = session.claim_sums();
     session.commit(&[Tree::Lookups]);
-    session.draws().map_err(in_lookup)?;
+    let draws = session.draws().map_err(in_lookup)?;
     let context = LookupContext {
         challenges,
         // The structure has as many sums as there are components.
@@ -336,7 +338,9 @@ pub(crate) fn verify_lookup(
         boundary_point: session.fingerprint_point(Tree::Boundary),
     };
     let components = LookupComponents::new(layout, &context);
-    session.finish(&components.components()).map_err(in_lookup)
+    session
+        .finish(&components.components(), &draws)
+        .map_err(in_lookup)
 }
 
 /// Says that an error is the second proof's.

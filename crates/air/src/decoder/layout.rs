@@ -3,15 +3,13 @@
 //! number of steps.
 use alloc::vec::Vec;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, Rescale};
+use matchmark_quant::{ModelArithmetic, ModelShape, Rescale, MAX_LINEAR_WIDTH, MAX_LOG_ROWS};
 
 use crate::layout::{log_rows, LayoutError};
 
 /// Largest number of weights in a row of the linear component that is chosen on account of height: a
 /// column costs a proof about as many bytes as a level does.
 const PREFERRED_WIDTH: usize = 96;
-/// Largest number of weights in a row of the linear component.
-const MAX_WIDTH: usize = 512;
 /// Names of matrices and of attention entries are kind times this plus a number below it.
 pub const KIND: usize = 1 << 26;
 /// Log of the number of rows of the range table: all widths from 0 to [`RANGE_BITS`].
@@ -401,7 +399,7 @@ fn matrix_sizes(shape: &ModelShape) -> Vec<(MatrixKind, usize, usize)> {
 }
 
 /// The number of weights in a row: the smallest for the least height at which it is not preferred to
-/// have fewer columns.
+/// have fewer columns. Where that height is more than a component can have, rows grow until it is not.
 fn width(sizes: &[(MatrixKind, usize, usize)]) -> usize {
     let rows = |width: usize| -> usize {
         sizes
@@ -410,10 +408,12 @@ fn width(sizes: &[(MatrixKind, usize, usize)]) -> usize {
             .sum()
     };
     let height = |width: usize| rows(width).next_power_of_two();
-    let largest = (1..=MAX_WIDTH).rev();
-    let tallest = rows(PREFERRED_WIDTH).next_power_of_two();
+    let largest = (1..=MAX_LINEAR_WIDTH).rev();
+    let tallest = rows(PREFERRED_WIDTH)
+        .next_power_of_two()
+        .min(1 << MAX_LOG_ROWS);
     largest
         .take_while(|width| height(*width) <= tallest)
         .last()
-        .unwrap_or(PREFERRED_WIDTH)
+        .unwrap_or(MAX_LINEAR_WIDTH)
 }

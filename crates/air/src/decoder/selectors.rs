@@ -136,9 +136,9 @@ selectors! {
     ChoiceStart, "choice_start", Choice;
     /// Choice: 1 on the last row.
     ChoiceLast, "choice_last", Choice;
-    /// Choice: the token of the vocabulary.
+    /// Choice: the token of the vocabulary, and on padding the number of the row.
     ChoiceToken, "choice_token", Choice;
-    /// Choice: the step.
+    /// Choice: the step, and on padding one that the segment does not have.
     ChoiceStep, "choice_step", Choice;
     /// Range table: the width in bits.
     RangeBits, "range_bits", Range;
@@ -373,9 +373,12 @@ impl DecoderSelector {
             Self::ChoiceFirst => flag(row < steps),
             Self::ChoiceStart => flag(row == 0),
             Self::ChoiceLast => flag(row + 1 == tokens * steps),
-            // Padding goes on with tokens that the vocabulary does not have.
-            Self::ChoiceToken => M31::from(row / steps),
-            _ => M31::from(row % steps),
+            // What padding provides is a choice after a step that nobody asks for, each row one of its own,
+            // so that none of them can be chosen.
+            Self::ChoiceToken if row < tokens * steps => M31::from(row / steps),
+            Self::ChoiceToken => M31::from(row),
+            _ if row < tokens * steps => M31::from(row % steps),
+            _ => M31::from(steps),
         }
     }
 

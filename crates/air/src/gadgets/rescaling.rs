@@ -26,7 +26,6 @@ use crate::relation::RelationTag;
 pub struct Clamping {
     min: M31,
     max: M31,
-    excess_bits: u32,
 }
 
 /// A value and what clamping took from it.
@@ -39,12 +38,11 @@ pub struct ClampedColumns<T> {
 }
 
 impl Clamping {
-    /// To the range of a rescaling, with an excess of so many bits.
-    pub fn of(rescale: Rescale, excess_bits: u32) -> Self {
+    /// To the range of a rescaling.
+    pub fn of(rescale: Rescale) -> Self {
         Self {
             min: M31::from(rescale.min()),
             max: M31::from(rescale.max()),
-            excess_bits,
         }
     }
 
@@ -56,12 +54,14 @@ impl Clamping {
         out.clone() + excess.clone() * sign
     }
 
-    /// States that nothing is clamped off but at an end of the range, and looks the excess up.
+    /// States that nothing is clamped off but at an end of the range, and looks the excess up in
+    /// `0 .. 2^excess_bits`.
     pub fn constrain<E: EvalAtRow>(
         &self,
         row: &mut Row<'_, E>,
         lookups: &LookupChallenges,
         columns: &ClampedColumns<E::F>,
+        excess_bits: E::F,
     ) {
         let ClampedColumns { out, excess } = columns;
         row.constrain(
@@ -70,7 +70,7 @@ impl Clamping {
                 * (out.clone() - E::F::from(self.min))
                 * (out.clone() - E::F::from(self.max)),
         );
-        range(row, lookups, self.excess_bits, excess.clone());
+        row.require(lookups, RelationTag::Range, &[excess_bits, excess.clone()]);
     }
 }
 
@@ -123,7 +123,7 @@ impl Rescaling {
     pub fn of(rescale: Rescale) -> Self {
         Self {
             shift: u32::from(rescale.shift()),
-            clamping: Clamping::of(rescale, EXCESS_BITS.into()),
+            clamping: Clamping::of(rescale),
         }
     }
 
@@ -152,7 +152,9 @@ impl Rescaling {
         lookups: &LookupChallenges,
         columns: &RescalingColumns<E::F>,
     ) {
-        self.clamping.constrain(row, lookups, &columns.clamped);
+        let excess_bits = constant::<E>(EXCESS_BITS.into());
+        self.clamping
+            .constrain(row, lookups, &columns.clamped, excess_bits);
         range(row, lookups, self.shift, columns.remainder.clone());
     }
 }

@@ -13,9 +13,7 @@ use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::simd::m31::{PackedBaseField, LOG_N_LANES};
 use stwo::prover::backend::simd::qm31::PackedSecureField;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
-use stwo_constraint_framework::{
-    EvalAtRow, FrameworkEval, LogupTraceGenerator, PREPROCESSED_TRACE_IDX,
-};
+use stwo_constraint_framework::{EvalAtRow, FrameworkEval, LogupTraceGenerator};
 
 use super::columns::{to_library_order, Evaluation};
 use super::projections::Projections;
@@ -70,7 +68,6 @@ impl EvalAtRow for FractionCollector<'_> {
     }
 
     fn get_preprocessed_column(&mut self, id: PreProcessedColumnId) -> Self::F {
-        debug_assert!(self.next[PREPROCESSED_TRACE_IDX] == 0);
         self.columns.preprocessed[&id].data[self.packed_row]
     }
 

@@ -65,7 +65,7 @@ const PLAN: &[Case<PlanError>] = &[
         let error = ChainPlan::new(trace(1), options).unwrap_err();
         assert!(matches!(
             error,
-            PlanError::Quantity(QuantError::AccumulatorTooLarge { .. })
+            PlanError::Quantity(QuantError::TooManyEntries { .. })
         ));
         error
     }),
@@ -252,11 +252,11 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
     plan(1, 2).with_rules(change)
 }
 
-/// A plan for a model whose normalized values come to more than a proof can carry.
+/// A plan for a model whose queries come to more than a proof can carry before they are rotated.
 fn loud() -> ModelPlan {
     let arithmetic = model::arithmetic();
     let mut shifts = arithmetic.shifts();
-    shifts.norm = ModelArithmetic::MIN_NORM_SHIFT;
+    shifts.rotary_input = 1;
     let arithmetic = ModelArithmetic::new(
         arithmetic.value_bits(),
         shifts,
@@ -266,7 +266,6 @@ fn loud() -> ModelPlan {
         arithmetic.weight_exponent(),
     );
     let model = synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap();
-    // The embedding of token 10 is the largest.
     ModelPlan::new(Arc::new(model), vec![10], &model::options(1)).unwrap()
 }
 

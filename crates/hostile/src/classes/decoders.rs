@@ -2,18 +2,23 @@
 use std::sync::Arc;
 
 use matchmark_prover::ProveError;
-use matchmark_statement::{PublicValues, TokenError, TokenId, TokenValues};
-use matchmark_verifier::{SegmentProof, VerifyError};
+use matchmark_quant::{HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
+use matchmark_statement::{
+    FormError, PublicValues, SegmentStatement, TokenError, TokenId, TokenValues,
+};
+use matchmark_verifier::{verify_segment, SegmentFile, SegmentProof, VerifyError};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 
 use crate::cases::Case;
 use crate::checker::Drop;
+use crate::decoder::attacks::{choice, Choosing};
 use crate::decoder::cases::{all, DecoderSpec, HonestRun};
 use crate::decoder::forgeries::{forgeries, Forgery};
 use crate::forge::{Forge, Forged};
-use crate::reduced::{prove, verify_as_stated, Claimed, Setup};
+use crate::proving::NoValues;
+use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
 use crate::world::claim_is_true;
 
@@ -27,6 +32,7 @@ pub fn run(recorder: &mut Recorder) {
         let case = spec.case();
         let setup = Setup::new(&case);
         beside_the_proof(recorder, &setup);
+        beyond_the_vocabulary(recorder, &setup);
         tokens_that_were_not_chosen(recorder, spec);
         let every = recorder.amount(3, 1);
         for (index, forgery) in forgeries(&case).iter().enumerate() {
@@ -71,6 +77,7 @@ fn mount(case: &Arc<Case>, forgery: &Forgery) -> Result<Forged, String> {
 #[derive(Debug)]
 #[allow(dead_code, reason = "printed")]
 enum Refusal {
+    NoValues(NoValues),
     Unproven(ProveError),
     Refused(VerifyError),
 }
@@ -79,8 +86,53 @@ enum Refusal {
 fn outcome(setup: &Setup, forged: &Forged) -> Result<(), Refusal> {
     let claimed = Claimed::of(setup, forged);
     let proofs = prove(&claimed, &Drop::Nothing).map_err(Refusal::Unproven)?;
-    let values = claimed.values.as_ref().unwrap();
-    verify_as_stated(&claimed, values, &proofs).map_err(Refusal::Refused)
+    match &claimed.values {
+        Ok(values) => verify_as_stated(&claimed, values, &proofs).map_err(Refusal::Refused),
+        // No file holds the claim.
+        Err(error) => Err(Refusal::NoValues(error.clone())),
+    }
+}
+
+/// A token that the vocabulary does not have, in public values that were made for a larger vocabulary and
+/// that the statement names: no file says that, but a caller that holds both in memory can. The statement
+/// refuses them; so does the relation, whatever the statement is compared with.
+fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
+    let case = &setup.case;
+    let label = format!("{}/values for a larger vocabulary", case.name);
+    let (_, decoder) = case.expect_decoder();
+    let attack = choice(Choosing::Padding, false);
+    let forged = (0..SEEDS).find_map(|seed| attack(case, seed));
+    let forged = forged.expect("a row of padding").finish(&Drop::Nothing);
+    let shape = decoder.shape();
+    let larger = ModelShape::new(
+        Layers::new(shape.layers() as u32).unwrap(),
+        HiddenSize::new(shape.hidden() as u32).unwrap(),
+        shape.attention(),
+        MlpSize::new(shape.mlp() as u32).unwrap(),
+        VocabularySize::new(1 << 12).unwrap(),
+        shape.capacity(),
+    );
+    let witness = forged.witness.decoder.as_ref().unwrap();
+    let [consumed, chosen] = [&witness.consumed, &witness.chosen]
+        .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect());
+    let values = TokenValues::new(&larger.unwrap(), decoder.steps(), consumed, chosen);
+    let values = PublicValues::from(values.unwrap());
+    let mut claimed = Claimed::of(setup, &forged);
+    let mut parts = claimed.statement.parts();
+    parts.public_values = values.digest();
+    claimed.statement = SegmentStatement::new(parts).unwrap();
+    claimed.values = Ok(values.clone());
+    let proofs = prove(&claimed, &Drop::Nothing).unwrap();
+    let is_other_form =
+        |error: &VerifyError| matches!(error, VerifyError::Form(FormError::Vocabulary { .. }));
+    recorder.refuse_as(&format!("{label}/statement"), is_other_form, || {
+        let file = SegmentFile::new(claimed.statement.clone(), values, proofs[0].clone());
+        verify_segment(&file, &claimed.policy()).map(|_| ())
+    });
+    let is_unbalanced = |error: &VerifyError| matches!(error, VerifyError::LookupSumNotZero { .. });
+    recorder.refuse_as(&format!("{label}/relation"), is_unbalanced, || {
+        verify(&claimed, &Drop::Nothing, &proofs)
+    });
 }
 
 /// The computation is honest; the file says something else, or the model is another one.

@@ -5,6 +5,7 @@ use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind, RANG
 use matchmark_air::relation::RelationTag;
 use matchmark_air::witness::columns::field;
 use matchmark_air::witness::projections::project;
+use matchmark_air::witness::Column;
 use matchmark_quant::centered;
 
 use super::execution::{run, run_behind, write_choice, Entry, Run, Site, Value, What};
@@ -289,6 +290,8 @@ pub enum Choosing {
     HighGap,
     /// The trace chooses as it should, the public tokens say something else.
     Public,
+    /// A token that the vocabulary does not have is chosen, on a row of padding.
+    Padding,
 }
 
 /// A token that is not the choice. `tied` if it has the largest logit, too.
@@ -297,14 +300,23 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
         let (_, decoder) = case.expect_decoder();
         let mut rng = Rng(seed ^ 0x6368_6f69);
         let mut run = run(case, seed, &mut |_, _| {});
-        let step = rng.below(decoder.steps());
+        // No statement names a token that the vocabulary does not have as the last one.
+        let steps = decoder.steps() - usize::from(how == Choosing::Padding);
+        if steps == 0 {
+            return None;
+        }
+        let step = rng.below(steps);
         let logits = run.logits[step].clone();
         let witness = run.witness.decoder.as_mut()?;
         let honest = witness.chosen[step] as usize;
-        let other = other_choice(&logits, honest, tied, &mut rng)?;
+        let other = match how {
+            Choosing::Padding => padding_token(decoder, &mut rng)?,
+            _ => other_choice(&logits, honest, tied, &mut rng)?,
+        };
         witness.chosen[step] = other as u32;
         let below = |token: usize| i64::from(token < other);
-        let (most, least) = (logits[honest], logits[other]);
+        let most = logits[honest];
+        let least = logits.get(other).copied().unwrap_or(most);
         match how {
             Choosing::Public => {}
             Choosing::Unattained => {
@@ -320,6 +332,10 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
             }
             Choosing::OwnMaximum => {
                 write_choice(decoder, witness, step, &logits, least, below);
+            }
+            Choosing::Padding => {
+                write_choice(decoder, witness, step, &logits, most + 1, below);
+                choose_padding(decoder, &mut witness.choice, step, other);
             }
         }
         for (token, logit) in logits.iter().enumerate() {
@@ -342,6 +358,25 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
         }
         Some(forge(case, run, vec![]))
     })
+}
+
+/// A token behind the vocabulary that has a row for every step.
+fn padding_token(decoder: &DecoderLayout, rng: &mut Rng) -> Option<usize> {
+    let (tokens, rows) = (decoder.shape().vocabulary(), 1 << decoder.log_rows().choice);
+    let room = rows / decoder.steps() - tokens;
+    (room > 0).then(|| tokens + rng.below(room))
+}
+
+/// On padding `below` goes on to be 1, and falls at a token.
+fn choose_padding(decoder: &DecoderLayout, columns: &mut [Column], step: usize, chosen: usize) {
+    for token in decoder.shape().vocabulary().. {
+        let row = decoder.choice_row(token, step);
+        if row >= columns[0].len() {
+            break;
+        }
+        columns[1][row] = field(i64::from(token < chosen));
+        columns[2][row] = field(i64::from(token == chosen));
+    }
 }
 
 fn other_choice(logits: &[i64], honest: usize, tied: bool, rng: &mut Rng) -> Option<usize> {

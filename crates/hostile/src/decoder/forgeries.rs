@@ -237,6 +237,11 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         choice(Choosing::Public, true),
         public,
     );
+    list.add(
+        "a token that the vocabulary does not have",
+        choice(Choosing::Padding, false),
+        public,
+    );
     list.0
 }
 

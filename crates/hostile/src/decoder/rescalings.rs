@@ -1,7 +1,7 @@
 //! Lies about rescaled values, each consistent but for one constraint or one lookup.
 use matchmark_air::decoder::layout::{DecoderLayout, NORM_LOW_BITS};
 use matchmark_air::witness::columns::field;
-use matchmark_quant::{centered, EXCESS_BITS, NORM_EXCESS_BITS};
+use matchmark_quant::{centered, EXCESS_BITS, NORM_PRODUCT_BITS};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
@@ -128,7 +128,7 @@ pub fn lie_normalized(
     let honest = Honest {
         min: i64::from(range.min()),
         max: i64::from(range.max()),
-        excess_bits: NORM_EXCESS_BITS.into(),
+        excess_bits: u32::from(NORM_PRODUCT_BITS) - bits,
         value: before_clamping(said, i64::from(range.min())),
     };
     let Some((out, excess)) = honest.other(how, rng) else {

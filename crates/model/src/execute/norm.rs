@@ -94,6 +94,8 @@ impl Run<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use matchmark_quant::{ModelShifts, ScoreStep, ValueBits};
+    use matchmark_tables::reciprocal_root;
     use proptest::prelude::*;
 
     #[test]
@@ -107,7 +109,92 @@ mod tests {
         assert_eq!(NormRecord::of(last + 1, 0), Err(1 << 28));
     }
 
+    /// Arithmetic of the fewest bits, whose range leaves the most to be clamped.
+    fn arithmetic(norm: u8) -> ModelArithmetic {
+        let shifts = ModelShifts {
+            rotary_input: 1,
+            value: 1,
+            stream: 1,
+            embedding: 0,
+            gate: 1,
+            up: 1,
+            gated: 1,
+            rotation: 1,
+            norm,
+        };
+        let (bits, step) = (ValueBits::new(4).unwrap(), ScoreStep::new(1).unwrap());
+        ModelArithmetic::new(bits, shifts, 0, 0, step, 0).unwrap()
+    }
+
+    /// Normalizes a channel whose vector has squares of `square_sum`, by every shift. Gives the product with
+    /// the reciprocal root.
+    fn normalize(h: i64, square_sum: i64, epsilon: u32) -> i64 {
+        let record = NormRecord::of(square_sum, epsilon).unwrap();
+        let product = h * i64::from(reciprocal_root(record.mantissa as usize));
+        for norm in ModelArithmetic::MIN_NORM_SHIFT..=ModelArithmetic::MAX_NORM_SHIFT {
+            let rescale = arithmetic(norm).norm(record.exponent);
+            let rescaled = rescale.apply(product);
+            let shift = norm + record.exponent;
+            assert_eq!(rescale.excess_bits(), 25 - shift);
+            assert!(
+                rescaled.is_ok(),
+                "{h} of {square_sum}, epsilon {epsilon}, shift {shift}: {rescaled:?}"
+            );
+        }
+        product
+    }
+
+    /// One channel has all of the norm, or nearly all: every value that it can have, with and without
+    /// epsilon. The bound on the product is reached, and no normalization is refused.
+    #[test]
+    fn a_dominating_channel_can_be_normalized() {
+        let mut largest = 0;
+        for magnitude in 0..=1i64 << 14 {
+            for h in [-magnitude, magnitude.min((1 << 14) - 1)] {
+                for others in [0, 1, 5000, 1 << 14, 1 << 20] {
+                    for epsilon in [0, 1, 3, 300] {
+                        let product = normalize(h, h * h + others, epsilon);
+                        largest = largest.max(product.abs());
+                    }
+                }
+            }
+        }
+        assert_eq!(largest, 1 << 25);
+        assert_eq!(normalize(-(1 << 14), 1 << 28, 0), -(1 << 25));
+        assert_eq!(normalize(-(1 << 14), 1 << 28, 4), -2047 << 14);
+    }
+
+    /// Where the exponent changes, one, four, 16 and more channels have the largest magnitude: the smallest
+    /// mantissa of each exponent.
+    #[test]
+    fn every_exponent_meets_its_smallest_mantissa() {
+        for exponent in 1..=7u8 {
+            let channels = 1i64 << (2 * (exponent - 1));
+            let record = NormRecord::of(channels << 28, 0).unwrap();
+            assert_eq!((record.exponent, record.mantissa), (exponent, 1 << 12));
+            assert_eq!(normalize(-(1 << 14), channels << 28, 0), -(1 << 25));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_vector_can_be_normalized(
+            h in prop::collection::vec(-(1i64 << 14)..1 << 14, 1..40),
+            quiet in 0u32..15, loud in 0usize..40, epsilon in 0u32..1 << 20,
+        ) {
+            // All channels but one are quieter by a power of two.
+            let loud = loud % h.len();
+            let h: Vec<i64> = h
+                .iter()
+                .enumerate()
+                .map(|(channel, x)| if channel == loud { *x } else { x >> quiet })
+                .collect();
+            let sum: i64 = h.iter().map(|x| x * x).sum();
+            for x in h {
+                prop_assert!(normalize(x, sum, epsilon).abs() <= 1 << 25);
+            }
+        }
+
         #[test]
         fn the_exponent_is_the_smallest(log in 0u32..42, low in 0i64..1 << 42, epsilon in 0u32..1 << 20) {
             let sum = low >> log;

@@ -10,7 +10,8 @@ mod report;
 mod scales;
 mod weights;
 
-use matchmark_quant::ValueBits;
+use matchmark_quant::{AccumulatorBounds, ScoreStep, ValueBits};
+use matchmark_runtime::TableResolution;
 use matchmark_tables::RsqrtTable;
 
 use crate::floats::{rotary_table, silu_table};
@@ -35,6 +36,14 @@ pub fn quantize_model(
     calibration: &[Vec<u32>],
     bits: ValueBits,
 ) -> Result<(IntegerModel, QuantizationReport), ModelError> {
+    // Before anything runs: whatever score step comes of it, a cache that is too long stays so.
+    AccumulatorBounds::new(
+        &model.shape.attention(),
+        model.shape.capacity(),
+        bits,
+        ScoreStep::new(ScoreStep::MIN)?,
+        TableResolution::for_bits(bits)?.table()?.bounds(),
+    )?;
     let mut ranges = Ranges::new(&model.shape);
     for tokens in calibration {
         ranges.include(&model.shape, &execute_float(model, tokens)?);

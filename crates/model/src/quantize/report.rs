@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use matchmark_quant::{ModelArithmetic, ModelShape};
+use matchmark_quant::{ModelArithmetic, ModelShape, NORM_PRODUCT_BITS, ROTARY_BITS, STREAM_BITS};
 
 use serde::Serialize;
 
-use crate::{IntegerModel, ModelId};
+use crate::{IntegerModel, LayerWeights, Matrix, ModelId};
 
 /// What a quantization chose, and what could leave its range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,15 +23,15 @@ pub struct QuantizationReport {
     pub excess: Vec<ExcessReport>,
 }
 
-/// Whether the rescalings of one kind could meet an excess that a proof cannot carry, for any input at
-/// all: the execution would then stop with an error.
+/// Whether the rescalings of one kind could meet an excess that a proof cannot carry, for any tokens at all:
+/// the execution would then stop with an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExcessReport {
     /// The kind of rescaling.
     pub kind: &'static str,
-    /// The largest accumulator that the weights allow, in any layer.
+    /// The largest number that weights and tables allow to be rescaled, in any layer.
     pub bound: u64,
-    /// Whether every accumulator up to that bound can be rescaled.
+    /// Whether every number up to that bound can be rescaled.
     pub carried: bool,
 }
 
@@ -48,46 +48,83 @@ impl QuantizationReport {
 }
 
 impl IntegerModel {
-    /// For each kind of rescaling of a matrix, whether the weights allow an excess that a proof cannot
-    /// carry.
+    /// For each kind of rescaling, whether the weights and tables allow an excess that a proof cannot carry,
+    /// in any layer and for any tokens. Where none of them does, no prompt ends in an error.
     #[must_use]
     pub fn excess_report(&self) -> Vec<ExcessReport> {
         let arithmetic = self.arithmetic();
         let max_value = arithmetic.value_bits().max_value();
-        let stream = 1u64 << (matchmark_quant::STREAM_BITS - 1 + arithmetic.stream().shift());
-        let kinds = [
+        let stream = 1u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
+        let matrices = |names: &[&str], bound: &dyn Fn(&Matrix) -> u64| {
+            let matrices = self.layers().iter().flat_map(LayerWeights::named);
+            let of_kind = matrices.filter(|(name, _)| names.contains(name));
+            of_kind.map(|(_, matrix)| bound(matrix)).max().unwrap_or(0)
+        };
+        let norm = normalized_norm(self.shape(), arithmetic);
+        let of_normalized = |matrix: &Matrix| {
+            let by_norm = matrix.bound_by_norm(norm);
+            by_norm.min(matrix.bound_by_weights(max_value))
+        };
+        let of_values = |matrix: &Matrix| matrix.bound_by_weights(max_value) + stream;
+        let tables = self.tables();
+        // Cosine, then sine.
+        let turned = tables.rotary.entries().chunks_exact(2);
+        let turned = turned.map(|angle| angle.iter().map(|x| x.unsigned_abs()).sum::<u32>());
+        let turned = u64::from(turned.max().unwrap_or(0)) << (ROTARY_BITS - 1);
+        let activated = tables.silu.entries().iter().map(|x| x.unsigned_abs());
+        let product = u64::from(activated.max().unwrap_or(0)) * u64::from(max_value.unsigned_abs());
+        let largest_exponent = arithmetic.max_norm_exponent(self.shape().hidden());
+        [
+            // The same for all exponents: the excess that fits and the largest quotient shrink alike.
+            (
+                "normalization",
+                arithmetic.norm(largest_exponent),
+                1 << NORM_PRODUCT_BITS,
+            ),
             (
                 "rotary input",
                 arithmetic.rotary_input(),
-                ["query", "key"],
-                0,
+                matrices(&["query", "key"], &of_normalized),
             ),
-            ("value", arithmetic.value(), ["value", ""], 0),
-            ("stream", arithmetic.stream(), ["output", "down"], stream),
-            ("gate", arithmetic.gate(), ["gate", ""], 0),
-            ("up", arithmetic.up(), ["up", ""], 0),
-        ];
-        let report = |(kind, rescale, names, added): (
-            &'static str,
-            matchmark_quant::Rescale,
-            [&str; 2],
-            u64,
-        )| {
-            let matrices = self.layers().iter().flat_map(|layer| layer.named());
-            let bound = matrices
-                .filter(|(name, _)| names.contains(name))
-                .map(|(_, matrix)| matrix.bound_by_weights(max_value))
-                .max()
-                .unwrap_or(0)
-                + added;
-            ExcessReport {
-                kind,
-                bound,
-                carried: rescale.carries(i64::try_from(bound).unwrap_or(i64::MAX)),
-            }
-        };
-        kinds.map(report).to_vec()
+            ("rotation", arithmetic.rotation(), turned),
+            (
+                "value",
+                arithmetic.value(),
+                matrices(&["value"], &of_normalized),
+            ),
+            (
+                "stream",
+                arithmetic.stream(),
+                matrices(&["output", "down"], &of_values),
+            ),
+            (
+                "gate",
+                arithmetic.gate(),
+                matrices(&["gate"], &of_normalized),
+            ),
+            ("up", arithmetic.up(), matrices(&["up"], &of_normalized)),
+            ("gated product", arithmetic.gated(), product),
+        ]
+        .map(|(kind, rescale, bound)| ExcessReport {
+            kind,
+            bound,
+            carried: rescale.carries(i64::try_from(bound).unwrap_or(i64::MAX)),
+        })
+        .to_vec()
     }
+}
+
+/// No normalized vector has a larger Euclidean norm.
+///
+/// Before rounding it is `|h| R / 2^(norm + e)`, at most `2^(24 - norm) sqrt(17 / 16)`: with a mantissa `m`,
+/// `|h|^2 < 2^14 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
+/// below 16 have a root of less than `2^15`. Rounding adds at most half a unit to each channel, clamping
+/// nothing.
+fn normalized_norm(shape: &ModelShape, arithmetic: &ModelArithmetic) -> u64 {
+    // 33 / 32 is more than the root of 17 / 16.
+    let before = 33 << (24 - 5 - arithmetic.shifts().norm);
+    let root = (shape.hidden() as u64).isqrt() + 1;
+    before + root.div_ceil(2)
 }
 
 impl fmt::Display for QuantizationReport {
@@ -124,9 +161,9 @@ impl fmt::Display for QuantizationReport {
             let words = if *carried {
                 "always carried"
             } else {
-                "refused where it leaves the range of a proof"
+                "an error where it leaves the range of a proof"
             };
-            writeln!(f, "{kind:<14} accumulators at most {bound}, {words}")?;
+            writeln!(f, "{kind:<14} at most {bound} before rescaling, {words}")?;
         }
         write!(f, "identity       {}", self.identity)
     }

@@ -2,10 +2,10 @@
 #![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
 use matchmark_model::quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
+    ModelShape, QueryHeads, ValueBits, VocabularySize,
 };
-use matchmark_model::{synthetic_arithmetic, synthetic_model, IntegerModel};
+use matchmark_model::{synthetic_arithmetic, synthetic_model, IntegerModel, Matrix};
 
 pub mod naive;
 
@@ -34,4 +34,52 @@ pub fn model(sizes: [u32; 7], bits: u8, seed: u64) -> IntegerModel {
     let shape = shape(sizes);
     let arithmetic = synthetic_arithmetic(shape, ValueBits::new(bits).unwrap()).unwrap();
     synthetic_model(shape, arithmetic, seed).unwrap()
+}
+
+/// The model with another shift of its normalizations, no epsilon, and tokens 1 to 8 whose embeddings have
+/// one, four or 16 channels as large as there are, with all others at most a few units. Its weights are a
+/// quarter, so that nothing but normalizations comes near an end.
+pub fn with_dominating_tokens(model: &IntegerModel, norm: u8) -> IntegerModel {
+    let mut parts = model.clone().into_parts();
+    let mut shifts = parts.arithmetic.shifts();
+    shifts.norm = norm;
+    parts.arithmetic = ModelArithmetic::new(
+        parts.arithmetic.value_bits(),
+        shifts,
+        0,
+        0,
+        parts.arithmetic.score_step(),
+        parts.arithmetic.weight_exponent(),
+    )
+    .unwrap();
+    for layer in &mut parts.layers {
+        for matrix in [
+            &mut layer.query,
+            &mut layer.key,
+            &mut layer.value,
+            &mut layer.output,
+            &mut layer.gate,
+            &mut layer.up,
+            &mut layer.down,
+        ] {
+            let mantissas = matrix.mantissas().iter().map(|m| m / 4).collect();
+            let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
+            *matrix = Matrix::new(outputs, inputs, mantissas, vec![0; outputs]).unwrap();
+        }
+    }
+    let hidden = parts.shape.hidden();
+    for (token, row) in parts
+        .embedding
+        .chunks_exact_mut(hidden)
+        .enumerate()
+        .skip(1)
+        .take(8)
+    {
+        let (loud, quiet) = ([1, 4, 16, 1][token % 4], (token / 4) as i16);
+        let end = [i16::MIN / 2, i16::MAX / 2][token / 4 % 2];
+        for (channel, entry) in row.iter_mut().enumerate() {
+            *entry = if channel < loud { end } else { quiet };
+        }
+    }
+    IntegerModel::new(parts).unwrap()
 }

@@ -24,24 +24,29 @@ fn honest_claims_are_accepted() {
 }
 
 /// The other solution of the division: `2 (N - o Z) + Z - r = p` instead of zero, for a denominator
-/// so large that the field has room for it. The heaviest shape that does without a range check of the
-/// rounding shift, and the next heavier one, are among those tried.
+/// so large that the field has room for it. Among the shapes are the heaviest that does without a range
+/// check of the rounding shift and the next heavier one, the heaviest weights that the bound on numerators
+/// allows three entries, and the longest caches that it allows the default weights.
 #[test]
 fn rounding_wraps_the_modulus() {
     let (mut without, mut with, mut wrapped) = (0, 0, 0);
-    for (bits, weight) in [
-        (8, 2_700_000),
-        (8, 1_406_342),
-        (8, 1_406_341),
-        (12, 174_000),
-        (12, 87_414),
-        (12, 87_413),
-        (4, 16_000_000),
+    for (bits, capacity, weight) in [
+        (8, 3, 2_796_202),
+        (8, 3, 1_406_342),
+        (8, 3, 1_406_341),
+        (8, 2047, 4096),
+        (11, 511, 2048),
+        (12, 3, 174_762),
+        (12, 3, 87_414),
+        (12, 3, 87_413),
+        (12, 255, 2048),
+        (4, 3, 16_777_215),
     ] {
         for rounding in [Rounding::NearestTiesUp, Rounding::Floor] {
-            let Some(mut forge) = heavy_world(bits, weight, rounding) else {
-                continue;
-            };
+            let shape = format!("{bits} bits, {capacity} entries of {weight}, {rounding}");
+            let honest = heavy_world(bits, capacity, weight, rounding).finish(&Drop::Nothing);
+            assert!(honest.is_true() && honest.failures().is_empty(), "{shape}");
+            let mut forge = heavy_world(bits, capacity, weight, rounding);
             match forge.case.layout.rounding_shift() {
                 None => without += 1,
                 Some(_) => with += 1,
@@ -51,30 +56,43 @@ fn rounding_wraps_the_modulus() {
             };
             wrapped += 1;
             let (denominator, _) = forge.sums(forge.run(0, 0));
-            for c in 0..4 {
+            for c in 0..forge.case.layout.head_dim() {
                 forge.set_output((0, 0, c), denominator, out, rem);
             }
             let forged = forge.finish(&Drop::Nothing);
             assert!(!forged.is_true());
             assert_eq!(forged.failures(), BTreeSet::from(["limb range"]));
-            let shape = format!("{bits} bits, weight {weight}, {rounding}: output {out}");
-            assert_eq!(outcome(&forged).name(), BALANCE, "{shape}");
+            assert_eq!(outcome(&forged).name(), BALANCE, "{shape}: output {out}");
         }
     }
-    assert!(
-        without >= 9 && with >= 2 && wrapped >= 2,
-        "{without}, {with}, {wrapped}"
-    );
+    assert_eq!((without, with), (13, 7));
+    assert!(wrapped >= 6, "{wrapped}");
 }
 
-/// Three candidates of full weight whose values are all `M`; `None` if the shape is refused.
-fn heavy_world(bits: u8, weight: u32, rounding: Rounding) -> Option<Forge> {
-    let spec = Spec {
+/// Nothing is heavier than what the bound on numerators allows.
+#[test]
+fn heavier_shapes_have_no_case() {
+    for (bits, capacity, weight) in [
+        (8, 3, 2_796_203),
+        (8, 2048, 4096),
+        (11, 512, 2048),
+        (12, 3, 174_763),
+        (12, 256, 2048),
+    ] {
+        for rounding in [Rounding::NearestTiesUp, Rounding::Floor] {
+            let spec = heavy(bits, capacity, weight, rounding);
+            assert!(spec.try_case().is_err(), "{bits} {capacity} {weight}");
+        }
+    }
+}
+
+fn heavy(bits: u8, capacity: u32, weight: u32, rounding: Rounding) -> Spec {
+    Spec {
         name: "heavy weights",
-        heads: [1, 1, 4],
-        capacity: 3,
+        heads: [1, 1, 1],
+        capacity,
         segment_steps: 1,
-        entries_before: 2,
+        entries_before: capacity - 1,
         steps: 1,
         bits,
         score_step: 5000,
@@ -82,14 +100,19 @@ fn heavy_world(bits: u8, weight: u32, rounding: Rounding) -> Option<Forge> {
         table: table(&[weight, 1]),
         security: insecure(),
         boundary: Boundary::Fused,
-    };
+    }
+}
+
+/// Candidates of full weight whose values are all `M`.
+fn heavy_world(bits: u8, capacity: u32, weight: u32, rounding: Rounding) -> Forge {
     let full = |len| vec![(1_i16 << (bits - 1)) - 1; len];
+    let before = capacity as usize - 1;
     let world = World {
-        q: vec![0; 4],
-        k: vec![0; 4],
-        v: full(4),
-        prefix_k: vec![0; 8],
-        prefix_v: full(8),
+        q: vec![0; 1],
+        k: vec![0; 1],
+        v: full(1),
+        prefix_k: vec![0; before],
+        prefix_v: full(before),
     };
-    Some(Forge::new(&spec.try_case().ok()?, &world))
+    Forge::new(&heavy(bits, capacity, weight, rounding).case(), &world)
 }

@@ -30,7 +30,7 @@ pub struct ModelShifts {
     /// From rotated queries and keys: 1 to 14.
     pub rotation: u8,
     /// From the product of a stream value and a reciprocal square root, to which the exponent of the
-    /// sum of squares is added: 9 to 15.
+    /// sum of squares is added: 10 to 15.
     pub norm: u8,
 }
 
@@ -61,8 +61,9 @@ struct RawArithmetic {
 impl ModelArithmetic {
     /// Largest shift of every kind but that of normalization.
     pub const MAX_SHIFT: u8 = 14;
-    /// Smallest shift of normalization.
-    pub const MIN_NORM_SHIFT: u8 = 9;
+    /// Smallest shift of normalization: the excess of normalized values, below
+    /// `2^(NORM_PRODUCT_BITS - 10)`, then has at most 15 bits, as that of all other values.
+    pub const MIN_NORM_SHIFT: u8 = 10;
     /// Largest shift of normalization.
     pub const MAX_NORM_SHIFT: u8 = 15;
     /// Largest exponent of a sum of squares.
@@ -434,7 +435,7 @@ mod tests {
             |s, x| s.norm = x,
         ];
         for (index, change) in changes.into_iter().enumerate() {
-            let (low, high) = if index == 7 { (9, 15) } else { (1, 14) };
+            let (low, high) = if index == 7 { (10, 15) } else { (1, 14) };
             for (shift, good) in [
                 (low - 1, false),
                 (low, true),

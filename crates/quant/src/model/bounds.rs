@@ -1,7 +1,10 @@
 //! Bounds of a decoder's intermediate values, from shape and arithmetic alone.
 
-use super::{ModelArithmetic, ModelShape, MANTISSA_LIMIT, SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS};
-use crate::{QuantError, Rescale, MODULUS, NORM_EXCESS_BITS, RSQRT_MAX};
+use super::{
+    ModelArithmetic, ModelShape, MANTISSA_LIMIT, MAX_LINEAR_WIDTH, SQUARE_LIMIT, SQUARE_SHIFT,
+    STREAM_BITS,
+};
+use crate::{QuantError, Rescale, MAX_LOG_ROWS, MODULUS, RSQRT_MAX};
 
 /// That no intermediate value of a decoder can wrap around the field, whatever its weights and tokens
 /// are: the only way to one is a check of all of them.
@@ -22,8 +25,11 @@ impl ModelBounds {
     /// excess and remainder make up must differ by less than `p`, so that they are equal as integers if
     /// they are equal in the field.
     ///
+    /// The components of the relation have to have room for one token as well: those whose heights follow
+    /// from the shape, with the widest rows of weights.
+    ///
     /// # Errors
-    /// [`QuantError::AccumulatorTooLarge`], naming the value.
+    /// [`QuantError::AccumulatorTooLarge`], naming the value, and [`QuantError::TooManyRows`].
     pub fn new(shape: &ModelShape, arithmetic: &ModelArithmetic) -> Result<Self, QuantError> {
         let modulus = u64::from(MODULUS);
         let max_value = u64::from(arithmetic.value_bits().max_value().unsigned_abs());
@@ -79,10 +85,13 @@ impl ModelBounds {
             SQUARE_LIMIT.unsigned_abs(),
         )?;
         let max_norm_exponent = arithmetic.max_norm_exponent(hidden);
-        let divisor = 1_u64 << (arithmetic.shifts().norm + max_norm_exponent);
-        let reach = divisor * (max_value + (1 << NORM_EXCESS_BITS) + 1);
         let scaled = u64::from(RSQRT_MAX + 1) << (STREAM_BITS - 1);
-        below("normalized value", scaled + reach, modulus)?;
+        rescaled(
+            "normalized value",
+            scaled,
+            arithmetic.norm(max_norm_exponent),
+        )?;
+        check_rows(shape)?;
         Ok(Self {
             max_accumulator: accumulator(hidden.max(queries).max(mlp)),
             max_norm_exponent,
@@ -100,6 +109,43 @@ impl ModelBounds {
     pub const fn max_norm_exponent(&self) -> u8 {
         self.max_norm_exponent
     }
+}
+
+/// The relation has room for one token of a model of this shape.
+fn check_rows(shape: &ModelShape) -> Result<(), QuantError> {
+    let attention = shape.attention();
+    let (layers, hidden, mlp) = (shape.layers(), shape.hidden(), shape.mlp());
+    let (queries, keys) = (shape.query_width(), shape.kv_width());
+    let vocabulary = shape.vocabulary();
+    let rows =
+        |outputs: usize, inputs: usize| outputs.div_ceil(MAX_LINEAR_WIDTH) as u64 * inputs as u64;
+    // Queries with keys, up with gate; see `crates/air/src/decoder/layout.rs`.
+    let layer = rows(queries + keys, hidden)
+        + rows(keys, hidden)
+        + rows(hidden, queries)
+        + rows(2 * mlp, hidden)
+        + rows(hidden, mlp);
+    let linear = rows(hidden, vocabulary) + layers as u64 * layer + rows(vocabulary, hidden);
+    let pairs = attention.head_dim() / 2;
+    for (component, got) in [
+        ("linear", linear),
+        ("stream", (shape.stages() * hidden) as u64),
+        ("rotary", (layers * (queries + keys)) as u64 / 2),
+        ("values", (layers * keys) as u64),
+        ("gated", (layers * mlp) as u64),
+        ("choice", vocabulary as u64),
+        ("rotary table", (shape.positions() * pairs) as u64),
+    ] {
+        let expected = 1 << MAX_LOG_ROWS;
+        if got > expected {
+            return Err(QuantError::TooManyRows {
+                component,
+                expected,
+                got,
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -189,12 +235,17 @@ mod tests {
             with(shape(704, 704), arithmetic(10, 13, 3)),
             "gap between two logits"
         );
+        // 2^20 (M + 1) + 2^29 + 2^25 with exponents of up to 5 fits; one more does not.
+        let fits = |shape, arithmetic| ModelBounds::new(&shape, &arithmetic).is_ok();
+        assert!(fits(shape(256, 704), arithmetic(10, 15, 3)));
+        assert!(fits(shape(1023, 704), arithmetic(10, 15, 1)));
         assert_eq!(
-            with(shape(256, 704), arithmetic(10, 14, 3)),
+            with(shape(1024, 704), arithmetic(10, 15, 1)),
             "normalized value"
         );
+        assert!(fits(shape(1024, 704), arithmetic(10, 14, 1)));
         assert_eq!(
-            with(shape(16_384, 64), arithmetic(10, 9, 0)),
+            with(shape(16_384, 64), arithmetic(10, 10, 0)),
             "value accumulator"
         );
     }

@@ -26,5 +26,7 @@ pub const SQUARE_LIMIT: i64 = 1 << 28;
 pub const RSQRT_LOG_LEN: u8 = 14;
 /// Reciprocal square roots are scaled by `2^17`.
 pub const RSQRT_SCALE_LOG: u8 = 17;
+/// Largest number of weights that the relation has in a row.
+pub const MAX_LINEAR_WIDTH: usize = 512;
 /// No entry of the table of reciprocal square roots is larger: `2^15 - 1`.
 pub const RSQRT_MAX: u32 = (1 << 15) - 1;

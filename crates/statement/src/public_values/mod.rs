@@ -77,6 +77,53 @@ pub enum PublicValuesError {
     },
 }
 
+/// Why public values are not of the form that a statement fixes. Values that were read for the statement
+/// always are; values that were made in memory may be for anything.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FormError {
+    /// The values are those of another kind of segment.
+    #[error("values of {got}, expected those of {expected}")]
+    Kind {
+        /// The kind of the statement.
+        expected: SegmentKind,
+        /// The kind of the values.
+        got: SegmentKind,
+    },
+    /// The values are of another number of steps.
+    #[error("values of {got} steps, expected {expected}")]
+    Steps {
+        /// Steps of the statement.
+        expected: usize,
+        /// Steps of the values.
+        got: usize,
+    },
+    /// The values are of heads of another number or size.
+    #[error("values of an attention with {got}, expected {expected}")]
+    Attention {
+        /// Heads of the statement's shape.
+        expected: AttentionShape,
+        /// Heads that the values were made for.
+        got: AttentionShape,
+    },
+    /// The values are of another width.
+    #[error("values of {got} bits, expected {expected} bits")]
+    ValueBits {
+        /// Width of the statement's quantization.
+        expected: ValueBits,
+        /// Width that the values were made for.
+        got: ValueBits,
+    },
+    /// The tokens are of another vocabulary.
+    #[error("tokens of a vocabulary of {got}, expected one of {expected}")]
+    Vocabulary {
+        /// Size of the vocabulary of the statement's model.
+        expected: usize,
+        /// Size of the vocabulary that the tokens were made for.
+        got: usize,
+    },
+}
+
 /// What went into a segment's steps and what came out: values of attention, or tokens of a decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicValues {
@@ -168,6 +215,40 @@ impl Form<'_> {
         match self.decoder {
             None => AttentionValues::encoded_len(&self.attention, self.bits, steps),
             Some(_) => TokenValues::encoded_len(steps),
+        }
+    }
+
+    /// Whether the values are of this form: only then do the bounds that they were made with mean anything.
+    pub(crate) fn check(&self, values: &PublicValues, steps: usize) -> Result<(), FormError> {
+        let (expected, got) = (SegmentKind::of(self.decoder), values.kind());
+        if expected != got {
+            return Err(FormError::Kind { expected, got });
+        }
+        let (expected, got) = (steps, values.steps());
+        if expected != got {
+            return Err(FormError::Steps { expected, got });
+        }
+        match (self.decoder, values) {
+            (None, PublicValues::Attention(values)) => {
+                let (expected, got) = (self.attention, values.shape());
+                if expected != got {
+                    return Err(FormError::Attention { expected, got });
+                }
+                let (expected, got) = (self.bits, values.bits());
+                if expected != got {
+                    return Err(FormError::ValueBits { expected, got });
+                }
+                Ok(())
+            }
+            (Some(decoder), PublicValues::Tokens(values)) => {
+                let (expected, got) = (decoder.shape.vocabulary(), values.vocabulary());
+                if expected != got {
+                    return Err(FormError::Vocabulary { expected, got });
+                }
+                Ok(())
+            }
+            // Of another kind, and refused above.
+            _ => Ok(()),
         }
     }
 

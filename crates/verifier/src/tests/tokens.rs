@@ -11,7 +11,7 @@ use matchmark_quant::{
     StepRange, TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainAccumulator, CircuitRoots, DecoderTerms,
+    AcceptancePolicy, AttentionValues, ChainAccumulator, CircuitRoots, DecoderTerms, FormError,
     ModelCommitment, ModelId, ModelIdentity, PolicyCircuit, PreprocessedRoot, PromptLength,
     ProofPart, PublicValues, RelationVersion, Security, SegmentBoundary, SegmentKind, SegmentShape,
     SegmentStatement, SegmentStatementParts, StateCommitment, StatementVersion, TableId, TokenCut,
@@ -209,9 +209,34 @@ fn values_of_attention_are_no_tokens() {
     );
     assert_eq!(
         refusal(values.unwrap().into(), [1, 10]),
-        VerifyError::Tokens(TokenError::Kind {
+        VerifyError::Form(FormError::Kind {
             expected: SegmentKind::Decoder,
             got: SegmentKind::Attention
+        })
+    );
+}
+
+/// Tokens that were made in memory for a larger vocabulary, and that the statement names: one of them is
+/// none of the model's.
+#[test]
+fn tokens_of_a_larger_vocabulary_are_refused() {
+    let shape = decoder().shape;
+    let larger = ModelShape::new(
+        Layers::new(1).unwrap(),
+        HiddenSize::new(8).unwrap(),
+        shape.attention(),
+        MlpSize::new(8).unwrap(),
+        VocabularySize::new(32).unwrap(),
+        shape.capacity(),
+    );
+    let [consumed, chosen] =
+        [[1, 2, 8, 17], [7, 8, 17, 10]].map(|it| it.map(TokenId::new).to_vec());
+    let values = TokenValues::new(&larger.unwrap(), 4, consumed, chosen);
+    assert_eq!(
+        refusal(values.unwrap().into(), [1, 10]),
+        VerifyError::Form(FormError::Vocabulary {
+            expected: 16,
+            got: 32
         })
     );
 }

@@ -15,9 +15,9 @@ pub struct Selectors<T> {
     pub start: T,
     /// 1 on the last row that is not padding.
     pub last: T,
-    /// The token.
+    /// The token; on padding the number of the row.
     pub token: T,
-    /// The step.
+    /// The step; on padding one that the segment does not have.
     pub step: T,
 }
 

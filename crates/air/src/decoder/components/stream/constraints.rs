@@ -1,5 +1,5 @@
 //! Constraints of the stream component.
-use matchmark_quant::{NORM_EXCESS_BITS, STREAM_BITS};
+use matchmark_quant::{NORM_PRODUCT_BITS, STREAM_BITS};
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
@@ -23,7 +23,7 @@ impl Stream {
     /// The range of normalized values.
     fn normalized_range(&self) -> Clamping {
         // Any shift: the range is that of the values.
-        Clamping::of(self.decoder.value(), NORM_EXCESS_BITS.into())
+        Clamping::of(self.decoder.value())
     }
 }
 
@@ -98,7 +98,10 @@ impl Constraints for Stream {
                 - quotient * witness.divisor.clone()
                 - remainder,
         );
-        clamping.constrain(row, lookups, &witness.normalized);
+        // The wider the divisor, the smaller the excess: their product is at most 2^25, which is all that a
+        // normalization can need and keeps quotient times divisor below p.
+        let excess_bits = constant::<E>(NORM_PRODUCT_BITS.into()) - witness.divisor_bits.clone();
+        clamping.constrain(row, lookups, &witness.normalized, excess_bits);
         let normalized = witness.normalized.out;
         row.require(
             lookups,

@@ -1,6 +1,6 @@
 //! Trace generation of the stream component.
 use matchmark_model::ModelExecution;
-use matchmark_quant::{NORM_EXCESS_BITS, STREAM_BITS};
+use matchmark_quant::{ModelArithmetic, NORM_PRODUCT_BITS, STREAM_BITS};
 use stwo::core::fields::m31::M31;
 
 use super::columns::Witness;
@@ -25,8 +25,9 @@ pub fn generate(
         core::array::from_fn(|_| zeros());
     let [mut factor, mut divisor, mut remainder_low, mut remainder_high] =
         core::array::from_fn(|_| zeros());
-    // Padding normalizes zero; its divisor is not looked up, but its width is that of some number.
-    let mut divisor_bits = vec![M31::from_u32_unchecked(NORM_LOW_BITS); rows];
+    // Padding normalizes zero; its divisor is not looked up, but its width is that of some divisor.
+    let padding = M31::from_u32_unchecked(ModelArithmetic::MIN_NORM_SHIFT.into());
+    let mut divisor_bits = vec![padding; rows];
     let mut normalized = ClampedColumns {
         out: zeros(),
         excess: zeros(),
@@ -89,10 +90,11 @@ pub fn generate(
     ranges.add_signed(u32::from(STREAM_BITS), &value);
     ranges.add_all(SQUARE_LOW_BITS, &square_low);
     ranges.add_all(RANGE_BITS, &square_high);
-    ranges.add_all(u32::from(NORM_EXCESS_BITS), &normalized.excess);
     ranges.add_all(NORM_LOW_BITS, &remainder_low);
-    for (bits, high) in divisor_bits.iter().zip(&remainder_high) {
-        ranges.add(bits.0 - NORM_LOW_BITS, i64::from(high.0));
+    for (row, bits) in divisor_bits.iter().enumerate() {
+        let excess_bits = u32::from(NORM_PRODUCT_BITS) - bits.0;
+        ranges.add(excess_bits, i64::from(normalized.excess[row].0));
+        ranges.add(bits.0 - NORM_LOW_BITS, i64::from(remainder_high[row].0));
     }
     Witness {
         value,
