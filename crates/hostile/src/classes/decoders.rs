@@ -123,11 +123,12 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
     claimed.statement = SegmentStatement::new(parts).unwrap();
     claimed.values = Ok(values.clone());
     let proofs = prove(&claimed, &Drop::Nothing).unwrap();
+    let policy = claimed.policy(&values);
     let is_other_form =
         |error: &VerifyError| matches!(error, VerifyError::Form(FormError::Vocabulary { .. }));
     recorder.refuse_as(&format!("{label}/statement"), is_other_form, || {
         let file = SegmentFile::new(claimed.statement.clone(), values, proofs[0].clone());
-        verify_segment(&file, &claimed.policy()).map(|_| ())
+        verify_segment(&file, &policy).map(|_| ())
     });
     let is_unbalanced = |error: &VerifyError| matches!(error, VerifyError::LookupSumNotZero { .. });
     recorder.refuse_as(&format!("{label}/relation"), is_unbalanced, || {
