@@ -199,6 +199,22 @@ pub enum ModelError {
         /// Sizes of the floats.
         got: matchmark_quant::ModelShape,
     },
+    /// A line of a text has more tokens than a model has positions.
+    #[error("line {line} of the text has more than {limit} tokens with those at its ends, expected at most {limit}, the positions of the model: cut the line")]
+    LongLine {
+        /// Number of the line, from 1 on.
+        line: usize,
+        /// Positions of the model.
+        limit: usize,
+    },
+    /// A model predicts a text so badly that its perplexity is no number.
+    #[error("the {of} have no perplexity on this text: {nats_per_token:e} nats per token, expected fewer than 709; the text is not of their kind, or the weights are damaged")]
+    NoPerplexity {
+        /// Which model.
+        of: &'static str,
+        /// The mean of the negative logarithms of the probabilities.
+        nats_per_token: f64,
+    },
     /// There is no token to execute.
     #[error("0 tokens given, expected at least 1")]
     NoTokens,

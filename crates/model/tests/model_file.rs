@@ -5,7 +5,7 @@ mod common;
 
 use common::{model, SMALL};
 use matchmark_model::quant::QuantError;
-use matchmark_model::{IntegerModel, ModelError, ModelFileError};
+use matchmark_model::{IntegerModel, ModelError, ModelFileError, Tokenizer};
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
 
@@ -102,6 +102,44 @@ fn truncated_extended_and_edited_files() {
         assert!(
             matches!(result, Err(ModelFileError::IdentityMismatch { .. })),
             "{at}"
+        );
+    }
+}
+
+/// How digits are cut is part of a model: in its file, its identity and that of its tokenizer.
+#[test]
+fn digits_by_themselves() {
+    let plain = small();
+    let mut parts = plain.parts().clone();
+    let mut tokenizer = parts.tokenizer.parts().clone();
+    tokenizer.individual_digits = true;
+    parts.tokenizer = Tokenizer::new(tokenizer).unwrap();
+    let model = IntegerModel::new(parts).unwrap();
+    let loaded = IntegerModel::from_bytes(&model.to_bytes()).unwrap();
+    assert_eq!(loaded, model);
+    assert!(loaded.tokenizer().parts().individual_digits);
+    assert_ne!(model.identity(), plain.identity());
+    assert_ne!(model.tokenizer().identity(), plain.tokenizer().identity());
+    // One bit of one byte, that before the begin token; no other bit of it is known, and the byte before the
+    // end token has none of the kind.
+    let (one, two) = (model.to_bytes(), plain.to_bytes());
+    let end = one.len() - 32;
+    let at = (0..end).find(|&at| one[at] != two[at]).unwrap();
+    assert_eq!((one[at], two[at]), (3, 1));
+    assert_eq!(one[at + 1..end], two[at + 1..end]);
+    for (at, flags) in [(at, 4), (at, 7), (at + 5, 2), (at + 5, 3)] {
+        let mut encoding = encoding();
+        encoding[at - HEADER] = flags;
+        let refused = IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                ModelFileError::PartForm {
+                    part: "tokenizer",
+                    ..
+                }
+            ),
+            "{refused}"
         );
     }
 }

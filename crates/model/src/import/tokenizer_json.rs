@@ -83,6 +83,7 @@ pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportE
         pieces,
         special,
         merges,
+        individual_digits: false,
         begin,
         end,
     })?)
