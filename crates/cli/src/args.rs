@@ -370,7 +370,8 @@ pub struct QuantizeArgs {
     /// Tokens that are in the cache before the first step
     #[arg(long, value_name = "P", conflicts_with = "model")]
     pub prefix: Option<usize>,
-    /// Folder of a trained model: config.json, model.safetensors and tokenizer.json of LlamaForCausalLM
+    /// Folder of a trained model: config.json, tokenizer.json and the weights of LlamaForCausalLM, in
+    /// model.safetensors or in several files with model.safetensors.index.json
     #[arg(long, value_name = "DIR", requires = "calibrate")]
     pub model: Option<Utf8PathBuf>,
     /// Text from which the ranges of a model's values are taken, one sequence a line

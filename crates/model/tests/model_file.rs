@@ -3,11 +3,13 @@
 
 mod common;
 
+use common::folder::Folder;
 use common::{model, SMALL};
-use matchmark_model::quant::QuantError;
-use matchmark_model::{IntegerModel, ModelError, ModelFileError, Tokenizer};
+use matchmark_model::quant::{QuantError, ValueBits};
+use matchmark_model::{quantize_model, IntegerModel, ModelError, ModelFileError};
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
+use serde_json::json;
 
 const HEADER: usize = 28;
 
@@ -109,12 +111,18 @@ fn truncated_extended_and_edited_files() {
 /// How digits are cut is part of a model: in its file, its identity and that of its tokenizer.
 #[test]
 fn digits_by_themselves() {
-    let plain = small();
-    let mut parts = plain.parts().clone();
-    let mut tokenizer = parts.tokenizer.parts().clone();
-    tokenizer.individual_digits = true;
-    parts.tokenizer = Tokenizer::new(tokenizer).unwrap();
-    let model = IntegerModel::new(parts).unwrap();
+    let of = |folder: &Folder| {
+        let bits = ValueBits::new(11).unwrap();
+        let float = folder.read().unwrap();
+        quantize_model(&float, &[vec![0, 2, 3]], bits).unwrap().0
+    };
+    let mut folder = Folder::new();
+    let plain = of(&folder);
+    let level = folder.tokenizer["pre_tokenizer"].take();
+    let digits = json!({"type": "Digits", "individual_digits": true});
+    folder.tokenizer["pre_tokenizer"] =
+        json!({"type": "Sequence", "pretokenizers": [digits, level]});
+    let model = of(&folder);
     let loaded = IntegerModel::from_bytes(&model.to_bytes()).unwrap();
     assert_eq!(loaded, model);
     assert!(loaded.tokenizer().parts().individual_digits);
@@ -128,7 +136,7 @@ fn digits_by_themselves() {
     assert_eq!((one[at], two[at]), (3, 1));
     assert_eq!(one[at + 1..end], two[at + 1..end]);
     for (at, flags) in [(at, 4), (at, 7), (at + 5, 2), (at + 5, 3)] {
-        let mut encoding = encoding();
+        let mut encoding = two[HEADER..end].to_vec();
         encoding[at - HEADER] = flags;
         let refused = IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err();
         assert!(
