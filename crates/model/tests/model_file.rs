@@ -6,7 +6,9 @@ mod common;
 use common::folder::Folder;
 use common::{model, SMALL};
 use matchmark_model::quant::{QuantError, ValueBits};
-use matchmark_model::{quantize_model, IntegerModel, ModelError, ModelFileError};
+use matchmark_model::{
+    quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation,
+};
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
 use serde_json::json;
@@ -150,6 +152,31 @@ fn digits_by_themselves() {
             "{refused}"
         );
     }
+}
+
+/// Scales are no part of what is executed; where they make no sense, an evaluation says so.
+#[test]
+fn scales_that_are_not_those_of_the_floats() {
+    let float = Folder::new().read().unwrap();
+    let (tokens, bits) = (vec![0, 2, 3], ValueBits::new(11).unwrap());
+    let (model, _) = quantize_model(&float, &[tokens.clone()], bits).unwrap();
+    let bytes = model.to_bytes();
+    let mut encoding = bytes[HEADER..bytes.len() - 32].to_vec();
+    // The scale of the embedding.
+    encoding[55..63].copy_from_slice(&1e300f64.to_le_bytes());
+    let model = IntegerModel::from_bytes(&sealed(&encoding)).unwrap();
+    let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
+    evaluator.sequence(&tokens, None).unwrap();
+    let refused = evaluator.finish();
+    assert!(
+        matches!(
+            refused,
+            Err(ModelError::NoDistance {
+                operation: Operation::Embedding
+            })
+        ),
+        "{refused:?}"
+    );
 }
 
 /// Whoever seals an edited encoding anew meets the checks of its parts.

@@ -198,7 +198,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// [`ModelError::NoPerplexity`] where a model predicts the text so badly that its perplexity is no
-    /// number.
+    /// number, and [`ModelError::NoDistance`] where it is so far from its floats.
     pub fn finish(self) -> Result<Evaluation, ModelError> {
         let evaluation = Evaluation {
             errors: self.errors.finish(),
@@ -216,7 +216,13 @@ impl<'a> Evaluator<'a> {
                 });
             }
         }
-        Ok(evaluation)
+        let finite = |it: &OperationError| it.own.is_finite() && it.accumulated.is_finite();
+        match evaluation.errors.iter().find(|it| !finite(it)) {
+            None => Ok(evaluation),
+            Some(error) => Err(ModelError::NoDistance {
+                operation: error.operation,
+            }),
+        }
     }
 }
 
