@@ -364,7 +364,7 @@ pub struct MockArgs {
 #[derive(Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["float", "model"]))]
 pub struct QuantizeArgs {
-    /// Safetensors file with the float tensors q, k and v, and output if there is one
+    /// Safetensors file with the float tensors q, k and v (F16, BF16, F32 or F64), and output if there is one
     #[arg(long, value_name = "FILE", requires = "prefix")]
     pub float: Option<Utf8PathBuf>,
     /// Tokens that are in the cache before the first step
