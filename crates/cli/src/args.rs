@@ -398,13 +398,14 @@ pub struct MockArgs {
 #[derive(Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["float", "model"]))]
 pub struct QuantizeArgs {
-    /// Safetensors file with the float tensors q, k and v, and output if there is one
+    /// Safetensors file with the float tensors q, k and v (F16, BF16, F32 or F64), and output if there is one
     #[arg(long, value_name = "FILE", requires = "prefix")]
     pub float: Option<Utf8PathBuf>,
     /// Tokens that are in the cache before the first step
     #[arg(long, value_name = "P", conflicts_with = "model")]
     pub prefix: Option<usize>,
-    /// Folder of a trained model: config.json, model.safetensors and tokenizer.json of LlamaForCausalLM
+    /// Folder of a trained model: config.json, tokenizer.json and the weights of LlamaForCausalLM, in
+    /// model.safetensors or in several files with model.safetensors.index.json
     #[arg(long, value_name = "DIR", requires = "calibrate")]
     pub model: Option<Utf8PathBuf>,
     /// Text from which the ranges of a model's values are taken, one sequence a line

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use matchmark_composer::{KeyDifference, KeyError, KeyWeights, ModelKey, ModelOptions};
 use matchmark_model::{FloatModel, IntegerModel, Tokenizer};
+use matchmark_quant::CacheCapacity;
 use matchmark_statement::{AcceptancePolicy, TokenId};
 
 use crate::error::CliError;
@@ -43,12 +44,13 @@ pub(crate) fn load_tokenizer(path: &Utf8Path) -> Result<Tokenizer, CliError> {
 }
 
 /// The tokens of a prompt. An empty one has none, not even where a tokenizer begins every text with a
-/// token of its own.
+/// token of its own. One of more tokens than any model has positions is refused before it is read.
 pub(crate) fn encode_prompt(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, CliError> {
     if text.is_empty() {
         return Ok(vec![]);
     }
-    tokenizer.encode(text).map_err(|source| CliError::Tokens {
+    let tokens = tokenizer.encode_at_most(text, CacheCapacity::MAX as usize);
+    tokens.map_err(|source| CliError::Tokens {
         what: "prompt",
         source,
     })

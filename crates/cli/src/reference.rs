@@ -1,9 +1,13 @@
 //! Candle's Llama on the same files: float logits by code that this project did not write.
 
+use std::collections::HashMap;
+
 use camino::Utf8Path;
+use candle_core::safetensors::load_buffer;
 use candle_core::{DType, Device, Error, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
+use matchmark_model::FloatModel;
 use matchmark_quant::ModelShape;
 
 use crate::error::CliError;
@@ -16,7 +20,7 @@ pub(crate) struct CandleLlama {
 }
 
 impl CandleLlama {
-    /// Reads `config.json` and `model.safetensors` of a folder.
+    /// Reads `config.json` and the weights of a folder.
     pub(crate) fn load(folder: &Utf8Path, shape: &ModelShape) -> Result<Self, CliError> {
         let read = |name: &str| {
             let path = folder.join(name);
@@ -24,9 +28,16 @@ impl CandleLlama {
         };
         let config: LlamaConfig = serde_json::from_slice(&read("config.json")?).map_err(refuse)?;
         let config = config.into_config(false);
-        let weights = read("model.safetensors")?;
-        let variables = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
-            .map_err(refuse)?;
+        let files =
+            FloatModel::weight_files(folder.as_std_path()).map_err(|source| CliError::Import {
+                path: folder.to_owned(),
+                source,
+            })?;
+        let mut tensors = HashMap::new();
+        for file in files {
+            tensors.extend(load_buffer(&read(&file)?, &Device::Cpu).map_err(refuse)?);
+        }
+        let variables = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
         Ok(Self {
             llama: Llama::load(variables, &config).map_err(refuse)?,
             config,

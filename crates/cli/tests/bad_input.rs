@@ -62,11 +62,13 @@ fn files_that_are_no_traces() {
     expect_error(&args, 2, &[trace.as_str()]);
     for len in [0, 7, 20, bytes.len() - 1] {
         fs::write(&trace, &bytes[..len]).unwrap();
-        expect_error(&args, 2, &["invalid safetensors file"]);
+        expect_error(&args, 2, &["truncated", &format!("at byte {len} of")]);
     }
     let extended = [bytes.as_slice(), &[0]].concat();
     fs::write(&trace, extended).unwrap();
-    expect_error(&args, 2, &["invalid safetensors file"]);
+    expect_error(&args, 2, &["something follows the tensors"]);
+    fs::write(&trace, "not a trace, but a text").unwrap();
+    expect_error(&args, 2, &["no safetensors file"]);
     assert!(!out.exists());
 }
 

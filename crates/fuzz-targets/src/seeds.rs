@@ -8,6 +8,7 @@ use matchmark_runtime::synthetic_trace;
 use matchmark_tables::{Rational, WeightTable};
 
 use crate::samples;
+use crate::targets::{SHARDED, SHARDS};
 
 /// A seed of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,17 +69,26 @@ pub fn all() -> Vec<Seed> {
     for (name, bits, steps) in [("trace-8", 8, [0, 2]), ("trace-12", 12, [2, 1])] {
         add("tensors", name, [&[0x14], &trace(bits, steps)[..]].concat());
     }
-    add("tensors", "floats", [&[0x14], &floats()[..]].concat());
-    let (config, tokenizer, weights) = (config(), tokenizer(), weights());
-    let lengths =
-        [config.len(), tokenizer.len()].map(|len| u32::try_from(len).unwrap().to_le_bytes());
-    let files = [
-        lengths.as_flattened(),
-        config.as_bytes(),
-        tokenizer.as_bytes(),
-        &weights,
-    ];
-    add("import", "tiny", files.concat());
+    let floats = ["k", "output", "q", "v"].map(|name| (name.to_owned(), vec![1, 3, 2]));
+    for (name, dtype) in [("floats", Dtype::F32), ("doubles", Dtype::F64)] {
+        let file = safetensors(&floats, dtype);
+        add("tensors", name, [&[0x14], &file[..]].concat());
+    }
+    let weights = weights();
+    let whole = safetensors(&weights, Dtype::F32);
+    add("import", "tiny", folder(0, &tokenizer(LEVEL), &[&whole]));
+    let digits = format!(
+        r#"{{"type":"Sequence","pretokenizers":[{{"type":"Digits","individual_digits":true}},{LEVEL}]}}"#
+    );
+    let parts = weights.split_at(5);
+    let [a, b] = [parts.0, parts.1].map(|part| safetensors(part, Dtype::F32));
+    let index = index([parts.0, parts.1]);
+    let files = [index.as_bytes(), &a, &b];
+    add(
+        "import",
+        "sharded",
+        folder(SHARDED, &tokenizer(&digits), &files),
+    );
     seeds
 }
 
@@ -108,29 +118,76 @@ fn trace(bits: u8, [before, steps]: [u32; 2]) -> Vec<u8> {
     trace.encode().unwrap()
 }
 
-/// Float tensors of one head, three tokens and two dimensions, with an output.
-fn floats() -> Vec<u8> {
-    let tensors = ["k", "output", "q", "v"].map(|name| (name.to_owned(), vec![1, 3, 2]));
-    safetensors(&tensors)
+/// The type of all elements of a file.
+#[derive(Clone, Copy)]
+enum Dtype {
+    F32,
+    F64,
 }
 
 /// A file of float tensors.
-fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
+fn safetensors(tensors: &[(String, Vec<usize>)], dtype: Dtype) -> Vec<u8> {
+    let (word, size) = match dtype {
+        Dtype::F32 => ("F32", 4),
+        Dtype::F64 => ("F64", 8),
+    };
     let (mut entries, mut end) = (vec![], 0);
     for (name, shape) in tensors {
         let begin = end;
-        end += 4 * shape.iter().product::<usize>();
+        end += size * shape.iter().product::<usize>();
         entries.push(format!(
-            r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#
+            r#""{name}":{{"dtype":"{word}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#
         ));
     }
     let header = format!("{{{}}}", entries.join(",")).replace(", ", ",");
-    let values = (0_u8..24).cycle().take(end / 4);
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(header.as_bytes());
-    bytes.extend(values.flat_map(|x| (f32::from(x) / 8.0 - 1.25).to_le_bytes()));
+    for x in (0_u8..24).cycle().take(end / size) {
+        let value = f32::from(x) / 8.0 - 1.25;
+        match dtype {
+            Dtype::F32 => bytes.extend(value.to_le_bytes()),
+            Dtype::F64 => bytes.extend(f64::from(value).to_le_bytes()),
+        }
+    }
     bytes
 }
+
+/// An input of the target `import`: `files` are all but configuration and tokenizer.
+fn folder(flags: u32, tokenizer: &str, files: &[&[u8]]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
+    let config = config();
+    let mut bytes = (length(config.as_bytes()) | flags).to_le_bytes().to_vec();
+    bytes.extend(length(tokenizer.as_bytes()).to_le_bytes());
+    bytes.extend_from_slice(config.as_bytes());
+    bytes.extend_from_slice(tokenizer.as_bytes());
+    for (number, file) in files.iter().enumerate() {
+        if number + 1 < files.len() {
+            bytes.extend(length(file).to_le_bytes());
+        }
+        bytes.extend_from_slice(file);
+    }
+    bytes
+}
+
+/// The index of weights in two files.
+fn index(parts: [&[(String, Vec<usize>)]; 2]) -> String {
+    let entries: Vec<String> = parts
+        .iter()
+        .zip(SHARDS)
+        .flat_map(|(part, file)| {
+            part.iter()
+                .map(move |(name, _)| format!(r#""{name}":"{file}""#))
+        })
+        .collect();
+    format!(
+        r#"{{"metadata":{{"total_size":1}},"weight_map":{{{}}}}}"#,
+        entries.join(",")
+    )
+}
+
+/// The step of byte level.
+const LEVEL: &str =
+    r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#;
 
 /// The configuration of a decoder of one layer.
 fn config() -> String {
@@ -142,7 +199,7 @@ fn config() -> String {
 }
 
 /// Its tokenizer, which knows the letter `a`.
-fn tokenizer() -> String {
+fn tokenizer(pre_tokenizer: &str) -> String {
     let special = |id: u32, content: &str| {
         format!(
             r#"{{"id":{id},"content":"{content}","single_word":false,"lstrip":false,"rstrip":false,
@@ -150,23 +207,21 @@ fn tokenizer() -> String {
         )
     };
     let added = [special(0, "<bos>"), special(1, "<eos>")].join(",");
-    let level =
-        r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#;
     format!(
         r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{added}],
-"normalizer":null,"pre_tokenizer":{level},"post_processor":null,"decoder":{level},
+"normalizer":null,"pre_tokenizer":{pre_tokenizer},"post_processor":null,"decoder":{LEVEL},
 "model":{{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,
 "end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false,
 "vocab":{{"<bos>":0,"<eos>":1,"a":2,"aa":3}},"merges":["a a"]}}}}"#
     )
 }
 
-/// Its weights.
-fn weights() -> Vec<u8> {
+/// Its weights: names and shapes.
+fn weights() -> Vec<(String, Vec<usize>)> {
     let layer =
         |name: &str, shape: &[usize]| (format!("model.layers.0.{name}.weight"), shape.to_vec());
     let other = |name: &str, shape: &[usize]| (format!("{name}.weight"), shape.to_vec());
-    safetensors(&[
+    vec![
         other("model.embed_tokens", &[4, 4]),
         layer("input_layernorm", &[4]),
         layer("self_attn.q_proj", &[4, 4]),
@@ -179,5 +234,5 @@ fn weights() -> Vec<u8> {
         layer("mlp.down_proj", &[4, 6]),
         other("model.norm", &[4]),
         other("lm_head", &[4, 4]),
-    ])
+    ]
 }

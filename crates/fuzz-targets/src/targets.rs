@@ -1,4 +1,6 @@
 //! The targets.
+use std::collections::BTreeMap;
+
 use matchmark_model::{quantize_model, text_sequences, FloatModel, IntegerModel};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
@@ -196,13 +198,19 @@ pub fn tensors(bytes: &[u8]) {
     let bits = ValueBits::new(bits).unwrap();
     if let Ok((trace, report)) = quantize_bytes(bytes.to_vec(), prefix, bits) {
         check_trace(&trace);
+        let distances = [Some(report.against_exact), report.against_output];
+        for distance in distances.into_iter().flatten() {
+            let figures = [distance.max_abs, distance.mean_abs, distance.relative_l2];
+            assert!(figures.into_iter().all(f64::is_finite), "{report}");
+        }
         // What it says to people.
         let _ = report.to_string();
     }
 }
 
-/// The three files of a model's folder: the lengths of `config.json` and `tokenizer.json` in four bytes
-/// each, these, and `model.safetensors`. What is read is quantized, and the model's file reads back.
+/// The files of a model's folder: the lengths of `config.json` and `tokenizer.json` in four bytes each, these,
+/// and `model.safetensors`. With [`SHARDED`] in the first length, an index and two files of weights follow
+/// instead, all but the last after their length. What is read is quantized, and the model's file reads back.
 pub fn import(bytes: &[u8]) {
     let Some(model) = imported(bytes) else {
         return;
@@ -215,12 +223,11 @@ pub fn import(bytes: &[u8]) {
 
 /// The quantized model of an input of [`import`], if the input is one and the model small.
 pub fn imported(bytes: &[u8]) -> Option<IntegerModel> {
-    let (config, tokenizer, weights) = folder(bytes)?;
-    let float = FloatModel::from_files(config, weights.to_vec(), tokenizer).ok()?;
+    let float = FloatModel::from_files(&folder(bytes)?).ok()?;
     if float.shape.weights() > 4096 || float.shape.positions() > 64 {
         return None;
     }
-    let sequences = text_sequences(&float.tokenizer, "aaa\naa").ok()?;
+    let sequences = text_sequences(&float.tokenizer, "aaa\naa", float.shape.positions()).ok()?;
     let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
     let (model, report) = quantize_model(&float, &sequences, bits).ok()?;
     // What it says to people.
@@ -228,14 +235,43 @@ pub fn imported(bytes: &[u8]) -> Option<IntegerModel> {
     Some(model)
 }
 
-/// The parts of an input of [`import`].
-fn folder(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (lengths, rest) = bytes.split_at_checked(8)?;
-    let length =
-        |at: usize| Some(u32::from_le_bytes(lengths[at..at + 4].try_into().ok()?) as usize);
-    let (config, rest) = rest.split_at_checked(length(0)?)?;
-    let (tokenizer, weights) = rest.split_at_checked(length(4)?)?;
-    Some((config, tokenizer, weights))
+/// In the first length of an input of [`import`]: the weights are in two files.
+pub const SHARDED: u32 = 1 << 31;
+/// Names of both.
+pub const SHARDS: [&str; 2] = ["a.safetensors", "b.safetensors"];
+
+/// The files of an input of [`import`].
+fn folder(bytes: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
+    let mut rest = bytes;
+    let first = word(&mut rest)?;
+    let second = word(&mut rest)?;
+    let mut files = vec![
+        ("config.json", part(&mut rest, first & !SHARDED)?),
+        ("tokenizer.json", part(&mut rest, second)?),
+    ];
+    if first & SHARDED == 0 {
+        files.push(("model.safetensors", rest));
+    } else {
+        for name in ["model.safetensors.index.json", SHARDS[0]] {
+            let length = word(&mut rest)?;
+            files.push((name, part(&mut rest, length)?));
+        }
+        files.push((SHARDS[1], rest));
+    }
+    let owned = |(name, bytes): (&str, &[u8])| (name.to_owned(), bytes.to_vec());
+    Some(files.into_iter().map(owned).collect())
+}
+
+fn word(rest: &mut &[u8]) -> Option<u32> {
+    let (word, after) = rest.split_first_chunk::<4>()?;
+    *rest = after;
+    Some(u32::from_le_bytes(*word))
+}
+
+fn part<'a>(rest: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
+    let (part, after) = rest.split_at_checked(length as usize)?;
+    *rest = after;
+    Some(part)
 }
 
 fn check_trace(trace: &AttentionTrace) {

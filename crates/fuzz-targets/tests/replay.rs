@@ -34,10 +34,12 @@ fn seeds_pass() {
     }
 }
 
-/// The folder that is a seed gets as far as a model.
+/// The folders that are seeds get as far as a model: one with its weights in one file, one in two.
 #[test]
-fn the_seed_of_import_is_quantized() {
-    for (path, bytes) in files(&fuzz().join("seeds/import")) {
+fn the_seeds_of_import_are_quantized() {
+    let seeds = files(&fuzz().join("seeds/import"));
+    assert_eq!(seeds.len(), 2);
+    for (path, bytes) in seeds {
         assert!(imported(&bytes).is_some(), "{}", path.display());
     }
 }

@@ -199,6 +199,28 @@ pub enum ModelError {
         /// Sizes of the floats.
         got: matchmark_quant::ModelShape,
     },
+    /// A line of a text has more tokens than a model has positions.
+    #[error("line {line} of the text has more than {limit} tokens with those at its ends, expected at most {limit}, the positions of the model: cut the line")]
+    LongLine {
+        /// Number of the line, from 1 on.
+        line: usize,
+        /// Positions of the model.
+        limit: usize,
+    },
+    /// A model predicts a text so badly that its perplexity is no number.
+    #[error("no perplexity of the {of} on this text: {nats_per_token:e} nats per token, expected fewer than 709; the text is not of the model's kind, or its weights are damaged")]
+    NoPerplexity {
+        /// Which model.
+        of: &'static str,
+        /// The mean of the negative logarithms of the probabilities.
+        nats_per_token: f64,
+    },
+    /// The results of an operation are so far from the floats that the distance is no number.
+    #[error("no distance of the {operation} from the floats: it is beyond the range of numbers; the model's scales are not those of its floats")]
+    NoDistance {
+        /// The operation.
+        operation: Operation,
+    },
     /// There is no token to execute.
     #[error("0 tokens given, expected at least 1")]
     NoTokens,

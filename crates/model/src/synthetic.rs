@@ -178,6 +178,7 @@ fn synthetic_tokenizer(vocabulary: usize) -> Result<Tokenizer, ModelError> {
     let special = (0..pieces.len()).map(|token| token < 2).collect();
     Ok(Tokenizer::new(TokenizerParts {
         merges: pair_merges(&pieces),
+        individual_digits: false,
         pieces,
         special,
         begin: Some(0),

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
-use matchmark_model::{execute_float, FloatModel};
+use matchmark_model::{execute_float, FloatModel, Tokenizer, TokenizerError};
 use serde::Deserialize;
+use serde_json::{json, Value};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -116,21 +117,57 @@ struct Case {
     ids: Vec<u32>,
 }
 
+fn check_cases(tokenizer: &Tokenizer, name: &str, count: usize) {
+    let bytes = std::fs::read(folder(name)).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(cases.len(), count);
+    for Case { text, ids } in cases {
+        assert_eq!(tokenizer.encode(&text).unwrap(), ids, "{text:?}");
+        // The limit on tokens is met exactly.
+        assert_eq!(tokenizer.encode_at_most(&text, ids.len()).unwrap(), ids);
+        let limit = ids.len() - 1;
+        let refused = tokenizer.encode_at_most(&text, limit);
+        assert_eq!(refused, Err(TokenizerError::TooManyTokens { limit }));
+        if !["<pad>", "<bos>", "<eos>"]
+            .iter()
+            .any(|name| text.contains(name))
+        {
+            assert_eq!(tokenizer.decode(&ids).unwrap(), text.as_bytes());
+        }
+    }
+}
+
 /// Texts with the tokens that the tokenizer's own library gives them: white space of all kinds, scripts,
 /// contractions, names of special tokens, and two hundred texts drawn at random.
 #[test]
 fn tokens_are_those_of_the_library() {
     let model = FloatModel::read(&folder("stories-2m")).unwrap();
-    let bytes = std::fs::read(folder("tokenizer-cases.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(cases.len(), 224);
-    for Case { text, ids } in cases {
-        assert_eq!(model.tokenizer.encode(&text).unwrap(), ids, "{text:?}");
-        if !["<pad>", "<bos>", "<eos>"]
-            .iter()
-            .any(|name| text.contains(name))
-        {
-            assert_eq!(model.tokenizer.decode(&ids).unwrap(), text.as_bytes());
-        }
-    }
+    check_cases(&model.tokenizer, "tokenizer-cases.json", 224);
+}
+
+/// The same tokenizer, but that every digit is cut off first: more texts, with digits of all kinds.
+#[test]
+fn tokens_of_single_digits_are_those_of_the_library() {
+    let (from, to) = (folder("stories-2m"), tempfile::tempdir().unwrap());
+    std::fs::copy(from.join("config.json"), to.path().join("config.json")).unwrap();
+    let text = std::fs::read_to_string(from.join("tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_str(&text).unwrap();
+    let level = tokenizer["pre_tokenizer"].take();
+    let digits = json!({"type": "Digits", "individual_digits": true});
+    tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [digits, level]});
+    std::fs::write(to.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let tokenizer = FloatModel::read_tokenizer(to.path()).unwrap();
+    check_cases(&tokenizer, "tokenizer-cases-digits.json", 240);
+}
+
+/// A text of half a million bytes without a space: one word, whose merging took a time that grew with its
+/// square. A limit ends it before it begins.
+#[test]
+fn a_long_word() {
+    let tokenizer = FloatModel::read_tokenizer(&folder("stories-2m")).unwrap();
+    let text = "theonceuponatime".repeat(30_000);
+    let tokens = tokenizer.encode(&text).unwrap();
+    assert_eq!(tokenizer.decode(&tokens).unwrap(), text.as_bytes());
+    let refused = tokenizer.encode_at_most(&text, 256);
+    assert_eq!(refused, Err(TokenizerError::TooManyTokens { limit: 256 }));
 }

@@ -1,112 +1,14 @@
 //! Folders that are refused, one reason at a time.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod common;
 
-use matchmark_model::{FloatModel, ImportError, TokenizerError};
-use matchmark_runtime::TraceError;
-use safetensors::tensor::{Dtype, TensorView};
+use common::folder::Folder;
+use matchmark_model::quant::ValueBits;
+use matchmark_model::{quantize_model, FloatModel, ImportError, TokenizerError};
+use matchmark_runtime::{FloatError, TraceError};
+use safetensors::tensor::Dtype;
 use serde_json::{json, Value};
-
-/// A tiny folder that can be changed in one place.
-struct Folder {
-    config: Value,
-    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
-    tokenizer: Value,
-}
-
-/// The smallest vocabulary that works: two special tokens and the byte `a`, and `aa`.
-fn tokenizer() -> Value {
-    let special = |id: u32, content: &str| {
-        json!({"id": id, "content": content, "single_word": false, "lstrip": false,
-               "rstrip": false, "normalized": false, "special": true})
-    };
-    let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": [special(0, "<bos>"), special(1, "<eos>")],
-        "normalizer": null,
-        "pre_tokenizer": level,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [],
-            "special_tokens": {"<bos>": {"id": "<bos>", "ids": [0], "tokens": ["<bos>"]}},
-        },
-        "decoder": level,
-        "model": {
-            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-            "ignore_merges": false,
-            "vocab": {"<bos>": 0, "<eos>": 1, "a": 2, "aa": 3},
-            "merges": ["a a"],
-        },
-    })
-}
-
-impl Folder {
-    fn new() -> Self {
-        let config = json!({
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 4,
-            "hidden_size": 4, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 2,
-            "num_hidden_layers": 1, "intermediate_size": 6, "max_position_embeddings": 8,
-            "hidden_act": "silu", "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-            "bos_token_id": 0, "eos_token_id": 1,
-        });
-        let mut tensors = BTreeMap::new();
-        for (name, shape) in [
-            ("model.embed_tokens", &[4usize, 4][..]),
-            ("model.layers.0.input_layernorm", &[4]),
-            ("model.layers.0.self_attn.q_proj", &[4, 4]),
-            ("model.layers.0.self_attn.k_proj", &[2, 4]),
-            ("model.layers.0.self_attn.v_proj", &[2, 4]),
-            ("model.layers.0.self_attn.o_proj", &[4, 4]),
-            ("model.layers.0.post_attention_layernorm", &[4]),
-            ("model.layers.0.mlp.gate_proj", &[6, 4]),
-            ("model.layers.0.mlp.up_proj", &[6, 4]),
-            ("model.layers.0.mlp.down_proj", &[4, 6]),
-            ("model.norm", &[4]),
-            ("lm_head", &[4, 4]),
-        ] {
-            let count: usize = shape.iter().product();
-            let bytes = (0..count).flat_map(|i| (i as f32 * 0.25 - 0.5).to_le_bytes());
-            let tensor = (Dtype::F32, shape.to_vec(), bytes.collect());
-            tensors.insert(format!("{name}.weight"), tensor);
-        }
-        Self {
-            config,
-            tensors,
-            tokenizer: tokenizer(),
-        }
-    }
-
-    fn weights(&self) -> Vec<u8> {
-        let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
-            (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
-        });
-        safetensors::serialize(views, &None).unwrap()
-    }
-
-    fn write(&self, folder: &Path) {
-        let json = |value: &Value| serde_json::to_vec(value).unwrap();
-        std::fs::write(folder.join("config.json"), json(&self.config)).unwrap();
-        std::fs::write(folder.join("tokenizer.json"), json(&self.tokenizer)).unwrap();
-        std::fs::write(folder.join("model.safetensors"), self.weights()).unwrap();
-    }
-
-    fn read(&self) -> Result<FloatModel, ImportError> {
-        let folder = tempfile::tempdir().unwrap();
-        self.write(folder.path());
-        FloatModel::read(folder.path())
-    }
-
-    fn tensor(&mut self, name: &str) -> &mut (Dtype, Vec<usize>, Vec<u8>) {
-        self.tensors.get_mut(name).unwrap()
-    }
-}
 
 fn with_config(key: &str, value: Value) -> Result<FloatModel, ImportError> {
     let mut folder = Folder::new();
@@ -145,6 +47,10 @@ fn configurations_that_are_not_supported() {
         ("rope_parameters", json!({"rope_type": "llama3"})),
         ("quantization_config", json!({"bits": 4})),
         ("sliding_window", json!(4096)),
+        ("rope_interleaved", json!(true)),
+        ("is_decoder", json!(true)),
+        ("pruned_heads", json!({"0": [1]})),
+        ("use_sliding_window", json!(true)),
         ("partial_rotary_factor", json!(0.5)),
     ] {
         match with_config(key, value) {
@@ -155,6 +61,16 @@ fn configurations_that_are_not_supported() {
             other => panic!("{key}: {other:?}"),
         }
     }
+    // What is not supported is said before weights are looked for.
+    let folder = tempfile::tempdir().unwrap();
+    let mut biased = Folder::new();
+    biased.config["attention_bias"] = json!(true);
+    biased.write(folder.path());
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    assert!(matches!(
+        FloatModel::read(folder.path()),
+        Err(ImportError::Unsupported { feature, .. }) if feature.starts_with("attention_bias")
+    ));
     assert!(matches!(
         with_config("layer_norm_eps", json!(1e-5)),
         Err(ImportError::UnknownEntry { entry, .. }) if entry == "layer_norm_eps"
@@ -199,9 +115,16 @@ fn configurations_that_are_not_supported() {
 fn tied_embeddings_are_the_head() {
     let mut folder = Folder::new();
     folder.config["tie_word_embeddings"] = json!(true);
+    // A head beside the embedding has to be a copy.
+    assert_eq!(
+        folder.read().unwrap().head,
+        Folder::new().read().unwrap().head
+    );
+    folder.tensor("lm_head.weight").2[4..8].copy_from_slice(&7.0f32.to_le_bytes());
     assert!(matches!(
         folder.read(),
-        Err(ImportError::UnknownTensor { tensor }) if tensor == "lm_head.weight"
+        Err(ImportError::TiedHeadDiffers { index: 1, expected, got })
+            if (expected, got) == (-0.25, 7.0)
     ));
     folder.tensors.remove("lm_head.weight");
     let model = folder.read().unwrap();
@@ -215,14 +138,32 @@ fn tied_embeddings_are_the_head() {
 
 #[test]
 fn weights_that_are_refused() {
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    for (bad, wanted) in [
+        (f32::NAN, "NaN, expected a finite number"),
+        (f32::NEG_INFINITY, "-inf, expected a finite number"),
+        (
+            1e30,
+            "1.0000000150474662e30, expected a magnitude of at most 2^40",
+        ),
+    ] {
         let mut folder = Folder::new();
         folder.tensor("model.norm.weight").2[8..12].copy_from_slice(&bad.to_le_bytes());
-        assert!(matches!(
-            folder.read(),
-            Err(ImportError::NotFinite { tensor, index: 2, .. }) if tensor == "model.norm.weight"
-        ));
+        let error = folder.read().unwrap_err();
+        assert!(
+            matches!(&error, ImportError::Floats { tensor, .. } if tensor == "model.norm.weight")
+        );
+        let words = format!("tensor \"model.norm.weight\": element 2 is {wanted}");
+        assert_eq!(error.to_string(), words);
     }
+    let mut folder = Folder::new();
+    folder.tensor("model.norm.weight").2 = 1e-40f32.to_le_bytes().repeat(4);
+    assert!(matches!(
+        folder.read(),
+        Err(ImportError::Floats {
+            reason: FloatError::TooSmall { index: 0, .. },
+            ..
+        })
+    ));
     let mut folder = Folder::new();
     folder.tensor("lm_head.weight").1 = vec![2, 8];
     assert!(matches!(
@@ -233,7 +174,8 @@ fn weights_that_are_refused() {
     folder.tensor("lm_head.weight").0 = Dtype::I32;
     assert!(matches!(
         folder.read(),
-        Err(ImportError::WrongDtype { got, .. }) if got == "I32"
+        Err(ImportError::Floats { tensor, reason: FloatError::Dtype { got } })
+            if tensor == "lm_head.weight" && got == "I32"
     ));
     let mut folder = Folder::new();
     let norm = folder.tensors["model.norm.weight"].clone();
@@ -249,6 +191,99 @@ fn weights_that_are_refused() {
         folder.read(),
         Err(ImportError::UnknownTensor { tensor }) if tensor == "model.extra"
     ));
+}
+
+/// What a clone has where git-lfs did not fetch: each file says what it is, and how to get it.
+#[test]
+fn pointers_of_git_lfs() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4264616\n";
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let folder = tempfile::tempdir().unwrap();
+        Folder::new().write(folder.path());
+        std::fs::write(folder.path().join(name), pointer).unwrap();
+        let error = FloatModel::read(folder.path()).unwrap_err().to_string();
+        for words in [
+            name,
+            "git-lfs pointer to a file of 4264616 bytes",
+            "git lfs pull",
+        ] {
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
+
+/// The same entry twice, in each of the files.
+#[test]
+fn entries_that_come_twice() {
+    let twice = |name: &str, from: &str, to: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        Folder::new().write(folder.path());
+        let path = folder.path().join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        match FloatModel::read(folder.path()) {
+            Err(ImportError::DuplicateEntry { file, entry }) => {
+                assert_eq!(file, name);
+                entry
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let config = twice("config.json", "{", "{\"vocab_size\":4,");
+    assert_eq!(config, "vocab_size");
+    let token = twice("tokenizer.json", "\"aa\":3", "\"aa\":3,\"aa\":3");
+    assert_eq!(token, "model.vocab.aa");
+
+    let folder = tempfile::tempdir().unwrap();
+    Folder::new().write(folder.path());
+    let path = folder.path().join("model.safetensors");
+    let weights = std::fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&weights[8..8 + length])
+        .unwrap()
+        .trim_end();
+    let entry = r#","lm_head.weight":{"dtype":"F32","shape":[4,4],"data_offsets":[0,64]}}"#;
+    let header = format!("{}{entry}", header.strip_suffix('}').unwrap());
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend_from_slice(&weights[8 + length..]);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(
+        FloatModel::read(folder.path()),
+        Err(ImportError::Container { source: TraceError::DuplicateEntry { entry }, .. })
+            if entry == "lm_head.weight"
+    ));
+}
+
+/// What the files of a published model say beside what the model is.
+#[test]
+fn entries_that_mean_nothing_are_noted() {
+    let mut folder = Folder::new();
+    for (key, value) in [
+        ("is_llama_config", json!(true)),
+        ("rope_interleaved", json!(false)),
+        (
+            "transformers.js_config",
+            json!({"kv_cache_dtype": {"fp16": "float16"}}),
+        ),
+        ("torch_dtype", json!("bfloat16")),
+        ("temperature", json!(0.7)),
+    ] {
+        folder.config[key] = value;
+    }
+    let model = folder.read().unwrap();
+    let noted = [
+        "is_llama_config",
+        "temperature",
+        "torch_dtype",
+        "transformers.js_config",
+    ];
+    assert_eq!(model.ignored, noted);
+    let bits = ValueBits::new(11).unwrap();
+    let (_, report) = quantize_model(&model, &[vec![0, 2, 3]], bits).unwrap();
+    assert!(report.to_string().contains(&noted.join(", ")), "{report}");
+    assert!(Folder::new().read().unwrap().ignored.is_empty());
 }
 
 #[test]
@@ -287,25 +322,40 @@ fn truncated_and_missing_files() {
     let path = folder.path();
     Folder::new().write(path);
     let weights = Folder::new().weights();
+    let whole = weights.len() as u64;
     for length in [0, 7, 100, weights.len() - 1] {
         std::fs::write(path.join("model.safetensors"), &weights[..length]).unwrap();
-        assert!(matches!(
-            FloatModel::read(path),
-            Err(ImportError::Container(TraceError::InvalidFile { .. }))
-        ));
+        let error = FloatModel::read(path).unwrap_err();
+        let ImportError::Container { file, source } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(file, "model.safetensors");
+        match source {
+            TraceError::HeaderTruncated { got, .. } => assert_eq!(*got, length as u64),
+            TraceError::Truncated { expected, got } => {
+                assert_eq!((*expected, *got), (whole, whole - 1));
+            }
+            other => panic!("{other}"),
+        }
+        assert!(error.to_string().contains("truncated"), "{error}");
     }
     std::fs::remove_file(path.join("model.safetensors")).unwrap();
     assert!(matches!(
         FloatModel::read(path),
-        Err(ImportError::Io { .. })
-    ));
-    std::fs::write(path.join("model.safetensors.index.json"), "{}").unwrap();
-    assert!(matches!(
-        FloatModel::read(path),
-        Err(ImportError::Unsupported { feature, .. }) if feature == "weights in several files"
+        Err(ImportError::Container {
+            source: TraceError::Io { .. },
+            ..
+        })
     ));
     for name in ["config.json", "tokenizer.json"] {
         Folder::new().write(path);
+        // Longer than memory, were it read.
+        let long = std::fs::File::create(path.join(name)).unwrap();
+        long.set_len(1 << 40).unwrap();
+        assert!(matches!(
+            FloatModel::read(path),
+            Err(ImportError::TooLong { file, .. }) if file == name
+        ));
         std::fs::write(path.join(name), "{").unwrap();
         assert!(matches!(
             FloatModel::read(path),
@@ -317,6 +367,44 @@ fn truncated_and_missing_files() {
             Err(ImportError::Io { .. })
         ));
     }
+}
+
+/// A step before that of byte level.
+fn digits_first(first: Value) -> Value {
+    let level = common::folder::tokenizer()["pre_tokenizer"].clone();
+    json!({"type": "Sequence", "pretokenizers": [first, level]})
+}
+
+#[test]
+fn digits_by_themselves() {
+    let read = |pre_tokenizer: Value| {
+        let mut folder = Folder::new();
+        folder.config["vocab_size"] = json!(6);
+        for tensor in ["model.embed_tokens.weight", "lm_head.weight"] {
+            let (_, shape, bytes) = folder.tensor(tensor);
+            shape[0] = 6;
+            bytes.extend([0; 32]);
+        }
+        let model = &mut folder.tokenizer["model"];
+        model["vocab"]["1"] = json!(4);
+        model["vocab"]["11"] = json!(5);
+        model["merges"] = json!(["a a", "1 1"]);
+        folder.tokenizer["pre_tokenizer"] = pre_tokenizer;
+        folder.read().unwrap().tokenizer
+    };
+    let plain = common::folder::tokenizer()["pre_tokenizer"].clone();
+    let together = read(plain.clone());
+    let alone = read(digits_first(
+        json!({"type": "Digits", "individual_digits": true}),
+    ));
+    assert_eq!(together.encode("aa11a").unwrap(), [0, 3, 5, 2]);
+    assert_eq!(alone.encode("aa11a").unwrap(), [0, 3, 4, 4, 2]);
+    assert_eq!(
+        read(json!({"type": "Sequence", "pretokenizers": [plain]})),
+        together
+    );
+    // What a text becomes is part of what a tokenizer is.
+    assert_ne!(alone.identity(), together.identity());
 }
 
 #[test]
@@ -376,6 +464,16 @@ fn tokenizers_that_do_not_match() {
         }),
         ("pre_tokenizer", |t| {
             t["pre_tokenizer"]["use_regex"] = json!(false)
+        }),
+        ("pre_tokenizer", |t| {
+            t["pre_tokenizer"] =
+                digits_first(json!({"type": "Digits", "individual_digits": false}));
+        }),
+        ("pre_tokenizer", |t| {
+            t["pre_tokenizer"] = digits_first(json!({"type": "Punctuation"}));
+        }),
+        ("pre_tokenizer", |t| {
+            t["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": []});
         }),
         ("decoder", |t| t["decoder"] = json!({"type": "Fuse"})),
         ("post_processor", |t| {

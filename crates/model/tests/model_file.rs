@@ -3,11 +3,15 @@
 
 mod common;
 
+use common::folder::Folder;
 use common::{model, SMALL};
-use matchmark_model::quant::QuantError;
-use matchmark_model::{IntegerModel, ModelError, ModelFileError};
+use matchmark_model::quant::{QuantError, ValueBits};
+use matchmark_model::{
+    quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation,
+};
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
+use serde_json::json;
 
 const HEADER: usize = 28;
 
@@ -104,6 +108,75 @@ fn truncated_extended_and_edited_files() {
             "{at}"
         );
     }
+}
+
+/// How digits are cut is part of a model: in its file, its identity and that of its tokenizer.
+#[test]
+fn digits_by_themselves() {
+    let of = |folder: &Folder| {
+        let bits = ValueBits::new(11).unwrap();
+        let float = folder.read().unwrap();
+        quantize_model(&float, &[vec![0, 2, 3]], bits).unwrap().0
+    };
+    let mut folder = Folder::new();
+    let plain = of(&folder);
+    let level = folder.tokenizer["pre_tokenizer"].take();
+    let digits = json!({"type": "Digits", "individual_digits": true});
+    folder.tokenizer["pre_tokenizer"] =
+        json!({"type": "Sequence", "pretokenizers": [digits, level]});
+    let model = of(&folder);
+    let loaded = IntegerModel::from_bytes(&model.to_bytes()).unwrap();
+    assert_eq!(loaded, model);
+    assert!(loaded.tokenizer().parts().individual_digits);
+    assert_ne!(model.identity(), plain.identity());
+    assert_ne!(model.tokenizer().identity(), plain.tokenizer().identity());
+    // One bit of one byte, that before the begin token; no other bit of it is known, and the byte before the
+    // end token has none of the kind.
+    let (one, two) = (model.to_bytes(), plain.to_bytes());
+    let end = one.len() - 32;
+    let at = (0..end).find(|&at| one[at] != two[at]).unwrap();
+    assert_eq!((one[at], two[at]), (3, 1));
+    assert_eq!(one[at + 1..end], two[at + 1..end]);
+    for (at, flags) in [(at, 4), (at, 7), (at + 5, 2), (at + 5, 3)] {
+        let mut encoding = two[HEADER..end].to_vec();
+        encoding[at - HEADER] = flags;
+        let refused = IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                ModelFileError::PartForm {
+                    part: "tokenizer",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+}
+
+/// Scales are no part of what is executed; where they make no sense, an evaluation says so.
+#[test]
+fn scales_that_are_not_those_of_the_floats() {
+    let float = Folder::new().read().unwrap();
+    let (tokens, bits) = (vec![0, 2, 3], ValueBits::new(11).unwrap());
+    let (model, _) = quantize_model(&float, &[tokens.clone()], bits).unwrap();
+    let bytes = model.to_bytes();
+    let mut encoding = bytes[HEADER..bytes.len() - 32].to_vec();
+    // The scale of the embedding.
+    encoding[55..63].copy_from_slice(&1e300f64.to_le_bytes());
+    let model = IntegerModel::from_bytes(&sealed(&encoding)).unwrap();
+    let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
+    evaluator.sequence(&tokens, None).unwrap();
+    let refused = evaluator.finish();
+    assert!(
+        matches!(
+            refused,
+            Err(ModelError::NoDistance {
+                operation: Operation::Embedding
+            })
+        ),
+        "{refused:?}"
+    );
 }
 
 /// Whoever seals an edited encoding anew meets the checks of its parts.

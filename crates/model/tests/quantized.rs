@@ -24,7 +24,11 @@ fn text(name: &str) -> String {
 }
 
 fn quantize(float: &FloatModel, bits: u8) -> Result<IntegerModel, ModelError> {
-    let sequences = text_sequences(&float.tokenizer, &text("calibrate.txt"))?;
+    let sequences = text_sequences(
+        &float.tokenizer,
+        &text("calibrate.txt"),
+        float.shape.positions(),
+    )?;
     let bits = ValueBits::new(bits)?;
     quantize_model(float, &sequences, bits).map(|(model, _)| model)
 }
@@ -51,10 +55,10 @@ fn identities_and_fidelity_of_the_fixtures() {
         assert_eq!(again, model);
 
         let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
-        for tokens in text_sequences(model.tokenizer(), &text("eval.txt")).unwrap() {
+        for tokens in text_sequences(model.tokenizer(), &text("eval.txt"), 256).unwrap() {
             evaluator.sequence(&tokens, None).unwrap();
         }
-        let evaluation = evaluator.finish();
+        let evaluation = evaluator.finish().unwrap();
         let (integer, real) = (evaluation.integer, evaluation.float.unwrap());
         assert_eq!((integer.tokens, real.tokens), (2530, 2530));
         let ratio = integer.perplexity() / real.perplexity();
@@ -102,11 +106,51 @@ fn bounds_and_limits() {
         quantize_model(&float, &[long], bits),
         Err(ModelError::PositionLimit { .. })
     ));
+    // A line is refused by its number, and no further than the limit is it read; the tokens at both ends
+    // count.
+    let line = |words: usize| format!("the cat\n\n{}\nthe", " the".repeat(words));
+    let sequences = |words| text_sequences(model.tokenizer(), &line(words), 256);
+    assert_eq!(sequences(254).unwrap()[1].len(), 256);
+    for words in [255, 1_000_000] {
+        assert!(matches!(
+            sequences(words),
+            Err(ModelError::LongLine {
+                line: 3,
+                limit: 256
+            })
+        ));
+    }
     let other = FloatModel::read(&fixture("stories-2m")).unwrap();
     assert!(matches!(
         Evaluator::new(&model, Some(&other)),
         Err(ModelError::OtherFloats { .. })
     ));
+}
+
+/// A model that predicts nothing has no perplexity: that is said, and not written as an infinity.
+#[test]
+fn a_perplexity_that_is_no_number() {
+    let float = FloatModel::read(&fixture("stories-gqa-tiny")).unwrap();
+    let bits = ValueBits::new(11).unwrap();
+    let tokens = vec![1, 300, 301, 302];
+    let mut loud = float.clone();
+    for weight in &mut loud.head {
+        *weight *= 1e6;
+    }
+    for (float, expected) in [(&float, true), (&loud, false)] {
+        let (model, _) = quantize_model(float, &[tokens.clone()], bits).unwrap();
+        let mut evaluator = Evaluator::new(&model, Some(float)).unwrap();
+        evaluator.sequence(&tokens, None).unwrap();
+        match evaluator.finish() {
+            Ok(evaluation) => {
+                assert!(expected && evaluation.integer.perplexity().is_finite());
+            }
+            Err(ModelError::NoPerplexity { of, nats_per_token }) => {
+                assert!(!expected && of == "integers" && nats_per_token > 709.0);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 /// A trained model, decoded greedily one token at a time: what the naive twin gives for the same tokens, and

@@ -200,7 +200,7 @@ fn fixture(name: &str) -> (FloatModel, IntegerModel) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
     let float = FloatModel::read(&folder.join(name)).unwrap();
     let text = std::fs::read_to_string(folder.join("calibrate.txt")).unwrap();
-    let sequences = text_sequences(&float.tokenizer, &text).unwrap();
+    let sequences = text_sequences(&float.tokenizer, &text, float.shape.positions()).unwrap();
     let bits = ValueBits::new(11).unwrap();
     let (model, _) = quantize_model(&float, &sequences, bits).unwrap();
     (float, model)

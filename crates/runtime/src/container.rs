@@ -7,25 +7,12 @@
 //! read each other's files.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::ops::Range;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use crate::header::{header_range, invalid, Header, Info, LENGTH_BYTES, MAX_HEADER, METADATA_KEY};
 use crate::{TensorView, TraceError};
-
-/// Largest accepted header, the same as in the `safetensors` crate.
-const MAX_HEADER: usize = 100_000_000;
-const METADATA_KEY: &str = "__metadata__";
-
-/// What the header says of one tensor.
-#[derive(Serialize, Deserialize)]
-struct Info {
-    dtype: String,
-    shape: Vec<usize>,
-    data_offsets: [usize; 2],
-}
 
 /// A file of named tensors.
 pub(crate) struct Container {
@@ -44,34 +31,36 @@ pub(crate) struct Tensor<'a> {
 }
 
 impl Container {
+    /// Reads a file. What is no safetensors file is refused by its first bytes, however long it is.
     pub(crate) fn read(path: &Path) -> Result<Self, TraceError> {
-        let bytes = std::fs::read(path).map_err(|source| TraceError::Io {
+        let refuse = |source| TraceError::Io {
             action: "read",
             path: path.to_path_buf(),
             source,
-        })?;
+        };
+        let mut file = File::open(path).map_err(refuse)?;
+        let mut bytes = Vec::new();
+        let mut start = (&file).take((LENGTH_BYTES + MAX_HEADER) as u64);
+        start.read_to_end(&mut bytes).map_err(refuse)?;
+        header_range(&bytes)?;
+        file.read_to_end(&mut bytes).map_err(refuse)?;
         Self::parse(bytes)
     }
 
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, TraceError> {
         let header = header_range(&bytes)?;
         let data_start = header.end;
-        let mut header: BTreeMap<String, serde_json::Value> =
-            serde_json::from_slice(&bytes[header])
-                .map_err(|error| invalid(format!("header: {error}")))?;
-        let metadata = match header.remove(METADATA_KEY) {
-            None => BTreeMap::new(),
-            Some(value) => serde_json::from_value(value)
-                .map_err(|error| invalid(format!("header entry {METADATA_KEY:?}: {error}")))?,
-        };
-        let tensors = header
-            .into_iter()
-            .map(|(name, value)| match serde_json::from_value(value) {
-                Ok(info) => Ok((name, info)),
-                Err(error) => Err(invalid(format!("header entry {name:?}: {error}"))),
-            })
-            .collect::<Result<BTreeMap<String, Info>, _>>()?;
-        check_tiling(&tensors, bytes.len() - data_start)?;
+        let Header { tensors, metadata } = Header::parse(&bytes[header])?;
+        let (expected, got) = (tiled(&tensors)?, bytes.len() - data_start);
+        if expected != got {
+            let with_header = |len: usize| (len as u64).saturating_add(data_start as u64);
+            let [expected, got] = [expected, got].map(with_header);
+            return Err(if got < expected {
+                TraceError::Truncated { expected, got }
+            } else {
+                TraceError::TrailingBytes { expected, got }
+            });
+        }
         Ok(Self {
             bytes,
             tensors,
@@ -82,16 +71,25 @@ impl Container {
 
     /// All tensors by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = TensorView<'_>> {
-        self.tensors.iter().map(|(name, info)| {
-            let [begin, end] = info.data_offsets;
-            TensorView {
-                name,
-                dtype: &info.dtype,
-                shape: &info.shape,
-                // Offsets were checked against the length of the data.
-                bytes: &self.bytes[self.data_start..][begin..end],
-            }
-        })
+        let tensors = self.tensors.iter();
+        tensors.map(|(name, info)| self.view(name, info))
+    }
+
+    /// The tensor of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<TensorView<'_>> {
+        let (name, info) = self.tensors.get_key_value(name)?;
+        Some(self.view(name, info))
+    }
+
+    fn view<'a>(&'a self, name: &'a str, info: &'a Info) -> TensorView<'a> {
+        let [begin, end] = info.data_offsets;
+        TensorView {
+            name,
+            dtype: &info.dtype,
+            shape: &info.shape,
+            // Offsets were checked against the length of the data.
+            bytes: &self.bytes[self.data_start..][begin..end],
+        }
     }
 
     pub(crate) fn metadata(&self) -> &BTreeMap<String, String> {
@@ -99,15 +97,12 @@ impl Container {
     }
 
     pub(crate) fn optional(&self, name: &'static str) -> Option<Tensor<'_>> {
-        let info = self.tensors.get(name)?;
-        let [begin, end] = info.data_offsets;
-        // Offsets were checked against the length of the data.
-        let bytes = &self.bytes[self.data_start..][begin..end];
+        let view = self.get(name)?;
         Some(Tensor {
             name,
-            dtype: &info.dtype,
-            shape: &info.shape,
-            bytes,
+            dtype: view.dtype,
+            shape: view.shape,
+            bytes: view.bytes,
         })
     }
 
@@ -168,33 +163,20 @@ impl Tensor<'_> {
     }
 
     pub(crate) fn floats(&self) -> Result<Vec<f32>, TraceError> {
-        self.expect_dtype("F32")?;
-        Ok(self
-            .bytes
-            .chunks_exact(4)
-            .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
-            .collect())
-    }
-}
-
-fn invalid(reason: String) -> TraceError {
-    TraceError::InvalidFile { reason }
-}
-
-fn header_range(bytes: &[u8]) -> Result<Range<usize>, TraceError> {
-    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(invalid(format!(
-            "{} bytes, expected at least 8",
-            bytes.len()
-        )));
-    };
-    let length = u64::from_le_bytes(*length);
-    match usize::try_from(length) {
-        Ok(length) if length <= rest.len().min(MAX_HEADER) => Ok(8..8 + length),
-        _ => Err(invalid(format!(
-            "header of {length} bytes announced, expected at most {}",
-            rest.len().min(MAX_HEADER)
-        ))),
+        let Self {
+            name: tensor,
+            dtype,
+            shape,
+            bytes,
+        } = *self;
+        let view = TensorView {
+            name: tensor,
+            dtype,
+            shape,
+            bytes,
+        };
+        let refuse = |reason| TraceError::Floats { tensor, reason };
+        view.floats().map_err(refuse)
     }
 }
 
@@ -208,9 +190,9 @@ fn dtype_bytes(dtype: &str) -> Option<usize> {
     })
 }
 
-/// Checks that every tensor has as many bytes as its shape says, and that the tensors fill the data
-/// without gap, overlap or rest.
-fn check_tiling(tensors: &BTreeMap<String, Info>, data_len: usize) -> Result<(), TraceError> {
+/// Checks that every tensor has as many bytes as its shape says, and that the tensors follow each other
+/// without gap or overlap; gives their number of bytes.
+fn tiled(tensors: &BTreeMap<String, Info>) -> Result<usize, TraceError> {
     let mut order: Vec<_> = tensors
         .iter()
         .map(|(name, info)| (info.data_offsets, name, info))
@@ -218,35 +200,29 @@ fn check_tiling(tensors: &BTreeMap<String, Info>, data_len: usize) -> Result<(),
     order.sort_by_key(|(offsets, ..)| *offsets);
     let mut position = 0;
     for ([begin, end], name, info) in order {
-        let size = dtype_bytes(&info.dtype).ok_or_else(|| {
+        let Info { dtype, shape, .. } = info;
+        let size = dtype_bytes(dtype).ok_or_else(|| {
             invalid(format!(
-                "tensor {name:?} has unknown element type {:?}",
-                info.dtype
+                "tensor {name:?} has unknown element type {dtype:?}"
             ))
         })?;
-        let expected = info
-            .shape
+        if begin != position {
+            return Err(invalid(format!(
+                "tensor {name:?} begins at byte {begin} of the tensors, expected {position}, where the one before it ends"
+            )));
+        }
+        let expected = shape
             .iter()
             .try_fold(size, |product, &n| product.checked_mul(n));
-        if begin != position
-            || expected.is_none()
-            || end.checked_sub(begin) != expected
-            || end > data_len
-        {
+        if expected.is_none() || end.checked_sub(begin) != expected {
+            let expected = expected.map_or("more than memory has".to_owned(), |n| n.to_string());
             return Err(invalid(format!(
-                "tensor {name:?} of type {} and shape {:?} lies at bytes {begin} to {end} of {data_len}, expected it to begin at {position}",
-                info.dtype, info.shape
+                "tensor {name:?} of type {dtype} and shape {shape:?} lies at bytes {begin} to {end}, expected its length to be {expected}"
             )));
         }
         position = end;
     }
-    if position == data_len {
-        Ok(())
-    } else {
-        Err(invalid(format!(
-            "{data_len} bytes of tensors, expected {position}"
-        )))
-    }
+    Ok(position)
 }
 
 /// A tensor to be written.
@@ -337,6 +313,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TraceError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::GitLfsPointer;
 
     fn sample() -> Vec<u8> {
         let metadata = BTreeMap::from([
@@ -392,20 +369,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_safetensors_file_is_refused_by_its_first_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        // Longer than memory, were it read.
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        (&file).write_all(&[0xff; 16]).unwrap();
+        assert!(matches!(
+            Container::read(&path),
+            Err(TraceError::HeaderTooLong { got: u64::MAX, .. })
+        ));
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 70\n";
+        std::fs::write(&path, pointer).unwrap();
+        assert!(matches!(
+            Container::read(&path),
+            Err(TraceError::GitLfsPointer(GitLfsPointer { size: Some(70) }))
+        ));
+        std::fs::write(&path, sample()).unwrap();
+        assert_eq!(Container::read(&path).unwrap().iter().count(), 2);
+    }
+
+    #[test]
     fn every_truncation_and_extension_is_refused() {
         let bytes = sample();
         for length in 0..bytes.len() {
             let cut = Container::parse(bytes[..length].to_vec());
-            assert!(
-                matches!(cut, Err(TraceError::InvalidFile { .. })),
-                "{length}"
-            );
+            let header = 8 + usize::from(bytes[0]);
+            let (ends, of) = (length as u64, bytes.len() as u64);
+            match cut.err() {
+                Some(TraceError::HeaderTruncated { got, .. }) if length < header => {
+                    assert_eq!(got, ends);
+                }
+                Some(TraceError::Truncated { expected, got }) if length >= header => {
+                    assert_eq!((expected, got), (of, ends));
+                }
+                other => panic!("{length}: {other:?}"),
+            }
         }
         let mut longer = bytes;
         longer.push(0);
         assert!(matches!(
             Container::parse(longer),
-            Err(TraceError::InvalidFile { .. })
+            Err(TraceError::TrailingBytes { expected, got }) if got == expected + 1
         ));
     }
 
@@ -425,20 +431,35 @@ mod tests {
 
     #[test]
     fn offsets_near_the_end_of_the_number_range() {
+        let file = |header: &str| {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            bytes
+        };
+        let longest = r#"{"q":{"dtype":"I8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}}"#;
+        assert!(matches!(
+            Container::parse(file(longest)),
+            Err(TraceError::Truncated {
+                expected: u64::MAX,
+                ..
+            })
+        ));
         for header in [
-            r#"{"q":{"dtype":"I8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}}"#,
             r#"{"q":{"dtype":"I8","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#,
             r#"{"q":{"dtype":"I8","shape":[1],"data_offsets":[1,0]}}"#,
+            r#"{"q":{"dtype":"I8","shape":[1],"data_offsets":[1,2]}}"#,
+            r#"{"k":{"dtype":"I8","shape":[2],"data_offsets":[0,2]},"q":{"dtype":"I8","shape":[2],"data_offsets":[1,3]}}"#,
             r#"{"q":{"dtype":"I3","shape":[0],"data_offsets":[0,0]}}"#,
             r#"{"q":{"dtype":"I8","shape":[-1],"data_offsets":[0,0]}}"#,
             r#"{"q":7}"#,
             r#"{"__metadata__":{"a":1}}"#,
             "[]",
         ] {
-            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-            bytes.extend_from_slice(header.as_bytes());
             assert!(
-                matches!(Container::parse(bytes), Err(TraceError::InvalidFile { .. })),
+                matches!(
+                    Container::parse(file(header)),
+                    Err(TraceError::InvalidFile { .. })
+                ),
                 "{header}"
             );
         }

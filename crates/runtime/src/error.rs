@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use matchmark_quant::{QuantError, StepRange, ValueBits};
 use matchmark_tables::TableError;
 
+use crate::{FloatError, GitLfsPointer};
+
 /// Why tensors, or a file of tensors, are refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,7 +22,54 @@ pub enum TraceError {
         #[source]
         source: std::io::Error,
     },
-    /// A file is truncated, extended, or no safetensors file at all.
+    /// A pointer of git-lfs stands where the file should.
+    #[error("{0}")]
+    GitLfsPointer(GitLfsPointer),
+    /// The file does not begin as a safetensors file, or its header is longer than any that is read.
+    #[error("no safetensors file that is read here: its first eight bytes announce a header of {got} bytes, expected at most {maximum}")]
+    HeaderTooLong {
+        /// The longest header.
+        maximum: u64,
+        /// The length that the file states.
+        got: u64,
+    },
+    /// The file ends within its header.
+    #[error("the safetensors file is truncated: it ends at byte {got} of at least {expected}, within its header; copy or download it again")]
+    HeaderTruncated {
+        /// Where the header would end.
+        expected: u64,
+        /// The file's length.
+        got: u64,
+    },
+    /// The file ends before its tensors do.
+    #[error("the safetensors file is truncated: it ends at byte {got} of the {expected} that its header promises; copy or download it again")]
+    Truncated {
+        /// The length that follows from the header.
+        expected: u64,
+        /// The file's length.
+        got: u64,
+    },
+    /// Something follows the tensors.
+    #[error("the safetensors file has {got} bytes, expected {expected} by its header: something follows the tensors")]
+    TrailingBytes {
+        /// The length that follows from the header.
+        expected: u64,
+        /// The file's length.
+        got: u64,
+    },
+    /// The header has an entry twice: which of them counts is not said anywhere.
+    #[error("the header has the entry {entry:?} twice, expected it once")]
+    DuplicateEntry {
+        /// Its name.
+        entry: String,
+    },
+    /// The header speaks of more tensors than any file that is read.
+    #[error("the header speaks of more than {maximum} tensors, expected at most {maximum}")]
+    TooManyTensors {
+        /// The largest number.
+        maximum: usize,
+    },
+    /// The header is not of the format, or tensors do not lie one after another as it should say.
     #[error("invalid safetensors file: {reason}")]
     InvalidFile {
         /// What is wrong with it, and where.
@@ -75,12 +124,22 @@ pub enum TraceError {
         /// [`QuantError::ValueOutOfRange`] otherwise.
         reason: QuantError,
     },
-    /// A float tensor cannot be quantized.
-    #[error("tensor {tensor:?} cannot be quantized: {reason}")]
-    Unquantizable {
+    /// A float tensor cannot be computed with.
+    #[error("tensor {tensor:?}: {reason}")]
+    Floats {
         /// Name of the tensor.
         tensor: &'static str,
         /// Which element, and why.
+        reason: FloatError,
+    },
+    /// The largest magnitudes of queries and keys make no score step, or no table.
+    #[error("units of {q:e} for q and {k:e} for k make no scores: {reason}")]
+    Scores {
+        /// What one unit of a query stands for.
+        q: f64,
+        /// What one unit of a key stands for.
+        k: f64,
+        /// Why.
         reason: QuantError,
     },
     /// There is no decode step.

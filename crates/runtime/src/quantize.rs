@@ -18,7 +18,7 @@ use crate::{
 
 /// Quantizes a file of float tensors.
 ///
-/// Reads F32 tensors `q`, `k`, `v` of shape `[heads, tokens, d]` (`k` and `v` may have fewer heads);
+/// Reads tensors `q`, `k`, `v` of F16, BF16, F32 or F64 and of shape `[heads, tokens, d]` (`k` and `v` may have fewer heads);
 /// the first `prefix` tokens become the cache before the first step, the others the steps. Each
 /// tensor is quantized symmetrically with one scale, taken over what the trace holds of it (for `q`
 /// the steps alone). The score step is `D = max(1, round(delta * sqrt(d) / (scale_q * scale_k)))`
@@ -30,9 +30,9 @@ use crate::{
 /// where there is one.
 ///
 /// # Errors
-/// [`TraceError`] for a file that cannot be read, a missing tensor, a wrong type or shape, a NaN or
-/// an infinity, a prefix that leaves no step, scales that make no score step, and a shape whose
-/// intermediate values could leave their range.
+/// [`TraceError`] for a file that cannot be read, a missing tensor, a wrong type or shape, numbers that
+/// nothing can be computed with ([`FloatError`](crate::FloatError)), a prefix that leaves no step, scales
+/// that make no score step, and a shape whose intermediate values could leave their range.
 pub fn quantize_file(
     float: &Path,
     prefix: usize,
@@ -83,20 +83,24 @@ fn quantize_container(
         ..
     } = floats;
 
-    let quantize = |tensor, values: &[f32]| {
-        quantize_tensor(values, bits).map_err(|reason| TraceError::Unquantizable { tensor, reason })
-    };
-    let (q, scale_q) = quantize("q", &floats.q)?;
-    let (k, scale_k) = quantize("k", &floats.k)?;
-    let (v, scale_v) = quantize("v", &floats.v)?;
+    let (q, scale_q) = quantize_tensor(&floats.q, bits)?;
+    let (k, scale_k) = quantize_tensor(&floats.k, bits)?;
+    let (v, scale_v) = quantize_tensor(&floats.v, bits)?;
     let scales = Scales {
         q: scale_q,
         k: scale_k,
         v: scale_v,
     };
     let delta = aim.delta();
-    let score_step = score_step_from(delta.numerator(), delta.denominator(), head_dim, &scales)?;
-    let (numerator, denominator) = exact_table_delta(score_step, head_dim, &scales)?;
+    let no_scores = |reason| TraceError::Scores {
+        q: scale_q.get(),
+        k: scale_k.get(),
+        reason,
+    };
+    let score_step = score_step_from(delta.numerator(), delta.denominator(), head_dim, &scales)
+        .map_err(no_scores)?;
+    let (numerator, denominator) =
+        exact_table_delta(score_step, head_dim, &scales).map_err(no_scores)?;
     let table = aim.with_delta(Rational::new(numerator, denominator)?)?;
 
     let (prefix_k, k) = split_tokens(&k, &shape, &steps);
@@ -160,9 +164,6 @@ struct FloatTensors {
 impl FloatTensors {
     fn read(file: &Container, prefix: usize) -> Result<Self, TraceError> {
         let (q, k, v) = (file.tensor("q")?, file.tensor("k")?, file.tensor("v")?);
-        for tensor in [&q, &k, &v] {
-            tensor.expect_dtype("F32")?;
-        }
         let [heads, tokens, dim] = q.dimensions("[heads, tokens, head dimension]")?;
         let kv_words = format!("[key/value heads, {tokens}, {dim}]");
         let [kv_heads, ..] = k.dimensions(&kv_words)?;

@@ -25,7 +25,8 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`TraceError::Io`] and [`TraceError::InvalidFile`].
+    /// [`TraceError::Io`], and as [`Self::parse`]. What is no safetensors file is refused by its first
+    /// bytes, however long it is.
     pub fn read(path: &Path) -> Result<Self, TraceError> {
         Container::read(path).map(Self)
     }
@@ -33,9 +34,17 @@ impl TensorFile {
     /// Takes the bytes of a file.
     ///
     /// # Errors
-    /// [`TraceError::InvalidFile`].
+    /// [`TraceError::GitLfsPointer`], [`TraceError::HeaderTooLong`], [`TraceError::HeaderTruncated`],
+    /// [`TraceError::Truncated`], [`TraceError::TrailingBytes`], [`TraceError::DuplicateEntry`],
+    /// [`TraceError::TooManyTensors`] and [`TraceError::InvalidFile`].
     pub fn parse(bytes: Vec<u8>) -> Result<Self, TraceError> {
         Container::parse(bytes).map(Self)
+    }
+
+    /// The tensor of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<TensorView<'_>> {
+        self.0.get(name)
     }
 
     /// All tensors, in the order of their names.

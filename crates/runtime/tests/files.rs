@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::traces;
 use matchmark_quant::{QuantError, Rounding, ValueBits};
 use matchmark_runtime::{
-    decode, quantize_file, quantize_file_with, write_public_values, AttentionTrace,
+    decode, quantize_file, quantize_file_with, write_public_values, AttentionTrace, FloatError,
     TableResolution, TraceError,
 };
 use matchmark_tables::{Rational, WeightTable};
@@ -319,13 +319,27 @@ fn damaged_files() {
         Err(TraceError::Io { action: "read", .. })
     ));
     let bytes = int8().bytes();
-    for length in [0, 7, 8, 50, bytes.len() - 1] {
+    for length in [0, 7, 8, 50] {
         std::fs::write(&path, &bytes[..length]).unwrap();
         assert!(matches!(
             AttentionTrace::load(&path),
-            Err(TraceError::InvalidFile { .. })
+            Err(TraceError::HeaderTruncated { got, .. }) if got == length as u64
         ));
     }
+    let whole = bytes.len() as u64;
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let error = AttentionTrace::load(&path).unwrap_err();
+    assert!(matches!(
+        error,
+        TraceError::Truncated { expected, got } if (expected, got) == (whole, whole - 1)
+    ));
+    let words = format!("truncated: it ends at byte {} of the {whole}", whole - 1);
+    assert!(error.to_string().contains(&words), "{error}");
+    std::fs::write(&path, [&bytes[..], &[0]].concat()).unwrap();
+    assert!(matches!(
+        AttentionTrace::load(&path),
+        Err(TraceError::TrailingBytes { .. })
+    ));
 }
 
 #[test]
@@ -377,11 +391,10 @@ fn refused_float_files() {
     ));
     assert!(matches!(
         int8().quantize(0),
-        TraceError::WrongDtype {
+        TraceError::Floats {
             tensor: "q",
-            expected: "F32",
-            ..
-        }
+            reason: FloatError::Dtype { got }
+        } if got == "I8"
     ));
     let output = float().with("output", Dtype::F32, &[2, 2, 4], vec![0; 64]);
     assert!(matches!(
@@ -391,14 +404,41 @@ fn refused_float_files() {
             ..
         }
     ));
-    let nan = float().with("k", Dtype::F32, &[1, 3, 4], vec![0xff; 48]);
-    assert!(matches!(
-        nan.quantize(0),
-        TraceError::Unquantizable {
-            tensor: "k",
-            reason: QuantError::NotFinite { index: 0, .. }
+    // In every tensor, what is measured against included.
+    for (name, heads) in [("q", 2), ("k", 1), ("v", 1), ("output", 2)] {
+        let with = |numbers: &[f32]| {
+            let mut bytes = vec![0; heads * 48];
+            for (to, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+                to.copy_from_slice(&number.to_le_bytes());
+            }
+            match float()
+                .with(name, Dtype::F32, &[heads, 3, 4], bytes)
+                .quantize(0)
+            {
+                TraceError::Floats { tensor, reason } => {
+                    assert_eq!(tensor, name);
+                    reason
+                }
+                other => panic!("{name}: {other}"),
+            }
+        };
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let reason = with(&[0.0, bad]);
+            assert!(matches!(reason, FloatError::NotFinite { index: 1, .. }));
         }
-    ));
+        let reason = with(&[0.0, 1.0, -1e30]);
+        assert!(matches!(reason, FloatError::TooLarge { index: 2, .. }));
+        let reason = with(&[1e-40]);
+        assert!(matches!(reason, FloatError::TooSmall { index: 0, .. }));
+    }
+    // Queries and keys that make no scores, each by itself a tensor like others.
+    for unit in [1e-30f32, 1e9] {
+        let file = float()
+            .with("q", Dtype::F32, &[2, 3, 4], unit.to_le_bytes().repeat(24))
+            .with("k", Dtype::F32, &[1, 3, 4], unit.to_le_bytes().repeat(12));
+        let error = file.quantize(0);
+        assert!(matches!(error, TraceError::Scores { .. }), "{error}");
+    }
     assert!(matches!(
         Foreign::new(Dtype::F32, 2, 1, 0, 4).quantize(0),
         TraceError::NoSteps
@@ -408,6 +448,44 @@ fn refused_float_files() {
     let (trace, report) = quantize_file(&path, 1, ValueBits::DEFAULT).unwrap();
     assert_eq!(trace.step_range().steps(), 2);
     assert_eq!(report.against_exact.max_abs, 0.0);
+}
+
+/// Floats of every width that hold the same numbers give the same trace and the same report.
+#[test]
+fn floats_of_every_width() {
+    let of = |dtype, encode: fn(f32) -> Vec<u8>| {
+        let tensor = |heads: usize| {
+            // Eighths up to 3 fit all types.
+            let numbers = (0..heads * 12).map(|i| ((i * 7) % 49) as f32 / 8.0 - 3.0);
+            numbers.flat_map(encode).collect::<Vec<u8>>()
+        };
+        let mut file = Foreign::new(dtype, 2, 1, 3, 4);
+        for (name, heads) in [("q", 2), ("k", 1), ("v", 1), ("output", 2)] {
+            file = file.with(name, dtype, &[heads, 3, 4], tensor(heads));
+        }
+        let (_directory, path) = file.write();
+        let (trace, report) = quantize_file(&path, 1, ValueBits::DEFAULT).unwrap();
+        (trace.encode().unwrap(), report)
+    };
+    let single = of(Dtype::F32, |x| x.to_le_bytes().to_vec());
+    assert_eq!(
+        single,
+        of(Dtype::F64, |x| f64::from(x).to_le_bytes().to_vec())
+    );
+    let bf16 = |x: f32| ((x.to_bits() >> 16) as u16).to_le_bytes().to_vec();
+    assert_eq!(single, of(Dtype::BF16, bf16));
+    assert_eq!(single, of(Dtype::F16, |x| f16(x).to_le_bytes().to_vec()));
+}
+
+/// Sign, exponent and fraction of a number that is zero, or normal and exact as a half.
+fn f16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let magnitude = if x == 0.0 {
+        0
+    } else {
+        (((bits >> 23) & 255) - 112) << 10 | (bits >> 13) & 1023
+    };
+    ((bits >> 31) << 15 | magnitude) as u16
 }
 
 fn fixture(name: &str) -> PathBuf {

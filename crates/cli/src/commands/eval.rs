@@ -20,14 +20,18 @@ pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError>
             source,
         })?;
     let float = args.float.as_deref().map(read_folder).transpose()?;
-    let sequences = text_sequences(model.tokenizer(), &read_text(&args.text)?)?;
+    let sequences = text_sequences(
+        model.tokenizer(),
+        &read_text(&args.text)?,
+        model.shape().positions(),
+    )?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
     let mut evaluator = Evaluator::new(&model, float.as_ref())?;
     for tokens in &sequences {
         let logits = reference.logits(tokens)?;
         evaluator.sequence(tokens, logits.as_deref())?;
     }
-    let evaluation = evaluator.finish();
+    let evaluation = evaluator.finish()?;
     let object = to_json(&model, &evaluation);
     output.result(&object, &to_text(&model, &evaluation))?;
     Ok(Outcome::Done)

@@ -49,7 +49,11 @@ fn model_file(
             .map_err(matchmark_model::ModelError::from)?,
     };
     let float = read_folder(folder)?;
-    let sequences = text_sequences(&float.tokenizer, &read_text(calibrate)?)?;
+    let sequences = text_sequences(
+        &float.tokenizer,
+        &read_text(calibrate)?,
+        float.shape.positions(),
+    )?;
     let (model, report) = quantize_model(&float, &sequences, bits)?;
     model
         .save(args.to.as_std_path())

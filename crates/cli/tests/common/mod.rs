@@ -208,3 +208,63 @@ pub fn tree(directory: &Utf8Path) -> Vec<String> {
 pub fn segment(chain: &Utf8Path, index: u32) -> Utf8PathBuf {
     chain.join(format!("segments/{index:06}.segment"))
 }
+
+/// A pointer of git-lfs, as a clone has it in the place of a large file.
+pub const LFS_POINTER: &str =
+    "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4264616\n";
+
+/// The folder of a tiny trained model, whose vocabulary is two special tokens, `a` and `aa`.
+pub fn trained_model(folder: &Utf8Path) {
+    fs::create_dir_all(folder).unwrap();
+    let special = |id: u32, content: &str| {
+        json!({ "id": id, "content": content, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true })
+    };
+    let level = json!({ "type": "ByteLevel", "add_prefix_space": false });
+    let digits = json!({ "type": "Digits", "individual_digits": true });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [special(0, "<bos>"), special(1, "<eos>")],
+        "normalizer": null,
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [digits, level] },
+        "post_processor": null, "decoder": level,
+        "model": { "type": "BPE", "vocab": { "<bos>": 0, "<eos>": 1, "a": 2, "aa": 3 }, "merges": ["a a"] },
+    });
+    let config = json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 4,
+        "hidden_size": 4, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 2,
+        "num_hidden_layers": 1, "intermediate_size": 6, "max_position_embeddings": 8,
+        "hidden_act": "silu", "rms_norm_eps": 1e-5, "eos_token_id": 1,
+        "tie_word_embeddings": true, "is_llama_config": true, "rope_interleaved": false,
+    });
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    trained_weights(|_| true).write(&folder.join("model.safetensors"));
+}
+
+/// Those of its weights whose names are chosen.
+pub fn trained_weights(chosen: impl Fn(&str) -> bool) -> TraceFile {
+    let mut file = TraceFile::empty();
+    for (name, shape) in [
+        ("embed_tokens", &[4usize, 4][..]),
+        ("layers.0.input_layernorm", &[4]),
+        ("layers.0.self_attn.q_proj", &[4, 4]),
+        ("layers.0.self_attn.k_proj", &[2, 4]),
+        ("layers.0.self_attn.v_proj", &[2, 4]),
+        ("layers.0.self_attn.o_proj", &[4, 4]),
+        ("layers.0.post_attention_layernorm", &[4]),
+        ("layers.0.mlp.gate_proj", &[6, 4]),
+        ("layers.0.mlp.up_proj", &[6, 4]),
+        ("layers.0.mlp.down_proj", &[4, 6]),
+        ("norm", &[4]),
+    ] {
+        let name = format!("model.{name}.weight");
+        if chosen(&name) {
+            let values = (0u8..24).take(shape.iter().product());
+            let bytes = values.flat_map(|i| (f32::from(i) * 0.25 - 0.5).to_le_bytes());
+            let tensor = (name, "F32", shape.to_vec(), bytes.collect());
+            file.tensors.push(tensor);
+        }
+    }
+    file
+}

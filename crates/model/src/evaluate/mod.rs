@@ -6,24 +6,41 @@ use serde::Serialize;
 
 use crate::{
     execute_float, execute_model, FloatModel, IntegerModel, ModelError, ModelState, Tokenizer,
+    TokenizerError,
 };
 
 use errors::ErrorTally;
 pub use errors::OperationError;
 
-/// The lines of a text as sequences of tokens, each with the tokens that begin and end a text. Empty lines
-/// are passed over.
+/// The lines of a text as sequences of tokens, each with the tokens that begin and end a text; `positions`
+/// is how many a model has room for. Empty lines are passed over.
 ///
 /// # Errors
-/// [`ModelError::Tokenizer`], and [`ModelError::NoTokens`] for a text without a line.
-pub fn text_sequences(tokenizer: &Tokenizer, text: &str) -> Result<Vec<Vec<u32>>, ModelError> {
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
+/// [`ModelError::Tokenizer`], [`ModelError::LongLine`], and [`ModelError::NoTokens`] for a text without a
+/// line.
+pub fn text_sequences(
+    tokenizer: &Tokenizer,
+    text: &str,
+    positions: usize,
+) -> Result<Vec<Vec<u32>>, ModelError> {
+    let end = tokenizer.end();
+    let limit = positions.saturating_sub(usize::from(end.is_some()));
+    let lines = (1..).zip(text.lines());
     let sequences = lines
-        .map(|line| {
-            let mut tokens = tokenizer.encode(line)?;
-            tokens.extend(tokenizer.end());
-            Ok(tokens)
-        })
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(
+            |(number, line)| match tokenizer.encode_at_most(line, limit) {
+                Ok(mut tokens) => {
+                    tokens.extend(end);
+                    Ok(tokens)
+                }
+                Err(TokenizerError::TooManyTokens { .. }) => Err(ModelError::LongLine {
+                    line: number,
+                    limit: positions,
+                }),
+                Err(error) => Err(error.into()),
+            },
+        )
         .collect::<Result<Vec<_>, ModelError>>()?;
     if sequences.is_empty() {
         return Err(ModelError::NoTokens);
@@ -178,11 +195,33 @@ impl<'a> Evaluator<'a> {
     }
 
     /// What came of all sequences.
-    #[must_use]
-    pub fn finish(self) -> Evaluation {
-        Evaluation {
+    ///
+    /// # Errors
+    /// [`ModelError::NoPerplexity`] where a model predicts the text so badly that its perplexity is no
+    /// number, and [`ModelError::NoDistance`] where it is so far from its floats.
+    pub fn finish(self) -> Result<Evaluation, ModelError> {
+        let evaluation = Evaluation {
             errors: self.errors.finish(),
             ..self.evaluation
+        };
+        for (of, perplexity) in [
+            ("integers", Some(evaluation.integer)),
+            ("floats", evaluation.float),
+            ("reference", evaluation.reference),
+        ] {
+            if let Some(perplexity) = perplexity.filter(|it| !it.perplexity().is_finite()) {
+                return Err(ModelError::NoPerplexity {
+                    of,
+                    nats_per_token: perplexity.nats_per_token(),
+                });
+            }
+        }
+        let finite = |it: &OperationError| it.own.is_finite() && it.accumulated.is_finite();
+        match evaluation.errors.iter().find(|it| !finite(it)) {
+            None => Ok(evaluation),
+            Some(error) => Err(ModelError::NoDistance {
+                operation: error.operation,
+            }),
         }
     }
 }

@@ -8,6 +8,7 @@ use matchmark_tables::{
     Rational, RotaryTable, RsqrtTable, SiluTable, TableError, TableId, TableKind, WeightTable,
 };
 
+use super::encode::INDIVIDUAL_DIGITS;
 use super::ModelFileError;
 use crate::{
     LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales, ModelTables, Tokenizer,
@@ -290,20 +291,31 @@ fn tokenizer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<Tokenizer, M
         [token(0), token(4)]
     });
     let merges = merges.collect();
-    let mut end_token = || match (reader.flag()?, reader.u32()?) {
-        (true, token) => Ok(Some(token)),
-        (false, 0) => Ok(None),
-        (false, got) => Err(reader.form("token 0 where there is none", got)),
-    };
-    let (begin, end) = (end_token()?, end_token()?);
+    let (begin, words) = end_token(reader, INDIVIDUAL_DIGITS)?;
+    let (end, _) = end_token(reader, 0)?;
     Tokenizer::new(TokenizerParts {
         pieces,
         special,
         merges,
+        individual_digits: words == INDIVIDUAL_DIGITS,
         begin,
         end,
     })
     .map_err(|error: TokenizerError| ModelFileError::Model(error.into()))
+}
+
+/// The token at an end of a text, and those of the bits `more` that stand beside whether there is one.
+fn end_token(reader: &mut Reader<'_>, more: u8) -> Result<(Option<u32>, u8), ModelFileError> {
+    let flags = reader.byte()?;
+    if flags & !(1 | more) != 0 {
+        return Err(reader.form("known flags of a token", flags));
+    }
+    let token = match (flags & 1, reader.u32()?) {
+        (0, 0) => None,
+        (0, got) => return Err(reader.form("token 0 where there is none", got)),
+        (_, token) => Some(token),
+    };
+    Ok((token, flags & more))
 }
 
 fn layer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<LayerWeights, ModelFileError> {

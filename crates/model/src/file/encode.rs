@@ -8,6 +8,8 @@ use crate::{
 };
 
 const TAG: &str = "matchmark/model/v1";
+/// In the byte that says whether there is a begin token: every digit is a word by itself.
+pub(super) const INDIVIDUAL_DIGITS: u8 = 2;
 
 /// The identity: SHA-256 under a tag of the canonical encoding.
 pub(crate) fn identity(parts: &ModelParts) -> ModelId {
@@ -192,6 +194,7 @@ pub(crate) fn encode_tokenizer(out: &mut Vec<u8>, tokenizer: &Tokenizer) {
         pieces,
         special,
         merges,
+        individual_digits,
         begin,
         end,
     } = tokenizer.parts();
@@ -205,8 +208,13 @@ pub(crate) fn encode_tokenizer(out: &mut Vec<u8>, tokenizer: &Tokenizer) {
             out.extend_from_slice(&token.to_le_bytes());
         }
     }
-    for token in [begin, end] {
-        out.push(u8::from(token.is_some()));
+    let words = if *individual_digits {
+        INDIVIDUAL_DIGITS
+    } else {
+        0
+    };
+    for (token, words) in [(begin, words), (end, 0)] {
+        out.push(u8::from(token.is_some()) | words);
         out.extend_from_slice(&token.unwrap_or(0).to_le_bytes());
     }
 }

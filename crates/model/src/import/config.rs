@@ -6,19 +6,64 @@ use matchmark_quant::{
 };
 use serde_json::{Map, Value};
 
-use super::{ImportError, CONFIG};
+use super::{json, ImportError, CONFIG};
 
-/// Entries that do not change what a model computes when it is run.
-const NEUTRAL: [&str; 10] = [
+/// Entries that do not change what a model computes when it is run: how it was made and stored, how it was
+/// trained, what programs that sample from it do by default, and what a program returns beside logits.
+const NEUTRAL: [&str; 54] = [
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_commit_hash",
     "_name_or_path",
     "attention_dropout",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
     "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "id2label",
     "initializer_range",
+    "is_llama_config",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
     "pad_token_id",
+    "prefix",
     "pretraining_tp",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
     "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
     "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
     "transformers_version",
+    "typical_p",
+    "unsloth_version",
     "use_cache",
 ];
 
@@ -32,15 +77,18 @@ pub(super) struct Config {
     pub(super) tied: bool,
     pub(super) begin: Option<u32>,
     pub(super) end: Option<u32>,
+    /// Entries that were passed over, in alphabetical order.
+    pub(super) ignored: Vec<String>,
 }
 
 impl Config {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
-        let entries: Map<String, Value> =
-            serde_json::from_slice(bytes).map_err(|error| ImportError::Json {
+        let Value::Object(entries) = json::parse(CONFIG, bytes)? else {
+            return Err(ImportError::Json {
                 file: CONFIG,
-                reason: error.to_string(),
-            })?;
+                reason: "expected an object".to_owned(),
+            });
+        };
         let mut entries = Entries(entries);
         entries.refuse_other_models()?;
         let heads = entries.size("num_attention_heads")?;
@@ -70,16 +118,15 @@ impl Config {
             VocabularySize::new(entries.size("vocab_size")?)?,
             CacheCapacity::new(entries.size("max_position_embeddings")?)?,
         )?;
-        let config = Self {
+        Ok(Self {
             shape,
             norm_epsilon: entries.positive("rms_norm_eps")?,
             rope_theta: entries.rope_theta()?,
             tied: entries.flag("tie_word_embeddings")?,
             begin: entries.optional_size("bos_token_id")?,
             end: entries.optional_size("eos_token_id")?,
-        };
-        entries.finish()?;
-        Ok(config)
+            ignored: entries.finish()?,
+        })
     }
 }
 
@@ -104,12 +151,22 @@ impl Entries {
             }
         }
         for (entry, neutral) in [
+            ("add_cross_attention", Value::from(false)),
             ("attention_bias", Value::from(false)),
+            ("chunk_size_feed_forward", Value::from(0)),
+            ("cross_attention_hidden_size", Value::Null),
+            ("is_decoder", Value::from(false)),
+            ("is_encoder_decoder", Value::from(false)),
             ("mlp_bias", Value::from(false)),
+            ("pruned_heads", Value::Object(Map::new())),
+            ("rope_interleaved", Value::from(false)),
             ("rope_scaling", Value::Null),
             ("quantization_config", Value::Null),
             ("sliding_window", Value::Null),
             ("partial_rotary_factor", Value::from(1.0)),
+            ("tie_encoder_decoder", Value::from(false)),
+            ("use_bfloat16", Value::from(false)),
+            ("use_sliding_window", Value::from(false)),
         ] {
             match self.0.remove(entry) {
                 None | Some(Value::Null) => {}
@@ -175,15 +232,17 @@ impl Entries {
         }
     }
 
-    fn finish(self) -> Result<(), ImportError> {
-        let unknown = self.0.into_iter().map(|(entry, _)| entry);
-        let mut unknown = unknown.filter(|entry| !NEUTRAL.contains(&entry.as_str()));
-        unknown.next().map_or(Ok(()), |entry| {
-            Err(ImportError::UnknownEntry {
+    /// The entries that were passed over; refuses those of which nothing is known.
+    fn finish(self) -> Result<Vec<String>, ImportError> {
+        let left: Vec<String> = self.0.into_iter().map(|(entry, _)| entry).collect();
+        let mut unknown = left.iter();
+        match unknown.find(|entry| !NEUTRAL.contains(&entry.as_str())) {
+            None => Ok(left),
+            Some(entry) => Err(ImportError::UnknownEntry {
                 file: CONFIG,
-                entry,
-            })
-        })
+                entry: entry.clone(),
+            }),
+        }
     }
 }
 

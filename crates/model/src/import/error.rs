@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use matchmark_quant::QuantError;
-use matchmark_runtime::TraceError;
+use matchmark_runtime::{FloatError, GitLfsPointer, TraceError};
 
 use crate::TokenizerError;
 
@@ -27,6 +27,30 @@ pub enum ImportError {
         file: &'static str,
         /// What is wrong, and where.
         reason: String,
+    },
+    /// A pointer of git-lfs stands where the file should.
+    #[error("{file}: {pointer}")]
+    GitLfsPointer {
+        /// The file.
+        file: &'static str,
+        /// What the pointer says.
+        pointer: GitLfsPointer,
+    },
+    /// A file beside the weights is longer than any that is read.
+    #[error("{file} has more than {maximum} bytes, expected at most {maximum}")]
+    TooLong {
+        /// The file.
+        file: &'static str,
+        /// The largest number of bytes.
+        maximum: u64,
+    },
+    /// A file has an entry twice: which of them counts is not said anywhere.
+    #[error("{file} has the entry {entry:?} twice, expected it once")]
+    DuplicateEntry {
+        /// The file.
+        file: &'static str,
+        /// Path to the entry.
+        entry: String,
     },
     /// A model has a feature that is not supported.
     #[error("{file}: {feature} is not supported")]
@@ -52,17 +76,57 @@ pub enum ImportError {
         /// The entry.
         entry: &'static str,
     },
-    /// The weights' file is truncated, extended, or no safetensors file at all.
-    #[error("model.safetensors: {0}")]
-    Container(#[from] TraceError),
+    /// A file of tensors cannot be read, is truncated, extended, or no safetensors file at all.
+    #[error("{file}: {source}")]
+    Container {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: TraceError,
+    },
+    /// The weights are there twice.
+    #[error("model.safetensors and model.safetensors.index.json are both there: remove the one that does not belong to the model")]
+    TwoWeights,
+    /// The index places a tensor into something that is no file of tensors of the folder itself.
+    #[error("model.safetensors.index.json places the tensor {tensor:?} into {got}, expected the name of a .safetensors file of the same folder")]
+    ShardName {
+        /// Name of the tensor.
+        tensor: String,
+        /// What the index says.
+        got: String,
+    },
+    /// A file of tensors lacks one that the index places into it.
+    #[error(
+        "{shard} lacks the tensor {tensor:?}, which model.safetensors.index.json places into it"
+    )]
+    MissingInShard {
+        /// Name of the tensor.
+        tensor: String,
+        /// The file.
+        shard: String,
+    },
+    /// A file of tensors has one that the index does not place into it.
+    #[error("{shard} has the tensor {tensor:?}, which model.safetensors.index.json {words}", words = match .expected {
+        Some(file) => format!("places into {file}"),
+        None => "does not name".to_owned(),
+    })]
+    UnexpectedInShard {
+        /// Name of the tensor.
+        tensor: String,
+        /// The file that has it.
+        shard: String,
+        /// The file that the index says, where it names the tensor.
+        expected: Option<String>,
+    },
     /// A weight's tensor is missing.
-    #[error("model.safetensors lacks the tensor {tensor:?}")]
+    #[error("the weights lack the tensor {tensor:?}")]
     MissingTensor {
         /// Its name.
         tensor: String,
     },
     /// There is a tensor that the model does not have.
-    #[error("model.safetensors has the unknown tensor {tensor:?}")]
+    #[error("the weights have the unknown tensor {tensor:?}")]
     UnknownTensor {
         /// Its name.
         tensor: String,
@@ -77,22 +141,22 @@ pub enum ImportError {
         /// The shape that came.
         got: Vec<usize>,
     },
-    /// A tensor has elements of a type that is not supported.
-    #[error("tensor {tensor:?} has element type {got}, expected F32, F16 or BF16")]
-    WrongDtype {
+    /// A tensor has elements of a type that is not supported, or numbers that nothing can be computed with.
+    #[error("tensor {tensor:?}: {reason}")]
+    Floats {
         /// Its name.
         tensor: String,
-        /// The type that came.
-        got: String,
+        /// Which element, and why.
+        reason: FloatError,
     },
-    /// A weight is NaN or infinite.
-    #[error("tensor {tensor:?}, element {index} is {got}, expected a finite number")]
-    NotFinite {
-        /// Name of the tensor.
-        tensor: String,
-        /// Position in the flattened tensor.
+    /// Embedding and head are one by the configuration, and two in the weights.
+    #[error("config.json: tie_word_embeddings = true, but element {index} of \"lm_head.weight\" is {got:e}, expected {expected:e} as in \"model.embed_tokens.weight\"")]
+    TiedHeadDiffers {
+        /// Position of the first difference in the flattened tensor.
         index: usize,
-        /// The weight.
+        /// The element of the embedding.
+        expected: f32,
+        /// That of the head.
         got: f32,
     },
     /// The tokenizer has another vocabulary than the configuration.

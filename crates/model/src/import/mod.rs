@@ -1,11 +1,15 @@
-//! Import of folders in the format of Hugging Face: `config.json`, `model.safetensors`,
-//! `tokenizer.json` of `LlamaForCausalLM`. What is not supported is refused by name.
+//! Import of folders in the format of Hugging Face: `config.json`, `tokenizer.json`, and the weights of
+//! `LlamaForCausalLM`, in `model.safetensors` or in several files with an index. What is not supported is
+//! refused by name; configuration and tokenizer are checked before weights are read.
 
 mod config;
 mod error;
+mod folder;
+mod json;
 mod tokenizer_json;
 mod weights;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use matchmark_quant::ModelShape;
@@ -14,10 +18,18 @@ use crate::Tokenizer;
 
 pub use error::ImportError;
 
+use config::Config;
+use folder::Folder;
+use weights::Weights;
+
 /// Name of the configuration's file.
 const CONFIG: &str = "config.json";
 /// Name of the weights' file.
 const WEIGHTS: &str = "model.safetensors";
+/// Name of the index, where the weights are in several files.
+const INDEX: &str = "model.safetensors.index.json";
+/// Name of the output head's tensor.
+const HEAD: &str = "lm_head.weight";
 /// Name of the tokenizer's file.
 const TOKENIZER: &str = "tokenizer.json";
 
@@ -40,6 +52,8 @@ pub struct FloatModel {
     pub head: Vec<f32>,
     /// From text to tokens and back.
     pub tokenizer: Tokenizer,
+    /// Entries of the configuration that do not change what the model computes, and were passed over.
+    pub ignored: Vec<String>,
 }
 
 /// One layer of a [`FloatModel`].
@@ -71,34 +85,15 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn read(folder: &Path) -> Result<Self, ImportError> {
-        let config = config::Config::parse(&read(folder, CONFIG)?)?;
-        let weights = read(folder, WEIGHTS).map_err(|error| {
-            // Weights in several files have an index beside them.
-            if folder.join("model.safetensors.index.json").exists() {
-                return ImportError::Unsupported {
-                    file: WEIGHTS,
-                    feature: "weights in several files".to_owned(),
-                };
-            }
-            error
-        })?;
-        let tokenizer = tokenizer_json::parse(&read(folder, TOKENIZER)?, config.end)?;
-        Self::put_together(config, weights, tokenizer)
+        Self::read_from(Folder::Disk(folder))
     }
 
-    /// What [`Self::read`] makes of the contents of `config.json`, `model.safetensors` and
-    /// `tokenizer.json`.
+    /// What [`Self::read`] makes of a folder with these files, by their names. They may come from anywhere.
     ///
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
-    pub fn from_files(
-        config: &[u8],
-        weights: Vec<u8>,
-        tokenizer: &[u8],
-    ) -> Result<Self, ImportError> {
-        let config = config::Config::parse(config)?;
-        let tokenizer = tokenizer_json::parse(tokenizer, config.end)?;
-        Self::put_together(config, weights, tokenizer)
+    pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, ImportError> {
+        Self::read_from(Folder::Memory(files))
     }
 
     /// Reads the tokenizer of a folder, and nothing of its weights.
@@ -106,37 +101,31 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn read_tokenizer(folder: &Path) -> Result<Tokenizer, ImportError> {
-        let config = config::Config::parse(&read(folder, CONFIG)?)?;
-        tokenizer_json::parse(&read(folder, TOKENIZER)?, config.end)
+        let (_, tokenizer) = head(Folder::Disk(folder))?;
+        Ok(tokenizer)
     }
 
-    fn put_together(
-        config: config::Config,
-        weights: Vec<u8>,
-        tokenizer: Tokenizer,
-    ) -> Result<Self, ImportError> {
-        let config::Config {
+    /// Names of the files of a folder that hold its weights: one, or all that the index names.
+    ///
+    /// # Errors
+    /// [`ImportError`], for an index that cannot be read.
+    pub fn weight_files(folder: &Path) -> Result<Vec<String>, ImportError> {
+        weights::file_names(Folder::Disk(folder))
+    }
+
+    fn read_from(folder: Folder<'_>) -> Result<Self, ImportError> {
+        let (config, tokenizer) = head(folder)?;
+        let Config {
             shape,
             norm_epsilon,
             rope_theta,
             tied,
-            begin,
-            end: _, // Given to the tokenizer.
+            begin: _, // Compared with the tokenizer's.
+            end: _,   // Given to the tokenizer.
+            ignored,
         } = config;
         let vocabulary = shape.vocabulary();
-        if tokenizer.len() != vocabulary {
-            return Err(ImportError::VocabularyMismatch {
-                expected: vocabulary,
-                got: tokenizer.len(),
-            });
-        }
-        // A text begins as its tokenizer says; the configuration must not say otherwise.
-        if let (Some(expected), Some(got)) = (begin, tokenizer.begin()) {
-            if expected != got {
-                return Err(ImportError::BeginMismatch { expected, got });
-            }
-        }
-        let mut tensors = weights::Weights::parse(weights)?;
+        let mut tensors = Weights::read(folder)?;
         let (hidden, mlp) = (shape.hidden(), shape.mlp());
         let (query, kv) = (shape.query_width(), shape.kv_width());
         let embedding = tensors.take("model.embed_tokens.weight", &[vocabulary, hidden])?;
@@ -158,11 +147,22 @@ impl FloatModel {
             });
         }
         let final_norm = tensors.take("model.norm.weight", &[hidden])?;
-        let head = if tied {
+        // Where both are tied, a head of its own is a copy.
+        let head = if tied && !tensors.has(HEAD) {
             embedding.clone()
         } else {
-            tensors.take("lm_head.weight", &[vocabulary, hidden])?
+            tensors.take(HEAD, &[vocabulary, hidden])?
         };
+        let pairs = embedding.iter().zip(&head);
+        if let Some((index, (&expected, &got))) =
+            pairs.enumerate().find(|(_, (e, h))| tied && e != h)
+        {
+            return Err(ImportError::TiedHeadDiffers {
+                index,
+                expected,
+                got,
+            });
+        }
         tensors.finish()?;
         Ok(Self {
             shape,
@@ -173,11 +173,27 @@ impl FloatModel {
             final_norm,
             head,
             tokenizer,
+            ignored,
         })
     }
 }
 
-fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, ImportError> {
-    let path = folder.join(name);
-    std::fs::read(&path).map_err(|source| ImportError::Io { path, source })
+/// Configuration and tokenizer, checked against each other.
+fn head(folder: Folder<'_>) -> Result<(Config, Tokenizer), ImportError> {
+    let config = Config::parse(&folder.read(CONFIG)?)?;
+    let tokenizer = tokenizer_json::parse(&folder.read(TOKENIZER)?, config.end)?;
+    let expected = config.shape.vocabulary();
+    if tokenizer.len() != expected {
+        return Err(ImportError::VocabularyMismatch {
+            expected,
+            got: tokenizer.len(),
+        });
+    }
+    // A text begins as its tokenizer says; the configuration must not say otherwise.
+    if let (Some(expected), Some(got)) = (config.begin, tokenizer.begin()) {
+        if expected != got {
+            return Err(ImportError::BeginMismatch { expected, got });
+        }
+    }
+    Ok((config, tokenizer))
 }

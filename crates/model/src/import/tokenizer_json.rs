@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{ImportError, TOKENIZER};
+use super::{json, ImportError, TOKENIZER};
 use crate::{Tokenizer, TokenizerParts};
 
 #[derive(Deserialize)]
@@ -66,8 +66,9 @@ enum Merge {
 
 /// Reads a tokenizer; `end` is the configuration's token at the end of a text.
 pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportError> {
-    let file: File = serde_json::from_slice(bytes).map_err(|error| json(error.to_string()))?;
-    let begin = check_features(&file)?;
+    let value = json::parse(TOKENIZER, bytes)?;
+    let file: File = serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
+    let (begin, individual_digits) = check_features(&file)?;
     let (pieces, special) = pieces(&file)?;
     let ids = &file.model.vocab;
     let mut merges = Vec::with_capacity(file.model.merges.len());
@@ -77,18 +78,20 @@ pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportE
             Merge::Pair([left, right]) => Some((left.as_str(), right.as_str())),
         };
         let pair = words.and_then(|(left, right)| Some([*ids.get(left)?, *ids.get(right)?]));
-        merges.push(pair.ok_or_else(|| json(format!("merge {index} is not of two known tokens")))?);
+        merges
+            .push(pair.ok_or_else(|| refuse(format!("merge {index} is not of two known tokens")))?);
     }
     Ok(Tokenizer::new(TokenizerParts {
         pieces,
         special,
         merges,
+        individual_digits,
         begin,
         end,
     })?)
 }
 
-fn json(reason: String) -> ImportError {
+fn refuse(reason: String) -> ImportError {
     ImportError::Json {
         file: TOKENIZER,
         reason,
@@ -102,8 +105,9 @@ fn unsupported(feature: impl Into<String>) -> ImportError {
     }
 }
 
-/// Refuses everything but a byte-level byte-pair encoding; returns the token that begins a text.
-fn check_features(file: &File) -> Result<Option<u32>, ImportError> {
+/// Refuses everything but a byte-level byte-pair encoding; returns the token that begins a text, and
+/// whether every digit is a word by itself.
+fn check_features(file: &File) -> Result<(Option<u32>, bool), ImportError> {
     if file.version != "1.0" {
         return Err(unsupported(format!("version {:?}", file.version)));
     }
@@ -142,9 +146,26 @@ fn check_features(file: &File) -> Result<Option<u32>, ImportError> {
             return Err(unsupported(format!("{name} = true")));
         }
     }
-    check_byte_level("pre_tokenizer", &file.pre_tokenizer)?;
+    let individual_digits = check_pre_tokenizer(&file.pre_tokenizer)?;
     check_byte_level("decoder", &file.decoder)?;
-    begin_token(&file.post_processor)
+    Ok((begin_token(&file.post_processor)?, individual_digits))
+}
+
+/// Byte level by itself, or after every digit was made a word; returns whether it was.
+fn check_pre_tokenizer(value: &Value) -> Result<bool, ImportError> {
+    const NAME: &str = "pre_tokenizer";
+    if value.get("type") != Some(&Value::from("Sequence")) {
+        return check_byte_level(NAME, value).map(|()| false);
+    }
+    let steps = value.get("pretokenizers").and_then(Value::as_array);
+    let digits = serde_json::json!({ "type": "Digits", "individual_digits": true });
+    match (value.as_object().map(Map::len), steps.map(Vec::as_slice)) {
+        (Some(2), Some([level])) => check_byte_level(NAME, level).map(|()| false),
+        (Some(2), Some([first, level])) if *first == digits => {
+            check_byte_level(NAME, level).map(|()| true)
+        }
+        _ => Err(unsupported(format!("{NAME} = {value}"))),
+    }
 }
 
 /// Byte level, cut into words by the pattern of GPT-2, without a space put before the text.
@@ -235,7 +256,7 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
             )));
         }
         if added.insert(*id, content).is_some() {
-            return Err(json(format!("added token {id} is there twice")));
+            return Err(refuse(format!("added token {id} is there twice")));
         }
     }
     let mut all: BTreeMap<u32, (Vec<u8>, bool)> = BTreeMap::new();
@@ -243,12 +264,12 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
         let piece = match added.get(&id) {
             Some(content) if *content == text => (text.as_bytes().to_vec(), true),
             Some(content) => {
-                return Err(json(format!("token {id} is {text:?} and {content:?}")));
+                return Err(refuse(format!("token {id} is {text:?} and {content:?}")));
             }
             None => (bytes_of(text)?, false),
         };
         if all.insert(id, piece).is_some() {
-            return Err(json(format!("token {id} is there twice")));
+            return Err(refuse(format!("token {id} is there twice")));
         }
     }
     for (id, content) in added {
@@ -270,7 +291,7 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
 /// Latin-1 as themselves and the others as characters from U+0100 on, in order.
 fn bytes_of(text: &str) -> Result<Vec<u8>, ImportError> {
     text.chars()
-        .map(|c| byte_of(c).ok_or_else(|| json(format!("token {text:?} stands for no bytes"))))
+        .map(|c| byte_of(c).ok_or_else(|| refuse(format!("token {text:?} stands for no bytes"))))
         .collect()
 }
 

@@ -1,36 +1,49 @@
-//! `model.safetensors`.
+//! The weights' files: `model.safetensors`, or several files and the index that says which tensor is in
+//! which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use matchmark_runtime::{TensorFile, TensorView};
+use matchmark_runtime::TensorFile;
+use serde_json::Value;
 
-use super::{ImportError, WEIGHTS};
+use super::folder::Folder;
+use super::{json, ImportError, INDEX, WEIGHTS};
 
 /// A buffer of early versions of the format: the rotary frequencies, which follow from the
 /// configuration.
 const FREQUENCIES: &str = ".self_attn.rotary_emb.inv_freq";
+/// How the name of every file of tensors ends.
+const EXTENSION: &str = ".safetensors";
 
-/// The tensors that were not taken yet.
-pub(super) struct Weights(BTreeMap<String, Tensor>);
-
-struct Tensor {
-    dtype: String,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+/// All tensors, and the names of those that were not taken yet.
+pub(super) struct Weights {
+    files: Vec<TensorFile>,
+    /// The file of each tensor.
+    places: BTreeMap<String, usize>,
 }
 
 impl Weights {
-    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, ImportError> {
-        let file = TensorFile::parse(bytes)?;
-        let tensors = file.tensors().map(|view: TensorView<'_>| {
-            let tensor = Tensor {
-                dtype: view.dtype.to_owned(),
-                shape: view.shape.to_vec(),
-                bytes: view.bytes.to_vec(),
-            };
-            (view.name.to_owned(), tensor)
-        });
-        Ok(Self(tensors.collect()))
+    /// Reads the weights' file, or all files of the index.
+    pub(super) fn read(folder: Folder<'_>) -> Result<Self, ImportError> {
+        let Some(index) = index(folder)? else {
+            let file = folder.tensors(WEIGHTS)?;
+            let names = file.tensors().map(|tensor| (tensor.name.to_owned(), 0));
+            return Ok(Self {
+                places: names.collect(),
+                files: vec![file],
+            });
+        };
+        let names: BTreeSet<&String> = index.values().collect();
+        let mut files = Vec::with_capacity(names.len());
+        let mut places = BTreeMap::new();
+        for (number, name) in names.into_iter().enumerate() {
+            let file = folder.tensors(name)?;
+            check_shard(&index, name, &file)?;
+            // A name is in one file alone: that which the index names.
+            places.extend(file.tensors().map(|it| (it.name.to_owned(), number)));
+            files.push(file);
+        }
+        Ok(Self { files, places })
     }
 
     /// Takes out one tensor.
@@ -39,51 +52,33 @@ impl Weights {
         name: &str,
         dimensions: &[usize],
     ) -> Result<Vec<f32>, ImportError> {
-        let tensor = self.0.remove(name).ok_or(ImportError::MissingTensor {
+        let place = self.places.remove(name);
+        let view = place.and_then(|number| self.files[number].get(name));
+        let view = view.ok_or_else(|| ImportError::MissingTensor {
             tensor: name.to_owned(),
         })?;
-        if tensor.shape != dimensions {
+        if view.shape != dimensions {
             return Err(ImportError::WrongShape {
                 tensor: name.to_owned(),
                 expected: dimensions.to_vec(),
-                got: tensor.shape,
+                got: view.shape.to_vec(),
             });
         }
-        let pairs = tensor.bytes.chunks_exact(2);
-        let values: Vec<f32> = match tensor.dtype.as_str() {
-            "F32" => {
-                let fours = tensor.bytes.chunks_exact(4);
-                fours
-                    .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
-                    .collect()
-            }
-            "F16" => pairs
-                .map(|pair| from_f16(u16::from_le_bytes([pair[0], pair[1]])))
-                .collect(),
-            "BF16" => pairs
-                .map(|pair| f32::from_le_bytes([0, 0, pair[0], pair[1]]))
-                .collect(),
-            _ => {
-                return Err(ImportError::WrongDtype {
-                    tensor: name.to_owned(),
-                    got: tensor.dtype,
-                })
-            }
-        };
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(ImportError::NotFinite {
-                tensor: name.to_owned(),
-                index,
-                got: values[index],
-            });
-        }
-        Ok(values)
+        view.floats().map_err(|reason| ImportError::Floats {
+            tensor: name.to_owned(),
+            reason,
+        })
+    }
+
+    /// Whether a tensor is there and was not taken.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// Refuses what was not taken.
     pub(super) fn finish(self) -> Result<(), ImportError> {
-        let unknown = self.0.into_keys().find(|name| !name.ends_with(FREQUENCIES));
-        match unknown {
+        let mut left = self.places.into_keys();
+        match left.find(|name| !name.ends_with(FREQUENCIES)) {
             None => Ok(()),
             Some(tensor) if tensor.ends_with(".bias") => Err(ImportError::Unsupported {
                 file: WEIGHTS,
@@ -94,19 +89,82 @@ impl Weights {
     }
 }
 
-/// IEEE 754 binary16 to binary32, exactly.
-fn from_f16(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = ((bits >> 10) & 31, bits & 1023);
-    let magnitude = match exponent {
-        // 2^-24 is the smallest number of the format.
-        0 => f32::from(fraction) / 16_777_216.0,
-        31 if fraction == 0 => f32::INFINITY,
-        31 => f32::NAN,
-        // 2^(exponent - 25) is a normal number of binary32.
-        _ => f32::from(1024 + fraction) * f32::from_bits((u32::from(exponent) + 127 - 25) << 23),
+/// Names of the files of the weights.
+pub(super) fn file_names(folder: Folder<'_>) -> Result<Vec<String>, ImportError> {
+    let Some(index) = index(folder)? else {
+        return Ok(vec![WEIGHTS.to_owned()]);
     };
-    sign * magnitude
+    let names: BTreeSet<String> = index.into_values().collect();
+    Ok(names.into_iter().collect())
+}
+
+/// The file of each tensor by the index; `None` for a folder with one file of weights and no index.
+fn index(folder: Folder<'_>) -> Result<Option<BTreeMap<String, String>>, ImportError> {
+    match (folder.has(WEIGHTS), folder.has(INDEX)) {
+        (true, true) => return Err(ImportError::TwoWeights),
+        (_, false) => return Ok(None),
+        (false, true) => {}
+    }
+    let refuse = |reason: String| ImportError::Json {
+        file: INDEX,
+        reason,
+    };
+    let mut index = json::parse(INDEX, &folder.read(INDEX)?)?;
+    // Beside it stand sums of bytes and parameters, which nothing follows from.
+    let Some(Value::Object(map)) = index.get_mut("weight_map").map(Value::take) else {
+        return Err(refuse("it has no object \"weight_map\"".to_owned()));
+    };
+    if map.is_empty() {
+        return Err(refuse("\"weight_map\" is empty".to_owned()));
+    }
+    let mut places = BTreeMap::new();
+    for (tensor, file) in map {
+        match file {
+            Value::String(file) if is_file_of_the_folder(&file) => {
+                places.insert(tensor, file);
+            }
+            got => {
+                return Err(ImportError::ShardName {
+                    tensor,
+                    got: got.to_string(),
+                })
+            }
+        }
+    }
+    Ok(Some(places))
+}
+
+/// Whether a name is that of a file of tensors in the folder itself, on every system.
+fn is_file_of_the_folder(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !['/', '\\', ':'].contains(&c);
+    let stem = name.strip_suffix(EXTENSION);
+    stem.is_some_and(|stem| !stem.is_empty() && !stem.starts_with('.') && stem.chars().all(plain))
+}
+
+/// Whether a file has the tensors that the index places into it, and no others.
+fn check_shard(
+    index: &BTreeMap<String, String>,
+    name: &str,
+    file: &TensorFile,
+) -> Result<(), ImportError> {
+    for tensor in file.tensors() {
+        let expected = index.get(tensor.name);
+        if expected.map(String::as_str) != Some(name) {
+            return Err(ImportError::UnexpectedInShard {
+                tensor: tensor.name.to_owned(),
+                shard: name.to_owned(),
+                expected: expected.cloned(),
+            });
+        }
+    }
+    let mut placed = index.iter().filter(|(_, shard)| *shard == name);
+    match placed.find(|(tensor, _)| file.get(tensor).is_none()) {
+        None => Ok(()),
+        Some((tensor, _)) => Err(ImportError::MissingInShard {
+            tensor: tensor.clone(),
+            shard: name.to_owned(),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -114,22 +172,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves() {
-        for (bits, value) in [
-            (0x0000, 0.0),
-            (0x0001, 2f32.powi(-24)),
-            (0x03ff, 1023.0 * 2f32.powi(-24)),
-            (0x0400, 2f32.powi(-14)),
-            (0x3c00, 1.0),
-            (0x3c01, 1.0 + 2f32.powi(-10)),
-            (0xc000, -2.0),
-            (0x7bff, 65_504.0),
-            (0x7c00, f32::INFINITY),
-            (0xfc00, f32::NEG_INFINITY),
-        ] {
-            assert_eq!(from_f16(bits), value, "{bits:#x}");
+    fn names_of_files() {
+        for name in ["model-00001-of-00002.safetensors", "a b.safetensors"] {
+            assert!(is_file_of_the_folder(name), "{name}");
         }
-        assert!(from_f16(0x7c01).is_nan());
-        assert!(from_f16(0x8000).is_sign_negative());
+        for name in [
+            "",
+            ".safetensors",
+            "model.bin",
+            "../model.safetensors",
+            "..safetensors",
+            "/etc/model.safetensors",
+            "sub/model.safetensors",
+            "sub\\model.safetensors",
+            "C:model.safetensors",
+            "a\0.safetensors",
+            "model.safetensors/..",
+        ] {
+            assert!(!is_file_of_the_folder(name), "{name}");
+        }
     }
 }

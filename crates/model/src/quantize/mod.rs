@@ -51,7 +51,8 @@ pub fn quantize_model(
     let folded = FoldedModel::new(model);
     let choice = Choice::new(model, &folded, &ranges, bits)?;
     let integer = assemble(model, &folded, &choice)?;
-    let report = QuantizationReport::new(&integer, calibration.iter().map(Vec::len).sum());
+    let tokens = calibration.iter().map(Vec::len).sum();
+    let report = QuantizationReport::new(&integer, tokens, &model.ignored);
     Ok((integer, report))
 }
 

@@ -21,6 +21,9 @@ pub struct QuantizationReport {
     pub identity: ModelId,
     /// Whether a rescaling could have an excess that a proof cannot carry.
     pub excess: Vec<ExcessReport>,
+    /// Entries of the folder's `config.json` that were passed over: they do not change what the model
+    /// computes.
+    pub ignored: Vec<String>,
 }
 
 /// Whether the rescalings of one kind could meet an excess that a proof cannot carry, for any tokens at all:
@@ -36,13 +39,14 @@ pub struct ExcessReport {
 }
 
 impl QuantizationReport {
-    pub(super) fn new(model: &IntegerModel, calibration_tokens: usize) -> Self {
+    pub(super) fn new(model: &IntegerModel, calibration_tokens: usize, ignored: &[String]) -> Self {
         Self {
             shape: *model.shape(),
             arithmetic: *model.arithmetic(),
             calibration_tokens,
             identity: model.identity(),
             excess: model.excess_report(),
+            ignored: ignored.to_vec(),
         }
     }
 }
@@ -164,6 +168,13 @@ impl fmt::Display for QuantizationReport {
                 "an error where it leaves the range of a proof"
             };
             writeln!(f, "{kind:<14} at most {bound} before rescaling, {words}")?;
+        }
+        if !self.ignored.is_empty() {
+            writeln!(
+                f,
+                "ignored        entries of config.json without effect here: {}",
+                self.ignored.join(", ")
+            )?;
         }
         write!(f, "identity       {}", self.identity)
     }

@@ -1,5 +1,6 @@
 //! Text to tokens and back.
 
+use super::merge::merge;
 use super::words::words;
 use super::{Tokenizer, TokenizerError};
 
@@ -13,16 +14,36 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::UnknownByte`] for a byte that is no token of its own.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_at_most(text, usize::MAX)
+    }
+
+    /// [`Self::encode`] of a text that may have so many tokens, the begin token included. A longer text is
+    /// refused before it is read to its end: the work is bounded by the limit, not by the text.
+    ///
+    /// # Errors
+    /// [`TokenizerError::TooManyTokens`], and as [`Self::encode`].
+    pub fn encode_at_most(&self, text: &str, limit: usize) -> Result<Vec<u32>, TokenizerError> {
+        let check = |tokens: usize| {
+            if tokens > limit {
+                Err(TokenizerError::TooManyTokens { limit })
+            } else {
+                Ok(())
+            }
+        };
+        // No token stands for more bytes than the longest.
+        check(usize::from(self.begin().is_some()) + text.len().div_ceil(self.longest))?;
         let mut tokens: Vec<u32> = self.begin().into_iter().collect();
         let mut rest = text;
         while !rest.is_empty() {
             let (at, special) = self.next_special(rest);
-            for word in words(&rest[..at]) {
+            for word in words(&rest[..at], self.parts.individual_digits) {
                 self.encode_word(word.as_bytes(), &mut tokens)?;
+                check(tokens.len())?;
             }
             rest = &rest[at..];
             if let Some((token, length)) = special {
                 tokens.push(token);
+                check(tokens.len())?;
                 rest = &rest[length..];
             }
         }
@@ -76,18 +97,7 @@ impl Tokenizer {
             let token = self.bytes[usize::from(byte)];
             word.push(token.ok_or(TokenizerError::UnknownByte { got: byte })?);
         }
-        loop {
-            let ranked = word.windows(2).enumerate().filter_map(|(at, pair)| {
-                let (rank, made) = self.ranks.get(&[pair[0], pair[1]])?;
-                Some((*rank, at, *made))
-            });
-            let Some((_, at, made)) = ranked.min() else {
-                break;
-            };
-            word[at] = made;
-            word.remove(at + 1);
-        }
-        tokens.extend(word);
+        tokens.extend(merge(self, &word));
         Ok(())
     }
 }

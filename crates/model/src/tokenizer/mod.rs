@@ -2,6 +2,7 @@
 
 mod digest;
 mod encode;
+mod merge;
 mod words;
 
 use std::collections::HashMap;
@@ -18,6 +19,9 @@ pub struct TokenizerParts {
     /// Pairs of tokens that become one, the first to be merged first. What a pair becomes is the token
     /// whose bytes are those of both.
     pub merges: Vec<[u32; 2]>,
+    /// Whether every digit is a word by itself. Otherwise digits that follow each other are one, with a
+    /// space before them.
+    pub individual_digits: bool,
     /// The token before every text, where there is one.
     pub begin: Option<u32>,
     /// The token that ends a text, where there is one.
@@ -76,6 +80,12 @@ pub enum TokenizerError {
         /// The token.
         token: usize,
     },
+    /// A text has more tokens than it may have.
+    #[error("the text has more than {limit} tokens, expected at most {limit}")]
+    TooManyTokens {
+        /// The largest number.
+        limit: usize,
+    },
     /// A merge comes twice.
     #[error("merge {merge} is there twice")]
     DuplicateMerge {
@@ -94,6 +104,8 @@ pub struct Tokenizer {
     ranks: HashMap<[u32; 2], (u32, u32)>,
     /// The special tokens.
     specials: Vec<u32>,
+    /// Bytes of the longest token, at least 1.
+    longest: usize,
 }
 
 impl Tokenizer {
@@ -110,6 +122,7 @@ impl Tokenizer {
             });
         }
         let mut made = Self {
+            longest: parts.pieces.iter().map(Vec::len).max().unwrap_or(0).max(1),
             parts,
             bytes: vec![None; 256],
             ranks: HashMap::new(),

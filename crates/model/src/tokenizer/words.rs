@@ -2,7 +2,8 @@
 //!
 //! The pattern is that of GPT-2, as byte-level pre-tokenizers use it:
 //! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`, alternatives in order,
-//! each as long as it can be.
+//! each as long as it can be. Where digits stand by themselves, the text is cut around each of them first,
+//! and each part is then cut by the pattern as if it were a text of its own.
 
 use std::sync::LazyLock;
 
@@ -56,15 +57,28 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Cuts a text into words; together they are the text.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
+/// Cuts a text into words; together they are the text. With `individual_digits`, every character of the
+/// class `\p{N}` is a word, and what stands between two of them is cut by itself.
+pub(super) fn words(text: &str, individual_digits: bool) -> impl Iterator<Item = &str> {
+    // What is cut by the pattern now, and what comes after it.
+    let (mut part, mut rest) = ("", text);
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
+        if part.is_empty() {
+            let first = rest.chars().next()?;
+            if individual_digits && kind(first) == Kind::Number {
+                let digit;
+                (digit, rest) = rest.split_at(first.len_utf8());
+                return Some(digit);
+            }
+            let end = if individual_digits {
+                rest.find(|c| kind(c) == Kind::Number)
+            } else {
+                None
+            };
+            (part, rest) = rest.split_at(end.unwrap_or(rest.len()));
         }
-        let (word, after) = rest.split_at(word_length(rest));
-        rest = after;
+        let word;
+        (word, part) = part.split_at(word_length(part));
         Some(word)
     })
 }
@@ -104,7 +118,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn cut(text: &str) -> Vec<&str> {
-        words(text).collect()
+        words(text, false).collect()
+    }
+
+    #[test]
+    fn digits_by_themselves() {
+        let cut = |text| words(text, true).collect::<Vec<_>>();
+        assert_eq!(
+            cut("in 1984's  20\n it"),
+            ["in", " ", "1", "9", "8", "4", "'s", "  ", "2", "0", "\n", " it"]
+        );
+        // Numbers of all kinds; letters that look like them are none.
+        assert_eq!(cut("x²½Ⅷ٣"), ["x", "²", "½", "Ⅷ", "٣"]);
+        assert_eq!(cut("7"), ["7"]);
     }
 
     #[test]
@@ -126,8 +152,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_are_the_text(text in "[a-z0-9 '\\n\\t.é\u{a0}]{0,40}") {
-            let words = cut(&text);
+        fn words_are_the_text(text in "[a-z0-9 '\\n\\t.é\u{a0}]{0,40}", digits in any::<bool>()) {
+            let words: Vec<&str> = words(&text, digits).collect();
             prop_assert!(words.iter().all(|word| !word.is_empty()));
             prop_assert_eq!(words.concat(), text);
         }

@@ -7,6 +7,7 @@ use matchmark_model::quant::{
 };
 use matchmark_model::{synthetic_arithmetic, synthetic_model, IntegerModel, Matrix};
 
+pub mod folder;
 pub mod naive;
 
 /// `L, C, H, G, d, F, V`, with 64 positions.

@@ -34,7 +34,9 @@ impl Source {
         match self {
             Self::File { path, text } => {
                 let model = IntegerModel::load(path)?;
-                let sequences = text_sequences(model.tokenizer(), &fs::read_to_string(text)?)?;
+                let text = fs::read_to_string(text)?;
+                let positions = model.shape().positions();
+                let sequences = text_sequences(model.tokenizer(), &text, positions)?;
                 let tokens: Vec<u32> = sequences.into_iter().flatten().take(count).collect();
                 if tokens.len() < count {
                     return Err("the text has too few tokens".into());
