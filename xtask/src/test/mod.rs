@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that a change must pass.
 
+mod deny;
 mod runner;
 mod steps;
 
@@ -15,7 +16,8 @@ pub struct Options {
     keep_going: bool,
 }
 
-/// Runs all steps, prints each with its time, and closes with `N passed, N failed`.
+/// Runs all steps, prints each with its time, and closes with
+/// `N passed, N failed, N skipped`.
 ///
 /// # Errors
 /// Exit code 1 if a step failed.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use super::deny;
 use super::runner::{Outcome, Step};
 use crate::{process, tidy, workspace};
 
@@ -57,14 +58,14 @@ pub fn all() -> Vec<Step> {
         }),
         Step::new("verifier alone on plain stable", verifier_on_plain_stable),
         Step::new("verifier for wasm32-unknown-unknown", verifier_for_wasm),
-        Step::new("cargo-deny: bans, licences, sources", || {
-            deny(&["bans", "licenses", "sources"])
-        }),
-        Step::new("cargo-deny: advisories", || deny(&["advisories"])),
+        Step::new("cargo-deny: bans, licences, sources", deny::tree),
+        Step::new("cargo-deny: the same of the fuzzers", deny::fuzzers),
+        Step::new("cargo-deny: advisories", deny::advisories),
     ]
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+/// Cargo with these arguments, in the workspace's root.
+pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = workspace::cargo();
     command.args(arguments);
     command
@@ -81,7 +82,7 @@ fn tests(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command, with its output where ours goes.
-fn succeeds(mut command: Command) -> Outcome {
+pub fn succeeds(mut command: Command) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Outcome::Passed,
         Ok(status) => Outcome::Failed(format!("{}: {status}", process::shown(&command))),
@@ -189,15 +190,6 @@ fn has_target() -> bool {
         let directory = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
         output.status.success() && directory.is_dir()
     })
-}
-
-fn deny(checks: &[&str]) -> Outcome {
-    if !process::succeeds(&mut cargo(&["deny", "--version"])) {
-        return Outcome::Skipped("cargo-deny is not installed (cargo install cargo-deny)".into());
-    }
-    let mut command = cargo(&["deny", "--all-features", "check"]);
-    command.args(checks);
-    succeeds(command)
 }
 
 #[cfg(test)]
