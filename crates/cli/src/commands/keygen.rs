@@ -1,6 +1,6 @@
 //! `matchmark keygen`.
 
-use matchmark_composer::{ModelCache, ModelKey, PlanError};
+use matchmark_composer::{unused_instructions, ModelCache, ModelKey, PlanError};
 use matchmark_quant::SegmentSteps;
 use matchmark_runtime::write_file_atomically;
 use matchmark_statement::SecurityLevel;
@@ -54,6 +54,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         "max_segment_steps": key.max_segment_steps(),
         "weights": key.weights(),
         "key": args.to.as_ref().or(args.check.as_ref()),
+        "unused_instructions": unused_instructions(),
     });
     let count = key.weights().len();
     let text = format!("{text}\nmodel      {identity}\nweights    {count} commitments");
