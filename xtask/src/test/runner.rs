@@ -31,7 +31,6 @@ impl Step {
     }
 
     /// Its name.
-    #[cfg(test)]
     pub fn name(&self) -> &'static str {
         self.name
     }

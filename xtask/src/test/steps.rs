@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::deny;
 use super::runner::{Outcome, Step};
+use super::{bare, deny, outside};
 use crate::{process, tidy, workspace};
 
-const VERIFIER: &str = "matchmark-verifier";
+/// The package of the verifier.
+pub const VERIFIER: &str = "matchmark-verifier";
 const WASM: &str = "wasm32-unknown-unknown";
 /// A machine without a network must not wait long for a target.
 const TARGET_DOWNLOAD: Duration = Duration::from_secs(60);
@@ -58,6 +59,12 @@ pub fn all() -> Vec<Step> {
         }),
         Step::new("verifier alone on plain stable", verifier_on_plain_stable),
         Step::new("verifier for wasm32-unknown-unknown", verifier_for_wasm),
+        Step::new(
+            "quant, tables, statement for thumbv7em-none-eabi",
+            bare::below_the_proof_library,
+        ),
+        Step::new("verifier for thumbv7em-none-eabi", bare::verifier),
+        Step::new("prover outside of the workspace", outside::proves),
         Step::new("cargo-deny: bans, licences, sources", deny::tree),
         Step::new("cargo-deny: the same of the fuzzers", deny::fuzzers),
         Step::new("cargo-deny: advisories", deny::advisories),
@@ -116,7 +123,7 @@ fn plain_stable_dir() -> PathBuf {
 /// The workspace's own flags are left out, too: they name the processor of this machine, which is
 /// none of the wasm target's, and where it has AVX-512 Stwo asks for an unstable feature even
 /// without its prover.
-fn on_plain_stable(arguments: &[&str]) -> Command {
+pub fn on_plain_stable(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
     command
         .env("RUSTC_BOOTSTRAP", "")
@@ -140,7 +147,7 @@ fn verifier_on_plain_stable() -> Outcome {
 }
 
 fn verifier_for_wasm() -> Outcome {
-    if let Err(why) = wasm_target() {
+    if let Err(why) = target_is_there(WASM) {
         return Outcome::Skipped(why);
     }
     succeeds(on_plain_stable(&[
@@ -152,17 +159,20 @@ fn verifier_for_wasm() -> Outcome {
     ]))
 }
 
-/// Makes sure that the target's standard library is there.
-fn wasm_target() -> Result<(), String> {
-    if has_target() {
+/// Makes sure that a target's libraries are there.
+///
+/// # Errors
+/// Why they are not.
+pub fn target_is_there(target: &str) -> Result<(), String> {
+    if has_target(target) {
         return Ok(());
     }
     let mut rustup = Command::new("rustup");
     rustup
         .current_dir(workspace::root())
-        .args(["target", "add", WASM]);
+        .args(["target", "add", target]);
     let added = process::run_for(&mut rustup, TARGET_DOWNLOAD);
-    let missing = |why: String| format!("the target {WASM} is not available: {why}");
+    let missing = |why: String| format!("the target {target} is not available: {why}");
     match added {
         Err(error) => Err(missing(format!("rustup: {error}"))),
         Ok(None) => Err(missing(format!(
@@ -177,14 +187,14 @@ fn wasm_target() -> Result<(), String> {
 }
 
 /// Asks the compiler rather than rustup, so that toolchains from elsewhere count too.
-fn has_target() -> bool {
+fn has_target(target: &str) -> bool {
     let rustc = || {
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         rustc.current_dir(workspace::root());
         rustc
     };
     let printed = rustc()
-        .args(["--print", "target-libdir", "--target", WASM])
+        .args(["--print", "target-libdir", "--target", target])
         .output();
     printed.is_ok_and(|output| {
         let directory = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
