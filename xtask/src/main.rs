@@ -25,7 +25,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -49,6 +49,15 @@ enum Command {
     Pressure(pressure::Options),
     /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
     Hostile(hostile::Options),
+}
+
+/// The names of the commands.
+fn command_names() -> Vec<String> {
+    let command = Arguments::command();
+    let names = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned());
+    names.collect()
 }
 
 fn main() -> ExitCode {

@@ -4,8 +4,8 @@
 //! different codewords. What two proofs have to agree on is therefore committed as (root,
 //! fingerprint): the point `z` is derived from the root, and the fingerprint is the value of every
 //! column at `z`, opened in the same batch as everything else. With root and fingerprint fixed there
-//! is one set of columns left; the argument is in `docs/soundness.md`. The carried state and the
-//! boundary of a split segment are committed in this way.
+//! is one set of columns left; the argument is in `docs/soundness.md`. The carried state, weights and
+//! tables of a model, and the boundary of a split segment are committed in this way.
 use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts};

@@ -1,7 +1,7 @@
-//! The attention decode relation: gadgets, components and the harness that puts them into one
+//! The relation of transformer decode: gadgets, components and the harness that puts them into one
 //! proof.
 //!
-//! A *segment* of decode steps is stated by four kinds of components that share one STARK:
+//! A *segment* of decode steps of attention is stated by four kinds of components that share one STARK:
 //!
 //! | component | a row is | what it shows |
 //! |---|---|---|
@@ -9,6 +9,22 @@
 //! | [`components::candidates`] | query head, step, candidate | maximum, gap, clip, weight, sums |
 //! | [`components::state`] | cache position, dimension | the cache before and after, projections of keys and values |
 //! | [`components::tables`] | table entry | the lookup tables and how often each entry is used |
+//!
+//! A segment of a whole decoder has seven more ([`decoder::components`]), around the attention of all its
+//! layers:
+//!
+//! | component | a row is | what it shows |
+//! |---|---|---|
+//! | [`linear`](decoder::components::linear) | matrix, block of outputs, input | the products with the weights |
+//! | [`stream`](decoder::components::stream) | stage, channel, step | what is added to the residual stream, and its normalization |
+//! | [`norms`](decoder::components::norms) | stage, step | the factor by which a stage is normalized |
+//! | [`rotary`](decoder::components::rotary) | layer, head, pair of dimensions, step | queries and keys, rotated |
+//! | [`values`](decoder::components::values) | layer, key/value head, dimension, step | the new values of the cache |
+//! | [`gated`](decoder::components::gated) | layer, channel of the MLP, step | gate, up, and their product |
+//! | [`choice`](decoder::components::choice) | token of the vocabulary, step | logits, their maximum, the chosen token |
+//!
+//! A split segment has two proofs: the first has the attention's components without the weight table, the
+//! second has [`components::membership`] and the table ([`lookup`]).
 //!
 //! Dense arithmetic is done by random projections: [`challenges::ProjectionChallenges`] are drawn
 //! after the witness is committed, the projected columns are committed next, and only then are the
@@ -46,8 +62,8 @@ pub mod witness;
 /// Digest of the relation: of the constraint expressions of all components, the contents of all selectors, and
 /// the terms that the verifier adds itself.
 ///
-/// Computed by [`describe`] where the expression evaluator is at hand (feature `prover`), pinned here
-/// for the verifier, and compared by a test.
+/// Computed by the module `describe` where the expression evaluator is at hand (feature `prover`), pinned
+/// here for the verifier, and compared by a test.
 pub const RELATION_DIGEST: matchmark_statement::RelationDigest =
     matchmark_statement::RelationDigest::from_bytes([
         0x1a, 0x6e, 0xa0, 0xdd, 0xfc, 0xcb, 0x7d, 0xce, 0xf0, 0x45, 0xa1, 0xec, 0x86, 0xbe, 0xa0,

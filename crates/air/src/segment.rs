@@ -1,4 +1,5 @@
-//! The components of a fused or an arithmetic proof put together: the same on both sides of it.
+//! The components of a fused proof (a decoder's included) or an arithmetic one put together: the same on
+//! both sides of it.
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;

@@ -12,6 +12,7 @@ mod args;
 mod cache;
 mod commands;
 mod error;
+mod instructions;
 mod logs;
 mod models;
 mod options;
@@ -43,7 +44,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return refuse(&error, &arguments),
     };
     let output = Output::new(cli.command.json());
-    let result = logs::begin().and_then(|()| execute(&cli, &output));
+    let result = logs::begin().and_then(|()| {
+        instructions::warn(&cli.command);
+        execute(&cli, &output)
+    });
     let outcome = result.unwrap_or_else(|error| {
         output.error(&error);
         error.outcome()

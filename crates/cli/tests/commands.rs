@@ -48,6 +48,8 @@ fn prove_policy_verify_as_json() {
     ] {
         assert!(proven[key].is_number(), "{key}");
     }
+    let unused = matchmark_composer::unused_instructions();
+    assert_eq!(proven["unused_instructions"], json!(unused));
     assert_eq!(proven["segments"], 2);
     assert_eq!(proven["steps"], 6);
     assert_eq!(proven["lookup_claims"], 2 * (3 + 4 + 5 + 6 + 7 + 8));

@@ -17,7 +17,7 @@
 //!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
 //!   would accept a chain, computed anew), `derive_key` (what a verifier needs of a model), `ModelCache` (the
 //!   extensions of committed models, kept on disk) and `Storage` (the operations of the file system by which
-//!   a chain is written).
+//!   a chain is written). `unused_instructions` says whether proving could be faster here.
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
@@ -54,6 +54,8 @@ pub use report::{ChainReport, SegmentReport, SegmentTokens};
 pub use sizes::{segment_sizes, StoredProofSizes};
 pub use verifier::{verify_directory, ChainVerifier};
 
+#[cfg(feature = "prover")]
+pub use matchmark_prover::unused_instructions;
 #[cfg(feature = "prover")]
 pub use proving::{
     derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,

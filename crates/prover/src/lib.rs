@@ -10,6 +10,7 @@
 mod committed;
 mod error;
 mod extension;
+mod instructions;
 mod mock;
 mod model;
 mod segment;
@@ -19,6 +20,7 @@ mod state;
 
 pub use error::{ExtensionError, ProveError};
 pub use extension::{ExtensionId, ModelExtension};
+pub use instructions::unused_instructions;
 pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 pub use mock::{mock_segment, MockError};

@@ -2,8 +2,8 @@
 //!
 //! **Invariant (order of phases):**
 //! 1. [`begin`]: statement digest, security parameters, column sizes;
-//! 2. roots of the preprocessed tree, the state before, the state after, and the boundary of a split
-//!    segment;
+//! 2. roots of the preprocessed tree, the model tree of a decoder, the state before, the state after, and
+//!    the boundary of a split segment;
 //! 3. root of the witness tree;
 //! 4. [`draw_projection`](Transcript::draw_projection): the projection challenges;
 //! 5. root of the projections tree;
@@ -14,8 +14,9 @@
 //! A lookup proof has no states and no projections: its boundary comes in step 2, and steps 4 and 5 are
 //! left out.
 //!
-//! A relation's challenges come after every value that the relation carries; the fingerprints of the
-//! states and of the boundary stand in the statement, and their points follow from the roots.
+//! A relation's challenges come after every value that the relation carries; the commitments to states,
+//! model and boundary, which hold root and fingerprint, stand in the statement, and the fingerprint points
+//! follow from the roots.
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -1,5 +1,6 @@
 //! Running steps one after the other.
 
+use std::fmt;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -30,23 +31,36 @@ impl Step {
     }
 
     /// Its name.
-    #[cfg(test)]
     pub fn name(&self) -> &'static str {
         self.name
     }
 }
 
-/// How many steps passed and failed. Those that were skipped or not reached are neither.
+/// How many steps passed, failed and were skipped. Those that were not reached are none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Steps that hold.
     pub passed: usize,
     /// Steps that do not.
     pub failed: usize,
+    /// Steps that could not be tried here.
+    pub skipped: usize,
+}
+
+impl fmt::Display for Summary {
+    /// The closing line, which `.ci/run` reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
 }
 
 /// Runs the steps in order, to the first failure or to the end. The last line written is
-/// `N passed, N failed`.
+/// `N passed, N failed, N skipped`; the reasons of what was skipped stand in the lines above it.
 pub fn run(steps: Vec<Step>, keep_going: bool, out: &mut impl Write) -> Summary {
     let mut summary = Summary::default();
     let mut lines = Vec::new();
@@ -61,7 +75,7 @@ pub fn run(steps: Vec<Step>, keep_going: bool, out: &mut impl Write) -> Summary 
         match outcome {
             Outcome::Passed => summary.passed += 1,
             Outcome::Failed(_) => summary.failed += 1,
-            Outcome::Skipped(_) => {}
+            Outcome::Skipped(_) => summary.skipped += 1,
         }
         if summary.failed > 0 && !keep_going {
             break;
@@ -77,10 +91,7 @@ pub fn run(steps: Vec<Step>, keep_going: bool, out: &mut impl Write) -> Summary 
             &format!("not run: {} steps after the failure", all - lines.len()),
         );
     }
-    say(
-        out,
-        &format!("{} passed, {} failed", summary.passed, summary.failed),
-    );
+    say(out, &summary.to_string());
     summary
 }
 
@@ -126,13 +137,14 @@ mod tests {
             summary,
             Summary {
                 passed: 1,
-                failed: 1
+                failed: 1,
+                skipped: 1
             }
         );
         assert!(!text.contains("fourth"));
         assert!(text.contains("skipped second: no such tool"));
         assert!(text.contains("not run: 1 steps after the failure"));
-        assert!(text.ends_with("\n1 passed, 1 failed\n"));
+        assert!(text.ends_with("\n1 passed, 1 failed, 1 skipped\n"));
     }
 
     #[test]
@@ -142,12 +154,13 @@ mod tests {
             summary,
             Summary {
                 passed: 2,
-                failed: 1
+                failed: 1,
+                skipped: 1
             }
         );
         assert!(text.contains("passed  fourth"));
         assert!(!text.contains("not run"));
-        assert!(text.ends_with("\n2 passed, 1 failed\n"));
+        assert!(text.ends_with("\n2 passed, 1 failed, 1 skipped\n"));
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::runner::{Outcome, Step};
+use super::{bare, deny, outside};
 use crate::{process, tidy, workspace};
 
-const VERIFIER: &str = "matchmark-verifier";
+/// The package of the verifier.
+pub const VERIFIER: &str = "matchmark-verifier";
 const WASM: &str = "wasm32-unknown-unknown";
 /// A machine without a network must not wait long for a target.
 const TARGET_DOWNLOAD: Duration = Duration::from_secs(60);
@@ -57,14 +59,20 @@ pub fn all() -> Vec<Step> {
         }),
         Step::new("verifier alone on plain stable", verifier_on_plain_stable),
         Step::new("verifier for wasm32-unknown-unknown", verifier_for_wasm),
-        Step::new("cargo-deny: bans, licences, sources", || {
-            deny(&["bans", "licenses", "sources"])
-        }),
-        Step::new("cargo-deny: advisories", || deny(&["advisories"])),
+        Step::new(
+            "quant, tables, statement for thumbv7em-none-eabi",
+            bare::below_the_proof_library,
+        ),
+        Step::new("verifier for thumbv7em-none-eabi", bare::verifier),
+        Step::new("prover outside of the workspace", outside::proves),
+        Step::new("cargo-deny: bans, licences, sources", deny::tree),
+        Step::new("cargo-deny: the same of the fuzzers", deny::fuzzers),
+        Step::new("cargo-deny: advisories", deny::advisories),
     ]
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+/// Cargo with these arguments, in the workspace's root.
+pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = workspace::cargo();
     command.args(arguments);
     command
@@ -81,7 +89,7 @@ fn tests(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command, with its output where ours goes.
-fn succeeds(mut command: Command) -> Outcome {
+pub fn succeeds(mut command: Command) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Outcome::Passed,
         Ok(status) => Outcome::Failed(format!("{}: {status}", process::shown(&command))),
@@ -115,7 +123,7 @@ fn plain_stable_dir() -> PathBuf {
 /// The workspace's own flags are left out, too: they name the processor of this machine, which is
 /// none of the wasm target's, and where it has AVX-512 Stwo asks for an unstable feature even
 /// without its prover.
-fn on_plain_stable(arguments: &[&str]) -> Command {
+pub fn on_plain_stable(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
     command
         .env("RUSTC_BOOTSTRAP", "")
@@ -139,7 +147,7 @@ fn verifier_on_plain_stable() -> Outcome {
 }
 
 fn verifier_for_wasm() -> Outcome {
-    if let Err(why) = wasm_target() {
+    if let Err(why) = target_is_there(WASM) {
         return Outcome::Skipped(why);
     }
     succeeds(on_plain_stable(&[
@@ -151,17 +159,20 @@ fn verifier_for_wasm() -> Outcome {
     ]))
 }
 
-/// Makes sure that the target's standard library is there.
-fn wasm_target() -> Result<(), String> {
-    if has_target() {
+/// Makes sure that a target's libraries are there.
+///
+/// # Errors
+/// Why they are not.
+pub fn target_is_there(target: &str) -> Result<(), String> {
+    if has_target(target) {
         return Ok(());
     }
     let mut rustup = Command::new("rustup");
     rustup
         .current_dir(workspace::root())
-        .args(["target", "add", WASM]);
+        .args(["target", "add", target]);
     let added = process::run_for(&mut rustup, TARGET_DOWNLOAD);
-    let missing = |why: String| format!("the target {WASM} is not available: {why}");
+    let missing = |why: String| format!("the target {target} is not available: {why}");
     match added {
         Err(error) => Err(missing(format!("rustup: {error}"))),
         Ok(None) => Err(missing(format!(
@@ -176,28 +187,19 @@ fn wasm_target() -> Result<(), String> {
 }
 
 /// Asks the compiler rather than rustup, so that toolchains from elsewhere count too.
-fn has_target() -> bool {
+fn has_target(target: &str) -> bool {
     let rustc = || {
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         rustc.current_dir(workspace::root());
         rustc
     };
     let printed = rustc()
-        .args(["--print", "target-libdir", "--target", WASM])
+        .args(["--print", "target-libdir", "--target", target])
         .output();
     printed.is_ok_and(|output| {
         let directory = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
         output.status.success() && directory.is_dir()
     })
-}
-
-fn deny(checks: &[&str]) -> Outcome {
-    if !process::succeeds(&mut cargo(&["deny", "--version"])) {
-        return Outcome::Skipped("cargo-deny is not installed (cargo install cargo-deny)".into());
-    }
-    let mut command = cargo(&["deny", "--all-features", "check"]);
-    command.args(checks);
-    succeeds(command)
 }
 
 #[cfg(test)]

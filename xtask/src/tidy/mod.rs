@@ -7,6 +7,7 @@ mod docs;
 mod errors;
 mod layers;
 mod manifests;
+mod names;
 mod scan;
 mod text;
 mod tree;
@@ -55,7 +56,7 @@ impl fmt::Display for Finding {
 /// A rule of the tree.
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 18] = [
     code::file_length,
     code::default_pcs_config,
     code::other_systems,
@@ -70,6 +71,10 @@ const RULES: [Rule; 14] = [
     text::machine_paths,
     text::leftover_snapshots,
     docs::generated_figures,
+    names::paths,
+    names::links,
+    names::examples,
+    names::commands,
 ];
 
 /// All findings in the tree below `root`, by path and line.
@@ -116,11 +121,10 @@ mod tests {
     /// The sources of these checks mention everything that they look for.
     #[test]
     fn the_checks_pass_their_own_sources() {
-        let package = workspace::root().join("xtask");
-        let sources: Vec<Finding> = check(&package)
+        let sources: Vec<Finding> = check(&workspace::root())
             .unwrap_or_else(|failure| panic!("{failure:?}"))
             .into_iter()
-            .filter(|finding| finding.path.starts_with("src/"))
+            .filter(|finding| finding.path.starts_with("xtask/src/"))
             .collect();
         assert_eq!(sources, []);
     }

@@ -69,9 +69,13 @@ fn read_folder(
         let entry = entry.context(folder.display())?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let (path, from_root) = (entry.path(), format!("{prefix}{name}"));
+        // A folder, or the file that stands for it in a further working tree of a repository.
+        if name == ".git" {
+            continue;
+        }
         let kind = entry.file_type().context(path.display())?;
         if kind.is_dir() {
-            if name != ".git" && !is_build_output(&path, &name) {
+            if !is_build_output(&path, &name) {
                 read_folder(&path, &format!("{from_root}/"), files)?;
             }
         } else if kind.is_file() {
@@ -104,6 +108,7 @@ mod tests {
         write("crates/a/src/lib.rs", b"// a");
         write(".ci/run", b"binary \xff and text");
         write(".git/config", b"x");
+        write("crates/.git", b"gitdir: elsewhere");
         write("target/debug/x.rs", b"x");
         write("build-elsewhere/CACHEDIR.TAG", b"x");
         write("build-elsewhere/x.rs", b"x");

@@ -1,6 +1,8 @@
 //! `matchmark keygen`.
 
-use matchmark_composer::{derive_key, rederive_key, KeyOptions, ModelCache, PlanError};
+use matchmark_composer::{
+    derive_key, rederive_key, unused_instructions, KeyOptions, ModelCache, PlanError,
+};
 use matchmark_runtime::write_file_atomically;
 use matchmark_statement::SecurityLevel;
 use serde_json::json;
@@ -58,6 +60,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         "weights": key.weights(),
         "circuits": key.circuits(),
         "key": args.to.as_ref().or(args.check.as_ref()),
+        "unused_instructions": unused_instructions(),
     });
     let commitments = key.weights().len();
     let circuits = key.circuits().iter();

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark_composer::{
-    ChainPlan, ChainProver, ModelCache, ModelPlan, Progress, ProveReport, ProvenRow,
+    unused_instructions, ChainPlan, ChainProver, ModelCache, ModelPlan, Progress, ProveReport,
+    ProvenRow,
 };
 use serde_json::{json, Value};
 
@@ -90,6 +91,7 @@ fn finish(
     if let Some(choice) = choice {
         object["plan"] = choice;
     }
+    object["unused_instructions"] = json!(unused_instructions());
     output.result(&object, &text(&report))?;
     Ok(Outcome::Done)
 }
