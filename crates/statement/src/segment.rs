@@ -154,7 +154,7 @@ impl SegmentStatementParts {
 
 impl SegmentStatement {
     /// Domain tag of the digest.
-    pub const TAG: &'static str = "matchmark/segment-statement/v3";
+    pub const TAG: &'static str = "matchmark/segment-statement/v4";
 
     /// Checks the fields against each other and makes a statement of them.
     ///
