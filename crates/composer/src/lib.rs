@@ -55,9 +55,9 @@ pub use verifier::{verify_directory, ChainVerifier};
 pub use proving::{
     policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
     ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, FileSystem, KeyDifference,
-    KeyError, KeyWeights, ManifestDifference, MockSegmentError, ModelCache, ModelCacheError,
-    ModelKey, ModelOptions, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Schedule,
-    Silent, Storage,
+    KeyError, KeyWeights, ManifestDifference, MemoryBound, MemoryFit, MemoryShortage,
+    MockSegmentError, ModelCache, ModelCacheError, ModelKey, ModelOptions, ModelPlan,
+    PlanError, Progress, ProveReport, ProvenRow, Resources, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

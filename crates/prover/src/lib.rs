@@ -24,7 +24,7 @@ pub use mock::MockError;
 pub use model::{CommittedModel, ModelChain, ModelInput, ModelOutline};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::{ChainTerms, SegmentProver};
-pub use sizes::SegmentSizes;
+pub use sizes::{HeldSizes, SegmentMemory, SegmentSizes};
 pub use state::CommittedState;
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use matchmark_verifier::{variant_names, VerifyError};
 
 use crate::error::ChainReadError;
 use crate::proving::manifest::FileDigest;
+use crate::proving::memory::MemoryShortage;
 
 /// Why a trace and options make no chain.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,15 @@ pub enum PlanError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The terms are no statement, or the relation cannot carry the shape.
+    /// There is too little memory: found before anything was begun.
+    #[error(transparent)]
+    Memory(Box<MemoryShortage>),
+}
+
+impl From<MemoryShortage> for PlanError {
+    fn from(shortage: MemoryShortage) -> Self {
+        Self::Memory(Box::new(shortage))
+    }
     #[error(transparent)]
     Prove(#[from] ProveError),
     /// The terms make no acceptance policy.
@@ -97,6 +107,7 @@ pub enum PlanError {
 variant_names!(PlanError {
     SegmentSteps,
     EmptyPrompt,
+    Memory,
     NoTokens,
     PromptAbovePositions,
     CacheFull,

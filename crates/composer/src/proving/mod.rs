@@ -9,6 +9,7 @@ pub(crate) mod front;
 mod key;
 mod key_file;
 mod manifest;
+mod memory;
 mod model_cache;
 mod model_plan;
 mod plan;
@@ -26,6 +27,7 @@ pub use error::{ChainProveError, DirectoryError, MockSegmentError, ModelCacheErr
 pub use key::{KeyDifference, KeyError, KeyWeights, ModelKey};
 pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};
 pub use model_cache::ModelCache;
+pub use memory::{MemoryBound, MemoryFit, MemoryShortage, Resources};
 pub use model_plan::ModelPlan;
 pub use plan::{ChainOptions, ChainPlan};
 pub use progress::{ChainOutline, Progress, Silent};

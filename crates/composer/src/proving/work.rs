@@ -7,9 +7,7 @@ use camino::Utf8Path;
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
-use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, Security, StateCommitment,
-};
+use matchmark_statement::{AcceptancePolicy, AcceptancePolicyParts, Boundary, StateCommitment};
 
 use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::directory;
@@ -57,7 +55,7 @@ impl ChainWork {
     /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
     /// [`ChainProveError::Plan`] if they make no chain.
     pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_work(&FileSystem, chain, None)
+        directory::read_work(&FileSystem, chain, None, None)
     }
 
     /// The steps of the whole chain.
@@ -111,13 +109,6 @@ impl ChainWork {
         match self {
             Self::Trace(plan) => plan.trace().shape(),
             Self::Model(plan) => plan.prover().terms().shape.attention(),
-        }
-    }
-
-    pub(crate) fn security(&self) -> Security {
-        match self {
-            Self::Trace(plan) => plan.terms().security,
-            Self::Model(plan) => plan.prover().terms().security,
         }
     }
 

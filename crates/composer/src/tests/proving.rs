@@ -13,7 +13,7 @@ use matchmark_quant::{
     Rounding, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
-use matchmark_statement::{PolicyError, Security, SegmentShape};
+use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
@@ -24,8 +24,8 @@ use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
     ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    MockSegmentError, ModelCache, ModelCacheError, ModelPlan, PlanError, Progress, ProvenRow,
-    Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
+    MockSegmentError, ModelCache, ModelCacheError, ModelPlan, PlanError, Progress,
+    ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -108,6 +108,13 @@ const PLAN: &[Case<PlanError>] = &[
         error
     }),
     ("ModelCache", || {
+    ("Memory", || {
+        let resources = Resources {
+            max_memory: Some(1 << 20),
+            ..Resources::default()
+        };
+        Schedule::for_work(&plan(1, 2).into(), &resources).unwrap_err()
+    }),
         let error = with_cache(|path| fs::write(path, b"nonsense").unwrap());
         PlanError::ModelCache(error)
     }),
@@ -299,14 +306,13 @@ impl Progress for StopAtOnce {
 
 const PROVE: &[Case<ChainProveError>] = &[
     ("Plan", || {
-        let error = with_manifest("segment_steps = 2", "segment_steps = 7");
-        assert!(matches!(
-            error,
-            ChainProveError::Plan(PlanError::SegmentSteps {
-                expected: 6,
-                got: 7
-            })
-        ));
+        let resources = Resources {
+            max_memory: Some(1),
+            ..Resources::default()
+        };
+        let (_guard, path) = place();
+        let error = ChainProver::create_within(&path, plan(1, 2), &resources).unwrap_err();
+        assert!(matches!(error, ChainProveError::Plan(PlanError::Memory(_))));
         error
     }),
     ("Directory", || {
@@ -406,15 +412,6 @@ fn every_reason_not_to_use_a_cache_is_reached() {
 #[test]
 fn every_reason_not_to_use_a_directory_is_reached() {
     all_are_reached(DirectoryError::NAMES, DIRECTORY, DirectoryError::name);
-}
-
-/// Memory is reckoned for the level that the proofs are of.
-#[test]
-fn work_is_of_the_level_of_its_policy() {
-    for work in [ChainWork::from(plan(1, 2)), model::plan(3).into()] {
-        assert_eq!(work.security(), work.policy().unwrap().security());
-        assert_ne!(work.security(), Security::default());
-    }
 }
 
 /// A second worker that asks after the first has failed is told of no segment, and of no other error.
