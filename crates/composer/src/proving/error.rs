@@ -19,14 +19,6 @@ use crate::proving::memory::MemoryShortage;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// Segments would have more steps than the chain.
-    #[error("segments of {got} steps, expected 1 to {expected}, the steps of the chain")]
-    SegmentSteps {
-        /// Steps of the chain.
-        expected: usize,
-        /// Steps of a segment.
-        got: usize,
-    },
     /// There is no token to begin with.
     #[error("the prompt has {got} tokens, expected {expected} at least")]
     EmptyPrompt {
@@ -105,7 +97,6 @@ impl From<MemoryShortage> for PlanError {
 }
 
 variant_names!(PlanError {
-    SegmentSteps,
     EmptyPrompt,
     Memory,
     NoTokens,

@@ -15,7 +15,7 @@ pub struct ModelOptions {
     pub domain: VerifierDomain,
     /// Security level and profile.
     pub security: Security,
-    /// Steps of a segment; `None` takes [`ModelOptions::SEGMENT_STEPS`], or all steps if they are fewer.
+    /// Steps of a segment, or all steps if they are fewer; `None` takes [`ModelOptions::SEGMENT_STEPS`].
     pub segment_steps: Option<SegmentSteps>,
     /// Tokens that are decoded.
     pub tokens: u32,
@@ -30,8 +30,8 @@ impl ModelOptions {
     ///
     /// # Errors
     ///
-    /// [`PlanError::EmptyPrompt`], [`PlanError::NoTokens`], [`PlanError::PromptAbovePositions`],
-    /// [`PlanError::CacheFull`] or [`PlanError::SegmentSteps`].
+    /// [`PlanError::EmptyPrompt`], [`PlanError::NoTokens`], [`PlanError::PromptAbovePositions`] or
+    /// [`PlanError::CacheFull`].
     pub fn chain(
         &self,
         shape: &ModelShape,
@@ -73,14 +73,9 @@ impl ModelOptions {
         let steps = StepRange::new(0, to_u32(got))?;
         let segment_steps = match segment_steps {
             Some(steps) => *steps,
-            None => SegmentSteps::new(Self::SEGMENT_STEPS.min(to_u32(got)))?,
+            None => SegmentSteps::new(Self::SEGMENT_STEPS)?,
         };
-        if segment_steps.get() as usize > got {
-            return Err(PlanError::SegmentSteps {
-                expected: got,
-                got: segment_steps.get() as usize,
-            });
-        }
+        let segment_steps = segment_steps.min(SegmentSteps::new(to_u32(got))?);
         let chain = ModelChain {
             domain: domain.clone(),
             security: *security,

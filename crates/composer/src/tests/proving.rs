@@ -55,9 +55,6 @@ fn no_model_plan(prompt: Vec<u32>, tokens: u32) -> PlanError {
 }
 
 const PLAN: &[Case<PlanError>] = &[
-    ("SegmentSteps", || {
-        ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
-    }),
     ("EmptyPrompt", || no_model_plan(vec![], 1)),
     ("NoTokens", || no_model_plan(vec![1], 0)),
     ("PromptAbovePositions", || no_model_plan(vec![1; 17], 1)),
