@@ -56,7 +56,7 @@ pub use proving::{
     policy_for, BoundaryPattern, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
     ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, FileSystem, KeyDifference,
     KeyError, KeyWeights, ManifestDifference, MemoryBound, MemoryFit, MemoryShortage,
-    MockSegmentError, ModelCache, ModelCacheError, ModelKey, ModelOptions, ModelPlan,
+    MockSegmentError, ModelCache, ModelCacheError, ModelKey, ModelMock, ModelOptions, ModelPlan,
     PlanError, Progress, ProveReport, ProvenRow, Resources, Schedule, Silent, Storage,
 };
 

@@ -20,7 +20,7 @@ mod state;
 pub use error::{ExtensionError, ProveError};
 pub use extension::{ExtensionId, ModelExtension};
 pub use matchmark_air::mock::MockFailure;
-pub use mock::MockError;
+pub use mock::{MockError, ModelMock};
 pub use model::{CommittedModel, ModelChain, ModelInput, ModelOutline};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::{ChainTerms, SegmentProver};

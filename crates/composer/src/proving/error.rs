@@ -77,6 +77,14 @@ pub enum PlanError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The terms are no statement, or the relation cannot carry the shape.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// The terms make no acceptance policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The cache of models cannot be used.
+    #[error(transparent)]
+    ModelCache(#[from] ModelCacheError),
     /// There is too little memory: found before anything was begun.
     #[error(transparent)]
     Memory(Box<MemoryShortage>),
@@ -86,19 +94,10 @@ impl From<MemoryShortage> for PlanError {
     fn from(shortage: MemoryShortage) -> Self {
         Self::Memory(Box::new(shortage))
     }
-    #[error(transparent)]
-    Prove(#[from] ProveError),
-    /// The terms make no acceptance policy.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// The cache of models cannot be used.
-    #[error(transparent)]
-    ModelCache(#[from] ModelCacheError),
 }
 
 variant_names!(PlanError {
     EmptyPrompt,
-    Memory,
     NoTokens,
     PromptAbovePositions,
     CacheFull,
@@ -108,6 +107,7 @@ variant_names!(PlanError {
     Prove,
     Policy,
     ModelCache,
+    Memory,
 });
 
 /// Why a cache of models cannot be used.
@@ -393,6 +393,15 @@ pub enum MockSegmentError {
         #[source]
         source: RuntimeError,
     },
+    /// The model does not execute the tokens of a segment.
+    #[error("segment {segment}: {source}")]
+    ExecuteModel {
+        /// Index of the segment.
+        segment: u64,
+        /// Why.
+        #[source]
+        source: ModelError,
+    },
     /// The mock checker refuses a segment.
     #[error("segment {segment}: {source}")]
     Mock {
@@ -404,4 +413,8 @@ pub enum MockSegmentError {
     },
 }
 
-variant_names!(MockSegmentError { Execute, Mock });
+variant_names!(MockSegmentError {
+    Execute,
+    ExecuteModel,
+    Mock,
+});

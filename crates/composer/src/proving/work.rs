@@ -138,7 +138,7 @@ impl ChainWork {
                 Front::new(prover, first, plan.segments(), executor)
             }
             Self::Model(plan) => {
-                let executor = Box::new(ModelExecutor::new(plan));
+                let executor = Box::new(ModelExecutor::new(plan.model(), plan.prompt()));
                 Front::new(prover, plan.first_cache(), plan.segments(), executor)
             }
         }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_model::{synthetic_model, ModelError};
+use matchmark_model::{synthetic_model, IntegerModel, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
@@ -24,7 +24,7 @@ use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
     ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    MockSegmentError, ModelCache, ModelCacheError, ModelPlan, PlanError, Progress,
+    MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError, Progress,
     ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
@@ -105,15 +105,15 @@ const PLAN: &[Case<PlanError>] = &[
         error
     }),
     ("ModelCache", || {
+        let error = with_cache(|path| fs::write(path, b"nonsense").unwrap());
+        PlanError::ModelCache(error)
+    }),
     ("Memory", || {
         let resources = Resources {
             max_memory: Some(1 << 20),
             ..Resources::default()
         };
         Schedule::for_work(&plan(1, 2).into(), &resources).unwrap_err()
-    }),
-        let error = with_cache(|path| fs::write(path, b"nonsense").unwrap());
-        PlanError::ModelCache(error)
     }),
 ];
 
@@ -260,8 +260,9 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
     plan(1, 2).with_rules(change)
 }
 
-/// A plan for a model whose normalized values come to more than a proof can carry.
-fn loud() -> ModelPlan {
+/// A model whose normalized values come to more than a proof can carry, after its token 10, whose embedding
+/// is the largest.
+fn loud_model() -> Arc<IntegerModel> {
     let arithmetic = model::arithmetic();
     let mut shifts = arithmetic.shifts();
     shifts.norm = ModelArithmetic::MIN_NORM_SHIFT;
@@ -273,9 +274,12 @@ fn loud() -> ModelPlan {
         arithmetic.score_step(),
         arithmetic.weight_exponent(),
     );
-    let model = synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap();
-    // The embedding of token 10 is the largest.
-    ModelPlan::new(Arc::new(model), vec![10], &model::options(1)).unwrap()
+    Arc::new(synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap())
+}
+
+/// A plan for it.
+fn loud() -> ModelPlan {
+    ModelPlan::new(loud_model(), vec![10], &model::options(1)).unwrap()
 }
 
 fn run(work: impl Into<ChainWork>) -> ChainProveError {
@@ -390,6 +394,10 @@ fn mock(plan: &ChainPlan) -> MockSegmentError {
 const MOCK: &[Case<MockSegmentError>] = &[
     ("Execute", || {
         mock(&inconsistent(|rules| rules.value_bits = ValueBits::MAX))
+    }),
+    ("ExecuteModel", || {
+        let mock = ModelMock::new(loud_model(), vec![10], &model::options(1)).unwrap();
+        mock.run(|_, _| {}).unwrap_err()
     }),
     ("Mock", || {
         mock(&inconsistent(|rules| rules.rounding = Rounding::Floor))
