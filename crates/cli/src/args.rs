@@ -1,5 +1,7 @@
 //! The arguments of the command.
 
+use std::num::NonZeroUsize;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use matchmark_composer::BoundaryPattern;
@@ -108,6 +110,26 @@ pub struct CommonArgs {
     /// Security level: conjectured-100, johnson-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
+/// What proving may use of the machine.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ResourceArgs {
+    /// Segments that are proven at a time [default: as many as there are cores and memory for]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// What memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// What memory may be used.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct MemoryArgs {
+    /// Most memory, in bytes or with KiB, MiB or GiB [default: what is free, within the limits of the process
+    /// and its control groups]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub max_memory: Option<u64>,
+}
+
     /// Profile of the level: compact, balanced or fast
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub profile: Profile,
@@ -227,6 +249,9 @@ pub struct ResumeArgs {
     #[arg(long, value_name = "DIR")]
     pub cache: Option<Utf8PathBuf>,
     /// Print one JSON object
+    /// What proving may use of the machine.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
     #[arg(long)]
     pub json: bool,
 }
@@ -244,6 +269,9 @@ pub struct PolicyArgs {
     )]
     pub directory: Option<Utf8PathBuf>,
     /// Key of a model: the policy for a chain of it, with nothing taken from a prover
+    /// What proving may use of the machine.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
     #[arg(long, value_name = "FILE", requires_all = ["given", "tokens"])]
     pub key: Option<Utf8PathBuf>,
     /// Tokens that are given at the beginning
@@ -362,6 +390,9 @@ pub struct MockArgs {
 
 /// Arguments of `quantize`: a file of float tensors makes a trace, a folder a model.
 #[derive(Args, Clone, Debug)]
+    /// What memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
 #[command(group = clap::ArgGroup::new("source").required(true).args(["float", "model"]))]
 pub struct QuantizeArgs {
     /// Safetensors file with the float tensors q, k and v, and output if there is one

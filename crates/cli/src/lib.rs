@@ -28,8 +28,9 @@ use clap::error::ErrorKind;
 use clap::Parser as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MockArgs, PlanArgs,
-    PolicyArgs, ProveArgs, QuantizeArgs, ResumeArgs, SynthesizeArgs, TermsArgs, VerifyArgs,
+    ChainArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs,
+    PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs, SynthesizeArgs,
+    TermsArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;

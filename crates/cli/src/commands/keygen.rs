@@ -10,6 +10,7 @@ use crate::args::KeygenArgs;
 use crate::error::{CliError, Outcome};
 use crate::models::{load_model, NamedKey};
 use crate::output::Output;
+use crate::options::memory;
 
 /// Derives the key of a model, and writes it or compares it.
 pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -23,8 +24,11 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         let key = known.key.rederive_with_cache(&model, cache);
         let key = key.map_err(CliError::Keygen)?;
         known.check_key(&args.model, &key)?;
+    let resources = memory(&args.memory);
         (key, format!("{} is the key of {}", known.path, args.model))
     } else {
+        let enough = resources.check_key_again(&model, &known.key);
+        enough.map_err(|error| CliError::Keygen(error.into()))?;
         let longest = match args.max_segment_steps {
             Some(steps) => steps,
             None => SegmentSteps::new(ModelKey::MAX_SEGMENT_STEPS).map_err(PlanError::from)?,
@@ -38,6 +42,8 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         let mut text = String::new();
         if let Some(to) = &args.to {
             write_file_atomically(to.as_std_path(), key.to_toml().as_bytes()).map_err(
+        let enough = resources.check_key(&model, levels, longest);
+        enough.map_err(|error| CliError::Keygen(error.into()))?;
                 |source| CliError::Write {
                     path: to.clone(),
                     source,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark_composer::{
-    ChainPlan, ChainProver, ModelCache, ModelPlan, Progress, ProveReport, ProvenRow,
+    ChainPlan, ChainProver, ModelCache, ModelPlan, Progress, ProveReport, ProvenRow, Schedule,
 };
 use serde_json::{json, Value};
 
@@ -35,7 +35,9 @@ fn prove_trace(args: &ProveArgs, trace: &Utf8Path, output: &Output) -> Result<Ou
         .map(|objective| plan::choose(&trace, &mut options, objective))
         .transpose()?;
     let plan = ChainPlan::new(trace, options)?;
-    finish(&ChainProver::create(&args.out, plan)?, choice, output)
+    let resources = options::resources(&args.resources);
+    let prover = ChainProver::create_within(&args.out, plan, &resources)?;
+    finish(&prover, choice, output)
 }
 
 fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
@@ -54,17 +56,22 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
             Some(key) => cache.with_key(key.key.clone()),
         }
     });
+    let resources = options::resources(&args.resources);
+    // Committing the model takes memory, too.
+    Schedule::for_model(&model, prompt.len(), &options, &resources)?;
     let plan = ModelPlan::with_cache(model, prompt, &options, cache.as_ref())?;
     if let Some(key) = &key {
         key.check_weights(path, plan.weights())?;
     }
-    finish(&ChainProver::create(&args.out, plan)?, None, output)
+    let prover = ChainProver::create_within(&args.out, plan, &resources)?;
+    finish(&prover, None, output)
 }
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
     let cache = args.cache.as_ref().map(ModelCache::new);
-    let prover = ChainProver::resume_with_cache(&args.directory, cache.as_ref())?;
+    let resources = options::resources(&args.resources);
+    let prover = ChainProver::resume_within(&args.directory, cache.as_ref(), &resources)?;
     finish(&prover, None, output)
 }
 

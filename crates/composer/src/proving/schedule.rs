@@ -25,6 +25,8 @@ pub(crate) struct Excess {
     pub(crate) workers: usize,
     /// What they take.
     pub(crate) bytes: u64,
+    /// Cores of the machine.
+    pub(crate) cores: NonZeroUsize,
     /// What there is.
     pub(crate) room: Room,
 }
@@ -40,21 +42,27 @@ impl Schedule {
         jobs: Option<NonZeroUsize>,
     ) -> Result<Self, Excess> {
         let segments = usize::try_from(segments).unwrap_or(usize::MAX);
-        let workers = match (jobs, rooms.iter().map(Room::usable).min()) {
-            (Some(jobs), _) => jobs.get().min(segments),
-            (None, Some(bytes)) => need.fitting(bytes, cores.get().min(segments)),
-            (None, None) => 1,
+        let workers = match jobs {
+            Some(jobs) => jobs.get().min(segments),
+            None if rooms.is_empty() => 1,
+            None => {
+                let fits = |at_a_time: usize| {
+                    let mut all = rooms.iter();
+                    all.all(|room| room.taken(need, cores, at_a_time) <= room.usable())
+                };
+                most_that_fit(cores.get().min(segments), fits)
+            }
         };
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
-        let bytes = need.bytes(workers.get());
-        if let Some(room) = rooms.iter().min_by_key(|room| room.most()) {
-            if bytes > room.most() {
-                return Err(Excess {
-                    workers: workers.get(),
-                    bytes,
-                    room: room.clone(),
-                });
-            }
+        let taken = |room: &Room| room.taken(need, cores, workers.get());
+        let short = |room: &&Room| taken(room).saturating_sub(room.most());
+        if let Some(room) = rooms.iter().max_by_key(short).filter(|it| short(it) > 0) {
+            return Err(Excess {
+                workers: workers.get(),
+                bytes: taken(room),
+                cores,
+                room: room.clone(),
+            });
         }
         let threads = cores.get() / workers.get();
         Ok(Self {
@@ -62,6 +70,11 @@ impl Schedule {
             threads_per_worker: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
         })
     }
+}
+
+/// The largest number up to `most` that fits; 0 if not even 1 does.
+pub(crate) fn most_that_fit(most: usize, fits: impl Fn(usize) -> bool) -> usize {
+    (1..=most).rev().find(|it| fits(*it)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -153,10 +166,16 @@ mod tests {
         let excess = |workers| Excess {
             workers,
             bytes: need().bytes(workers),
+            cores: NonZeroUsize::new(8).unwrap(),
             room: short.clone(),
         };
         assert_eq!(plan(&rooms, 8, 9, 0), Err(excess(1)));
         assert_eq!(plan(&rooms, 8, 9, 4), Err(excess(4)));
+        // Threads take address space of their own.
+        let narrow = room(need().bytes(1), MemoryBound::AddressSpace);
+        let refused = plan(std::slice::from_ref(&narrow), 8, 9, 0).unwrap_err();
+        assert_eq!(refused.room, narrow);
+        assert!(refused.bytes > narrow.bytes);
         // Swap is no memory to plan with, but a way out.
         let swapping = [Room {
             swap: 1,

@@ -24,7 +24,7 @@ use matchmark_statement::{
 use crate::proving::error::PlanError;
 use crate::proving::key::ModelKey;
 use crate::proving::plan::{to_u32, ChainPlan};
-use crate::proving::schedule::{Excess, Schedule};
+use crate::proving::schedule::{most_that_fit, Excess, Schedule};
 use crate::proving::tokens::ModelOptions;
 use crate::proving::work::ChainWork;
 
@@ -58,8 +58,7 @@ impl Resources {
         let of_level = |level: SecurityLevel| securities(level).map(move |it| (level, it));
         let mut needs = vec![];
         for (level, security) in levels.iter().copied().flat_map(of_level) {
-            let need = committing(&outline, security, max_segment_steps)?;
-            needs.push((level, need.bytes(0)));
+            needs.push((level, committing(&outline, security, max_segment_steps)?));
         }
         let rooms = room::rooms(self.max_memory);
         check_key(levels, &needs, &rooms)
@@ -78,6 +77,11 @@ impl Resources {
             .collect();
         self.check_key(model, &levels, key.max_segment_steps())
     }
+}
+
+/// Cores that this process may use.
+fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The profiles that a level has.
@@ -122,20 +126,22 @@ const NO_WEIGHTS: ModelCommitment = ModelCommitment::from_bytes([0; 32]);
 /// Whether the largest of these needs, each of a level, has room.
 fn check_key(
     levels: &[SecurityLevel],
-    needs: &[(SecurityLevel, u64)],
+    needs: &[(SecurityLevel, Need)],
     rooms: &[Room],
 ) -> Result<(), PlanError> {
-    let of = |level: SecurityLevel| {
+    let cores = cores();
+    let taken = |room: &Room, level: SecurityLevel| {
         let own = needs.iter().filter(|(it, _)| *it == level);
-        own.map(|(_, bytes)| *bytes).max().unwrap_or(0)
+        let taken = own.map(|(_, need)| room.taken(need, cores, 0));
+        taken.max().unwrap_or(0)
     };
-    let got = levels.iter().map(|level| of(*level)).max().unwrap_or(0);
-    let Some(room) = rooms.iter().min_by_key(|room| room.most()) else {
+    let all = |room: &Room| levels.iter().map(|level| taken(room, *level)).max();
+    let short = |room: &&Room| all(room).unwrap_or(0).saturating_sub(room.most());
+    let Some(room) = rooms.iter().max_by_key(short).filter(|it| short(it) > 0) else {
         return Ok(());
     };
-    if got <= room.most() {
-        return Ok(());
-    }
+    let of = |level: SecurityLevel| taken(room, level);
+    let got = all(room).unwrap_or(0);
     let fitting = levels.iter().filter(|level| of(**level) <= room.most());
     let names = |levels: &[SecurityLevel]| {
         let names: Vec<&str> = levels.iter().map(|level| level.name()).collect();
@@ -210,9 +216,8 @@ impl Draft {
         let length = self.terms.shape.segment_steps();
         let need = self.need(length, self.terms.security)?;
         let segments = self.steps.segments(length).len() as u64;
-        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let rooms = room::rooms(resources.max_memory);
-        Schedule::plan(&need, &rooms, cores, segments, resources.jobs)
+        Schedule::plan(&need, &rooms, cores(), segments, resources.jobs)
             .map_err(|excess| self.shortage(&need, excess, begun).into())
     }
 
@@ -220,16 +225,17 @@ impl Draft {
         let Excess {
             workers,
             bytes,
+            cores,
             room,
         } = excess;
         let (length, security) = (self.terms.shape.segment_steps(), self.terms.security);
         let most = room.most();
         let mut fits = vec![];
-        let jobs = need.fitting(most, workers);
+        let jobs = most_that_fit(workers, |it| room.taken(need, cores, it) <= most);
         if jobs > 0 {
             fits.push(MemoryFit {
                 choice: format!("{jobs} at a time"),
-                bytes: need.bytes(jobs),
+                bytes: room.taken(need, cores, jobs),
             });
         }
         let mut others_fit = vec![];
@@ -239,7 +245,7 @@ impl Draft {
         for other in own.chain(others) {
             // The longest segments of this profile; those of the chain itself are no other choice.
             let longest = shorter(length).find_map(|steps| {
-                let bytes = self.need(steps, other).ok()?.bytes(1);
+                let bytes = room.taken(&self.need(steps, other).ok()?, cores, 1);
                 (bytes <= most).then_some((steps, bytes))
             });
             let Some((steps, bytes)) = longest.filter(|(it, _)| (*it, other) != (length, security))
@@ -263,13 +269,13 @@ impl Draft {
         }
         others_fit.sort_by_key(|fit| Reverse(fit.bytes));
         fits.extend(others_fit);
-        let (at_a_time, plural) = match workers {
-            1 => (String::new(), ""),
-            several => (format!("{several} "), "s"),
+        let segments = match workers {
+            1 => "one segment".to_owned(),
+            several => format!("{several} segments"),
         };
         MemoryShortage {
             what: format!(
-                "proving {at_a_time}segment{plural} of {length} steps at a time in the profile {}",
+                "proving {segments} of {length} steps at a time in the profile {}",
                 security.profile()
             ),
             expected: most,

@@ -39,12 +39,6 @@ impl Need {
         let all = self.shared.plus(self.own.times(at_a_time as u64));
         BASE + bytes(&all)
     }
-
-    /// As many segments at a time as these bytes have room for, at most `most`; 0 if there is none for one.
-    pub(crate) fn fitting(&self, bytes: u64, most: usize) -> usize {
-        let fits = |at_a_time: &usize| self.bytes(*at_a_time) <= bytes;
-        (1..=most).rev().find(fits).unwrap_or(0)
-    }
 }
 
 /// Upper estimate of what columns and trees take with all that is computed from them, in bytes.
@@ -96,18 +90,5 @@ mod tests {
         let need = Need::of_segments(&[memory, larger], 1);
         assert_eq!(need.bytes(1), BASE + 8 * BYTES);
         assert_eq!(Need::of_committing(&larger).bytes(1), BASE + 2 * BYTES);
-    }
-
-    #[test]
-    fn as_many_as_there_is_room_for() {
-        let memory = SegmentMemory {
-            own: HELD,
-            ..SegmentMemory::default()
-        };
-        let need = Need::of_segments(&[memory], 1);
-        assert_eq!(need.fitting(need.bytes(3), 8), 3);
-        assert_eq!(need.fitting(need.bytes(3) - 1, 8), 2);
-        assert_eq!(need.fitting(need.bytes(3), 2), 2);
-        assert_eq!(need.fitting(BASE, 8), 0);
     }
 }

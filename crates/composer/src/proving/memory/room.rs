@@ -1,13 +1,18 @@
 //! What there is of memory, and what bounds it.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::proving::memory::cgroup;
+use crate::proving::memory::need::Need;
 use crate::proving::process;
 
 /// Of the memory that can be had, proving plans with this part.
 const USABLE_PERCENT: u64 = 80;
+
+/// Address space that the system's allocator reserves for a thread, 64 MiB, and its stack, 2 MiB.
+const THREAD_BYTES: u64 = 66 << 20;
 
 /// What bounds the memory of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +40,12 @@ impl fmt::Display for MemoryBound {
             Self::ControlGroup { path } => {
                 write!(f, "the limit of the control group {}", path.display())
             }
-            Self::AddressSpace => write!(f, "the limit on the address space, `ulimit -v`"),
-            Self::Data => write!(f, "the limit on data, `ulimit -d`"),
+            Self::AddressSpace => write!(
+                f,
+                "the limit on the address space (`ulimit -v`), of which every thread takes {} MiB",
+                THREAD_BYTES >> 20
+            ),
+            Self::Data => write!(f, "the limit on data (`ulimit -d`)"),
             Self::Given => write!(f, "the bound that was given"),
         }
     }
@@ -54,6 +63,18 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// What proving so many segments at a time on so many cores takes of it.
+    pub(crate) fn taken(&self, need: &Need, cores: NonZeroUsize, at_a_time: usize) -> u64 {
+        let threads = match self.bound {
+            // Those of the process, and for each segment those of its pool and the one that waits for them.
+            MemoryBound::AddressSpace => {
+                cores.get() + at_a_time * ((cores.get() / at_a_time.max(1)).max(1) + 1)
+            }
+            _ => 0,
+        };
+        need.bytes(at_a_time) + threads as u64 * THREAD_BYTES
+    }
+
     /// What nothing may exceed.
     pub(crate) fn most(&self) -> u64 {
         self.bytes.saturating_add(self.swap)
@@ -117,6 +138,26 @@ mod tests {
         assert_eq!(room(MemoryBound::Given).usable(), 1000);
         assert_eq!(room(MemoryBound::Machine).usable(), 800);
         assert_eq!(room(MemoryBound::Machine).most(), 1500);
+    }
+
+    #[test]
+    fn threads_take_address_space_and_no_memory() {
+        let room = |bound| Room {
+            bytes: 0,
+            swap: 0,
+            bound,
+        };
+        let need = Need::default();
+        let taken = |bound, cores, at_a_time| {
+            let cores = NonZeroUsize::new(cores).unwrap();
+            room(bound).taken(&need, cores, at_a_time) - need.bytes(at_a_time)
+        };
+        assert_eq!(taken(MemoryBound::Machine, 8, 2), 0);
+        // Cores, and for each segment its own and one.
+        assert_eq!(taken(MemoryBound::AddressSpace, 2, 1), 5 * THREAD_BYTES);
+        assert_eq!(taken(MemoryBound::AddressSpace, 8, 2), 18 * THREAD_BYTES);
+        assert_eq!(taken(MemoryBound::AddressSpace, 2, 4), 10 * THREAD_BYTES);
+        assert_eq!(taken(MemoryBound::AddressSpace, 2, 0), 2 * THREAD_BYTES);
     }
 
     #[test]

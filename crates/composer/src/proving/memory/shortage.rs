@@ -86,13 +86,13 @@ mod tests {
             what: "proving 2 segments at a time".to_owned(),
             expected: 1 << 20,
             got: (5 << 30) / 2,
-            bound: MemoryBound::AddressSpace,
+            bound: MemoryBound::Data,
             fits: vec![],
         };
         assert_eq!(
             shortage.to_string(),
             "proving 2 segments at a time takes about 2.50 GiB of memory, expected at most 1 MiB, the limit on \
-             the address space, `ulimit -v`; nothing smaller would fit"
+             data (`ulimit -d`); nothing smaller would fit"
         );
         shortage.fits = [("1 at a time", 1023), ("the profile fast", 3 << 20)]
             .map(|(choice, bytes)| MemoryFit {
