@@ -12,6 +12,7 @@ mod args;
 mod cache;
 mod commands;
 mod error;
+mod interrupt;
 mod logs;
 mod models;
 mod options;

@@ -11,6 +11,8 @@ use super::quantize::{read_folder, read_text};
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
 use crate::output::{table, Output};
+use crate::progress::SegmentBar;
+use crate::sequences::read_sequences;
 
 /// Measures an integer model on a text, beside the floats that it was made from.
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -24,10 +26,14 @@ pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError>
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
     let mut evaluator = Evaluator::new(&model, float.as_ref())?;
     for tokens in &sequences {
+    let bar = SegmentBar::of("evaluating", "sequences");
+    bar.set_segments(sequences.len() as u64);
         let logits = reference.logits(tokens)?;
         evaluator.sequence(tokens, logits.as_deref())?;
     }
+        bar.advance();
     let evaluation = evaluator.finish();
+    drop(bar);
     let object = to_json(&model, &evaluation);
     output.result(&object, &to_text(&model, &evaluation))?;
     Ok(Outcome::Done)
