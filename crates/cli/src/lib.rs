@@ -29,7 +29,7 @@ use clap::error::ErrorKind;
 use clap::Parser as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs,
+    Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs,
     PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs, SynthesizeArgs,
     TermsArgs, VerifyArgs,
 };

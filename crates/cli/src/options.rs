@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_composer::{ChainOptions, ChainPlan, ModelOptions, Resources};
+use matchmark_composer::{ChainOptions, ModelOptions, Resources};
 use matchmark_runtime::{AttentionTrace, TableResolution};
 use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
 use matchmark_tables::{Rational, WeightTable};
 
-use crate::args::{ChainArgs, CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
+use crate::args::{CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
 use crate::error::CliError;
 
 /// Which weight table is asked for.
@@ -52,12 +52,6 @@ impl TableChoice {
             }
         }
     }
-}
-
-/// Reads the trace and makes the plan of its proof.
-pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
-    let (trace, options) = trace_and_options(&args.trace, &args.terms)?;
-    Ok(ChainPlan::new(trace, options)?)
 }
 
 /// Reads the trace, and takes the other arguments together.
