@@ -12,6 +12,7 @@ mod args;
 mod cache;
 mod commands;
 mod error;
+mod help;
 mod interrupt;
 mod logs;
 mod models;
@@ -26,12 +27,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 pub use args::{
-    Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs,
-    PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs, SynthesizeArgs,
-    TermsArgs, VerifyArgs,
+    Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs, PlanArgs,
+    PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs, SynthesizeArgs, TermsArgs,
+    VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -40,7 +41,8 @@ use output::Output;
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let matches = help::command().try_get_matches_from(&arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &arguments),
     };
