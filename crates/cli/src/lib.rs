@@ -21,6 +21,7 @@ mod output;
 mod progress;
 #[cfg(feature = "candle")]
 mod reference;
+mod sequences;
 mod text;
 
 use std::ffi::OsString;

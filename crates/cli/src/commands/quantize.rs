@@ -1,7 +1,7 @@
 //! `matchmark quantize`.
 
 use camino::Utf8Path;
-use matchmark_model::{quantize_model, text_sequences, FloatModel};
+use matchmark_model::{quantize_model, FloatModel};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_file;
 use serde_json::json;
@@ -64,7 +64,8 @@ fn model_file(
         CliError::ModelFile {
             path: args.to.clone(),
             source,
-        })?;
+        }
+    })?;
     let object = json!({ "model": args.to, "quantization": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
