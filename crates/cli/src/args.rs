@@ -1,5 +1,7 @@
 //! The arguments of the command.
 
+use std::num::NonZeroUsize;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use matchmark_composer::BoundaryPattern;
@@ -35,7 +37,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Print what the segments of a chain state, without verifying them
     Inspect(InspectArgs),
-    /// Check the constraints on a trace without a proof
+    /// Check the constraints on a trace, or on a model's tokens, without a proof
     Mock(MockArgs),
     /// Make an integer trace from float tensors, or an integer model from a trained one, and report what
     /// was chosen
@@ -64,17 +66,6 @@ impl Command {
             Self::Synthesize(args) => args.json,
         }
     }
-}
-
-/// What is to be proven, and how.
-#[derive(Args, Clone, Debug)]
-pub struct ChainArgs {
-    /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
-    #[arg(long, value_name = "FILE")]
-    pub trace: Utf8PathBuf,
-    /// How.
-    #[command(flatten)]
-    pub terms: TermsArgs,
 }
 
 /// How the decode of a trace is proven.
@@ -119,6 +110,26 @@ pub struct CommonArgs {
     pub nonce: Option<[u8; 16]>,
 }
 
+/// What proving may use of the machine.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ResourceArgs {
+    /// Segments that are proven at a time [default: as many as there are cores and memory for]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// What memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// What memory may be used.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct MemoryArgs {
+    /// Most memory, in bytes or with KiB, MiB or GiB [default: what is free, within the limits of the process
+    /// and its control groups]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub max_memory: Option<u64>,
+}
+
 /// Arguments of `plan`.
 #[derive(Args, Clone, Debug)]
 pub struct PlanArgs {
@@ -148,20 +159,49 @@ pub struct PlanArgs {
 /// The shape of what is to be proven. Only a calibration can do without.
 #[derive(Args, Clone, Debug)]
 pub struct WorkloadArgs {
+    /// Model file: plan the proof of its tokens, instead of one of a trace
+    #[arg(
+        long,
+        value_name = "MODEL.mm",
+        requires = "tokens",
+        conflicts_with_all = [
+            "heads", "kv_heads", "head_dim", "prefix", "steps", "bits", "table", "rounding", "score_step"
+        ]
+    )]
+    pub model: Option<Utf8PathBuf>,
+    /// Tokens to decode
+    #[arg(long, value_name = "N", requires = "model")]
+    pub tokens: Option<u32>,
+    /// Tokens that are given before them
+    #[arg(long, value_name = "P", requires = "model", default_value_t = 1)]
+    pub prompt_tokens: u32,
+    /// The text that is given, instead of the number of its tokens
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "model",
+        conflicts_with = "prompt_tokens"
+    )]
+    pub prompt: Option<String>,
     /// Query heads
-    #[arg(long, value_name = "H", required_unless_present = "calibrate")]
+    #[arg(long, value_name = "H", required_unless_present_any = ["calibrate", "model"])]
     pub heads: Option<u32>,
     /// Key/value heads, a divisor of the query heads [default: as many]
     #[arg(long, value_name = "G")]
     pub kv_heads: Option<u32>,
     /// Dimension of a head
-    #[arg(long, value_name = "D", required_unless_present = "calibrate", value_parser = number(HeadDim::new))]
+    #[arg(
+        long,
+        value_name = "D",
+        required_unless_present_any = ["calibrate", "model"],
+        value_parser = number(HeadDim::new)
+    )]
     pub head_dim: Option<HeadDim>,
     /// Entries in the cache before the first step
     #[arg(long, value_name = "P", default_value_t = 0)]
     pub prefix: u32,
     /// Decode steps
-    #[arg(long, value_name = "S", required_unless_present = "calibrate")]
+    #[arg(long, value_name = "S", required_unless_present_any = ["calibrate", "model"])]
     pub steps: Option<u32>,
     /// Width of values in bits, 4 to 12
     #[arg(long, value_name = "B", default_value_t = ValueBits::DEFAULT, value_parser = number(ValueBits::new))]
@@ -209,6 +249,9 @@ pub struct ProveArgs {
     /// Choose boundary, segment length and profile so that this is least: bytes, prove, verify or memory
     #[arg(long, value_name = "OBJECTIVE", conflicts_with_all = ["boundary", "segment_steps", "profile"])]
     pub plan: Option<Objective>,
+    /// What proving may use of the machine.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
     /// Directory of the chain: absent or empty
     #[arg(long, value_name = "DIR")]
     pub out: Utf8PathBuf,
@@ -226,6 +269,9 @@ pub struct ResumeArgs {
     /// Directory in which committed models are kept between commands; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub cache: Option<Utf8PathBuf>,
+    /// What proving may use of the machine.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -378,6 +424,9 @@ pub struct KeygenArgs {
     /// Directory in which committed models are kept between commands; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub cache: Option<Utf8PathBuf>,
+    /// What memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -386,9 +435,26 @@ pub struct KeygenArgs {
 /// Arguments of `mock`.
 #[derive(Args, Clone, Debug)]
 pub struct MockArgs {
-    /// What is to be checked.
+    /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    pub trace: Option<Utf8PathBuf>,
+    /// Model file: check its tokens, instead of a trace
+    #[arg(
+        long,
+        value_name = "MODEL.mm",
+        requires_all = ["prompt", "tokens"],
+        conflicts_with_all = ["trace", "boundary", "rounding", "table", "score_step"]
+    )]
+    pub model: Option<Utf8PathBuf>,
+    /// The text that the model continues
+    #[arg(long, value_name = "TEXT", requires = "model")]
+    pub prompt: Option<String>,
+    /// Tokens to decode
+    #[arg(long, value_name = "N", requires = "model")]
+    pub tokens: Option<u32>,
+    /// How it would be proven.
     #[command(flatten)]
-    pub chain: ChainArgs,
+    pub terms: TermsArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

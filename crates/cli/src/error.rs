@@ -23,6 +23,8 @@ pub enum Outcome {
     Rejected,
     /// Wrong use, or input that cannot be used.
     WrongUse,
+    /// The system refuses: it cannot be read or written, there is no memory, it was interrupted.
+    Environment,
 }
 
 impl Outcome {
@@ -33,6 +35,7 @@ impl Outcome {
             Self::Done => 0,
             Self::Rejected => 1,
             Self::WrongUse => 2,
+            Self::Environment => 3,
         }
     }
 }
@@ -258,6 +261,9 @@ impl CliError {
     /// How the command ends: input that cannot be used is wrong use, work that fails is not.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
+        if self.is_memory() {
+            return Outcome::Environment;
+        }
         match self.model_cache() {
             Some(ModelCacheError::Directory(_)) => return Outcome::Rejected,
             Some(_) => return Outcome::WrongUse,
@@ -316,9 +322,22 @@ impl CliError {
         }
     }
 
+    /// Whether there is too little memory.
+    fn is_memory(&self) -> bool {
+        matches!(
+            self,
+            Self::Plan(PlanError::Memory(_))
+                | Self::Keygen(KeygenError::Plan(PlanError::Memory(_)))
+                | Self::Prove(ChainProveError::Plan(PlanError::Memory(_)))
+        )
+    }
+
     /// A name for the reason, for programs.
     #[must_use]
     pub fn kind(&self) -> &'static str {
+        if self.is_memory() {
+            return "memory";
+        }
         if self.model_cache().is_some() {
             return "model-cache";
         }

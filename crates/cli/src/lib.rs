@@ -12,7 +12,9 @@ mod args;
 mod cache;
 mod commands;
 mod error;
+mod help;
 mod instructions;
+mod interrupt;
 mod logs;
 mod models;
 mod options;
@@ -20,17 +22,19 @@ mod output;
 mod progress;
 #[cfg(feature = "candle")]
 mod reference;
+mod sequences;
 mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 pub use args::{
-    ChainArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MockArgs, PlanArgs,
-    PolicyArgs, ProveArgs, QuantizeArgs, ResumeArgs, SynthesizeArgs, TermsArgs, VerifyArgs,
+    Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs, PlanArgs,
+    PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs, SynthesizeArgs, TermsArgs,
+    VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -39,7 +43,8 @@ use output::Output;
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let matches = help::command().try_get_matches_from(&arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &arguments),
     };

@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_composer::{ChainOptions, ChainPlan, ModelOptions};
+use matchmark_composer::{ChainOptions, ModelOptions, Resources};
 use matchmark_runtime::{AttentionTrace, TableResolution};
 use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
 use matchmark_tables::{Rational, WeightTable};
 
-use crate::args::{ChainArgs, CommonArgs, TermsArgs};
+use crate::args::{CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
 use crate::error::CliError;
 
 /// Which weight table is asked for.
@@ -54,12 +54,6 @@ impl TableChoice {
     }
 }
 
-/// Reads the trace and makes the plan of its proof.
-pub(crate) fn plan(args: &ChainArgs) -> Result<ChainPlan, CliError> {
-    let (trace, options) = trace_and_options(&args.trace, &args.terms)?;
-    Ok(ChainPlan::new(trace, options)?)
-}
-
 /// Reads the trace, and takes the other arguments together.
 pub(crate) fn trace_and_options(
     path: &Utf8Path,
@@ -98,6 +92,22 @@ pub(crate) fn model_options(args: &CommonArgs, tokens: u32) -> Result<ModelOptio
         segment_steps: args.segment_steps,
         tokens,
     })
+}
+
+/// What proving may use of the machine.
+pub(crate) fn resources(args: &ResourceArgs) -> Resources {
+    Resources {
+        jobs: args.jobs,
+        ..memory(&args.memory)
+    }
+}
+
+/// What memory may be used.
+pub(crate) fn memory(args: &MemoryArgs) -> Resources {
+    Resources {
+        jobs: None,
+        max_memory: args.max_memory,
+    }
 }
 
 fn security_and_domain(args: &CommonArgs) -> Result<(Security, VerifierDomain), CliError> {

@@ -1,7 +1,7 @@
 //! Results on standard output: text, or one JSON object.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::{json, Value};
 
@@ -33,6 +33,15 @@ impl Output {
             write(&mut io::stdout().lock())
         };
         written.map_err(CliError::Print)
+    }
+
+    /// Whether what [`Self::tell`] prints comes to a terminal.
+    pub(crate) fn tells_on_terminal(&self) -> bool {
+        if self.json {
+            io::stderr().is_terminal()
+        } else {
+            io::stdout().is_terminal()
+        }
     }
 
     /// Prints an error: the object on standard output, or the text on standard error.

@@ -1,10 +1,28 @@
-//! Progress bars, on a terminal only.
+//! Progress, on a terminal only.
 
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matchmark_composer::{ChainOutline, Progress, ProvenRow};
+
+/// How often the time that has passed is drawn anew.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A bar that is drawn on a terminal in this style, and nowhere else.
+fn drawn(bar: ProgressBar, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+        return bar;
+    }
+    // The default style will do if this one is refused.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}
 
 /// A progress bar over the segments of a chain; nothing where standard error is no terminal.
 pub(crate) struct SegmentBar {
@@ -19,17 +37,10 @@ impl SegmentBar {
 
     /// A bar over something else than segments.
     pub(crate) fn of(what: &'static str, things: &str) -> Self {
-        let bar = if io::stderr().is_terminal() {
-            ProgressBar::new(0)
-        } else {
-            ProgressBar::hidden()
-        };
-        // The default style will do if this one is refused.
-        if let Ok(style) = ProgressStyle::with_template(&format!(
-            "{{prefix}} {{bar:32}} {{pos}}/{{len}} {things}, {{eta}} left"
-        )) {
-            bar.set_style(style);
-        }
+        let template = format!(
+            "{{prefix}} {{bar:32}} {{pos}}/{{len}} {things}, {{elapsed}} so far, {{eta}} left"
+        );
+        let bar = drawn(ProgressBar::new(0), &template);
         bar.set_prefix(what);
         Self { bar }
     }
@@ -46,11 +57,16 @@ impl SegmentBar {
     pub(crate) fn advance(&self) {
         self.bar.inc(1);
     }
+
+    /// Removes it, before something else is written to the terminal.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Drop for SegmentBar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
 }
 
@@ -62,5 +78,37 @@ impl Progress for SegmentBar {
     fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
         self.advance();
         ControlFlow::Continue(())
+    }
+}
+
+/// Says what is being done, and for how long, where nobody knows how much there is to do; nothing where
+/// standard error is no terminal.
+pub(crate) struct Step {
+    bar: ProgressBar,
+}
+
+impl Step {
+    /// Something is being done, until this is dropped or says something else.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        let step = Self {
+            bar: drawn(
+                ProgressBar::new_spinner(),
+                "{spinner} {msg}, {elapsed} so far",
+            ),
+        };
+        step.say(what);
+        step
+    }
+
+    /// Something else is being done now.
+    pub(crate) fn say(&self, what: impl Into<String>) {
+        self.bar.set_message(what.into());
+        self.bar.reset_elapsed();
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -105,7 +105,6 @@ fn shapes_tables_and_options() {
     }
     refused_trace(&file, &[], &["score gap", "1073741824"]);
 
-    refused_trace(&tiny, &["--segment-steps", "7"], &["7 steps", "1 to 6"]);
     refused_trace(
         &tiny,
         &["--security", "insecure-13", "--profile", "fast"],

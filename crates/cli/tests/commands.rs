@@ -307,3 +307,17 @@ fn help_and_version() {
         assert!(!expect(args, 0).stdout.is_empty());
     }
 }
+
+#[test]
+fn segments_longer_than_the_chain_are_one() {
+    let place = Place::new();
+    let whole = place.prove("whole", 1, &[]);
+    let long = place.prove("long", 1, &["--segment-steps", "1000"]);
+    let bytes = [&whole, &long].map(|it| std::fs::read(common::segment(it, 0)).unwrap());
+    assert_eq!(bytes[0], bytes[1]);
+    assert!(!common::segment(&long, 1).exists());
+    let trace = place.join("long.safetensors");
+    let mut mock = vec!["mock", "--trace", trace.as_str()];
+    mock.extend(["--segment-steps", "1000"]);
+    assert_eq!(common::expect_json(&mock, 0)["segments"], 1);
+}

@@ -451,3 +451,70 @@ fn expect_error_without_json(args: &[&str]) {
     let output = expect(args, 2);
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn constraints_are_checked_without_a_proof() {
+    let place = Place::new();
+    let model = save(&place, "one", &the_model());
+    let before = tree(&place.path);
+    let mut args = vec!["mock", "--model", model.as_str(), "--prompt", "Hello"];
+    args.extend(["--tokens", "5", "--segment-steps", "4"]);
+    let object = expect_json(&args, 0);
+    assert_eq!(
+        (&object["ok"], &object["segments"], &object["steps"]),
+        (&json!(true), &json!(3), &json!(10))
+    );
+    // The claims of one layer's heads, as a proof of it would report them.
+    assert!(object["lookup_claims"].as_u64().unwrap() > 0);
+    assert_eq!(tree(&place.path), before);
+    // What is not of a model, and what makes no chain of it.
+    expect(&["mock", "--model", model.as_str()], 2);
+    let mut both = args.clone();
+    both.extend(["--boundary", "split"]);
+    expect(&both, 2);
+    args[6] = "500";
+    expect_error(&args, 2, &["positions"]);
+}
+
+#[test]
+fn costs_of_a_model_are_predicted() {
+    let place = Place::new();
+    let model = save(&place, "one", &the_model());
+    let mut args = vec!["plan", "--model", model.as_str(), "--objective", "bytes"];
+    args.extend(["--tokens", "5", "--security", "insecure-13"]);
+    let given = [&args[..], &["--prompt-tokens", "6"]].concat();
+    let object = expect_json(&given, 0);
+    assert_eq!(object["calibrated"], json!(false));
+    assert!(object["basis"]
+        .as_str()
+        .unwrap()
+        .contains("reference machine"));
+    let choice = &object["choice"];
+    assert_eq!(
+        (&choice["segments"], &choice["segment_steps"]),
+        (&json!(1), &json!(10))
+    );
+    // "Hello" and the token that begins every text.
+    let by_text = [&args[..], &["--prompt", "Hello"]].concat();
+    assert_eq!(expect_json(&by_text, 0), object);
+    let text = String::from_utf8(expect(&given, 0).stdout).unwrap();
+    assert!(text.contains("24 M"), "{text}");
+    // It is what is proven.
+    let out = place.join("chain");
+    let mut prove = vec!["prove", "--model", model.as_str(), "--prompt", "Hello"];
+    prove.extend(["--tokens", "5", "--security", "insecure-13"]);
+    prove.extend(["--segment-steps", "99", "--out", out.as_str()]);
+    let proven = expect_json(&prove, 0);
+    assert_eq!(proven["segments"], json!(1));
+    let ratio = choice["bytes"].as_f64().unwrap() / proven["proof_bytes"].as_f64().unwrap();
+    assert!((ratio - 1.0).abs() < 0.25, "{ratio}");
+    // What makes no chain, and what is not of a model.
+    let long = [&args[..], &["--prompt-tokens", "21"]].concat();
+    expect_error(&long, 2, &["25 positions", "at most 24"]);
+    let mixed = [&args[..], &["--heads", "4"]].concat();
+    expect(&mixed, 2);
+    expect(
+        &["plan", "--model", model.as_str(), "--objective", "bytes"],
+        2,
+    );
+}

@@ -60,9 +60,9 @@ pub use matchmark_prover::unused_instructions;
 pub use proving::{
     derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,
     ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError,
-    FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MockSegmentError,
-    ModelCache, ModelCacheError, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Schedule,
-    Silent, Storage,
+    FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
+    MemoryShortage, MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError,
+    Progress, ProveReport, ProvenRow, Resources, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

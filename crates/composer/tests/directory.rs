@@ -11,7 +11,7 @@ use common::{names, options, place, plan, prove, trace};
 use matchmark_composer::{
     policy_for, ChainPlan, ChainProveError, ChainProver, DirectoryError, PlanError, Silent,
 };
-use matchmark_quant::{QuantError, Rounding, SegmentSteps};
+use matchmark_quant::{QuantError, Rounding};
 use matchmark_statement::Boundary;
 use matchmark_tables::WeightTable;
 
@@ -239,15 +239,6 @@ fn a_failed_creation_leaves_nothing_behind() {
 
 #[test]
 fn plans_that_cannot_be_proven() {
-    let mut too_long = options(1);
-    too_long.segment_steps = Some(SegmentSteps::new(7).unwrap());
-    assert!(matches!(
-        ChainPlan::new(trace(1), too_long),
-        Err(PlanError::SegmentSteps {
-            expected: 6,
-            got: 7
-        })
-    ));
     let mut large = options(1);
     large.table = Some(WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap());
     assert!(matches!(
@@ -262,6 +253,10 @@ fn plans_that_cannot_be_proven() {
         (1, vec![6])
     );
     assert_eq!(plan(1, 4).segment_lengths(), [4, 2]);
+    // Longer than the chain: one segment is meant, and it is the same chain.
+    let longer = plan(1, 7);
+    assert_eq!(longer.segment_lengths(), [6]);
+    assert_eq!(longer.policy().unwrap(), whole.policy().unwrap());
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -14,10 +14,11 @@ use common::{place, schedule};
 use matchmark_composer::{
     derive_key, follow_directory, policy_for, segment_file_name, segments_directory,
     verify_directory, ChainProveError, ChainProver, ChainWork, DirectoryError, FollowError,
-    KeyError, KeyOptions, ModelKey, ModelOptions, ModelOptionsError, ModelPlan, PlanError,
-    Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
+    KeyError, KeyOptions, ModelKey, ModelMock, ModelOptions, ModelOptionsError, ModelPlan,
+    PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
 };
-use matchmark_model::{execute_model, IntegerModel, ModelState};
+use matchmark_model::{execute_model, IntegerModel, ModelExecution, ModelState};
+use matchmark_prover::{MockError, ProveError};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{Security, SecurityLevel, TokenId};
 
@@ -218,10 +219,13 @@ fn tokens_must_have_their_positions() {
             tokens: 4,
             ..options(steps)
         };
-        ModelPlan::new(model.clone(), vec![1; 3], &options).err()
+        let (chain, steps) = options.chain_after(model.shape(), 3).unwrap();
+        (chain.segment_steps.get(), steps.steps())
     };
-    assert!(in_segments(6).is_none());
-    assert!(in_segments(7).is_none());
+    assert_eq!(
+        [5, 6, 7, 16].map(in_segments),
+        [(5, 6), (6, 6), (6, 6), (6, 6)]
+    );
     assert!(matches!(
         plan(vec![1, 24], 1),
         Some(PlanError::Options(ModelOptionsError::PromptToken {
@@ -229,6 +233,48 @@ fn tokens_must_have_their_positions() {
             expected: 24,
             got
         })) if got == TokenId::new(24)
+    ));
+}
+
+#[test]
+fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
+    let model = model(5);
+    let prompt = prompt(&model);
+    let mock = ModelMock::new(Arc::clone(&model), prompt.clone(), &options(3)).unwrap();
+    let mut seen = vec![];
+    mock.run(|segment, steps| seen.push((segment, steps.steps())))
+        .unwrap();
+    assert_eq!(seen, [(0, 3), (1, 3), (2, 1)]);
+    assert_eq!(mock.segment_count(), 3);
+
+    let (chain, _) = options(3).chain_after(model.shape(), PROMPT).unwrap();
+    let mock = matchmark_prover::ModelMock::new(&chain, Arc::clone(&model)).unwrap();
+    let empty = ModelState::empty(&model);
+    let (execution, after) = execute_model(&model, &empty, &prompt).unwrap();
+    let check = |execution: &ModelExecution, after: &ModelState| {
+        mock.check(execution, empty.cache(), after.cache())
+    };
+    check(&execution, &after).unwrap();
+    // Another choice than the greedy one, and a cache that stands elsewhere.
+    let mut other = execution.clone();
+    let last = other.choices.last_mut().unwrap();
+    *last = (*last + 1) % 24;
+    assert!(matches!(check(&other, &after), Err(MockError::Failure(_))));
+    assert!(matches!(
+        check(&execution, &empty),
+        Err(MockError::Segment(ProveError::StateEntries {
+            which: "last",
+            expected: 3,
+            got: 0
+        }))
+    ));
+    // A token that the model does not have.
+    let (execution, after) = execute_model(&model, &empty, &[1, 2, 3]).unwrap();
+    let mut other = execution;
+    other.tokens[0] = 24;
+    assert!(matches!(
+        check(&other, &after),
+        Err(MockError::Segment(ProveError::PublicValues(_)))
     ));
 }
 

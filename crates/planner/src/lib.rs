@@ -29,7 +29,7 @@ pub use calibration::{Calibration, CalibrationState};
 pub use cost::{CostModel, Costs};
 pub use error::PlannerError;
 pub use plan::{Candidate, Plan};
-pub use request::{Limits, Objective, Request, Workload};
+pub use request::{Decoder, Limits, Objective, Request, Workload};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

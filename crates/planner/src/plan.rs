@@ -218,7 +218,7 @@ fn candidates(
                 continue;
             }
         };
-        for boundary in Boundary::ALL {
+        for &boundary in workload.boundaries() {
             let layout = layout.clone().with_boundary(boundary);
             for profile in Profile::ALL {
                 // A level need not have every profile.
@@ -286,7 +286,11 @@ impl ChainWork {
         Self {
             segment: SegmentWork {
                 structures: ProofStructure::all(layout, security),
-                public_rows: 1 << layout.log_rows().vectors,
+                public_rows: match workload.decoder {
+                    None => 1 << layout.log_rows().vectors,
+                    // A decoder's public values are tokens, not columns.
+                    Some(_) => 0,
+                },
             },
             segments: workload.steps.segments(length).len() as u64,
             lengths: if rest == 0 { 1 } else { 2 },

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use matchmark_air::layout::SegmentLayout;
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, QuantError, Rounding, ScoreStep, SegmentSteps, StepRange,
-    TableBounds, ValueBits,
+    AttentionShape, CacheCapacity, ModelArithmetic, ModelShape, QuantError, Rounding, ScoreStep,
+    SegmentSteps, StepRange, TableBounds, ValueBits,
 };
-use matchmark_statement::{SecurityLevel, SegmentShape};
+use matchmark_statement::{Boundary, SecurityLevel, SegmentShape};
 use serde::Serialize;
 
 use crate::error::PlannerError;
@@ -78,9 +78,43 @@ pub struct Workload {
     pub rounding: Rounding,
     /// Length and weights of the table.
     pub table: TableBounds,
+    /// The decoder whose attention this is, if it is one's.
+    pub decoder: Option<Decoder>,
+}
+
+/// What a decoder has around its attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoder {
+    /// Sizes.
+    pub shape: ModelShape,
+    /// Widths, shifts and constants.
+    pub arithmetic: ModelArithmetic,
 }
 
 impl Workload {
+    /// The tokens of a decoder: so many given, then so many decoded, the last of which no step consumes.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::Quant`] for no step, or for more than a range of steps can have.
+    pub fn of_model(
+        decoder: Decoder,
+        table: TableBounds,
+        prompt: u32,
+        tokens: u32,
+    ) -> Result<Self, PlannerError> {
+        let steps = prompt.saturating_add(tokens).saturating_sub(1);
+        Ok(Self {
+            shape: decoder.shape.all_layers_attention(),
+            steps: StepRange::new(0, steps)?,
+            value_bits: decoder.arithmetic.value_bits(),
+            score_step: decoder.arithmetic.score_step(),
+            rounding: Rounding::NearestTiesUp,
+            table,
+            decoder: Some(decoder),
+        })
+    }
+
     /// The layout of the segments if they have `segment_steps` steps.
     ///
     /// # Errors
@@ -90,14 +124,27 @@ impl Workload {
         let entries = u32::try_from(self.steps.entries_after()).unwrap_or(u32::MAX);
         let capacity = CacheCapacity::new(entries).map_err(PlannerError::Quant)?;
         let shape = SegmentShape::new(self.shape, capacity, segment_steps)?;
-        Ok(SegmentLayout::new(
+        let layout = SegmentLayout::new(
             shape,
             segment_steps.get() as usize,
             self.value_bits,
             self.score_step,
             self.rounding,
             self.table,
-        )?)
+        )?;
+        match self.decoder {
+            None => Ok(layout),
+            Some(Decoder { shape, arithmetic }) => Ok(layout.with_decoder(shape, arithmetic)?),
+        }
+    }
+
+    /// The ways in which segments of it can be proven: a decoder's by one proof alone.
+    #[must_use]
+    pub fn boundaries(&self) -> &'static [Boundary] {
+        match self.decoder {
+            None => &Boundary::ALL,
+            Some(_) => &[Boundary::Fused],
+        }
     }
 }
 

@@ -95,14 +95,15 @@ fn nonces_in_vain(nonces: f64) -> f64 {
 impl ChainWork {
     /// How often a tree of such a proof is committed in the chain: a preprocessed tree once for each
     /// length, a state once after each segment and once before the first, a boundary once for both proofs
-    /// that open it, anything else once in each segment. A model's tree is committed once for the model,
-    /// not for a chain.
+    /// that open it, anything else once in each segment. A model's tree is committed once, unless the trees
+    /// that all segments share are there already.
     #[allow(clippy::cast_precision_loss)] // Chains have a few thousand segments.
     fn commitments(&self, part: ProofPart, tree: Tree) -> f64 {
         match (part, tree) {
             (_, Tree::Preprocessed) => self.lengths as f64,
             (_, Tree::StateBefore) => 1.0,
-            (_, Tree::Model) | (ProofPart::Lookup, Tree::Boundary) => 0.0,
+            (_, Tree::Model) => self.lengths.min(1) as f64,
+            (ProofPart::Lookup, Tree::Boundary) => 0.0,
             _ => self.segments as f64,
         }
     }
@@ -157,6 +158,8 @@ impl ChainWork {
     /// 2. domain points of all trees;
     /// 3. cells, at no blowup;
     /// 4. one, for the process itself.
+    ///
+    /// The tree of a model is counted once.
     #[must_use]
     pub fn memory(&self, cores: u32) -> [f64; MEMORY_FEATURES] {
         let at_a_time = self.at_a_time(cores);
@@ -165,9 +168,14 @@ impl ChainWork {
         for structure in &self.segment.structures {
             let mut proof = [0.0; MEMORY_FEATURES];
             for work in tree_work(structure) {
-                proof[0] += at_a_time * work.evaluations;
-                proof[1] += at_a_time * work.points;
-                proof[2] += at_a_time * work.cells;
+                // All segments have one model.
+                let times = match work.tree {
+                    Tree::Model => 1.0,
+                    _ => at_a_time,
+                };
+                proof[0] += times * work.evaluations;
+                proof[1] += times * work.points;
+                proof[2] += times * work.cells;
             }
             for (largest, proof) in largest.iter_mut().zip(proof) {
                 *largest = largest.max(proof);

@@ -29,6 +29,7 @@ fn workload([heads, kv_heads, dim]: [u32; 3], [prefix, steps]: [u32; 2]) -> Work
         score_step: synthetic_score_step(shape, ValueBits::DEFAULT).unwrap(),
         rounding: Rounding::NearestTiesUp,
         table: WeightTable::exp256_default().bounds(),
+        decoder: None,
     }
 }
 

@@ -24,6 +24,7 @@ fn request(steps: u32, objective: Objective, limits: Limits) -> Request {
             score_step: ScoreStep::new(132).unwrap(),
             rounding: Rounding::NearestTiesUp,
             table: WeightTable::exp256_default().bounds(),
+            decoder: None,
         },
         level: SecurityLevel::Conjectured100,
         objective,

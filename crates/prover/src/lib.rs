@@ -23,11 +23,11 @@ pub use extension::{ExtensionId, ModelExtension};
 pub use instructions::unused_instructions;
 pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
-pub use mock::{mock_segment, MockError};
+pub use mock::{mock_segment, MockError, ModelMock};
 pub use model::{model_outline, CommittedModel, ModelInput};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::SegmentProver;
-pub use sizes::SegmentSizes;
+pub use sizes::{HeldSizes, SegmentMemory, SegmentSizes};
 pub use state::CommittedState;
 
 #[cfg(test)]

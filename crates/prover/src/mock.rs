@@ -1,14 +1,22 @@
 //! Checking a segment's constraints without a proof.
-use matchmark_air::components::state::witness::entries;
-use matchmark_air::mock::{check, MockFailure};
-use matchmark_air::segment::public_columns;
-use matchmark_air::witness::SegmentWitness;
-use matchmark_runtime::{KvCache, SegmentExecution};
-use matchmark_statement::Boundary;
+use std::sync::Arc;
 
-use matchmark_verifier::key::ChainTerms;
+use matchmark_air::components::state::witness::entries;
+use matchmark_air::decoder::model::model_columns;
+use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::mock::{check, MockFailure};
+use matchmark_air::segment::{entry_columns, public_columns};
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_model::{IntegerModel, ModelExecution};
+use matchmark_quant::StepRange;
+use matchmark_runtime::{KvCache, SegmentExecution};
+use matchmark_statement::{Boundary, ModelCommitment, TokenId, TokenValues};
+
+use matchmark_verifier::key::{ChainTerms, ModelChain};
 
 use crate::error::ProveError;
+use crate::model::model_outline;
 use crate::segment::public_values;
 
 /// Why a segment fails the mock checker.
@@ -39,27 +47,9 @@ pub fn mock_segment(
     boundary: Boundary,
 ) -> Result<(), MockError> {
     let steps = execution.steps;
-    for (which, expected, got) in [
-        ("first", steps.entries_before(), before.entries()),
-        ("last", steps.entries_after(), after.entries()),
-    ] {
-        if got != expected {
-            return Err(MockError::Segment(ProveError::StateEntries {
-                which,
-                expected,
-                got,
-            }));
-        }
-    }
     let layout = terms.layout(steps.steps()).map_err(ProveError::from)?;
     let layout = layout.with_boundary(boundary);
-    if after.entries() > layout.capacity() {
-        return Err(MockError::Segment(ProveError::StateEntries {
-            which: "last",
-            expected: layout.capacity(),
-            got: after.entries(),
-        }));
-    }
+    check_caches(&layout, steps, before, after)?;
     let public = public_columns(&layout, &public_values(terms, execution)?);
     let witness = SegmentWitness::generate(
         &layout,
@@ -70,4 +60,100 @@ pub fn mock_segment(
         &terms.table,
     );
     Ok(check(&layout, steps.entries_before(), &witness)?)
+}
+
+/// The caches stand where the steps begin and end, and have room in the layout.
+fn check_caches(
+    layout: &SegmentLayout,
+    steps: StepRange,
+    before: &KvCache,
+    after: &KvCache,
+) -> Result<(), ProveError> {
+    let refuse = |which, expected, got| {
+        Err(ProveError::StateEntries {
+            which,
+            expected,
+            got,
+        })
+    };
+    for (which, expected, got) in [
+        ("first", steps.entries_before(), before.entries()),
+        ("last", steps.entries_after(), after.entries()),
+    ] {
+        if got != expected {
+            return refuse(which, expected, got);
+        }
+    }
+    if after.entries() > layout.capacity() {
+        return refuse("last", layout.capacity(), after.entries());
+    }
+    Ok(())
+}
+
+/// Checks the segments of a model's chain without a proof: nothing is committed.
+pub struct ModelMock {
+    terms: ChainTerms,
+    model: Arc<IntegerModel>,
+    columns: Arc<Vec<Column>>,
+}
+
+impl ModelMock {
+    /// Makes the columns of weights and tables, which all segments share.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
+    pub fn new(chain: &ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
+        let outline = model_outline(&model);
+        // No constraint speaks of the commitment.
+        let terms = chain.terms(&outline, ModelCommitment::from_bytes([0; 32]))?;
+        let longest = chain.segment_steps.get() as usize;
+        let columns = model_columns(&chain.layout(&outline, longest)?, &model);
+        Ok(Self {
+            terms,
+            model,
+            columns: Arc::new(columns),
+        })
+    }
+
+    /// Checks all constraints and relations of a segment on its witness, row by row, and that its tokens
+    /// are of the vocabulary. Nothing is committed and nothing is proven; caches and execution are taken as
+    /// they are.
+    ///
+    /// # Errors
+    ///
+    /// [`MockError::Failure`] with the first constraint and row that fail, or the first tuple that is
+    /// left over; [`MockError::Segment`] if caches, tokens or execution do not fit the terms.
+    pub fn check(
+        &self,
+        execution: &ModelExecution,
+        before: &KvCache,
+        after: &KvCache,
+    ) -> Result<(), MockError> {
+        let steps = execution.steps;
+        let layout = self.terms.layout(steps.steps()).map_err(ProveError::from)?;
+        check_caches(&layout, steps, before, after)?;
+        let tokens = |tokens: &[u32]| tokens.iter().copied().map(TokenId::new).collect::<Vec<_>>();
+        let (consumed, chosen) = (tokens(&execution.tokens), tokens(&execution.choices));
+        let shape = self.model.shape();
+        TokenValues::new(shape, steps.steps(), consumed, chosen).map_err(ProveError::from)?;
+        let attention = &execution.attention;
+        let public = entry_columns(
+            &layout,
+            [&attention.q, &attention.k, &attention.v, &attention.out],
+        );
+        let states = [before, after].map(|cache| entries(&layout, cache));
+        let table = &self.terms.table;
+        let witness =
+            SegmentWitness::with_decoder(&layout, attention, &public, states, table, |uses| {
+                Some(DecoderWitness::generate(
+                    &layout,
+                    execution,
+                    &self.model,
+                    self.columns.clone(),
+                    uses,
+                ))
+            });
+        Ok(check(&layout, steps.entries_before(), &witness)?)
+    }
 }

@@ -1,4 +1,5 @@
 //! Sizes of a segment that follow from its layout alone.
+use matchmark_air::trees::Tree;
 use matchmark_statement::Boundary;
 use matchmark_verifier::structure::ProofStructure;
 
@@ -43,6 +44,104 @@ impl SegmentSizes {
     }
 
     /// Sizes of a segment of `steps` steps of a chain of these terms that is proven in this way.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`].
+    pub fn of(terms: &ChainTerms, boundary: Boundary, steps: usize) -> Result<Self, ProveError> {
+        let layout = terms.layout(steps)?.with_boundary(boundary);
+        let structures = ProofStructure::all(&layout, terms.security);
+        Ok(Self::new(&structures))
+    }
+}
+
+/// What proving holds in memory, in counts that follow from a layout: the features of an estimate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldSizes {
+    /// Cells of committed columns, at no blowup.
+    pub cells: u64,
+    /// The same at the blowup.
+    pub evaluations: u64,
+    /// Points of the domains of commitment trees.
+    pub points: u64,
+}
+
+impl HeldSizes {
+    /// The sum, part by part.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            cells: self.cells + other.cells,
+            evaluations: self.evaluations + other.evaluations,
+            points: self.points + other.points,
+        }
+    }
+
+    /// So many times as much of each part.
+    #[must_use]
+    pub fn times(self, count: u64) -> Self {
+        Self {
+            cells: self.cells * count,
+            evaluations: self.evaluations * count,
+            points: self.points * count,
+        }
+    }
+
+    /// The larger, part by part.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cells: self.cells.max(other.cells),
+            evaluations: self.evaluations.max(other.evaluations),
+            points: self.points.max(other.points),
+        }
+    }
+}
+
+/// What the trees of a segment's proofs hold, by how many segments share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SegmentMemory {
+    /// The committed model: once for a chain.
+    pub model: HeldSizes,
+    /// Selectors and table contents: once for every number of steps of the segments.
+    pub preprocessed: HeldSizes,
+    /// Everything else: for every segment that is being proven.
+    pub own: HeldSizes,
+}
+
+impl SegmentMemory {
+    fn new(structures: &[ProofStructure]) -> Self {
+        let mut memory = Self::default();
+        for structure in structures {
+            let log_blowup = structure.parameters().log_blowup;
+            let lifting = structure.lifting_log_size();
+            let mut own = HeldSizes::default();
+            let trees = structure.trees().iter().zip(structure.samples());
+            for (index, (tree, samples)) in trees.enumerate() {
+                let cells = match structure.column_log_sizes().get(index) {
+                    Some(logs) => logs.iter().map(|log| 1_u64 << log).sum(),
+                    // The composition's columns, which no list holds, are as high as the tallest component.
+                    None => (samples.len() as u64) << (lifting - log_blowup),
+                };
+                let held = HeldSizes {
+                    cells,
+                    evaluations: cells << log_blowup,
+                    points: 1 << lifting,
+                };
+                match tree {
+                    Tree::Model => memory.model = memory.model.plus(held),
+                    Tree::Preprocessed => memory.preprocessed = memory.preprocessed.plus(held),
+                    _ => own = own.plus(held),
+                }
+            }
+            // The proofs of a segment are made one after the other.
+            memory.own = memory.own.max(own);
+        }
+        memory
+    }
+
+    /// What the trees hold of a segment of `steps` steps of a chain of these terms that is proven in this
+    /// way.
     ///
     /// # Errors
     ///

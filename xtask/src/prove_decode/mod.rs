@@ -10,6 +10,7 @@ mod model;
 mod report;
 
 use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -47,7 +48,8 @@ pub struct Options {
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
     /// Directory of the chain [default: prove-decode in the target directory, where the chain of an
-    /// earlier run is replaced]. The policy file is put beside it.
+    /// earlier run is replaced, or prove-decode-2 and so on while others run]. The policy file is put
+    /// beside it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print one JSON object with both results, `prove` and `verify`.
@@ -63,10 +65,16 @@ pub struct Options {
 /// # Errors
 /// Exit code 1 or 2 of whichever process refused; its reason is printed by then.
 pub fn run(options: &Options) -> Result<(), Failure> {
+    // Held until the end of this run.
+    let _lock;
     let out = match &options.out {
         // Another directory is the user's own: `matchmark prove` decides whether it may be used.
         Some(out) => out.clone(),
-        None => default_directory()?,
+        None => {
+            let (out, lock) = default_directory(&workspace::target_dir())?;
+            _lock = lock;
+            out
+        }
     };
     let matchmark = Matchmark::find(options.matchmark.as_deref())?;
     if let Some(path) = &options.model {
@@ -101,13 +109,39 @@ fn print_report(proved: &Value, verified: &Value, out: &Path, policy: &Path) {
     println!("policy     {}", policy.display());
 }
 
-/// The directory of the default chain, emptied of an earlier run.
-fn default_directory() -> Result<PathBuf, Failure> {
-    let target = workspace::target_dir();
-    std::fs::create_dir_all(&target).context(target.display())?;
-    let out = target.join("prove-decode");
-    chain_directory::remove(&out)?;
-    Ok(out)
+/// Runs at a time that have directories of their own.
+const MOST_RUNS: usize = 16;
+
+/// A directory for the chain that no other run uses, emptied of an earlier one, and the lock that keeps it
+/// so. The lock is a file beside the directory, as the directory itself comes and goes.
+fn default_directory(target: &Path) -> Result<(PathBuf, File), Failure> {
+    fs::create_dir_all(target).context(target.display())?;
+    for run in 1..=MOST_RUNS {
+        let name = match run {
+            1 => "prove-decode".to_owned(),
+            _ => format!("prove-decode-{run}"),
+        };
+        let path = target.join(format!("{name}.lock"));
+        let lock = File::create(&path).context(path.display())?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => continue,
+            Err(TryLockError::Error(error)) => return Err(error).context(path.display()),
+        }
+        let out = target.join(name);
+        chain_directory::remove(&out)?;
+        if run > 1 {
+            eprintln!(
+                "another run is going on: this one proves into {}",
+                out.display()
+            );
+        }
+        return Ok((out, lock));
+    }
+    Err(Failure::failed(format!(
+        "{MOST_RUNS} runs of prove-decode are going on in {}: wait for one of them, or give --out",
+        target.display()
+    )))
 }
 
 fn prove_arguments(options: &Options, out: &Path) -> Vec<OsString> {
@@ -220,6 +254,40 @@ mod tests {
         assert!(words[2].ends_with("attention-layer0-8bit.safetensors"));
         assert!(Path::new(&words[2]).is_file());
         assert_eq!(words[3..], ["--out", "chain"]);
+    }
+
+    #[test]
+    fn every_run_has_a_directory_of_its_own() {
+        let target = tempfile::tempdir().unwrap();
+        let run = || default_directory(&target.path().join("target")).unwrap();
+        let name = |out: &Path| out.file_name().unwrap().to_string_lossy().into_owned();
+        let (first, lock) = run();
+        // Whoever comes second leaves what the first has begun.
+        fs::create_dir(&first).unwrap();
+        fs::write(first.join("chain.toml"), "x").unwrap();
+        let (second, other) = run();
+        assert_eq!(
+            (&*name(&first), &*name(&second)),
+            ("prove-decode", "prove-decode-2")
+        );
+        assert!(first.join("chain.toml").exists());
+        // When it is done its directory is used again, and emptied.
+        drop(lock);
+        let (third, _lock) = run();
+        assert_eq!(third, first);
+        assert!(!first.exists());
+        drop(other);
+    }
+
+    #[test]
+    fn runs_beyond_all_directories_are_refused() {
+        let target = tempfile::tempdir().unwrap();
+        let runs: Vec<_> = (0..MOST_RUNS)
+            .map(|_| default_directory(target.path()).unwrap())
+            .collect();
+        let failure = default_directory(target.path()).unwrap_err();
+        assert!(failure.message.unwrap().contains("16 runs"));
+        drop(runs);
     }
 
     #[test]

@@ -84,6 +84,7 @@ fn workload(case: &Case) -> Result<Workload, CliError> {
             score_step: synthetic_score_step(shape, ValueBits::DEFAULT)?,
             rounding: Rounding::NearestTiesUp,
             table: WeightTable::exp256_default().bounds(),
+            decoder: None,
         })
     };
     make().map_err(CliError::Synthetic)

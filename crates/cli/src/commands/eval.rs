@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark_model::{text_sequences, Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
+use matchmark_model::{Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
 
-use super::quantize::{read_folder, read_text};
+use super::quantize::read_folder;
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
 use crate::output::{table, Output};
+use crate::progress::SegmentBar;
+use crate::sequences::read_sequences;
 
 /// Measures an integer model on a text, beside the floats that it was made from.
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -20,17 +22,18 @@ pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError>
             source,
         })?;
     let float = args.float.as_deref().map(read_folder).transpose()?;
-    let sequences = text_sequences(
-        model.tokenizer(),
-        &read_text(&args.text)?,
-        model.shape().positions(),
-    )?;
+    let positions = model.shape().positions();
+    let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
     let mut evaluator = Evaluator::new(&model, float.as_ref())?;
+    let bar = SegmentBar::of("evaluating", "sequences");
+    bar.set_segments(sequences.len() as u64);
     for tokens in &sequences {
         let logits = reference.logits(tokens)?;
         evaluator.sequence(tokens, logits.as_deref())?;
+        bar.advance();
     }
+    drop(bar);
     let evaluation = evaluator.finish()?;
     let object = to_json(&model, &evaluation);
     output.result(&object, &to_text(&model, &evaluation))?;

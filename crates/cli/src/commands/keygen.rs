@@ -9,19 +9,30 @@ use serde_json::json;
 
 use crate::args::KeygenArgs;
 use crate::error::{CliError, Outcome};
+use crate::interrupt;
 use crate::models::{load_model, NamedKey};
+use crate::options::memory;
 use crate::output::Output;
+use crate::progress::Step;
 
 /// Derives the key of a model, and writes it or compares it.
 pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliError> {
+    interrupt::watch();
     // What is wrong with a key is known before anything is committed.
     let known = args.check.as_deref().map(NamedKey::load).transpose()?;
+    let step = Step::new("reading the model");
     let model = load_model(&args.model)?;
+    let on_tree = &mut |done: usize, all: usize| {
+        step.say(format!("committing the model and its circuits: {done} of {all} trees"));
+    };
     let cache = args.cache.as_ref().map(ModelCache::new);
     let cache = cache.as_ref();
+    let resources = memory(&args.memory);
     let (key, text) = if let Some(known) = &known {
         known.check_model(&args.model, &model)?;
-        let key = rederive_key(&known.key, &model, cache, &mut |_, _| {});
+        let enough = resources.check_key_again(&model, &known.key);
+        enough.map_err(|error| CliError::Keygen(error.into()))?;
+        let key = rederive_key(&known.key, &model, cache, on_tree);
         let key = key.map_err(CliError::Keygen)?;
         known.check_key(&args.model, &key)?;
         (key, format!("{} is the key of {}", known.path, args.model))
@@ -38,20 +49,23 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         if !args.segment_steps.is_empty() {
             options.segment_steps.clone_from(&args.segment_steps);
         }
-        let key = derive_key(&model, &options, cache, &mut |_, _| {});
+        let enough = resources.check_key(&model, &options);
+        enough.map_err(|error| CliError::Keygen(error.into()))?;
+        let key = derive_key(&model, &options, cache, on_tree);
         let key = key.map_err(CliError::Keygen)?;
         let mut text = String::new();
         if let Some(to) = &args.to {
-            write_file_atomically(to.as_std_path(), key.to_toml().as_bytes()).map_err(
-                |source| CliError::Write {
-                    path: to.clone(),
-                    source,
-                },
-            )?;
+            let file = key.to_toml();
+            let write = || write_file_atomically(to.as_std_path(), file.as_bytes());
+            interrupt::whole(write).map_err(|source| CliError::Write {
+                path: to.clone(),
+                source,
+            })?;
             text = format!("written to {to}");
         }
         (key, text)
     };
+    drop(step);
     let identity = key.outline().identity;
     let object = json!({
         "model": identity,

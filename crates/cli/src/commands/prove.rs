@@ -6,22 +6,24 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark_composer::{
-    unused_instructions, ChainPlan, ChainProver, ModelCache, ModelPlan, Progress, ProveReport,
-    ProvenRow,
+    unused_instructions, ChainOutline, ChainPlan, ChainProver, ChainWork, ModelCache, ModelPlan,
+    Progress, ProveReport, ProvenRow, Resources, Schedule,
 };
 use serde_json::{json, Value};
 
 use crate::args::{ProveArgs, ResumeArgs};
 use crate::commands::plan;
 use crate::error::{CliError, Outcome};
+use crate::interrupt;
 use crate::models::{encode_prompt, load_model, NamedKey};
 use crate::options;
 use crate::output::{table, Output};
-use crate::progress::SegmentBar;
+use crate::progress::{SegmentBar, Step};
 use crate::text::TokenText;
 
 /// Proves a chain.
 pub(crate) fn run(args: &ProveArgs, output: &Output) -> Result<Outcome, CliError> {
+    interrupt::watch();
     // The arguments demand a trace or a model.
     match (&args.model, &args.trace) {
         (Some(model), _) => prove_model(args, model, output),
@@ -36,12 +38,15 @@ fn prove_trace(args: &ProveArgs, trace: &Utf8Path, output: &Output) -> Result<Ou
         .map(|objective| plan::choose(&trace, &mut options, objective))
         .transpose()?;
     let plan = ChainPlan::new(trace, options)?;
-    finish(&ChainProver::create(&args.out, plan)?, choice, output)
+    let resources = options::resources(&args.resources);
+    let prover = create(&args.out, plan, &resources)?;
+    finish(&prover, choice, output)
 }
 
 fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
     let options = options::model_options(&args.terms.common, args.tokens.unwrap_or(0))?;
     let key = args.key.as_deref().map(NamedKey::load).transpose()?;
+    let step = Step::new("reading the model");
     let model = load_model(path)?;
     if let Some(key) = &key {
         key.check_model(path, &model)?;
@@ -55,17 +60,39 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
             Some(key) => cache.with_key(key.key.clone()),
         }
     });
+    let resources = options::resources(&args.resources);
+    // Committing the model takes memory, too.
+    Schedule::for_model(&model, prompt.len(), &options, &resources)?;
+    step.say("committing the model");
     let plan = ModelPlan::with_cache(model, prompt, &options, cache.as_ref())?;
+    drop(step);
     if let Some(key) = &key {
         key.check_weights(path, plan.weights())?;
     }
-    finish(&ChainProver::create(&args.out, plan)?, None, output)
+    let prover = create(&args.out, plan, &resources)?;
+    finish(&prover, None, output)
+}
+
+/// Begins a chain. From then on it can be resumed.
+fn create(
+    directory: &Utf8Path,
+    work: impl Into<ChainWork>,
+    resources: &Resources,
+) -> Result<ChainProver, CliError> {
+    let prover = interrupt::whole(|| ChainProver::create_within(directory, work, resources))?;
+    interrupt::can_resume(directory);
+    Ok(prover)
 }
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
     let cache = args.cache.as_ref().map(ModelCache::new);
-    let prover = ChainProver::resume_with_cache(&args.directory, cache.as_ref())?;
+    let resources = options::resources(&args.resources);
+    interrupt::watch();
+    interrupt::can_resume(&args.directory);
+    let step = Step::new("reading the chain");
+    let prover = ChainProver::resume_within(&args.directory, cache.as_ref(), &resources)?;
+    drop(step);
     finish(&prover, None, output)
 }
 
@@ -79,7 +106,7 @@ fn finish(
     if let Some(plan) = prover.work().model() {
         let tokenizer = plan.model().tokenizer().clone();
         let text = TokenText::new(Some(tokenizer), plan.prompt().len());
-        let telling = Telling::new(text, *output);
+        let telling = Telling::new(text, *output, SegmentBar::new("proving"));
         report = prover.run(&telling)?;
         let tokens = telling.finish()?;
         object = json!(report);
@@ -99,20 +126,24 @@ fn finish(
 /// Tells the text of a model's chain as its proofs complete.
 struct Telling {
     output: Output,
+    /// Drawn until there is text in its place, or to the end where the text goes elsewhere.
+    bar: SegmentBar,
     /// The text, and why it could not be told.
     state: Mutex<(TokenText, Option<CliError>)>,
 }
 
 impl Telling {
-    fn new(text: TokenText, output: Output) -> Self {
+    fn new(text: TokenText, output: Output, bar: SegmentBar) -> Self {
         Self {
             output,
+            bar,
             state: Mutex::new((text, None)),
         }
     }
 
     /// Prompt and decoded tokens.
     fn finish(self) -> Result<Value, CliError> {
+        self.bar.clear();
         let (text, error) = self
             .state
             .into_inner()
@@ -126,10 +157,18 @@ impl Telling {
 }
 
 impl Progress for Telling {
+    fn begin(&self, outline: &ChainOutline) {
+        self.bar.begin(outline);
+    }
+
     fn segment(&self, row: &ProvenRow) -> ControlFlow<()> {
         let (text, error) = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bar.advance();
         let told = row.tokens.as_ref().map_or(Ok(()), |tokens| {
             let new = text.push(row.segment, tokens)?;
+            if !new.is_empty() && self.output.tells_on_terminal() {
+                self.bar.clear();
+            }
             self.output.tell(&new)
         });
         // The proofs are what matters: a text that cannot be printed does not end them.

@@ -1,17 +1,21 @@
 //! `matchmark quantize`.
 
 use camino::Utf8Path;
-use matchmark_model::{quantize_model, text_sequences, FloatModel};
+use matchmark_model::{quantize_model, FloatModel};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_file;
 use serde_json::json;
 
 use crate::args::QuantizeArgs;
 use crate::error::{CliError, Outcome};
+use crate::interrupt;
 use crate::output::Output;
+use crate::progress::Step;
+use crate::sequences::read_sequences;
 
 /// Makes an integer trace from float tensors, or an integer model from a trained one.
 pub(crate) fn run(args: &QuantizeArgs, output: &Output) -> Result<Outcome, CliError> {
+    interrupt::watch();
     // One of both is there, each with what it needs: the arguments say so.
     match (&args.model, &args.calibrate, &args.float) {
         (Some(model), Some(calibrate), _) => model_file(args, model, calibrate, output),
@@ -26,12 +30,10 @@ fn trace_file(args: &QuantizeArgs, float: &Utf8Path, output: &Output) -> Result<
             path: float.to_owned(),
             source,
         })?;
-    trace
-        .save(&args.to)
-        .map_err(|source| CliError::WriteTensors {
-            path: args.to.clone(),
-            source,
-        })?;
+    interrupt::whole(|| trace.save(&args.to)).map_err(|source| CliError::WriteTensors {
+        path: args.to.clone(),
+        source,
+    })?;
     let object = json!({ "trace": args.to, "fidelity": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
@@ -48,19 +50,22 @@ fn model_file(
         None => ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)
             .map_err(matchmark_model::ModelError::from)?,
     };
+    let step = Step::new("reading the model");
     let float = read_folder(folder)?;
-    let sequences = text_sequences(
-        &float.tokenizer,
-        &read_text(calibrate)?,
-        float.shape.positions(),
-    )?;
+    drop(step);
+    let sequences = read_sequences(calibrate, &float.tokenizer, float.shape.positions())?;
+    let tokens: usize = sequences.iter().map(Vec::len).sum();
+    let step = Step::new(format!(
+        "running the model over {tokens} tokens and rounding its weights"
+    ));
     let (model, report) = quantize_model(&float, &sequences, bits)?;
-    model
-        .save(args.to.as_std_path())
-        .map_err(|source| CliError::ModelFile {
+    drop(step);
+    interrupt::whole(|| model.save(args.to.as_std_path())).map_err(|source| {
+        CliError::ModelFile {
             path: args.to.clone(),
             source,
-        })?;
+        }
+    })?;
     let object = json!({ "model": args.to, "quantization": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)

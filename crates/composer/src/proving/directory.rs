@@ -24,6 +24,7 @@ use crate::proving::error::{ChainProveError, DirectoryError};
 use crate::proving::manifest::{
     ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
 };
+use crate::proving::memory::{check_begun, Resources};
 use crate::proving::model_cache::ModelCache;
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
@@ -110,6 +111,7 @@ impl ChainDirectory {
         storage: Arc<dyn Storage>,
         path: &Utf8Path,
         cache: Option<&ModelCache>,
+        resources: &Resources,
     ) -> Result<(Self, ChainWork), ChainProveError> {
         if !exists(&path.join(MANIFEST_FILE))? {
             return Err(DirectoryError::NoChain {
@@ -119,7 +121,7 @@ impl ChainDirectory {
         }
         let disk = Disk(&*storage);
         let lock = disk.lock(path)?;
-        let plan = read_work(disk.0, path, cache)?;
+        let plan = read_work(disk.0, path, cache, Some(resources))?;
         let segments = segments_directory(path);
         disk.create_segments_directory(path)?;
         // What a process left behind that was killed while it wrote.
@@ -177,11 +179,12 @@ impl ChainDirectory {
 }
 
 /// Reads manifest and copies, and makes the plan of them; a model is committed by way of the cache, if
-/// there is one.
+/// there is one. Where something is to be proven, with these resources, memory is looked at before.
 pub(crate) fn read_work(
     storage: &dyn Storage,
     path: &Utf8Path,
     cache: Option<&ModelCache>,
+    resources: Option<&Resources>,
 ) -> Result<ChainWork, ChainProveError> {
     let disk = Disk(storage);
     let manifest = read_manifest(disk, path)?.ok_or_else(|| DirectoryError::NoChain {
@@ -202,6 +205,9 @@ pub(crate) fn read_work(
             prompt,
         } => {
             let model = read_model(disk, path.join(MODEL_FILE), *model_sha256)?;
+            if let Some(resources) = resources {
+                check_begun(&model, &manifest.terms, manifest.steps, resources)?;
+            }
             ModelPlan::from_manifest(model, prompt, &manifest, cache)?.into()
         }
     };

@@ -14,19 +14,12 @@ use matchmark_verifier::{variant_names, VerifyError};
 
 use crate::error::ChainReadError;
 use crate::proving::manifest::FileDigest;
+use crate::proving::memory::MemoryShortage;
 
 /// Why a trace and options make no chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// Segments would have more steps than the chain.
-    #[error("segments of {got} steps, expected 1 to {expected}, the steps of the chain")]
-    SegmentSteps {
-        /// Steps of the chain.
-        expected: usize,
-        /// Steps of a segment.
-        got: usize,
-    },
     /// Options and given tokens make no chain of the model.
     #[error(transparent)]
     Options(#[from] ModelOptionsError),
@@ -45,16 +38,25 @@ pub enum PlanError {
     /// The cache of models cannot be used.
     #[error(transparent)]
     ModelCache(#[from] ModelCacheError),
+    /// There is too little memory: found before anything was begun.
+    #[error(transparent)]
+    Memory(Box<MemoryShortage>),
+}
+
+impl From<MemoryShortage> for PlanError {
+    fn from(shortage: MemoryShortage) -> Self {
+        Self::Memory(Box::new(shortage))
+    }
 }
 
 variant_names!(PlanError {
-    SegmentSteps,
     Options,
     Quantity,
     Runtime,
     Prove,
     Policy,
     ModelCache,
+    Memory,
 });
 
 /// Why a cache of models cannot be used.
@@ -340,6 +342,15 @@ pub enum MockSegmentError {
         #[source]
         source: RuntimeError,
     },
+    /// The model does not execute the tokens of a segment.
+    #[error("segment {segment}: {source}")]
+    ExecuteModel {
+        /// Index of the segment.
+        segment: u64,
+        /// Why.
+        #[source]
+        source: ModelError,
+    },
     /// The mock checker refuses a segment.
     #[error("segment {segment}: {source}")]
     Mock {
@@ -351,4 +362,8 @@ pub enum MockSegmentError {
     },
 }
 
-variant_names!(MockSegmentError { Execute, Mock });
+variant_names!(MockSegmentError {
+    Execute,
+    ExecuteModel,
+    Mock,
+});

@@ -1,12 +1,11 @@
 //! The references: of attention by a trace, and of a model by its tokens.
 
-use matchmark_model::{execute_model, ModelError, ModelState};
+use matchmark_model::{execute_model, IntegerModel, ModelError, ModelExecution, ModelState};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{execute_segment, KvCache};
 
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Execution, Executor};
-use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
 
 /// Takes the steps of a trace.
@@ -34,20 +33,25 @@ impl Executor for TraceExecutor<'_> {
 
 /// Takes the tokens of the prompt, and then what the model chooses.
 pub(crate) struct ModelExecutor<'a> {
-    plan: &'a ModelPlan,
+    model: &'a IntegerModel,
+    prompt: &'a [u32],
     /// The choice after the segment before.
     next: Option<u32>,
 }
 
 impl<'a> ModelExecutor<'a> {
-    pub(crate) fn new(plan: &'a ModelPlan) -> Self {
-        Self { plan, next: None }
+    pub(crate) fn new(model: &'a IntegerModel, prompt: &'a [u32]) -> Self {
+        Self {
+            model,
+            prompt,
+            next: None,
+        }
     }
 
     /// The tokens that these steps consume: known one after the other, as each that is not given is
     /// the choice after the one before.
     fn tokens(&self, steps: StepRange, before: &ModelState) -> Result<Vec<u32>, ModelError> {
-        let (model, prompt) = (self.plan.model(), self.plan.prompt());
+        let (model, prompt) = (self.model, self.prompt);
         let (first, end) = (steps.entries_before(), steps.entries_after());
         let mut tokens = prompt[first.min(prompt.len())..end.min(prompt.len())].to_vec();
         if tokens.is_empty() {
@@ -62,6 +66,19 @@ impl<'a> ModelExecutor<'a> {
         }
         Ok(tokens)
     }
+
+    /// Executes the steps of a segment that begins with this cache; gives the cache after them.
+    pub(crate) fn run(
+        &mut self,
+        steps: StepRange,
+        before: &KvCache,
+    ) -> Result<(ModelExecution, KvCache), ModelError> {
+        let before = ModelState::from_cache(self.model, before.clone())?;
+        let tokens = self.tokens(steps, &before)?;
+        let (execution, after) = execute_model(self.model, &before, &tokens)?;
+        self.next = execution.choices.last().copied();
+        Ok((execution, after.cache().clone()))
+    }
 }
 
 impl Executor for ModelExecutor<'_> {
@@ -71,15 +88,9 @@ impl Executor for ModelExecutor<'_> {
         steps: StepRange,
         before: &KvCache,
     ) -> Result<(Execution, KvCache), ChainProveError> {
-        let model = self.plan.model();
-        let (execution, after) = ModelState::from_cache(model, before.clone())
-            .and_then(|before| {
-                let tokens = self.tokens(steps, &before)?;
-                execute_model(model, &before, &tokens)
-            })
+        let (execution, after) = self
+            .run(steps, before)
             .map_err(|source| ChainProveError::ExecuteModel { segment, source })?;
-        self.next = execution.choices.last().copied();
-        let cache = after.cache().clone();
-        Ok((Execution::Model(Box::new(execution)), cache))
+        Ok((Execution::Model(Box::new(execution)), after))
     }
 }

@@ -49,6 +49,24 @@ impl KeyOptions {
     }
 }
 
+impl KeyOptions {
+    /// For the blowups and segments of a key: what it is derived anew for.
+    #[must_use]
+    pub fn of_key(key: &ModelKey) -> Self {
+        let has = |log_blowup: u32| key.weights().iter().any(|it| it.log_blowup == log_blowup);
+        let levels = SecurityLevel::ALL.into_iter();
+        let securities = levels
+            .flat_map(|level| Profile::ALL.map(|profile| Security::new(level, profile)))
+            .filter_map(Result::ok)
+            .filter(|security| has(security.parameters().log_blowup))
+            .collect();
+        Self {
+            securities,
+            segment_steps: key.segment_steps().to_vec(),
+        }
+    }
+}
+
 /// Why no key of a model can be derived. One variant a reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -151,18 +169,7 @@ pub fn rederive_key(
     cache: Option<&ModelCache>,
     on_tree: &mut dyn FnMut(usize, usize),
 ) -> Result<ModelKey, KeygenError> {
-    let has = |log_blowup: u32| key.weights().iter().any(|it| it.log_blowup == log_blowup);
-    let levels = SecurityLevel::ALL.into_iter();
-    let securities = levels
-        .flat_map(|level| Profile::ALL.map(|profile| Security::new(level, profile)))
-        .filter_map(Result::ok)
-        .filter(|security| has(security.parameters().log_blowup))
-        .collect();
-    let options = KeyOptions {
-        securities,
-        segment_steps: key.segment_steps().to_vec(),
-    };
-    derive_key(model, &options, cache, on_tree)
+    derive_key(model, &KeyOptions::of_key(key), cache, on_tree)
 }
 
 fn root(

@@ -29,7 +29,7 @@ pub struct ChainOptions {
     pub table: Option<WeightTable>,
     /// The score step; `None` takes the trace's own, or else 1.
     pub score_step: Option<ScoreStep>,
-    /// Steps of a segment; `None` proves all steps in one.
+    /// Steps of a segment; `None` proves all steps in one, as does a number above theirs.
     pub segment_steps: Option<SegmentSteps>,
     /// Which segments are fused, and which are split.
     pub boundaries: BoundaryPattern,
@@ -64,16 +64,8 @@ impl ChainPlan {
             boundaries,
         } = options;
         let rules = trace.rules(rounding, table, score_step)?;
-        let segment_steps = match segment_steps {
-            Some(steps) => steps,
-            None => SegmentSteps::new(to_u32(range.steps()))?,
-        };
-        if segment_steps.get() as usize > range.steps() {
-            return Err(PlanError::SegmentSteps {
-                expected: range.steps(),
-                got: segment_steps.get() as usize,
-            });
-        }
+        let all = SegmentSteps::new(to_u32(range.steps()))?;
+        let segment_steps = segment_steps.map_or(all, |steps| steps.min(all));
         let terms = ChainTerms {
             decoder: None,
             domain,

@@ -20,6 +20,48 @@ pub(crate) fn available_bytes() -> Option<u64> {
     parse_kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 
+/// Swap that is free, in bytes.
+pub(crate) fn free_swap_bytes() -> Option<u64> {
+    parse_kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "SwapFree:")
+}
+
+/// Resident set of the process, in bytes.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    parse_kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// Address space that the process has mapped, in bytes.
+pub(crate) fn address_space_bytes() -> Option<u64> {
+    parse_kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmSize:")
+}
+
+/// Data that the process has mapped, in bytes.
+pub(crate) fn data_bytes() -> Option<u64> {
+    parse_kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmData:")
+}
+
+/// The limit on the address space, in bytes, if there is one.
+pub(crate) fn address_space_limit() -> Option<u64> {
+    parse_limit(
+        &fs::read_to_string("/proc/self/limits").ok()?,
+        "Max address space",
+    )
+}
+
+/// The limit on data, in bytes, if there is one.
+pub(crate) fn data_limit() -> Option<u64> {
+    parse_limit(
+        &fs::read_to_string("/proc/self/limits").ok()?,
+        "Max data size",
+    )
+}
+
+/// The soft limit of this name; `unlimited` is none.
+fn parse_limit(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// `utime` and `stime`, fields 14 and 15. The second field, the program's name in parentheses, may
 /// hold anything, parentheses and spaces included.
 fn parse_stat(text: &str) -> Option<u64> {
@@ -50,6 +92,12 @@ mod tests {
         let status = "Name:\tx\nVmHWM:\t  2048 kB\nVmRSS:\t 1 kB\n";
         assert_eq!(parse_kilobytes(status, "VmHWM:"), Some(2 << 20));
         assert_eq!(parse_kilobytes(status, "VmSwap:"), None);
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max data size             unlimited            unlimited            bytes     \n\
+                      Max address space         1073741824           unlimited            bytes     \n";
+        assert_eq!(parse_limit(limits, "Max address space"), Some(1 << 30));
+        assert_eq!(parse_limit(limits, "Max data size"), None);
+        assert_eq!(parse_limit(limits, "Max nonsense"), None);
     }
 
     #[test]
@@ -58,6 +106,10 @@ mod tests {
         // No process of this kind fits into a page.
         assert!(peak_rss_bytes() > Some(4096));
         assert!(available_bytes() > Some(4096));
+        assert!(resident_bytes() > Some(4096));
+        assert!(address_space_bytes() >= resident_bytes());
+        assert!(data_bytes() > Some(4096));
+        assert!(free_swap_bytes().is_some());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
+use crate::proving::memory::{work_schedule, Resources};
 use crate::proving::model_cache::ModelCache;
 use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
@@ -31,7 +32,7 @@ use crate::verifier::{milliseconds, public_bytes};
 pub struct ChainProver {
     directory: ChainDirectory,
     work: ChainWork,
-    schedule: Option<Schedule>,
+    schedule: Schedule,
     start: Instant,
     start_cpu_ms: Option<u64>,
 }
@@ -43,11 +44,26 @@ impl ChainProver {
     ///
     /// [`ChainProveError::Directory`] if the directory holds another chain, or this one already, or
     /// something else, or is locked, or cannot be written. Nothing half-written stays behind.
+    /// [`PlanError::Memory`](crate::PlanError::Memory) if there is too little memory to prove one segment:
+    /// nothing was written then.
     pub fn create(
         directory: &Utf8Path,
         work: impl Into<ChainWork>,
     ) -> Result<Self, ChainProveError> {
         Self::create_on(Arc::new(FileSystem), directory, work)
+    }
+
+    /// As [`Self::create`], with what proving may use of the machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_within(
+        directory: &Utf8Path,
+        work: impl Into<ChainWork>,
+        resources: &Resources,
+    ) -> Result<Self, ChainProveError> {
+        Self::create_by(Arc::new(FileSystem), directory, work.into(), resources)
     }
 
     /// As [`Self::create`], on a storage of one's own.
@@ -60,12 +76,22 @@ impl ChainProver {
         directory: &Utf8Path,
         work: impl Into<ChainWork>,
     ) -> Result<Self, ChainProveError> {
-        let work = work.into();
+        Self::create_by(storage, directory, work.into(), &Resources::default())
+    }
+
+    fn create_by(
+        storage: Arc<dyn Storage>,
+        directory: &Utf8Path,
+        work: ChainWork,
+        resources: &Resources,
+    ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
+        // Before anything is written.
+        let schedule = work_schedule(&work, resources, false)?;
         Ok(Self {
             directory: ChainDirectory::create(storage, directory, &work)?,
             work,
-            schedule: None,
+            schedule,
             start,
             start_cpu_ms,
         })
@@ -76,7 +102,8 @@ impl ChainProver {
     /// # Errors
     ///
     /// [`ChainProveError::Directory`] if there is no chain, or its manifest or inputs were changed, or
-    /// the directory is locked.
+    /// the directory is locked. [`PlanError::Memory`](crate::PlanError::Memory) if there is too little
+    /// memory to prove one segment.
     pub fn resume(directory: &Utf8Path) -> Result<Self, ChainProveError> {
         Self::resume_on(Arc::new(FileSystem), directory)
     }
@@ -90,7 +117,7 @@ impl ChainProver {
         storage: Arc<dyn Storage>,
         directory: &Utf8Path,
     ) -> Result<Self, ChainProveError> {
-        Self::resume_by(storage, directory, None)
+        Self::resume_by(storage, directory, None, &Resources::default())
     }
 
     /// As [`Self::resume`], with the model of the chain, if it is one's, committed by way of a cache.
@@ -103,20 +130,35 @@ impl ChainProver {
         directory: &Utf8Path,
         cache: Option<&ModelCache>,
     ) -> Result<Self, ChainProveError> {
-        Self::resume_by(Arc::new(FileSystem), directory, cache)
+        Self::resume_within(directory, cache, &Resources::default())
+    }
+
+    /// As [`Self::resume_with_cache`], with what proving may use of the machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resume_with_cache`].
+    pub fn resume_within(
+        directory: &Utf8Path,
+        cache: Option<&ModelCache>,
+        resources: &Resources,
+    ) -> Result<Self, ChainProveError> {
+        Self::resume_by(Arc::new(FileSystem), directory, cache, resources)
     }
 
     fn resume_by(
         storage: Arc<dyn Storage>,
         directory: &Utf8Path,
         cache: Option<&ModelCache>,
+        resources: &Resources,
     ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, work) = ChainDirectory::resume(storage, directory, cache)?;
+        let (directory, work) = ChainDirectory::resume(storage, directory, cache, resources)?;
+        let schedule = work_schedule(&work, resources, true)?;
         Ok(Self {
             directory,
             work,
-            schedule: None,
+            schedule,
             start,
             start_cpu_ms,
         })
@@ -125,7 +167,7 @@ impl ChainProver {
     /// Proves by this schedule, instead of one made for this machine. The segments are the same bytes.
     #[must_use]
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = Some(schedule);
+        self.schedule = schedule;
         self
     }
 
@@ -153,7 +195,7 @@ impl ChainProver {
         // This makes the preprocessed trees, so that no worker waits for another one's.
         let policy = work.policy_with(&prover, front.state().commitment())?;
         let first_state = front.state().commitment();
-        let schedule = self.schedule(work.segment_count())?;
+        let schedule = self.schedule;
         info!(?schedule, segments = work.segment_count(), "proving");
         progress.begin(&ChainOutline {
             segments: work.segment_count(),
@@ -222,14 +264,6 @@ impl ChainProver {
     fn sizes(&self) -> Result<Vec<SegmentSizes>, ChainProveError> {
         let sizes = self.work.sizes();
         sizes.map_err(|source| ChainProveError::Prove { segment: 0, source })
-    }
-
-    fn schedule(&self, segments: u64) -> Result<Schedule, ChainProveError> {
-        let log_blowup = self.work.security().parameters().log_blowup;
-        let sizes = self.sizes()?;
-        Ok(self
-            .schedule
-            .unwrap_or_else(|| Schedule::for_machine(&sizes, log_blowup, segments)))
     }
 }
 

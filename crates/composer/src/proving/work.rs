@@ -8,7 +8,7 @@ use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, Security, StateCommitment, TokenId,
+    AcceptancePolicy, AcceptancePolicyParts, Boundary, StateCommitment, TokenId,
 };
 
 use crate::proving::boundaries::BoundaryPattern;
@@ -57,7 +57,7 @@ impl ChainWork {
     /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
     /// [`ChainProveError::Plan`] if they make no chain.
     pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_work(&FileSystem, chain, None)
+        directory::read_work(&FileSystem, chain, None, None)
     }
 
     /// The steps of the whole chain.
@@ -114,13 +114,6 @@ impl ChainWork {
         }
     }
 
-    pub(crate) fn security(&self) -> Security {
-        match self {
-            Self::Trace(plan) => plan.terms().security,
-            Self::Model(plan) => plan.prover().terms().security,
-        }
-    }
-
     /// Sizes of all segments, in order.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         match self {
@@ -147,7 +140,7 @@ impl ChainWork {
                 Front::new(prover, first, plan.segments(), executor)
             }
             Self::Model(plan) => {
-                let executor = Box::new(ModelExecutor::new(plan));
+                let executor = Box::new(ModelExecutor::new(plan.model(), plan.prompt()));
                 Front::new(prover, plan.first_cache(), plan.segments(), executor)
             }
         }

@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_model::{synthetic_model, ModelError};
+use matchmark_model::{synthetic_model, IntegerModel, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
     Rounding, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
-use matchmark_statement::{PolicyError, Security, SegmentShape};
+use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
@@ -24,8 +24,8 @@ use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
     ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    MockSegmentError, ModelCache, ModelCacheError, ModelPlan, PlanError, Progress, ProvenRow,
-    Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
+    MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError, Progress,
+    ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -55,9 +55,6 @@ fn no_model_plan(prompt: Vec<u32>, tokens: u32) -> PlanError {
 }
 
 const PLAN: &[Case<PlanError>] = &[
-    ("SegmentSteps", || {
-        ChainPlan::new(trace(1), options(STEPS + 1)).unwrap_err()
-    }),
     ("Options", || no_model_plan(vec![1, 24], 1)),
     ("Quantity", || {
         let mut options = options(1);
@@ -106,6 +103,13 @@ const PLAN: &[Case<PlanError>] = &[
     ("ModelCache", || {
         let error = with_cache(|path| fs::write(path, b"nonsense").unwrap());
         PlanError::ModelCache(error)
+    }),
+    ("Memory", || {
+        let resources = Resources {
+            max_memory: Some(1 << 20),
+            ..Resources::default()
+        };
+        Schedule::for_work(&plan(1, 2).into(), &resources).unwrap_err()
     }),
 ];
 
@@ -252,8 +256,8 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
     plan(1, 2).with_rules(change)
 }
 
-/// A plan for a model whose queries come to more than a proof can carry before they are rotated.
-fn loud() -> ModelPlan {
+/// A model whose queries come to more than a proof can carry before they are rotated.
+fn loud_model() -> Arc<IntegerModel> {
     let arithmetic = model::arithmetic();
     let mut shifts = arithmetic.shifts();
     shifts.rotary_input = 1;
@@ -265,8 +269,12 @@ fn loud() -> ModelPlan {
         arithmetic.score_step(),
         arithmetic.weight_exponent(),
     );
-    let model = synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap();
-    ModelPlan::new(Arc::new(model), vec![10], &model::options(1)).unwrap()
+    Arc::new(synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap())
+}
+
+/// A plan for it.
+fn loud() -> ModelPlan {
+    ModelPlan::new(loud_model(), vec![10], &model::options(1)).unwrap()
 }
 
 fn run(work: impl Into<ChainWork>) -> ChainProveError {
@@ -294,14 +302,13 @@ impl Progress for StopAtOnce {
 
 const PROVE: &[Case<ChainProveError>] = &[
     ("Plan", || {
-        let error = with_manifest("segment_steps = 2", "segment_steps = 7");
-        assert!(matches!(
-            error,
-            ChainProveError::Plan(PlanError::SegmentSteps {
-                expected: 6,
-                got: 7
-            })
-        ));
+        let resources = Resources {
+            max_memory: Some(1),
+            ..Resources::default()
+        };
+        let (_guard, path) = place();
+        let error = ChainProver::create_within(&path, plan(1, 2), &resources).unwrap_err();
+        assert!(matches!(error, ChainProveError::Plan(PlanError::Memory(_))));
         error
     }),
     ("Directory", || {
@@ -383,6 +390,10 @@ const MOCK: &[Case<MockSegmentError>] = &[
     ("Execute", || {
         mock(&inconsistent(|rules| rules.value_bits = ValueBits::MAX))
     }),
+    ("ExecuteModel", || {
+        let mock = ModelMock::new(loud_model(), vec![10], &model::options(1)).unwrap();
+        mock.run(|_, _| {}).unwrap_err()
+    }),
     ("Mock", || {
         mock(&inconsistent(|rules| rules.rounding = Rounding::Floor))
     }),
@@ -401,15 +412,6 @@ fn every_reason_not_to_use_a_cache_is_reached() {
 #[test]
 fn every_reason_not_to_use_a_directory_is_reached() {
     all_are_reached(DirectoryError::NAMES, DIRECTORY, DirectoryError::name);
-}
-
-/// Memory is reckoned for the level that the proofs are of.
-#[test]
-fn work_is_of_the_level_of_its_policy() {
-    for work in [ChainWork::from(plan(1, 2)), model::plan(3).into()] {
-        assert_eq!(work.security(), work.policy().unwrap().security());
-        assert_ne!(work.security(), Security::default());
-    }
 }
 
 /// A second worker that asks after the first has failed is told of no segment, and of no other error.

@@ -301,13 +301,38 @@ impl ModelOptions {
         shape: &ModelShape,
         prompt: &[TokenId],
     ) -> Result<(ModelChain, StepRange), ModelOptionsError> {
+        let chain = self.chain_after(shape, prompt.len())?;
+        let expected = shape.vocabulary();
+        let outside =
+            |token: &TokenId| usize::try_from(token.get()).map_or(true, |it| it >= expected);
+        match prompt.iter().position(outside) {
+            None => Ok(chain),
+            Some(position) => Err(ModelOptionsError::PromptToken {
+                position,
+                expected,
+                got: prompt[position],
+            }),
+        }
+    }
+
+    /// As [`Self::chain`], after so many tokens of the vocabulary, whichever they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelOptionsError`], all but [`ModelOptionsError::PromptToken`].
+    pub fn chain_after(
+        &self,
+        shape: &ModelShape,
+        given: usize,
+    ) -> Result<(ModelChain, StepRange), ModelOptionsError> {
         let Self {
             domain,
             security,
             segment_steps,
             tokens,
         } = self;
-        let (expected, given) = (1, to_u32(prompt.len()));
+        let (expected, length) = (1, given);
+        let given = to_u32(length);
         if given == 0 {
             return Err(ModelOptionsError::EmptyPrompt {
                 expected,
@@ -321,12 +346,12 @@ impl ModelOptions {
         let positions = shape.positions();
         let above = || ModelOptionsError::PromptAbovePositions {
             expected: positions,
-            got: prompt.len(),
+            got: length,
         };
-        if prompt.len() > positions {
+        if length > positions {
             return Err(above());
         }
-        let steps = (prompt.len() - 1).saturating_add(*tokens as usize);
+        let steps = (length - 1).saturating_add(*tokens as usize);
         let full = || ModelOptionsError::CacheFull {
             prompt: given,
             tokens: *tokens,
@@ -335,16 +360,6 @@ impl ModelOptions {
         };
         if steps > positions {
             return Err(full());
-        }
-        let expected = shape.vocabulary();
-        let outside =
-            |token: &TokenId| usize::try_from(token.get()).map_or(true, |it| it >= expected);
-        if let Some(position) = prompt.iter().position(outside) {
-            return Err(ModelOptionsError::PromptToken {
-                position,
-                expected,
-                got: prompt[position],
-            });
         }
         // Positions are a number of cache entries, so that what does not exceed them is in range, too.
         let steps = to_u32(steps);

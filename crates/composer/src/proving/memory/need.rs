@@ -1,0 +1,94 @@
+//! What proving needs of memory, before anything is made.
+
+use matchmark_prover::{HeldSizes, SegmentMemory};
+
+/// Bytes of a process that has nothing to prove yet.
+const BASE: u64 = 10 << 20;
+
+/// Memory of proving: what all segments share, and what each that is being proven has of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Need {
+    shared: HeldSizes,
+    own: HeldSizes,
+}
+
+impl Need {
+    /// Of segments that are proven in these ways, in so many lengths.
+    pub(crate) fn of_segments(ways: &[SegmentMemory], lengths: u64) -> Self {
+        let mut need = Self::default();
+        for memory in ways {
+            // One model for all of them, whichever way they are proven.
+            need.shared = need.shared.plus(memory.preprocessed.times(lengths));
+            need.own = need.own.max(memory.own);
+        }
+        let model = ways.first().map(|memory| memory.model);
+        need.shared = need.shared.plus(model.unwrap_or_default());
+        need
+    }
+
+    /// Of committing a model, with the selectors of its segments.
+    pub(crate) fn of_committing(memory: &SegmentMemory) -> Self {
+        Self {
+            shared: memory.model.plus(memory.preprocessed),
+            own: HeldSizes::default(),
+        }
+    }
+
+    /// Upper estimate for so many segments at a time, in bytes.
+    pub(crate) fn bytes(&self, at_a_time: usize) -> u64 {
+        let all = self.shared.plus(self.own.times(at_a_time as u64));
+        BASE + bytes(&all)
+    }
+}
+
+/// Upper estimate of what columns and trees take with all that is computed from them, in bytes.
+///
+/// The features, and their weights against each other, are those of the cost model of `matchmark-planner`,
+/// which was fitted to the largest resident sets of proofs of traces. The weights here are 7 % larger: with
+/// them none of the 108 fused proofs of `docs/pressure.json` and none of the 11 decoder segments of
+/// `docs/figures.md` takes more than is estimated, nor less than 85 % of it. Split proofs take 66 % and more.
+fn bytes(held: &HeldSizes) -> u64 {
+    let HeldSizes {
+        cells,
+        evaluations,
+        points,
+    } = held;
+    let hundredths = evaluations
+        .saturating_mul(442)
+        .saturating_add(points.saturating_mul(7866))
+        .saturating_add(cells.saturating_mul(1091));
+    hundredths / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELD: HeldSizes = HeldSizes {
+        cells: 1000,
+        evaluations: 8000,
+        points: 100,
+    };
+    /// By hand: 35,360 + 7,866 + 10,910.
+    const BYTES: u64 = 54_136;
+
+    #[test]
+    fn shared_is_counted_once_and_own_for_each() {
+        let memory = SegmentMemory {
+            model: HELD,
+            preprocessed: HELD,
+            own: HELD,
+        };
+        let need = Need::of_segments(&[memory], 2);
+        assert_eq!(need.bytes(1), BASE + 4 * BYTES);
+        assert_eq!(need.bytes(3), BASE + 6 * BYTES);
+        // Both ways of proving have selectors of their own, and one model.
+        let larger = SegmentMemory {
+            own: HELD.times(5),
+            ..memory
+        };
+        let need = Need::of_segments(&[memory, larger], 1);
+        assert_eq!(need.bytes(1), BASE + 8 * BYTES);
+        assert_eq!(Need::of_committing(&larger).bytes(1), BASE + 2 * BYTES);
+    }
+}

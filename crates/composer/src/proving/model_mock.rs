@@ -1,0 +1,95 @@
+//! Chains of a model whose constraints are checked, without a proof.
+
+use std::fmt;
+use std::sync::Arc;
+
+use matchmark_model::{IntegerModel, ModelState};
+use matchmark_quant::{SegmentSteps, StepRange};
+use matchmark_statement::TokenId;
+use matchmark_verifier::ModelOptions;
+
+use crate::proving::error::{MockSegmentError, PlanError};
+use crate::proving::executors::ModelExecutor;
+
+/// A chain of a model whose constraints can be checked: nothing of it is committed.
+pub struct ModelMock {
+    model: Arc<IntegerModel>,
+    prompt: Vec<u32>,
+    steps: StepRange,
+    segment_steps: SegmentSteps,
+    mock: matchmark_prover::ModelMock,
+}
+
+impl ModelMock {
+    /// Plans the check of a prompt and of the tokens that the model chooses after it.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] if there is no such chain.
+    pub fn new(
+        model: Arc<IntegerModel>,
+        prompt: Vec<u32>,
+        options: &ModelOptions,
+    ) -> Result<Self, PlanError> {
+        let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
+        let (chain, steps) = options.chain(model.shape(), &given)?;
+        Ok(Self {
+            mock: matchmark_prover::ModelMock::new(&chain, Arc::clone(&model))?,
+            segment_steps: chain.segment_steps,
+            model,
+            prompt,
+            steps,
+        })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &IntegerModel {
+        &self.model
+    }
+
+    /// The steps of the whole chain.
+    #[must_use]
+    pub fn steps(&self) -> StepRange {
+        self.steps
+    }
+
+    /// Number of segments.
+    #[must_use]
+    pub fn segment_count(&self) -> u64 {
+        self.steps.segments(self.segment_steps).len() as u64
+    }
+
+    /// Checks the constraints of all segments on their witnesses. `on_segment` is called after each segment
+    /// with its index and steps.
+    ///
+    /// # Errors
+    ///
+    /// [`MockSegmentError`] with the first constraint and row that fail.
+    pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), MockSegmentError> {
+        let mut executor = ModelExecutor::new(&self.model, &self.prompt);
+        let mut cache = ModelState::empty(&self.model).cache().clone();
+        for (segment, steps) in (0..).zip(self.steps.segments(self.segment_steps)) {
+            let (execution, after) = executor
+                .run(steps, &cache)
+                .map_err(|source| MockSegmentError::ExecuteModel { segment, source })?;
+            self.mock
+                .check(&execution, &cache, &after)
+                .map_err(|source| MockSegmentError::Mock { segment, source })?;
+            on_segment(segment, steps);
+            cache = after;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ModelMock {
+    /// Without weights.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelMock")
+            .field("model", &self.model.identity())
+            .field("prompt", &self.prompt)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
