@@ -8,14 +8,15 @@ use matchmark_model::{FloatModel, IntegerModel, Tokenizer};
 use matchmark_statement::{AcceptancePolicy, ModelIdentity};
 
 use crate::error::CliError;
-use crate::options::read_text;
+use crate::files::{self, Form};
 
 /// The field that differs where the weights were committed otherwise than a key says.
 const COMMITMENT: &str = "commitment to the weights";
 
 /// Reads a model's file.
 pub(crate) fn load_model(path: &Utf8Path) -> Result<Arc<IntegerModel>, CliError> {
-    let model = IntegerModel::load(path.as_std_path()).map_err(|source| CliError::ModelFile {
+    let bytes = files::read(path, Form::Model)?;
+    let model = IntegerModel::from_bytes(&bytes).map_err(|source| CliError::ModelFile {
         path: path.to_owned(),
         source,
     })?;
@@ -24,7 +25,7 @@ pub(crate) fn load_model(path: &Utf8Path) -> Result<Arc<IntegerModel>, CliError>
 
 /// Reads a key's file.
 pub(crate) fn load_key(path: &Utf8Path) -> Result<ModelKey, CliError> {
-    ModelKey::from_toml(&read_text(path)?).map_err(|source| CliError::Key {
+    ModelKey::from_toml(&files::read_text(path, Form::Key)?).map_err(|source| CliError::Key {
         path: path.to_owned(),
         source,
     })

@@ -14,7 +14,8 @@ use common::{place, schedule};
 use matchmark_composer::{
     follow_directory, policy_for, segment_file_name, segments_directory, verify_directory,
     ChainProveError, ChainProver, ChainWork, DirectoryError, FollowError, KeyError, ModelKey,
-    ModelOptions, ModelPlan, PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
+    ModelOptions, ModelPlan, Patience, PlanError, Progress, ProvenRow, SegmentTokens, Silent,
+    MODEL_FILE,
 };
 use matchmark_model::{execute_model, IntegerModel, ModelState};
 use matchmark_quant::SegmentSteps;
@@ -291,13 +292,13 @@ fn keys_are_strict() {
 fn a_growing_chain_is_followed() {
     let (_guard, path) = place();
     let policy = plan(3).policy().unwrap();
-    let second = Duration::from_millis(200);
+    let second = Patience::Segment(Duration::from_millis(200));
     let waited = follow_directory(&path, &policy, second, |_| ()).unwrap_err();
     assert!(matches!(waited, FollowError::Timeout { segment: 0, .. }));
     std::thread::scope(|scope| {
         let follower = scope.spawn(|| {
             let mut tokens = Vec::new();
-            let minute = Duration::from_secs(60);
+            let minute = Patience::Segment(Duration::from_secs(60));
             let report = follow_directory(&path, &policy, minute, |row| {
                 tokens.push(row.tokens.clone());
             });

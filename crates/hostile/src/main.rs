@@ -119,9 +119,7 @@ fn main() -> ExitCode {
             classes: &rows,
         };
         let text = serde_json::to_string_pretty(&report).unwrap() + "\n";
-        if let Err(error) =
-            matchmark_runtime::write_file_atomically(path.as_std_path(), text.as_bytes())
-        {
+        if let Err(error) = matchmark_files::write(path.as_std_path(), text.as_bytes()) {
             eprintln!("error: cannot write {path}: {error}");
             return ExitCode::FAILURE;
         }

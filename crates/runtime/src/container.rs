@@ -7,10 +7,10 @@
 //! read each other's files.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
+use matchmark_files::{read, MAX_FILE_BYTES};
 use serde::{Deserialize, Serialize};
 
 use crate::{TensorView, TraceError};
@@ -45,10 +45,10 @@ pub(crate) struct Tensor<'a> {
 
 impl Container {
     pub(crate) fn read(path: &Path) -> Result<Self, TraceError> {
-        let bytes = std::fs::read(path).map_err(|source| TraceError::Io {
+        let bytes = read(path, MAX_FILE_BYTES).map_err(|error| TraceError::Io {
             action: "read",
             path: path.to_path_buf(),
-            source,
+            source: error.into(),
         })?;
         Self::parse(bytes)
     }
@@ -296,37 +296,8 @@ pub(crate) fn encode(
     Ok(bytes)
 }
 
-/// Writes a file so that it exists either wholly or not at all: into a temporary file of the same
-/// directory, synced, then renamed. An existing file is replaced.
-///
-/// # Errors
-/// Those of the file system; nothing is left behind.
-pub fn write_file_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".matchmark-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // Temporary files are private by default; this one becomes an ordinary file, for which
-        // the process's mask decides.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The rename itself is on disk once the directory is.
-    #[cfg(unix)]
-    std::fs::File::open(directory)?.sync_all()?;
-    Ok(())
-}
-
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TraceError> {
-    write_file_atomically(path, bytes).map_err(|source| TraceError::Io {
+    matchmark_files::write(path, bytes).map_err(|source| TraceError::Io {
         action: "write",
         path: path.to_path_buf(),
         source,
@@ -445,12 +416,8 @@ mod tests {
     }
 
     #[test]
-    fn writing_replaces_and_leaves_nothing_else() {
+    fn a_file_that_cannot_be_written_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("file");
-        write_file_atomically(&path, b"one").unwrap();
-        write_file_atomically(&path, b"two").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"two");
         let missing = directory.path().join("no/file");
         assert!(matches!(
             write(&missing, b""),
@@ -459,7 +426,5 @@ mod tests {
                 ..
             })
         ));
-        assert!(write_file_atomically(directory.path(), b"").is_err());
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -7,20 +7,21 @@ use matchmark_model::{text_sequences, Agreement, Evaluation, Evaluator, IntegerM
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
 
-use super::quantize::{read_folder, read_text};
+use super::quantize::read_folder;
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
+use crate::files::{self, Form};
+use crate::models::load_model;
 use crate::output::{table, Output};
 
 /// Measures an integer model on a text, beside the floats that it was made from.
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
-    let model =
-        IntegerModel::load(args.model.as_std_path()).map_err(|source| CliError::ModelFile {
-            path: args.model.clone(),
-            source,
-        })?;
+    let model = load_model(&args.model)?;
     let float = args.float.as_deref().map(read_folder).transpose()?;
-    let sequences = text_sequences(model.tokenizer(), &read_text(&args.text)?)?;
+    let sequences = text_sequences(
+        model.tokenizer(),
+        &files::read_text(&args.text, Form::Text)?,
+    )?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
     let mut evaluator = Evaluator::new(&model, float.as_ref())?;
     for tokens in &sequences {

@@ -2,12 +2,12 @@
 
 use matchmark_composer::{ModelCache, ModelKey, PlanError};
 use matchmark_quant::SegmentSteps;
-use matchmark_runtime::write_file_atomically;
 use matchmark_statement::SecurityLevel;
 use serde_json::json;
 
 use crate::args::KeygenArgs;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::models::{load_model, NamedKey};
 use crate::output::Output;
 
@@ -37,12 +37,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         let key = key.map_err(CliError::Keygen)?;
         let mut text = String::new();
         if let Some(to) = &args.to {
-            write_file_atomically(to.as_std_path(), key.to_toml().as_bytes()).map_err(
-                |source| CliError::Write {
-                    path: to.clone(),
-                    source,
-                },
-            )?;
+            files::write(to, key.to_toml().as_bytes())?;
             text = format!("written to {to}");
         }
         (key, text)
@@ -57,6 +52,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     });
     let count = key.weights().len();
     let text = format!("{text}\nmodel      {identity}\nweights    {count} commitments");
+    let output = args.to.as_ref().map_or(*output, |to| output.beside(to));
     output.result(&object, &text)?;
     Ok(Outcome::Done)
 }

@@ -13,6 +13,7 @@ use serde_json::{json, Value};
 use crate::args::{ProveArgs, ResumeArgs};
 use crate::commands::plan;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::models::{encode_prompt, load_model, NamedKey};
 use crate::options;
 use crate::output::{table, Output};
@@ -63,6 +64,7 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
+    files::check_chain_folder(&args.directory)?;
     let cache = args.cache.as_ref().map(ModelCache::new);
     let prover = ChainProver::resume_with_cache(&args.directory, cache.as_ref())?;
     finish(&prover, None, output)
@@ -118,7 +120,7 @@ impl Telling {
         if let Some(error) = error {
             return Err(error);
         }
-        self.output.tell(b"\n\n")?;
+        self.output.tell(&text.rest())?;
         text.object()
     }
 }

@@ -179,5 +179,8 @@ impl FloatModel {
 
 fn read(folder: &Path, name: &'static str) -> Result<Vec<u8>, ImportError> {
     let path = folder.join(name);
-    std::fs::read(&path).map_err(|source| ImportError::Io { path, source })
+    matchmark_files::read(&path, matchmark_files::MAX_FILE_BYTES).map_err(|error| {
+        let source = error.into();
+        ImportError::Io { path, source }
+    })
 }
