@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::kind::FileKind;
 use crate::{is_own_descriptor, is_standard};
 
+/// Most that is read of a file that has more than the system says.
+const MAX_UNTOLD_BYTES: u64 = 16 << 20;
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -157,6 +160,9 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, InputError> {
 
 /// Reads a regular file that was opened, from where it stands to its end, of at most `max` bytes.
 ///
+/// A file that has more than the system says is one that grows, or one of the system's own, which have no
+/// length and may have no end: of those no more than 16 MiB are read.
+///
 /// # Errors
 /// [`InputError`]; [`io::ErrorKind::OutOfMemory`] within [`InputError::Io`] where there is no room for it.
 pub fn read_opened(file: File, max: u64) -> Result<Vec<u8>, InputError> {
@@ -173,8 +179,7 @@ pub fn read_opened(file: File, max: u64) -> Result<Vec<u8>, InputError> {
         .and_then(|length| bytes.try_reserve_exact(length).ok())
         .ok_or(io::ErrorKind::OutOfMemory)
         .map_err(|kind| InputError::Io(kind.into()))?;
-    // The file may grow while it is read.
-    take(file, bytes, max)
+    take(file, bytes, max.min(got.max(MAX_UNTOLD_BYTES)))
 }
 
 fn take(from: impl Read, mut bytes: Vec<u8>, max: u64) -> Result<Vec<u8>, InputError> {
@@ -298,6 +303,24 @@ mod tests {
                 got: FileKind::Device
             })
         ));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn files_of_the_system_without_an_end_are_not_read_to_it() {
+        let text = read(Path::new("/proc/self/status"), u64::MAX).unwrap();
+        assert!(text.starts_with(b"Name:"));
+        // Eight bytes for each page that a process could have.
+        let endless = Path::new("/proc/self/pagemap");
+        if endless.exists() {
+            assert!(matches!(
+                read(endless, u64::MAX),
+                Err(InputError::TooLong {
+                    expected: MAX_UNTOLD_BYTES,
+                    ..
+                })
+            ));
+        }
     }
 
     #[test]
