@@ -317,8 +317,12 @@ impl CliError {
             Self::Print(_) | Self::Measure { .. } | Self::Thread(_) => Outcome::Environment,
             Self::Timeout { .. } => Outcome::NotYet,
             Self::Segments(error) => of_segments(error),
+            // Nobody's claim is judged where a chain is continued.
             Self::Prove(ChainProveError::Directory(DirectoryError::Segments(error))) => {
-                of_segments(error)
+                match of_segments(error) {
+                    Outcome::Environment => Outcome::Environment,
+                    _ => Outcome::WrongUse,
+                }
             }
             _ => match system_error(self) {
                 Some(error) => Outcome::of_io(error),
