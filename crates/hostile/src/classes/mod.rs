@@ -10,6 +10,7 @@ mod fields;
 mod forgeries;
 mod policy;
 pub mod resources;
+pub mod special_files;
 mod state;
 mod storage;
 
@@ -23,7 +24,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 13] = [
+pub const ALL: [Class; 14] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -67,6 +68,10 @@ pub const ALL: [Class; 13] = [
     Class {
         name: "storage",
         run: storage::run,
+    },
+    Class {
+        name: "special-files",
+        run: special_files::run,
     },
     Class {
         name: "resources",
