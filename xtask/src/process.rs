@@ -5,7 +5,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A process's exit code; 1 for one that a signal ended.
+/// The exit code of a process that a signal has ended: what it would have said of a refusal of the system.
+/// 1 would be its judgment.
+const ENDED_BY_A_SIGNAL: u8 = 3;
+
+/// A process's exit code; 3 for one that a signal ended.
 pub fn exit_code(status: ExitStatus) -> u8 {
     if status.success() {
         return 0;
@@ -13,7 +17,7 @@ pub fn exit_code(status: ExitStatus) -> u8 {
     status
         .code()
         .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1)
+        .unwrap_or(ENDED_BY_A_SIGNAL)
 }
 
 /// The command as one would type it.
@@ -81,7 +85,7 @@ mod tests {
         let code = |script| exit_code(shell(script).status().unwrap());
         assert_eq!(code("exit 0"), 0);
         assert_eq!(code("exit 2"), 2);
-        assert_eq!(code("kill -9 $$"), 1);
+        assert_eq!(code("kill -9 $$"), 3);
     }
 
     #[test]

@@ -367,14 +367,10 @@ pub struct VerifyArgs {
     /// Verify while the chain is written: wait for one segment after the other
     #[arg(long)]
     pub follow: bool,
-    /// How many seconds to wait for a segment
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 600,
-        requires = "follow"
-    )]
-    pub timeout: u64,
+    /// End after so many seconds, whatever is missing then [default: none; with --follow 600 for each
+    /// segment]
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

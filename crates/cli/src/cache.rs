@@ -3,12 +3,12 @@
 use std::env;
 use std::io;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_planner::calibration::FILE_NAME;
 use matchmark_planner::{Calibration, CalibrationState};
-use matchmark_runtime::write_file_atomically;
 
 use crate::error::CliError;
+use crate::files::{self, Form};
 
 /// Names the cache folder itself, before all others.
 const VARIABLE: &str = "MATCHMARK_CACHE";
@@ -47,12 +47,14 @@ pub(crate) fn load() -> Result<CalibrationState, CliError> {
         Err(CliError::NoCacheFolder { .. }) => return Ok(CalibrationState::Missing),
         Err(error) => return Err(error),
     };
-    match std::fs::read_to_string(&path) {
+    match files::read_text(&path, Form::Calibration) {
         Ok(text) => {
             Calibration::read(&text).map_err(|source| CliError::Calibration { path, source })
         }
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(CalibrationState::Missing),
-        Err(source) => Err(CliError::Read { path, source }),
+        Err(CliError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(CalibrationState::Missing)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -71,8 +73,7 @@ pub(crate) fn prepare() -> Result<Utf8PathBuf, CliError> {
 }
 
 /// Keeps a calibration in a prepared place, whole or not at all.
-pub(crate) fn save(path: Utf8PathBuf, calibration: &Calibration) -> Result<(), CliError> {
+pub(crate) fn save(path: &Utf8Path, calibration: &Calibration) -> Result<(), CliError> {
     let text = calibration.to_toml()?;
-    write_file_atomically(path.as_std_path(), text.as_bytes())
-        .map_err(|source| CliError::Write { path, source })
+    files::write(path, text.as_bytes())
 }

@@ -8,6 +8,7 @@ use matchmark_composer::{
     ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, MockSegmentError,
     ModelCacheError, PlanError,
 };
+use matchmark_files::InputError;
 use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::{RuntimeError, TraceError};
@@ -19,12 +20,14 @@ use matchmark_tables::TableError;
 pub enum Outcome {
     /// Done, or accepted.
     Done,
-    /// Rejected, or failed.
+    /// Rejected: a proof, a chain or a constraint does not hold.
     Rejected,
     /// Wrong use, or input that cannot be used.
     WrongUse,
     /// The system refuses: it cannot be read or written, there is no memory, it was interrupted.
     Environment,
+    /// Not yet there: the time is over, or a chain is not complete.
+    NotYet,
 }
 
 impl Outcome {
@@ -36,6 +39,37 @@ impl Outcome {
             Self::Rejected => 1,
             Self::WrongUse => 2,
             Self::Environment => 3,
+            Self::NotYet => 4,
+        }
+    }
+
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Rejected => "rejected",
+            Self::WrongUse => "wrong-use",
+            Self::Environment => "environment",
+            Self::NotYet => "not-yet",
+        }
+    }
+
+    /// How a command ends that the system refuses a file: what a user has named and can name otherwise is
+    /// wrong use.
+    fn of_io(error: &io::Error) -> Self {
+        if InputError::within(error).is_some() {
+            return Self::WrongUse;
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidFilename => Self::WrongUse,
+            _ => Self::Environment,
         }
     }
 }
@@ -170,6 +204,32 @@ pub enum CliError {
         #[source]
         source: TokenizerError,
     },
+    /// A file is of another form than the one that is wanted, or is none.
+    #[error("{path} is {got}, expected {expected}; {help}")]
+    OtherFile {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wanted.
+        expected: &'static str,
+        /// What it is.
+        got: String,
+        /// Where such a file is of use, or what would be.
+        help: &'static str,
+    },
+    /// Two files are to be read from standard input.
+    #[error(
+        "`-` is standard input, expected for one file only, got it for two: name the other one"
+    )]
+    StandardInputTwice,
+    /// The time for the whole command is over.
+    #[error("the time is over: expected an answer within {seconds} seconds, got none")]
+    Timeout {
+        /// The time in seconds.
+        seconds: u64,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
@@ -258,57 +318,94 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// How the command ends: input that cannot be used is wrong use, work that fails is not.
+    /// How the command ends: input that cannot be used is wrong use, a refusal of the system is one of the
+    /// environment, and what is judged and does not hold is rejected.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         if self.is_memory() {
             return Outcome::Environment;
         }
-        match self.model_cache() {
-            Some(ModelCacheError::Directory(_)) => return Outcome::Rejected,
-            Some(_) => return Outcome::WrongUse,
-            None => {}
-        }
         match self {
-            Self::LogFilter { .. }
-            | Self::Trace { .. }
-            | Self::Floats { .. }
-            | Self::Import { .. }
-            | Self::Model(_)
-            | Self::Synthetic(_)
-            | Self::Table { .. }
-            | Self::Policy { .. }
-            | Self::Key { .. }
-            | Self::KeyMismatch { .. }
-            | Self::OtherPrompt { .. }
-            | Self::Tokens { .. }
-            | Self::Read { .. }
-            | Self::NoTensors { .. }
+            // The folder is the command's own choice, or one that is made: nobody has named it wrongly.
+            Self::Print(_) | Self::Measure { .. } | Self::Thread(_) => Outcome::Environment,
+            Self::Timeout { .. } => Outcome::NotYet,
+            Self::Segments(error) => of_segments(error),
+            // Nobody's claim is judged where a chain is continued.
+            Self::Prove(ChainProveError::Directory(DirectoryError::Segments(error))) => {
+                match of_segments(error) {
+                    Outcome::Environment => Outcome::Environment,
+                    _ => Outcome::WrongUse,
+                }
+            }
+            _ => match system_error(self) {
+                Some(error) => Outcome::of_io(error),
+                None => self.outcome_of_input(),
+            },
+        }
+    }
+
+    /// How the command ends if the system has refused nothing.
+    fn outcome_of_input(&self) -> Outcome {
+        match self {
+            Self::Chain(_) | Self::Sizes { .. } | Self::Mock(_) => Outcome::Rejected,
+            Self::Prove(error) => match error {
+                ChainProveError::Execute { .. }
+                | ChainProveError::ExecuteModel { .. }
+                | ChainProveError::Prove { .. }
+                | ChainProveError::Chain(_)
+                | ChainProveError::CorruptSegment { .. }
+                | ChainProveError::OtherSegment { .. } => Outcome::Rejected,
+                ChainProveError::Threads { .. }
+                | ChainProveError::Stopped { .. }
+                | ChainProveError::Directory(DirectoryError::Locked { .. }) => Outcome::Environment,
+                _ => Outcome::WrongUse,
+            },
+            _ => Outcome::WrongUse,
+        }
+    }
+
+    /// The name of the reason within its kind, where it has one: that of the innermost error.
+    #[must_use]
+    pub fn variant(&self) -> Option<String> {
+        match self {
+            Self::Trace { source, .. }
+            | Self::Floats { source, .. }
+            | Self::WriteTensors { source, .. } => variant_name(source),
+            Self::Import { source, .. } => variant_name(source),
+            Self::ModelFile { source, .. } => variant_name(source),
+            Self::Sizes { source, .. } => variant_name(source),
+            Self::Synthetic(source) => variant_name(source),
+            Self::Table { source, .. } => variant_name(source),
+            Self::Policy { source, .. } => variant_name(source),
+            Self::Key { source, .. } => variant_name(source),
+            Self::Tokens { source, .. } => variant_name(source),
+            Self::Calibration { source, .. } => variant_name(source),
+            Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Print(source)
+            | Self::Thread(source) => InputError::within(source)
+                .and_then(|error| variant_name(error))
+                .or_else(|| Some(format!("{:?}", source.kind()))),
+            Self::Model(_)
+            | Self::Keygen(_)
             | Self::Terms(_)
             | Self::Rules(_)
             | Self::Plan(_)
-            | Self::Planner(_)
+            | Self::Prove(_)
+            | Self::Segments(_)
+            | Self::Chain(_)
+            | Self::Mock(_)
+            | Self::Planner(_) => variant_name(self),
+            Self::LogFilter { .. }
+            | Self::Reference { .. }
+            | Self::KeyMismatch { .. }
+            | Self::OtherPrompt { .. }
+            | Self::OtherFile { .. }
+            | Self::StandardInputTwice
+            | Self::Timeout { .. }
+            | Self::NoTensors { .. }
             | Self::NoCacheFolder { .. }
-            | Self::Calibration { .. }
-            | Self::Prove(
-                ChainProveError::Plan(_)
-                | ChainProveError::Directory(
-                    DirectoryError::NotAChain { .. }
-                    | DirectoryError::NoChain { .. }
-                    | DirectoryError::OtherChain { .. }
-                    | DirectoryError::AlreadyBegun { .. },
-                ),
-            )
-            | Self::Segments(ChainReadError::Io { .. }) => Outcome::WrongUse,
-            Self::ModelFile {
-                source:
-                    ModelFileError::Io {
-                        action: "write", ..
-                    },
-                ..
-            } => Outcome::Rejected,
-            Self::ModelFile { .. } => Outcome::WrongUse,
-            _ => Outcome::Rejected,
+            | Self::Measure { .. } => None,
         }
     }
 
@@ -358,6 +455,10 @@ impl CliError {
             Self::OtherPrompt { .. } => "other-prompt",
             Self::Tokens { .. } => "tokens",
             Self::Read { .. } => "read",
+            Self::OtherFile { .. } => "other-file",
+            Self::StandardInputTwice => "standard-input",
+            Self::Timeout { .. } => "timeout",
+            Self::Thread(_) => "thread",
             Self::Write { .. } | Self::WriteTensors { .. } => "write",
             Self::NoTensors { .. } => "no-tensors",
             Self::Terms(_) => "terms",
@@ -388,6 +489,53 @@ impl CliError {
     }
 }
 
+/// What cannot be read as a chain: parts may be missing yet, the system may refuse, or it is no chain.
+pub(crate) fn of_segments(error: &ChainReadError) -> Outcome {
+    match error {
+        ChainReadError::Io {
+            action: "list",
+            source,
+            ..
+        } => Outcome::of_io(source),
+        error if error.is_incomplete() => Outcome::NotYet,
+        ChainReadError::Io { source, .. } | ChainReadError::BrokenLink { source, .. } => {
+            Outcome::of_io(source)
+        }
+        _ => Outcome::Rejected,
+    }
+}
+
+/// The refusal of the system that is behind an error, if there is one.
+fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut error = Some(error);
+    while let Some(this) = error {
+        if let Some(found) = this.downcast_ref() {
+            return Some(found);
+        }
+        error = this.source();
+    }
+    None
+}
+
+/// The name of an error's variant; where that has nothing but another error in it, the name of that one's.
+pub(crate) fn variant_name(error: &dyn std::fmt::Debug) -> Option<String> {
+    let text = format!("{error:?}");
+    let mut rest = text.as_str();
+    let mut name = None;
+    loop {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
+        let word = &rest[..end.unwrap_or(rest.len())];
+        if !word.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return name;
+        }
+        name = Some(word.to_owned());
+        match rest[word.len()..].strip_prefix('(') {
+            Some(inner) => rest = inner,
+            None => return name,
+        }
+    }
+}
+
 /// An error and what is behind it, in one line. Where an error's text names its source already, the
 /// source is not named again.
 pub(crate) fn full_message(error: &dyn Error) -> String {
@@ -405,6 +553,8 @@ pub(crate) fn full_message(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use matchmark_composer::ModelOptionsError;
+
     use super::*;
 
     #[test]
@@ -419,6 +569,61 @@ mod tests {
             source: source(),
         };
         assert_eq!(full_message(&error), "trace x: cannot read x: no such luck");
-        assert_eq!((error.outcome().code(), error.kind()), (2, "trace"));
+        assert_eq!((error.outcome().code(), error.kind()), (3, "trace"));
+        assert_eq!(error.variant().as_deref(), Some("Io"));
+    }
+
+    #[test]
+    fn names_are_those_of_the_innermost_error() {
+        let empty = ModelOptionsError::EmptyPrompt {
+            expected: 1,
+            got: 0,
+        };
+        let error = CliError::Plan(empty.into());
+        assert_eq!(error.variant().as_deref(), Some("EmptyPrompt"));
+        let none = ModelOptionsError::NoTokens {
+            expected: 1,
+            got: 0,
+        };
+        let error = CliError::Keygen(KeygenError::Plan(none.into()));
+        assert_eq!(error.variant().as_deref(), Some("NoTokens"));
+        assert_eq!(error.outcome(), Outcome::WrongUse);
+        assert_eq!(CliError::Timeout { seconds: 1 }.variant(), None);
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_told_from_what_was_named_wrongly() {
+        let read = |source| CliError::Read {
+            path: "x".into(),
+            source,
+        };
+        for (source, outcome) in [
+            (io::ErrorKind::NotFound.into(), Outcome::WrongUse),
+            (io::ErrorKind::PermissionDenied.into(), Outcome::Environment),
+            (io::ErrorKind::OutOfMemory.into(), Outcome::Environment),
+            (io::ErrorKind::StorageFull.into(), Outcome::Environment),
+            (io::Error::other("no such luck"), Outcome::Environment),
+            (
+                InputError::TooLong {
+                    expected: 1,
+                    got: 2,
+                }
+                .into(),
+                Outcome::WrongUse,
+            ),
+        ] {
+            let error = read(source);
+            assert_eq!(error.outcome(), outcome, "{error:?}");
+        }
+        // However deep it is.
+        let source = io::ErrorKind::StorageFull.into();
+        let error = CliError::Prove(ChainProveError::Directory(DirectoryError::Io {
+            action: "write",
+            path: "x".into(),
+            source,
+        }));
+        assert_eq!(error.outcome(), Outcome::Environment);
+        let locked = ChainProveError::Directory(DirectoryError::Locked { path: "x".into() });
+        assert_eq!(CliError::Prove(locked).outcome(), Outcome::Environment);
     }
 }

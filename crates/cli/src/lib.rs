@@ -1,9 +1,10 @@
 //! The `matchmark` command: plans, proves, resumes, verifies and inspects chains, checks constraints without
 //! a proof, quantizes float tensors and models, and measures what that costs.
 //!
-//! Exit codes: 0 done or accepted, 1 rejected or failed, 2 wrong use or unusable input. Results go to
-//! standard output, as text or, with `--json`, as exactly one object; logs (environment variable
-//! `MATCHMARK_LOG`) and progress bars (on a terminal) go to standard error.
+//! Exit codes: 0 done or accepted, 1 rejected, 2 wrong use or unusable input, 3 the system refuses, 4 not
+//! yet there. Results go to standard output, as text or, with `--json`, as exactly one object; logs
+//! (environment variable `MATCHMARK_LOG`) and progress bars (on a terminal) go to standard error. A file
+//! named `-` is standard input or standard output.
 //!
 //! It knows nothing of cryptography.
 #![forbid(unsafe_code)]
@@ -12,9 +13,11 @@ mod args;
 mod cache;
 mod commands;
 mod error;
+mod files;
 mod help;
 mod instructions;
 mod interrupt;
+mod limit;
 mod logs;
 mod models;
 mod options;

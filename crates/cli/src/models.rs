@@ -9,7 +9,7 @@ use matchmark_quant::CacheCapacity;
 use matchmark_statement::{AcceptancePolicy, TokenId};
 
 use crate::error::CliError;
-use crate::options::read_text;
+use crate::files::{self, Form};
 use crate::text::numbers;
 
 /// The field that differs where the weights were committed otherwise than a key says.
@@ -17,7 +17,8 @@ const COMMITMENT: &str = "commitment to the weights";
 
 /// Reads a model's file.
 pub(crate) fn load_model(path: &Utf8Path) -> Result<Arc<IntegerModel>, CliError> {
-    let model = IntegerModel::load(path.as_std_path()).map_err(|source| CliError::ModelFile {
+    let bytes = files::read(path, Form::Model)?;
+    let model = IntegerModel::from_bytes(&bytes).map_err(|source| CliError::ModelFile {
         path: path.to_owned(),
         source,
     })?;
@@ -26,7 +27,7 @@ pub(crate) fn load_model(path: &Utf8Path) -> Result<Arc<IntegerModel>, CliError>
 
 /// Reads a key's file.
 pub(crate) fn load_key(path: &Utf8Path) -> Result<ModelKey, CliError> {
-    ModelKey::from_toml(&read_text(path)?).map_err(|source| CliError::Key {
+    ModelKey::from_toml(&files::read_text(path, Form::Key)?).map_err(|source| CliError::Key {
         path: path.to_owned(),
         source,
     })
@@ -190,7 +191,7 @@ pub(crate) struct NamedPolicy<'a> {
 
 impl<'a> NamedPolicy<'a> {
     pub(crate) fn load(path: &'a Utf8Path) -> Result<Self, CliError> {
-        let policy = AcceptancePolicy::from_toml(&read_text(path)?);
+        let policy = AcceptancePolicy::from_toml(&files::read_text(path, Form::Policy)?);
         let policy = policy.map_err(|source| CliError::Policy {
             path: path.to_owned(),
             source,

@@ -11,6 +11,7 @@ use matchmark_tables::{Rational, WeightTable};
 
 use crate::args::{CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
 use crate::error::CliError;
+use crate::files::{self, Form};
 
 /// Which weight table is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl TableChoice {
                 .map_err(refused("exp256".into())),
             Self::Essay9 => Ok(WeightTable::essay9()),
             Self::File(path) => {
-                let text = read_text(path)?;
+                let text = files::read_text(path, Form::Table)?;
                 WeightTable::parse(&text).map_err(refused(path))
             }
         }
@@ -60,7 +61,8 @@ pub(crate) fn trace_and_options(
     args: &TermsArgs,
 ) -> Result<(AttentionTrace, ChainOptions), CliError> {
     let (security, domain) = security_and_domain(&args.common)?;
-    let trace = AttentionTrace::load(path).map_err(|source| CliError::Trace {
+    let bytes = files::read(path, Form::Trace)?;
+    let trace = AttentionTrace::decode(bytes).map_err(|source| CliError::Trace {
         path: path.to_owned(),
         source,
     })?;
@@ -130,14 +132,6 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     }
     let number: u64 = number.parse().map_err(|_| refused())?;
     number.checked_mul(1 << log).ok_or_else(refused)
-}
-
-/// Reads a text file.
-pub(crate) fn read_text(path: &Utf8Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::Read {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Parses 32 hexadecimal digits.

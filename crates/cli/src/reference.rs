@@ -7,6 +7,7 @@ use candle_core::safetensors::load_buffer;
 use candle_core::{DType, Device, Error, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
+use matchmark_files::MAX_FILE_BYTES;
 use matchmark_model::FloatModel;
 use matchmark_quant::ModelShape;
 
@@ -24,7 +25,11 @@ impl CandleLlama {
     pub(crate) fn load(folder: &Utf8Path, shape: &ModelShape) -> Result<Self, CliError> {
         let read = |name: &str| {
             let path = folder.join(name);
-            std::fs::read(&path).map_err(|source| CliError::Read { path, source })
+            let read = matchmark_files::read(path.as_std_path(), MAX_FILE_BYTES);
+            read.map_err(|error| CliError::Read {
+                path,
+                source: error.into(),
+            })
         };
         let config: LlamaConfig = serde_json::from_slice(&read("config.json")?).map_err(refuse)?;
         let config = config.into_config(false);

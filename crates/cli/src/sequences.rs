@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 use matchmark_model::{text_sequences, Tokenizer};
 
-use crate::commands::quantize::read_text;
 use crate::error::CliError;
+use crate::files::{read_text, Form};
 use crate::output::note;
 
 /// The tokens of a text, one sequence a line. A line of more tokens than the model has positions is several
@@ -15,7 +15,7 @@ pub(crate) fn read_sequences(
     positions: usize,
 ) -> Result<Vec<Vec<u32>>, CliError> {
     // Whatever their lengths: they are cut below.
-    let lines = text_sequences(tokenizer, &read_text(path)?, usize::MAX)?;
+    let lines = text_sequences(tokenizer, &read_text(path, Form::Text)?, usize::MAX)?;
     let long = lines.iter().map(Vec::len).filter(|len| *len > positions);
     if let Some(most) = long.clone().max() {
         note(&format!(

@@ -9,6 +9,10 @@ use serde_json::{json, Value};
 use crate::error::CliError;
 
 /// Puts the tokens of segments, which may come in any order, together in the order of the chain.
+///
+/// As text, special tokens are shown by their names, but for the one that every text begins with, where it
+/// stands first. The text of the decoded tokens ends with the token that ends a text; what a chain decodes
+/// behind that is no text any more.
 pub(crate) struct TokenText {
     tokenizer: Option<Tokenizer>,
     /// Number of tokens that are given.
@@ -17,8 +21,17 @@ pub(crate) struct TokenText {
     waiting: BTreeMap<u64, SegmentTokens>,
     /// The segment that comes next.
     next: u64,
-    /// Tokens that were told.
-    told: usize,
+    /// What was told.
+    told: Shown,
+}
+
+/// How far a text is shown.
+#[derive(Default)]
+struct Shown {
+    /// Tokens that were looked at.
+    tokens: usize,
+    /// The bytes of a character that is not whole yet.
+    open: Vec<u8>,
 }
 
 impl TokenText {
@@ -30,17 +43,17 @@ impl TokenText {
             tokens: Vec::new(),
             waiting: BTreeMap::new(),
             next: 0,
-            told: 0,
+            told: Shown::default(),
         }
     }
 
-    /// Adds a segment. Gives the text that is known now and was not before, as bytes: a token may end
-    /// within a character.
+    /// Adds a segment. Gives the text that is known now and was not before; a character that is not whole
+    /// waits for the rest of it.
     pub(crate) fn push(
         &mut self,
         segment: u64,
         tokens: &SegmentTokens,
-    ) -> Result<Vec<u8>, CliError> {
+    ) -> Result<String, CliError> {
         self.waiting.insert(segment, tokens.clone());
         while let Some(SegmentTokens { consumed, chosen }) = self.waiting.remove(&self.next) {
             // Behind the prompt the first token is the choice that is there already.
@@ -52,9 +65,19 @@ impl TokenText {
             }
             self.next += 1;
         }
-        let new = self.decode(&self.tokens[self.told.min(self.tokens.len())..])?;
-        self.told = self.tokens.len();
-        Ok(new)
+        let mut told = std::mem::take(&mut self.told);
+        let new = self.show(&mut told, self.tokens.len());
+        self.told = told;
+        new
+    }
+
+    /// Ends what [`Self::push`] has told: the end of the line, and what is not shown as text.
+    pub(crate) fn rest(&self) -> String {
+        let open = String::from_utf8_lossy(&self.told.open);
+        match self.after_end_note() {
+            None => format!("{open}\n\n"),
+            Some(note) => format!("{open}\n\n{note}\n\n"),
+        }
     }
 
     /// Tokens that segments have consumed so far: all that are known, but for a choice after the last.
@@ -63,37 +86,131 @@ impl TokenText {
         self.tokens.len() - usize::from(chosen)
     }
 
-    fn decode(&self, tokens: &[u32]) -> Result<Vec<u8>, CliError> {
-        let Some(tokenizer) = &self.tokenizer else {
-            return Ok(Vec::new());
-        };
-        tokenizer.decode(tokens).map_err(|source| CliError::Tokens {
-            what: "tokens of the chain",
-            source,
+    /// Where the text ends: behind the first decoded token that ends a text, or else behind all.
+    fn end(&self) -> usize {
+        let end = self.tokenizer.as_ref().and_then(Tokenizer::end);
+        let mut decoded = self.tokens.iter().skip(self.prompt);
+        let position = end.and_then(|end| decoded.position(|token| *token == end));
+        position.map_or(self.tokens.len(), |at| self.prompt + at + 1)
+    }
+
+    /// Decoded tokens behind the one that ends the text.
+    fn after_end(&self) -> usize {
+        self.tokens.len() - self.end()
+    }
+
+    /// What there is to say of the tokens behind the end of the text, if there are any.
+    pub(crate) fn after_end_note(&self) -> Option<String> {
+        let count = self.after_end();
+        let end = self.end().checked_sub(1).and_then(|at| self.tokens.get(at));
+        let name = end.and_then(|token| self.tokenizer.as_ref()?.special_name(*token));
+        (count > 0).then(|| {
+            format!(
+                "The text ends with the token {}; {count} tokens that the chain decodes behind it are not \
+                 shown as text.",
+                name.unwrap_or("that ends a text"),
+            )
         })
     }
 
-    /// Prompt and decoded tokens, with their texts where there is a tokenizer.
+    /// The text of the tokens from where `shown` stands, up to token `to` or the end of the text.
+    fn show(&self, shown: &mut Shown, to: usize) -> Result<String, CliError> {
+        let mut text = String::new();
+        let Some(tokenizer) = &self.tokenizer else {
+            return Ok(text);
+        };
+        let to = to.min(self.end());
+        while shown.tokens < to {
+            let (position, token) = (shown.tokens, self.tokens[shown.tokens]);
+            shown.tokens += 1;
+            match tokenizer.special_name(token) {
+                Some(name) => {
+                    // The name stands for itself, whatever was open before it.
+                    text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut shown.open)));
+                    if position > 0 || tokenizer.begin() != Some(token) {
+                        text.push_str(name);
+                    }
+                }
+                None => {
+                    let piece = tokenizer.piece(token).map_err(refused)?;
+                    shown.open.extend_from_slice(piece);
+                    take_whole(&mut shown.open, &mut text);
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    /// The text of some of the tokens without the names of special ones, as JSON has it.
+    fn plain(&self, tokens: &[u32]) -> Result<String, CliError> {
+        let Some(tokenizer) = &self.tokenizer else {
+            return Ok(String::new());
+        };
+        let bytes = tokenizer.decode(tokens).map_err(refused)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Prompt and decoded tokens, with their texts where there is a tokenizer: that of the decoded ones up to
+    /// the token that ends it, and how many follow that one.
     pub(crate) fn object(&self) -> Result<Value, CliError> {
         let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
         let mut object = json!({ "prompt": prompt, "decoded": decoded });
         if self.tokenizer.is_some() {
-            let text = |tokens| -> Result<String, CliError> {
-                Ok(String::from_utf8_lossy(&self.decode(tokens)?).into_owned())
-            };
-            object["prompt_text"] = json!(text(prompt)?);
-            object["decoded_text"] = json!(text(decoded)?);
+            let text = &self.tokens[prompt.len()..self.end()];
+            let end = self.tokenizer.as_ref().and_then(Tokenizer::end);
+            object["prompt_text"] = json!(self.plain(prompt)?);
+            object["decoded_text"] = json!(self.plain(text)?);
+            object["ended"] = json!(end.is_some() && text.last().copied() == end);
+            object["tokens_after_end"] = json!(self.after_end());
         }
         Ok(object)
     }
 
     /// The whole text so far; where there is no tokenizer, the numbers of the tokens.
     pub(crate) fn whole(&self) -> Result<String, CliError> {
-        if self.tokenizer.is_some() {
-            return Ok(String::from_utf8_lossy(&self.decode(&self.tokens)?).into_owned());
+        if self.tokenizer.is_none() {
+            let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
+            return Ok(format!("{} -> {}", numbers(prompt), numbers(decoded)));
         }
-        let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
-        Ok(format!("{} -> {}", numbers(prompt), numbers(decoded)))
+        let mut shown = Shown::default();
+        let mut text = self.show(&mut shown, self.tokens.len())?;
+        text.push_str(&String::from_utf8_lossy(&shown.open));
+        if let Some(note) = self.after_end_note() {
+            text.push_str("\n\n");
+            text.push_str(&note);
+        }
+        Ok(text)
+    }
+}
+
+fn refused(source: matchmark_model::TokenizerError) -> CliError {
+    CliError::Tokens {
+        what: "tokens of the chain",
+        source,
+    }
+}
+
+/// Takes what is whole: all characters, and a mark for every sequence that is none. What is left may become
+/// a character yet.
+fn take_whole(open: &mut Vec<u8>, text: &mut String) {
+    loop {
+        match std::str::from_utf8(open) {
+            Ok(whole) => {
+                text.push_str(whole);
+                open.clear();
+                return;
+            }
+            Err(error) => {
+                let whole = error.valid_up_to();
+                text.push_str(&String::from_utf8_lossy(&open[..whole]));
+                let wrong = error.error_len();
+                open.drain(..whole + wrong.unwrap_or(0));
+                if wrong.is_none() {
+                    return;
+                }
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
     }
 }
 
@@ -106,6 +223,7 @@ pub(crate) fn numbers(tokens: &[u32]) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use matchmark_model::TokenizerParts;
     use matchmark_statement::TokenId;
 
     use super::*;
@@ -145,5 +263,76 @@ mod tests {
         text.push(0, &tokens(&[1, 2, 3], &[9, 3, 4])).unwrap();
         text.push(1, &tokens(&[4], &[5])).unwrap();
         assert_eq!(text.whole().unwrap(), "1 2 -> 3 4 5");
+    }
+
+    /// Of three special tokens, the bytes of a two-byte character, and one that acts on a terminal.
+    fn tokenizer() -> Tokenizer {
+        let pieces: [&[u8]; 7] = [
+            b"<bos>", b"<eos>", b"<pad>", b"a", b"\xc3", b"\xa9", b"\x1b",
+        ];
+        Tokenizer::new(TokenizerParts {
+            pieces: pieces.map(<[u8]>::to_vec).to_vec(),
+            special: [true, true, true, false, false, false, false].to_vec(),
+            merges: vec![],
+            begin: Some(0),
+            end: Some(1),
+            individual_digits: false,
+        })
+        .unwrap()
+    }
+
+    /// The text of a chain that is given two tokens, told segment by segment, and as a whole.
+    fn shown(segments: &[SegmentTokens]) -> (String, String, Value) {
+        let mut text = TokenText::new(Some(tokenizer()), 2);
+        let mut told = String::new();
+        for (segment, tokens) in (0..).zip(segments) {
+            told.push_str(&text.push(segment, tokens).unwrap());
+        }
+        told.push_str(&text.rest());
+        (told, text.whole().unwrap(), text.object().unwrap())
+    }
+
+    #[test]
+    fn special_tokens_are_shown_by_name_and_characters_whole() {
+        // A character that is begun by one segment and ended by the next; one that never ends.
+        let (told, whole, object) = shown(&[
+            tokens(&[0, 3], &[9, 4]),
+            tokens(&[4, 5], &[5, 2]),
+            tokens(&[2, 0], &[0, 4]),
+        ]);
+        assert_eq!(whole, "a\u{e9}<pad><bos>\u{fffd}");
+        assert_eq!(told, format!("{whole}\n\n"));
+        assert_eq!(object["decoded"], json!([4, 5, 2, 0, 4]));
+        assert_eq!(object["prompt_text"], "a");
+        assert_eq!(object["decoded_text"], "\u{e9}\u{fffd}");
+        assert_eq!(
+            (&object["ended"], &object["tokens_after_end"]),
+            (&json!(false), &json!(0))
+        );
+        // No character at all: a mark for each.
+        let (_, whole, _) = shown(&[tokens(&[0, 5], &[9, 5])]);
+        assert_eq!(whole, "\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn the_text_ends_with_the_token_that_ends_it() {
+        let (told, whole, object) =
+            shown(&[tokens(&[0, 3], &[9, 3]), tokens(&[3, 1, 6], &[1, 6, 6])]);
+        let note = "The text ends with the token <eos>; 2 tokens that the chain decodes behind it";
+        assert!(whole.starts_with(&format!("aa<eos>\n\n{note}")), "{whole}");
+        assert_eq!(told, format!("{whole}\n\n"));
+        assert_eq!(object["decoded"], json!([3, 1, 6, 6]));
+        assert_eq!(object["decoded_text"], "a");
+        assert_eq!(
+            (&object["ended"], &object["tokens_after_end"]),
+            (&json!(true), &json!(2))
+        );
+        // Within the prompt it ends nothing; as the last token it leaves nothing behind.
+        let (_, whole, object) = shown(&[tokens(&[1, 3, 3], &[3, 3, 1])]);
+        assert_eq!(whole, "<eos>aa<eos>");
+        assert_eq!(
+            (&object["ended"], &object["tokens_after_end"]),
+            (&json!(true), &json!(0))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Every kind of bad input: a typed error, exit code 1 or 2, no panic, nothing half-written.
+//! Every kind of bad input: a typed error, its exit code, no panic, nothing half-written.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -7,7 +7,10 @@ use std::fs;
 use std::process::Command;
 
 use camino::Utf8Path;
-use common::{expect, expect_error, expect_json, expect_rejected, segment, tree, Place, TraceFile};
+use common::{
+    expect, expect_error, expect_json, expect_refused, expect_rejected, segment, tree, Place,
+    TraceFile,
+};
 
 /// `prove` and `mock` must refuse this trace, and leave nothing behind.
 fn refused_trace(file: &TraceFile, options: &[&str], words: &[&str]) {
@@ -233,7 +236,7 @@ fn segment_files() {
     assert_eq!(fs::read(segment(&out, 1)).unwrap(), flipped);
     // Missing, doubled, out of order.
     fs::remove_file(segment(&out, 1)).unwrap();
-    reject(&["000001.segment", "missing"]);
+    expect_refused(&out, &policy, 4, &["000001.segment", "missing"]);
     write(1, &files[0]);
     reject(&["segment 1", "steps are repeated"]);
     write(1, &files[1]);
@@ -249,7 +252,7 @@ fn segment_files() {
     reject(&["segment 1", "steps are missing"]);
     write(1, &files[1]);
     fs::remove_file(segment(&out, 2)).unwrap();
-    reject(&["4 steps", "6 steps"]);
+    expect_refused(&out, &policy, 4, &["4 steps", "6 steps"]);
     write(2, &files[2]);
     fs::write(out.join("segments/readme"), "").unwrap();
     reject(&["readme"]);
@@ -319,7 +322,7 @@ fn policies() {
     expect_error(&verify, 2, &["cannot list"]);
     let unwritable = place.join("no/policy.toml");
     let write = ["policy", out.as_str(), "--to", unwritable.as_str()];
-    expect_error(&write, 1, &["cannot write", unwritable.as_str()]);
+    expect_error(&write, 2, &["cannot write", unwritable.as_str()]);
 }
 
 /// Runs the command with files limited to `blocks` of 1024 bytes, which to a program looks like a full
@@ -355,7 +358,7 @@ fn a_full_disk() {
     ];
     // The very first write fails: nothing is left.
     let (code, stderr) = on_a_full_disk(0, &prove);
-    assert_eq!(code, Some(1), "{stderr}");
+    assert_eq!(code, Some(3), "{stderr}");
     assert!(
         stderr.contains("chain.toml") && stderr.contains("cannot write"),
         "{stderr}"
@@ -364,7 +367,7 @@ fn a_full_disk() {
     // Manifest and inputs fit, the first segment does not: no part of it is left, and the chain can
     // be resumed once there is room.
     let (code, stderr) = on_a_full_disk(8, &prove);
-    assert_eq!(code, Some(1), "{stderr}");
+    assert_eq!(code, Some(3), "{stderr}");
     assert!(stderr.contains(".segment"), "{stderr}");
     assert!(tree(&out.join("segments")).is_empty());
     let resumed = expect_json(&["resume", out.as_str()], 0);
@@ -374,7 +377,7 @@ fn a_full_disk() {
     // Files that are replaced keep what they had.
     let before = fs::read(&policy).unwrap();
     let (code, _) = on_a_full_disk(0, &["policy", out.as_str(), "--to", policy.as_str()]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(3));
     assert_eq!(fs::read(&policy).unwrap(), before);
     assert_no_temporaries(&place.path);
 }

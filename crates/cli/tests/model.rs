@@ -373,8 +373,10 @@ fn a_chain_that_does_not_come_is_not_waited_for() {
     let policy = world.policy();
     let out = world.place.join("nowhere");
     let args = verify(&out, &policy, &["--follow", "--timeout", "1"]);
-    let rejected = expect_json(&args, 1);
-    let reason = rejected["reason"].as_str().unwrap();
+    let late = expect_json(&args, 4);
+    assert_eq!(late["accepted"], json!(false));
+    assert_eq!(late["error"]["kind"], "timeout");
+    let reason = late["reason"].as_str().unwrap();
     assert!(reason.contains("segment 0 did not come"), "{reason}");
     assert!(reason.contains("expected 10 steps, got 0"), "{reason}");
 }
@@ -436,12 +438,12 @@ fn a_committed_model_is_kept_and_checked() {
     assert_eq!(expect_json(&keygen, 2)["error"]["kind"], "model-cache");
     assert_eq!(fs::read(file).unwrap(), bytes);
 
-    // A place that cannot be used is not wrong use.
+    // A file is no place for a cache.
     let blocked = world.place.join("blocked");
     fs::write(&blocked, b"a file").unwrap();
     keygen.pop();
     keygen.push(blocked.as_str());
-    expect_error(&keygen, 1, &["blocked"]);
+    expect_error(&keygen, 2, &["blocked"]);
     // Only a model has something to be kept.
     expect_error_without_json(&["prove", "--trace", "t", "--out", "o", "--cache", "c"]);
 }

@@ -216,7 +216,7 @@ fn cache_folders_that_cannot_be_written() {
     fs::write(&file, "").unwrap();
     // A folder below a file: refused at once, before anything is measured.
     for cache in [file.clone(), file.join("below")] {
-        let (object, _) = run(&cache, &["plan", "--calibrate"], 1);
+        let (object, _) = run(&cache, &["plan", "--calibrate"], 2);
         assert_eq!(object["error"]["kind"], "write", "{object}");
         let message = object["error"]["message"].as_str().unwrap();
         assert!(message.contains(cache.as_str()), "{message}");

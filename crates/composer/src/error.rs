@@ -1,8 +1,11 @@
 //! Why a chain cannot be read, or is not accepted. One variant a reason.
 
 use std::io;
+use std::path::PathBuf;
 
 use camino::Utf8PathBuf;
+use matchmark_files::FileKind;
+use matchmark_statement::PolicyMismatch;
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{variant_names, VerifyError};
 
@@ -44,6 +47,27 @@ pub enum ChainReadError {
         path: Utf8PathBuf,
         /// Name of the file or directory.
         got: String,
+    },
+    /// Something else stands where a file is expected, or a link leads to it.
+    #[error("{path} is {got}, expected a regular file, or a symbolic link to one")]
+    NotAFile {
+        /// Where it stands.
+        path: Utf8PathBuf,
+        /// What it is.
+        got: FileKind,
+    },
+    /// A link leads to nothing that can be opened.
+    #[error(
+        "{path} is a symbolic link to {target:?}, which cannot be opened: expected the file itself there"
+    )]
+    BrokenLink {
+        /// The link.
+        path: Utf8PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// A file is longer than any segment can be.
     #[error("{path} has {got} bytes, expected at most {expected}")]
@@ -143,11 +167,72 @@ pub enum VerifyDirectoryError {
     Verify(#[from] ChainVerifyError),
 }
 
+impl ChainReadError {
+    /// Whether more files may come yet, and nothing is wrong with those that are there.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::NoSegments { .. } | Self::MissingSegment { .. } => true,
+            Self::BrokenLink { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            // One that went away after it was listed, or a directory that is not there.
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::UnexpectedFile { .. }
+            | Self::NotAFile { .. }
+            | Self::FileTooLarge { .. }
+            | Self::Segment { .. } => false,
+        }
+    }
+}
+
+impl ChainVerifyError {
+    /// Whether more segments may come yet, and nothing is wrong with those that are there.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Segment { .. } | Self::Join { .. } => false,
+            Self::Chain { source, .. } => match source {
+                FoldError::Empty => true,
+                FoldError::Policy(PolicyMismatch::ChainSteps { expected, got }) => {
+                    expected.entries_before() == got.entries_before()
+                        && got.steps() < expected.steps()
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+impl FollowError {
+    /// Whether more segments may come yet, and nothing is wrong with those that are there.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Read(error) => error.is_incomplete(),
+            Self::Verify(error) => error.is_incomplete(),
+            Self::Timeout { .. } => true,
+            Self::SegmentsBehind { .. } => false,
+        }
+    }
+}
+
+impl VerifyDirectoryError {
+    /// Whether more segments may come yet, and nothing is wrong with those that are there.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Read(error) => error.is_incomplete(),
+            Self::Verify(error) => error.is_incomplete(),
+        }
+    }
+}
+
 variant_names!(ChainReadError {
     Io,
     NoSegments,
     MissingSegment,
     UnexpectedFile,
+    NotAFile,
+    BrokenLink,
     FileTooLarge,
     Segment,
 });

@@ -16,21 +16,31 @@ use crate::verifier::ChainRun;
 /// Between two looks for the next segment.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long a chain that is written is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// So long for each segment, from the one before.
+    Segment(Duration),
+    /// So long for all of them together, their verification included. A verification that has begun is not
+    /// ended.
+    Chain(Duration),
+}
+
 /// Verifies the chain in a directory while it is written: waits for one segment after the other, until
 /// all steps that the policy speaks of are there. The directory need not exist yet.
 ///
 /// A prover gives a segment file its name when it is whole. It is verified as soon as it is there, and
-/// `on_segment` is called after it. At the end the directory is listed once, as by
-/// [`verify_directory`](crate::verify_directory).
+/// `on_segment` is called after it. A link that leads to nothing is waited for as a file that is not there.
+/// At the end the directory is listed once, as by [`verify_directory`](crate::verify_directory).
 ///
 /// # Errors
 ///
 /// [`FollowError`], one variant a reason: [`FollowError::Timeout`] if a segment does not come within
-/// `timeout` after the one before.
+/// `patience`.
 pub fn follow_directory(
     chain: &Utf8Path,
     policy: &AcceptancePolicy,
-    timeout: Duration,
+    patience: Patience,
     mut on_segment: impl FnMut(&SegmentReport),
 ) -> Result<ChainReport, FollowError> {
     let max_bytes = max_segment_bytes(policy);
@@ -40,23 +50,34 @@ pub fn follow_directory(
     let mut segment = 0;
     let mut since = Instant::now();
     while run.steps() < expected {
+        let waited = since.elapsed();
+        let timeout = FollowError::Timeout {
+            segment,
+            waited_ms: waited.as_millis(),
+            expected,
+            got: run.steps(),
+        };
+        let left = match patience {
+            Patience::Segment(longest) => longest.saturating_sub(waited),
+            // Looked at before a segment that is there, too: a chain may be long.
+            Patience::Chain(longest) if waited >= longest => return Err(timeout),
+            Patience::Chain(longest) => longest - waited,
+        };
         match read_segment(&directory, segment, max_bytes) {
             Ok(stored) => {
                 on_segment(run.push(&stored)?);
                 segment += 1;
-                since = Instant::now();
-            }
-            Err(ChainReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                let waited = since.elapsed();
-                if waited >= timeout {
-                    return Err(FollowError::Timeout {
-                        segment,
-                        waited_ms: waited.as_millis(),
-                        expected,
-                        got: run.steps(),
-                    });
+                if matches!(patience, Patience::Segment(_)) {
+                    since = Instant::now();
                 }
-                thread::sleep(POLL.min(timeout - waited));
+            }
+            Err(ChainReadError::Io { source, .. } | ChainReadError::BrokenLink { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                if left.is_zero() {
+                    return Err(timeout);
+                }
+                thread::sleep(POLL.min(left));
             }
             Err(error) => return Err(error.into()),
         }

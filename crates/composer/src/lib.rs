@@ -34,7 +34,7 @@ mod verifier;
 mod proving;
 
 pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
-pub use follow::follow_directory;
+pub use follow::{follow_directory, Patience};
 /// The tests have their small chains in common with those outside of the crate.
 #[cfg(test)]
 extern crate self as matchmark_composer;
@@ -45,6 +45,7 @@ pub use layout::{
     segment_file_name, segments_directory, LOCK_FILE, MANIFEST_FILE, MODEL_FILE,
     SEGMENTS_DIRECTORY, TABLE_FILE, TRACE_FILE,
 };
+pub use matchmark_files::FileKind;
 pub use matchmark_verifier::key::{
     KeyDifference, KeyError, KeyWeights, ModelKey, ModelOptions, ModelOptionsError,
 };

@@ -1,9 +1,10 @@
 //! Reading of segment files, one at a time.
 
 use std::fs::{self, File, ReadDir};
-use std::io::{self, Read};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_files::{FileKind, InputError};
 use matchmark_statement::{AcceptancePolicy, MAX_STATEMENT_LEN};
 use matchmark_verifier::SegmentFile;
 
@@ -47,8 +48,9 @@ pub struct ChainReader {
 }
 
 impl ChainReader {
-    /// Lists the segment files of the chain directory `chain`. No file may be longer than
-    /// `max_bytes`; see [`max_segment_bytes`].
+    /// Lists the segment files of the chain directory `chain`: regular files, or symbolic links to such.
+    /// No file may be longer than `max_bytes`; see [`max_segment_bytes`]. Neither listing nor reading waits
+    /// for anything, whatever stands in the place of a file.
     ///
     /// # Errors
     ///
@@ -68,7 +70,7 @@ impl ChainReader {
             // Names are unique, so that one of the first `got + 1` is not there.
             let missing = (0..expected)
                 .map(|index| directory.join(segment_file_name(index)))
-                .find(|path| !path.exists());
+                .find(|path| path.symlink_metadata().is_err());
             return Err(ChainReadError::MissingSegment {
                 path: missing.unwrap_or(directory),
                 expected,
@@ -147,13 +149,19 @@ pub(crate) fn scan_listed(
     for entry in listed.map_err(list_error)? {
         let entry = entry.map_err(list_error)?;
         let name = entry.file_name();
-        let is_file = entry.file_type().map_err(list_error)?.is_file();
-        match name.to_str().and_then(parse_segment_file_name) {
-            Some(index) if is_file => found(index),
-            _ => {
-                return Err(ChainReadError::UnexpectedFile {
-                    path: directory.to_owned(),
-                    got: name.to_string_lossy().into_owned(),
+        let Some(index) = name.to_str().and_then(parse_segment_file_name) else {
+            return Err(ChainReadError::UnexpectedFile {
+                path: directory.to_owned(),
+                got: name.to_string_lossy().into_owned(),
+            });
+        };
+        match FileKind::of(entry.file_type().map_err(list_error)?) {
+            // Where a link leads is judged when it is opened: it may lead elsewhere by then.
+            FileKind::Regular | FileKind::Link => found(index),
+            got => {
+                return Err(ChainReadError::NotAFile {
+                    path: directory.join(segment_file_name(index)),
+                    got,
                 })
             }
         }
@@ -163,7 +171,8 @@ pub(crate) fn scan_listed(
 
 /// Reads a file of at most `max` bytes; a longer one is not read.
 pub(crate) fn read_bounded(path: &Utf8Path, max: u64) -> Result<Vec<u8>, ChainReadError> {
-    read_opened(path, File::open(path), max)
+    let opened = matchmark_files::open(path.as_std_path());
+    read_opened(path, opened.map_err(io::Error::from), max)
 }
 
 /// As [`read_bounded`], of a file that was opened.
@@ -172,30 +181,31 @@ pub(crate) fn read_opened(
     opened: io::Result<File>,
     max: u64,
 ) -> Result<Vec<u8>, ChainReadError> {
-    let read = || -> io::Result<Result<Vec<u8>, u64>> {
-        let file = opened?;
-        let len = file.metadata()?.len();
-        if len > max {
-            return Ok(Err(len));
-        }
-        let mut bytes = Vec::new();
-        // The file may grow while it is read.
-        file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-        let len = bytes.len() as u64;
-        Ok(if len > max { Err(len) } else { Ok(bytes) })
-    };
-    match read() {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(got)) => Err(ChainReadError::FileTooLarge {
-            path: path.to_owned(),
-            expected: max,
-            got,
-        }),
-        Err(source) => Err(ChainReadError::Io {
-            action: "read",
-            path: path.to_owned(),
+    opened
+        .map_err(InputError::from_io)
+        .and_then(|file| matchmark_files::read_opened(file, max))
+        .map_err(|error| refused(path, error))
+}
+
+fn refused(path: &Utf8Path, error: InputError) -> ChainReadError {
+    let path = path.to_owned();
+    match error {
+        InputError::NotRegular { got } => ChainReadError::NotAFile { path, got },
+        InputError::BrokenLink { target, source } => ChainReadError::BrokenLink {
+            path,
+            target,
             source,
-        }),
+        },
+        InputError::TooLong { expected, got } => ChainReadError::FileTooLarge {
+            path,
+            expected,
+            got,
+        },
+        other => ChainReadError::Io {
+            action: "read",
+            path,
+            source: other.into(),
+        },
     }
 }
 
@@ -252,11 +262,51 @@ mod tests {
     #[test]
     fn a_directory_is_no_segment_file() {
         let (_guard, path) = chain(&[]);
-        fs::create_dir(segments_directory(&path).join("000000.segment")).unwrap();
+        let directory = segments_directory(&path).join("000000.segment");
+        fs::create_dir(&directory).unwrap();
+        match ChainReader::open(&path, 100) {
+            Err(ChainReadError::NotAFile { path, got }) => {
+                assert_eq!((path, got), (directory, FileKind::Directory));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_to_files_alone() {
+        let link = |target: &str| {
+            let (guard, path) = chain(&[]);
+            fs::write(path.join("file"), b"not a segment at all").unwrap();
+            let link = segments_directory(&path).join("000000.segment");
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            let mut reader = ChainReader::open(&path, 100).unwrap();
+            let read = reader.next().unwrap().unwrap_err();
+            drop(guard);
+            read
+        };
+        // What is behind it was read: only that it is no segment is wrong with it.
+        assert!(matches!(link("../file"), ChainReadError::Segment { .. }));
         assert!(matches!(
-            ChainReader::open(&path, 100),
-            Err(ChainReadError::UnexpectedFile { .. })
+            link("/dev/zero"),
+            ChainReadError::NotAFile {
+                got: FileKind::Device,
+                ..
+            }
         ));
+        assert!(matches!(
+            link(".."),
+            ChainReadError::NotAFile {
+                got: FileKind::Directory,
+                ..
+            }
+        ));
+        match link("../nothing") {
+            ChainReadError::BrokenLink { target, .. } => {
+                assert_eq!(target, std::path::Path::new("../nothing"));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

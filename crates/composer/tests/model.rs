@@ -15,7 +15,7 @@ use matchmark_composer::{
     derive_key, follow_directory, policy_for, segment_file_name, segments_directory,
     verify_directory, ChainProveError, ChainProver, ChainWork, DirectoryError, FollowError,
     KeyError, KeyOptions, ModelKey, ModelMock, ModelOptions, ModelOptionsError, ModelPlan,
-    PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
+    Patience, PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
 };
 use matchmark_model::{execute_model, IntegerModel, ModelExecution, ModelState};
 use matchmark_prover::{MockError, ProveError};
@@ -338,13 +338,13 @@ fn a_policy_pins_which_tokens_are_given() {
 fn a_growing_chain_is_followed() {
     let (_guard, path) = place();
     let policy = plan(3).policy().unwrap();
-    let second = Duration::from_millis(200);
+    let second = Patience::Segment(Duration::from_millis(200));
     let waited = follow_directory(&path, &policy, second, |_| ()).unwrap_err();
     assert!(matches!(waited, FollowError::Timeout { segment: 0, .. }));
     std::thread::scope(|scope| {
         let follower = scope.spawn(|| {
             let mut tokens = Vec::new();
-            let minute = Duration::from_secs(60);
+            let minute = Patience::Segment(Duration::from_secs(60));
             let report = follow_directory(&path, &policy, minute, |row| {
                 tokens.push(row.tokens.clone());
             });

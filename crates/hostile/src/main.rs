@@ -7,13 +7,14 @@
     reason = "a tool"
 )]
 
+use std::ffi::OsString;
 use std::io::{stderr, IsTerminal as _};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use matchmark_hostile::classes::{crash, resources, ALL};
+use matchmark_hostile::classes::{crash, resources, special_files, ALL};
 use matchmark_hostile::report::{Extent, Recorder, Row};
 use serde::Serialize;
 
@@ -34,6 +35,12 @@ enum Command {
     ProveChain { path: Utf8PathBuf, of: crash::Of },
     /// Writes the test vectors for other verifiers.
     WriteVectors { directory: Utf8PathBuf },
+    /// Is the `matchmark` command, for the class `special-files`.
+    #[command(hide = true, name = special_files::COMMAND)]
+    Matchmark {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Verifies a segment of the class `resources`, in a process whose memory is limited and measured.
     #[command(hide = true)]
     VerifySegment {
@@ -81,6 +88,10 @@ fn main() -> ExitCode {
             Command::WriteVectors { directory } => matchmark_hostile::vectors::write(&directory)
                 .map(|()| format!("written to {directory}"))
                 .map_err(|error| format!("{directory}: {error}")),
+            Command::Matchmark { mut arguments } => {
+                arguments.insert(0, special_files::COMMAND.into());
+                return matchmark_cli::run(arguments);
+            }
             Command::VerifySegment { segment, policy } => {
                 resources::verify_and_measure(&segment, &policy)
             }
@@ -119,9 +130,7 @@ fn main() -> ExitCode {
             classes: &rows,
         };
         let text = serde_json::to_string_pretty(&report).unwrap() + "\n";
-        if let Err(error) =
-            matchmark_runtime::write_file_atomically(path.as_std_path(), text.as_bytes())
-        {
+        if let Err(error) = matchmark_files::write(path.as_std_path(), text.as_bytes()) {
             eprintln!("error: cannot write {path}: {error}");
             return ExitCode::FAILURE;
         }

@@ -7,8 +7,7 @@
 //! read each other's files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::header::{header_range, invalid, Header, Info, LENGTH_BYTES, MAX_HEADER, METADATA_KEY};
@@ -38,12 +37,12 @@ impl Container {
             path: path.to_path_buf(),
             source,
         };
-        let mut file = File::open(path).map_err(refuse)?;
+        let file = matchmark_files::open(path).map_err(|error| refuse(error.into()))?;
         let mut bytes = Vec::new();
         let mut start = (&file).take((LENGTH_BYTES + MAX_HEADER) as u64);
         start.read_to_end(&mut bytes).map_err(refuse)?;
         header_range(&bytes)?;
-        file.read_to_end(&mut bytes).map_err(refuse)?;
+        (&file).read_to_end(&mut bytes).map_err(refuse)?;
         Self::parse(bytes)
     }
 
@@ -272,37 +271,8 @@ pub(crate) fn encode(
     Ok(bytes)
 }
 
-/// Writes a file so that it exists either wholly or not at all: into a temporary file of the same
-/// directory, synced, then renamed. An existing file is replaced.
-///
-/// # Errors
-/// Those of the file system; nothing is left behind.
-pub fn write_file_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".matchmark-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // Temporary files are private by default; this one becomes an ordinary file, for which
-        // the process's mask decides.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The rename itself is on disk once the directory is.
-    #[cfg(unix)]
-    std::fs::File::open(directory)?.sync_all()?;
-    Ok(())
-}
-
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TraceError> {
-    write_file_atomically(path, bytes).map_err(|source| TraceError::Io {
+    matchmark_files::write(path, bytes).map_err(|source| TraceError::Io {
         action: "write",
         path: path.to_path_buf(),
         source,
@@ -312,6 +282,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TraceError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+
     use super::*;
     use crate::GitLfsPointer;
 
@@ -466,12 +439,8 @@ mod tests {
     }
 
     #[test]
-    fn writing_replaces_and_leaves_nothing_else() {
+    fn a_file_that_cannot_be_written_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("file");
-        write_file_atomically(&path, b"one").unwrap();
-        write_file_atomically(&path, b"two").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"two");
         let missing = directory.path().join("no/file");
         assert!(matches!(
             write(&missing, b""),
@@ -480,7 +449,5 @@ mod tests {
                 ..
             })
         ));
-        assert!(write_file_atomically(directory.path(), b"").is_err());
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

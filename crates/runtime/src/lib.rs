@@ -56,7 +56,6 @@ mod trace;
 mod trace_file;
 
 pub use cache::KvCache;
-pub use container::write_file_atomically;
 pub use decode::decode;
 pub use error::{RuntimeError, TraceError};
 pub use execute::{execute_segment, CandidateRecord, SegmentExecution, StepRecord};
@@ -64,7 +63,7 @@ pub use fidelity::{FidelityReport, OutputDistance};
 pub use floats::FloatError;
 pub use git_lfs::GitLfsPointer;
 pub use metadata::TraceMetadata;
-pub use public::write_public_values;
+pub use public::{encode_public_values, write_public_values};
 pub use quantize::{quantize_bytes, quantize_file, quantize_file_with};
 pub use resolution::TableResolution;
 pub use rules::DecodeRules;

@@ -8,13 +8,10 @@ use matchmark_quant::{AttentionShape, ValueBits};
 use crate::container::{self, TensorToWrite};
 use crate::TraceError;
 
-/// Writes `q [H,S,d]`, `k [G,S,d]`, `v [G,S,d]` and `out [H,S,d]` as a safetensors file, wholly or
-/// not at all. Elements are I8 up to 8 bits and I16 above; the number of steps follows from the
-/// length of `q`.
+/// Writes the file of [`encode_public_values`], wholly or not at all.
 ///
 /// # Errors
-/// [`TraceError::NoSteps`], [`TraceError::WrongLength`] and [`TraceError::ValueOutOfRange`] for
-/// tensors that do not fit, [`TraceError::Io`] if the file cannot be written.
+/// As [`encode_public_values`], and [`TraceError::Io`] if the file cannot be written.
 pub fn write_public_values(
     path: impl AsRef<Path>,
     shape: &AttentionShape,
@@ -24,6 +21,24 @@ pub fn write_public_values(
     v: &[i16],
     out: &[i16],
 ) -> Result<(), TraceError> {
+    let bytes = encode_public_values(shape, bits, q, k, v, out)?;
+    container::write(path.as_ref(), &bytes)
+}
+
+/// The safetensors file of `q [H,S,d]`, `k [G,S,d]`, `v [G,S,d]` and `out [H,S,d]`. Elements are I8 up to
+/// 8 bits and I16 above; the number of steps follows from the length of `q`.
+///
+/// # Errors
+/// [`TraceError::NoSteps`], [`TraceError::WrongLength`] and [`TraceError::ValueOutOfRange`] for
+/// tensors that do not fit.
+pub fn encode_public_values(
+    shape: &AttentionShape,
+    bits: ValueBits,
+    q: &[i16],
+    k: &[i16],
+    v: &[i16],
+    out: &[i16],
+) -> Result<Vec<u8>, TraceError> {
     let (h, g, d) = (shape.query_heads(), shape.kv_heads(), shape.head_dim());
     let s = q.len() / (h * d);
     if s == 0 {
@@ -64,6 +79,5 @@ pub fn write_public_values(
         }
     }
     let metadata = BTreeMap::from([("matchmark.value_bits".to_owned(), bits.to_string())]);
-    let bytes = container::encode(&tensors, bits.bytes_per_value(), &metadata)?;
-    container::write(path.as_ref(), &bytes)
+    container::encode(&tensors, bits.bytes_per_value(), &metadata)
 }

@@ -7,7 +7,8 @@ use super::tree::Tree;
 use super::Finding;
 
 /// From the ground up. A crate depends on crates that stand before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
+    "matchmark-files",
     "matchmark-quant",
     "matchmark-tables",
     "matchmark-statement",
@@ -21,12 +22,17 @@ const ORDER: [&str; 12] = [
     "matchmark-hostile",
     "matchmark-fuzz",
 ];
-/// The integer reference stands beside the order, on the two lowest crates.
+/// The integer reference stands beside the order, on the lowest crates.
 const RUNTIME: &str = "matchmark-runtime";
-const BELOW_RUNTIME: [&str; 2] = ["matchmark-quant", "matchmark-tables"];
+const BELOW_RUNTIME: [&str; 3] = ["matchmark-files", "matchmark-quant", "matchmark-tables"];
 /// The decoder models stand on the reference.
 const MODEL: &str = "matchmark-model";
-const BELOW_MODEL: [&str; 3] = ["matchmark-quant", "matchmark-tables", RUNTIME];
+const BELOW_MODEL: [&str; 4] = [
+    "matchmark-files",
+    "matchmark-quant",
+    "matchmark-tables",
+    RUNTIME,
+];
 /// Crates that take a witness from the reference or from a model; the first only for its prover's side.
 const ON_RUNTIME_IF_OPTIONAL: &str = "matchmark-air";
 const ON_RUNTIME: [&str; 5] = [

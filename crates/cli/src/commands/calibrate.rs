@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::cache;
 use crate::commands::synthesize::shape;
 use crate::error::CliError;
+use crate::files;
 use crate::progress::SegmentBar;
 
 /// Traces of each case, with other values each: the proof of work takes as long as chance has it, and
@@ -51,7 +52,7 @@ pub(crate) fn calibrate() -> Result<Calibrated, CliError> {
     drop(bar);
     let model = CostModel::fit(&measured, cores());
     let calibration = Calibration::of_this_machine(model);
-    cache::save(path.clone(), &calibration)?;
+    cache::save(&path, &calibration)?;
     let rows = CASES.into_iter().zip(&measured);
     let rows = rows.map(|(case, (work, costs))| (case, *costs, model.predict(work)));
     Ok(Calibrated {
@@ -114,13 +115,9 @@ fn measure(case: &Case, seed: u64) -> Result<Costs, CliError> {
     let (trace, chain) = (place.join("trace.safetensors"), place.join("chain"));
     let policy = place.join("policy.toml");
     let workload = workload(case)?;
-    synthetic_trace(workload.shape, workload.value_bits, workload.steps, seed)
-        .map_err(CliError::Synthetic)?
-        .save(&trace)
-        .map_err(|source| CliError::WriteTensors {
-            path: trace.clone(),
-            source,
-        })?;
+    let values = synthetic_trace(workload.shape, workload.value_bits, workload.steps, seed)
+        .map_err(CliError::Synthetic)?;
+    files::write_trace(&trace, &values)?;
     let length = case.segment_steps.to_string();
     let proven = run(&[
         "prove",

@@ -10,17 +10,14 @@ use serde_json::{json, Value};
 use super::quantize::read_folder;
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
+use crate::models::load_model;
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
 use crate::sequences::read_sequences;
 
 /// Measures an integer model on a text, beside the floats that it was made from.
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
-    let model =
-        IntegerModel::load(args.model.as_std_path()).map_err(|source| CliError::ModelFile {
-            path: args.model.clone(),
-            source,
-        })?;
+    let model = load_model(&args.model)?;
     let float = args.float.as_deref().map(read_folder).transpose()?;
     let positions = model.shape().positions();
     let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;

@@ -8,17 +8,19 @@ use matchmark_composer::{
 };
 use matchmark_model::Tokenizer;
 use matchmark_quant::{AttentionShape, ValueBits};
-use matchmark_runtime::write_public_values;
+use matchmark_runtime::encode_public_values;
 use matchmark_statement::{AttentionValues, ChainAccumulator, SegmentKind, TokenId};
 use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::models::load_tokenizer;
 use crate::output::{table, Output};
 
 /// Prints the statements of a chain.
 pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliError> {
+    files::check_chain_folder(&args.directory)?;
     let mut statements: Vec<Value> = Vec::new();
     let mut text = String::new();
     let mut chain: Option<ChainAccumulator> = None;
@@ -66,6 +68,10 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
         }
         statements.push(object);
     }
+    let output = args
+        .public
+        .as_ref()
+        .map_or(*output, |file| output.beside(file));
     if let (Some(path), Some(values)) = (&args.public, &values) {
         values.write(path)?;
     }
@@ -94,6 +100,9 @@ fn tokens_text(
         let Some(tokenizer) = tokenizer else {
             return Ok(token.to_string());
         };
+        if let Some(name) = tokenizer.special_name(token.get()) {
+            return Ok(format!("{token} {name}"));
+        }
         let piece = tokenizer
             .piece(token.get())
             .map_err(|source| CliError::Tokens {
@@ -207,8 +216,7 @@ impl ChainValues {
     }
 
     fn write(&self, path: &Utf8Path) -> Result<(), CliError> {
-        write_public_values(
-            path,
+        let bytes = encode_public_values(
             &self.shape,
             self.bits,
             &self.q.concat(),
@@ -219,6 +227,7 @@ impl ChainValues {
         .map_err(|source| CliError::WriteTensors {
             path: path.to_owned(),
             source,
-        })
+        })?;
+        files::write(path, &bytes)
     }
 }

@@ -3,12 +3,12 @@
 use matchmark_composer::{
     derive_key, rederive_key, unused_instructions, KeyOptions, ModelCache, PlanError,
 };
-use matchmark_runtime::write_file_atomically;
 use matchmark_statement::SecurityLevel;
 use serde_json::json;
 
 use crate::args::KeygenArgs;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::interrupt;
 use crate::models::{load_model, NamedKey};
 use crate::options::memory;
@@ -23,7 +23,9 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     let step = Step::new("reading the model");
     let model = load_model(&args.model)?;
     let on_tree = &mut |done: usize, all: usize| {
-        step.say(format!("committing the model and its circuits: {done} of {all} trees"));
+        step.say(format!(
+            "committing the model and its circuits: {done} of {all} trees"
+        ));
     };
     let cache = args.cache.as_ref().map(ModelCache::new);
     let cache = cache.as_ref();
@@ -55,12 +57,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         let key = key.map_err(CliError::Keygen)?;
         let mut text = String::new();
         if let Some(to) = &args.to {
-            let file = key.to_toml();
-            let write = || write_file_atomically(to.as_std_path(), file.as_bytes());
-            interrupt::whole(write).map_err(|source| CliError::Write {
-                path: to.clone(),
-                source,
-            })?;
+            interrupt::whole(|| files::write(to, key.to_toml().as_bytes()))?;
             text = format!("written to {to}");
         }
         (key, text)
@@ -82,6 +79,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     let text = format!(
         "{text}\nmodel      {identity}\nweights    {commitments} commitments\ncircuits   {circuits}"
     );
+    let output = args.to.as_ref().map_or(*output, |to| output.beside(to));
     output.result(&object, &text)?;
     Ok(Outcome::Done)
 }

@@ -2,11 +2,11 @@
 
 use camino::Utf8Path;
 use matchmark_composer::policy_for;
-use matchmark_runtime::write_file_atomically;
 use serde_json::json;
 
 use crate::args::PolicyArgs;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::models::{encode_prompt, load_tokenizer, NamedKey};
 use crate::options::model_options;
 use crate::output::Output;
@@ -28,14 +28,13 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
             key.policy(&prompt, &options)?
         }
         // The arguments demand one of both.
-        (None, directory) => policy_for(directory.as_deref().unwrap_or(Utf8Path::new(".")))?,
+        (None, directory) => {
+            let directory = directory.as_deref().unwrap_or(Utf8Path::new("."));
+            files::check_chain_folder(directory)?;
+            policy_for(directory)?
+        }
     };
-    write_file_atomically(args.to.as_std_path(), policy.to_toml().as_bytes()).map_err(
-        |source| CliError::Write {
-            path: args.to.clone(),
-            source,
-        },
-    )?;
+    files::write(&args.to, policy.to_toml().as_bytes())?;
     let object = json!({
         "policy": args.to,
         "security": policy.security(),
@@ -55,6 +54,6 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
             args.to
         )
     };
-    output.result(&object, &text)?;
+    output.beside(&args.to).result(&object, &text)?;
     Ok(Outcome::Done)
 }

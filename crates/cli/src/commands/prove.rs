@@ -14,6 +14,7 @@ use serde_json::{json, Value};
 use crate::args::{ProveArgs, ResumeArgs};
 use crate::commands::plan;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::interrupt;
 use crate::models::{encode_prompt, load_model, NamedKey};
 use crate::options;
@@ -86,6 +87,7 @@ fn create(
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
+    files::check_chain_folder(&args.directory)?;
     let cache = args.cache.as_ref().map(ModelCache::new);
     let resources = options::resources(&args.resources);
     interrupt::watch();
@@ -151,7 +153,7 @@ impl Telling {
         if let Some(error) = error {
             return Err(error);
         }
-        self.output.tell(b"\n\n")?;
+        self.output.tell(&text.rest())?;
         text.object()
     }
 }

@@ -3,11 +3,12 @@
 use camino::Utf8Path;
 use matchmark_model::{quantize_model, FloatModel};
 use matchmark_quant::{ModelArithmetic, ValueBits};
-use matchmark_runtime::quantize_file;
+use matchmark_runtime::quantize_bytes;
 use serde_json::json;
 
 use crate::args::QuantizeArgs;
 use crate::error::{CliError, Outcome};
+use crate::files::{self, Form};
 use crate::interrupt;
 use crate::output::Output;
 use crate::progress::Step;
@@ -16,6 +17,7 @@ use crate::sequences::read_sequences;
 /// Makes an integer trace from float tensors, or an integer model from a trained one.
 pub(crate) fn run(args: &QuantizeArgs, output: &Output) -> Result<Outcome, CliError> {
     interrupt::watch();
+    let output = &output.beside(&args.to);
     // One of both is there, each with what it needs: the arguments say so.
     match (&args.model, &args.calibrate, &args.float) {
         (Some(model), Some(calibrate), _) => model_file(args, model, calibrate, output),
@@ -26,14 +28,13 @@ pub(crate) fn run(args: &QuantizeArgs, output: &Output) -> Result<Outcome, CliEr
 fn trace_file(args: &QuantizeArgs, float: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
     let (prefix, bits) = (args.prefix.unwrap_or(0), args.bits.unwrap_or_default());
     let (trace, report) =
-        quantize_file(float.as_std_path(), prefix, bits).map_err(|source| CliError::Floats {
-            path: float.to_owned(),
-            source,
+        quantize_bytes(files::read(float, Form::Floats)?, prefix, bits).map_err(|source| {
+            CliError::Floats {
+                path: float.to_owned(),
+                source,
+            }
         })?;
-    interrupt::whole(|| trace.save(&args.to)).map_err(|source| CliError::WriteTensors {
-        path: args.to.clone(),
-        source,
-    })?;
+    interrupt::whole(|| files::write_trace(&args.to, &trace))?;
     let object = json!({ "trace": args.to, "fidelity": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
@@ -60,12 +61,7 @@ fn model_file(
     ));
     let (model, report) = quantize_model(&float, &sequences, bits)?;
     drop(step);
-    interrupt::whole(|| model.save(args.to.as_std_path())).map_err(|source| {
-        CliError::ModelFile {
-            path: args.to.clone(),
-            source,
-        }
-    })?;
+    interrupt::whole(|| files::write(&args.to, &model.to_bytes()))?;
     let object = json!({ "model": args.to, "quantization": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
@@ -73,16 +69,10 @@ fn model_file(
 
 /// Reads the folder of a trained model.
 pub(crate) fn read_folder(folder: &Utf8Path) -> Result<FloatModel, CliError> {
+    let expected = "the folder of a trained model (config.json, model.safetensors, tokenizer.json)";
+    files::check_folder(folder, expected)?;
     FloatModel::read(folder.as_std_path()).map_err(|source| CliError::Import {
         path: folder.to_owned(),
-        source,
-    })
-}
-
-/// Reads a text.
-pub(crate) fn read_text(path: &Utf8Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::Read {
-        path: path.to_owned(),
         source,
     })
 }

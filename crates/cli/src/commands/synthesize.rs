@@ -6,17 +6,14 @@ use serde_json::json;
 
 use crate::args::SynthesizeArgs;
 use crate::error::{CliError, Outcome};
+use crate::files;
 use crate::output::Output;
 
 /// Writes a trace of any shape, drawn by a fixed generator.
 pub(crate) fn run(args: &SynthesizeArgs, output: &Output) -> Result<Outcome, CliError> {
     let trace = make(args).map_err(CliError::Synthetic)?;
-    trace
-        .save(&args.to)
-        .map_err(|source| CliError::WriteTensors {
-            path: args.to.clone(),
-            source,
-        })?;
+    let output = output.beside(&args.to);
+    files::write_trace(&args.to, &trace)?;
     let object = json!({
         "trace": args.to,
         "entries_before": args.prefix,

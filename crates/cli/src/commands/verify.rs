@@ -5,22 +5,63 @@ use std::time::Duration;
 
 use matchmark_composer::{
     follow_directory, max_segment_bytes, verify_directory, ChainReadError, ChainReader,
-    ChainReport, FollowError, SegmentReport, VerifyDirectoryError,
+    ChainReport, ChainVerifyError, FollowError, Patience, SegmentReport, VerifyDirectoryError,
 };
 use matchmark_model::Tokenizer;
 use matchmark_statement::{AcceptancePolicy, Security};
 use serde_json::{json, Value};
 
 use crate::args::VerifyArgs;
-use crate::error::{full_message, CliError, Outcome};
+use crate::error::{full_message, of_segments, variant_name, CliError, Outcome};
+use crate::files;
+use crate::limit::within;
 use crate::models::{encode_prompt, load_tokenizer, NamedKey, NamedPolicy};
 use crate::options::model_options;
-use crate::output::{table, Output};
+use crate::output::{failure, table, Output};
 use crate::progress::SegmentBar;
 use crate::text::TokenText;
 
+/// How long each segment is waited for where nothing is said of the time.
+const SEGMENT_SECONDS: u64 = 600;
+/// What a chain that is followed may take longer than it is told: who follows says more of what is missing.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How a verification ends.
+struct Verdict {
+    outcome: Outcome,
+    object: Value,
+    text: String,
+}
+
 /// Verifies a chain.
 pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliError> {
+    let limit = args.timeout.map(Duration::from_secs);
+    let limit = limit.map(|limit| {
+        if args.follow {
+            limit.saturating_add(GRACE)
+        } else {
+            limit
+        }
+    });
+    let judged = within(limit, {
+        let (args, output) = (args.clone(), *output);
+        move || judge(&args, &output)
+    })?;
+    let Verdict {
+        outcome,
+        object,
+        text,
+    } = judged;
+    let kind = match outcome {
+        Outcome::Done => "accepted",
+        other => other.name(),
+    };
+    output.end(kind, &object, &text)?;
+    Ok(outcome)
+}
+
+fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
+    files::check_chain_folder(&args.directory)?;
     let Wanted { policy, tokenizer } = wanted(args)?;
     let mut tokens = policy
         .decoder()
@@ -55,27 +96,50 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
             if let Some(tokens) = tokens {
                 object["tokens"] = tokens.object()?;
                 text = if args.follow {
-                    format!("\n\n{text}")
+                    format!("{}{text}", tokens.rest())
                 } else {
                     format!("{}\n\n{text}", tokens.whole()?)
                 };
             }
-            output.result(&object, &text)?;
-            Ok(Outcome::Done)
+            Ok(Verdict {
+                outcome: Outcome::Done,
+                object,
+                text,
+            })
         }
-        // Where there is no directory there is nothing to be rejected.
-        Err(Refusal::Directory(VerifyDirectoryError::Read(
-            error @ ChainReadError::Io { action: "list", .. },
-        ))) => Err(error.into()),
-        Err(error) => {
-            let reason = full_message(&error);
-            let object = rejected_object(&reason, &policy, &accepted);
+        // Where nothing can be read there is nothing to be judged.
+        Err(
+            Refusal::Directory(VerifyDirectoryError::Read(error))
+            | Refusal::Follow(FollowError::Read(error)),
+        ) if matches!(
+            of_segments(&error),
+            Outcome::WrongUse | Outcome::Environment
+        ) =>
+        {
+            Err(error.into())
+        }
+        Err(refusal) => {
+            let outcome = refusal.outcome();
+            let reason = full_message(&refusal);
+            let failure = failure(refusal.kind(), &reason, refusal.variant().as_deref());
+            let object = rejected_object(&reason, failure, &policy, &accepted);
+            let word = match outcome {
+                Outcome::NotYet => "INCOMPLETE",
+                _ => "REJECTED",
+            };
+            let before = match &tokens {
+                Some(tokens) if args.follow && !accepted.is_empty() => tokens.rest(),
+                _ => String::new(),
+            };
             let text = format!(
-                "REJECTED after {} accepted segments: {reason}",
+                "{before}{word} after {} accepted segments: {reason}",
                 accepted.len()
             );
-            output.result(&object, &text)?;
-            Ok(Outcome::Rejected)
+            Ok(Verdict {
+                outcome,
+                object,
+                text,
+            })
         }
     }
 }
@@ -89,14 +153,75 @@ enum Refusal {
     Follow(FollowError),
 }
 
+impl Refusal {
+    /// Why the segment files cannot be read as a chain, if that is the reason.
+    fn read(&self) -> Option<&ChainReadError> {
+        match self {
+            Self::Directory(VerifyDirectoryError::Read(error))
+            | Self::Follow(FollowError::Read(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let incomplete = match self {
+            Self::Directory(error) => error.is_incomplete(),
+            Self::Follow(error) => error.is_incomplete(),
+        };
+        match self.read() {
+            Some(error) => of_segments(error),
+            None if incomplete => Outcome::NotYet,
+            None => Outcome::Rejected,
+        }
+    }
+
+    /// A name for the reason, for programs.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Directory(VerifyDirectoryError::Verify(error))
+            | Self::Follow(FollowError::Verify(error)) => match error {
+                ChainVerifyError::Segment { .. } => "segment",
+                _ => "chain",
+            },
+            Self::Follow(FollowError::Timeout { .. }) => "timeout",
+            _ => "segments",
+        }
+    }
+
+    /// The name of the reason within its kind.
+    fn variant(&self) -> Option<String> {
+        if let Some(error) = self.read() {
+            return match error {
+                ChainReadError::Segment { source, .. } => variant_name(source),
+                error => variant_name(error),
+            };
+        }
+        match self {
+            Self::Directory(VerifyDirectoryError::Verify(error))
+            | Self::Follow(FollowError::Verify(error)) => match error {
+                ChainVerifyError::Segment { source, .. } => variant_name(source),
+                ChainVerifyError::Join { source, .. } | ChainVerifyError::Chain { source, .. } => {
+                    variant_name(source)
+                }
+                error => variant_name(error),
+            },
+            Self::Follow(error) => variant_name(error),
+            other => variant_name(other),
+        }
+    }
+}
+
 fn verify(
     args: &VerifyArgs,
     policy: &AcceptancePolicy,
     on_segment: impl FnMut(&SegmentReport),
 ) -> Result<ChainReport, Refusal> {
     if args.follow {
-        let timeout = Duration::from_secs(args.timeout);
-        let result = follow_directory(&args.directory, policy, timeout, on_segment);
+        let patience = match args.timeout {
+            Some(seconds) => Patience::Chain(Duration::from_secs(seconds)),
+            None => Patience::Segment(Duration::from_secs(SEGMENT_SECONDS)),
+        };
+        let result = follow_directory(&args.directory, policy, patience, on_segment);
         return result.map_err(Refusal::Follow);
     }
     verify_directory(&args.directory, policy, on_segment).map_err(Refusal::Directory)
@@ -192,10 +317,16 @@ fn accepted_object(report: &ChainReport) -> Value {
 }
 
 /// The same keys, with what had been accepted before.
-fn rejected_object(reason: &str, policy: &AcceptancePolicy, accepted: &[SegmentReport]) -> Value {
+fn rejected_object(
+    reason: &str,
+    failure: Value,
+    policy: &AcceptancePolicy,
+    accepted: &[SegmentReport],
+) -> Value {
     json!({
         "accepted": false,
         "reason": reason,
+        "error": failure,
         "segments": accepted.len(),
         "steps": accepted.iter().map(|row| row.steps).sum::<usize>(),
         "security": security(policy.security(), Value::Null),

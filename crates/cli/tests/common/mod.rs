@@ -76,7 +76,17 @@ pub fn expect_json(args: &[&str], code: i32) -> Value {
     args.push("--json");
     let output = expect(&args, code);
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(value.is_object());
+    let kinds: &[&str] = match code {
+        0 => &["done", "accepted"],
+        1 => &["rejected"],
+        2 => &["wrong-use"],
+        3 => &["environment"],
+        _ => &["not-yet"],
+    };
+    let kind = value["kind"].as_str().unwrap();
+    assert!(kinds.contains(&kind), "{args:?}: {kind}");
+    // Who fails says why, and who does not has nothing to say.
+    assert_eq!(value["error"].is_object(), code != 0, "{args:?}");
     value
 }
 
@@ -97,9 +107,17 @@ pub fn expect_error(args: &[&str], code: i32, words: &[&str]) {
 
 /// Runs `verify`; it must reject and name all of `words`.
 pub fn expect_rejected(chain: &Utf8Path, policy: &Utf8Path, words: &[&str]) {
-    let value = expect_json(&["verify", chain.as_str(), "--policy", policy.as_str()], 1);
+    expect_refused(chain, policy, 1, words);
+}
+
+/// Runs `verify`; it must not accept, end with this code and name all of `words`.
+pub fn expect_refused(chain: &Utf8Path, policy: &Utf8Path, code: i32, words: &[&str]) {
+    let verify = ["verify", chain.as_str(), "--policy", policy.as_str()];
+    let value = expect_json(&verify, code);
     assert_eq!(value["accepted"], json!(false));
     let reason = value["reason"].as_str().unwrap();
+    assert_eq!(value["error"]["message"], reason);
+    assert!(value["error"]["variant"].is_string());
     for word in words {
         assert!(reason.contains(word), "{reason:?} does not name {word:?}");
     }

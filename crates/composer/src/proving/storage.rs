@@ -26,18 +26,17 @@ pub trait Storage: Debug + Send + Sync {
         fs::create_dir_all(path)
     }
 
-    /// Opens a file, which is made if it is not there, and locks it until it is closed.
+    /// Opens a file, which is made if it is not there, and locks it until it is closed. No link is followed.
     fn lock(&self, path: &Utf8Path) -> Result<File, TryLockError> {
-        let mut options = File::options();
-        let options = options.create(true).truncate(false).write(true);
-        let file = options.open(path).map_err(TryLockError::Error)?;
+        let opened = matchmark_files::open_or_create(path.as_std_path());
+        let file = opened.map_err(|error| TryLockError::Error(error.into()))?;
         file.try_lock()?;
         Ok(file)
     }
 
-    /// Makes a file, empty, for writing.
+    /// Makes a file, empty, for writing. No link is followed.
     fn create_file(&self, path: &Utf8Path) -> io::Result<File> {
-        File::create(path)
+        Ok(matchmark_files::create(path.as_std_path())?)
     }
 
     /// Writes the first of these bytes to the end of a file, and says how many.
@@ -63,9 +62,9 @@ pub trait Storage: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Opens a file for reading.
+    /// Opens a regular file for reading, without waiting. Links are followed.
     fn open(&self, path: &Utf8Path) -> io::Result<File> {
-        File::open(path)
+        Ok(matchmark_files::open(path.as_std_path())?)
     }
 
     /// What a directory holds.

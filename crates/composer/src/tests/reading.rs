@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{all_are_reached, Case};
 use crate::{
     follow_directory, max_segment_bytes, segment_file_name, segments_directory, verify_directory,
-    ChainReadError, ChainReader, ChainVerifier, ChainVerifyError, FollowError,
+    ChainReadError, ChainReader, ChainVerifier, ChainVerifyError, FollowError, Patience,
     VerifyDirectoryError, MAX_SEGMENT_BYTES,
 };
 
@@ -47,6 +47,12 @@ fn chain(names: &[&str]) -> (TempDir, Utf8PathBuf) {
     (directory, path)
 }
 
+/// Makes the first segment of a chain a link.
+fn link(target: &str, chain: &Utf8Path) {
+    let link = segments_directory(chain).join(segment_file_name(0));
+    std::os::unix::fs::symlink(target, link).unwrap();
+}
+
 /// Opens and reads a chain; no file may be longer than `max_bytes`.
 fn read(names: &[&str], max_bytes: u64) -> ChainReadError {
     let (_guard, path) = chain(names);
@@ -66,6 +72,17 @@ const READ: &[Case<ChainReadError>] = &[
     }),
     ("UnexpectedFile", || {
         read(&["000000.segment", "notes.txt"], MAX_SEGMENT_BYTES)
+    }),
+    ("NotAFile", || {
+        let (_guard, path) = chain(&[]);
+        fs::create_dir(segments_directory(&path).join(segment_file_name(0))).unwrap();
+        ChainReader::open(&path, MAX_SEGMENT_BYTES).unwrap_err()
+    }),
+    ("BrokenLink", || {
+        let (_guard, path) = chain(&[]);
+        link("nothing", &path);
+        let mut reader = ChainReader::open(&path, MAX_SEGMENT_BYTES).unwrap();
+        reader.next().unwrap().unwrap_err()
     }),
     ("FileTooLarge", || read(&["000000.segment"], 100)),
     ("Segment", || {
@@ -107,29 +124,31 @@ const DIRECTORY: &[Case<VerifyDirectoryError>] = &[
 /// Follows a chain that does not grow.
 fn follow(names: &[&str], policy: &AcceptancePolicy) -> FollowError {
     let (_guard, path) = chain(names);
-    follow_directory(&path, policy, Duration::ZERO, |_| {}).unwrap_err()
+    follow_directory(&path, policy, Patience::Segment(Duration::ZERO), |_| {}).unwrap_err()
 }
 
 const FOLLOW: &[Case<FollowError>] = &[
     ("Read", || {
         let (_guard, path) = chain(&[]);
         let file = segments_directory(&path).join(segment_file_name(0));
-        // A directory in the place of the file is there, and is none to wait for.
+        // What is no file is there, and is none to wait for.
         fs::create_dir(&file).unwrap();
-        let error = follow_directory(&path, &policy(), Duration::ZERO, |_| {}).unwrap_err();
+        let error = follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {})
+            .unwrap_err();
         assert!(matches!(
             error,
-            FollowError::Read(ChainReadError::Io { action: "read", .. })
+            FollowError::Read(ChainReadError::NotAFile { .. })
         ));
         fs::remove_dir(&file).unwrap();
         fs::write(&file, b"no segment at all").unwrap();
-        follow_directory(&path, &policy(), Duration::ZERO, |_| {}).unwrap_err()
+        follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {}).unwrap_err()
     }),
     ("Verify", || follow(&["000000.segment"], &other_policy())),
     ("Timeout", || follow(&[], &policy())),
     ("SegmentsBehind", || {
         let (_guard, path) = chain(&["000000.segment"]);
-        follow_directory(&path, &policy(), Duration::ZERO, |_| {}).expect("the chain is valid");
+        follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {})
+            .expect("the chain is valid");
         follow(&["000000.segment", "000001.segment"], &policy())
     }),
 ];
@@ -148,6 +167,62 @@ fn every_reason_not_to_accept_a_chain_is_reached() {
         VerifyDirectoryError::name,
     );
     all_are_reached(FollowError::NAMES, FOLLOW, FollowError::name);
+}
+
+/// What may still come is told from what is wrong.
+#[test]
+fn incomplete_chains_are_told_from_wrong_ones() {
+    let incomplete = ["Io", "NoSegments", "MissingSegment", "BrokenLink"];
+    for (name, case) in READ {
+        assert_eq!(case().is_incomplete(), incomplete.contains(name), "{name}");
+    }
+    for (name, case) in FOLLOW {
+        assert_eq!(case().is_incomplete(), *name == "Timeout", "{name}");
+    }
+    for (name, case) in VERIFY {
+        // Of no segment at all.
+        assert_eq!(case().is_incomplete(), *name == "Chain", "{name}");
+    }
+    let (_guard, path) = chain(&[]);
+    let error = verify_directory(&path, &policy(), |_| {}).unwrap_err();
+    assert!(error.is_incomplete());
+}
+
+/// As content stores keep them: the files elsewhere, links by their names.
+#[test]
+fn segments_may_be_links_to_files() {
+    let (_guard, path) = chain(&[]);
+    fs::write(path.join("content"), fixture("narrow.segment")).unwrap();
+    link("../content", &path);
+    verify_directory(&path, &policy(), |_| {}).expect("the chain is valid");
+    let patience = Patience::Chain(Duration::from_secs(60));
+    follow_directory(&path, &policy(), patience, |_| {}).expect("the chain is valid");
+    // Without the content the follower waits for it; who does not follow is told where it is not.
+    fs::remove_file(path.join("content")).unwrap();
+    assert!(matches!(
+        follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {}),
+        Err(FollowError::Timeout { segment: 0, .. })
+    ));
+    assert!(matches!(
+        verify_directory(&path, &policy(), |_| {}),
+        Err(VerifyDirectoryError::Read(
+            ChainReadError::BrokenLink { .. }
+        ))
+    ));
+}
+
+#[test]
+fn the_time_for_a_chain_ends_before_a_segment_that_is_there() {
+    let (_guard, path) = chain(&["000000.segment"]);
+    let patience = Patience::Chain(Duration::ZERO);
+    assert!(matches!(
+        follow_directory(&path, &policy(), patience, |_| {}),
+        Err(FollowError::Timeout {
+            segment: 0,
+            got: 0,
+            ..
+        })
+    ));
 }
 
 /// The fixture is shorter than what its policy allows.

@@ -11,6 +11,7 @@ mod forgeries;
 mod functions;
 mod policy;
 pub mod resources;
+pub mod special_files;
 mod state;
 mod storage;
 
@@ -24,7 +25,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 14] = [
+pub const ALL: [Class; 15] = [
     Class {
         name: "fields",
         run: fields::run,
@@ -72,6 +73,10 @@ pub const ALL: [Class; 14] = [
     Class {
         name: "storage",
         run: storage::run,
+    },
+    Class {
+        name: "special-files",
+        run: special_files::run,
     },
     Class {
         name: "resources",

@@ -6,7 +6,7 @@ pub(crate) mod encode;
 
 use std::path::{Path, PathBuf};
 
-use matchmark_runtime::write_file_atomically;
+use matchmark_files::{read, write, MAX_FILE_BYTES};
 
 use crate::{IntegerModel, ModelError, ModelId};
 
@@ -138,7 +138,7 @@ impl IntegerModel {
     /// # Errors
     /// [`ModelFileError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), ModelFileError> {
-        write_file_atomically(path, &self.to_bytes()).map_err(|source| ModelFileError::Io {
+        write(path, &self.to_bytes()).map_err(|source| ModelFileError::Io {
             action: "write",
             path: path.to_path_buf(),
             source,
@@ -150,10 +150,10 @@ impl IntegerModel {
     /// # Errors
     /// [`ModelFileError`].
     pub fn load(path: &Path) -> Result<Self, ModelFileError> {
-        let bytes = std::fs::read(path).map_err(|source| ModelFileError::Io {
+        let bytes = read(path, MAX_FILE_BYTES).map_err(|error| ModelFileError::Io {
             action: "read",
             path: path.to_path_buf(),
-            source,
+            source: error.into(),
         })?;
         Self::from_bytes(&bytes)
     }

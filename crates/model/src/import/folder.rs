@@ -1,7 +1,6 @@
 //! The files of a folder, from disk or from memory.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +38,8 @@ impl Folder<'_> {
         let (path, content) = match self {
             Self::Disk(folder) => {
                 let path = folder.join(name);
-                let content = File::open(&path).and_then(|file| {
+                let content = matchmark_files::open(&path).map_err(Into::into);
+                let content = content.and_then(|file| {
                     let mut content = Vec::new();
                     file.take(MAX_BYTES + 1).read_to_end(&mut content)?;
                     Ok(content)

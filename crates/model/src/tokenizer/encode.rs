@@ -74,6 +74,17 @@ impl Tokenizer {
         Ok(&self.parts.pieces[index])
     }
 
+    /// The name of a special token; an ordinary one, or one that there is not, has none.
+    #[must_use]
+    pub fn special_name(&self, token: u32) -> Option<&str> {
+        let index = usize::try_from(token).ok()?;
+        if !*self.parts.special.get(index)? {
+            return None;
+        }
+        // Names of special tokens were checked to be texts.
+        std::str::from_utf8(self.parts.pieces.get(index)?).ok()
+    }
+
     /// Where the next special token stands in a text and which it is; the end of the text if there is
     /// none.
     fn next_special(&self, text: &str) -> (usize, Option<(u32, usize)>) {
