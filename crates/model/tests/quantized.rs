@@ -53,6 +53,11 @@ fn identities_and_fidelity_of_the_fixtures() {
         let bytes = model.to_bytes();
         let again = IntegerModel::from_bytes(&bytes).unwrap();
         assert_eq!(again, model);
+        // No text of any kind stops an execution but, by the weights, at an addition to the stream.
+        let report = model.excess_report();
+        let stopping = report.iter().filter(|it| !it.carried).map(|it| it.kind);
+        assert_eq!(stopping.collect::<Vec<_>>(), ["stream"], "{name}");
+        assert_eq!(report.len(), 8);
 
         let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
         for tokens in text_sequences(model.tokenizer(), &text("eval.txt"), 256).unwrap() {
