@@ -20,7 +20,6 @@ fn drawn(bar: ProgressBar, template: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.enable_steady_tick(TICK);
     bar
 }
 
@@ -50,8 +49,12 @@ impl SegmentBar {
         !self.bar.is_hidden()
     }
 
+    /// It is drawn from then on: without a length it would look finished.
     pub(crate) fn set_segments(&self, segments: u64) {
         self.bar.set_length(segments);
+        if self.is_visible() {
+            self.bar.enable_steady_tick(TICK);
+        }
     }
 
     pub(crate) fn advance(&self) {
@@ -97,6 +100,9 @@ impl Step {
             ),
         };
         step.say(what);
+        if !step.bar.is_hidden() {
+            step.bar.enable_steady_tick(TICK);
+        }
         step
     }
 

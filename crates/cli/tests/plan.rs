@@ -181,7 +181,9 @@ fn calibrations_that_are_not_of_use() {
     for text in [calibration("0.0.0", None), "format = 77\n".to_owned()] {
         fs::write(&file, text).unwrap();
         let (object, stderr) = run(&place.path, &[&SHAPE[..], &objective].concat(), 0);
-        assert_eq!(object, before);
+        assert_eq!(object["candidates"], before["candidates"]);
+        assert_eq!(object["calibrated"], false);
+        assert!(object["basis"].as_str().unwrap().contains("is stale"));
         assert!(stderr.contains("is not used") && stderr.contains("--calibrate"));
     }
 }

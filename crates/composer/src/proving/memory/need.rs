@@ -5,9 +5,13 @@ use matchmark_prover::{HeldSizes, SegmentMemory};
 /// Bytes of a process that has nothing to prove yet.
 const BASE: u64 = 10 << 20;
 
+/// Bytes of one that runs a model besides: the integers of it, what it computes, and small trees.
+const MODEL: u64 = 24 << 20;
+
 /// Memory of proving: what all segments share, and what each that is being proven has of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Need {
+    fixed: u64,
     shared: HeldSizes,
     own: HeldSizes,
 }
@@ -15,20 +19,24 @@ pub(crate) struct Need {
 impl Need {
     /// Of segments that are proven in these ways, in so many lengths.
     pub(crate) fn of_segments(ways: &[SegmentMemory], lengths: u64) -> Self {
-        let mut need = Self::default();
+        let model = ways.first().map(|memory| memory.model).unwrap_or_default();
+        let mut need = Self {
+            fixed: if model.cells > 0 { MODEL } else { 0 },
+            ..Self::default()
+        };
         for memory in ways {
             // One model for all of them, whichever way they are proven.
             need.shared = need.shared.plus(memory.preprocessed.times(lengths));
             need.own = need.own.max(memory.own);
         }
-        let model = ways.first().map(|memory| memory.model);
-        need.shared = need.shared.plus(model.unwrap_or_default());
+        need.shared = need.shared.plus(model);
         need
     }
 
     /// Of committing a model, with the selectors of its segments.
     pub(crate) fn of_committing(memory: &SegmentMemory) -> Self {
         Self {
+            fixed: MODEL,
             shared: memory.model.plus(memory.preprocessed),
             own: HeldSizes::default(),
         }
@@ -37,7 +45,7 @@ impl Need {
     /// Upper estimate for so many segments at a time, in bytes.
     pub(crate) fn bytes(&self, at_a_time: usize) -> u64 {
         let all = self.shared.plus(self.own.times(at_a_time as u64));
-        BASE + bytes(&all)
+        BASE + self.fixed + bytes(&all)
     }
 }
 
@@ -46,7 +54,8 @@ impl Need {
 /// The features, and their weights against each other, are those of the cost model of `matchmark-planner`,
 /// which was fitted to the largest resident sets of proofs of traces. The weights here are 7 % larger: with
 /// them none of the 108 fused proofs of `docs/pressure.json` and none of the 11 decoder segments of
-/// `docs/figures.md` takes more than is estimated, nor less than 85 % of it. Split proofs take 66 % and more.
+/// `docs/figures.md` takes more than is estimated, nor less than three quarters of it. Split proofs take 66 % and
+/// more.
 fn bytes(held: &HeldSizes) -> u64 {
     let HeldSizes {
         cells,
@@ -80,15 +89,23 @@ mod tests {
             own: HELD,
         };
         let need = Need::of_segments(&[memory], 2);
-        assert_eq!(need.bytes(1), BASE + 4 * BYTES);
-        assert_eq!(need.bytes(3), BASE + 6 * BYTES);
+        assert_eq!(need.bytes(1), BASE + MODEL + 4 * BYTES);
+        assert_eq!(need.bytes(3), BASE + MODEL + 6 * BYTES);
         // Both ways of proving have selectors of their own, and one model.
         let larger = SegmentMemory {
             own: HELD.times(5),
             ..memory
         };
         let need = Need::of_segments(&[memory, larger], 1);
-        assert_eq!(need.bytes(1), BASE + 8 * BYTES);
-        assert_eq!(Need::of_committing(&larger).bytes(1), BASE + 2 * BYTES);
+        assert_eq!(need.bytes(1), BASE + MODEL + 8 * BYTES);
+        let committing = Need::of_committing(&larger);
+        assert_eq!(committing.bytes(0), BASE + MODEL + 2 * BYTES);
+        // A trace has no model.
+        let trace = SegmentMemory {
+            model: HeldSizes::default(),
+            ..memory
+        };
+        let need = Need::of_segments(&[trace], 1);
+        assert_eq!(need.bytes(1), BASE + 2 * BYTES);
     }
 }
