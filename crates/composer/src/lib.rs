@@ -11,6 +11,32 @@
 //! Nothing but the segment files and the verifier's own policy has a say in it: manifest, trace, table
 //! and model lie in the same directory, and are the prover's.
 //!
+//! The segment of the fixtures is a chain of one:
+//!
+//! ```
+//! use camino::Utf8Path;
+//! use matchmark_composer::{segment_file_name, segments_directory, verify_directory};
+//! use matchmark_statement::AcceptancePolicy;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let chain = Utf8Path::from_path(folder.path()).unwrap();
+//! # let fixtures = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/hostile");
+//! let segments = segments_directory(chain);
+//! std::fs::create_dir(&segments)?;
+//! std::fs::copy(fixtures.join("narrow.segment"), segments.join(segment_file_name(0)))?;
+//! let policy = std::fs::read_to_string(fixtures.join("narrow.policy.toml"))?;
+//! let policy = AcceptancePolicy::from_toml(&policy)?;
+//!
+//! let report = verify_directory(chain, &policy, |row| println!("{} steps", row.steps))?;
+//! assert_eq!(report.statement.segments(), 1);
+//! // A chain that lacks a segment is none.
+//! std::fs::remove_file(segments.join(segment_file_name(0)))?;
+//! assert!(verify_directory(chain, &policy, |_| {}).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a

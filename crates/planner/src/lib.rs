@@ -11,6 +11,40 @@
 //!
 //! The crate measures nothing: it says what to measure, and takes the results. It knows nothing of
 //! traces, witnesses and files of proofs.
+//!
+//! A bound on memory is paid for in bytes:
+//!
+//! ```
+//! use matchmark_planner::{reference, Limits, Objective, Plan, Request, Workload};
+//! # use matchmark_quant::{
+//! #     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, ScoreStep, StepRange, ValueBits,
+//! # };
+//! # use matchmark_statement::SecurityLevel;
+//! # use matchmark_tables::WeightTable;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let workload = Workload {
+//! #     shape: AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(4)?, HeadDim::new(64)?)?,
+//! #     steps: StepRange::new(2, 64)?,
+//! #     value_bits: ValueBits::DEFAULT,
+//! #     score_step: ScoreStep::new(264)?,
+//! #     rounding: Rounding::NearestTiesUp,
+//! #     table: WeightTable::exp256_default().bounds(),
+//! # };
+//! let mut request = Request {
+//!     workload,
+//!     level: SecurityLevel::Conjectured100,
+//!     objective: Objective::Bytes,
+//!     limits: Limits::default(),
+//! };
+//! let free = Plan::new(&request, &reference::MODEL)?;
+//! request.limits.max_memory = Some(free.choice().memory_bytes - 1);
+//! let bounded = Plan::new(&request, &reference::MODEL)?;
+//! assert!(bounded.choice().memory_bytes < free.choice().memory_bytes);
+//! assert!(bounded.choice().bytes >= free.choice().bytes);
+//! println!("{}", bounded.reason());
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod bytes;

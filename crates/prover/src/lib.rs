@@ -5,6 +5,56 @@
 //! [`SegmentProver::prove`] proves the steps between two committed caches.
 //!
 //! It knows nothing of chains and files.
+//!
+//! Two steps of attention, from integers to a segment file:
+//!
+//! ```
+//! use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
+//! use matchmark_quant::{
+//!     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
+//!     SegmentSteps, StepRange, ValueBits,
+//! };
+//! use matchmark_runtime::{execute_segment, synthetic_trace, KvCache};
+//! use matchmark_statement::{
+//!     Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+//! };
+//! use matchmark_verifier::SegmentFile;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let shape = AttentionShape::new(QueryHeads::new(2)?, KvHeads::new(1)?, HeadDim::new(4)?)?;
+//! let trace = synthetic_trace(shape, ValueBits::DEFAULT, StepRange::new(0, 2)?, 1)?;
+//! let rules = trace.rules(Rounding::NearestTiesUp, None, None)?;
+//! let before = KvCache::from_prefix(&trace);
+//! let inputs = trace.segment(trace.step_range())?;
+//! let (execution, after) = execute_segment(&before, &inputs, &rules)?;
+//!
+//! let terms = ChainTerms {
+//!     domain: VerifierDomain::new("example", [0; 16])?,
+//!     // 13 bits, so that the example takes no time: anyone can forge such a proof.
+//!     security: Security::new(SecurityLevel::Insecure13, Profile::Compact)?,
+//!     model: ModelIdentity::TraceOnly,
+//!     quantization: QuantizationPolicy::new(ValueBits::DEFAULT, rules.score_step, None),
+//!     rounding: rules.rounding,
+//!     table: rules.table.clone(),
+//!     shape: SegmentShape::new(shape, CacheCapacity::new(2)?, SegmentSteps::new(2)?)?,
+//!     decoder: None,
+//! };
+//! // The constraints, row by row, without a proof: where one fails, it is named.
+//! terms.mock(&execution, &before, &after, Boundary::Fused)?;
+//!
+//! let prover = SegmentProver::new(terms)?;
+//! let (before, after) = (prover.state(before)?, prover.state(after)?);
+//! let proven = prover.prove(&SegmentInput {
+//!     boundary: Boundary::Fused,
+//!     execution: &execution,
+//!     before: &before,
+//!     after: &after,
+//! })?;
+//! let file = SegmentFile::decode(&proven.file.encode()?)?;
+//! assert_eq!(file.statement().state_after(), after.commitment());
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod committed;

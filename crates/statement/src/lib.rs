@@ -12,6 +12,30 @@
 //!
 //! It knows nothing of proofs and witnesses, nor of the proof library.
 //!
+//! Public values have one encoding and one digest, by which a statement names them:
+//!
+//! ```
+//! use matchmark_quant::{AttentionShape, HeadDim, KvHeads, QueryHeads, ValueBits};
+//! use matchmark_statement::AttentionValues;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let shape = AttentionShape::new(QueryHeads::new(1)?, KvHeads::new(1)?, HeadDim::new(2)?)?;
+//! // One step: query, key, value, output.
+//! let (q, k, v, out) = (vec![1, 0], vec![1, 1], vec![100, -100], vec![100, -100]);
+//! let values = AttentionValues::new(shape, ValueBits::DEFAULT, 1, q, k, v, out)?;
+//! let bytes = values.encode();
+//! let read = AttentionValues::decode(&bytes, shape, ValueBits::DEFAULT, 1)?;
+//! assert_eq!(read.digest(), values.digest());
+//! // The range is symmetric: -128 is no value, and a byte too many is no end.
+//! let mut other = bytes.clone();
+//! other[0] = 0x80;
+//! assert!(AttentionValues::decode(&other, shape, ValueBits::DEFAULT, 1).is_err());
+//! let longer = [&bytes[..], &[0]].concat();
+//! assert!(AttentionValues::decode(&longer, shape, ValueBits::DEFAULT, 1).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Why bincode
 //!
 //! The canonical encoding is `bincode` 2 in a fixed configuration: small, specified by the types, usable

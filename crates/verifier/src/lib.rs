@@ -5,7 +5,34 @@
 //! repeats none of the prover's work. [`verify_segment`] is the whole interface; what it returns,
 //! [`Verified`], cannot be made anywhere else.
 //!
-//! The crate is `no_std`, builds on stable Rust without the prover, and knows nothing of traces.
+//! The crate is `no_std`, builds on stable Rust without the prover, and knows nothing of traces. Where it
+//! builds, and how on a target without a standard library, is in its README.
+//!
+//! A segment of the fixtures, which is a chain of one:
+//!
+//! ```
+//! use matchmark_statement::AcceptancePolicy;
+//! use matchmark_verifier::{verify_segment, ChainFold, SegmentFile};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let bytes = include_bytes!("../../../fixtures/hostile/narrow.segment");
+//! let policy = include_str!("../../../fixtures/hostile/narrow.policy.toml");
+//! let policy = AcceptancePolicy::from_toml(policy)?;
+//!
+//! let verified = verify_segment(&SegmentFile::decode(bytes)?, &policy)?;
+//! println!("{}", verified.figures);
+//! let mut chain = ChainFold::new(policy.clone());
+//! chain.push(&verified.statement)?;
+//! let chain = chain.finish()?;
+//! assert_eq!(chain.segments(), 1);
+//!
+//! // One bit of the proof.
+//! let mut other = bytes.to_vec();
+//! *other.last_mut().unwrap() ^= 1;
+//! assert!(verify_segment(&SegmentFile::decode(&other)?, &policy).is_err());
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use super::documented::block;
 use super::runner::Outcome;
-use super::steps::succeeds;
-use crate::workspace;
+use crate::{process, workspace};
 
 /// Where the README's dependencies stand.
 const CLONE: &str = "../matchmark/";
@@ -17,14 +17,33 @@ const INHERITED: [&str; 4] = [
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
 ];
-/// What runs once, for a small proof, need not be fast: this takes the least time together.
-const PROFILE: &str = "\n[profile.dev]\nopt-level = 1\ndebug = 0\n";
-/// Fails where the build does not use what the processor has: the line for it had no effect.
-const INSTRUCTIONS: &str = "\
-fn main() {
-    assert_eq!(matchmark_composer::unused_instructions(), [\"\"; 0]);
-}
-";
+/// What the workspace builds in the same way is taken from there.
+const SHARED: &str =
+    "\n[profile.dev]\nopt-level = 1\n\n[profile.dev.package.\"*\"]\nopt-level = 3\n";
+/// What is built anew, as it belongs to the program or has features here that it does not have there. All of
+/// it runs once, for a small proof, and need not be fast. A name too few or too many costs time alone.
+const ANEW: [&str; 18] = [
+    "matchmark-air",
+    "matchmark-composer",
+    "matchmark-model",
+    "matchmark-prover",
+    "matchmark-quant",
+    "matchmark-runtime",
+    "matchmark-statement",
+    "matchmark-tables",
+    "matchmark-verifier",
+    "regex-syntax",
+    "starknet-crypto",
+    "starknet-curve",
+    "starknet-ff",
+    "stwo",
+    "stwo-constraint-framework",
+    "toml",
+    "toml_edit",
+    "tracing-subscriber",
+];
+/// What the program prints in the end where the line for the processor had its effect.
+const NOTHING_UNUSED: &str = "leaves unused: []";
 
 /// Builds the program and runs it: it proves a small chain and verifies it.
 pub fn proves() -> Outcome {
@@ -43,21 +62,36 @@ fn in_a_folder() -> Result<Outcome, String> {
         )));
     }
     write_program(folder)?;
-    for program in ["outside", "instructions"] {
-        let mut command = workspace::cargo();
-        command
-            .current_dir(folder)
-            .args(["run", "--quiet", "--bin", program, "--target-dir"])
-            .arg(workspace::target_dir().join("outside"));
-        for variable in INHERITED {
-            command.env_remove(variable);
-        }
-        let outcome = succeeds(command);
-        if outcome != Outcome::Passed {
-            return Ok(outcome);
-        }
+    let mut command = workspace::cargo();
+    command
+        .current_dir(folder)
+        .args(["run", "--quiet", "--target-dir"])
+        .arg(workspace::target_dir())
+        .stderr(Stdio::inherit());
+    for variable in INHERITED {
+        command.env_remove(variable);
     }
-    Ok(Outcome::Passed)
+    let shown = process::shown(&command);
+    let output = command
+        .output()
+        .map_err(|error| format!("{shown}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    Ok(judged(&shown, output.status.success(), &text))
+}
+
+/// The program ends well, and leaves no instructions of the processor unused.
+fn judged(shown: &str, success: bool, text: &str) -> Outcome {
+    if !success {
+        return Outcome::Failed(format!("{shown} failed"));
+    }
+    match text.lines().last() {
+        Some(line) if line.ends_with(NOTHING_UNUSED) => Outcome::Passed,
+        line => Outcome::Failed(format!(
+            "{shown} ended with {:?}, expected {NOTHING_UNUSED:?}",
+            line.unwrap_or_default()
+        )),
+    }
 }
 
 /// The configuration of cargo that a folder would have from a folder above it.
@@ -84,7 +118,6 @@ fn write_program(folder: &Path) -> Result<(), String> {
             block(&readme, "toml", "# .cargo/config.toml,")?,
         ),
         ("src/main.rs", block(&readme, "rust", "// src/main.rs")?),
-        ("src/bin/instructions.rs", INSTRUCTIONS.to_owned()),
     ];
     for (name, text) in files {
         let path = folder.join(name);
@@ -103,13 +136,29 @@ fn write_program(folder: &Path) -> Result<(), String> {
 fn manifest(dependencies: &str) -> String {
     let head =
         "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
-    format!("{head}\n{dependencies}{PROFILE}")
+    let anew =
+        ANEW.map(|name| format!("\n[profile.dev.package.{name}]\nopt-level = 1\ndebug = 0\n"));
+    format!("{head}\n{dependencies}{SHARED}{}", anew.concat())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_without_effect_is_noticed() {
+        let judged = |success, text| judged("cargo run", success, text);
+        let well = "proven\ninstructions that this build leaves unused: []\n";
+        assert_eq!(judged(true, well), Outcome::Passed);
+        let lost = "proven\ninstructions that this build leaves unused: [\"AVX2\"]\n";
+        for (success, text) in [(true, lost), (true, ""), (false, well)] {
+            assert!(
+                matches!(judged(success, text), Outcome::Failed(_)),
+                "{text}"
+            );
+        }
+    }
 
     /// Inside of the clone, its own configuration would do the work of the lines under test.
     #[test]
