@@ -23,6 +23,7 @@
 )]
 
 pub mod attacks;
+pub mod attempt;
 pub mod bytes;
 pub mod cases;
 pub mod checker;
