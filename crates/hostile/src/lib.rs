@@ -41,6 +41,7 @@ pub mod refusal;
 pub mod regrind;
 pub mod report;
 pub mod runs;
+pub mod stated;
 pub mod vectors;
 pub mod world;
 

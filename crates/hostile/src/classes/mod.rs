@@ -8,6 +8,7 @@ mod decoders;
 mod determinism;
 mod fields;
 mod forgeries;
+mod names;
 mod policy;
 pub mod resources;
 mod state;
@@ -23,7 +24,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 13] = [
+pub const ALL: &[Class] = &[
     Class {
         name: "fields",
         run: fields::run,
@@ -51,6 +52,10 @@ pub const ALL: [Class; 13] = [
     Class {
         name: "decoders",
         run: decoders::run,
+    },
+    Class {
+        name: "names",
+        run: names::run,
     },
     Class {
         name: "bytes",
