@@ -31,6 +31,7 @@ pub mod classes;
 pub mod constraint_drop;
 pub mod decoder;
 pub mod decoders;
+pub mod deletions;
 pub mod equivocation;
 pub mod faults;
 pub mod forge;

@@ -5,6 +5,7 @@ mod chains;
 mod constraint_drop;
 pub mod crash;
 mod decoders;
+mod deletions;
 mod determinism;
 mod fields;
 mod forgeries;
@@ -56,6 +57,10 @@ pub const ALL: &[Class] = &[
     Class {
         name: "names",
         run: names::run,
+    },
+    Class {
+        name: "deletions",
+        run: deletions::run,
     },
     Class {
         name: "bytes",
