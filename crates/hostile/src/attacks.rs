@@ -10,6 +10,7 @@ use matchmark_air::witness::projections::Projections;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
+use super::checker::tuple_labels;
 use super::forge::{Forge, Projector};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, World};
@@ -35,6 +36,9 @@ fn other_entry(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<
     let claimed = World::random(case, seed);
     let mut used = claimed.clone();
     let (_, groups, dim, before, _) = sizes(case);
+    if before == 0 {
+        return None;
+    }
     let mut rng = Rng(seed ^ 0x6f74_6865);
     let (group, position) = (rng.below(groups), rng.below(before));
     if case.layout.state_row(group, 0, 0).0 != lane {
@@ -313,6 +317,110 @@ pub fn memberships_of_other_pairs(case: &Arc<Case>, seed: u64) -> Option<Forge> 
     let mut forge = weight_not_in_table(case, seed)?;
     forge.keeps_lookup = true;
     Some(forge)
+}
+
+/// The constraints of the attention, by what a case must have for them to be there: a list of its own,
+/// which does not follow what the components state.
+const CONSTRAINTS: [(&str, &str, Has); 15] = [
+    (
+        "vectors",
+        "denominator is constant over a step",
+        Has::Dimensions,
+    ),
+    ("vectors", "projected score accumulates q * K", Has::All),
+    (
+        "vectors",
+        "rounding shift is half of r - Z",
+        Has::RoundingShift,
+    ),
+    (
+        "vectors",
+        "projected numerator accumulates o * Z + r",
+        Has::All,
+    ),
+    (
+        "candidates",
+        "a run steps through consecutive positions",
+        Has::All,
+    ),
+    ("candidates", "the maximum is constant over a run", Has::All),
+    ("candidates", "only the last index clips", Has::Excess),
+    (
+        "candidates",
+        "attained grows only where the gap is zero",
+        Has::All,
+    ),
+    (
+        "candidates",
+        "a run that ends has attained its maximum",
+        Has::All,
+    ),
+    ("candidates", "projected scores accumulate", Has::All),
+    (
+        "candidates",
+        "projected numerators accumulate w * V",
+        Has::All,
+    ),
+    ("state", "a key is kept or new", Has::Lanes),
+    ("state", "a value is kept or new", Has::Lanes),
+    ("state", "projected keys accumulate", Has::Lanes),
+    ("state", "projected values accumulate", Has::Lanes),
+];
+
+/// Which cases have a constraint that an attack can break.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Has {
+    All,
+    Dimensions,
+    RoundingShift,
+    Excess,
+    /// All of them, once for each lane of the state.
+    Lanes,
+}
+
+impl Has {
+    /// How often.
+    fn times(self, case: &Case) -> usize {
+        let layout = &case.layout;
+        match self {
+            Self::All => 1,
+            Self::Dimensions => usize::from(layout.head_dim() > 1),
+            Self::RoundingShift => usize::from(layout.rounding_shift().is_some()),
+            Self::Excess => usize::from(layout.excess().is_some()),
+            Self::Lanes => layout.lanes(),
+        }
+    }
+}
+
+/// A forgery that is refused by one constraint or one lookup, and by nothing else.
+pub struct Alone {
+    pub label: String,
+    pub attack: Attack,
+    pub reason: &'static str,
+    /// Component and lane of the constraint, if it is one.
+    pub constraint: Option<(&'static str, usize)>,
+}
+
+/// One for each constraint of a case, and for each lookup that a false claim can do without.
+pub fn alone(case: &Case) -> Vec<Alone> {
+    let constraints = CONSTRAINTS.into_iter().flat_map(|(component, name, has)| {
+        (0..has.times(case)).map(move |lane| Alone {
+            label: format!("{name}, {lane}"),
+            attack: on_constraint(name, lane).expect("an attack on every constraint"),
+            reason: name,
+            constraint: Some((component, lane)),
+        })
+    });
+    let lookups = tuple_labels(case).into_iter();
+    let lookups = lookups.filter_map(|(component, _, tag, label, _)| {
+        Some(Alone {
+            attack: on_tuple(&label, component)?,
+            label,
+            reason: tag.name(),
+            constraint: None,
+        })
+    });
+    constraints.chain(lookups).collect()
 }
 
 /// The attack on a constraint; constraints of the state repeat for every lane.

@@ -85,8 +85,8 @@ impl Forms {
     }
 }
 
-/// The largest quotient of a gap, less the table's last index, plus one.
-fn excess_bound(layout: &SegmentLayout, terms: &ChainTerms) -> i64 {
+/// How large the sums of a layout can get.
+pub(crate) fn bounds(layout: &SegmentLayout, terms: &ChainTerms) -> AccumulatorBounds {
     let shape = layout.shape();
     let bounds = AccumulatorBounds::new(
         &shape.attention(),
@@ -95,7 +95,12 @@ fn excess_bound(layout: &SegmentLayout, terms: &ChainTerms) -> i64 {
         terms.quantization.score_step(),
         terms.table.bounds(),
     );
-    bounds.unwrap().max_quotient() + 2 - layout.table_len() as i64
+    bounds.unwrap()
+}
+
+/// The largest quotient of a gap, less the table's last index, plus one.
+fn excess_bound(layout: &SegmentLayout, terms: &ChainTerms) -> i64 {
+    bounds(layout, terms).max_quotient() + 2 - layout.table_len() as i64
 }
 
 pub fn insecure() -> Security {
@@ -310,7 +315,93 @@ pub fn split_wide() -> Spec {
     }
 }
 
-/// All of them.
+/// Six query heads on one key/value head, and vectors of one dimension.
+pub fn one_dimension() -> Spec {
+    Spec {
+        name: "one dimension",
+        heads: [6, 1, 1],
+        capacity: 5,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+        bits: 6,
+        score_step: 50,
+        rounding: Rounding::NearestTiesUp,
+        table: WeightTable::essay9(),
+        security: insecure(),
+        boundary: Boundary::Fused,
+    }
+}
+
+/// A segment that is the whole chain: from an empty cache to a full one.
+pub fn whole_chain() -> Spec {
+    Spec {
+        name: "whole chain",
+        heads: [2, 1, 3],
+        capacity: 4,
+        segment_steps: 4,
+        entries_before: 0,
+        steps: 4,
+        bits: 4,
+        score_step: 3,
+        rounding: Rounding::Floor,
+        table: WeightTable::essay9(),
+        security: insecure(),
+        boundary: Boundary::Fused,
+    }
+}
+
+/// The largest score step that the relation carries, with the widest values, in the first segment of a
+/// chain.
+pub fn largest_step() -> Spec {
+    Spec {
+        name: "largest step",
+        heads: [2, 2, 3],
+        capacity: 5,
+        segment_steps: 3,
+        entries_before: 0,
+        steps: 2,
+        bits: 12,
+        score_step: ScoreStep::MAX,
+        rounding: Rounding::NearestTiesUp,
+        table: table(&[3, 1]),
+        security: insecure(),
+        boundary: Boundary::Fused,
+    }
+}
+
+/// The longest table, in two proofs: the boundary is shorter than it.
+pub fn longest_table() -> Spec {
+    let len = WeightTable::MAX_LEN as u32;
+    let entries: Vec<u32> = (0..len).map(|index| 1 + (len - index) / 5).collect();
+    Spec {
+        name: "longest table",
+        heads: [2, 1, 2],
+        capacity: 4,
+        segment_steps: 1,
+        entries_before: 2,
+        steps: 1,
+        bits: 8,
+        score_step: 2,
+        rounding: Rounding::Floor,
+        table: table(&entries),
+        security: insecure(),
+        boundary: Boundary::Split,
+    }
+}
+
+/// Shapes at the ends of their ranges. Some attacks need more room than they have, so that they are no
+/// cases of the constraint drop.
+pub fn edges() -> Vec<Spec> {
+    vec![
+        one_dimension(),
+        whole_chain(),
+        largest_step(),
+        longest_table(),
+    ]
+}
+
+/// All others.
 pub fn all() -> Vec<Spec> {
     vec![
         narrow(),
@@ -323,4 +414,26 @@ pub fn all() -> Vec<Spec> {
         split_narrow(),
         split_wide(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shapes are what they are there for.
+    #[test]
+    fn edges_are_at_the_ends() {
+        let shape = |spec: &Spec| spec.terms().shape;
+        let one = one_dimension();
+        assert_eq!(shape(&one).attention().head_dim(), 1);
+        assert!(shape(&one).attention().group_size() > 4);
+        let whole = whole_chain();
+        assert_eq!((whole.entries_before, whole.steps), (0, whole.capacity));
+        let step = largest_step();
+        assert!(step.entries_before == 0 && step.steps < step.segment_steps);
+        assert!(ScoreStep::new(step.score_step + 1).is_err());
+        assert_eq!(bounds(&step.case().layout, &step.terms()).max_quotient(), 1);
+        let table = longest_table().table.entries().len();
+        assert_eq!(table, WeightTable::MAX_LEN);
+    }
 }

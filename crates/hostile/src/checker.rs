@@ -4,6 +4,7 @@
 //! [`Evaluation::failing_names`] and [`mock_names`] must agree, which the constraint drop asserts. This
 //! one also knows every constraint and every tuple of a row by its place, so that a single one can be
 //! dropped.
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Mul;
 
@@ -77,6 +78,8 @@ pub struct Evaluation {
     pub tuples: Vec<Stated>,
     /// Whether the two proofs have different boundaries.
     pub boundary_differs: bool,
+    /// Component and index of the uses that state tuples which do not cancel.
+    open: OnceCell<BTreeSet<(usize, usize)>>,
 }
 
 struct RowEvaluator<'a> {
@@ -292,7 +295,7 @@ impl<E: EvalAtRow> Observer<E> for Names {
     }
 }
 
-/// What the components of a fused proof or of a decoder's state, by place.
+/// What the components of a segment's proofs state, by place.
 pub fn names(case: &Case) -> Vec<Names> {
     fn of<C: Constraints>(component: &'static str, constraints: &C) -> Names {
         let mut names = Names {
@@ -332,6 +335,11 @@ pub fn names(case: &Case) -> Vec<Names> {
     }
     let tables = segment.tables.iter();
     all.extend(tables.map(|table| of("tables", &table.inner().0)));
+    if layout.boundary() == Boundary::Split {
+        let lookup = LookupComponents::new(layout, &LookupContext::structural());
+        all.push(of("membership", &lookup.membership.inner().0));
+        all.push(of("weight table", &lookup.table.inner().0));
+    }
     all
 }
 
@@ -413,6 +421,17 @@ impl Evaluation {
         }
         open.retain(|_, net| !net.is_zero());
         open
+    }
+
+    /// Whether a use of a relation states a tuple that does not cancel.
+    pub fn is_open_at(&self, component: usize, index: usize) -> bool {
+        let open = self.open.get_or_init(|| {
+            let open = self.open(&Drop::Nothing);
+            let is_open = |it: &&Stated| open.contains_key(&(it.tag, it.values.clone()));
+            let stated = self.tuples.iter().filter(is_open);
+            stated.map(|it| (it.component, it.index)).collect()
+        });
+        open.contains(&(component, index))
     }
 
     /// Names of the constraints and relations that fail in a system that leaves `drop` out.

@@ -569,6 +569,11 @@ impl Forged {
         self.evaluate().failing_names(drop)
     }
 
+    /// Fills all multiplicities anew, as a prover of a system without `drop` would.
+    pub fn refill(&mut self, drop: &Drop) {
+        balance(&self.case, &mut self.witness, &self.projections, drop);
+    }
+
     /// Whatever becomes of the witness, its projections are those of another one.
     pub fn keep_projections_of(&mut self, other: &Self) {
         let (case, witness) = (other.case.clone(), other.witness.clone());

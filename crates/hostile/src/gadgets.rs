@@ -4,13 +4,11 @@
 //! the caller then tries the next seed.
 use std::sync::Arc;
 
-use matchmark_air::describe::describe_segment;
-use matchmark_air::relation::RelationTag;
 use matchmark_air::witness::columns::field;
 use matchmark_quant::{centered, Rounding, MODULUS};
 use stwo::core::fields::m31::M31;
 
-use super::cases::Case;
+use super::cases::{bounds, Case};
 use super::forge::{Forge, Limbs};
 use super::world::{output_remainder as output_remainder_by, sizes, World};
 use super::Rng;
@@ -48,20 +46,16 @@ impl Part {
     }
 }
 
-/// Whether the top limb of the excess is bounded from above.
+/// Whether the top limb of the excess is bounded from above: where the limbs alone have room for a gap
+/// that is another one modulo `p`. By the numbers, not by what the components state.
 pub fn excess_is_bounded(case: &Case) -> bool {
-    let limbs = describe_segment(&case.layout, 0)[1]
-        .tuples
-        .iter()
-        .find(|(tag, _)| *tag == RelationTag::Limb)
-        .map_or(0, |(_, count)| *count);
-    let remainder = case.forms.gap_remainder;
-    let remainder = remainder.map_or(0, |wide| if wide { 4 } else { 2 });
-    let forms = case.forms;
-    let complement = if forms.exact.is_some() { 2 } else { 0 };
-    let excess = forms.excess;
-    let excess = excess.map_or(0, |wide| 1 + usize::from(wide)) + complement;
-    limbs > remainder + excess
+    let Some(wide) = case.forms.excess.filter(|_| case.forms.exact.is_none()) else {
+        return false;
+    };
+    let layout = &case.layout;
+    let slack = (1_i64 << (layout.log_rows().limbs * (1 + u32::from(wide)))) - 1;
+    let reach = i64::from(layout.score_step()) * (layout.table_len() as i64 + slack);
+    reach >= i64::from(MODULUS) - bounds(layout, &case.terms).max_gap()
 }
 
 /// Limbs of a value outside `0..bound` of which exactly `part` is outside its range, if the value is
@@ -221,6 +215,9 @@ pub fn query_out_of_range(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 pub fn entry_out_of_range(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<Forge> {
     let mut world = World::random(case, seed);
     let (_, groups, dim, before, _) = sizes(case);
+    if before == 0 {
+        return None;
+    }
     let mut rng = Rng(seed ^ 0x656e_7472);
     let (group, rest) = (rng.below(groups), rng.below(before * dim));
     if case.layout.state_row(group, 0, 0).0 != lane {

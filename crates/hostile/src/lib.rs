@@ -23,6 +23,7 @@
 )]
 
 pub mod attacks;
+pub mod attempt;
 pub mod bytes;
 pub mod cases;
 pub mod checker;
@@ -30,6 +31,7 @@ pub mod classes;
 pub mod constraint_drop;
 pub mod decoder;
 pub mod decoders;
+pub mod deletions;
 pub mod equivocation;
 pub mod faults;
 pub mod forge;
@@ -41,6 +43,7 @@ pub mod refusal;
 pub mod regrind;
 pub mod report;
 pub mod runs;
+pub mod stated;
 pub mod vectors;
 pub mod world;
 

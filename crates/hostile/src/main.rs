@@ -12,10 +12,12 @@ use std::io::{stderr, IsTerminal as _};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use matchmark_hostile::classes::{crash, resources, special_files, ALL};
 use matchmark_hostile::report::{Extent, Recorder, Row};
+use matchmark_hostile::stated;
 use serde::Serialize;
 
 /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
@@ -41,6 +43,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Writes the names of all constraints and lookups anew, from the components.
+    WriteStated {
+        #[arg(default_value = stated::PATH)]
+        file: Utf8PathBuf,
+    },
     /// Verifies a segment of the class `resources`, in a process whose memory is limited and measured.
     #[command(hide = true)]
     VerifySegment {
@@ -61,7 +68,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// One class only.
-    #[arg(long, value_name = "CLASS", value_parser = ALL.map(|class| class.name))]
+    #[arg(long, value_name = "CLASS", value_parser = PossibleValuesParser::new(ALL.iter().map(|class| class.name)))]
     only: Option<String>,
     /// One attempt only, by its label, as a failure prints it.
     #[arg(long, value_name = "LABEL", requires = "only")]
@@ -92,6 +99,9 @@ fn main() -> ExitCode {
                 arguments.insert(0, special_files::COMMAND.into());
                 return matchmark_cli::run(arguments);
             }
+            Command::WriteStated { file } => stated::write(&file)
+                .map(|()| format!("written to {file}"))
+                .map_err(|error| format!("{file}: {error}")),
             Command::VerifySegment { segment, policy } => {
                 resources::verify_and_measure(&segment, &policy)
             }
@@ -193,6 +203,9 @@ fn print(rows: &[Row]) {
     }
     let attempts: u64 = rows.iter().map(|row| row.attempts).sum();
     println!("{attempts} attempts");
+    for note in rows.iter().flat_map(|row| &row.notes) {
+        println!("{note}");
+    }
     for failure in rows.iter().flat_map(|row| &row.failures) {
         println!("{failure}");
     }

@@ -41,6 +41,8 @@ pub struct Row {
     pub seconds: f64,
     /// Refusals by the name of their error.
     pub refusals: BTreeMap<String, u64>,
+    /// What a reader should know of a clean row.
+    pub notes: Vec<String>,
     /// What went wrong, with the line that repeats it; the first of each kind.
     pub failures: Vec<String>,
 }
@@ -201,6 +203,11 @@ impl Recorder {
                 self.count(&label, end);
             }
         }
+    }
+
+    /// Something to be known that is no failure.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.row.notes.push(text.into());
     }
 
     fn count(&mut self, label: &str, end: End) {

@@ -11,10 +11,12 @@ use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 
+use crate::attempt::{Attempt, Expect};
 use crate::cases::Case;
 use crate::checker::Drop;
 use crate::decoder::attacks::{choice, Choosing};
 use crate::decoder::cases::{all, DecoderSpec, HonestRun};
+use crate::decoder::cells;
 use crate::decoder::forgeries::{forgeries, Forgery};
 use crate::forge::{Forge, Forged};
 use crate::proving::NoValues;
@@ -26,7 +28,7 @@ use crate::world::claim_is_true;
 const SEEDS: u64 = 300;
 
 pub fn run(recorder: &mut Recorder) {
-    crate::decoder::cells::run(recorder);
+    cells::run(recorder);
     let specs = recorder.amount(1, all().len());
     for spec in &all()[..specs] {
         let case = spec.case();
@@ -41,6 +43,18 @@ pub fn run(recorder: &mut Recorder) {
     }
 }
 
+/// One attempt of every forgery, and cells: one in so many.
+pub(super) fn of_case(
+    case: &Arc<Case>,
+    seed: u64,
+    every: usize,
+) -> impl Iterator<Item = Attempt> + '_ {
+    let forgeries = forgeries(case).into_iter();
+    let forged = forgeries.filter_map(|forgery| mount(case, &forgery).ok());
+    let cells = cells::attempts(case, seed, every, usize::MAX);
+    forged.chain(cells.map(|(attempt, _)| attempt))
+}
+
 /// A forged witness of a false claim, refused by the constraints by name, and as a proof if it is to be
 /// `proven`.
 fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery, proven: bool) {
@@ -48,29 +62,28 @@ fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery, proven: bool
     let label = format!("{}/{}", case.name, forgery.name);
     let mut mounted = None;
     recorder.require(&format!("{label}/constraints"), || {
-        let forged = mount(case, forgery)?;
-        let failures = forged.failures();
-        let is_expected = failures.contains(forgery.reason);
-        mounted = Some(forged);
-        match is_expected {
-            true => Ok(()),
-            false => Err(format!("expected {}, fails {failures:?}", forgery.reason)),
-        }
+        let attempt = mounted.insert(mount(case, forgery)?);
+        attempt.check()
     });
     if !proven {
         return;
     }
     recorder.refuse(&format!("{label}/proof"), || {
-        let forged = mounted.map_or_else(|| mount(case, forgery), Ok);
-        outcome(setup, &forged.unwrap())
+        let attempt = mounted.map_or_else(|| mount(case, forgery), Ok);
+        outcome(setup, &attempt.unwrap().forged)
     });
 }
 
-fn mount(case: &Arc<Case>, forgery: &Forgery) -> Result<Forged, String> {
+fn mount(case: &Arc<Case>, forgery: &Forgery) -> Result<Attempt, String> {
     let forges = (0..SEEDS).filter_map(|seed| (forgery.attack)(case, seed));
     let mut are_false = forges.filter(|forge| !claim_is_true(case, &forge.witness));
     let forge = are_false.next().ok_or("no seed is suitable")?;
-    Ok(forge.finish(&Drop::Nothing))
+    Ok(Attempt {
+        label: format!("{}/{}", case.name, forgery.name),
+        forged: forge.finish(&Drop::Nothing),
+        expect: Expect::Named(forgery.reason),
+        follows: true,
+    })
 }
 
 /// Why a claim was not accepted.

@@ -5,10 +5,12 @@ mod chains;
 mod constraint_drop;
 pub mod crash;
 mod decoders;
+mod deletions;
 mod determinism;
 mod fields;
 mod forgeries;
 mod functions;
+mod names;
 mod policy;
 pub mod resources;
 pub mod special_files;
@@ -25,7 +27,7 @@ pub struct Class {
 }
 
 /// All of them, in the order of the report.
-pub const ALL: [Class; 15] = [
+pub const ALL: &[Class] = &[
     Class {
         name: "fields",
         run: fields::run,
@@ -57,6 +59,14 @@ pub const ALL: [Class; 15] = [
     Class {
         name: "functions",
         run: functions::run,
+    },
+    Class {
+        name: "names",
+        run: names::run,
+    },
+    Class {
+        name: "deletions",
+        run: deletions::run,
     },
     Class {
         name: "bytes",

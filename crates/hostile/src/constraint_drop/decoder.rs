@@ -10,6 +10,7 @@ use crate::attacks::Attack;
 use crate::cases::Case;
 use crate::checker::{names, Drop, Names};
 use crate::decoder::attacks::{is_fixed, on_constraint, on_relation, on_tuple};
+use crate::stated::{items, Item, What};
 
 /// The constraint that joins the attention to what comes after it.
 const JOINT: &str = "projected outputs accumulate";
@@ -17,11 +18,12 @@ const JOINT: &str = "projected outputs accumulate";
 /// Everything of it.
 pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     let (_, decoder) = case.expect_decoder();
-    let mut targets = vec![];
-    for (component, names) in names(case).iter().enumerate() {
-        targets.extend(constraints(case, component, names));
-        targets.extend(tuples(case, component, names));
-    }
+    let names = names(case);
+    let items = items(case.name).into_iter();
+    let mut targets: Vec<Target> = items
+        .filter(|item| is_in_scope(case, item))
+        .map(|item| of_item(case, &names, item))
+        .collect();
     for tag in RelationTag::ATTENTION
         .into_iter()
         .chain(RelationTag::DECODER)
@@ -62,58 +64,38 @@ fn target(
     }
 }
 
-fn constraints<'a>(
-    case: &'a Arc<Case>,
-    component: usize,
-    names: &'a Names,
-) -> impl Iterator<Item = Target> + 'a {
-    let all = names.constraints.iter().enumerate();
+/// A constraint or a lookup of the list. What the components no longer state leaves nothing out, and
+/// nothing refuses its attack.
+fn of_item(case: &Arc<Case>, names: &[Names], item: Item) -> Target {
+    let component = item.component.as_str();
+    let label = item.to_string();
+    let drop = item.drop(names).unwrap_or(Drop::Nothing);
+    let Some(tag) = item.tag() else {
+        let attack = on_constraint(component, &item.name, item.ordinal);
+        return target(case, label, drop, &item.name, attack);
+    };
+    let attack = on_tuple(component, tag, item.ordinal);
+    let mut target = target(case, label, drop, tag.name(), attack);
+    if is_fixed(component, tag) {
+        target.proof = Proof::Indispensable;
+    }
+    target
+}
+
+/// One layer of attention hardly moves what a decoder chooses: its own constraints are left out where
+/// there are more. Its own uses of relations are left out of its own cases.
+fn is_in_scope(case: &Case, item: &Item) -> bool {
     let layers = case.expect_decoder().1.shape().layers();
-    // One layer of attention hardly moves what a decoder chooses: its own constraints are left out where
-    // there are more.
-    let of_attention = matches!(names.component, "vectors" | "candidates" | "state");
-    let in_scope = move |name: &str| !of_attention || layers > 1 || name == JOINT;
-    all.filter(move |(_, name)| in_scope(name))
-        .map(move |(index, name)| {
-            let before = names.constraints[..index].iter();
-            let ordinal = before.filter(|other| *other == name).count();
-            let label = format!("constraint {component}.{index} {name}");
-            let attack = on_constraint(names.component, name, ordinal);
-            let drop = Drop::Constraint { component, index };
-            target(case, label, drop, name, attack)
-        })
-}
-
-fn tuples<'a>(
-    case: &'a Arc<Case>,
-    component: usize,
-    names: &'a Names,
-) -> impl Iterator<Item = Target> + 'a {
-    let all = names.tuples.iter().enumerate();
-    all.filter(move |(_, tag)| is_in_scope(names.component, **tag))
-        .map(move |(index, tag)| {
-            let before = names.tuples[..index].iter();
-            let ordinal = before.filter(|other| *other == tag).count();
-            let label = format!(
-                "tuple {component}.{index} {} {ordinal} of {}",
-                tag.name(),
-                names.component
-            );
-            let drop = Drop::Tuple { component, index };
-            let attack = on_tuple(names.component, *tag, ordinal);
-            let mut target = target(case, label, drop, tag.name(), attack);
-            if is_fixed(names.component, *tag) {
-                target.proof = Proof::Indispensable;
-            }
-            target
-        })
-}
-
-/// The attention's own uses are left out of its own cases.
-fn is_in_scope(component: &str, tag: RelationTag) -> bool {
-    match component {
-        "vectors" | "candidates" | "state" => RelationTag::DECODER.contains(&tag),
-        _ => true,
+    let is_attention = ["vectors", "candidates", "state"].contains(&item.component.as_str());
+    match item.what {
+        What::Relation => false,
+        What::Constraint => !is_attention || layers > 1 || item.name == JOINT,
+        What::Lookup => {
+            let is_joint = item
+                .tag()
+                .is_some_and(|tag| RelationTag::DECODER.contains(&tag));
+            !is_attention || is_joint
+        }
     }
 }
 

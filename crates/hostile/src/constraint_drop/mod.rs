@@ -4,8 +4,10 @@
 //! proofs do ([`Target::proof_outcome`]): one made and accepted by the system that lacks it, and
 //! everything the full system makes of the same witness, which its verifier refuses.
 //!
-//! The lists of constraints and tuples are taken from the components themselves: a new one without a
-//! killing witness is a survivor.
+//! The constraints and tuples are those of the list that stands beside the components
+//! ([`crate::stated`]): one that they no longer state is a target all the same, whose false claim the
+//! whole system accepts. A new one fails the class `names` until it is on the list, and is a survivor
+//! here until it has a killing witness.
 mod decoder;
 mod proofs;
 mod targets;
@@ -50,17 +52,32 @@ pub struct Target {
 impl Target {
     /// Whether the checkers show that it is needed: the witness that does. The error says why not.
     pub fn outcome(&self) -> Result<Forged, String> {
+        self.outcome_of(&Drop::Nothing)
+    }
+
+    /// The same where the relation itself had lost `deleted`.
+    pub fn outcome_of(&self, deleted: &Drop) -> Result<Forged, String> {
         match &self.proof {
             Proof::Missing => Err(format!("{}: no attack", self.label)),
             Proof::Indispensable => {
-                let honest = Forge::honest(&self.case, 1).finish(&self.drop);
+                let honest = Forge::honest(&self.case, 1);
+                let whole = honest.clone().finish(deleted).failures_without(deleted);
+                if !whole.is_empty() {
+                    return Err(format!("{}: honest claims fail {whole:?}", self.label));
+                }
+                let honest = honest.finish(&self.drop);
                 if honest.failures_without(&self.drop).is_empty() {
                     return Err(format!("{}: honest claims pass without it", self.label));
                 }
                 Ok(honest)
             }
-            Proof::Killed(attack) => self.kill(attack),
+            Proof::Killed(attack) => self.kill(attack, deleted),
         }
+    }
+
+    /// What is left out.
+    pub fn drop(&self) -> &Drop {
+        &self.drop
     }
 
     /// Whether the checkers know it: they have no LogUp columns.
@@ -70,7 +87,7 @@ impl Target {
 
     /// Looks for a seed with which the attack states something false that fails for `reason` alone and
     /// that nothing but `drop` refuses.
-    fn kill(&self, attack: &Attack) -> Result<Forged, String> {
+    fn kill(&self, attack: &Attack, deleted: &Drop) -> Result<Forged, String> {
         let expected = BTreeSet::from([self.reason.as_str()]);
         let left = match self.is_of_checkers() {
             true => BTreeSet::new(),
@@ -92,7 +109,10 @@ impl Target {
             mounted += 1;
             let forged = forge.finish(&self.drop);
             let evaluation = forged.evaluate();
-            let failures = evaluation.failing_names(&Drop::Nothing);
+            let failures = evaluation.failing_names(deleted);
+            if failures.is_empty() && !forged.is_true() {
+                return Err(format!("{}: a false claim passes, seed {seed}", self.label));
+            }
             let without = evaluation.failing_names(&self.drop);
             if forged.is_true() || failures != expected || without != left {
                 last = format!(
@@ -101,7 +121,7 @@ impl Target {
                 );
                 continue;
             }
-            if forged.failures() != failures {
+            if *deleted == Drop::Nothing && forged.failures() != failures {
                 return Err(format!("{}: the two evaluators disagree", self.label));
             }
             return Ok(forged);

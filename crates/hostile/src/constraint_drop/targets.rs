@@ -9,7 +9,8 @@ use matchmark_statement::Boundary;
 use super::{Proof, Target};
 use crate::attacks::{memberships_of_other_pairs, on_constraint, on_relation, on_tuple};
 use crate::cases::Case;
-use crate::checker::{tuple_labels, Drop};
+use crate::checker::{names, tuple_labels, Drop};
+use crate::stated::{items, Item, What};
 
 /// Tuples that no system can do without: they are the only answer to tuples of other rows whose
 /// number the prover does not choose. Leaving one out makes every claim unprovable, so there is
@@ -70,26 +71,18 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
 }
 
 fn constraints(case: &Arc<Case>) -> Vec<Target> {
-    let mut targets = vec![];
-    let descriptions = describe_segment(&case.layout, case.steps.entries_before());
-    for (component, description) in descriptions.iter().enumerate() {
-        let mut seen: Vec<&str> = vec![];
-        for (index, (name, _)) in description.constraints.iter().enumerate() {
-            if name.starts_with(SUMS) {
-                continue;
-            }
-            let lane = seen.iter().filter(|other| *other == name).count();
-            seen.push(name);
-            targets.push(Target {
-                label: format!("{}/constraint {component}.{index} {name}", case.name),
-                case: case.clone(),
-                drop: Drop::Constraint { component, index },
-                reason: name.clone(),
-                proof: on_constraint(name, lane).map_or(Proof::Missing, Proof::Killed),
-            });
-        }
-    }
-    targets
+    let names = names(case);
+    let items = items(case.name).into_iter();
+    let constraints = items.filter(|item| item.what == What::Constraint);
+    let target = |item: Item| Target {
+        label: format!("{}/{item}", case.name),
+        case: case.clone(),
+        // What the components no longer state leaves nothing out, and nothing refuses its attack.
+        drop: item.drop(&names).unwrap_or(Drop::Nothing),
+        proof: on_constraint(&item.name, item.ordinal).map_or(Proof::Missing, Proof::Killed),
+        reason: item.name,
+    };
+    constraints.map(target).collect()
 }
 
 /// The library's own constraints on the LogUp columns of every component. What fails without them is

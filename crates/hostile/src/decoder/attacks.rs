@@ -21,7 +21,7 @@ use crate::Rng;
 
 /// Runs with lies at some of the places where `tell` can tell one: those that `choose` takes. The
 /// places where it was told come with the run.
-fn lying(
+pub(super) fn lying(
     case: &Arc<Case>,
     seed: u64,
     choose: impl Fn(&[Site], &mut Rng) -> Vec<Site>,
@@ -45,7 +45,7 @@ fn lying(
 }
 
 /// One of the places.
-fn any(sites: &[Site], rng: &mut Rng) -> Vec<Site> {
+pub(super) fn any(sites: &[Site], rng: &mut Rng) -> Vec<Site> {
     match sites.len() {
         0 => vec![],
         count => vec![sites[rng.below(count)]],

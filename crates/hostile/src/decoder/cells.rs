@@ -3,20 +3,23 @@
 //!
 //! As with the attention, a changed cell is refused, or it is on the list of cells that are free by
 //! design, with the reason, and the list is complete and truthful. The model tree is held by the
-//! statement's commitment, not by the constraints: a changed weight is another model.
+//! statement's commitment, not by the constraints: a changed weight is another model. What a prover makes
+//! anew around a cell, projections and the multiplicities of tables, is made anew.
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::decoder::layout::{RANGE_BITS, SQUARE_LOW_BITS};
 use matchmark_air::decoder::projections::DecoderProjections;
 use matchmark_air::witness::projections::project;
 use matchmark_air::witness::{Column, SegmentWitness};
-use matchmark_quant::MODULUS;
+use matchmark_quant::{centered, Rescale, MODULUS};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 
 use super::cases::all;
+use crate::attempt::{Attempt, Expect};
 use crate::cases::Case;
 use crate::checker::Drop;
 use crate::forge::{Forge, Forged};
@@ -166,13 +169,42 @@ fn used(case: &Case, part: Part, len: usize) -> usize {
 }
 
 /// Why a cell may hold anything; `None` for a cell that is held by the constraints.
-fn free(cell: Cell, used: usize, is_active: impl Fn(usize) -> bool) -> Option<&'static str> {
+fn free(
+    case: &Case,
+    cell: Cell,
+    new: M31,
+    used: usize,
+    is_active: impl Fn(usize) -> bool,
+) -> Option<&'static str> {
+    let (_, decoder) = case.expect_decoder();
     let is_padding = cell.row >= used;
+    let is_below = |bits: u32| new.0 < 1 << bits;
+    let is_remainder = |rescale: Rescale| is_padding && is_below(rescale.shift().into());
+    let max = i64::from(case.layout.value_bits().max_value());
+    let is_value = centered(new.0).abs() <= max;
+    let remainder = "remainder of a padding row: what is divided comes from nowhere";
     match (cell.part, cell.column) {
+        (Part::Entries, 0 | 3) => (!is_active(cell.row) && is_value)
+            .then_some("query or output of a row of no step: nobody asks for its sums"),
         (Part::Entries, 1 | 2) => (!is_active(cell.row))
             .then_some("key or value entry of a row of no step: nobody takes it in"),
+        (Part::Stream, 2) => is_remainder(decoder.stream()).then_some(remainder),
+        (Part::Rotary, 2 | 5) => is_remainder(decoder.rotary_input()).then_some(remainder),
+        (Part::Values, 2) => is_remainder(decoder.value()).then_some(remainder),
+        (Part::Gated, 2) => is_remainder(decoder.gate()).then_some(remainder),
+        (Part::Gated, 5) => is_remainder(decoder.up()).then_some(remainder),
+        (Part::Gated, 3) => (is_padding && is_value)
+            .then_some("value of up in a padding row, whose activation is zero"),
         (Part::Stream, 7) => is_padding.then_some("factor of a padding row, whose value is zero"),
+        (Part::Stream, 9) => (is_padding && new.0 > 0 && new.0 <= RANGE_BITS)
+            .then_some("width of a padding row's divisor: nobody has normalized it"),
+        (Part::Stream, 10) => (is_padding && is_value)
+            .then_some("normalized value of a padding row, whose divisor is zero"),
+        (Part::Norms, 2) => (is_padding && is_below(SQUARE_LOW_BITS))
+            .then_some("low part of the sum of a padding row: nobody has summed it"),
         (Part::Values, 0) => is_padding.then_some("value of a padding row: nobody takes it in"),
+        (Part::Choice, 3 | 4) => (is_padding && is_below(RANGE_BITS))
+            .then_some("gap of a padding row: its logit comes from nowhere"),
         (Part::Projections(1), 0..=3) => {
             is_padding.then_some("input of a padding row, whose weights are zero")
         }
@@ -180,16 +212,62 @@ fn free(cell: Cell, used: usize, is_active: impl Fn(usize) -> bool) -> Option<&'
     }
 }
 
-/// Number of reasons in [`free`].
-const REASONS: usize = 4;
+/// Number of reasons for which attempts hold.
+const REASONS: usize = 12;
 
-fn recompute(forged: &mut Forged) {
-    forged.projections = project(
-        &forged.case.layout,
-        forged.case.steps.entries_before(),
-        &forged.witness,
-        ProjectionChallenges::structural(),
-    );
+/// A witness with one cell changed, and all that a prover would make anew around it.
+fn changed(honest: &Forged, cell: Cell, new: M31) -> Forged {
+    let mut forged = honest.clone();
+    write(&mut forged, cell, |_| new);
+    if !matches!(cell.part, Part::Projections(_)) {
+        forged.projections = project(
+            &forged.case.layout,
+            forged.case.steps.entries_before(),
+            &forged.witness,
+            ProjectionChallenges::structural(),
+        );
+    }
+    if !matches!(cell.part, Part::Tables(_)) {
+        forged.refill(&Drop::Nothing);
+    }
+    forged
+}
+
+/// The attempts on a case: nothing changed, one in so many of the changed cells, and all free ones. One
+/// in so many is to be `proven`.
+pub fn attempts(
+    case: &Arc<Case>,
+    seed: u64,
+    every: usize,
+    proven: usize,
+) -> impl Iterator<Item = (Attempt, bool)> {
+    let mut honest = Forge::honest(case, seed).finish(&Drop::Nothing);
+    let unchanged = Attempt {
+        label: format!("{}/unchanged", case.name),
+        forged: honest.clone(),
+        expect: Expect::Holds("nothing is changed"),
+        follows: true,
+    };
+    let cells = cells(case, &mut honest, seed).into_iter().enumerate();
+    let name = case.name;
+    let changed = cells.filter_map(move |(place, (cell, new, free))| {
+        // Of the free ones, none is passed over.
+        if place % every != 0 && free.is_none() {
+            return None;
+        }
+        let attempt = Attempt {
+            label: format!("{name}/{cell} = {new}"),
+            forged: changed(&honest, cell, new),
+            expect: free.map_or(Expect::Refused, Expect::Holds),
+            follows: !matches!(cell.part, Part::Tables(_)),
+        };
+        let is_projection = matches!(cell.part, Part::Projections(_));
+        Some((
+            attempt,
+            place % proven == 0 && !is_projection && free.is_none(),
+        ))
+    });
+    std::iter::once((unchanged, false)).chain(changed)
 }
 
 /// All cells to be changed, with the values to write and the reasons of those that are free.
@@ -224,9 +302,9 @@ fn cells(
                 let old = write(honest, cell, |old| old);
                 let random = M31::from_u32_unchecked((rng.next_u64() % u64::from(MODULUS)) as u32);
                 let zero = M31::from(0);
-                let reason = free(cell, used, |row| active.contains(&row));
                 for new in [old + M31::from(1), zero, zero - M31::from(1), random] {
                     if new != old {
+                        let reason = free(case, cell, new, used, |row| active.contains(&row));
                         cells.push((cell, new, reason));
                     }
                 }
@@ -244,37 +322,17 @@ pub fn run(recorder: &mut Recorder) {
         let case = spec.case();
         let setup = Setup::new(&case);
         let seed = recorder.seed + index as u64;
-        let mut forged = Forge::honest(&case, seed).finish(&Drop::Nothing);
-        let honest = forged.projections.clone();
-        let cells = cells(&case, &mut forged, seed);
-        for (place, (cell, new, reason)) in cells.into_iter().enumerate() {
-            listed.extend(reason);
-            // Of the free ones, none is passed over.
-            if place % every != 0 && reason.is_none() {
-                continue;
+        for (attempt, proven) in attempts(&case, seed, every, proven) {
+            if let Expect::Holds(reason) = attempt.expect {
+                listed.insert(reason);
             }
-            let old = write(&mut forged, cell, |_| new);
-            let is_projection = matches!(cell.part, Part::Projections(_));
-            if !is_projection {
-                recompute(&mut forged);
-            }
-            let label = format!("{}/{cell} = {new}", case.name);
-            recorder.require(&label, || {
-                let failures = forged.failures_without(&Drop::Nothing);
-                match reason {
-                    Some(reason) if !failures.is_empty() => {
-                        Err(format!("listed as free ({reason}), but fails {failures:?}"))
-                    }
-                    None if failures.is_empty() => Err("free, and not on the list".into()),
-                    _ => Ok(()),
-                }
+            recorder.require(&attempt.label, || {
+                let failures = attempt.forged.failures_without(&Drop::Nothing);
+                attempt.expect.check(&failures)
             });
-            if place % proven == 0 && !is_projection && reason.is_none() {
-                recorder.refuse(&format!("{label}/proof"), || outcome(&setup, &forged));
-            }
-            write(&mut forged, cell, |_| old);
-            if !is_projection {
-                forged.projections.clone_from(&honest);
+            if proven {
+                let label = format!("{}/proof", attempt.label);
+                recorder.refuse(&label, || outcome(&setup, &attempt.forged));
             }
         }
     }

@@ -13,6 +13,7 @@ use super::execution::{rescaled as rescale, run, Entry, Site, Value, What};
 use super::forge::forge;
 use super::norms;
 use super::rescalings::Break;
+use super::within;
 use crate::attacks::Attack;
 use crate::cases::Case;
 use crate::forge::Forge;
@@ -121,6 +122,13 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         rescaled(Value::Gated, Break::Unclipped),
         values,
     );
+    for which in [0, 1] {
+        list.add(
+            format!("no clip with cause: {:?}", Value::Rotary(which)),
+            rescaled(Value::Rotary(which), Break::Unclipped),
+            range,
+        );
+    }
     list.add(
         "no clip with cause: normalized",
         normalized(Some(Break::Unclipped)),
@@ -177,6 +185,12 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         range,
     );
     list.add("low parts that wrap", norm(norms::Break::SquareLow), range);
+    list.add(
+        "high part that is none",
+        norm(norms::Break::SquareHigh),
+        range,
+    );
+    list.add("remainder of a norm", norm(norms::Break::Remainder), range);
     list.add(
         "norm of other sums",
         norm(norms::Break::Sums),
@@ -242,6 +256,13 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         choice(Choosing::Padding, false),
         public,
     );
+    for alone in within::alone(case) {
+        list.add(
+            format!("within: {}", alone.label),
+            alone.attack,
+            alone.reason,
+        );
+    }
     list.0
 }
 

@@ -12,3 +12,4 @@ pub mod forge;
 pub mod forgeries;
 pub mod norms;
 pub mod rescalings;
+pub mod within;

@@ -1,7 +1,7 @@
 //! Honest claims of every case at two levels are accepted, and the one forgery that needs shapes of its
 //! own. The others are the class `forgeries` of the hostile suite.
 
-use matchmark_hostile::cases::{all, fast, insecure, table, Spec};
+use matchmark_hostile::cases::{all, edges, fast, insecure, table, Spec};
 use matchmark_hostile::checker::Drop;
 use matchmark_hostile::forge::Forge;
 use matchmark_hostile::gadgets::{self};
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn honest_claims_are_accepted() {
-    for mut spec in all() {
+    for mut spec in all().into_iter().chain(edges()) {
         for security in [insecure(), fast()] {
             spec.security = security;
             let (claim, forged) = honest(&spec.case(), 3);

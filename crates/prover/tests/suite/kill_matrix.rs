@@ -2,8 +2,8 @@
 //! otherwise consistent witness of a false claim which a system without it would accept, and which
 //! the system with it refuses for exactly that reason.
 //!
-//! The lists of constraints and tuples are taken from the components themselves: a new one without
-//! a killing witness fails here.
+//! The constraints are those of the committed list, the tuples those that follow from the forms of a
+//! case: a new one without a killing witness fails here.
 
 use std::collections::BTreeSet;
 
