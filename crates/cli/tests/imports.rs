@@ -167,7 +167,8 @@ fn headers_that_are_too_long() {
         let begin = Instant::now();
         world.refused(&["model.safetensors", words]);
         let (file, to) = (file.as_str(), trace.as_str());
-        expect_error(&["quantize", "--float", file, "--to", to], 2, &[words]);
+        let args = ["quantize", "--float", file, "--prefix", "0", "--to", to];
+        expect_error(&args, 2, &[words]);
         expect_error(&["mock", "--trace", file], 2, &[words]);
         // Six runs of the command; one alone took seconds.
         assert!(begin.elapsed() < Duration::from_secs(10));
@@ -179,7 +180,8 @@ fn headers_that_are_too_long() {
 fn floats() {
     let place = Place::new();
     let (float, to) = (place.join("float"), place.join("trace"));
-    let args = ["quantize", "--float", float.as_str(), "--to", to.as_str()];
+    let mut args = vec!["quantize", "--float", float.as_str(), "--prefix", "0"];
+    args.extend(["--to", to.as_str()]);
     let file = |dtype: &'static str, encode: fn(f64) -> Vec<u8>| {
         let mut file = TraceFile::empty();
         for (name, heads) in [("q", 2), ("k", 1), ("v", 1), ("output", 2)] {
