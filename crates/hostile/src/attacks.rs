@@ -10,7 +10,7 @@ use matchmark_air::witness::projections::Projections;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
-use super::checker::tuple_labels;
+use super::checker::{tuple_labels, Drop};
 use super::forge::{Forge, Projector};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, World};
@@ -399,6 +399,8 @@ pub struct Alone {
     pub reason: &'static str,
     /// Component and lane of the constraint, if it is one.
     pub constraint: Option<(&'static str, usize)>,
+    /// The lookup, if it is one: without it the false claim passes.
+    pub lookup: Option<Drop>,
 }
 
 /// One for each constraint of a case, and for each lookup that a false claim can do without.
@@ -409,15 +411,17 @@ pub fn alone(case: &Case) -> Vec<Alone> {
             attack: on_constraint(name, lane).expect("an attack on every constraint"),
             reason: name,
             constraint: Some((component, lane)),
+            lookup: None,
         })
     });
     let lookups = tuple_labels(case).into_iter();
-    let lookups = lookups.filter_map(|(component, _, tag, label, _)| {
+    let lookups = lookups.filter_map(|(component, index, tag, label, _)| {
         Some(Alone {
             attack: on_tuple(&label, component)?,
             label,
             reason: tag.name(),
             constraint: None,
+            lookup: Some(Drop::Tuple { component, index }),
         })
     });
     constraints.chain(lookups).collect()

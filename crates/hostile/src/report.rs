@@ -43,6 +43,9 @@ pub struct Row {
     pub refusals: BTreeMap<String, u64>,
     /// What a reader should know of a clean row.
     pub notes: Vec<String>,
+    /// Classes that notice that something is deleted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub noticed: BTreeMap<String, Vec<&'static str>>,
     /// What went wrong, with the line that repeats it; the first of each kind.
     pub failures: Vec<String>,
 }
@@ -203,6 +206,11 @@ impl Recorder {
                 self.count(&label, end);
             }
         }
+    }
+
+    /// Which classes notice that something is deleted.
+    pub fn noticed(&mut self, deleted: &str, classes: Vec<&'static str>) {
+        self.row.noticed.insert(deleted.to_owned(), classes);
     }
 
     /// Something to be known that is no failure.

@@ -47,6 +47,7 @@ pub fn alone(case: &Arc<Case>) -> Vec<Alone> {
             attack,
             reason: RelationTag::Value.name(),
             constraint: None,
+            lookup: None,
         });
     };
     add("query out of range".to_owned(), query_out_of_range());
