@@ -310,7 +310,8 @@ mod tests {
     fn files_of_the_system_without_an_end_are_not_read_to_it() {
         let text = read(Path::new("/proc/self/status"), u64::MAX).unwrap();
         assert!(text.starts_with(b"Name:"));
-        // Eight bytes for each page that a process could have.
+        // Eight bytes for each page that a process could have. It is read by eights alone, so that the system
+        // may refuse the byte that is one too many.
         let endless = Path::new("/proc/self/pagemap");
         if endless.exists() {
             assert!(matches!(
@@ -318,7 +319,7 @@ mod tests {
                 Err(InputError::TooLong {
                     expected: MAX_UNTOLD_BYTES,
                     ..
-                })
+                } | InputError::Io(_))
             ));
         }
     }
