@@ -199,7 +199,7 @@ impl Draft {
         };
         let steps = segment_steps.get() as usize;
         let ways = self.ways.iter().map(|way| terms.memory(*way, steps));
-        let lengths = if self.steps.steps() % steps == 0 {
+        let lengths = if self.steps.steps().is_multiple_of(steps) {
             1
         } else {
             2
