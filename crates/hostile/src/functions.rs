@@ -123,7 +123,7 @@ fn all_changes() -> Vec<(&'static str, &'static str, Change)> {
         ("epsilon", arithmetic, Change::Epsilon),
         ("gate shift", arithmetic, Change::Shift(|it| it.gate += 1)),
         ("value shift", arithmetic, Change::Shift(|it| it.value += 1)),
-        ("norm shift", arithmetic, Change::Shift(|it| it.norm += 1)),
+        ("norm shift", arithmetic, Change::Shift(|it| it.norm -= 1)),
     ]
 }
 

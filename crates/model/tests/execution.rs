@@ -213,7 +213,7 @@ fn dominating_channels_stop_nothing() {
     for norm in ModelArithmetic::MIN_NORM_SHIFT..=ModelArithmetic::MAX_NORM_SHIFT {
         for sizes in [SMALL, [1, 20, 2, 1, 4, 8, 32]] {
             let model = common::with_dominating_tokens(&model(sizes, 11, 3), norm);
-            let tokens: Vec<u32> = (0..TOKENS as u32).collect();
+            let tokens: Vec<u32> = (0..).take(TOKENS).collect();
             let execution = run(&model, &tokens);
             let stages = model.shape().stages();
             for (t, expected) in naive::run(&model, &tokens).into_iter().enumerate() {

@@ -58,6 +58,7 @@ pub(crate) fn run(args: &PlanArgs, output: &Output) -> Result<Outcome, CliError>
 }
 
 /// What times and memory are predicted by.
+#[allow(clippy::large_enum_variant, reason = "a command has one of it")]
 enum Basis {
     /// What is known of this machine, for traces.
     Machine(CalibrationState),

@@ -76,7 +76,7 @@ pub fn with_dominating_tokens(model: &IntegerModel, norm: u8) -> IntegerModel {
         .skip(1)
         .take(8)
     {
-        let (loud, quiet) = ([1, 4, 16, 1][token % 4], (token / 4) as i16);
+        let (loud, quiet) = ([1, 4, 16, 1][token % 4], [0, 1, 2][token / 4]);
         let end = [i16::MIN / 2, i16::MAX / 2][token / 4 % 2];
         for (channel, entry) in row.iter_mut().enumerate() {
             *entry = if channel < loud { end } else { quiet };

@@ -189,7 +189,7 @@ impl Draft {
             .ways
             .iter()
             .map(|way| SegmentMemory::of(&terms, *way, steps));
-        let lengths = if self.steps.steps() % steps == 0 {
+        let lengths = if self.steps.steps().is_multiple_of(steps) {
             1
         } else {
             2

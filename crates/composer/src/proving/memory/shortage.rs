@@ -64,7 +64,7 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(bytes) = self;
         // Whole numbers of hundredths, so that no float has a say.
-        let hundredths = |log: u32| u128::from(*bytes) * 100 >> log;
+        let hundredths = |log: u32| (u128::from(*bytes) * 100) >> log;
         match bytes {
             0..0x10_0000 => write!(f, "{bytes} bytes"),
             0x10_0000..0x4000_0000 => write!(f, "{} MiB", hundredths(20) / 100),
