@@ -24,23 +24,23 @@ struct Pinned {
 const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
-        witness: "5ebf32ac1554ac45932c4c83c9fe6b4d8ccf08e3e8af52d177fe5e15754391c8",
-        file: "d7b7580b5efb962a6e0e4374dcffe649ab2b375dc7b212b54b13f79871bbf4d4",
+        witness: "3e17e9da8fbea109c87ebf21ff6c32f1938db6654c85c93b9cf0e2641b1a37ac",
+        file: "bd9022f52c7020d841a3edb9125bfa302364009088a5ddc5e9431134f3707e5e",
     },
     Pinned {
         name: "wide",
-        witness: "881789921475ea5835030cdbb6456cadf809262a76e0ca9258b7c17bd98c5cb9",
-        file: "d212451bfb46a9a23394991a9af872ecd9dd3e28d2a6f00c253df4d479ade79d",
+        witness: "0e4c4cf4effa4e23bf8e4925c43fccbf72e3f962c5f613ea9017c223d5c0ae14",
+        file: "b6bc62ddacd433df16737ae5ab27985b32921b185d929cd78609a3fa612b38ba",
     },
     Pinned {
         name: "split narrow",
-        witness: "1cb9e26fc9dd9cf8ddb1a55f41e9ee7477b3ed4587c72c969264a1804caa4bcd",
-        file: "541ee83feb502c31b53ab47ed36e1c1b249b26c2076691fd9277f4cb162357c3",
+        witness: "c73f14d2ff61c502b51d5b98e13962569fdaeae464d5b3778a20f88d307e2ccb",
+        file: "4253f89d2a96db7a56f95ba8c4c1850ae53d5505936d21d54bda8cec3c3ee3c8",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "fe7bbf51d620b3531deb3cbcd33510261e11b37c40949ec38a00e1dfd12c0917",
-        file: "065df33666fd8204caabca2dba784729cb8abb787049a23ef2519359ae56239e",
+        witness: "91aa0bc0db4d1ac9f4614e3a92405739e520ea1036b71ce480a3d67498b2fdda",
+        file: "436d8bd5968009768c05cb886d88cad401142b66d7456fdfa95e3908d5185925",
     },
 ];
 
