@@ -107,9 +107,9 @@ pub enum CliError {
     Import {
         /// The folder.
         path: Utf8PathBuf,
-        /// Why.
+        /// Why. Boxed, as nothing else is as large.
         #[source]
-        source: ImportError,
+        source: Box<ImportError>,
     },
     /// The model's file cannot be used.
     #[error("model {path}: {source}")]
@@ -371,7 +371,7 @@ impl CliError {
             Self::Trace { source, .. }
             | Self::Floats { source, .. }
             | Self::WriteTensors { source, .. } => variant_name(source),
-            Self::Import { source, .. } => variant_name(source),
+            Self::Import { source, .. } => variant_name(&**source),
             Self::ModelFile { source, .. } => variant_name(source),
             Self::Sizes { source, .. } => variant_name(source),
             Self::Synthetic(source) => variant_name(source),

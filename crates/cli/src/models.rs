@@ -38,7 +38,7 @@ pub(crate) fn load_tokenizer(path: &Utf8Path) -> Result<Tokenizer, CliError> {
     if path.is_dir() {
         return FloatModel::read_tokenizer(path.as_std_path()).map_err(|source| CliError::Import {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         });
     }
     Ok(load_model(path)?.tokenizer().clone())

@@ -36,7 +36,7 @@ impl CandleLlama {
         let files =
             FloatModel::weight_files(folder.as_std_path()).map_err(|source| CliError::Import {
                 path: folder.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
         let mut tensors = HashMap::new();
         for file in files {

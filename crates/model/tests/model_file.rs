@@ -159,7 +159,7 @@ fn digits_by_themselves() {
 fn scales_that_are_not_those_of_the_floats() {
     let float = Folder::new().read().unwrap();
     let (tokens, bits) = (vec![0, 2, 3], ValueBits::new(11).unwrap());
-    let (model, _) = quantize_model(&float, &[tokens.clone()], bits).unwrap();
+    let (model, _) = quantize_model(&float, std::slice::from_ref(&tokens), bits).unwrap();
     let bytes = model.to_bytes();
     let mut encoding = bytes[HEADER..bytes.len() - 32].to_vec();
     // The scale of the embedding.

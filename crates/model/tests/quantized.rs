@@ -143,7 +143,7 @@ fn a_perplexity_that_is_no_number() {
         *weight *= 1e6;
     }
     for (float, expected) in [(&float, true), (&loud, false)] {
-        let (model, _) = quantize_model(float, &[tokens.clone()], bits).unwrap();
+        let (model, _) = quantize_model(float, std::slice::from_ref(&tokens), bits).unwrap();
         let mut evaluator = Evaluator::new(&model, Some(float)).unwrap();
         evaluator.sequence(&tokens, None).unwrap();
         match evaluator.finish() {

@@ -42,16 +42,6 @@ use crate::{
     VerifyError,
 };
 
-/// The list has every name once, in their order, and what it says comes to that variant.
-#[cfg(feature = "std")]
-fn reached<E>(names: &[&str], cases: &[(&str, fn() -> E)], name: fn(&E) -> &'static str) {
-    let reached: Vec<&str> = cases.iter().map(|(name, _)| *name).collect();
-    assert_eq!(reached, names, "a case for every variant, in their order");
-    for (expected, case) in cases {
-        assert_eq!(name(&case()), *expected);
-    }
-}
-
 /// The valid segment that is committed, and the policy that accepts it.
 struct Fixture {
     bytes: Vec<u8>,

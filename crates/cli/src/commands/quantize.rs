@@ -73,6 +73,6 @@ pub(crate) fn read_folder(folder: &Utf8Path) -> Result<FloatModel, CliError> {
     files::check_folder(folder, expected)?;
     FloatModel::read(folder.as_std_path()).map_err(|source| CliError::Import {
         path: folder.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }

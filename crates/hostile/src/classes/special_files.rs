@@ -405,7 +405,11 @@ fn while_it_is_read(recorder: &mut Recorder) {
             let next = segment.with_extension("next");
             let next = place.root.join(next.file_name().unwrap());
             while !done.load(Ordering::Relaxed) {
-                let from = if swaps % 2 == 0 { &file } else { &pipe };
+                let from = if swaps.is_multiple_of(2) {
+                    &file
+                } else {
+                    &pipe
+                };
                 fs::hard_link(from, &next).unwrap();
                 fs::rename(&next, &segment).unwrap();
                 swaps += 1;

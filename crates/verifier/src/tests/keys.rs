@@ -18,6 +18,7 @@ use matchmark_statement::{
 use matchmark_tables::WeightTable;
 
 use super::tokens::decoder;
+use super::Case;
 use crate::key::{
     ChainTermsError, CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelChain, ModelKey,
     ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline,
@@ -256,18 +257,18 @@ fn no_policy(key: &ModelKey, options: &ModelOptions) -> KeyError {
 }
 
 /// Why there is no key, and no policy by one: for each variant how it is reached.
-const KEYS: &[(&str, fn() -> KeyError)] = &[
-    ("Magic", || {
+const KEYS: &[Case<(), KeyError>] = &[
+    ("Magic", |()| {
         ModelKey::from_bytes(b"matchmark policy\n").unwrap_err()
     }),
-    ("Format", || {
+    ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
         bytes[14] = 1;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
         assert_eq!(error, with_text("format = 2", "format = 1"));
         error
     }),
-    ("Encoding", || {
+    ("Encoding", |()| {
         let bytes = key().to_bytes().unwrap();
         let short = ModelKey::from_bytes(&bytes[..16]).unwrap_err();
         assert_eq!(short, CodecError::Truncated { got: 2 }.into());
@@ -275,10 +276,12 @@ const KEYS: &[(&str, fn() -> KeyError)] = &[
         longer.push(0);
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
-    ("Text", || with_text("format = 2", "format = 2\nextra = 0")),
-    ("NotCanonical", || with_text("# ", "#  ")),
-    ("Table", || with_text("entries ", "entry ")),
-    ("Order", || {
+    ("Text", |()| {
+        with_text("format = 2", "format = 2\nextra = 0")
+    }),
+    ("NotCanonical", |()| with_text("# ", "#  ")),
+    ("Table", |()| with_text("entries ", "entry ")),
+    ("Order", |()| {
         type Change = fn(&mut ModelKeyParts);
         let refused = |list: &str, change: Change| match altered(change) {
             Err(KeyError::Order { list: got, .. }) => assert_eq!(got, list),
@@ -293,7 +296,7 @@ const KEYS: &[(&str, fn() -> KeyError)] = &[
         });
         altered(|it| it.circuits[1].steps.reverse()).unwrap_err()
     }),
-    ("Relation", || {
+    ("Relation", |()| {
         let version = |it: &mut ModelKeyParts| it.relation_version = RelationVersion::new(1);
         let older = no_policy(&altered(version).unwrap(), &options(4));
         assert!(matches!(older, KeyError::Relation { .. }));
@@ -302,30 +305,30 @@ const KEYS: &[(&str, fn() -> KeyError)] = &[
         };
         no_policy(&altered(digest).unwrap(), &options(4))
     }),
-    ("NoCommitment", || {
+    ("NoCommitment", |()| {
         let mut options = options(4);
         options.security = Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap();
         no_policy(&key(), &options)
     }),
-    ("NoCircuit", || {
+    ("NoCircuit", |()| {
         let mut options = options(4);
         options.segment_steps = Some(steps(3));
         no_policy(&key(), &options)
     }),
-    ("OtherPolicy", || {
+    ("OtherPolicy", |()| {
         let mut parts = policy().parts();
         parts.first_state = StateCommitment::from_bytes([8; 32]);
         let other = AcceptancePolicy::new(parts).unwrap();
         key().check_policy(&other).unwrap_err()
     }),
-    ("Options", || no_policy(&key(), &options(0))),
-    ("Terms", || {
+    ("Options", |()| no_policy(&key(), &options(0))),
+    ("Terms", |()| {
         // Weights for which the sums of an attention row do not fit into the field.
         let table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
         let key = altered(|it| it.outline.table = table).unwrap();
         no_policy(&key, &options(4))
     }),
-    ("Policy", || {
+    ("Policy", |()| {
         // Weights so large that the accumulators of a matrix leave the field.
         let key = altered(|it| {
             let own = it.outline.arithmetic;
@@ -362,15 +365,15 @@ fn wide(shape: ModelShape) -> ModelShape {
 
 #[test]
 fn every_reason_to_have_no_key_is_reached() {
-    super::reached(KeyError::NAMES, KEYS, KeyError::name);
+    super::all_are_reached(KeyError::NAMES, KEYS, &(), KeyError::name);
 }
 
-const OPTIONS: &[(&str, fn() -> ModelOptionsError)] = &[
-    ("EmptyPrompt", || no_chain(&[], 1)),
-    ("NoTokens", || no_chain(&[1], 0)),
-    ("PromptAbovePositions", || no_chain(&[1; 1 << 10], 1)),
-    ("CacheFull", || no_chain(&[1, 1], 1 << 10)),
-    ("PromptToken", || no_chain(&[1, 1 << 20], 1)),
+const OPTIONS: &[Case<(), ModelOptionsError>] = &[
+    ("EmptyPrompt", |()| no_chain(&[], 1)),
+    ("NoTokens", |()| no_chain(&[1], 0)),
+    ("PromptAbovePositions", |()| no_chain(&[1; 1 << 10], 1)),
+    ("CacheFull", |()| no_chain(&[1, 1], 1 << 10)),
+    ("PromptToken", |()| no_chain(&[1, 1 << 20], 1)),
 ];
 
 fn no_chain(prompt: &[u32], tokens: u32) -> ModelOptionsError {
@@ -381,7 +384,12 @@ fn no_chain(prompt: &[u32], tokens: u32) -> ModelOptionsError {
 
 #[test]
 fn every_reason_to_have_no_chain_is_reached() {
-    super::reached(ModelOptionsError::NAMES, OPTIONS, ModelOptionsError::name);
+    super::all_are_reached(
+        ModelOptionsError::NAMES,
+        OPTIONS,
+        &(),
+        ModelOptionsError::name,
+    );
     // Up to the last position, and cut as a chain of its length can be.
     let positions = u32::try_from(outline().shape.positions()).unwrap();
     let (chain, steps) = options(positions - 1)
@@ -395,8 +403,8 @@ fn every_reason_to_have_no_chain_is_reached() {
     assert_eq!(chain.segment_steps.get(), 2);
 }
 
-const TERMS: &[(&str, fn() -> ChainTermsError)] = &[
-    ("Statement", || {
+const TERMS: &[Case<(), ChainTermsError>] = &[
+    ("Statement", |()| {
         let mut chain = options(4).chain(&outline().shape, &prompt()).unwrap().0;
         chain.segment_steps = steps(chain.capacity.get() + 1);
         let error = chain.lifting_log_size(&outline()).unwrap_err();
@@ -406,7 +414,7 @@ const TERMS: &[(&str, fn() -> ChainTermsError)] = &[
         ));
         error
     }),
-    ("Layout", || {
+    ("Layout", |()| {
         let chain = options(4).chain(&outline().shape, &prompt()).unwrap().0;
         let mut heavy = outline();
         heavy.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
@@ -416,7 +424,7 @@ const TERMS: &[(&str, fn() -> ChainTermsError)] = &[
 
 #[test]
 fn every_reason_to_have_no_terms_is_reached() {
-    super::reached(ChainTermsError::NAMES, TERMS, ChainTermsError::name);
+    super::all_are_reached(ChainTermsError::NAMES, TERMS, &(), ChainTermsError::name);
 }
 
 #[test]
