@@ -35,11 +35,11 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &[
             "boundary",
             "segment_steps",
-            "max_segment_steps",
             "max_latency_steps",
             "security",
             "levels",
             "profile",
+            "profiles",
             "plan",
             "objective",
             "rounding",

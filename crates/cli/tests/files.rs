@@ -187,7 +187,7 @@ fn files_given_for_each_other_are_named() {
     expect(
         &[
             &keygen[..],
-            &["--security", "insecure-13", "--max-segment-steps", "1"],
+            &["--security", "insecure-13", "--segment-steps", "1"],
         ]
         .concat(),
         0,

@@ -128,9 +128,12 @@ fn folders_that_cannot_be_read() {
     world.refused(&["config.json", "\"hidden_size\" twice"]);
     fs::write(&config, text).unwrap();
 
-    // A line of more tokens than the model has positions, however long it is.
+    // A line of more tokens than the model has positions is several sequences, however long it is, and that is
+    // said.
     fs::write(&world.text, format!("aa\n{}\n", "a".repeat(1_000_000))).unwrap();
-    world.refused(&["line 2", "at most 8"]);
+    let output = expect(&world.quantize(), 0);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("1 of 2 lines"), "{said}");
 }
 
 fn header_bytes(file: &[u8]) -> usize {

@@ -151,8 +151,12 @@ fn a_text_is_proven_and_verified_from_key_and_policy() {
     // Another prompt than the one of the policy.
     let mut other = with_text;
     other[5] = "Hallo";
-    let args = verify(&out, &policy, &other);
-    expect_error(&args, 2, &["the prompt has 6 tokens", "expected 6 tokens"]);
+    let another = verify(&out, &policy, &other);
+    expect_error(
+        &another,
+        2,
+        &["the prompt has 6 tokens", "expected 6 tokens"],
+    );
     // Without a policy, by the key and the verifier's own choices: the same verdict.
     let mut by_key = vec!["verify", out.as_str()];
     by_key.extend(with_text);
@@ -301,8 +305,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let refused = |prompt: &str, tokens: &str, words: &[&str]| {
         expect_error(&world.prove(&out, prompt, tokens), 2, words);
     };
-    refused("", "3", &["prompt has 0 tokens", "expected 1"]);
-    refused("Hello", "0", &["0 tokens are to be decoded", "expected 1"]);
+    refused("", "3", &["prompt has 0 tokens", "at least 1"]);
+    refused("Hello", "0", &["0 tokens are to be decoded", "at least 1"]);
     let long = "x".repeat(24);
     refused(&long, "1", &["25 tokens", "at most 24", "positions"]);
     let full = "x".repeat(20);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use matchmark_composer::{derive_key, KeyOptions, ModelKey, ModelOptions};
-use matchmark_model::{execute_model, synthetic_tokens, IntegerModel, ModelState};
+use matchmark_model::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::{ModelArithmetic, ModelShifts, ScoreStep};
 use matchmark_statement::{
@@ -18,7 +18,7 @@ use super::decoder::cases::{uneven, DecoderSpec};
 
 /// Tokens that are given, and tokens that are decoded.
 const GIVEN: u32 = 1;
-const DECODED: u32 = 2;
+const DECODED: u32 = 8;
 
 /// A chain of one segment, and the policy that its prover would hand out.
 pub struct Story {
@@ -35,10 +35,12 @@ pub struct Story {
 fn spec() -> DecoderSpec {
     DecoderSpec {
         name: "another function",
+        // After token 4, all of the seven decode something else than this model does.
+        seed: 0,
         capacity: GIVEN + DECODED - 1,
-        segment_steps: 2,
+        segment_steps: GIVEN + DECODED - 1,
         entries_before: 0,
-        steps: 2,
+        steps: GIVEN + DECODED - 1,
         ..uneven()
     }
 }
@@ -56,9 +58,7 @@ pub fn options() -> ModelOptions {
 
 /// The tokens that the chain is given.
 pub fn prompt() -> Vec<TokenId> {
-    let shape = *spec().model().shape();
-    let tokens = synthetic_tokens(&shape, GIVEN as usize, 3);
-    tokens.into_iter().map(TokenId::new).collect()
+    vec![TokenId::new(4)]
 }
 
 /// The key of the honest model.

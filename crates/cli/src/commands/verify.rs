@@ -375,14 +375,14 @@ fn accepted_text(report: &ChainReport) -> String {
         report.public_bytes,
         report.verify_ms,
     );
-    if report.statement.shared_terms().domain.allows_replay() {
-        text.push_str(
-            ", for any occasion: the nonce is zeros, so that this chain can be shown again and again \
-             (`--nonce` binds one to an occasion)",
-        );
-    }
     if report.figures.is_insecure() {
         text.push_str(", at a level that proves nothing: anyone can forge such a chain");
+    }
+    if report.statement.shared_terms().domain.allows_replay() {
+        text.push_str(
+            "\nfor any occasion: the nonce is zeros, so that this chain can be shown again and again; \
+             `--nonce` binds one to an occasion",
+        );
     }
     text
 }

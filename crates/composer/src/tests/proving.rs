@@ -258,7 +258,9 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
 
 /// A model whose queries come to more than a proof can carry before they are rotated.
 fn loud_model() -> Arc<IntegerModel> {
-    let arithmetic = model::arithmetic();
+    // Weights that were drawn for a larger shift.
+    let mut parts = (*model::model(5)).clone().into_parts();
+    let arithmetic = parts.arithmetic;
     let mut shifts = arithmetic.shifts();
     shifts.rotary_input = 1;
     let arithmetic = ModelArithmetic::new(
@@ -269,7 +271,8 @@ fn loud_model() -> Arc<IntegerModel> {
         arithmetic.score_step(),
         arithmetic.weight_exponent(),
     );
-    Arc::new(synthetic_model(model::shape(), arithmetic.unwrap(), 5).unwrap())
+    parts.arithmetic = arithmetic.unwrap();
+    Arc::new(IntegerModel::new(parts).unwrap())
 }
 
 /// A plan for it.
