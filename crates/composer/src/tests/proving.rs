@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_model::{synthetic_model, IntegerModel, ModelError};
+use matchmark_model::{IntegerModel, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
