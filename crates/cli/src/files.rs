@@ -137,7 +137,7 @@ fn recognize(bytes: &[u8]) -> Option<Form> {
     let has = |beginning: &str| text.lines().any(|line| line.starts_with(beginning));
     if !has("format = ") {
         None
-    } else if has("max_segment_steps = ") && has("tokenizer = ") {
+    } else if has("relation_digest = ") && has("tokenizer = ") {
         Some(Form::Key)
     } else if has("[inputs]") && has("[terms") {
         Some(Form::Manifest)

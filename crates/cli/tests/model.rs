@@ -310,7 +310,7 @@ fn prompts_and_files_that_cannot_be_used() {
     let long = "x".repeat(24);
     refused(&long, "1", &["25 tokens", "at most 24", "positions"]);
     let full = "x".repeat(20);
-    refused(&full, "5", &["21 tokens", "25 positions", "at most 24"]);
+    refused(&full, "5", &["21 given", "25 positions", "at most 24"]);
     refused("caf\u{e9}", "3", &["prompt", "byte 0xc3"]);
     let bytes = fs::read(&world.model).unwrap();
     let broken = world.place.join("one.mm");
