@@ -2,7 +2,7 @@
 //!
 //! What somebody else put there may be a named pipe, a socket, a device, a link, or a directory. [`read`]
 //! takes regular files of bounded length, by a link or not, and neither waits nor touches anything else;
-//! [`write`] replaces regular files as a whole, follows links, and writes through devices and pipes.
+//! [`write()`] replaces regular files as a whole, follows links, and writes through devices and pipes.
 //! [`read_input`] and [`write_output`] are for files that a user names, where `-` is standard input and
 //! standard output.
 #![forbid(unsafe_code)]

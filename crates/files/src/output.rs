@@ -10,7 +10,7 @@ use crate::{is_own_descriptor, is_standard_output};
 /// Links that are followed from one name to the next, as many as the system itself follows.
 const MAX_LINKS: usize = 40;
 
-/// Writes what a user names: `-` and the system's own names for it are standard output, everything else is written as by [`write`].
+/// Writes what a user names: `-` and the system's own names for it are standard output, everything else is written as by [`write()`].
 ///
 /// # Errors
 /// Those of the file system.
