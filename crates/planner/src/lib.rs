@@ -29,6 +29,7 @@
 //! #     score_step: ScoreStep::new(264)?,
 //! #     rounding: Rounding::NearestTiesUp,
 //! #     table: WeightTable::exp256_default().bounds(),
+//! #     decoder: None,
 //! # };
 //! let mut request = Request {
 //!     workload,

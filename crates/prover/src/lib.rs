@@ -9,7 +9,7 @@
 //! Two steps of attention, from integers to a segment file:
 //!
 //! ```
-//! use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
+//! use matchmark_prover::{mock_segment, ChainTerms, SegmentInput, SegmentProver};
 //! use matchmark_quant::{
 //!     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
 //!     SegmentSteps, StepRange, ValueBits,
@@ -40,7 +40,7 @@
 //!     decoder: None,
 //! };
 //! // The constraints, row by row, without a proof: where one fails, it is named.
-//! terms.mock(&execution, &before, &after, Boundary::Fused)?;
+//! mock_segment(&terms, &execution, &before, &after, Boundary::Fused)?;
 //!
 //! let prover = SegmentProver::new(terms)?;
 //! let (before, after) = (prover.state(before)?, prover.state(after)?);
