@@ -23,7 +23,8 @@ pub fn run(recorder: &mut Recorder) {
     ];
     for case in [narrow().case(), split_narrow().case(), first().case()] {
         let sample = Sample::new(&case, 1);
-        for (field, parts) in variations(&sample.policy.parts(), &others) {
+        let consumed = sample.file.statement().steps().entries_after();
+        for (field, parts) in variations(&sample.policy.parts(), consumed, &others) {
             let label = format!("{}/{field}", case.name);
             match AcceptancePolicy::new(parts) {
                 Ok(policy) => {
@@ -37,8 +38,12 @@ pub fn run(recorder: &mut Recorder) {
 }
 
 /// Policies that differ in one field each. A new field does not compile until it is changed here.
+///
+/// Of the given tokens those are changed that the segment consumes, the first so many: the others are for
+/// segments behind it to meet.
 fn variations(
     base: &AcceptancePolicyParts,
+    consumed: usize,
     others: &[Sample],
 ) -> Vec<(String, AcceptancePolicyParts)> {
     let AcceptancePolicyParts {
@@ -78,7 +83,7 @@ fn variations(
             }
         };
     }
-    for position in 0..prompt.len() {
+    for position in 0..prompt.len().min(consumed) {
         let mut other = prompt.clone();
         // The next lower token, or one more than the lowest.
         other[position] = TokenId::new(match other[position].get() {
