@@ -15,20 +15,16 @@ use matchmark_quant::{
     TableBounds, TaggedSha256, ValueBits, VocabularySize,
 };
 use matchmark_statement::{Boundary, RelationDigest, SegmentShape};
-use stwo::core::air::Component;
-use stwo_constraint_framework::expr::ExprEvaluator;
-use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
+use stwo_constraint_framework::EvalAtRow;
 
 pub use contents::{contents, describe_contents, ContentDescription};
 
-use crate::decoder::segment::DecoderComponents;
-use crate::harness::routing::Routed;
-use crate::harness::row::{Constraints, Evaluator, Observer};
+use crate::circuit::{parts, Circuit, CircuitContext};
+use crate::harness::component::AnyComponent;
+use crate::harness::row::{Observer, Source};
 use crate::layout::SegmentLayout;
-use crate::lookup::{LookupComponents, LookupContext};
 use crate::relation::RelationTag;
-use crate::segment::{SegmentComponents, SegmentContext};
-use crate::trees::Tree;
+use crate::trees::{Tree, TreeOrder};
 
 /// What a component is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,14 +62,10 @@ impl<E: EvalAtRow> Observer<E> for Names {
     }
 }
 
-fn describe<C: Constraints>(
-    name: &'static str,
-    component: &Routed<Evaluator<C>>,
-) -> ComponentDescription {
-    let inner = component.inner();
+fn describe(order: TreeOrder, component: &dyn AnyComponent) -> ComponentDescription {
     let mut names = Names::default();
-    inner.0.observe(&mut InfoEvaluator::empty(), &mut names);
-    let expressions = inner.evaluate(ExprEvaluator::new());
+    component.constraints().observe_structure(&mut names);
+    let expressions = component.evaluation().expressions();
     let degrees = expressions.constraint_degree_bounds();
     let own = names.constraints.len();
     let constraints = degrees
@@ -88,8 +80,8 @@ fn describe<C: Constraints>(
         })
         .collect();
     let in_trees = component.trace_log_degree_bounds();
-    let trees = component.order().of_components();
-    let columns = trees
+    let columns = order
+        .of_components()
         .iter()
         .zip(in_trees.iter())
         .map(|(tree, columns)| (*tree, columns.len()))
@@ -99,10 +91,10 @@ fn describe<C: Constraints>(
         .chain(expressions.format_constraints().as_bytes())
         .finish();
     ComponentDescription {
-        name,
-        log_rows: inner.0.log_rows(),
+        name: component.name(),
+        log_rows: component.log_rows(),
         columns,
-        public_columns: component.public_columns(),
+        public_columns: component.columns_from(Source::Public),
         constraints,
         tuples: names.tuples.into_iter().collect(),
         expressions: RelationDigest::from_bytes(digest).to_string(),
@@ -114,43 +106,16 @@ pub fn describe_segment(
     layout: &SegmentLayout,
     entries_before: usize,
 ) -> Vec<ComponentDescription> {
-    let context = SegmentContext {
+    let context = CircuitContext {
         entries_before,
-        ..SegmentContext::structural(layout)
+        ..CircuitContext::structural(layout)
     };
-    let segment = SegmentComponents::new(layout, &context);
-    let mut descriptions = vec![
-        describe("vectors", &segment.vectors),
-        describe("candidates", &segment.candidates),
-        describe("state", &segment.state),
-    ];
-    if let Some(decoder) = &segment.decoder {
-        let DecoderComponents {
-            linear,
-            stream,
-            norms,
-            rotary,
-            values,
-            gated,
-            choice,
-        } = decoder;
-        descriptions.extend([
-            describe("linear", linear),
-            describe("stream", stream),
-            describe("norms", norms),
-            describe("rotary", rotary),
-            describe("values", values),
-            describe("gated", gated),
-            describe("choice", choice),
-        ]);
-    }
-    descriptions.extend(segment.tables.iter().map(|table| describe("tables", table)));
-    if layout.boundary() == Boundary::Split {
-        let lookup = LookupComponents::new(layout, &LookupContext::structural());
-        descriptions.push(describe("membership", &lookup.membership));
-        descriptions.push(describe("weight table", &lookup.table));
-    }
-    descriptions
+    let of_part = |part| {
+        let circuit = Circuit::new(layout, part, &context);
+        let describe = |component| describe(TreeOrder::of(part), component);
+        circuit.iter().map(describe).collect::<Vec<_>>()
+    };
+    parts(layout).into_iter().flat_map(of_part).collect()
 }
 
 impl fmt::Display for ComponentDescription {

@@ -38,6 +38,7 @@
 extern crate alloc;
 
 pub mod challenges;
+pub mod circuit;
 pub mod components;
 pub mod decoder;
 pub mod fingerprint;
@@ -45,11 +46,9 @@ pub mod gadgets;
 pub mod harness;
 pub mod hash;
 pub mod layout;
-pub mod lookup;
 pub mod points;
 pub mod preprocessed;
 pub mod relation;
-pub mod segment;
 pub mod trees;
 
 #[cfg(feature = "prover")]

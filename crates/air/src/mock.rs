@@ -5,29 +5,21 @@
 //! columns play no part: a relation is compared as a multiset.
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Mul;
 
 use matchmark_statement::{Boundary, ProofPart};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
-use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
-use stwo::core::Fraction;
-use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
-use stwo_constraint_framework::EvalAtRow;
+use stwo::prover::backend::simd::m31::PackedBaseField;
+use stwo::prover::backend::simd::qm31::PackedSecureField;
 
-use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
-use crate::decoder::segment::DecoderComponents;
-use crate::decoder::tokens::public_tuples;
-use crate::decoder::witness::DecoderWitness;
-use crate::harness::row::{Constraints, Observer, CARRIED, WITNESS};
+use crate::challenges::ProjectionChallenges;
+use crate::circuit::Circuit;
+use crate::harness::row::Observer;
 use crate::layout::SegmentLayout;
-use crate::lookup::{LookupComponents, LookupContext};
-use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
-use crate::segment::{SegmentComponents, SegmentContext};
 use crate::trees::Tree;
-use crate::witness::projections::{project, Projections};
-use crate::witness::{Column, LookupWitness, SegmentWitness};
+use crate::witness::evaluator::{RowEvaluator, Rows};
+use crate::witness::{PartTrace, SegmentWitness};
 
 /// What the mock checker found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,78 +78,32 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Columns of one component in row order.
-struct Trace<'a> {
-    preprocessed: HashMap<PreProcessedColumnId, &'a Column>,
-    witness: Vec<&'a Column>,
-    carried: Vec<&'a Column>,
-}
-
-/// Evaluates one row over plain field elements.
-struct RowEvaluator<'a> {
-    trace: &'a Trace<'a>,
-    row: usize,
-    rows: usize,
-    next: [usize; 4],
-}
-
-impl EvalAtRow for RowEvaluator<'_> {
-    type F = M31;
-    type EF = QM31;
-
-    fn next_interaction_mask<const N: usize>(
-        &mut self,
-        interaction: usize,
-        offsets: [isize; N],
-    ) -> [M31; N] {
-        let columns = match interaction {
-            WITNESS => &self.trace.witness,
-            CARRIED => &self.trace.carried,
-            _ => unreachable!("LogUp columns are not read"),
-        };
-        let column = columns[self.next[interaction]];
-        self.next[interaction] += 1;
-        // Rows are cyclic; the row count is a power of two.
-        offsets.map(|offset| column[self.row.wrapping_add_signed(offset) & (self.rows - 1)])
-    }
-
-    fn get_preprocessed_column(&mut self, id: PreProcessedColumnId) -> M31 {
-        self.trace.preprocessed[&id][self.row]
-    }
-
-    fn add_constraint<G>(&mut self, _constraint: G)
-    where
-        QM31: Mul<G, Output = QM31> + From<G>,
-    {
-    }
-
-    fn combine_ef(values: [M31; SECURE_EXTENSION_DEGREE]) -> QM31 {
-        QM31::from_m31_array(values)
-    }
-
-    fn write_logup_frac(&mut self, _fraction: Fraction<QM31, QM31>) {}
-
-    fn finalize_logup_in_pairs(&mut self) {}
-}
-
 /// Tuples that do not cancel yet: net multiplicity and origin.
 type Open = HashMap<(RelationTag, Vec<M31>), (M31, Origin)>;
 
-/// Collects what fails on the rows of a component.
+/// Collects what fails on sixteen rows of a component.
 struct Checker<'a> {
-    origin: Origin,
+    component: &'static str,
+    vector: usize,
     failures: &'a mut Vec<MockFailure>,
     open: &'a mut Open,
 }
 
 impl Observer<RowEvaluator<'_>> for Checker<'_> {
-    fn constraint(&mut self, name: &'static str, value: QM31) {
-        let Origin { component, row } = self.origin;
+    fn constraint(&mut self, name: &'static str, value: PackedSecureField) {
+        let component = self.component;
         let seen = |failure: &MockFailure| {
             matches!(failure, MockFailure::Constraint { component: c, constraint, .. }
                 if *c == component && *constraint == name)
         };
-        if !value.is_zero() && !self.failures.iter().any(seen) {
+        if value.is_zero() || self.failures.iter().any(seen) {
+            return;
+        }
+        let values = value.to_array();
+        let first = Rows::rows_of(self.vector)
+            .zip(values)
+            .find(|(_, value)| !value.is_zero());
+        if let Some((row, _)) = first {
             self.failures.push(MockFailure::Constraint {
                 component,
                 row,
@@ -166,42 +112,47 @@ impl Observer<RowEvaluator<'_>> for Checker<'_> {
         }
     }
 
-    fn tuple(&mut self, tag: RelationTag, multiplicity: &M31, values: &[M31]) {
-        if multiplicity.is_zero() {
-            return;
+    fn tuple(&mut self, tag: RelationTag, times: &PackedBaseField, values: &[PackedBaseField]) {
+        let values: Vec<_> = values.iter().map(|value| value.to_array()).collect();
+        let rows = Rows::rows_of(self.vector).zip(times.to_array());
+        for (lane, (row, times)) in rows.enumerate() {
+            if times.is_zero() {
+                continue;
+            }
+            let origin = Origin {
+                component: self.component,
+                row,
+            };
+            let values = values.iter().map(|value| value[lane]).collect();
+            let (net, _) = self
+                .open
+                .entry((tag, values))
+                .or_insert((M31::zero(), origin));
+            *net += times;
         }
-        let (net, _) = self
-            .open
-            .entry((tag, values.to_vec()))
-            .or_insert((M31::zero(), self.origin));
-        *net += *multiplicity;
     }
 }
 
-fn check_component<C: Constraints>(
-    name: &'static str,
-    component: &C,
-    trace: &Trace<'_>,
+/// Checks the components of a proof.
+fn check_part(
+    circuit: &Circuit,
+    trace: &PartTrace,
     failures: &mut Vec<MockFailure>,
     open: &mut Open,
 ) {
-    let rows = 1 << component.log_rows();
-    for row in 0..rows {
-        let mut checker = Checker {
-            origin: Origin {
-                component: name,
-                row,
-            },
-            failures,
-            open,
-        };
-        let mut evaluator = RowEvaluator {
-            trace,
-            row,
-            rows,
-            next: [0; 4],
-        };
-        component.observe(&mut evaluator, &mut checker);
+    for (component, columns) in circuit.iter().zip(&trace.components) {
+        let rows = Rows::in_row_order(&trace.preprocessed, columns);
+        for vector in 0..rows.vectors() {
+            let mut checker = Checker {
+                component: component.name(),
+                vector,
+                failures,
+                open,
+            };
+            component
+                .constraints()
+                .run(&mut rows.evaluator(vector), &mut checker);
+        }
     }
 }
 
@@ -212,178 +163,45 @@ fn check_component<C: Constraints>(
 /// # Errors
 ///
 /// The first [`MockFailure`], components in order.
-pub fn check(
-    layout: &SegmentLayout,
-    entries_before: usize,
-    witness: &SegmentWitness,
-) -> Result<(), MockFailure> {
-    let challenges = ProjectionChallenges::structural();
-    let projections = project(layout, entries_before, witness, challenges);
-    let mut failures = failures(layout, entries_before, witness, &projections);
+pub fn check(layout: &SegmentLayout, witness: &SegmentWitness) -> Result<(), MockFailure> {
+    let trace = witness.project(layout, ProjectionChallenges::structural());
+    let mut failures = failures(layout, witness, &trace);
     if failures.is_empty() {
         return Ok(());
     }
     Err(failures.swap_remove(0))
 }
 
-/// Everything that fails: each constraint once, with its first row, then each relation once, with
-/// its first tuple; then the same for the lookup proof of a split segment. The projections are taken as they are given; an honest prover has them from
-/// [`project`] at [`ProjectionChallenges::structural`].
+/// Everything that fails: each constraint once, with its first row, then each relation once, with its first
+/// tuple; then the same for the lookup proof of a split segment. `trace` is that of the witness with its
+/// projections, which are taken as they are given; an honest prover has them from
+/// [`SegmentWitness::project`] at [`ProjectionChallenges::structural`].
 pub fn failures(
     layout: &SegmentLayout,
-    entries_before: usize,
     witness: &SegmentWitness,
-    projections: &Projections,
+    trace: &PartTrace,
 ) -> Vec<MockFailure> {
-    let context = SegmentContext {
-        entries_before,
-        challenges: Challenges {
-            projection: ProjectionChallenges::structural(),
-            lookup: LookupChallenges::structural(),
-        },
-        ..SegmentContext::structural(layout)
-    };
-    let segment = SegmentComponents::new(layout, &context);
-    let preprocessed = || by_name(layout.main_part(), &witness.preprocessed);
+    let challenges = ProjectionChallenges::structural();
     let (mut failures, mut open) = (Vec::new(), Open::new());
-    let (failed, left) = (&mut failures, &mut open);
-
-    let projected = projections.vectors_columns();
-    let vectors = Trace {
-        preprocessed: preprocessed(),
-        witness: witness.vectors.iter().collect(),
-        carried: witness.entries.iter().chain(&projected).collect(),
-    };
-    check_component(
-        "vectors",
-        &segment.vectors.inner().0,
-        &vectors,
-        failed,
-        left,
-    );
-
-    let projected = projections.candidates_columns();
-    let candidates = Trace {
-        preprocessed: preprocessed(),
-        witness: witness.candidates.iter().collect(),
-        carried: witness.boundary.iter().chain(&projected).collect(),
-    };
-    check_component(
-        "candidates",
-        &segment.candidates.inner().0,
-        &candidates,
-        failed,
-        left,
-    );
-
-    let projected = projections.state_columns();
-    let state = Trace {
-        preprocessed: preprocessed(),
-        witness: witness.state.iter().collect(),
-        carried: projected
-            .iter()
-            .chain(&witness.state_before)
-            .chain(&witness.state_after)
-            .collect(),
-    };
-    check_component("state", &segment.state.inner().0, &state, failed, left);
-
-    if let (Some(components), Some(decoder)) = (&segment.decoder, &witness.decoder) {
-        let preprocessed = &witness.preprocessed;
-        check_decoder(components, decoder, preprocessed, projections, failed, left);
-    }
-
-    let mut model = witness.model_tables();
-    for (component, multiplicities) in segment.tables.iter().zip(&witness.tables) {
-        let (own, others) = model.split_at(component.columns_in(Tree::Model));
-        model = others;
-        let tables = Trace {
-            preprocessed: preprocessed(),
-            witness: multiplicities.iter().collect(),
-            carried: own.iter().collect(),
+    let circuit = witness.circuit(layout, challenges);
+    check_part(&circuit, trace, &mut failures, &mut open);
+    for (tag, values, times) in witness.public_tuples(layout, challenges) {
+        let origin = Origin {
+            component: "tokens",
+            row: values[0].0 as usize,
         };
-        check_component("tables", &component.inner().0, &tables, failed, left);
+        let (net, _) = open.entry((tag, values)).or_insert((M31::zero(), origin));
+        *net += times;
     }
     failures.extend(unbalanced(open));
     failures.extend(boundary_failure(layout, witness));
     if let Some(lookup) = &witness.lookup {
-        failures.extend(lookup_failures(layout, lookup));
+        let mut open = Open::new();
+        let circuit = Circuit::structural(layout, ProofPart::Lookup);
+        check_part(&circuit, lookup, &mut failures, &mut open);
+        failures.extend(unbalanced(open));
     }
     failures
-}
-
-/// Checks the components of a decoder, and adds the verifier's own terms to the relations.
-fn check_decoder(
-    components: &DecoderComponents,
-    witness: &DecoderWitness,
-    preprocessed: &[Column],
-    projections: &Projections,
-    failures: &mut Vec<MockFailure>,
-    open: &mut Open,
-) {
-    let projected = projections.decoder_columns();
-    let trace = |witness: &'_ [Column], carried: &[&'_ [Column]]| -> OwnedTrace {
-        OwnedTrace {
-            witness: witness.to_vec(),
-            carried: carried
-                .iter()
-                .flat_map(|columns| columns.to_vec())
-                .collect(),
-        }
-    };
-    let names = || by_name(ProofPart::Decoder, preprocessed);
-    let DecoderComponents {
-        linear,
-        stream,
-        norms,
-        rotary,
-        values,
-        gated,
-        choice,
-    } = components;
-    let weights = &witness.model[..witness.width];
-    macro_rules! check {
-        ($name:literal, $component:expr, $trace:expr) => {
-            let trace = $trace;
-            let trace = Trace {
-                preprocessed: names(),
-                witness: trace.witness.iter().collect(),
-                carried: trace.carried.iter().collect(),
-            };
-            check_component($name, &$component.inner().0, &trace, failures, open);
-        };
-    }
-    check!("linear", linear, trace(&[], &[weights, &projected[0]]));
-    check!("stream", stream, trace(&witness.stream, &[&projected[1]]));
-    check!("norms", norms, trace(&witness.norms, &[&projected[2]]));
-    check!("rotary", rotary, trace(&witness.rotary, &[&projected[3]]));
-    check!("values", values, trace(&witness.values, &[&projected[4]]));
-    check!("gated", gated, trace(&witness.gated, &[&projected[5]]));
-    check!("choice", choice, trace(&witness.choice, &[&projected[6]]));
-    let layout = &linear.inner().0;
-    let challenge = layout.challenges.projection.position;
-    let origin = |row| Origin {
-        component: "tokens",
-        row,
-    };
-    for (tag, values, times) in public_tuples(
-        &layout.decoder,
-        &witness.consumed,
-        &witness.chosen,
-        challenge,
-    ) {
-        let row = values[0].0 as usize;
-        let (net, _) = open
-            .entry((tag, values))
-            .or_insert((M31::zero(), origin(row)));
-        *net += times;
-    }
-}
-
-/// The columns of one component, copied together.
-struct OwnedTrace {
-    witness: Vec<Column>,
-    carried: Vec<Column>,
 }
 
 /// The two proofs of a split segment open one tree: their columns are the same.
@@ -392,40 +210,12 @@ fn boundary_failure(layout: &SegmentLayout, witness: &SegmentWitness) -> Option<
         Boundary::Fused => witness.lookup.is_none(),
         Boundary::Split => {
             let lookup = witness.lookup.as_ref();
-            lookup.is_some_and(|lookup| lookup.boundary == witness.boundary)
+            lookup.is_some_and(|lookup| {
+                lookup.tree(Tree::Boundary) == witness.main.tree(Tree::Boundary)
+            })
         }
     };
     (!shared).then_some(MockFailure::Boundary)
-}
-
-/// Everything that fails in the witness of a lookup proof.
-fn lookup_failures(layout: &SegmentLayout, witness: &LookupWitness) -> Vec<MockFailure> {
-    let lookup = LookupComponents::new(layout, &LookupContext::structural());
-    let preprocessed = || by_name(ProofPart::Lookup, &witness.preprocessed);
-    let (mut failures, mut open) = (Vec::new(), Open::new());
-    let (failed, left) = (&mut failures, &mut open);
-    let membership = Trace {
-        preprocessed: preprocessed(),
-        witness: vec![],
-        carried: witness.boundary.iter().collect(),
-    };
-    let component = &lookup.membership.inner().0;
-    check_component("membership", component, &membership, failed, left);
-    let table = Trace {
-        preprocessed: preprocessed(),
-        witness: vec![&witness.uses],
-        carried: vec![],
-    };
-    let component = &lookup.table.inner().0;
-    check_component("weight table", component, &table, failed, left);
-    failures.extend(unbalanced(open));
-    failures
-}
-
-/// The preprocessed columns of a part's proofs by identifier.
-fn by_name(part: ProofPart, columns: &[Column]) -> HashMap<PreProcessedColumnId, &Column> {
-    let names = Preprocessed::of(part).into_iter().map(Preprocessed::id);
-    names.zip(columns).collect()
 }
 
 /// For each relation that does not cancel, its first tuple by origin.

@@ -12,6 +12,8 @@ use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::poly::circle::CanonicCoset;
 
+use crate::trees::Tree;
+
 /// A point at which no column can be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -21,6 +23,44 @@ use stwo::core::poly::circle::CanonicCoset;
 pub struct SubfieldPoint {
     /// The coordinate, an element of CM31.
     pub y: QM31,
+}
+
+/// The fingerprint points of the ports of a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortPoints {
+    points: Vec<(Tree, CirclePoint<QM31>)>,
+    structural: bool,
+}
+
+impl PortPoints {
+    /// These points.
+    pub fn new(points: Vec<(Tree, CirclePoint<QM31>)>) -> Self {
+        Self {
+            points,
+            structural: false,
+        }
+    }
+
+    /// One and the same point for all ports, for what does not depend on points (column counts, names).
+    pub fn structural() -> Self {
+        Self {
+            points: Vec::new(),
+            structural: true,
+        }
+    }
+
+    /// The point of a port.
+    ///
+    /// # Panics
+    ///
+    /// If it has not been given: an error in the program, never in its input.
+    pub fn of(&self, port: Tree) -> CirclePoint<QM31> {
+        match self.points.iter().find(|(tree, _)| *tree == port) {
+            Some((_, point)) => *point,
+            None if self.structural => CirclePoint::zero(),
+            None => panic!("no fingerprint point of the {} tree", port.name()),
+        }
+    }
 }
 
 /// Gives a point back if columns can be opened there.

@@ -1,57 +1,235 @@
 //! The LogUp relations of attention and decoder.
 //!
 //! All relations share one pair of challenges; the first element of every tuple is the relation's
-//! tag, so that a tuple of one relation never cancels a tuple of another.
+//! tag, so that a tuple of one relation never cancels a tuple of another. A tuple is a struct of its
+//! relation: one of another length or meaning does not compile.
 use core::ops::Mul;
 
+use arrayvec::ArrayVec;
 use stwo::core::fields::m31::M31;
-use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
 use stwo_constraint_framework::{Relation, RelationEFTraitBound};
 
 use crate::challenges::LookupChallenges;
 
-/// Longest tuple, tag included ([`RelationTag::StepTotals`]).
+/// Longest tuple, tag included ([`StepTotals`]).
 pub const MAX_TUPLE: usize = 10;
 
-/// Which relation a tuple belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u32)]
-pub enum RelationTag {
-    /// `(index, weight)`: an entry of the weight table.
-    Weight = 1,
-    /// `(x)`: `0 <= x < 2^limb_bits`.
-    Limb = 2,
-    /// `(x)`: `-M <= x <= M`.
-    Value = 3,
-    /// `(row, first, V[4])`: the projected value vector that ends at this cache row, and whether
-    /// it is the head's first position.
-    ValueProjection = 4,
-    /// `(row, K[4], k, v)`: the projection of all keys up to this cache row, and the new entry.
-    KeyProjection = 5,
-    /// `(row, scores[4], numerators[4])`: the projected scores and numerators of one step.
-    StepTotals = 6,
-    /// `(bits, x)`: `0 <= x < 2^bits`.
-    Range = 7,
-    /// `(gate, activation)`: an entry of the SiLU table.
-    Activation = 8,
-    /// `(position, pair, cos, sin)`: an entry of the rotary table.
-    Rotation = 9,
-    /// `(mantissa, factor)`: an entry of the table of reciprocal roots.
-    ReciprocalRoot = 10,
-    /// `(exponent, 4^exponent, smallest mantissa, divisor)`: what belongs to an exponent.
-    Exponent = 11,
-    /// `(stage and step, high sum, low sum)`: the summed squares of a stage of the stream.
-    SquareSums = 12,
-    /// `(stage and step, factor, divisor bits, divisor)`: how a stage is normalized.
-    NormFactor = 13,
-    /// `(name, value)`: a query, key or value on its way into the attention.
-    AttentionEntry = 14,
-    /// `(name, X[4])`: an input of matrices, projected over the steps.
-    LinearInput = 15,
-    /// `(name, Y[4])`: the outputs of a matrix, projected over outputs and steps.
-    LinearOutput = 16,
-    /// `(step, token)`: the greedy choice after a step.
-    Choice = 17,
+/// The elements of a tuple, without the tag.
+pub type Elements<F> = ArrayVec<F, { MAX_TUPLE - 1 }>;
+
+/// A tuple of a relation.
+pub trait Tuple<F> {
+    /// The relation.
+    const TAG: RelationTag;
+
+    /// The elements in the order of the relation.
+    fn elements(self) -> Elements<F>;
+}
+
+/// What a field of a tuple adds to its elements.
+trait Field<F> {
+    fn append(self, elements: &mut Elements<F>);
+}
+
+impl<F> Field<F> for F {
+    fn append(self, elements: &mut Elements<F>) {
+        elements.push(self);
+    }
+}
+
+/// The coordinates of a value of the extension field.
+impl<F> Field<F> for [F; SECURE_EXTENSION_DEGREE] {
+    fn append(self, elements: &mut Elements<F>) {
+        elements.extend(self);
+    }
+}
+
+macro_rules! relations {
+    ($(
+        $(#[$meta:meta])*
+        $name:ident = $tag:literal, $text:literal {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)+
+        }
+    )+) => {
+        /// Which relation a tuple belongs to.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        pub enum RelationTag {
+            $($(#[$meta])* $name = $tag,)+
+        }
+
+        impl RelationTag {
+            /// All relations, in the order of their tags.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Name as printed in descriptions and by the mock checker.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Debug)]
+            pub struct $name<F> {
+                $($(#[$field_meta])* pub $field: $type,)+
+            }
+
+            impl<F> Tuple<F> for $name<F> {
+                const TAG: RelationTag = RelationTag::$name;
+
+                fn elements(self) -> Elements<F> {
+                    let Self { $($field),+ } = self;
+                    let mut elements = Elements::new();
+                    $(Field::append($field, &mut elements);)+
+                    elements
+                }
+            }
+        )+
+    };
+}
+
+relations! {
+    /// An entry of the weight table.
+    Weight = 1, "weight table" {
+        /// Index `g`.
+        index: F,
+        /// Weight `T[g]`.
+        weight: F,
+    }
+    /// `0 <= x < 2^limb_bits`.
+    Limb = 2, "limb range" {
+        /// The number `x`.
+        value: F,
+    }
+    /// `-M <= x <= M`.
+    Value = 3, "value range" {
+        /// The number `x`.
+        value: F,
+    }
+    /// The projected value vector that ends at a cache row.
+    ValueProjection = 4, "value projection" {
+        /// The cache row of the last dimension.
+        row: F,
+        /// 1 at the head's first position, 0 elsewhere.
+        first: F,
+        /// `V`.
+        value: [F; SECURE_EXTENSION_DEGREE],
+    }
+    /// The projection of all keys up to a cache row, and the new entry there.
+    KeyProjection = 5, "key projection" {
+        /// The cache row.
+        row: F,
+        /// `K`.
+        keys: [F; SECURE_EXTENSION_DEGREE],
+        /// New key entry.
+        key: F,
+        /// New value entry.
+        value: F,
+    }
+    /// The projected scores and numerators of one step.
+    StepTotals = 6, "step totals" {
+        /// The cache row of the step's last entry, at its last dimension.
+        row: F,
+        /// Projected scores.
+        scores: [F; SECURE_EXTENSION_DEGREE],
+        /// Projected numerators.
+        numerators: [F; SECURE_EXTENSION_DEGREE],
+    }
+    /// `0 <= x < 2^bits`.
+    Range = 7, "range" {
+        /// Width in bits.
+        bits: F,
+        /// The number `x`.
+        value: F,
+    }
+    /// An entry of the SiLU table.
+    Activation = 8, "activation table" {
+        /// The gate.
+        gate: F,
+        /// Its activation.
+        activation: F,
+    }
+    /// An entry of the rotary table.
+    Rotation = 9, "rotary table" {
+        /// Position in the sequence.
+        position: F,
+        /// Pair of dimensions.
+        pair: F,
+        /// Cosine of the angle.
+        cos: F,
+        /// Sine of the angle.
+        sin: F,
+    }
+    /// An entry of the table of reciprocal roots.
+    ReciprocalRoot = 10, "reciprocal root table" {
+        /// Mantissa of the norm.
+        mantissa: F,
+        /// Its reciprocal root.
+        factor: F,
+    }
+    /// What belongs to the exponent of a norm.
+    Exponent = 11, "exponent table" {
+        /// Exponent `e`.
+        exponent: F,
+        /// `4^e`.
+        power: F,
+        /// The smallest mantissa that goes with it.
+        smallest: F,
+        /// The divisor of the normalization.
+        divisor: F,
+    }
+    /// The summed squares of a stage of the stream.
+    SquareSums = 12, "square sums" {
+        /// Number of (stage, step).
+        norm: F,
+        /// Sum of the high parts.
+        high: F,
+        /// Sum of the low parts.
+        low: F,
+    }
+    /// How a stage of the stream is normalized.
+    NormFactor = 13, "norm factor" {
+        /// Number of (stage, step).
+        norm: F,
+        /// The factor.
+        factor: F,
+        /// The divisor's width in bits.
+        divisor_bits: F,
+        /// The divisor.
+        divisor: F,
+    }
+    /// A query, key or value on its way into the attention.
+    AttentionEntry = 14, "attention entry" {
+        /// Name of the entry.
+        name: F,
+        /// The entry.
+        value: F,
+    }
+    /// An input of matrices, projected over the steps.
+    LinearInput = 15, "linear input" {
+        /// Name of the input.
+        name: F,
+        /// `X`.
+        value: [F; SECURE_EXTENSION_DEGREE],
+    }
+    /// The outputs of a matrix, projected over outputs and steps.
+    LinearOutput = 16, "linear output" {
+        /// Name of the outputs.
+        name: F,
+        /// `Y`.
+        value: [F; SECURE_EXTENSION_DEGREE],
+    }
+    /// The greedy choice after a step.
+    Choice = 17, "choice" {
+        /// The step.
+        step: F,
+        /// The token.
+        token: F,
+    }
 }
 
 impl RelationTag {
@@ -80,26 +258,24 @@ impl RelationTag {
         Self::Choice,
     ];
 
-    /// Name as printed in descriptions and by the mock checker.
-    pub const fn name(self) -> &'static str {
+    /// Where a projected value stands in the tuples of the relation whose first element is its name.
+    pub const fn projected_at(self) -> Option<usize> {
         match self {
-            Self::Weight => "weight table",
-            Self::Limb => "limb range",
-            Self::Value => "value range",
-            Self::ValueProjection => "value projection",
-            Self::KeyProjection => "key projection",
-            Self::StepTotals => "step totals",
-            Self::Range => "range",
-            Self::Activation => "activation table",
-            Self::Rotation => "rotary table",
-            Self::ReciprocalRoot => "reciprocal root table",
-            Self::Exponent => "exponent table",
-            Self::SquareSums => "square sums",
-            Self::NormFactor => "norm factor",
-            Self::AttentionEntry => "attention entry",
-            Self::LinearInput => "linear input",
-            Self::LinearOutput => "linear output",
-            Self::Choice => "choice",
+            Self::KeyProjection | Self::LinearInput | Self::LinearOutput => Some(1),
+            Self::ValueProjection => Some(2),
+            Self::Weight
+            | Self::Limb
+            | Self::Value
+            | Self::StepTotals
+            | Self::Range
+            | Self::Activation
+            | Self::Rotation
+            | Self::ReciprocalRoot
+            | Self::Exponent
+            | Self::SquareSums
+            | Self::NormFactor
+            | Self::AttentionEntry
+            | Self::Choice => None,
         }
     }
 
@@ -147,8 +323,6 @@ impl<F: Clone, EF: RelationEFTraitBound<F>> Relation<F, EF> for TaggedRelation<'
 
 #[cfg(test)]
 mod tests {
-    use stwo::core::fields::qm31::QM31;
-
     use super::*;
 
     fn combine(values: usize) -> QM31 {
@@ -172,5 +346,22 @@ mod tests {
     #[should_panic(expected = "has 10 values, expected fewer than 10")]
     fn a_tuple_does_not_lose_its_tail() {
         combine(MAX_TUPLE);
+    }
+
+    #[test]
+    fn elements_are_in_the_order_of_the_fields() {
+        let tuple = KeyProjection {
+            row: 1,
+            keys: [2, 3, 4, 5],
+            key: 6,
+            value: 7,
+        };
+        assert_eq!(tuple.elements().as_slice(), [1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn every_relation_is_one_of_attention_or_decoder() {
+        let of_both = RelationTag::ATTENTION.iter().chain(&RelationTag::DECODER);
+        assert!(of_both.eq(RelationTag::ALL));
     }
 }

@@ -28,6 +28,18 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// Whether other proofs open the tree, too: it is committed by root and fingerprint.
+    pub const fn is_port(self) -> bool {
+        match self {
+            Self::Model | Self::StateBefore | Self::StateAfter | Self::Boundary => true,
+            Self::Preprocessed
+            | Self::Witness
+            | Self::Projections
+            | Self::Lookups
+            | Self::Composition => false,
+        }
+    }
+
     /// Name as printed in descriptions.
     pub const fn name(self) -> &'static str {
         match self {

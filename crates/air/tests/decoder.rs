@@ -1,14 +1,12 @@
 //! The decoder's relation on a small model: an honest witness satisfies it.
 #![allow(clippy::unwrap_used, missing_docs)]
-use std::sync::Arc;
-
 use matchmark_air::components::state::witness::entries;
+use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::decoder::model::model_columns;
-use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::mock::check;
-use matchmark_air::segment::entry_columns;
-use matchmark_air::witness::SegmentWitness;
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_model::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel, Matrix,
     ModelState,
@@ -87,14 +85,22 @@ fn witness_of(
         &layout,
         [&attention.q, &attention.k, &attention.v, &attention.out],
     );
-    let states = [state.cache(), after.cache()].map(|cache| entries(&layout, cache));
-    let tree = Arc::new(model_columns(&layout, model));
-    let witness =
-        SegmentWitness::with_decoder(&layout, attention, &columns, states, table, |uses| {
-            Some(DecoderWitness::generate(
-                &layout, &execution, model, tree, uses,
-            ))
-        });
+    let entry_columns: Vec<Column> = columns.columns().iter().cloned().map(Into::into).collect();
+    let ports = [
+        (Tree::Model, model_columns(&layout, model)),
+        (Tree::StateBefore, entries(&layout, state.cache())),
+        (Tree::StateAfter, entries(&layout, after.cache())),
+    ];
+    let honest = Execution {
+        attention,
+        entries: &entry_columns,
+        table,
+        decoder: Some(DecoderExecution {
+            execution: &execution,
+            model,
+        }),
+    };
+    let witness = SegmentWitness::generate(&layout, &honest, &ports);
     (layout, witness)
 }
 
@@ -103,13 +109,13 @@ fn honest_executions_satisfy_the_relation() {
     let grouped = model([2, 16, 4, 2, 8, 24, 32, 16], 11);
     for (before, steps, segment_steps) in [(0, 1, 1), (0, 5, 5), (3, 5, 5), (7, 2, 4), (15, 1, 2)] {
         let (layout, witness) = witness(&grouped, before, steps, segment_steps);
-        let found = check(&layout, before, &witness);
+        let found = check(&layout, &witness);
         assert_eq!(found, Ok(()), "{before} {steps} {segment_steps}");
     }
     // Heads that are not as wide as the stream together; an uneven number of everything.
     let uneven = model([1, 9, 3, 1, 6, 7, 11, 10], 8);
     let (layout, witness) = witness(&uneven, 2, 3, 3);
-    assert_eq!(check(&layout, 2, &witness), Ok(()));
+    assert_eq!(check(&layout, &witness), Ok(()));
 }
 
 /// One channel, four or 16 of them have all of a token's norm, by every shift of a normalization: what comes of
@@ -120,12 +126,13 @@ fn dominating_channels_satisfy_the_relation() {
         let model = loud(norm);
         let tokens = [0, 1, 2, 3, 4];
         let (layout, witness) = witness_of(&model, &tokens, 0, 5);
-        assert_eq!(check(&layout, 0, &witness), Ok(()), "shift {norm}");
+        assert_eq!(check(&layout, &witness), Ok(()), "shift {norm}");
         // The quotient -2^(25 - shift), clamped at the end of the range.
         let decoder = layout.decoder().unwrap();
         let row = decoder.stream_row(0, 0, 1);
-        let columns = &witness.decoder.as_ref().unwrap().stream;
-        let [bits, out, excess] = [9, 10, 11].map(|column| centered(columns[column][row].0));
+        let stream = witness.main.component("stream");
+        let [bits, out, excess] = ["divisor bits", "normalized", "normalized excess"]
+            .map(|name| centered(stream.column(name)[row].0));
         let quotient = 1 << (25 - bits);
         assert_eq!((bits, out), (i64::from(norm) + 1, -quotient.min(1023)));
         assert_eq!(excess, quotient + out);

@@ -2,16 +2,15 @@
 //! the relation digest.
 #![allow(clippy::unwrap_used)]
 
+use matchmark_air::circuit::{parts, ProofColumns};
 use matchmark_air::describe::{
     contents, describe_contents, describe_relation, describe_segment, digest_of, reference_layouts,
     relation_digest, ContentDescription,
 };
-use matchmark_air::lookup::LookupComponents;
 use matchmark_air::preprocessed::Preprocessed;
-use matchmark_air::segment::{ProofColumns, SegmentComponents};
 use matchmark_air::trees::TreeOrder;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_statement::{Boundary, ProofPart};
+use matchmark_statement::ProofPart;
 use num_traits::One;
 use stwo::core::fields::m31::M31;
 
@@ -35,11 +34,9 @@ fn description(index: usize) -> String {
             ));
         }
     };
-    let main = SegmentComponents::columns(&layout);
-    openings("opened columns by tree:", layout.main_part(), main);
-    if layout.boundary() == Boundary::Split {
-        let lookup = LookupComponents::columns(&layout);
-        openings("\nof the lookup proof:", ProofPart::Lookup, lookup);
+    let titles = ["opened columns by tree:", "\nof the lookup proof:"];
+    for (title, part) in titles.into_iter().zip(parts(&layout)) {
+        openings(title, part, ProofColumns::of(&layout, part));
     }
     text.push_str("\ncontents:");
     for content in describe_contents(&layout).unwrap() {

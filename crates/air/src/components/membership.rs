@@ -2,20 +2,32 @@
 //! table. The component of the lookup proof, which knows nothing of what the pairs are used for.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::challenges::Challenges;
-use crate::harness::row::{Constraints, Row};
-use crate::relation::RelationTag;
+use crate::harness::row::{Constraints, Row, Source};
+use crate::layout::SegmentLayout;
+use crate::relation::Weight;
+use crate::trees::Tree;
 
 /// The membership component of one segment.
 #[derive(Clone, Debug)]
 pub struct Membership {
     /// Log of the number of rows: that of the candidates component.
     pub log_rows: u32,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
+}
+
+impl Membership {
+    /// The component of a segment.
+    pub fn new(layout: &SegmentLayout) -> Self {
+        Self {
+            log_rows: layout.log_rows().candidates,
+        }
+    }
 }
 
 impl Constraints for Membership {
+    fn name(&self) -> &'static str {
+        "membership"
+    }
+
     fn log_rows(&self) -> u32 {
         self.log_rows
     }
@@ -23,13 +35,17 @@ impl Constraints for Membership {
     fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
         // Both columns are opened at their fingerprint as well, and the arithmetic proof opens the same
         // tree: without that the pairs here could be others than those used there.
-        let [index] = row.carried([0]);
-        let [weight] = row.carried([0]);
+        let boundary = Source::Tree(Tree::Boundary);
+        let index = row.carried("index", boundary);
+        let weight = row.carried("weight", boundary);
         // Without this a weight could be any number.
-        row.require(
-            &self.challenges.lookup,
-            RelationTag::Weight,
-            &[index, weight],
-        );
+        row.require(Weight { index, weight });
+    }
+}
+
+#[cfg(feature = "prover")]
+impl crate::witness::Generate for Membership {
+    fn generate(&self, _execution: &crate::witness::Execution<'_>) -> Vec<crate::witness::Column> {
+        vec![]
     }
 }

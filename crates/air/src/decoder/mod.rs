@@ -7,13 +7,8 @@
 //! all layers is one attention of all their heads ([`crate::components`]).
 pub mod components;
 pub mod layout;
-pub mod segment;
 pub mod selectors;
 pub mod tokens;
 
 #[cfg(feature = "prover")]
 pub mod model;
-#[cfg(feature = "prover")]
-pub mod projections;
-#[cfg(feature = "prover")]
-pub mod witness;

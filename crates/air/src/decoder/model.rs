@@ -5,9 +5,9 @@ use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
 use super::layout::{DecoderLayout, MatrixKind, MatrixLayout};
+use crate::circuit::table_groups;
 use crate::components::tables::Table;
 use crate::layout::SegmentLayout;
-use crate::segment::table_groups;
 use crate::witness::columns::field;
 use crate::witness::Column;
 
@@ -46,7 +46,7 @@ fn weights(decoder: &DecoderLayout, model: &IntegerModel) -> Vec<Column> {
             }
         }
     }
-    columns
+    columns.into_iter().map(Column::from).collect()
 }
 
 /// A weight of a matrix, its outputs in the order of the relation.

@@ -14,7 +14,7 @@ use stwo_constraint_framework::Relation;
 
 use super::layout::{DecoderLayout, InputSpace};
 use crate::challenges::Challenges;
-use crate::relation::{RelationTag, TaggedRelation};
+use crate::relation::{Choice, LinearInput, RelationTag, TaggedRelation, Tuple};
 
 /// The embedding's inputs, projected over the steps: for each token of the vocabulary
 /// `X_v = sum over the steps i with token v of t^(S-1-i)`.
@@ -31,28 +31,39 @@ pub fn projected_tokens(decoder: &DecoderLayout, consumed: &[u32], challenge: QM
     projected
 }
 
-/// The tuples that the verifier adds to the relations: relation, values, and how often it requires them.
+/// A tuple that the verifier adds to a relation: relation, values, and how often it requires them.
+pub type PublicTuple = (RelationTag, Vec<M31>, M31);
+
+/// The tuples that the verifier adds to the relations.
 pub fn public_tuples(
     decoder: &DecoderLayout,
     consumed: &[u32],
     chosen: &[u32],
     challenge: QM31,
-) -> Vec<(RelationTag, Vec<M31>, M31)> {
+) -> Vec<PublicTuple> {
     let provided = -M31::from(decoder.input_uses(InputSpace::Tokens));
     let inputs = projected_tokens(decoder, consumed, challenge)
         .into_iter()
         .enumerate()
         .map(|(token, input)| {
-            let name = M31::from(decoder.input(InputSpace::Tokens, token));
-            let [x0, x1, x2, x3] = input.to_m31_array();
-            let values = vec![name, x0, x1, x2, x3];
-            (RelationTag::LinearInput, values, provided)
+            let tuple = LinearInput {
+                name: M31::from(decoder.input(InputSpace::Tokens, token)),
+                value: input.to_m31_array(),
+            };
+            public_tuple(tuple, provided)
         });
     let choices = chosen.iter().enumerate().map(|(step, token)| {
-        let values = vec![M31::from(step), M31::from(*token)];
-        (RelationTag::Choice, values, M31::one())
+        let tuple = Choice {
+            step: M31::from(step),
+            token: M31::from(*token),
+        };
+        public_tuple(tuple, M31::one())
     });
     inputs.chain(choices).collect()
+}
+
+fn public_tuple<T: Tuple<M31>>(tuple: T, times: M31) -> PublicTuple {
+    (T::TAG, tuple.elements().to_vec(), times)
 }
 
 /// What the verifier adds to the claimed sums. `None` if a challenge hits a tuple, which happens by

@@ -6,17 +6,18 @@
 use std::fmt;
 
 use matchmark_quant::TaggedSha256;
-use matchmark_statement::{Boundary, ProofPart, RelationDigest};
+use matchmark_statement::RelationDigest;
 use matchmark_tables::WeightTable;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 
 use super::ReferenceError;
+use crate::circuit::parts;
+use crate::components::vectors::entries::entry_columns;
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
-use crate::segment::entry_columns;
 
 /// A list of field elements that is part of the relation: a column, or the verifier's own terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +64,8 @@ impl fmt::Display for ContentDescription {
 /// Never, unless the limits of the parameters are changed.
 pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, ReferenceError> {
     let table = reference_table(layout)?;
-    let mut parts = vec![layout.main_part()];
-    if layout.boundary() == Boundary::Split {
-        parts.push(ProofPart::Lookup);
-    }
     let mut contents = vec![];
-    for part in parts {
+    for part in parts(layout) {
         for column in Preprocessed::of(part) {
             let name = format!("{part} {}", column.name());
             contents.push((name, column.column(layout, &table)));

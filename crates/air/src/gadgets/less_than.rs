@@ -11,15 +11,25 @@
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::challenges::LookupChallenges;
 use crate::harness::row::{constant, Row};
-use crate::relation::RelationTag;
+use crate::relation::Limb;
 
 /// Shape of the gadget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LessThan {
     limb_bits: u32,
     two_limbs: bool,
+}
+
+/// Names of the gadget's columns within a component.
+#[derive(Clone, Copy, Debug)]
+pub struct LimbNames {
+    /// Of the low limb.
+    pub low: &'static str,
+    /// Of the high limb.
+    pub high: &'static str,
+    /// Of the low limb of the complement.
+    pub complement_low: &'static str,
 }
 
 /// Columns of the gadget, in reading order.
@@ -50,13 +60,17 @@ impl LessThan {
         })
     }
 
-    /// Reads the columns.
-    pub fn read<E: EvalAtRow>(&self, row: &mut Row<'_, E>) -> LessThanColumns<E::F> {
+    /// Reads the columns, by these names.
+    pub fn read<E: EvalAtRow>(
+        &self,
+        row: &mut Row<'_, E>,
+        names: &LimbNames,
+    ) -> LessThanColumns<E::F> {
         LessThanColumns {
-            low: row.witness(),
+            low: row.witness(names.low),
             wide: self.two_limbs.then(|| WideColumns {
-                high: row.witness(),
-                complement_low: row.witness(),
+                high: row.witness(names.high),
+                complement_low: row.witness(names.complement_low),
             }),
         }
     }
@@ -73,12 +87,11 @@ impl LessThan {
     pub fn constrain<E: EvalAtRow>(
         &self,
         row: &mut Row<'_, E>,
-        lookups: &LookupChallenges,
         columns: &LessThanColumns<E::F>,
         bound: E::F,
     ) {
         let complement = bound - constant::<E>(1) - self.value::<E>(columns);
-        let mut limb = |x: E::F| row.require(lookups, RelationTag::Limb, &[x]);
+        let mut limb = |value: E::F| row.require(Limb { value });
         limb(columns.low.clone());
         match &columns.wide {
             None => limb(complement),
@@ -101,14 +114,13 @@ mod witness {
     use stwo::core::fields::m31::M31;
 
     use super::{LessThan, LessThanColumns, WideColumns};
-    use crate::witness::columns::{field, UseCounts};
+    use crate::witness::columns::field;
 
     impl LessThan {
-        /// Fills the columns for `(value, bound)` pairs and counts the limbs they look up.
+        /// Fills the columns for `(value, bound)` pairs.
         pub fn generate(
             &self,
             rows: impl ExactSizeIterator<Item = (i64, i64)>,
-            limbs: &mut UseCounts,
         ) -> LessThanColumns<Vec<M31>> {
             let mut low = Vec::with_capacity(rows.len());
             let mut wide: Option<WideColumns<Vec<M31>>> = self.two_limbs.then(|| WideColumns {
@@ -117,43 +129,16 @@ mod witness {
             });
             let mask = (1 << self.limb_bits) - 1;
             for (value, bound) in rows {
-                let complement = bound - 1 - value;
                 match &mut wide {
-                    None => {
-                        limbs.add(value);
-                        limbs.add(complement);
-                        low.push(field(value));
-                    }
+                    None => low.push(field(value)),
                     Some(wide) => {
-                        for x in [value, complement] {
-                            limbs.add(x & mask);
-                            limbs.add(x >> self.limb_bits);
-                        }
                         low.push(field(value & mask));
                         wide.high.push(field(value >> self.limb_bits));
-                        wide.complement_low.push(field(complement & mask));
+                        wide.complement_low.push(field((bound - 1 - value) & mask));
                     }
                 }
             }
             LessThanColumns { low, wide }
-        }
-    }
-
-    impl LessThan {
-        /// Names the gadget's columns among those that follow in reading order.
-        pub fn name<'a>(
-            &self,
-            columns: &mut impl Iterator<Item = &'a [M31]>,
-        ) -> Option<LessThanColumns<&'a [M31]>> {
-            let low = columns.next()?;
-            let wide = match self.two_limbs {
-                true => Some(WideColumns {
-                    high: columns.next()?,
-                    complement_low: columns.next()?,
-                }),
-                false => None,
-            };
-            Some(LessThanColumns { low, wide })
         }
     }
 

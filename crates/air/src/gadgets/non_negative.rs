@@ -12,10 +12,9 @@
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::less_than::{LessThan, LessThanColumns};
-use crate::challenges::LookupChallenges;
+use super::less_than::{LessThan, LessThanColumns, LimbNames};
 use crate::harness::row::{constant, Row};
-use crate::relation::RelationTag;
+use crate::relation::Limb;
 
 /// Shape of the gadget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +82,17 @@ impl NonNegative {
         })
     }
 
-    /// Reads the columns.
-    pub fn read<E: EvalAtRow>(&self, row: &mut Row<'_, E>) -> NonNegativeColumns<E::F> {
+    /// Reads the columns, by these names.
+    pub fn read<E: EvalAtRow>(
+        &self,
+        row: &mut Row<'_, E>,
+        names: &LimbNames,
+    ) -> NonNegativeColumns<E::F> {
         match self.upper {
-            Upper::Exact(gadget, _) => NonNegativeColumns::Exact(gadget.read(row)),
+            Upper::Exact(gadget, _) => NonNegativeColumns::Exact(gadget.read(row, names)),
             Upper::Limbs | Upper::TopLimb(_) => NonNegativeColumns::Limbs {
-                low: row.witness(),
-                high: self.two_limbs.then(|| row.witness()),
+                low: row.witness(names.low),
+                high: self.two_limbs.then(|| row.witness(names.high)),
             },
         }
     }
@@ -107,17 +110,16 @@ impl NonNegative {
     pub fn constrain<E: EvalAtRow>(
         &self,
         row: &mut Row<'_, E>,
-        lookups: &LookupChallenges,
         columns: &NonNegativeColumns<E::F>,
     ) {
         if let (Upper::Exact(gadget, bound), NonNegativeColumns::Exact(columns)) =
             (self.upper, columns)
         {
-            gadget.constrain(row, lookups, columns, constant::<E>(bound));
+            gadget.constrain(row, columns, constant::<E>(bound));
             return;
         }
         let (low, high) = columns.limbs();
-        let mut limb = |x: E::F| row.require(lookups, RelationTag::Limb, &[x]);
+        let mut limb = |value: E::F| row.require(Limb { value });
         limb(low.clone());
         if let Some(high) = high {
             limb(high.clone());
@@ -145,59 +147,31 @@ mod witness {
     use stwo::core::fields::m31::M31;
 
     use super::{NonNegative, NonNegativeColumns, Upper};
-    use crate::witness::columns::{field, UseCounts};
+    use crate::witness::columns::field;
 
     impl NonNegative {
-        /// Fills the columns and counts the limbs they look up.
+        /// Fills the columns.
         pub fn generate(
             &self,
             rows: impl ExactSizeIterator<Item = i64>,
-            limbs: &mut UseCounts,
         ) -> NonNegativeColumns<Vec<M31>> {
             if let Upper::Exact(gadget, bound) = self.upper {
                 let pairs = rows.map(|value| (value, i64::from(bound)));
-                return NonNegativeColumns::Exact(gadget.generate(pairs, limbs));
+                return NonNegativeColumns::Exact(gadget.generate(pairs));
             }
             let mut low = Vec::with_capacity(rows.len());
             let mut high = self.two_limbs.then(|| Vec::with_capacity(rows.len()));
             let mask = (1 << self.limb_bits) - 1;
             for value in rows {
-                let mut top = value;
                 match &mut high {
-                    None => {
-                        limbs.add(value);
-                        low.push(field(value));
-                    }
+                    None => low.push(field(value)),
                     Some(high) => {
-                        top = value >> self.limb_bits;
-                        limbs.add(value & mask);
-                        limbs.add(top);
                         low.push(field(value & mask));
-                        high.push(field(top));
+                        high.push(field(value >> self.limb_bits));
                     }
-                }
-                if let Upper::TopLimb(max) = self.upper {
-                    limbs.add(i64::from(max) - top);
                 }
             }
             NonNegativeColumns::Limbs { low, high }
-        }
-
-        /// Names the gadget's columns among those that follow in reading order.
-        pub fn name<'a>(
-            &self,
-            columns: &mut impl Iterator<Item = &'a [M31]>,
-        ) -> Option<NonNegativeColumns<&'a [M31]>> {
-            Some(match self.upper {
-                Upper::Exact(gadget, _) => NonNegativeColumns::Exact(gadget.name(columns)?),
-                Upper::Limbs | Upper::TopLimb(_) => NonNegativeColumns::Limbs {
-                    low: columns.next()?,
-                    high: match self.two_limbs {
-                        true => Some(columns.next()?),
-                        false => None,
-                    },
-                },
-            })
         }
     }
 

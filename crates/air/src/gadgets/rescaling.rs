@@ -17,9 +17,8 @@ use matchmark_quant::{Rescale, EXCESS_BITS};
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::challenges::LookupChallenges;
 use crate::harness::row::{constant, Row};
-use crate::relation::RelationTag;
+use crate::relation::Range;
 
 /// A range to which values are clamped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +58,6 @@ impl Clamping {
     pub fn constrain<E: EvalAtRow>(
         &self,
         row: &mut Row<'_, E>,
-        lookups: &LookupChallenges,
         columns: &ClampedColumns<E::F>,
         excess_bits: E::F,
     ) {
@@ -70,29 +68,25 @@ impl Clamping {
                 * (out.clone() - E::F::from(self.min))
                 * (out.clone() - E::F::from(self.max)),
         );
-        row.require(lookups, RelationTag::Range, &[excess_bits, excess.clone()]);
+        row.require(Range {
+            bits: excess_bits,
+            value: excess.clone(),
+        });
     }
 }
 
 /// Looks a number up in `0 .. 2^bits`.
-pub fn range<E: EvalAtRow>(
-    row: &mut Row<'_, E>,
-    lookups: &LookupChallenges,
-    bits: u32,
-    value: E::F,
-) {
-    row.require(lookups, RelationTag::Range, &[constant::<E>(bits), value]);
+pub fn range<E: EvalAtRow>(row: &mut Row<'_, E>, bits: u32, value: E::F) {
+    row.require(Range {
+        bits: constant::<E>(bits),
+        value,
+    });
 }
 
 /// Looks a number up in two's complement of `bits` bits.
-pub fn twos_complement<E: EvalAtRow>(
-    row: &mut Row<'_, E>,
-    lookups: &LookupChallenges,
-    bits: u32,
-    value: &E::F,
-) {
+pub fn twos_complement<E: EvalAtRow>(row: &mut Row<'_, E>, bits: u32, value: &E::F) {
     let offset = constant::<E>(1 << (bits - 1));
-    range(row, lookups, bits, value.clone() + offset);
+    range(row, bits, value.clone() + offset);
 }
 
 /// Shape of the gadget.
@@ -127,14 +121,18 @@ impl Rescaling {
         }
     }
 
-    /// Reads the columns.
-    pub fn read<E: EvalAtRow>(&self, row: &mut Row<'_, E>) -> RescalingColumns<E::F> {
+    /// Reads the columns, by these names: result, excess, remainder.
+    pub fn read<E: EvalAtRow>(
+        &self,
+        row: &mut Row<'_, E>,
+        [out, excess, remainder]: [&'static str; 3],
+    ) -> RescalingColumns<E::F> {
         RescalingColumns {
             clamped: ClampedColumns {
-                out: row.witness(),
-                excess: row.witness(),
+                out: row.witness(out),
+                excess: row.witness(excess),
             },
-            remainder: row.witness(),
+            remainder: row.witness(remainder),
         }
     }
 
@@ -146,26 +144,19 @@ impl Rescaling {
     }
 
     /// Adds the constraint and the lookups of excess and remainder.
-    pub fn constrain<E: EvalAtRow>(
-        &self,
-        row: &mut Row<'_, E>,
-        lookups: &LookupChallenges,
-        columns: &RescalingColumns<E::F>,
-    ) {
+    pub fn constrain<E: EvalAtRow>(&self, row: &mut Row<'_, E>, columns: &RescalingColumns<E::F>) {
         let excess_bits = constant::<E>(EXCESS_BITS.into());
-        self.clamping
-            .constrain(row, lookups, &columns.clamped, excess_bits);
-        range(row, lookups, self.shift, columns.remainder.clone());
+        self.clamping.constrain(row, &columns.clamped, excess_bits);
+        range(row, self.shift, columns.remainder.clone());
     }
 }
 
 #[cfg(feature = "prover")]
 mod witness {
-    use matchmark_quant::{Rescale, Rescaled, EXCESS_BITS};
+    use matchmark_quant::{Rescale, Rescaled};
     use stwo::core::fields::m31::M31;
 
     use super::{ClampedColumns, RescalingColumns};
-    use crate::decoder::witness::RangeUses;
     use crate::witness::columns::field;
 
     impl RescalingColumns<Vec<M31>> {
@@ -186,12 +177,6 @@ mod witness {
             self.clamped.out[row] = field(i64::from(rescaled.out));
             self.clamped.excess[row] = field(i64::from(rescaled.excess));
             self.remainder[row] = field(i64::from(rescaled.remainder));
-        }
-
-        /// Counts what the columns look up.
-        pub fn count(&self, rescale: Rescale, uses: &mut RangeUses) {
-            uses.add_all(EXCESS_BITS.into(), &self.clamped.excess);
-            uses.add_all(u32::from(rescale.shift()), &self.remainder);
         }
     }
 }

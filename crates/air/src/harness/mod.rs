@@ -1,5 +1,8 @@
 //! What stands between the components and the library: how a row is read, how columns are routed to
 //! commitment trees, and how public columns are evaluated.
+pub mod component;
 pub mod public_columns;
-pub mod routing;
 pub mod row;
+
+#[cfg(feature = "prover")]
+mod prover_side;

@@ -1,237 +1,196 @@
 //! Trace generation, phase by phase.
 //!
-//! [`SegmentWitness`] holds everything that does not depend on a challenge;
-//! [`projections::project`] adds the projections tree once `r` and `t` are known, and
-//! [`lookups::lookups_tree`] the LogUp tree once `z` and `alpha` are. Columns are plain vectors in
-//! row order until they are committed, so that tests can forge them.
+//! [`SegmentWitness`] holds everything that does not depend on a challenge; [`SegmentWitness::project`]
+//! fills the projections tree once `r` and `t` are known, and [`lookups::lookups_tree`] makes the LogUp tree
+//! once `z` and `alpha` are. Columns are plain vectors in row order until they are committed, so that tests can
+//! forge them.
 pub mod columns;
+pub mod evaluator;
 pub mod lookups;
 pub mod projections;
+pub mod trace;
+mod uses;
 
+use matchmark_model::{IntegerModel, ModelExecution};
+use matchmark_quant::{Rescale, Rescaled};
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{Boundary, ProofPart};
 use matchmark_tables::WeightTable;
-use stwo::core::fields::m31::M31;
 
+use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use crate::circuit::{Circuit, CircuitContext};
 use crate::components::tables::Table;
-use crate::components::{candidates, state, tables, vectors};
-use crate::decoder::witness::{DecoderUses, DecoderWitness};
-use crate::harness::public_columns::PublicColumns;
+use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
-use crate::preprocessed::Preprocessed;
-use crate::segment::table_groups;
-use columns::UseCounts;
+use crate::trees::Tree;
 
-/// A column in row order.
-pub type Column = Vec<M31>;
+pub use trace::{preprocessed_columns, Column, ComponentTrace, PartTrace, PortColumns};
 
-/// How often each table entry is used.
-#[derive(Clone, Debug)]
-pub struct TableUses {
-    /// Uses of the weight table.
-    pub weights: UseCounts,
-    /// Uses of the value range, counted from `-M`.
-    pub values: UseCounts,
-    /// Uses of the limb range.
-    pub limbs: UseCounts,
-    /// Uses of a decoder's own tables.
-    pub decoder: Option<DecoderUses>,
+/// An honest execution, of which components make their columns.
+#[derive(Clone, Copy)]
+pub struct Execution<'a> {
+    /// The attention, of all layers in a decoder.
+    pub attention: &'a SegmentExecution,
+    /// Queries, keys, values and outputs by row of the vectors component.
+    pub entries: &'a [Column],
+    /// The weight table.
+    pub table: &'a WeightTable,
+    /// What is around the attention of a decoder.
+    pub decoder: Option<DecoderExecution<'a>>,
 }
 
-impl TableUses {
-    fn new(layout: &SegmentLayout) -> Self {
-        let log_rows = layout.log_rows();
-        Self {
-            weights: UseCounts::new(0, 1 << log_rows.weights),
-            values: UseCounts::new(
-                -i64::from(layout.value_bits().max_value()),
-                1 << log_rows.values,
-            ),
-            limbs: UseCounts::new(0, 1 << log_rows.limbs),
-            decoder: layout.decoder().map(DecoderUses::new),
-        }
-    }
+/// An honest execution of a model.
+#[derive(Clone, Copy)]
+pub struct DecoderExecution<'a> {
+    /// What it computed.
+    pub execution: &'a ModelExecution,
+    /// The model.
+    pub model: &'a IntegerModel,
+}
 
-    fn of(&self, table: Table) -> &UseCounts {
-        match table {
-            Table::Weights => &self.weights,
-            Table::Values => &self.values,
-            Table::Limbs => &self.limbs,
-            Table::Ranges => self.decoder().of_ranges(),
-            Table::ReciprocalRoots => &self.decoder().roots,
-            Table::Exponents => &self.decoder().exponents,
-            Table::Activations => &self.decoder().activations,
-            Table::Rotations => &self.decoder().rotations,
-        }
-    }
-
-    fn decoder(&self) -> &DecoderUses {
-        match &self.decoder {
-            Some(uses) => uses,
-            None => unreachable!("only a decoder has these tables"),
-        }
-    }
-
-    /// The uses of a decoder's tables.
-    pub(crate) fn expect_decoder(&mut self) -> &mut DecoderUses {
-        match &mut self.decoder {
-            Some(uses) => uses,
-            None => unreachable!("only a decoder looks these up"),
+impl<'a> Execution<'a> {
+    /// That of the model.
+    ///
+    /// # Panics
+    ///
+    /// If it is an execution of attention alone: an error in the program.
+    pub fn expect_decoder(&self) -> DecoderExecution<'a> {
+        match self.decoder {
+            Some(decoder) => decoder,
+            None => unreachable!("only a decoder has these components"),
         }
     }
 }
 
-/// All columns of a segment that do not depend on a challenge, in row order.
+/// Makes the columns of a component.
+pub trait Generate {
+    /// The columns that are neither projections nor those of a port that is given to the component, in
+    /// reading order.
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
+
+    /// The tables whose entries the rows are. Their columns are counted over all components.
+    fn tables(&self) -> &[Table] {
+        &[]
+    }
+}
+
+/// The tokens of a segment of a decoder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentTokens {
+    /// Tokens consumed.
+    pub consumed: Vec<u32>,
+    /// Tokens chosen.
+    pub chosen: Vec<u32>,
+}
+
+/// All columns of a segment's proofs, the LogUp ones apart.
 #[derive(Clone, Debug)]
 pub struct SegmentWitness {
-    /// Preprocessed tree, in the order of [`Preprocessed::of`] the part.
-    pub preprocessed: Vec<Column>,
-    /// State tree before the segment: key and value column, lane after lane.
-    pub state_before: Vec<Column>,
-    /// State tree after the segment.
-    pub state_after: Vec<Column>,
-    /// Query, key, value and output entries of the vectors component: public, or of the witness tree in a
-    /// decoder.
-    pub entries: Vec<Column>,
-    /// Witness columns of the vectors component.
-    pub vectors: Vec<Column>,
-    /// Witness columns of the candidates component.
-    pub candidates: Vec<Column>,
-    /// Boundary tree of a split segment: table index and weight. Empty in a fused one, where both stand
-    /// among the witness columns of the candidates.
-    pub boundary: Vec<Column>,
-    /// Witness columns of the state component.
-    pub state: Vec<Column>,
-    /// What is around the attention of a decoder.
-    pub decoder: Option<DecoderWitness>,
-    /// Witness columns of the table components.
-    pub tables: Vec<Vec<Column>>,
+    /// Cache entries before the segment.
+    pub entries_before: usize,
+    /// The columns of the fused proof, or of the arithmetic one.
+    pub main: PartTrace,
     /// The columns of the lookup proof of a split segment.
-    pub lookup: Option<LookupWitness>,
+    pub lookup: Option<PartTrace>,
+    /// The tokens of a decoder's segment.
+    pub tokens: Option<SegmentTokens>,
 }
 
 impl SegmentWitness {
-    /// The witness of an honest execution between two caches, given by the columns of their trees.
+    /// The witness of an honest execution between two caches, whose columns and those of a decoder's model
+    /// are given as ports.
     pub fn generate(
         layout: &SegmentLayout,
-        execution: &SegmentExecution,
-        entries: &PublicColumns,
-        state_before: Vec<Column>,
-        state_after: Vec<Column>,
-        table: &WeightTable,
+        execution: &Execution<'_>,
+        ports: &[(Tree, Vec<Column>)],
     ) -> Self {
-        Self::with_decoder(
-            layout,
-            execution,
-            entries,
-            [state_before, state_after],
-            table,
-            |_| None,
-        )
+        let entries_before = execution.attention.steps.entries_before();
+        let context = CircuitContext {
+            entries_before,
+            ..CircuitContext::structural(layout)
+        };
+        let circuit = Circuit::new(layout, layout.main_part(), &context);
+        let main = PartTrace::generate(&circuit, layout, execution.table, ports, |component| {
+            component.generate(execution)
+        });
+        let lookup = match layout.boundary() {
+            Boundary::Fused => None,
+            Boundary::Split => {
+                let boundary = main.tree(Tree::Boundary).into_iter().cloned().collect();
+                Some(lookup_trace(layout, execution.table, boundary))
+            }
+        };
+        Self {
+            entries_before,
+            main,
+            lookup,
+            tokens: execution.decoder.map(|decoder| SegmentTokens {
+                consumed: decoder.execution.tokens.clone(),
+                chosen: decoder.execution.choices.clone(),
+            }),
+        }
     }
 
-    /// The same for a decoder, whose own witness `decoder` makes, counting what it looks up.
-    pub fn with_decoder(
-        layout: &SegmentLayout,
-        execution: &SegmentExecution,
-        entries: &PublicColumns,
-        [state_before, state_after]: [Vec<Column>; 2],
-        table: &WeightTable,
-        decoder: impl FnOnce(&mut TableUses) -> Option<DecoderWitness>,
-    ) -> Self {
-        let mut uses = TableUses::new(layout);
-        let entries = entries.columns().to_vec();
-        let vectors = vectors::witness::generate(layout, execution, &entries, &mut uses);
-        let (candidates, boundary) =
-            candidates::witness::generate(layout, execution, table, &mut uses);
-        let state = state::witness::generate(layout, execution.steps, &state_after, &mut uses);
-        let decoder = decoder(&mut uses);
-        let tables = table_groups(layout, layout.main_part())
-            .into_iter()
-            .map(|(_, group)| {
-                group
-                    .into_iter()
-                    .map(|table| tables::witness::multiplicities(uses.of(table)))
-                    .collect()
-            })
-            .collect();
-        Self {
-            preprocessed: preprocessed_columns(layout, layout.main_part(), table),
-            state_before,
-            state_after,
-            entries,
-            vectors,
-            candidates,
-            lookup: match layout.boundary() {
-                Boundary::Fused => None,
-                Boundary::Split => Some(LookupWitness::generate(layout, boundary.clone(), table)),
+    /// The components of the fused or the arithmetic proof for these projection challenges, LogUp left aside.
+    pub fn circuit(&self, layout: &SegmentLayout, challenges: ProjectionChallenges) -> Circuit {
+        let context = CircuitContext {
+            entries_before: self.entries_before,
+            challenges: Challenges {
+                projection: challenges,
+                lookup: LookupChallenges::structural(),
             },
-            boundary,
-            state,
-            decoder,
-            tables,
-        }
-    }
-
-    /// The tables of a decoder's model: the columns of the model tree behind the weights.
-    pub fn model_tables(&self) -> &[Column] {
-        let Some(decoder) = &self.decoder else {
-            return &[];
+            ..CircuitContext::structural(layout)
         };
-        &decoder.model[decoder.width..]
+        Circuit::new(layout, self.main.part, &context)
     }
 
-    /// Columns of the witness tree, in order.
-    pub fn witness_tree(&self) -> impl Iterator<Item = &Column> {
-        let (entries, decoder) = match &self.decoder {
-            None => (&[][..], None),
-            Some(decoder) => (&self.entries[..], Some(decoder.witness_tree())),
-        };
-        self.vectors
-            .iter()
-            .chain(entries)
-            .chain(&self.candidates)
-            .chain(&self.state)
-            .chain(decoder.into_iter().flatten())
-            .chain(self.tables.iter().flatten())
-    }
-}
-
-/// The columns of a lookup proof that do not depend on a challenge, in row order.
-#[derive(Clone, Debug)]
-pub struct LookupWitness {
-    /// Preprocessed tree: the weight table.
-    pub preprocessed: Vec<Column>,
-    /// Boundary tree: table index and weight.
-    pub boundary: Vec<Column>,
-    /// How often each entry of the weight table is used.
-    pub uses: Column,
-}
-
-impl LookupWitness {
-    /// The witness for a boundary: that of the arithmetic proof. Pairs that are no entries of the table
-    /// are counted with the entry of their index; no proof will follow from them.
-    pub fn generate(layout: &SegmentLayout, boundary: Vec<Column>, table: &WeightTable) -> Self {
-        let mut uses = UseCounts::new(0, 1 << layout.log_rows().weights);
-        for index in boundary.first().into_iter().flatten() {
-            uses.add(i64::from(index.0));
+    /// The trace of the fused or the arithmetic proof with the projections at these challenges, for a witness
+    /// that is honest or not.
+    pub fn project(&self, layout: &SegmentLayout, challenges: ProjectionChallenges) -> PartTrace {
+        let mut trace = self.main.clone();
+        let mut provided = projections::Provided::default();
+        for (tag, values, _) in self.public_tuples(layout, challenges) {
+            provided.add_tuple(tag, &values);
         }
-        Self {
-            preprocessed: preprocessed_columns(layout, ProofPart::Lookup, table),
-            uses: tables::witness::multiplicities(&uses),
-            boundary,
+        projections::fill(&self.circuit(layout, challenges), &mut trace, provided);
+        trace
+    }
+
+    /// The verifier's own terms: relation, values, and how often it requires them.
+    pub fn public_tuples(
+        &self,
+        layout: &SegmentLayout,
+        challenges: ProjectionChallenges,
+    ) -> Vec<crate::decoder::tokens::PublicTuple> {
+        match (layout.decoder(), &self.tokens) {
+            (Some(decoder), Some(SegmentTokens { consumed, chosen })) => {
+                public_tuples(decoder, consumed, chosen, challenges.position)
+            }
+            _ => vec![],
         }
     }
 }
 
-/// The preprocessed columns of a part's proofs, in the order of their tree.
-pub fn preprocessed_columns(
+/// The trace of a lookup proof for a boundary: that of the arithmetic proof. Pairs that are no entries of the
+/// table are counted with the entry of their index; no proof will follow from them.
+pub fn lookup_trace(
     layout: &SegmentLayout,
-    part: ProofPart,
     table: &WeightTable,
-) -> Vec<Column> {
-    Preprocessed::of(part)
-        .into_iter()
-        .map(|column| column.column(layout, table))
-        .collect()
+    boundary: Vec<Column>,
+) -> PartTrace {
+    let circuit = Circuit::structural(layout, ProofPart::Lookup);
+    let ports = [(Tree::Boundary, boundary)];
+    PartTrace::generate(&circuit, layout, table, &ports, |_| vec![])
+}
+
+/// Rescales an accumulator that the execution rescaled, too.
+///
+/// # Panics
+///
+/// If it cannot be rescaled: the execution would have refused it.
+pub(crate) fn rescaled(rescale: Rescale, x: i64) -> Rescaled {
+    match rescale.apply(x) {
+        Ok(rescaled) => rescaled,
+        Err(error) => unreachable!("an execution has no such value: {error}"),
+    }
 }

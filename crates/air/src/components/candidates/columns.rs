@@ -5,11 +5,12 @@
 use matchmark_statement::Boundary;
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::gadgets::less_than::LessThanColumns;
+use crate::gadgets::less_than::{LessThanColumns, LimbNames};
 use crate::gadgets::non_negative::NonNegativeColumns;
 use crate::gadgets::projection::{Extension, RunningSum};
-use crate::harness::row::Row;
+use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
+use crate::trees::Tree;
 
 /// Columns of the witness tree, and of the boundary tree in a split segment. `Pair` columns are read at the row before as well.
 #[derive(Clone, Debug)]
@@ -52,38 +53,44 @@ pub struct Columns<E: EvalAtRow> {
     pub projections: Projections<E>,
 }
 
-/// Number of columns in the boundary tree of a split segment: index and weight.
-pub const BOUNDARY_COLUMNS: usize = 2;
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 12;
+/// Names of the columns of the excess.
+const EXCESS: LimbNames = LimbNames {
+    low: "excess low",
+    high: "excess high",
+    complement_low: "excess complement low",
+};
+/// Names of the columns of the remainder.
+const REMAINDER: LimbNames = LimbNames {
+    low: "remainder low",
+    high: "remainder high",
+    complement_low: "remainder complement low",
+};
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, layout: &SegmentLayout) -> Self {
-        let split = layout.boundary() == Boundary::Split;
-        let shared = |row: &mut Row<'_, E>| match split {
-            false => row.witness(),
-            true => {
-                let [value] = row.carried([0]);
-                value
-            }
+        let shared = |row: &mut Row<'_, E>, name| match layout.boundary() {
+            Boundary::Fused => row.witness(name),
+            Boundary::Split => row.carried(name, Source::Tree(Tree::Boundary)),
         };
         Self {
             witness: Witness {
-                cache_row: row.witness_pair(),
-                first: row.witness(),
-                last: row.witness(),
-                maximum: row.witness_pair(),
-                index: shared(row),
-                weight: shared(row),
-                attained: row.witness_pair(),
-                excess: layout.excess().map(|gadget| gadget.read(row)),
-                remainder: layout.gap_remainder().map(|gadget| gadget.read(row)),
+                cache_row: row.witness_before("cache row", 1),
+                first: row.witness("first"),
+                last: row.witness("last"),
+                maximum: row.witness_before("maximum", 1),
+                index: shared(row, "index"),
+                weight: shared(row, "weight"),
+                attained: row.witness_before("attained", 1),
+                excess: layout.excess().map(|gadget| gadget.read(row, &EXCESS)),
+                remainder: layout
+                    .gap_remainder()
+                    .map(|gadget| gadget.read(row, &REMAINDER)),
             },
             projections: Projections {
-                value: Extension::read(row),
-                score: RunningSum::read(row, 1),
-                numerator: RunningSum::read(row, 1),
+                value: row.extension("value"),
+                score: row.running_sum("score", 1),
+                numerator: row.running_sum("numerator", 1),
             },
         }
     }

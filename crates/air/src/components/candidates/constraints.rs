@@ -5,18 +5,15 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::challenges::Challenges;
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::SegmentLayout;
-use crate::relation::RelationTag;
+use crate::relation::{StepTotals, ValueProjection, Weight};
 
 /// The candidates component of one segment.
 #[derive(Clone, Debug)]
 pub struct Candidates {
     /// Layout of the segment.
     pub layout: SegmentLayout,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
 }
 
 /// A small size as an expression.
@@ -24,7 +21,20 @@ fn size<E: EvalAtRow>(value: usize) -> E::F {
     E::F::from(M31::from(value))
 }
 
+impl Candidates {
+    /// The component of a segment.
+    pub fn new(layout: &SegmentLayout) -> Self {
+        Self {
+            layout: layout.clone(),
+        }
+    }
+}
+
 impl Constraints for Candidates {
+    fn name(&self) -> &'static str {
+        "candidates"
+    }
+
     fn log_rows(&self) -> u32 {
         self.layout.log_rows().candidates
     }
@@ -35,7 +45,7 @@ impl Constraints for Candidates {
             witness,
             projections,
         } = Columns::read(row, layout);
-        let (lookups, projection) = (&self.challenges.lookup, &self.challenges.projection);
+        let projection = row.projection();
         let first = witness.first;
         let follows = constant::<E>(1) - first.clone();
         let [cache_row_before, cache_row] = witness.cache_row;
@@ -89,51 +99,54 @@ impl Constraints for Candidates {
         );
 
         // Sums over the run, as projections.
-        let totals = projections.score;
-        row.constrain(
+        let totals = row.accumulate(
             "projected scores accumulate",
-            totals.current.value
-                - totals.previous * follows.clone() * projection.position
-                - E::EF::from(score),
+            projections.score,
+            |total, before| {
+                total - before * follows.clone() * projection.position - E::EF::from(score.clone())
+            },
         );
-        let numerator = projections.numerator;
-        row.constrain(
+        let value = projections.value;
+        let numerator = row.accumulate(
             "projected numerators accumulate w * V",
-            numerator.current.value
-                - numerator.previous * follows
-                - projections.value.value * witness.weight.clone(),
+            projections.numerator,
+            |numerator, before| {
+                numerator - before * follows.clone() - value.value.clone() * witness.weight.clone()
+            },
         );
 
         // The weight is the table's. In a split segment the lookup proof shows it, for the same columns.
         if layout.boundary() == Boundary::Fused {
-            row.require(
-                lookups,
-                RelationTag::Weight,
-                &[witness.index, witness.weight],
-            );
+            row.require(Weight {
+                index: witness.index,
+                weight: witness.weight,
+            });
         }
         if let Some((gadget, columns)) = layout.excess().zip(witness.excess.as_ref()) {
-            gadget.constrain(row, lookups, columns);
+            gadget.constrain(row, columns);
         }
         if let Some((gadget, columns)) = layout.gap_remainder().zip(witness.remainder.as_ref()) {
-            gadget.constrain(row, lookups, columns, constant::<E>(layout.score_step()));
+            gadget.constrain(row, columns, constant::<E>(layout.score_step()));
         }
         // The projected value is that of this cache row; `first` is 1 exactly at a head's first
         // position, so that a run neither starts late nor runs into the next head.
-        let [v0, v1, v2, v3] = projections.value.coordinates;
-        row.require(
-            lookups,
-            RelationTag::ValueProjection,
-            &[cache_row.clone(), first, v0, v1, v2, v3],
+        row.receive_times(
+            constant::<E>(1),
+            value.place,
+            ValueProjection {
+                row: cache_row.clone(),
+                first,
+                value: value.coordinates,
+            },
         );
         // These totals answer a step that ends its run at this position.
-        let [s0, s1, s2, s3] = totals.current.coordinates;
-        let [n0, n1, n2, n3] = numerator.current.coordinates;
         row.require_times(
-            lookups,
-            RelationTag::StepTotals,
             witness.last,
-            &[cache_row, s0, s1, s2, s3, n0, n1, n2, n3],
+            StepTotals {
+                row: cache_row,
+                scores: totals.coordinates,
+                numerators: numerator.coordinates,
+            },
         );
     }
 }

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::projection::RunningSum;
-use crate::harness::row::Row;
+use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
+use crate::trees::Tree;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]
@@ -58,11 +59,6 @@ pub struct Lane<E: EvalAtRow> {
     pub after: LaneEntries<E::F>,
 }
 
-/// Columns of a lane in the projections tree.
-pub const LANE_PROJECTION_COLUMNS: usize = 8;
-/// Columns of a lane in a state tree: key, value.
-pub const LANE_STATE_COLUMNS: usize = 2;
-
 /// A whole row: selectors, then by tree, lane after lane.
 pub struct Columns<E: EvalAtRow> {
     /// Selectors.
@@ -75,36 +71,36 @@ impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, layout: &SegmentLayout) -> Self {
         let lanes = 0..layout.lanes();
-        let stride = isize::try_from(layout.position_stride()).unwrap_or(isize::MAX);
         let selectors = Selectors {
-            first_dimension: row.preprocessed(Preprocessed::StateFirstDimension.id()),
-            first_position: row.preprocessed(Preprocessed::StateFirstPosition.id()),
-            row: row.preprocessed(Preprocessed::StateRow.id()),
+            first_dimension: row.preprocessed(Preprocessed::StateFirstDimension),
+            first_position: row.preprocessed(Preprocessed::StateFirstPosition),
+            row: row.preprocessed(Preprocessed::StateRow),
         };
         let witness: Vec<_> = lanes
             .clone()
             .map(|_| LaneWitness {
-                new: row.witness(),
-                value_uses: row.witness(),
+                new: row.witness("new"),
+                value_uses: row.witness("value uses"),
             })
             .collect();
         let projections: Vec<_> = lanes
             .clone()
             .map(|_| LaneProjections {
-                keys: RunningSum::read(row, stride),
-                values: RunningSum::read(row, 1),
+                keys: row.running_sum("projected keys", layout.position_stride()),
+                values: row.running_sum("projected values", 1),
             })
             .collect();
-        let mut entries = || -> Vec<_> {
+        let mut entries = |tree: Tree| -> Vec<_> {
             lanes
                 .clone()
-                .map(|_| {
-                    let ([key], [value]) = (row.carried([0]), row.carried([0]));
-                    LaneEntries { key, value }
+                .map(|_| LaneEntries {
+                    key: row.carried("key", Source::Tree(tree)),
+                    value: row.carried("value", Source::Tree(tree)),
                 })
                 .collect()
         };
-        let (before, after) = (entries(), entries());
+        let before = entries(Tree::StateBefore);
+        let after = entries(Tree::StateAfter);
         let lanes = witness
             .into_iter()
             .zip(projections)

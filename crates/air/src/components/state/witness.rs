@@ -4,9 +4,10 @@ use matchmark_runtime::KvCache;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
+use super::State;
 use crate::layout::SegmentLayout;
 use crate::witness::columns::field;
-use crate::witness::{Column, TableUses};
+use crate::witness::{Column, Execution, Generate};
 
 /// The columns of a state tree: key and value entries of each lane, zero beyond the cache's end.
 pub fn entries(layout: &SegmentLayout, cache: &KvCache) -> Vec<Column> {
@@ -25,19 +26,17 @@ pub fn entries(layout: &SegmentLayout, cache: &KvCache) -> Vec<Column> {
             }
         }
     }
-    columns
+    columns.into_iter().map(Column::from).collect()
 }
 
-/// The witness columns: new rows, and uses of projected values; counts the range checks of `after`.
-pub fn generate(
-    layout: &SegmentLayout,
-    steps: StepRange,
-    after: &[Column],
-    uses: &mut TableUses,
-) -> Vec<Column> {
-    for value in after.iter().flatten() {
-        uses.values.add(matchmark_quant::centered(value.0));
+impl Generate for State {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        witness(&self.layout, execution.attention.steps)
     }
+}
+
+/// The witness columns: new rows, and uses of projected values.
+fn witness(layout: &SegmentLayout, steps: StepRange) -> Vec<Column> {
     let rows = 1 << layout.log_rows().state;
     let attention = layout.shape().attention();
     let mut columns = vec![vec![M31::zero(); rows]; 2 * layout.lanes()];
@@ -63,5 +62,5 @@ pub fn generate(
     let filler = (1 << layout.log_rows().candidates) - claims;
     let (lane, row) = layout.state_row(0, 0, last_dimension);
     columns[2 * lane + 1][row] += M31::from(filler);
-    columns
+    columns.into_iter().map(Column::from).collect()
 }

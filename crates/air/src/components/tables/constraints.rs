@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 use matchmark_statement::ProofPart;
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::challenges::Challenges;
 use crate::decoder::layout::{DecoderLogRows, LOG_RANGE_ROWS, MANTISSA_BITS};
 use crate::decoder::selectors::DecoderSelector;
-use crate::harness::row::{Constraints, Row};
+use crate::harness::row::{Constraints, Row, Source};
 use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
 use crate::preprocessed::Preprocessed;
-use crate::relation::RelationTag;
+use crate::relation::{
+    Activation, Exponent, Limb, Range, ReciprocalRoot, RelationTag, Rotation, Tuple, Value, Weight,
+};
+use crate::trees::Tree;
 
 /// A lookup table in the preprocessed tree or in that of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,29 +78,6 @@ impl Table {
         }
     }
 
-    /// The columns of an entry that stand in the preprocessed tree.
-    pub const fn columns(self) -> &'static [Preprocessed] {
-        use DecoderSelector as Selector;
-        use Preprocessed::Decoder;
-        match self {
-            Self::Weights => &[Preprocessed::TableIndex, Preprocessed::TableWeight],
-            Self::Values => &[Preprocessed::TableValue],
-            Self::Limbs => &[Preprocessed::TableLimb],
-            Self::Ranges => &[Decoder(Selector::RangeBits), Decoder(Selector::RangeValue)],
-            Self::ReciprocalRoots => &[
-                Decoder(Selector::RootMantissa),
-                Decoder(Selector::RootFactor),
-            ],
-            Self::Exponents => &[
-                Decoder(Selector::ExponentExponent),
-                Decoder(Selector::ExponentPower),
-                Decoder(Selector::ExponentSmallest),
-                Decoder(Selector::ExponentDivisor),
-            ],
-            Self::Activations | Self::Rotations => &[],
-        }
-    }
-
     /// How many columns of an entry stand in the model tree.
     pub const fn model_columns(self) -> usize {
         match self {
@@ -132,32 +111,112 @@ impl Table {
 /// Tables of equal height.
 #[derive(Clone, Debug)]
 pub struct Tables {
+    /// Name of the component.
+    pub name: &'static str,
     /// Log of the number of entries.
     pub log_rows: u32,
     /// The tables.
     pub tables: Vec<Table>,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
+}
+
+impl Tables {
+    /// The component of these tables in a part's proofs.
+    pub fn new(part: ProofPart, log_rows: u32, tables: Vec<Table>) -> Self {
+        let name = match part {
+            ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Decoder => "tables",
+            ProofPart::Lookup => "weight table",
+        };
+        Self {
+            name,
+            log_rows,
+            tables,
+        }
+    }
 }
 
 impl Constraints for Tables {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn log_rows(&self) -> u32 {
         self.log_rows
     }
 
     fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
         for table in &self.tables {
-            let mut entry: Vec<E::F> = table
-                .columns()
-                .iter()
-                .map(|column| row.preprocessed(column.id()))
-                .collect();
-            entry.extend((0..table.model_columns()).map(|_| {
-                let [value] = row.carried([0]);
-                value
-            }));
-            let uses = row.witness();
-            row.provide_times(&self.challenges.lookup, table.tag(), uses, &entry);
+            table.provide(row);
         }
     }
+}
+
+impl Table {
+    /// Reads an entry and how often it is used, and provides it as often.
+    fn provide<E: EvalAtRow>(self, row: &mut Row<'_, E>) {
+        use DecoderSelector as Selector;
+        match self {
+            Self::Weights => {
+                let tuple = Weight {
+                    index: row.preprocessed(Preprocessed::TableIndex),
+                    weight: row.preprocessed(Preprocessed::TableWeight),
+                };
+                provide(row, "weight uses", tuple);
+            }
+            Self::Values => {
+                let value = row.preprocessed(Preprocessed::TableValue);
+                provide(row, "value uses", Value { value });
+            }
+            Self::Limbs => {
+                let value = row.preprocessed(Preprocessed::TableLimb);
+                provide(row, "limb uses", Limb { value });
+            }
+            Self::Ranges => {
+                let tuple = Range {
+                    bits: row.decoder(Selector::RangeBits),
+                    value: row.decoder(Selector::RangeValue),
+                };
+                provide(row, "range uses", tuple);
+            }
+            Self::ReciprocalRoots => {
+                let tuple = ReciprocalRoot {
+                    mantissa: row.decoder(Selector::RootMantissa),
+                    factor: row.decoder(Selector::RootFactor),
+                };
+                provide(row, "root uses", tuple);
+            }
+            Self::Exponents => {
+                let tuple = Exponent {
+                    exponent: row.decoder(Selector::ExponentExponent),
+                    power: row.decoder(Selector::ExponentPower),
+                    smallest: row.decoder(Selector::ExponentSmallest),
+                    divisor: row.decoder(Selector::ExponentDivisor),
+                };
+                provide(row, "exponent uses", tuple);
+            }
+            Self::Activations => {
+                let model = Source::Tree(Tree::Model);
+                let tuple = Activation {
+                    gate: row.carried("gate", model),
+                    activation: row.carried("activation", model),
+                };
+                provide(row, "activation uses", tuple);
+            }
+            Self::Rotations => {
+                let model = Source::Tree(Tree::Model);
+                let tuple = Rotation {
+                    position: row.carried("position", model),
+                    pair: row.carried("pair", model),
+                    cos: row.carried("cos", model),
+                    sin: row.carried("sin", model),
+                };
+                provide(row, "rotation uses", tuple);
+            }
+        }
+    }
+}
+
+/// Provides an entry as often as the next witness column says.
+fn provide<E: EvalAtRow>(row: &mut Row<'_, E>, uses: &'static str, entry: impl Tuple<E::F>) {
+    let uses = row.witness(uses);
+    row.provide_times(uses, entry);
 }

@@ -2,12 +2,13 @@
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::decoder::selectors::DecoderSelector;
-use crate::gadgets::less_than::LessThanColumns;
+use crate::gadgets::less_than::{LessThanColumns, LimbNames};
 use crate::gadgets::non_negative::NonNegativeColumns;
 use crate::gadgets::projection::{Extension, RunningSum};
-use crate::harness::row::Row;
+use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
+use crate::trees::Tree;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]
@@ -87,51 +88,58 @@ pub struct Columns<E: EvalAtRow> {
 
 /// Number of columns of entries.
 pub const ENTRY_COLUMNS: usize = 4;
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 12;
-/// Number of columns in the projections tree that a decoder has besides.
-pub const DECODER_PROJECTION_COLUMNS: usize = 4;
+/// Names of the columns of the remainder.
+const REMAINDER: LimbNames = LimbNames {
+    low: "remainder low",
+    high: "remainder high",
+    complement_low: "remainder complement low",
+};
+/// Names of the columns of the rounding shift.
+const SHIFT: LimbNames = LimbNames {
+    low: "shift low",
+    high: "shift high",
+    complement_low: "shift complement low",
+};
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, layout: &SegmentLayout) -> Self {
-        let mut carried = || {
-            let [x] = row.carried([0]);
-            x
+        let source = match layout.decoder() {
+            None => Source::Public,
+            Some(_) => Source::Tree(Tree::Witness),
         };
         let entries = Entries {
-            query: carried(),
-            key: carried(),
-            value: carried(),
-            output: carried(),
+            query: row.carried("query", source),
+            key: row.carried("key", source),
+            value: row.carried("value", source),
+            output: row.carried("output", source),
         };
         Self {
             selectors: Selectors {
-                active: row.preprocessed(Preprocessed::VectorActive.id()),
-                first: row.preprocessed(Preprocessed::VectorFirst.id()),
-                last: row.preprocessed(Preprocessed::VectorLast.id()),
-                cache_row: row.preprocessed(Preprocessed::VectorCacheRow.id()),
+                active: row.preprocessed(Preprocessed::VectorActive),
+                first: row.preprocessed(Preprocessed::VectorFirst),
+                last: row.preprocessed(Preprocessed::VectorLast),
+                cache_row: row.preprocessed(Preprocessed::VectorCacheRow),
             },
             entries,
             witness: Witness {
-                denominator: row.witness_pair(),
-                remainder: layout.remainder().read(row),
-                shift: layout.rounding_shift().map(|gadget| gadget.read(row)),
+                denominator: row.witness_before("denominator", 1),
+                remainder: layout.remainder().read(row, &REMAINDER),
+                shift: layout
+                    .rounding_shift()
+                    .map(|gadget| gadget.read(row, &SHIFT)),
             },
             projections: Projections {
-                keys: Extension::read(row),
-                score: RunningSum::read(row, 1),
-                numerator: RunningSum::read(row, 1),
+                keys: row.extension("keys"),
+                score: row.running_sum("score", 1),
+                numerator: row.running_sum("numerator", 1),
             },
-            joints: layout.decoder().map(|_| {
-                let stride = isize::try_from(layout.head_dim()).unwrap_or(isize::MAX);
-                Joints {
-                    query: row.decoder(DecoderSelector::VectorQuery),
-                    first_step: row.decoder(DecoderSelector::VectorFirstStep),
-                    input: row.decoder(DecoderSelector::VectorInput),
-                    input_uses: row.decoder(DecoderSelector::VectorInputUses),
-                    output: RunningSum::read(row, stride),
-                }
+            joints: layout.decoder().map(|_| Joints {
+                query: row.decoder(DecoderSelector::VectorQuery),
+                first_step: row.decoder(DecoderSelector::VectorFirstStep),
+                input: row.decoder(DecoderSelector::VectorInput),
+                input_uses: row.decoder(DecoderSelector::VectorInputUses),
+                output: row.running_sum("projected output", layout.head_dim()),
             }),
         }
     }

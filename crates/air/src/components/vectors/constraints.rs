@@ -4,11 +4,10 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::challenges::Challenges;
 use crate::decoder::layout::{KEY_ENTRY, VALUE_ENTRY};
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::SegmentLayout;
-use crate::relation::RelationTag;
+use crate::relation::{AttentionEntry, KeyProjection, LinearInput, StepTotals, Value};
 
 /// The vectors component of one segment.
 #[derive(Clone, Debug)]
@@ -17,18 +16,30 @@ pub struct Vectors {
     pub layout: SegmentLayout,
     /// Cache entries before the segment, `P`.
     pub entries_before: usize,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
+}
+
+impl Vectors {
+    /// The component of a segment with so many cache entries before it.
+    pub fn new(layout: &SegmentLayout, entries_before: usize) -> Self {
+        Self {
+            layout: layout.clone(),
+            entries_before,
+        }
+    }
 }
 
 impl Constraints for Vectors {
+    fn name(&self) -> &'static str {
+        "vectors"
+    }
+
     fn log_rows(&self) -> u32 {
         self.layout.log_rows().vectors
     }
 
     fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
         let columns = Columns::read(row, &self.layout);
-        let (lookups, projection) = (&self.challenges.lookup, &self.challenges.projection);
+        let projection = row.projection();
         let one = constant::<E>(1);
         let first = columns.selectors.first;
         let follows = one.clone() - first.clone();
@@ -41,12 +52,15 @@ impl Constraints for Vectors {
         );
 
         // The dot product of query and projected keys, over the dimensions of the step.
-        let score = columns.projections.score;
-        row.constrain(
+        let keys = columns.projections.keys;
+        let score = row.accumulate(
             "projected score accumulates q * K",
-            score.current.value
-                - score.previous * follows.clone()
-                - columns.projections.keys.value * columns.entries.query.clone(),
+            columns.projections.score,
+            |score, before| {
+                score
+                    - before * follows.clone()
+                    - keys.value.clone() * columns.entries.query.clone()
+            },
         );
 
         // N_c by the rounding rule: o Z + r for `Floor`; for `NearestTiesUp`, where the remainder
@@ -76,23 +90,27 @@ impl Constraints for Vectors {
                 (shift, bound)
             }
         };
-        let numerator = columns.projections.numerator;
-        let before = numerator.previous * follows + first * denominator.clone();
-        row.constrain(
+        let numerator = row.accumulate(
             "projected numerator accumulates o * Z + r",
-            numerator.current.value
-                - before * projection.dimension
-                - E::EF::from(columns.entries.output.clone() * denominator + shift),
+            columns.projections.numerator,
+            |numerator, before| {
+                let before = before * follows.clone() + first.clone() * denominator.clone();
+                let output = columns.entries.output.clone();
+                numerator
+                    - before * projection.dimension
+                    - E::EF::from(output * denominator.clone() + shift.clone())
+            },
         );
 
         for value in [&columns.entries.query, &columns.entries.output] {
-            row.require(lookups, RelationTag::Value, core::slice::from_ref(value));
+            let value = value.clone();
+            row.require(Value { value });
         }
         // 0 <= r < Z, or 2 Z: else the quotient is any number.
-        gadget.constrain(row, lookups, &columns.witness.remainder, bound);
+        gadget.constrain(row, &columns.witness.remainder, bound);
         // The shift is a small integer: else r - Z may be odd, and the half of it huge.
         if let Some((gadget, columns)) = shift_columns {
-            gadget.constrain(row, lookups, columns);
+            gadget.constrain(row, columns);
         }
 
         // In a decoder, queries, keys and values are what the rest of the layer computed, and the outputs
@@ -106,27 +124,27 @@ impl Constraints for Vectors {
                 (name(KEY_ENTRY), &entries.key),
                 (name(VALUE_ENTRY), &entries.value),
             ] {
-                row.require_times(
-                    lookups,
-                    RelationTag::AttentionEntry,
-                    columns.selectors.active.clone(),
-                    &[name, entry.clone()],
-                );
+                let value = entry.clone();
+                let active = columns.selectors.active.clone();
+                row.require_times(active, AttentionEntry { name, value });
             }
-            row.constrain(
+            let output = row.accumulate(
                 "projected outputs accumulate",
-                joints.output.current.value.clone()
-                    - joints.output.previous
-                        * projection.position
-                        * (constant::<E>(1) - joints.first_step)
-                    - E::EF::from(entries.output.clone()),
+                joints.output,
+                |output, before| {
+                    output
+                        - before
+                            * projection.position
+                            * (constant::<E>(1) - joints.first_step.clone())
+                        - E::EF::from(entries.output.clone())
+                },
             );
-            let [x0, x1, x2, x3] = joints.output.current.coordinates;
             row.provide_times(
-                lookups,
-                RelationTag::LinearInput,
                 joints.input_uses,
-                &[joints.input, x0, x1, x2, x3],
+                LinearInput {
+                    name: joints.input,
+                    value: output.coordinates,
+                },
             );
         }
 
@@ -135,29 +153,24 @@ impl Constraints for Vectors {
             columns.selectors.cache_row + constant::<E>(entries_before.unwrap_or(u32::MAX));
         // The projected keys and the new entry are those of the cache after the segment, at the
         // position of this step.
-        let [k0, k1, k2, k3] = columns.projections.keys.coordinates;
-        row.require_times(
-            lookups,
-            RelationTag::KeyProjection,
+        row.receive_times(
             columns.selectors.active,
-            &[
-                cache_row.clone(),
-                k0,
-                k1,
-                k2,
-                k3,
-                columns.entries.key.clone(),
-                columns.entries.value.clone(),
-            ],
+            keys.place,
+            KeyProjection {
+                row: cache_row.clone(),
+                keys: keys.coordinates,
+                key: columns.entries.key.clone(),
+                value: columns.entries.value.clone(),
+            },
         );
         // Some run of candidates that ends at this position has these totals.
-        let [s0, s1, s2, s3] = score.current.coordinates;
-        let [n0, n1, n2, n3] = numerator.current.coordinates;
         row.provide_times(
-            lookups,
-            RelationTag::StepTotals,
             columns.selectors.last,
-            &[cache_row, s0, s1, s2, s3, n0, n1, n2, n3],
+            StepTotals {
+                row: cache_row,
+                scores: score.coordinates,
+                numerators: numerator.coordinates,
+            },
         );
     }
 }

@@ -62,9 +62,6 @@ pub struct Columns<E: EvalAtRow> {
 
 /// Number of columns in the witness tree.
 pub const COLUMNS: usize = 5;
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 4;
-
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
@@ -77,13 +74,13 @@ impl<E: EvalAtRow> Columns<E> {
                 step: row.decoder(DecoderSelector::ChoiceStep),
             },
             witness: Witness {
-                maximum: row.witness_before(decoder.steps()),
-                below: row.witness_before(decoder.steps()),
-                chosen: row.witness(),
-                gap_low: row.witness(),
-                gap_high: row.witness(),
+                maximum: row.witness_before("maximum", decoder.steps()),
+                below: row.witness_before("below", decoder.steps()),
+                chosen: row.witness("chosen"),
+                gap_low: row.witness("gap low"),
+                gap_high: row.witness("gap high"),
             },
-            logits: RunningSum::read(row, 1),
+            logits: row.running_sum("logits", 1),
         }
     }
 }

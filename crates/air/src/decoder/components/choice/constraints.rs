@@ -3,22 +3,32 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::challenges::Challenges;
 use crate::decoder::layout::{DecoderLayout, CHOICE_OUTPUT, RANGE_BITS};
 use crate::gadgets::rescaling::range;
 use crate::harness::row::{constant, Constraints, Row};
-use crate::relation::RelationTag;
+use crate::relation::{Choice as ChoiceTuple, LinearOutput};
 
 /// The choice component of one segment.
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// Layout of the decoder.
     pub decoder: DecoderLayout,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
+}
+
+impl Choice {
+    /// The component of a segment.
+    pub fn new(decoder: &DecoderLayout) -> Self {
+        Self {
+            decoder: decoder.clone(),
+        }
+    }
 }
 
 impl Constraints for Choice {
+    fn name(&self) -> &'static str {
+        "choice"
+    }
+
     fn log_rows(&self) -> u32 {
         self.decoder.log_rows().choice
     }
@@ -36,7 +46,6 @@ impl Constraints for Choice {
             gap_low,
             gap_high,
         } = witness;
-        let lookups = &self.challenges.lookup;
         let one = constant::<E>(1);
         let follows = one.clone() - selectors.first.clone();
 
@@ -49,15 +58,13 @@ impl Constraints for Choice {
         let gap = gap_low.clone()
             + gap_high.clone() * M31::from_u32_unchecked(1 << RANGE_BITS)
             + below.clone();
-        let step = self.challenges.projection.position;
-        row.constrain(
-            "projected logits accumulate",
-            logits.current.value.clone()
-                - logits.previous * step * (one.clone() - selectors.start)
-                - E::EF::from(maximum - gap.clone()),
-        );
-        range(row, lookups, RANGE_BITS, gap_low);
-        range(row, lookups, RANGE_BITS, gap_high);
+        let step = row.projection().position;
+        let logits = row.accumulate("projected logits accumulate", logits, |sum, before| {
+            sum - before * step * (one.clone() - selectors.start.clone())
+                - E::EF::from(maximum.clone() - gap.clone())
+        });
+        range(row, RANGE_BITS, gap_low);
+        range(row, RANGE_BITS, gap_high);
 
         // `below` is 1 before the first token, and falls where a token is chosen. The relation has one
         // choice for each step, so it falls once, by one: it is 1 below the chosen token and 0 from it
@@ -71,18 +78,19 @@ impl Constraints for Choice {
         // On padding the step is none of the segment's: else a token that the vocabulary does not have
         // could be chosen there.
         row.provide_times(
-            lookups,
-            RelationTag::Choice,
             chosen,
-            &[selectors.step, selectors.token],
+            ChoiceTuple {
+                step: selectors.step,
+                token: selectors.token,
+            },
         );
-        let [y0, y1, y2, y3] = logits.current.coordinates;
         let name = u32::try_from(CHOICE_OUTPUT).unwrap_or(u32::MAX);
         row.require_times(
-            lookups,
-            RelationTag::LinearOutput,
             selectors.last,
-            &[constant::<E>(name), y0, y1, y2, y3],
+            LinearOutput {
+                name: constant::<E>(name),
+                value: logits.coordinates,
+            },
         );
     }
 }

@@ -2,16 +2,20 @@
 use matchmark_model::ModelExecution;
 
 use super::columns::Witness;
+use super::constraints::Choice;
 use crate::decoder::layout::{DecoderLayout, RANGE_BITS};
 use crate::witness::columns::field;
-use crate::witness::{Column, TableUses};
+use crate::witness::{Column, DecoderExecution, Execution, Generate};
 
-/// The witness columns, counting what they look up.
-pub fn generate(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    uses: &mut TableUses,
-) -> Vec<Column> {
+impl Generate for Choice {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        let DecoderExecution { execution, .. } = execution.expect_decoder();
+        witness(&self.decoder, execution)
+    }
+}
+
+/// The witness columns.
+fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().choice;
     let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
     let zeros = || vec![field(0); rows];
@@ -41,8 +45,5 @@ pub fn generate(
     for row in tokens * steps..rows {
         columns.maximum[row] = columns.maximum[row - steps];
     }
-    let ranges = &mut uses.expect_decoder().ranges;
-    ranges.add_all(RANGE_BITS, &columns.gap_low);
-    ranges.add_all(RANGE_BITS, &columns.gap_high);
-    columns.into_columns().into()
+    columns.into_columns().map(Column::from).into()
 }

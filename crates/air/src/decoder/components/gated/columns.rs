@@ -67,9 +67,6 @@ pub struct Columns<E: EvalAtRow> {
     pub projections: Projections<E>,
 }
 
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 8;
-
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
@@ -82,14 +79,16 @@ impl<E: EvalAtRow> Columns<E> {
                 input_uses: row.decoder(DecoderSelector::GatedInputUses),
             },
             witness: Witness {
-                gate: Rescaling::of(decoder.gate()).read(row),
-                up: Rescaling::of(decoder.up()).read(row),
-                activation: row.witness(),
-                gated: Rescaling::of(decoder.gated()).read(row),
+                gate: Rescaling::of(decoder.gate())
+                    .read(row, ["gate", "gate excess", "gate remainder"]),
+                up: Rescaling::of(decoder.up()).read(row, ["up", "up excess", "up remainder"]),
+                activation: row.witness("activation"),
+                gated: Rescaling::of(decoder.gated())
+                    .read(row, ["gated", "gated excess", "gated remainder"]),
             },
             projections: Projections {
-                accumulators: RunningSum::read(row, 1),
-                gated: RunningSum::read(row, 1),
+                accumulators: row.running_sum("accumulators", 1),
+                gated: row.running_sum("projected gated", 1),
             },
         }
     }

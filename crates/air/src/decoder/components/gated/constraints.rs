@@ -4,31 +4,41 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::challenges::Challenges;
 use crate::decoder::layout::{DecoderLayout, GATED_OUTPUT};
 use crate::gadgets::rescaling::Rescaling;
 use crate::harness::row::{constant, Constraints, Row};
-use crate::relation::RelationTag;
+use crate::relation::{Activation, LinearInput, LinearOutput, Value};
 
 /// The gated component of one segment.
 #[derive(Clone, Debug)]
 pub struct Gated {
     /// Layout of the decoder.
     pub decoder: DecoderLayout,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
 }
 
 impl Gated {
     /// By how much the up outputs stand before the gate outputs in the projection: `t` to the number
     /// of rows of a layer.
-    pub fn up_shift(&self) -> QM31 {
+    fn up_shift(&self, position: QM31) -> QM31 {
         let rows = self.decoder.shape().mlp() * self.decoder.steps();
-        self.challenges.projection.position.pow(rows as u128)
+        position.pow(rows as u128)
+    }
+}
+
+impl Gated {
+    /// The component of a segment.
+    pub fn new(decoder: &DecoderLayout) -> Self {
+        Self {
+            decoder: decoder.clone(),
+        }
     }
 }
 
 impl Constraints for Gated {
+    fn name(&self) -> &'static str {
+        "gated"
+    }
+
     fn log_rows(&self) -> u32 {
         self.decoder.log_rows().gated
     }
@@ -45,63 +55,65 @@ impl Constraints for Gated {
             activation,
             gated,
         } = witness;
-        let lookups = &self.challenges.lookup;
-        let step = self.challenges.projection.position;
+        let step = row.projection().position;
         let one = constant::<E>(1);
         let of_gate = Rescaling::of(self.decoder.gate());
         let of_up = Rescaling::of(self.decoder.up());
         let of_gated = Rescaling::of(self.decoder.gated());
 
         // The accumulators of the layer's up and gate outputs, projected. Else: any gates.
-        row.constrain(
+        let accumulators = row.accumulate(
             "projected up and gate accumulators accumulate",
-            projections.accumulators.current.value.clone()
-                - projections.accumulators.previous * step * (one.clone() - selectors.first)
-                - E::EF::from(of_gate.input::<E>(&gate))
-                - E::EF::from(of_up.input::<E>(&up)) * self.up_shift(),
+            projections.accumulators,
+            |sum, before| {
+                sum - before * step * (one.clone() - selectors.first.clone())
+                    - E::EF::from(of_gate.input::<E>(&gate))
+                    - E::EF::from(of_up.input::<E>(&up)) * self.up_shift(step)
+            },
         );
-        of_gate.constrain(row, lookups, &gate);
-        of_up.constrain(row, lookups, &up);
-        row.require(
-            lookups,
-            RelationTag::Value,
-            core::slice::from_ref(&up.clamped.out),
-        );
+        of_gate.constrain(row, &gate);
+        of_up.constrain(row, &up);
+        row.require(Value {
+            value: up.clamped.out.clone(),
+        });
         // The activation is the table's, whose domain holds the gate to its range.
-        row.require(
-            lookups,
-            RelationTag::Activation,
-            &[gate.clamped.out, activation.clone()],
-        );
+        row.require(Activation {
+            gate: gate.clamped.out,
+            activation: activation.clone(),
+        });
         row.constrain(
             "gated value is activation * up, rescaled",
             of_gated.input::<E>(&gated) - activation * up.clamped.out,
         );
-        of_gated.constrain(row, lookups, &gated);
+        of_gated.constrain(row, &gated);
         let gated = gated.clamped.out;
-        row.require(lookups, RelationTag::Value, core::slice::from_ref(&gated));
+        row.require(Value {
+            value: gated.clone(),
+        });
 
         // What the down matrix takes in, projected over the steps.
-        row.constrain(
+        let gated = row.accumulate(
             "projected gated values accumulate",
-            projections.gated.current.value.clone()
-                - projections.gated.previous * step * (one - selectors.first_step)
-                - E::EF::from(gated),
+            projections.gated,
+            |sum, before| {
+                sum - before * step * (one.clone() - selectors.first_step.clone())
+                    - E::EF::from(gated.clone())
+            },
         );
-        let [x0, x1, x2, x3] = projections.gated.current.coordinates;
         row.provide_times(
-            lookups,
-            RelationTag::LinearInput,
             selectors.input_uses,
-            &[selectors.input.clone(), x0, x1, x2, x3],
+            LinearInput {
+                name: selectors.input.clone(),
+                value: gated.coordinates,
+            },
         );
-        let [y0, y1, y2, y3] = projections.accumulators.current.coordinates;
         let name = u32::try_from(GATED_OUTPUT).unwrap_or(u32::MAX);
         row.require_times(
-            lookups,
-            RelationTag::LinearOutput,
             selectors.last,
-            &[selectors.input + constant::<E>(name), y0, y1, y2, y3],
+            LinearOutput {
+                name: selectors.input + constant::<E>(name),
+                value: accumulators.coordinates,
+            },
         );
     }
 }

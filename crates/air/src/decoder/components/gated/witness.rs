@@ -3,19 +3,22 @@ use matchmark_model::ModelExecution;
 use matchmark_tables::SiluTable;
 
 use super::columns::Witness;
+use super::constraints::Gated;
 use crate::decoder::layout::DecoderLayout;
-use crate::decoder::witness::rescaled;
 use crate::gadgets::rescaling::RescalingColumns;
 use crate::witness::columns::field;
-use crate::witness::{Column, TableUses};
+use crate::witness::rescaled;
+use crate::witness::{Column, DecoderExecution, Execution, Generate};
 
-/// The witness columns, counting what they look up.
-pub fn generate(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    table: &SiluTable,
-    uses: &mut TableUses,
-) -> Vec<Column> {
+impl Generate for Gated {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        let DecoderExecution { execution, model } = execution.expect_decoder();
+        witness(&self.decoder, execution, &model.tables().silu)
+    }
+}
+
+/// The witness columns.
+fn witness(decoder: &DecoderLayout, execution: &ModelExecution, table: &SiluTable) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().gated;
     let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
     let mut gate = RescalingColumns::of_zeros(rows, decoder.gate());
@@ -35,18 +38,6 @@ pub fn generate(
         let product = active * i64::from(of_up.out);
         gated.set(row, &rescaled(decoder.gated(), product));
     }
-    for values in [&up.clamped.out, &gated.clamped.out] {
-        for value in values {
-            uses.values.add(matchmark_quant::centered(value.0));
-        }
-    }
-    let uses = uses.expect_decoder();
-    for value in &gate.clamped.out {
-        uses.activations.add(matchmark_quant::centered(value.0));
-    }
-    gate.count(decoder.gate(), &mut uses.ranges);
-    up.count(decoder.up(), &mut uses.ranges);
-    gated.count(decoder.gated(), &mut uses.ranges);
     Witness {
         gate,
         up,
@@ -54,5 +45,6 @@ pub fn generate(
         gated,
     }
     .into_columns()
+    .map(Column::from)
     .collect()
 }

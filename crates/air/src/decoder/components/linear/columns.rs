@@ -6,7 +6,8 @@ use stwo_constraint_framework::EvalAtRow;
 use crate::decoder::layout::DecoderLayout;
 use crate::decoder::selectors::DecoderSelector;
 use crate::gadgets::projection::{Extension, RunningSum};
-use crate::harness::row::Row;
+use crate::harness::row::{Row, Source};
+use crate::trees::Tree;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]
@@ -37,9 +38,6 @@ pub struct Columns<E: EvalAtRow> {
     pub output: RunningSum<E>,
 }
 
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 8;
-
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
@@ -55,13 +53,10 @@ impl<E: EvalAtRow> Columns<E> {
         Self {
             selectors,
             weights: (0..decoder.width())
-                .map(|_| {
-                    let [weight] = row.carried([0]);
-                    weight
-                })
+                .map(|_| row.carried("weight", Source::Tree(Tree::Model)))
                 .collect(),
-            input: Extension::read(row),
-            output: RunningSum::read(row, 1),
+            input: row.extension("input"),
+            output: row.running_sum("output", 1),
         }
     }
 }

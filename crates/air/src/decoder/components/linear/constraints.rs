@@ -5,32 +5,39 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::challenges::Challenges;
 use crate::decoder::layout::DecoderLayout;
 use crate::harness::row::{Constraints, Row};
-use crate::relation::RelationTag;
+use crate::relation::{LinearInput, LinearOutput};
 
 /// The linear component of one segment.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// Layout of the decoder.
     pub decoder: DecoderLayout,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
 }
 
 impl Linear {
     /// What the projection over outputs grows by from one output to the next: `t^S`, so that outputs
     /// and steps together are projected by consecutive powers of `t`.
-    pub fn output_challenge(&self) -> QM31 {
-        self.challenges
-            .projection
-            .position
-            .pow(self.decoder.steps() as u128)
+    fn output_challenge(&self, position: QM31) -> QM31 {
+        position.pow(self.decoder.steps() as u128)
+    }
+}
+
+impl Linear {
+    /// The component of a segment.
+    pub fn new(decoder: &DecoderLayout) -> Self {
+        Self {
+            decoder: decoder.clone(),
+        }
     }
 }
 
 impl Constraints for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
     fn log_rows(&self) -> u32 {
         self.decoder.log_rows().linear
     }
@@ -42,8 +49,7 @@ impl Constraints for Linear {
             input,
             output,
         } = Columns::read(row, &self.decoder);
-        let lookups = &self.challenges.lookup;
-        let challenge = self.output_challenge();
+        let challenge = self.output_challenge(row.projection().position);
         // The block's weights for this input, projected over its outputs: the last has power zero.
         let mut power = QM31::one();
         let mut projected = E::EF::zero();
@@ -53,28 +59,32 @@ impl Constraints for Linear {
         }
         // Sums over inputs within a block; a new block's outputs come behind those before. Else: any
         // outputs.
-        row.constrain(
+        let output = row.accumulate(
             "projected outputs accumulate W * X",
-            output.current.value
-                - output.previous.clone() * selectors.continues
-                - output.previous * selectors.next_block * power
-                - input.value.clone() * projected,
+            output,
+            |output, before| {
+                output
+                    - before.clone() * selectors.continues.clone()
+                    - before * selectors.next_block.clone() * power
+                    - input.value.clone() * projected.clone()
+            },
         );
         // The input is what some component has computed. Else: inputs of its own choosing.
-        let [x0, x1, x2, x3] = input.coordinates;
-        row.require_times(
-            lookups,
-            RelationTag::LinearInput,
+        row.receive_times(
             selectors.active,
-            &[selectors.input, x0, x1, x2, x3],
+            input.place,
+            LinearInput {
+                name: selectors.input,
+                value: input.coordinates,
+            },
         );
         // Some component has computed these outputs. Else: outputs of its own choosing.
-        let [y0, y1, y2, y3] = output.current.coordinates;
         row.provide_times(
-            lookups,
-            RelationTag::LinearOutput,
             selectors.last,
-            &[selectors.output, y0, y1, y2, y3],
+            LinearOutput {
+                name: selectors.output,
+                value: output.coordinates,
+            },
         );
     }
 }

@@ -2,20 +2,23 @@
 use matchmark_model::ModelExecution;
 
 use super::columns::Witness;
-use crate::decoder::layout::{DecoderLayout, MANTISSA_BITS, RANGE_BITS, SQUARE_LOW_BITS};
+use super::constraints::Norms;
+use crate::decoder::layout::{DecoderLayout, MANTISSA_BITS, SQUARE_LOW_BITS};
 use crate::witness::columns::field;
-use crate::witness::{Column, TableUses};
+use crate::witness::{Column, DecoderExecution, Execution, Generate};
 
-/// The witness columns, counting what they look up.
-pub fn generate(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    uses: &mut TableUses,
-) -> Vec<Column> {
+impl Generate for Norms {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        let DecoderExecution { execution, .. } = execution.expect_decoder();
+        witness(&self.decoder, execution)
+    }
+}
+
+/// The witness columns.
+fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().norms;
     let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
     let arithmetic = decoder.arithmetic();
-    let uses = uses.expect_decoder();
     let mut columns = Witness {
         high_sum: vec![],
         carry: vec![],
@@ -57,12 +60,6 @@ pub fn generate(
         let index = usize::try_from(mantissa).unwrap_or_default();
         let factor = i64::from(matchmark_tables::reciprocal_root(index));
         let divisor = 1_i64 << (u32::from(arithmetic.shifts().norm) + exponent);
-        uses.ranges.add(SQUARE_LOW_BITS, low);
-        uses.ranges.add(RANGE_BITS, carry);
-        uses.ranges.add(MANTISSA_BITS, mantissa - smallest);
-        uses.ranges.add(2 * exponent, remainder);
-        uses.exponents.add(i64::from(exponent));
-        uses.roots.add(mantissa);
         for (column, value) in [
             (&mut columns.high_sum, high_sum),
             (&mut columns.carry, carry),
@@ -78,5 +75,5 @@ pub fn generate(
             column.push(field(value));
         }
     }
-    columns.into_columns().into()
+    columns.into_columns().map(Column::from).into()
 }

@@ -64,8 +64,24 @@ pub struct Columns<E: EvalAtRow> {
     pub accumulators: RunningSum<E>,
 }
 
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 4;
+/// Names of the columns of both values before rotation.
+const FIRST_AND_SECOND_INPUT: [[&str; 3]; 2] = [
+    ["first", "first excess", "first remainder"],
+    ["second", "second excess", "second remainder"],
+];
+/// Names of the columns of both values after rotation.
+const FIRST_AND_SECOND_OUTPUT: [[&str; 3]; 2] = [
+    [
+        "rotated first",
+        "rotated first excess",
+        "rotated first remainder",
+    ],
+    [
+        "rotated second",
+        "rotated second excess",
+        "rotated second remainder",
+    ],
+];
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
@@ -84,12 +100,12 @@ impl<E: EvalAtRow> Columns<E> {
                 entry_uses: row.decoder(DecoderSelector::RotaryEntryUses),
             },
             witness: Witness {
-                inputs: [input.read(row), input.read(row)],
-                cos: row.witness(),
-                sin: row.witness(),
-                outputs: [output.read(row), output.read(row)],
+                inputs: FIRST_AND_SECOND_INPUT.map(|names| input.read(row, names)),
+                cos: row.witness("cos"),
+                sin: row.witness("sin"),
+                outputs: FIRST_AND_SECOND_OUTPUT.map(|names| output.read(row, names)),
             },
-            accumulators: RunningSum::read(row, 1),
+            accumulators: row.running_sum("accumulators", 1),
         }
     }
 }

@@ -6,11 +6,10 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::challenges::Challenges;
 use crate::decoder::layout::DecoderLayout;
 use crate::gadgets::rescaling::{twos_complement, Rescaling};
 use crate::harness::row::{constant, Constraints, Row};
-use crate::relation::RelationTag;
+use crate::relation::{AttentionEntry, LinearOutput, Rotation};
 
 /// The rotary component of one segment.
 #[derive(Clone, Debug)]
@@ -19,22 +18,34 @@ pub struct Rotary {
     pub decoder: DecoderLayout,
     /// Tokens before the segment, `P`.
     pub entries_before: usize,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
 }
 
 impl Rotary {
     /// By how much second halves stand before first halves in the projection: `t` to the number of
     /// rows of a layer.
-    pub fn second_half(&self) -> QM31 {
+    fn second_half(&self, position: QM31) -> QM31 {
         let attention = self.decoder.shape().attention();
         let heads = attention.query_heads() + attention.kv_heads();
         let rows = heads * (attention.head_dim() / 2) * self.decoder.steps();
-        self.challenges.projection.position.pow(rows as u128)
+        position.pow(rows as u128)
+    }
+}
+
+impl Rotary {
+    /// The component of a segment with so many tokens before it.
+    pub fn new(decoder: &DecoderLayout, entries_before: usize) -> Self {
+        Self {
+            decoder: decoder.clone(),
+            entries_before,
+        }
     }
 }
 
 impl Constraints for Rotary {
+    fn name(&self) -> &'static str {
+        "rotary"
+    }
+
     fn log_rows(&self) -> u32 {
         self.decoder.log_rows().rotary
     }
@@ -51,7 +62,6 @@ impl Constraints for Rotary {
             sin,
             outputs,
         } = witness;
-        let lookups = &self.challenges.lookup;
         let (input, output) = (
             Rescaling::of(self.decoder.rotary_input()),
             Rescaling::of(self.decoder.rotation()),
@@ -60,25 +70,28 @@ impl Constraints for Rotary {
         // The accumulators of the layer's queries and keys, projected: second halves, then first ones.
         // Else: any queries and keys.
         let [first, second] = inputs.each_ref().map(|columns| input.input::<E>(columns));
-        let step = self.challenges.projection.position;
-        row.constrain(
+        let step = row.projection().position;
+        let accumulators = row.accumulate(
             "projected query and key accumulators accumulate",
-            accumulators.current.value.clone()
-                - accumulators.previous * step * (constant::<E>(1) - selectors.first)
-                - E::EF::from(first)
-                - E::EF::from(second) * self.second_half(),
+            accumulators,
+            |sum, before| {
+                sum - before * step * (constant::<E>(1) - selectors.first.clone())
+                    - E::EF::from(first.clone())
+                    - E::EF::from(second.clone()) * self.second_half(step)
+            },
         );
         for columns in &inputs {
-            input.constrain(row, lookups, columns);
-            twos_complement(row, lookups, u32::from(ROTARY_BITS), &columns.clamped.out);
+            input.constrain(row, columns);
+            twos_complement(row, u32::from(ROTARY_BITS), &columns.clamped.out);
         }
         // The angle is that of position and pair. Else: any rotation, or a stretch.
         let position = selectors.step + E::F::from(M31::from(self.entries_before));
-        row.require(
-            lookups,
-            RelationTag::Rotation,
-            &[position, selectors.pair, cos.clone(), sin.clone()],
-        );
+        row.require(Rotation {
+            position,
+            pair: selectors.pair,
+            cos: cos.clone(),
+            sin: sin.clone(),
+        });
         // (x cos - y sin, y cos + x sin), each rescaled.
         let [x, y] = inputs.map(|columns| columns.clamped.out);
         let rotated = [
@@ -91,26 +104,22 @@ impl Constraints for Rotary {
             .zip(&outputs)
         {
             row.constrain(name, output.input::<E>(columns) - rotated);
-            output.constrain(row, lookups, columns);
+            output.constrain(row, columns);
         }
         // What the attention takes as queries and keys. It holds them to their range.
         let half = M31::from(self.decoder.shape().attention().head_dim() / 2);
         let [first, second] = outputs.map(|columns| columns.clamped.out);
         let second_entry = selectors.entry.clone() + E::F::from(half);
-        for (entry, value) in [(selectors.entry.clone(), first), (second_entry, second)] {
-            row.provide_times(
-                lookups,
-                RelationTag::AttentionEntry,
-                selectors.entry_uses.clone(),
-                &[entry, value],
-            );
+        for (name, value) in [(selectors.entry.clone(), first), (second_entry, second)] {
+            let uses = selectors.entry_uses.clone();
+            row.provide_times(uses, AttentionEntry { name, value });
         }
-        let [y0, y1, y2, y3] = accumulators.current.coordinates;
         row.require_times(
-            lookups,
-            RelationTag::LinearOutput,
             selectors.last,
-            &[selectors.entry, y0, y1, y2, y3],
+            LinearOutput {
+                name: selectors.entry,
+                value: accumulators.coordinates,
+            },
         );
     }
 }

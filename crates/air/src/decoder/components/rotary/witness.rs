@@ -1,21 +1,27 @@
 //! Trace generation of the rotary component.
 use matchmark_model::ModelExecution;
-use matchmark_quant::ROTARY_BITS;
 use matchmark_tables::RotaryTable;
 
 use super::columns::Witness;
+use super::constraints::Rotary;
 use crate::decoder::layout::DecoderLayout;
-use crate::decoder::witness::rescaled;
 use crate::gadgets::rescaling::RescalingColumns;
 use crate::witness::columns::field;
-use crate::witness::{Column, TableUses};
+use crate::witness::rescaled;
+use crate::witness::{Column, DecoderExecution, Execution, Generate};
 
-/// The witness columns, counting what they look up.
-pub fn generate(
+impl Generate for Rotary {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        let DecoderExecution { execution, model } = execution.expect_decoder();
+        witness(&self.decoder, execution, &model.tables().rotary)
+    }
+}
+
+/// The witness columns.
+fn witness(
     decoder: &DecoderLayout,
     execution: &ModelExecution,
     table: &RotaryTable,
-    uses: &mut TableUses,
 ) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().rotary;
     let attention = decoder.shape().attention();
@@ -36,7 +42,6 @@ pub fn generate(
     };
     let (cos, sin) = rotation(start, 0);
     let (mut cosines, mut sines) = (vec![field(cos); rows], vec![field(sin); rows]);
-    let mut entries = vec![(start, 0); rows];
     for layer in 0..decoder.shape().layers() {
         for head in 0..queries + keys {
             let (accumulators, heads, head_of) = match head.checked_sub(queries) {
@@ -57,23 +62,9 @@ pub fn generate(
                     outputs[1].set(row, &rescaled(output, y * cos + x * sin));
                     cosines[row] = field(cos);
                     sines[row] = field(sin);
-                    entries[row] = (start + step, pair);
                 }
             }
         }
-    }
-    let uses = uses.expect_decoder();
-    for columns in &inputs {
-        columns.count(input, &mut uses.ranges);
-        uses.ranges
-            .add_signed(u32::from(ROTARY_BITS), &columns.clamped.out);
-    }
-    for columns in &outputs {
-        columns.count(output, &mut uses.ranges);
-    }
-    for (position, pair) in entries {
-        let entry = i64::try_from(position * half + pair);
-        uses.rotations.add(entry.unwrap_or(i64::MAX));
     }
     Witness {
         inputs,
@@ -82,5 +73,6 @@ pub fn generate(
         outputs,
     }
     .into_columns()
+    .map(Column::from)
     .collect()
 }

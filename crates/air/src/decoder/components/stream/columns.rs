@@ -119,9 +119,6 @@ pub struct Columns<E: EvalAtRow> {
 
 /// Number of columns in the witness tree.
 pub const COLUMNS: usize = 14;
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 8;
-
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
@@ -141,26 +138,26 @@ impl<E: EvalAtRow> Columns<E> {
         Self {
             selectors,
             witness: Witness {
-                value: row.witness_before(decoder.shape().hidden() * steps),
-                excess: row.witness(),
-                remainder: row.witness(),
-                square_high: row.witness(),
-                square_low: row.witness(),
-                high_sum: row.witness_before(steps),
-                low_sum: row.witness_before(steps),
-                factor: row.witness(),
-                divisor: row.witness(),
-                divisor_bits: row.witness(),
+                value: row.witness_before("value", decoder.shape().hidden() * steps),
+                excess: row.witness("excess"),
+                remainder: row.witness("remainder"),
+                square_high: row.witness("square high"),
+                square_low: row.witness("square low"),
+                high_sum: row.witness_before("high sum", steps),
+                low_sum: row.witness_before("low sum", steps),
+                factor: row.witness("factor"),
+                divisor: row.witness("divisor"),
+                divisor_bits: row.witness("divisor bits"),
                 normalized: ClampedColumns {
-                    out: row.witness(),
-                    excess: row.witness(),
+                    out: row.witness("normalized"),
+                    excess: row.witness("normalized excess"),
                 },
-                norm_remainder_low: row.witness(),
-                norm_remainder_high: row.witness(),
+                norm_remainder_low: row.witness("norm remainder low"),
+                norm_remainder_high: row.witness("norm remainder high"),
             },
             projections: Projections {
-                added: RunningSum::read(row, 1),
-                normalized: RunningSum::read(row, 1),
+                added: row.running_sum("added", 1),
+                normalized: row.running_sum("projected normalized", 1),
             },
         }
     }

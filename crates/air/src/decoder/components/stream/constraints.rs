@@ -4,19 +4,16 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::challenges::Challenges;
 use crate::decoder::layout::{DecoderLayout, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS};
 use crate::gadgets::rescaling::{range, twos_complement, Clamping};
 use crate::harness::row::{constant, Constraints, Row};
-use crate::relation::RelationTag;
+use crate::relation::{LinearInput, LinearOutput, NormFactor, Range, SquareSums, Value};
 
 /// The stream component of one segment.
 #[derive(Clone, Debug)]
 pub struct Stream {
     /// Layout of the decoder.
     pub decoder: DecoderLayout,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
 }
 
 impl Stream {
@@ -27,7 +24,20 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// The component of a segment.
+    pub fn new(decoder: &DecoderLayout) -> Self {
+        Self {
+            decoder: decoder.clone(),
+        }
+    }
+}
+
 impl Constraints for Stream {
+    fn name(&self) -> &'static str {
+        "stream"
+    }
+
     fn log_rows(&self) -> u32 {
         self.decoder.log_rows().stream
     }
@@ -40,8 +50,7 @@ impl Constraints for Stream {
             witness,
             projections,
         } = columns;
-        let lookups = &self.challenges.lookup;
-        let step = self.challenges.projection.position;
+        let step = row.projection().position;
         let one = constant::<E>(1);
         let [value_before, value] = witness.value;
 
@@ -50,14 +59,15 @@ impl Constraints for Stream {
         // it likes.
         let added = rescaling.input::<E>(&rescaled) - value_before * selectors.before;
         let first = selectors.first_channel.clone() * selectors.first_step.clone();
-        row.constrain(
+        let added = row.accumulate(
             "projected additions accumulate",
-            projections.added.current.value
-                - projections.added.previous * step * (one.clone() - first)
-                - E::EF::from(added),
+            projections.added,
+            |sum, before| {
+                sum - before * step * (one.clone() - first.clone()) - E::EF::from(added.clone())
+            },
         );
-        rescaling.constrain(row, lookups, &rescaled);
-        twos_complement(row, lookups, u32::from(STREAM_BITS), &value);
+        rescaling.constrain(row, &rescaled);
+        twos_complement(row, u32::from(STREAM_BITS), &value);
 
         // The square in two parts, each summed over the channels. Else: any norm.
         row.constrain(
@@ -66,8 +76,8 @@ impl Constraints for Stream {
                 - witness.square_high.clone() * M31::from_u32_unchecked(1 << SQUARE_LOW_BITS)
                 - witness.square_low.clone(),
         );
-        range(row, lookups, SQUARE_LOW_BITS, witness.square_low.clone());
-        range(row, lookups, RANGE_BITS, witness.square_high.clone());
+        range(row, SQUARE_LOW_BITS, witness.square_low.clone());
+        range(row, RANGE_BITS, witness.square_high.clone());
         let follows = one.clone() - selectors.first_channel;
         let [high_before, high_sum] = witness.high_sum;
         row.constrain(
@@ -80,10 +90,12 @@ impl Constraints for Stream {
             low_sum.clone() - low_before * follows - witness.square_low,
         );
         row.provide_times(
-            lookups,
-            RelationTag::SquareSums,
             selectors.last_channel,
-            &[selectors.norm.clone(), high_sum, low_sum],
+            SquareSums {
+                norm: selectors.norm.clone(),
+                high: high_sum,
+                low: low_sum,
+            },
         );
 
         // n = h R / 2^bits, rounded and clamped, with the factor that belongs to the stage and step.
@@ -101,56 +113,47 @@ impl Constraints for Stream {
         // The wider the divisor, the smaller the excess: their product is at most 2^25, which is all that a
         // normalization can need and keeps quotient times divisor below p.
         let excess_bits = constant::<E>(NORM_PRODUCT_BITS.into()) - witness.divisor_bits.clone();
-        clamping.constrain(row, lookups, &witness.normalized, excess_bits);
+        clamping.constrain(row, &witness.normalized, excess_bits);
         let normalized = witness.normalized.out;
-        row.require(
-            lookups,
-            RelationTag::Value,
-            core::slice::from_ref(&normalized),
-        );
-        range(row, lookups, NORM_LOW_BITS, witness.norm_remainder_low);
-        row.require(
-            lookups,
-            RelationTag::Range,
-            &[
-                witness.divisor_bits.clone() - constant::<E>(NORM_LOW_BITS),
-                witness.norm_remainder_high,
-            ],
-        );
+        row.require(Value {
+            value: normalized.clone(),
+        });
+        range(row, NORM_LOW_BITS, witness.norm_remainder_low);
+        row.require(Range {
+            bits: witness.divisor_bits.clone() - constant::<E>(NORM_LOW_BITS),
+            value: witness.norm_remainder_high,
+        });
         row.require_times(
-            lookups,
-            RelationTag::NormFactor,
             selectors.active,
-            &[
-                selectors.norm.clone(),
-                witness.factor,
-                witness.divisor_bits,
-                witness.divisor,
-            ],
+            NormFactor {
+                norm: selectors.norm.clone(),
+                factor: witness.factor,
+                divisor_bits: witness.divisor_bits,
+                divisor: witness.divisor,
+            },
         );
 
         // What matrices take in, projected over the steps.
         let follows = one - selectors.first_step;
-        row.constrain(
+        let normalized = row.accumulate(
             "projected normalized values accumulate",
-            projections.normalized.current.value
-                - projections.normalized.previous * step * follows
-                - E::EF::from(normalized),
+            projections.normalized,
+            |sum, before| sum - before * step * follows.clone() - E::EF::from(normalized.clone()),
         );
-        let [x0, x1, x2, x3] = projections.normalized.current.coordinates;
         row.provide_times(
-            lookups,
-            RelationTag::LinearInput,
             selectors.input_uses,
-            &[selectors.input, x0, x1, x2, x3],
+            LinearInput {
+                name: selectors.input,
+                value: normalized.coordinates,
+            },
         );
         // What was added is what some matrix has computed.
-        let [y0, y1, y2, y3] = projections.added.current.coordinates;
         row.require_times(
-            lookups,
-            RelationTag::LinearOutput,
             selectors.last,
-            &[selectors.norm, y0, y1, y2, y3],
+            LinearOutput {
+                name: selectors.norm,
+                value: added.coordinates,
+            },
         );
     }
 }

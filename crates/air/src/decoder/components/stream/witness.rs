@@ -1,21 +1,25 @@
 //! Trace generation of the stream component.
 use matchmark_model::ModelExecution;
-use matchmark_quant::{ModelArithmetic, NORM_PRODUCT_BITS, STREAM_BITS};
+use matchmark_quant::ModelArithmetic;
 use stwo::core::fields::m31::M31;
 
 use super::columns::Witness;
-use crate::decoder::layout::{DecoderLayout, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS};
-use crate::decoder::witness::rescaled;
+use super::constraints::Stream;
+use crate::decoder::layout::{DecoderLayout, NORM_LOW_BITS, SQUARE_LOW_BITS};
 use crate::gadgets::rescaling::{ClampedColumns, RescalingColumns};
 use crate::witness::columns::field;
-use crate::witness::{Column, TableUses};
+use crate::witness::rescaled;
+use crate::witness::{Column, DecoderExecution, Execution, Generate};
 
-/// The witness columns, counting what they look up.
-pub fn generate(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    uses: &mut TableUses,
-) -> Vec<Column> {
+impl Generate for Stream {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        let DecoderExecution { execution, .. } = execution.expect_decoder();
+        witness(&self.decoder, execution)
+    }
+}
+
+/// The witness columns.
+fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().stream;
     let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
     let arithmetic = decoder.arithmetic();
@@ -78,24 +82,10 @@ pub fn generate(
         high_sum[row] = high_sum[row - steps];
         low_sum[row] = low_sum[row - steps];
     }
-    value.count(decoder.stream(), &mut uses.expect_decoder().ranges);
     let RescalingColumns {
         clamped: ClampedColumns { out: value, excess },
         remainder,
     } = value;
-    for value in &normalized.out {
-        uses.values.add(matchmark_quant::centered(value.0));
-    }
-    let ranges = &mut uses.expect_decoder().ranges;
-    ranges.add_signed(u32::from(STREAM_BITS), &value);
-    ranges.add_all(SQUARE_LOW_BITS, &square_low);
-    ranges.add_all(RANGE_BITS, &square_high);
-    ranges.add_all(NORM_LOW_BITS, &remainder_low);
-    for (row, bits) in divisor_bits.iter().enumerate() {
-        let excess_bits = u32::from(NORM_PRODUCT_BITS) - bits.0;
-        ranges.add(excess_bits, i64::from(normalized.excess[row].0));
-        ranges.add(bits.0 - NORM_LOW_BITS, i64::from(remainder_high[row].0));
-    }
     Witness {
         value,
         excess,
@@ -112,5 +102,6 @@ pub fn generate(
         norm_remainder_high: remainder_high,
     }
     .into_columns()
+    .map(Column::from)
     .into()
 }

@@ -30,9 +30,6 @@ pub struct Columns<E: EvalAtRow> {
     pub accumulators: RunningSum<E>,
 }
 
-/// Number of columns in the projections tree.
-pub const PROJECTION_COLUMNS: usize = 4;
-
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
@@ -43,8 +40,8 @@ impl<E: EvalAtRow> Columns<E> {
                 entry: row.decoder(DecoderSelector::ValueEntry),
                 entry_uses: row.decoder(DecoderSelector::ValueEntryUses),
             },
-            value: Rescaling::of(decoder.value()).read(row),
-            accumulators: RunningSum::read(row, 1),
+            value: Rescaling::of(decoder.value()).read(row, ["value", "excess", "remainder"]),
+            accumulators: row.running_sum("accumulators", 1),
         }
     }
 }

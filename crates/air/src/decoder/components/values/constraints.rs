@@ -2,22 +2,32 @@
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::challenges::Challenges;
 use crate::decoder::layout::DecoderLayout;
 use crate::gadgets::rescaling::Rescaling;
 use crate::harness::row::{constant, Constraints, Row};
-use crate::relation::RelationTag;
+use crate::relation::{AttentionEntry, LinearOutput};
 
 /// The values component of one segment.
 #[derive(Clone, Debug)]
 pub struct Values {
     /// Layout of the decoder.
     pub decoder: DecoderLayout,
-    /// Challenges of the proof.
-    pub challenges: Challenges,
+}
+
+impl Values {
+    /// The component of a segment.
+    pub fn new(decoder: &DecoderLayout) -> Self {
+        Self {
+            decoder: decoder.clone(),
+        }
+    }
 }
 
 impl Constraints for Values {
+    fn name(&self) -> &'static str {
+        "values"
+    }
+
     fn log_rows(&self) -> u32 {
         self.decoder.log_rows().values
     }
@@ -28,30 +38,32 @@ impl Constraints for Values {
             value,
             accumulators,
         } = Columns::read(row, &self.decoder);
-        let lookups = &self.challenges.lookup;
         let rescaling = Rescaling::of(self.decoder.value());
-        let step = self.challenges.projection.position;
+        let step = row.projection().position;
         // The accumulators of the layer's values, projected. Else: any values.
-        row.constrain(
+        let accumulators = row.accumulate(
             "projected value accumulators accumulate",
-            accumulators.current.value.clone()
-                - accumulators.previous * step * (constant::<E>(1) - selectors.first)
-                - E::EF::from(rescaling.input::<E>(&value)),
+            accumulators,
+            |sum, before| {
+                sum - before * step * (constant::<E>(1) - selectors.first.clone())
+                    - E::EF::from(rescaling.input::<E>(&value))
+            },
         );
-        rescaling.constrain(row, lookups, &value);
+        rescaling.constrain(row, &value);
         // What the attention takes as values. It holds them to their range.
         row.provide_times(
-            lookups,
-            RelationTag::AttentionEntry,
             selectors.entry_uses,
-            &[selectors.entry.clone(), value.clamped.out],
+            AttentionEntry {
+                name: selectors.entry.clone(),
+                value: value.clamped.out,
+            },
         );
-        let [y0, y1, y2, y3] = accumulators.current.coordinates;
         row.require_times(
-            lookups,
-            RelationTag::LinearOutput,
             selectors.last,
-            &[selectors.entry, y0, y1, y2, y3],
+            LinearOutput {
+                name: selectors.entry,
+                value: accumulators.coordinates,
+            },
         );
     }
 }

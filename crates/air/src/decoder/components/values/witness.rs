@@ -1,17 +1,21 @@
 //! Trace generation of the values component.
 use matchmark_model::ModelExecution;
 
+use super::constraints::Values;
 use crate::decoder::layout::DecoderLayout;
-use crate::decoder::witness::rescaled;
 use crate::gadgets::rescaling::RescalingColumns;
-use crate::witness::{Column, TableUses};
+use crate::witness::rescaled;
+use crate::witness::{Column, DecoderExecution, Execution, Generate};
 
-/// The witness columns, counting what they look up.
-pub fn generate(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    uses: &mut TableUses,
-) -> Vec<Column> {
+impl Generate for Values {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        let DecoderExecution { execution, .. } = execution.expect_decoder();
+        witness(&self.decoder, execution)
+    }
+}
+
+/// The witness columns.
+fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().values;
     let attention = decoder.shape().attention();
     let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), decoder.steps());
@@ -24,6 +28,5 @@ pub fn generate(
         let row = decoder.values_row(layer, head, c, step);
         value.set(row, &rescaled(decoder.value(), i64::from(*accumulator)));
     }
-    value.count(decoder.value(), &mut uses.expect_decoder().ranges);
-    value.into_columns().into()
+    value.into_columns().map(Column::from).into()
 }

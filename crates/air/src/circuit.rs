@@ -1,0 +1,276 @@
+//! The components of a proof put together: the same on both sides of it.
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use matchmark_statement::{Boundary, ProofPart};
+use stwo::core::air::Component;
+use stwo::core::circle::CirclePoint;
+use stwo::core::fields::qm31::QM31;
+
+use crate::challenges::Challenges;
+use crate::components::candidates::Candidates;
+use crate::components::membership::Membership;
+use crate::components::state::State;
+use crate::components::tables::{Table, Tables};
+use crate::components::vectors::{columns::ENTRY_COLUMNS, Vectors};
+use crate::decoder::components::choice::constraints::Choice;
+use crate::decoder::components::gated::constraints::Gated;
+use crate::decoder::components::linear::constraints::Linear;
+use crate::decoder::components::norms::constraints::Norms;
+use crate::decoder::components::rotary::constraints::Rotary;
+use crate::decoder::components::stream::constraints::Stream;
+use crate::decoder::components::values::constraints::Values;
+use crate::harness::component::{AnyComponent, Assembly, Wiring};
+use crate::harness::public_columns::PublicColumns;
+use crate::harness::row::{AsStated, System};
+use crate::layout::SegmentLayout;
+use crate::points::PortPoints;
+use crate::preprocessed::Preprocessed;
+use crate::trees::TreeOrder;
+
+/// Everything that the components of a proof depend on, besides the layout.
+#[derive(Clone, Debug)]
+pub struct CircuitContext {
+    /// Cache entries before the segment, `P`.
+    pub entries_before: usize,
+    /// Challenges of the proof.
+    pub challenges: Challenges,
+    /// One claimed LogUp sum a component; none as long as they are not known.
+    pub claimed_sums: Vec<QM31>,
+    /// Fingerprint points of the ports.
+    pub points: PortPoints,
+    /// Public columns of the vectors component; not read in a decoder.
+    pub public: Arc<PublicColumns>,
+}
+
+impl CircuitContext {
+    /// A context for what depends on the layout alone (column counts, names, expressions).
+    pub fn structural(layout: &SegmentLayout) -> Self {
+        let log_rows = layout.log_rows().vectors;
+        Self {
+            entries_before: 0,
+            challenges: Challenges::structural(),
+            claimed_sums: vec![],
+            points: PortPoints::structural(),
+            public: Arc::new(PublicColumns::structural(log_rows, ENTRY_COLUMNS)),
+        }
+    }
+}
+
+/// The components of a proof.
+pub struct Circuit {
+    part: ProofPart,
+    components: Vec<Box<dyn AnyComponent>>,
+}
+
+/// The parts of a segment that are proven one by one, in the order of their proofs.
+pub fn parts(layout: &SegmentLayout) -> Vec<ProofPart> {
+    let main = layout.main_part();
+    match layout.boundary() {
+        Boundary::Fused => vec![main],
+        Boundary::Split => vec![main, ProofPart::Lookup],
+    }
+}
+
+impl Circuit {
+    /// Puts the components of a part together.
+    pub fn new(layout: &SegmentLayout, part: ProofPart, context: &CircuitContext) -> Self {
+        Self::of_system(layout, part, context, &AsStated)
+    }
+
+    /// The components of a part for what depends on the layout alone.
+    pub fn structural(layout: &SegmentLayout, part: ProofPart) -> Self {
+        Self::new(layout, part, &CircuitContext::structural(layout))
+    }
+
+    /// Puts the components of a part together as those of this system.
+    pub fn of_system<S: System>(
+        layout: &SegmentLayout,
+        part: ProofPart,
+        context: &CircuitContext,
+        system: &S,
+    ) -> Self {
+        let CircuitContext {
+            entries_before,
+            challenges,
+            claimed_sums,
+            points,
+            public,
+        } = context;
+        let wiring = Wiring {
+            challenges,
+            claimed_sums,
+            points,
+            public,
+        };
+        let (is_main, is_decoder) = match part {
+            ProofPart::Fused | ProofPart::Arithmetic => (true, false),
+            ProofPart::Decoder => (true, true),
+            ProofPart::Lookup => (false, false),
+        };
+        let attention = is_main.then_some((layout, *entries_before));
+        let decoder = is_decoder.then(|| (layout.expect_decoder(), *entries_before));
+
+        let mut assembly = Assembly::new(part, system, wiring);
+        assembly.add(attention.map(|(layout, before)| Vectors::new(layout, before)));
+        assembly.add(attention.map(|(layout, _)| Candidates::new(layout)));
+        assembly.add(attention.map(|(layout, _)| State::new(layout)));
+        assembly.add(decoder.map(|(decoder, _)| Linear::new(decoder)));
+        assembly.add(decoder.map(|(decoder, _)| Stream::new(decoder)));
+        assembly.add(decoder.map(|(decoder, _)| Norms::new(decoder)));
+        assembly.add(decoder.map(|(decoder, before)| Rotary::new(decoder, before)));
+        assembly.add(decoder.map(|(decoder, _)| Values::new(decoder)));
+        assembly.add(decoder.map(|(decoder, _)| Gated::new(decoder)));
+        assembly.add(decoder.map(|(decoder, _)| Choice::new(decoder)));
+        assembly.add((!is_main).then(|| Membership::new(layout)));
+        for (log_rows, tables) in table_groups(layout, part) {
+            assembly.add(Some(Tables::new(part, log_rows, tables)));
+        }
+        Self {
+            part,
+            components: assembly.finish(),
+        }
+    }
+
+    /// What the proof shows.
+    pub fn part(&self) -> ProofPart {
+        self.part
+    }
+
+    /// Number of components, and of claimed sums.
+    pub fn len(&self) -> usize {
+        self.components.len()
+    }
+
+    /// Whether there are no components: never.
+    pub fn is_empty(&self) -> bool {
+        self.components.is_empty()
+    }
+
+    /// The components in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &dyn AnyComponent> {
+        self.components.iter().map(|component| &**component)
+    }
+
+    /// The components in order, as the verifier takes them.
+    pub fn components(&self) -> Vec<&dyn Component> {
+        self.iter()
+            .map(|component| component as &dyn Component)
+            .collect()
+    }
+
+    /// Tuples of all relations, over all rows of all components.
+    pub fn tuples(&self) -> u64 {
+        self.iter().map(AnyComponent::tuples).sum()
+    }
+}
+
+/// The tables of a part's proofs, those of equal height together, in order of height.
+pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
+    let log_rows = |table: Table| table.log_rows(layout);
+    let mut tables = Table::of(part).to_vec();
+    tables.sort_by_key(|table| log_rows(*table));
+    let mut groups: Vec<(u32, Vec<Table>)> = vec![];
+    for table in tables {
+        match groups.last_mut() {
+            Some((log, group)) if *log == log_rows(table) => group.push(table),
+            _ => groups.push((log_rows(table), vec![table])),
+        }
+    }
+    groups
+}
+
+#[cfg(feature = "prover")]
+mod prover {
+    use stwo::prover::backend::simd::SimdBackend;
+    use stwo::prover::poly::twiddles::TwiddleTree;
+    use stwo::prover::ComponentProver;
+
+    use super::Circuit;
+
+    impl Circuit {
+        /// The components in order, as the prover takes them.
+        pub fn provers(&self) -> Vec<&dyn ComponentProver<SimdBackend>> {
+            let components = self.iter();
+            components
+                .map(|component| component as &dyn ComponentProver<SimdBackend>)
+                .collect()
+        }
+
+        /// Extends the public columns for the prover, at the blowup of the committed ones.
+        pub fn extend_public_columns(
+            &mut self,
+            twiddles: &TwiddleTree<SimdBackend>,
+            log_blowup: u32,
+        ) {
+            for component in &mut self.components {
+                component.extend_public_columns(twiddles, log_blowup);
+            }
+        }
+    }
+}
+
+/// The columns of every component tree, in order of commitment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProofColumns {
+    /// Log sizes.
+    pub log_sizes: Vec<Vec<u32>>,
+    /// How many samples are opened of each.
+    pub samples: Vec<Vec<usize>>,
+    /// Tuples of all relations, over all rows of all components. No relation has more uses.
+    pub tuples: u64,
+    /// The same by component.
+    pub components: Vec<ComponentColumns>,
+}
+
+/// The columns of a component in all trees but the preprocessed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentColumns {
+    /// Name of the component.
+    pub name: &'static str,
+    /// Log of the number of rows.
+    pub log_rows: u32,
+    /// Columns.
+    pub columns: usize,
+    /// Samples that are opened of them.
+    pub samples: usize,
+}
+
+impl ProofColumns {
+    /// The columns of a part's proofs.
+    pub fn of(layout: &SegmentLayout, part: ProofPart) -> Self {
+        let circuit = Circuit::structural(layout, part);
+        let trees = TreeOrder::of(part).of_components().len();
+        let mut columns = Self {
+            log_sizes: vec![vec![]; trees],
+            samples: vec![vec![]; trees],
+            tuples: circuit.tuples(),
+            components: vec![],
+        };
+        for component in circuit.iter() {
+            let log_sizes = component.trace_log_degree_bounds().0;
+            let points = component.mask_points(CirclePoint::zero(), layout.max_log_rows());
+            let own = log_sizes.iter().flatten();
+            columns.components.push(ComponentColumns {
+                name: component.name(),
+                log_rows: component.log_rows(),
+                columns: own.count() - log_sizes[0].len(),
+                samples: points.0[1..].iter().flatten().map(Vec::len).sum(),
+            });
+            for (tree, (log_sizes, points)) in log_sizes.into_iter().zip(points.0).enumerate() {
+                columns.log_sizes[tree].extend(log_sizes);
+                columns.samples[tree].extend(points.iter().map(Vec::len));
+            }
+        }
+        // Preprocessed columns may be shared by components; they stand in their tree once.
+        let preprocessed = Preprocessed::of(part);
+        columns.samples[0] = vec![1; preprocessed.len()];
+        columns.log_sizes[0] = preprocessed
+            .into_iter()
+            .map(|column| column.log_rows(layout))
+            .collect();
+        columns
+    }
+}

@@ -1,0 +1,132 @@
+//! What the prover asks of a component.
+use stwo::core::poly::circle::CanonicCoset;
+use stwo::core::utils::bit_reverse_coset_to_circle_domain_order;
+use stwo::prover::backend::simd::column::BaseColumn;
+use stwo::prover::backend::simd::SimdBackend;
+use stwo::prover::mempool::BaseColumnPool;
+use stwo::prover::poly::circle::{CircleEvaluation, PolyOps};
+use stwo::prover::poly::twiddles::TwiddleTree;
+use stwo::prover::{ComponentProver, DomainEvaluationAccumulator, Trace};
+use stwo_constraint_framework::expr::ExprEvaluator;
+use stwo_constraint_framework::{FrameworkEval, InfoEvaluator};
+
+use super::component::{Routed, Stated};
+use super::row::{Evaluator, Observer};
+use crate::components::tables::Table;
+use crate::preprocessed::Preprocessed;
+use crate::witness::evaluator::{Fractions, RowEvaluator};
+use crate::witness::{Column, Execution};
+
+/// What the prover asks of constraints.
+pub trait GeneratesAndRuns {
+    /// The columns that the component makes itself, in reading order: those that are neither projections
+    /// nor columns of a port that is given to it.
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
+
+    /// The tables whose entries the rows are.
+    fn tables(&self) -> &[Table];
+
+    /// The preprocessed columns that a row reads, in reading order.
+    fn preprocessed_reads(&self) -> Vec<Preprocessed>;
+
+    /// Runs the constraints over sixteen rows, and shows an observer what they state.
+    fn run<'t>(&self, rows: &mut RowEvaluator<'t>, observer: &mut dyn Observer<RowEvaluator<'t>>);
+}
+
+impl<C: Stated> GeneratesAndRuns for Evaluator<C> {
+    fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
+        self.constraints.generate(execution)
+    }
+
+    fn tables(&self) -> &[Table] {
+        self.constraints.tables()
+    }
+
+    fn preprocessed_reads(&self) -> Vec<Preprocessed> {
+        let mut reads = PreprocessedReads(vec![]);
+        self.observe(&mut InfoEvaluator::empty(), &mut reads);
+        reads.0
+    }
+
+    fn run<'t>(&self, rows: &mut RowEvaluator<'t>, observer: &mut dyn Observer<RowEvaluator<'t>>) {
+        self.observe(rows, observer);
+    }
+}
+
+/// What the library evaluates of a component.
+pub trait AnyEvaluation: Send + Sync {
+    /// The fractions of the LogUp columns on sixteen rows.
+    fn fractions(&self, rows: RowEvaluator<'_>) -> Fractions;
+
+    /// The constraints as expressions.
+    fn expressions(&self) -> ExprEvaluator;
+}
+
+impl<F: FrameworkEval + Send + Sync> AnyEvaluation for F {
+    fn fractions(&self, rows: RowEvaluator<'_>) -> Fractions {
+        self.evaluate(rows).into_fractions()
+    }
+
+    fn expressions(&self) -> ExprEvaluator {
+        self.evaluate(ExprEvaluator::new())
+    }
+}
+
+/// What the prover asks of a component.
+pub trait Proves: ComponentProver<SimdBackend> {
+    /// What the library evaluates of the constraints: all of them, but in a system that lacks something.
+    fn evaluation(&self) -> &dyn AnyEvaluation;
+
+    /// Extends the public columns, at the blowup of the committed ones.
+    fn extend_public_columns(&mut self, twiddles: &TwiddleTree<SimdBackend>, log_blowup: u32);
+}
+
+impl<C: Stated, F: FrameworkEval + Send + Sync + 'static> Proves for Routed<C, F> {
+    fn evaluation(&self) -> &dyn AnyEvaluation {
+        let evaluation: &F = &self.inner;
+        evaluation
+    }
+
+    fn extend_public_columns(&mut self, twiddles: &TwiddleTree<SimdBackend>, log_blowup: u32) {
+        let Some(public) = &self.public else { return };
+        let domain = CanonicCoset::new(public.log_rows()).circle_domain();
+        let evaluations = public
+            .columns()
+            .iter()
+            .map(|column| {
+                let mut column = column.clone();
+                bit_reverse_coset_to_circle_domain_order(&mut column);
+                CircleEvaluation::new(domain, BaseColumn::from_iter(column))
+            })
+            .collect();
+        self.public_polynomials = SimdBackend::evaluate_polynomials(
+            SimdBackend::interpolate_columns(evaluations, twiddles),
+            log_blowup,
+            twiddles,
+            true,
+            &BaseColumnPool::new(),
+        );
+    }
+}
+
+/// Preprocessed columns in the order in which a row reads them.
+struct PreprocessedReads(Vec<Preprocessed>);
+
+impl Observer<InfoEvaluator> for PreprocessedReads {
+    fn preprocessed(&mut self, column: Preprocessed) {
+        self.0.push(column);
+    }
+}
+
+impl<C, F: FrameworkEval + Sync> ComponentProver<SimdBackend> for Routed<C, F> {
+    fn evaluate_constraint_quotients_on_domain(
+        &self,
+        trace: &Trace<'_, SimdBackend>,
+        accumulator: &mut DomainEvaluationAccumulator<SimdBackend>,
+    ) {
+        let public: Vec<_> = self.public_polynomials.iter().collect();
+        let polys = self.gather(&trace.polys, &public);
+        self.inner
+            .evaluate_constraint_quotients_on_domain(&Trace { polys }, accumulator);
+    }
+}

@@ -1,0 +1,375 @@
+//! Columns of a proof in row order, by component and by tree.
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use matchmark_statement::ProofPart;
+use num_traits::Zero;
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
+
+use crate::circuit::Circuit;
+use crate::harness::component::AnyConstraints;
+use crate::harness::row::{ColumnRead, Source, WITNESS};
+use crate::layout::SegmentLayout;
+use crate::preprocessed::Preprocessed;
+use crate::trees::Tree;
+use matchmark_tables::WeightTable;
+
+/// A column in row order. Copies share their entries until one of them is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Column(Arc<Vec<M31>>);
+
+impl From<Vec<M31>> for Column {
+    fn from(entries: Vec<M31>) -> Self {
+        Self(Arc::new(entries))
+    }
+}
+
+impl FromIterator<M31> for Column {
+    fn from_iter<I: IntoIterator<Item = M31>>(entries: I) -> Self {
+        entries.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl Deref for Column {
+    type Target = [M31];
+
+    fn deref(&self) -> &[M31] {
+        &self.0
+    }
+}
+
+impl DerefMut for Column {
+    fn deref_mut(&mut self) -> &mut [M31] {
+        let entries: &mut Vec<M31> = Arc::make_mut(&mut self.0);
+        entries
+    }
+}
+
+/// A column that a component reads, with its entries once they are known.
+#[derive(Clone, Debug)]
+pub struct TraceColumn {
+    /// Its name, and where it stands.
+    pub read: ColumnRead,
+    /// Its entries; `None` before its phase.
+    pub entries: Option<Column>,
+}
+
+/// The columns of one component.
+#[derive(Clone, Debug)]
+pub struct ComponentTrace {
+    /// Name of the component.
+    pub name: &'static str,
+    /// Log of the number of rows.
+    pub log_rows: u32,
+    /// Which of the part's preprocessed columns a row reads, in reading order.
+    pub preprocessed: Vec<usize>,
+    /// The other columns in reading order, the LogUp ones apart.
+    pub columns: Vec<TraceColumn>,
+}
+
+impl ComponentTrace {
+    /// The columns from a source, in the order of their tree: those that the framework takes for witness
+    /// columns, then the others.
+    pub fn columns_from(&self, source: Source) -> impl Iterator<Item = &TraceColumn> {
+        let of = move |is_witness: bool| {
+            let columns = self.columns.iter();
+            columns.filter(move |column| {
+                let read = column.read;
+                read.source == source && (read.interaction == WITNESS) == is_witness
+            })
+        };
+        of(true).chain(of(false))
+    }
+
+    /// The columns from a source, for writing, in reading order.
+    pub fn columns_from_mut(&mut self, source: Source) -> impl Iterator<Item = &mut TraceColumn> {
+        let columns = self.columns.iter_mut();
+        columns.filter(move |column| column.read.source == source)
+    }
+
+    /// Number of the first column of this name.
+    fn place(&self, name: &str) -> usize {
+        let mut columns = self.columns.iter();
+        match columns.position(|column| column.read.name == name) {
+            Some(place) => place,
+            None => panic!("the component {} has no column {name}", self.name),
+        }
+    }
+
+    /// A column by its name: the first one of this name.
+    ///
+    /// # Panics
+    ///
+    /// If the component has no such column, or it is not filled yet.
+    pub fn column(&self, name: &str) -> &Column {
+        match &self.columns[self.place(name)].entries {
+            Some(entries) => entries,
+            None => panic!("the column {name} of {} is not filled yet", self.name),
+        }
+    }
+
+    /// The same for writing.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::column`].
+    pub fn column_mut(&mut self, name: &str) -> &mut Column {
+        let place = self.place(name);
+        match &mut self.columns[place].entries {
+            Some(entries) => entries,
+            None => panic!("the column {name} of {} is not filled yet", self.name),
+        }
+    }
+
+    /// Whether the component has a column of this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.read.name == name)
+    }
+
+    /// A value of a projection column by its name: the first one of this name.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::column`].
+    pub fn extension(&self, name: &str, row: usize) -> QM31 {
+        let first = self.place(name);
+        let coordinate = |index: usize| match &self.columns[first + index].entries {
+            Some(entries) => entries[row],
+            None => panic!("the column {name} of {} is not filled yet", self.name),
+        };
+        QM31::from_m31_array(core::array::from_fn(coordinate))
+    }
+
+    /// Sets a value of a projection column.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::column`].
+    pub fn set_extension(&mut self, name: &str, row: usize, value: QM31) {
+        let first = self.place(name);
+        for (index, coordinate) in value.to_m31_array().into_iter().enumerate() {
+            match &mut self.columns[first + index].entries {
+                Some(entries) => entries[row] = coordinate,
+                None => panic!("the column {name} of {} is not filled yet", self.name),
+            }
+        }
+    }
+
+    /// Takes all columns of a name from another trace of the component.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of this name.
+    pub fn take(&mut self, name: &str, other: &Self) {
+        self.place(name);
+        for (own, other) in self.columns.iter_mut().zip(&other.columns) {
+            if own.read.name == name {
+                own.entries.clone_from(&other.entries);
+            }
+        }
+    }
+}
+
+/// All columns of a proof but the LogUp ones.
+#[derive(Clone, Debug)]
+pub struct PartTrace {
+    /// What the proof shows.
+    pub part: ProofPart,
+    /// Preprocessed tree, in the order of [`Preprocessed::of`] the part.
+    pub preprocessed: Vec<Column>,
+    /// The components in order.
+    pub components: Vec<ComponentTrace>,
+}
+
+/// The columns of trees that other proofs open as well.
+pub type PortColumns = Vec<(Tree, Vec<Column>)>;
+
+impl PartTrace {
+    /// The trace of a circuit whose components make their own columns by `generate`, in reading order, and
+    /// take those of these ports, in the order of the port. Multiplicities of tables are what the tuples of
+    /// the other components say.
+    ///
+    /// # Panics
+    ///
+    /// If a component makes another number of columns than it reads, or a port has another number.
+    pub fn generate(
+        circuit: &Circuit,
+        layout: &SegmentLayout,
+        table: &WeightTable,
+        ports: &[(Tree, Vec<Column>)],
+        generate: impl Fn(&dyn AnyConstraints) -> Vec<Column>,
+    ) -> Self {
+        let part = circuit.part();
+        let of_part = Preprocessed::of(part);
+        let mut ports: Vec<_> = ports
+            .iter()
+            .map(|(tree, columns)| (*tree, columns.iter()))
+            .collect();
+        let components = circuit.iter().map(|component| {
+            let mut own = generate(component.constraints()).into_iter();
+            let columns: Vec<TraceColumn> = component
+                .columns()
+                .iter()
+                .map(|read| {
+                    let mut ports = ports.iter_mut();
+                    let port = ports.find(|(tree, _)| read.source == Source::Tree(*tree));
+                    let is_projection = read.source == Source::Tree(Tree::Projections);
+                    let entries = match port {
+                        Some((_, columns)) => columns.next().cloned(),
+                        None if is_projection || !component.constraints().tables().is_empty() => {
+                            None
+                        }
+                        None => own.next(),
+                    };
+                    TraceColumn {
+                        read: *read,
+                        entries,
+                    }
+                })
+                .collect();
+            assert_eq!(
+                own.count(),
+                0,
+                "columns that {} does not read",
+                component.name()
+            );
+            let preprocessed = component
+                .constraints()
+                .preprocessed_reads()
+                .into_iter()
+                .map(
+                    |read| match of_part.iter().position(|column| *column == read) {
+                        Some(place) => place,
+                        None => panic!("a {part} proof has no column {}", read.name()),
+                    },
+                );
+            ComponentTrace {
+                name: component.name(),
+                log_rows: component.log_rows(),
+                preprocessed: preprocessed.collect(),
+                columns,
+            }
+        });
+        let mut trace = Self {
+            part,
+            preprocessed: preprocessed_columns(layout, part, table),
+            components: components.collect(),
+        };
+        trace.count_uses(circuit, layout);
+        trace
+    }
+
+    /// Fills the multiplicities of the tables: how often the other components require each entry.
+    pub fn count_uses(&mut self, circuit: &Circuit, layout: &SegmentLayout) {
+        let uses = super::uses::count(circuit, layout, self);
+        for (component, trace) in circuit.iter().zip(&mut self.components) {
+            let witness = trace.columns_from_mut(Source::Tree(Tree::Witness));
+            for (table, column) in component.constraints().tables().iter().zip(witness) {
+                column.entries = Some(uses.of(*table));
+            }
+        }
+    }
+
+    /// The columns of a tree in order.
+    ///
+    /// # Panics
+    ///
+    /// If a column is not filled yet.
+    pub fn tree(&self, tree: Tree) -> Vec<&Column> {
+        if tree == Tree::Preprocessed {
+            return self.preprocessed.iter().collect();
+        }
+        self.from(Source::Tree(tree))
+    }
+
+    /// The columns from a source in order.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::tree`].
+    pub fn from(&self, source: Source) -> Vec<&Column> {
+        let components = self.components.iter();
+        components
+            .flat_map(|component| {
+                component
+                    .columns_from(source)
+                    .map(|column| match &column.entries {
+                        Some(entries) => entries,
+                        None => panic!(
+                            "the column {} of {} is not filled yet",
+                            column.read.name, component.name
+                        ),
+                    })
+            })
+            .collect()
+    }
+
+    /// The columns of a component.
+    ///
+    /// # Panics
+    ///
+    /// If the part has no component of this name.
+    pub fn component(&self, name: &str) -> &ComponentTrace {
+        let mut components = self.components.iter();
+        match components.find(|component| component.name == name) {
+            Some(component) => component,
+            None => panic!("a {} proof has no component {name}", self.part),
+        }
+    }
+
+    /// The same for writing.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::component`].
+    pub fn component_mut(&mut self, name: &str) -> &mut ComponentTrace {
+        let part = self.part;
+        let mut components = self.components.iter_mut();
+        match components.find(|component| component.name == name) {
+            Some(component) => component,
+            None => panic!("a {part} proof has no component {name}"),
+        }
+    }
+
+    /// Replaces the columns of a tree by others, given in the order of the tree.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer.
+    pub fn set_tree(&mut self, tree: Tree, columns: &[Column]) {
+        let mut columns = columns.iter();
+        for component in &mut self.components {
+            for column in component.columns_from_mut(Source::Tree(tree)) {
+                let Some(entries) = columns.next() else {
+                    panic!("too few columns of the {} tree", tree.name());
+                };
+                column.entries = Some(entries.clone());
+            }
+        }
+        assert_eq!(columns.len(), 0, "columns of the {} tree", tree.name());
+    }
+}
+
+/// The preprocessed columns of a part's proofs, in the order of their tree.
+pub fn preprocessed_columns(
+    layout: &SegmentLayout,
+    part: ProofPart,
+    table: &WeightTable,
+) -> Vec<Column> {
+    Preprocessed::of(part)
+        .into_iter()
+        .map(|column| column.column(layout, table).into())
+        .collect()
+}
+
+/// Splits a column of the extension field into columns of its coordinates.
+pub(super) fn coordinates(column: &[QM31]) -> [Column; SECURE_EXTENSION_DEGREE] {
+    let mut columns = [(); SECURE_EXTENSION_DEGREE].map(|()| vec![M31::zero(); column.len()]);
+    for (row, value) in column.iter().enumerate() {
+        for (column, coordinate) in columns.iter_mut().zip(value.to_m31_array()) {
+            column[row] = coordinate;
+        }
+    }
+    columns.map(Column::from)
+}
