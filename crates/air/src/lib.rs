@@ -48,6 +48,7 @@ pub mod hash;
 pub mod layout;
 pub mod points;
 pub mod preprocessed;
+pub mod protocol;
 pub mod relation;
 pub mod trees;
 

@@ -19,22 +19,9 @@ pub fn channel(
     structure: &ProofStructure,
     proof: &SegmentProof,
 ) -> Blake2sChannel {
-    let mut transcript = transcript::begin(statement, structure);
-    let root = |tree: Tree| proof.stark.commitments[structure.place(tree)];
-    for tree in [
-        Tree::Preprocessed,
-        Tree::StateBefore,
-        Tree::StateAfter,
-        Tree::Witness,
-    ] {
-        ProofChannel::mix_root(transcript.channel(), root(tree));
-    }
-    transcript.draw_projection();
-    ProofChannel::mix_root(transcript.channel(), root(Tree::Projections));
-    transcript.draw_lookup();
-    transcript.claim_sums(&proof.claimed_sums);
-    ProofChannel::mix_root(transcript.channel(), root(Tree::Lookups));
-    transcript.channel().clone()
+    let begun = transcript::begin(statement, structure);
+    let mut replayed = transcript::replay(begun, structure, proof);
+    replayed.channel().clone()
 }
 
 /// Finds a nonce for an edited proof, from `from` on.

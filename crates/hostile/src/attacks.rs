@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::projections::Projections;
+use matchmark_air::witness::{PartTrace, SegmentWitness};
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
 use super::checker::{tuple_labels, Drop};
-use super::forge::{Forge, Projector};
+use super::forge::{tree_of, vectors_mut, Forge, Projector};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, World};
 use super::Rng;
@@ -60,10 +61,31 @@ fn projections_of(case: &Arc<Case>, world: &World) -> Projector {
 }
 
 /// Sets the totals at the end of every run to those of the vectors component.
-fn copy_totals(totals: &[(usize, usize)], projections: &mut Projections, which: usize) {
+fn copy_totals(totals: &[(usize, usize)], trace: &mut PartTrace, which: &str) {
     for (row, last) in totals {
-        projections.candidates[which][*last] = projections.vectors[which][*row];
+        let total = trace.component("vectors").extension(which, *row);
+        let candidates = trace.component_mut("candidates");
+        candidates.set_extension(which, *last, total);
     }
+}
+
+/// Has the caches that another witness claims.
+fn claim_states(forge: &mut Forge, claimed: &SegmentWitness) {
+    for tree in [Tree::StateBefore, Tree::StateAfter] {
+        claim_state(forge, claimed, tree);
+    }
+}
+
+/// Has one of them.
+pub fn claim_state(forge: &mut Forge, claimed: &SegmentWitness, tree: Tree) {
+    forge.witness.main = forge.witness.main.with_tree_of(tree, &claimed.main);
+}
+
+/// Has an entry of the vectors component that another witness claims.
+pub fn claim_entries(forge: &mut Forge, claimed: &SegmentWitness, name: &str) {
+    let claimed = claimed.main.component("vectors");
+    let vectors = forge.witness.main.component_mut("vectors");
+    vectors.take(name, claimed);
 }
 
 /// Another denominator for the dimensions from the second on.
@@ -90,8 +112,7 @@ pub fn scores_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (claimed, used) = other_query(case, seed);
     let mut forge = Forge::new(case, &used);
     forge.projections = Some(forge.projector());
-    let public = claimed.witness(case).entries;
-    forge.witness.entries[0].clone_from(&public[0]);
+    claim_entries(&mut forge, &claimed.witness(case), "query");
     Some(forge)
 }
 
@@ -103,11 +124,13 @@ pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (of_used, of_claimed, totals) = (forge.projector(), honest.projector(), forge.totals());
     forge.projections = Some(Arc::new(move |points| {
         let mut projections = of_used(points);
-        projections.vectors[1] = of_claimed(points).vectors[1].clone();
-        copy_totals(&totals, &mut projections, 1);
+        let claimed = of_claimed(points);
+        let vectors = projections.component_mut("vectors");
+        vectors.take("score", claimed.component("vectors"));
+        copy_totals(&totals, &mut projections, "score");
         projections
     }));
-    forge.witness.entries[0].clone_from(&honest.witness.entries[0]);
+    claim_entries(&mut forge, &honest.witness, "query");
     Some(forge)
 }
 
@@ -159,7 +182,7 @@ pub fn numerators_beside_the_candidates(case: &Arc<Case>, seed: u64) -> Option<F
     let (of_output, totals) = (forge.projector(), forge.totals());
     forge.projections = Some(Arc::new(move |points| {
         let mut projections = of_output(points);
-        copy_totals(&totals, &mut projections, 2);
+        copy_totals(&totals, &mut projections, "numerator");
         projections
     }));
     Some(forge)
@@ -251,9 +274,7 @@ pub fn projection_of_another_entry(
     let (claimed, used) = other_entry(case, seed, lane, value)?;
     let mut forge = Forge::new(case, &used);
     forge.projections = Some(forge.projector());
-    let claimed = claimed.witness(case);
-    forge.witness.state_before = claimed.state_before;
-    forge.witness.state_after = claimed.state_after;
+    claim_states(&mut forge, &claimed.witness(case));
     Some(forge)
 }
 
@@ -261,7 +282,7 @@ pub fn projection_of_another_entry(
 pub fn entry_changes(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<Forge> {
     let (claimed, used) = other_entry(case, seed, lane, value)?;
     let mut forge = Forge::new(case, &used);
-    forge.witness.state_before = claimed.witness(case).state_before;
+    claim_state(&mut forge, &claimed.witness(case), Tree::StateBefore);
     Some(forge)
 }
 
@@ -273,24 +294,28 @@ pub fn values_of_another_cache(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (of_used, of_claimed) = (forge.projector(), projections_of(case, &claimed));
     forge.projections = Some(Arc::new(move |points| {
         let mut projections = of_used(points);
-        projections.state = of_claimed(points).state;
+        let claimed = of_claimed(points);
+        let state = projections.component_mut("state");
+        for name in ["projected keys", "projected values"] {
+            state.take(name, claimed.component("state"));
+        }
         projections
     }));
-    let claimed = claimed.witness(case);
-    forge.witness.state_before = claimed.state_before;
-    forge.witness.state_after = claimed.state_after;
+    claim_states(&mut forge, &claimed.witness(case));
     Some(forge)
 }
 
 /// Nothing is appended: the new entries stand in the cache before, and the public ones are others.
 pub fn nothing_is_appended(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = Forge::honest(case, seed);
-    forge.witness.state_before = forge.witness.state_after.clone();
-    for column in forge.witness.state.iter_mut().step_by(2) {
-        column.fill(M31::from(0));
-    }
+    let after = tree_of(&forge.witness.main, Tree::StateAfter);
+    forge.witness.main.set_tree(Tree::StateBefore, &after);
+    let state = forge.witness.main.component_mut("state");
+    state
+        .named_mut("new")
+        .for_each(|column| column.fill(M31::from(0)));
     let row = case.layout.vector_row(0, 0, 0);
-    forge.witness.entries[1][row] = field(i64::from(seed.is_multiple_of(2)));
+    vectors_mut(&mut forge.witness, "key")[row] = field(i64::from(seed.is_multiple_of(2)));
     Some(forge)
 }
 

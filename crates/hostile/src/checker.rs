@@ -1,33 +1,25 @@
-//! The constraints under an evaluator that can leave one of them out.
+//! What a witness states, constraint by constraint and tuple by tuple, so that a single one can be left
+//! out.
 //!
-//! It is the second such evaluator beside the mock checker of the crate;
-//! [`Evaluation::failing_names`] and [`mock_names`] must agree, which the constraint drop asserts. This
-//! one also knows every constraint and every tuple of a row by its place, so that a single one can be
-//! dropped.
+//! It is a second observer of the constraints beside the mock checker of the crate;
+//! [`Evaluation::failing_names`] and [`mock_names`] must agree, which the constraint drop asserts.
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Mul;
 
-use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::circuit::{parts, table_groups, Circuit};
 use matchmark_air::components::tables::Table;
-use matchmark_air::decoder::segment::{DecoderComponents, DECODER_COMPONENTS};
-use matchmark_air::decoder::tokens::public_tuples;
-use matchmark_air::decoder::witness::DecoderWitness;
-use matchmark_air::harness::row::{Constraints, Observer, CARRIED, WITNESS};
-use matchmark_air::lookup::{LookupComponents, LookupContext};
-use matchmark_air::preprocessed::Preprocessed;
+use matchmark_air::harness::row::Observer;
 use matchmark_air::relation::RelationTag;
-use matchmark_air::segment::{table_groups, SegmentComponents, SegmentContext};
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::projections::Projections;
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::witness::evaluator::{RowEvaluator, Rows};
+use matchmark_air::witness::{Column, PartTrace, SegmentWitness};
 use matchmark_statement::{Boundary, ProofPart};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
-use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
-use stwo::core::Fraction;
-use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
-use stwo_constraint_framework::{EvalAtRow, InfoEvaluator};
+use stwo::prover::backend::simd::m31::PackedBaseField;
+use stwo::prover::backend::simd::qm31::PackedSecureField;
+use stwo_constraint_framework::EvalAtRow;
 
 use super::cases::Case;
 
@@ -82,63 +74,17 @@ pub struct Evaluation {
     open: OnceCell<BTreeSet<(usize, usize)>>,
 }
 
-struct RowEvaluator<'a> {
-    preprocessed: &'a HashMap<PreProcessedColumnId, &'a Column>,
-    witness: &'a [&'a Column],
-    carried: &'a [&'a Column],
-    row: usize,
-    rows: usize,
-    next: [usize; 4],
-}
-
-impl EvalAtRow for RowEvaluator<'_> {
-    type F = M31;
-    type EF = QM31;
-
-    fn next_interaction_mask<const N: usize>(
-        &mut self,
-        interaction: usize,
-        offsets: [isize; N],
-    ) -> [M31; N] {
-        let columns = match interaction {
-            WITNESS => self.witness,
-            CARRIED => self.carried,
-            _ => unreachable!("LogUp columns are not read"),
-        };
-        let column = columns[self.next[interaction]];
-        self.next[interaction] += 1;
-        offsets.map(|offset| column[self.row.wrapping_add_signed(offset) & (self.rows - 1)])
-    }
-
-    fn get_preprocessed_column(&mut self, id: PreProcessedColumnId) -> M31 {
-        self.preprocessed[&id][self.row]
-    }
-
-    fn add_constraint<G>(&mut self, _constraint: G)
-    where
-        QM31: Mul<G, Output = QM31> + From<G>,
-    {
-    }
-
-    fn combine_ef(values: [M31; SECURE_EXTENSION_DEGREE]) -> QM31 {
-        QM31::from_m31_array(values)
-    }
-
-    fn write_logup_frac(&mut self, _fraction: Fraction<QM31, QM31>) {}
-
-    fn finalize_logup_in_pairs(&mut self) {}
-}
-
+/// Collects what sixteen rows of a component state.
 struct Collector<'a> {
     evaluation: &'a mut Evaluation,
     component: usize,
-    row: usize,
+    vector: usize,
     constraints: usize,
     tuples: usize,
 }
 
 impl Observer<RowEvaluator<'_>> for Collector<'_> {
-    fn constraint(&mut self, name: &'static str, value: QM31) {
+    fn constraint(&mut self, name: &'static str, value: PackedSecureField) {
         if !value.is_zero() {
             self.evaluation
                 .failed
@@ -147,132 +93,68 @@ impl Observer<RowEvaluator<'_>> for Collector<'_> {
         self.constraints += 1;
     }
 
-    fn tuple(&mut self, tag: RelationTag, multiplicity: &M31, values: &[M31]) {
-        if !multiplicity.is_zero() {
-            self.evaluation.tuples.push(Stated {
-                component: self.component,
-                row: self.row,
-                index: self.tuples,
-                tag,
-                multiplicity: *multiplicity,
-                values: values.to_vec(),
-            });
+    fn tuple(&mut self, tag: RelationTag, times: &PackedBaseField, values: &[PackedBaseField]) {
+        let values: Vec<_> = values.iter().map(|value| value.to_array()).collect();
+        let rows = Rows::rows_of(self.vector).zip(times.to_array());
+        for (lane, (row, multiplicity)) in rows.enumerate() {
+            if !multiplicity.is_zero() {
+                self.evaluation.tuples.push(Stated {
+                    component: self.component,
+                    row,
+                    index: self.tuples,
+                    tag,
+                    multiplicity,
+                    values: values.iter().map(|value| value[lane]).collect(),
+                });
+            }
         }
         self.tuples += 1;
     }
 }
 
-fn run<C: Constraints>(
-    evaluation: &mut Evaluation,
-    component: (usize, &C),
-    fixed: (ProofPart, &[Column]),
-    columns: &[Column],
-    carried: &[&Column],
-) {
-    let rows = 0..1 << component.1.log_rows();
-    run_rows(evaluation, component, fixed, columns, carried, rows);
-}
-
-/// Evaluates a table, whose rows state nothing but how often their entries are used.
-fn run_table<C: Constraints>(
-    evaluation: &mut Evaluation,
-    component: (usize, &C),
-    fixed: (ProofPart, &[Column]),
-    columns: &[Column],
-    carried: &[&Column],
-) {
-    let is_used = |row: &usize| columns.iter().any(|column| !column[*row].is_zero());
-    let rows = (0..1 << component.1.log_rows()).filter(is_used);
-    run_rows(evaluation, component, fixed, columns, carried, rows);
-}
-
-fn run_rows<C: Constraints>(
-    evaluation: &mut Evaluation,
-    component: (usize, &C),
-    (part, preprocessed): (ProofPart, &[Column]),
-    columns: &[Column],
-    carried: &[&Column],
-    in_use: impl Iterator<Item = usize>,
-) {
-    let names = Preprocessed::of(part).into_iter().map(Preprocessed::id);
-    let preprocessed: HashMap<_, _> = names.zip(preprocessed).collect();
-    let witness: Vec<&Column> = columns.iter().collect();
-    let rows = 1 << component.1.log_rows();
-    for row in in_use {
-        let mut collector = Collector {
-            evaluation,
-            component: component.0,
-            row,
-            constraints: 0,
-            tuples: 0,
-        };
-        let mut evaluator = RowEvaluator {
-            preprocessed: &preprocessed,
-            witness: &witness,
-            carried,
-            row,
-            rows,
-            next: [0; 4],
-        };
-        component.1.observe(&mut evaluator, &mut collector);
+fn run(evaluation: &mut Evaluation, first: usize, circuit: &Circuit, trace: &PartTrace) {
+    for (place, (component, columns)) in circuit.iter().zip(&trace.components).enumerate() {
+        let rows = Rows::in_row_order(&trace.preprocessed, columns);
+        for vector in 0..rows.vectors() {
+            let mut collector = Collector {
+                evaluation,
+                component: first + place,
+                vector,
+                constraints: 0,
+                tuples: 0,
+            };
+            let constraints = component.constraints();
+            constraints.run(&mut rows.evaluator(vector), &mut collector);
+        }
     }
 }
 
-/// Evaluates everything at the projection points of the mock checker. Components are numbered as in
-/// descriptions: vectors, candidates, state, tables, then those of the lookup proof.
-pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &Projections) -> Evaluation {
-    let context = SegmentContext {
-        entries_before: case.steps.entries_before(),
-        challenges: Challenges {
-            projection: ProjectionChallenges::structural(),
-            lookup: LookupChallenges::structural(),
-        },
-        ..SegmentContext::structural(&case.layout)
-    };
-    let segment = SegmentComponents::new(&case.layout, &context);
+/// Evaluates everything at the projection points of the mock checker, with the projections of a trace.
+/// Components are numbered as in descriptions, those of the lookup proof last.
+pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &PartTrace) -> Evaluation {
+    let points = ProjectionChallenges::structural();
     let mut evaluation = Evaluation::default();
-    let out = &mut evaluation;
-    let fixed = (case.layout.main_part(), witness.preprocessed.as_slice());
-
-    let projected = projections.vectors_columns();
-    let carried: Vec<_> = witness.entries.iter().chain(&projected).collect();
-    let component = &segment.vectors.inner().0;
-    run(out, (0, component), fixed, &witness.vectors, &carried);
-
-    let projected = projections.candidates_columns();
-    let carried: Vec<_> = witness.boundary.iter().chain(&projected).collect();
-    let component = &segment.candidates.inner().0;
-    run(out, (1, component), fixed, &witness.candidates, &carried);
-
-    let projected = projections.state_columns();
-    let states = witness.state_before.iter().chain(&witness.state_after);
-    let carried: Vec<_> = projected.iter().chain(states).collect();
-    let component = &segment.state.inner().0;
-    run(out, (2, component), fixed, &witness.state, &carried);
-
-    if let (Some(components), Some(decoder)) = (&segment.decoder, &witness.decoder) {
-        run_decoder(out, components, decoder, fixed, projections);
+    let circuit = witness.circuit(&case.layout, points);
+    let trace = witness.main.with_tree_of(Tree::Projections, projections);
+    run(&mut evaluation, 0, &circuit, &trace);
+    let public = witness.public_tuples(&case.layout, points);
+    for (index, (tag, values, multiplicity)) in public.into_iter().enumerate() {
+        evaluation.tuples.push(Stated {
+            component: PUBLIC,
+            row: 0,
+            index,
+            tag,
+            multiplicity,
+            values,
+        });
     }
-    let first = first_table(case);
-    let mut of_model = witness.model_tables();
-    for (index, (component, columns)) in segment.tables.iter().zip(&witness.tables).enumerate() {
-        let (own, others) = of_model.split_at(component.columns_in(Tree::Model));
-        of_model = others;
-        let carried: Vec<_> = own.iter().collect();
-        let place = (first + index, &component.inner().0);
-        run_table(out, place, fixed, columns, &carried);
-    }
-    if let Some(of_lookup) = &witness.lookup {
-        let lookup = LookupComponents::new(&case.layout, &LookupContext::structural());
-        let fixed = (ProofPart::Lookup, of_lookup.preprocessed.as_slice());
-        let next = first + segment.tables.len();
-        let carried: Vec<_> = of_lookup.boundary.iter().collect();
-        let component = &lookup.membership.inner().0;
-        run(out, (next, component), fixed, &[], &carried);
-        let uses = std::slice::from_ref(&of_lookup.uses);
-        let component = &lookup.table.inner().0;
-        run(out, (next + 1, component), fixed, uses, &[]);
-        out.boundary_differs = of_lookup.boundary != witness.boundary;
+    if let Some(lookup) = &witness.lookup {
+        let of_lookup = Circuit::structural(&case.layout, ProofPart::Lookup);
+        run(&mut evaluation, circuit.len(), &of_lookup, lookup);
+        let boundary = |trace: &PartTrace| -> Vec<Column> {
+            trace.tree(Tree::Boundary).into_iter().cloned().collect()
+        };
+        evaluation.boundary_differs = boundary(lookup) != boundary(&witness.main);
     }
     evaluation
 }
@@ -297,103 +179,18 @@ impl<E: EvalAtRow> Observer<E> for Names {
 
 /// What the components of a segment's proofs state, by place.
 pub fn names(case: &Case) -> Vec<Names> {
-    fn of<C: Constraints>(component: &'static str, constraints: &C) -> Names {
-        let mut names = Names {
-            component,
-            ..Names::default()
-        };
-        constraints.observe(&mut InfoEvaluator::empty(), &mut names);
-        names
-    }
-    let layout = &case.layout;
-    let segment = SegmentComponents::new(layout, &SegmentContext::structural(layout));
-    let mut all = vec![
-        of("vectors", &segment.vectors.inner().0),
-        of("candidates", &segment.candidates.inner().0),
-        of("state", &segment.state.inner().0),
-    ];
-    if let Some(decoder) = &segment.decoder {
-        // Taken apart: a new component does not compile until it has its place.
-        let DecoderComponents {
-            linear,
-            stream,
-            norms,
-            rotary,
-            values,
-            gated,
-            choice,
-        } = decoder;
-        all.extend([
-            of("linear", &linear.inner().0),
-            of("stream", &stream.inner().0),
-            of("norms", &norms.inner().0),
-            of("rotary", &rotary.inner().0),
-            of("values", &values.inner().0),
-            of("gated", &gated.inner().0),
-            of("choice", &choice.inner().0),
-        ]);
-    }
-    let tables = segment.tables.iter();
-    all.extend(tables.map(|table| of("tables", &table.inner().0)));
-    if layout.boundary() == Boundary::Split {
-        let lookup = LookupComponents::new(layout, &LookupContext::structural());
-        all.push(of("membership", &lookup.membership.inner().0));
-        all.push(of("weight table", &lookup.table.inner().0));
+    let mut all = vec![];
+    for part in parts(&case.layout) {
+        for component in Circuit::structural(&case.layout, part).iter() {
+            let mut names = Names {
+                component: component.name(),
+                ..Names::default()
+            };
+            component.constraints().observe_structure(&mut names);
+            all.push(names);
+        }
     }
     all
-}
-
-/// The place of the first table among the components.
-pub fn first_table(case: &Case) -> usize {
-    3 + case.layout.decoder().map_or(0, |_| DECODER_COMPONENTS)
-}
-
-/// The components of a decoder, in places 3 and after, and the verifier's own terms.
-fn run_decoder(
-    out: &mut Evaluation,
-    components: &DecoderComponents,
-    witness: &DecoderWitness,
-    fixed: (ProofPart, &[Column]),
-    projections: &Projections,
-) {
-    let projected = projections.decoder_columns();
-    let DecoderComponents {
-        linear,
-        stream,
-        norms,
-        rotary,
-        values,
-        gated,
-        choice,
-    } = components;
-    let weights = witness.model[..witness.width].iter();
-    let carried: Vec<_> = weights.chain(&projected[0]).collect();
-    run(out, (3, &linear.inner().0), fixed, &[], &carried);
-    let of = |index: usize| projected[index].iter().collect::<Vec<_>>();
-    let place = (4, &stream.inner().0);
-    run(out, place, fixed, &witness.stream, &of(1));
-    run(out, (5, &norms.inner().0), fixed, &witness.norms, &of(2));
-    let place = (6, &rotary.inner().0);
-    run(out, place, fixed, &witness.rotary, &of(3));
-    let place = (7, &values.inner().0);
-    run(out, place, fixed, &witness.values, &of(4));
-    run(out, (8, &gated.inner().0), fixed, &witness.gated, &of(5));
-    let place = (9, &choice.inner().0);
-    run(out, place, fixed, &witness.choice, &of(6));
-    let layout = &linear.inner().0;
-    let (consumed, chosen) = (&witness.consumed, &witness.chosen);
-    let challenge = layout.challenges.projection.position;
-    let public = public_tuples(&layout.decoder, consumed, chosen, challenge);
-    for (index, (tag, values, multiplicity)) in public.into_iter().enumerate() {
-        out.tuples.push(Stated {
-            component: PUBLIC,
-            row: 0,
-            index,
-            tag,
-            multiplicity,
-            values,
-        });
-    }
 }
 
 /// In the place of a component: the verifier's own terms.
@@ -457,10 +254,10 @@ impl Evaluation {
 pub fn mock_names(
     case: &Case,
     witness: &SegmentWitness,
-    projections: &Projections,
+    projections: &PartTrace,
 ) -> BTreeSet<&'static str> {
-    let before = case.steps.entries_before();
-    matchmark_air::mock::failures(&case.layout, before, witness, projections)
+    let trace = witness.main.with_tree_of(Tree::Projections, projections);
+    matchmark_air::mock::failures(&case.layout, witness, &trace)
         .iter()
         .map(|failure| failure.name())
         .collect()

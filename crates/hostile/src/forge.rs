@@ -4,15 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use matchmark_air::challenges::ProjectionChallenges;
-use matchmark_air::preprocessed::Preprocessed;
+use matchmark_air::circuit::Circuit;
+use matchmark_air::harness::row::{Observer, Source};
 use matchmark_air::relation::RelationTag;
-use matchmark_air::segment::table_groups;
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::projections::{project, Projections};
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::witness::evaluator::{RowEvaluator, Rows};
+use matchmark_air::witness::trace::TraceColumn;
+use matchmark_air::witness::{Column, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, embed, MODULUS};
+use matchmark_statement::ProofPart;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
+use stwo::prover::backend::simd::m31::PackedBaseField;
 
 use super::cases::Case;
 use super::checker::{evaluate, mock_names, Drop, Evaluation};
@@ -20,7 +24,7 @@ use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
 /// Projections of forged columns, at whichever points are drawn.
-pub type Projector = Arc<dyn Fn(ProjectionChallenges) -> Projections + Send + Sync>;
+pub type Projector = Arc<dyn Fn(ProjectionChallenges) -> PartTrace + Send + Sync>;
 
 /// Limbs of the columns that a range gadget adds; entries that a layout does not have are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,18 +63,90 @@ pub struct Forge {
     pub keeps_lookup: bool,
 }
 
-/// The columns of the candidates component in the order of a fused segment, wherever they stand.
-pub fn candidate_columns(witness: &SegmentWitness) -> Vec<&Column> {
-    let (columns, boundary) = (&witness.candidates, &witness.boundary);
-    let (before, after) = columns.split_at(4);
-    before.iter().chain(boundary).chain(after).collect()
+/// The columns of the candidates component by name, as [`CandidateRow`] has them. A layout has no others,
+/// and may have fewer.
+const CANDIDATES: [&str; 13] = [
+    "cache row",
+    "first",
+    "last",
+    "maximum",
+    "index",
+    "weight",
+    "attained",
+    "excess low",
+    "excess high",
+    "excess complement low",
+    "remainder low",
+    "remainder high",
+    "remainder complement low",
+];
+
+impl CandidateRow {
+    /// The entries in the order of [`CANDIDATES`].
+    fn entries(&self) -> [i64; CANDIDATES.len()] {
+        let Self {
+            cache_row,
+            first,
+            last,
+            maximum,
+            index,
+            weight,
+            attained,
+            excess,
+            remainder,
+        } = *self;
+        [
+            cache_row,
+            first,
+            last,
+            maximum,
+            index,
+            weight,
+            attained,
+            excess.low,
+            excess.high,
+            excess.complement_low,
+            remainder.low,
+            remainder.high,
+            remainder.complement_low,
+        ]
+    }
+
+    fn of_entries(entries: [i64; CANDIDATES.len()]) -> Self {
+        let [cache_row, first, last, maximum, index, weight, attained, a, b, c, d, e, f] = entries;
+        let limbs = |[low, high, complement_low]: [i64; 3]| Limbs {
+            low,
+            high,
+            complement_low,
+        };
+        Self {
+            cache_row,
+            first,
+            last,
+            maximum,
+            index,
+            weight,
+            attained,
+            excess: limbs([a, b, c]),
+            remainder: limbs([d, e, f]),
+        }
+    }
 }
 
-/// [`candidate_columns`], for writing.
-pub fn candidate_columns_mut(witness: &mut SegmentWitness) -> Vec<&mut Column> {
-    let (columns, boundary) = (&mut witness.candidates, &mut witness.boundary);
-    let (before, after) = columns.split_at_mut(4);
-    before.iter_mut().chain(boundary).chain(after).collect()
+/// Queries, keys, values and outputs of the vectors component.
+pub fn entries(witness: &SegmentWitness) -> [&Column; 4] {
+    let vectors = witness.main.component("vectors");
+    ["query", "key", "value", "output"].map(|name| vectors.column(name))
+}
+
+/// A column of the vectors component, for writing.
+pub fn vectors_mut<'a>(witness: &'a mut SegmentWitness, name: &str) -> &'a mut Column {
+    witness.main.component_mut("vectors").column_mut(name)
+}
+
+/// The columns of a tree.
+pub fn tree_of(trace: &PartTrace, tree: Tree) -> Vec<Column> {
+    trace.tree(tree).into_iter().cloned().collect()
 }
 
 impl Forge {
@@ -148,88 +224,33 @@ impl Forge {
         i64::from(self.case.layout.value_bits().max_value())
     }
 
-    fn optional_columns(&self) -> [Option<(usize, bool)>; 2] {
-        let forms = &self.case.forms;
-        let excess = forms.excess.map(|wide| (7, wide));
-        let exact = usize::from(forms.exact.is_some());
-        let next = excess.map_or(7, |(column, wide)| column + 1 + usize::from(wide) + exact);
-        let remainder = forms.gap_remainder.map(|wide| (next, wide));
-        [excess, remainder]
-    }
-
     fn read_candidates(&self) -> Vec<CandidateRow> {
-        let columns = candidate_columns(&self.witness);
-        let [excess, remainder] = self.optional_columns();
-        let get = |column: usize, row: usize| centered(columns[column][row].0);
-        let limbs = |place: Option<(usize, bool)>, row: usize, complement: bool| {
-            let mut limbs = Limbs::default();
-            if let Some((column, wide)) = place {
-                limbs.low = get(column, row);
-                if wide {
-                    limbs.high = get(column + 1, row);
-                }
-                if wide && complement {
-                    limbs.complement_low = get(column + 2, row);
-                }
-            }
-            limbs
+        let candidates = self.witness.main.component("candidates");
+        let columns = CANDIDATES.map(|name| {
+            let has = candidates.has_column(name);
+            has.then(|| candidates.column(name))
+        });
+        let entry = |column: Option<&Column>, row: usize| {
+            column.map_or(0, |column| centered(column[row].0))
         };
-        (0..columns[0].len())
-            .map(|row| CandidateRow {
-                cache_row: get(0, row),
-                first: get(1, row),
-                last: get(2, row),
-                maximum: get(3, row),
-                index: get(4, row),
-                weight: get(5, row),
-                attained: get(6, row),
-                excess: limbs(excess, row, self.case.forms.exact.is_some()),
-                remainder: limbs(remainder, row, true),
-            })
+        (0..1 << candidates.log_rows)
+            .map(|row| CandidateRow::of_entries(columns.map(|column| entry(column, row))))
             .collect()
     }
 
     fn write_candidates(&mut self) {
-        let [excess, remainder] = self.optional_columns();
-        let exact = self.case.forms.exact.is_some();
-        let mut columns = candidate_columns_mut(&mut self.witness);
-        assert_eq!(columns[0].len(), self.candidates.len(), "candidate rows");
-        for (row, candidate) in self.candidates.iter().enumerate() {
-            let mut set = |column: usize, value: i64| columns[column][row] = field(value);
-            let CandidateRow {
-                cache_row,
-                first,
-                last,
-                maximum,
-                index,
-                weight,
-                attained,
-                excess: excess_limbs,
-                remainder: remainder_limbs,
-            } = *candidate;
-            let plain = [cache_row, first, last, maximum, index, weight, attained];
-            for (column, value) in plain.into_iter().enumerate() {
-                set(column, value);
-            }
-            if let Some((column, wide)) = excess {
-                set(column, excess_limbs.low);
-                if wide {
-                    set(column + 1, excess_limbs.high);
-                }
-                if exact {
-                    set(column + 2, excess_limbs.complement_low);
-                }
-            }
-            if let Some((column, wide)) = remainder {
-                set(column, remainder_limbs.low);
-                if wide {
-                    set(column + 1, remainder_limbs.high);
-                    set(column + 2, remainder_limbs.complement_low);
-                }
+        let rows: Vec<_> = self.candidates.iter().map(CandidateRow::entries).collect();
+        let candidates = self.witness.main.component_mut("candidates");
+        assert_eq!(rows.len(), 1 << candidates.log_rows, "candidate rows");
+        for (index, name) in CANDIDATES.into_iter().enumerate() {
+            if candidates.has_column(name) {
+                let column = rows.iter().map(|entries| field(entries[index]));
+                *candidates.column_mut(name) = column.collect();
             }
         }
         if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
-            lookup.boundary.clone_from(&self.witness.boundary);
+            let boundary = tree_of(&self.witness.main, Tree::Boundary);
+            lookup.set_tree(Tree::Boundary, &boundary);
         }
     }
 
@@ -318,7 +339,7 @@ impl Forge {
             row >> layout.log_rows().state,
             row & (layout.lane_offset(1) - 1),
         );
-        let column = &self.witness.state_after[2 * lane + 1];
+        let column = self.witness.main.tree(Tree::StateAfter)[2 * lane + 1];
         let first = row + 1 - layout.head_dim();
         column[first..=row].iter().map(|x| centered(x.0)).collect()
     }
@@ -342,16 +363,16 @@ impl Forge {
     /// Output entry as it stands.
     pub fn output(&self, head: usize, step: usize, dim: usize) -> i64 {
         let row = self.case.layout.vector_row(head, step, dim);
-        centered(self.witness.entries[3][row].0)
+        centered(entries(&self.witness)[3][row].0)
     }
 
     /// Writes the remainder of an output by limbs.
     pub fn set_remainder_limbs(&mut self, row: usize, limbs: Limbs) {
-        let wide = self.case.forms.remainder;
-        self.witness.vectors[1][row] = field(limbs.low);
-        if wide {
-            self.witness.vectors[2][row] = field(limbs.high);
-            self.witness.vectors[3][row] = field(limbs.complement_low);
+        vectors_mut(&mut self.witness, "remainder low")[row] = field(limbs.low);
+        if self.case.forms.remainder {
+            vectors_mut(&mut self.witness, "remainder high")[row] = field(limbs.high);
+            let complement_low = "remainder complement low";
+            vectors_mut(&mut self.witness, complement_low)[row] = field(limbs.complement_low);
         }
     }
 
@@ -364,10 +385,8 @@ impl Forge {
     /// Writes the rounding shift by limbs, where the layout has one; `value` includes the offset.
     pub fn set_shift_limbs(&mut self, row: usize, low: i64, high: i64) {
         if self.case.layout.rounding_shift().is_some() {
-            let wide = self.case.forms.remainder;
-            let column = 2 + 2 * usize::from(wide);
-            self.witness.vectors[column][row] = field(low);
-            self.witness.vectors[column + 1][row] = field(high);
+            vectors_mut(&mut self.witness, "shift low")[row] = field(low);
+            vectors_mut(&mut self.witness, "shift high")[row] = field(high);
         }
     }
 
@@ -396,8 +415,8 @@ impl Forge {
     /// Writes denominator, output, remainder and rounding shift of one entry.
     pub fn set_output(&mut self, at: (usize, usize, usize), denominator: i64, out: i64, rem: i64) {
         let row = self.case.layout.vector_row(at.0, at.1, at.2);
-        self.witness.vectors[0][row] = field(denominator);
-        self.witness.entries[3][row] = field(out);
+        vectors_mut(&mut self.witness, "denominator")[row] = field(denominator);
+        vectors_mut(&mut self.witness, "output")[row] = field(out);
         let wide = self.case.forms.remainder;
         let bound = self.remainder_bound(denominator);
         self.set_remainder_limbs(row, self.split(wide, rem, bound));
@@ -423,10 +442,7 @@ impl Forge {
     pub fn projector(&mut self) -> Projector {
         self.write_candidates();
         let (case, witness) = (self.case.clone(), self.witness.clone());
-        Arc::new(move |points| {
-            let before = case.steps.entries_before();
-            project(&case.layout, before, &witness, points)
-        })
+        Arc::new(move |points| witness.project(&case.layout, points))
     }
 
     /// The rows that hold the totals of a step, for every step: among the vectors, and among the
@@ -465,50 +481,49 @@ fn projections_at(
     witness: &SegmentWitness,
     projector: Option<&Projector>,
     points: ProjectionChallenges,
-) -> Projections {
+) -> PartTrace {
     match projector {
         Some(projector) => projector(points),
-        None => project(&case.layout, case.steps.entries_before(), witness, points),
+        None => witness.project(&case.layout, points),
     }
 }
 
 /// Fills the multiplicities of the tables and of the projected values.
-pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &Projections, drop: &Drop) {
+pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &PartTrace, drop: &Drop) {
     let layout = &case.layout;
-    let zero = |column: &mut Vec<M31>| column.fill(M31::zero());
-    witness.tables.iter_mut().flatten().for_each(zero);
-    witness.lookup.iter_mut().for_each(|it| zero(&mut it.uses));
-    witness.state.iter_mut().skip(1).step_by(2).for_each(zero);
-    let open = evaluate(case, witness, projections).open(drop);
-    let entry = |witness: &SegmentWitness, column: Preprocessed| {
-        let columns = Preprocessed::of(layout.main_part());
-        let index = columns.iter().position(|c| *c == column).unwrap();
-        witness.preprocessed[index].clone()
-    };
-    let of_model = witness.model_tables().to_vec();
-    let mut of_model = of_model.into_iter();
-    for (group, (_, tables)) in table_groups(layout, layout.main_part())
-        .into_iter()
-        .enumerate()
-    {
-        for (index, table) in tables.into_iter().enumerate() {
-            let entry = |column| entry(witness, column);
-            let mut columns: Vec<Column> = table.columns().iter().map(|it| entry(*it)).collect();
-            columns.extend(of_model.by_ref().take(table.model_columns()));
-            fill(
-                &mut witness.tables[group][index],
-                table.tag(),
-                &columns,
-                &open,
-            );
+    let points = ProjectionChallenges::structural();
+    let circuit = witness.circuit(layout, points);
+    let of_lookup = Circuit::structural(layout, ProofPart::Lookup);
+    let zero = |columns: &mut TraceColumn| {
+        if let Some(column) = &mut columns.entries {
+            column.fill(M31::zero());
         }
-    }
+    };
+    let multiplicities = |trace: &mut PartTrace, circuit: &Circuit| {
+        for (component, columns) in circuit.iter().zip(&mut trace.components) {
+            if !component.constraints().tables().is_empty() {
+                let columns = columns.columns_from_mut(Source::Tree(Tree::Witness));
+                columns.for_each(zero);
+            }
+        }
+    };
+    multiplicities(&mut witness.main, &circuit);
     if let Some(lookup) = &mut witness.lookup {
-        let columns = &lookup.preprocessed;
-        fill(&mut lookup.uses, RelationTag::Weight, columns, &open);
+        multiplicities(lookup, &of_lookup);
+    }
+    let state = witness.main.component_mut("state");
+    state
+        .named_mut("value uses")
+        .for_each(|column| column.fill(M31::zero()));
+    let open = evaluate(case, witness, projections).open(drop);
+    fill(&circuit, &mut witness.main, &open);
+    if let Some(lookup) = &mut witness.lookup {
+        fill(&of_lookup, lookup, &open);
     }
     // Projected values: the row is the first element of the tuple, and no two rows share it. Where
     // the tuple is not the row's own, nothing balances, whatever stands here.
+    let state = witness.main.component_mut("state");
+    let mut uses: Vec<&mut Column> = state.named_mut("value uses").collect();
     for ((tag, values), net) in &open {
         if *tag == RelationTag::ValueProjection {
             let row = values[0].0 as usize;
@@ -516,30 +531,66 @@ pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &Projecti
                 row >> layout.log_rows().state,
                 row & (layout.lane_offset(1) - 1),
             );
-            if let Some(column) = witness.state.get_mut(2 * lane + 1) {
+            if let Some(column) = uses.get_mut(lane) {
                 column[row] += *net;
             }
         }
     }
 }
 
-/// Sets the multiplicity of every entry of a table to what is open; repeated entries stay unused.
-fn fill(
-    uses: &mut Column,
-    tag: RelationTag,
-    columns: &[Column],
-    open: &HashMap<(RelationTag, Vec<M31>), M31>,
-) {
-    let mut seen = BTreeSet::new();
-    for (row, uses) in uses.iter_mut().enumerate() {
-        let values: Vec<M31> = columns.iter().map(|column| column[row]).collect();
-        let entry = (tag, values);
-        let Some(net) = open.get(&entry) else {
+/// Sets the multiplicity of every entry of the tables to what is open; repeated entries stay unused.
+fn fill(circuit: &Circuit, trace: &mut PartTrace, open: &HashMap<(RelationTag, Vec<M31>), M31>) {
+    for (component, columns) in circuit.iter().zip(&mut trace.components) {
+        let constraints = component.constraints();
+        if constraints.tables().is_empty() {
             continue;
-        };
-        if seen.insert(entry.1.iter().map(|value| value.0).collect::<Vec<_>>()) {
-            *uses = *net;
         }
+        let rows = Rows::in_row_order(&trace.preprocessed, columns);
+        let mut entries = OpenEntries {
+            open,
+            seen: BTreeSet::new(),
+            vector: 0,
+            table: 0,
+            uses: vec![],
+        };
+        for vector in 0..rows.vectors() {
+            (entries.vector, entries.table) = (vector, 0);
+            constraints.run(&mut rows.evaluator(vector), &mut entries);
+        }
+        let OpenEntries { uses, .. } = entries;
+        let mut multiplicities: Vec<_> = columns
+            .columns_from_mut(Source::Tree(Tree::Witness))
+            .filter_map(|column| column.entries.as_mut())
+            .collect();
+        for (table, row, net) in uses {
+            multiplicities[table][row] = net;
+        }
+    }
+}
+
+/// Finds the rows of tables whose entries are open.
+struct OpenEntries<'a> {
+    open: &'a HashMap<(RelationTag, Vec<M31>), M31>,
+    seen: BTreeSet<(RelationTag, Vec<u32>)>,
+    vector: usize,
+    table: usize,
+    /// Table within the component, row, and what is open.
+    uses: Vec<(usize, usize, M31)>,
+}
+
+impl Observer<RowEvaluator<'_>> for OpenEntries<'_> {
+    fn tuple(&mut self, tag: RelationTag, _: &PackedBaseField, values: &[PackedBaseField]) {
+        let values: Vec<_> = values.iter().map(|value| value.to_array()).collect();
+        for (lane, row) in Rows::rows_of(self.vector).enumerate() {
+            let entry: Vec<M31> = values.iter().map(|value| value[lane]).collect();
+            let elements = entry.iter().map(|element| element.0).collect();
+            if let Some(net) = self.open.get(&(tag, entry)) {
+                if self.seen.insert((tag, elements)) {
+                    self.uses.push((self.table, row, *net));
+                }
+            }
+        }
+        self.table += 1;
     }
 }
 
@@ -548,8 +599,8 @@ fn fill(
 pub struct Forged {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
-    /// At the points of the mock checker.
-    pub projections: Projections,
+    /// A trace whose projections are those at the points of the mock checker.
+    pub projections: PartTrace,
     projector: Option<Projector>,
 }
 
@@ -578,13 +629,16 @@ impl Forged {
     pub fn keep_projections_of(&mut self, other: &Self) {
         let (case, witness) = (other.case.clone(), other.witness.clone());
         self.projector = Some(Arc::new(move |points| {
-            project(&case.layout, case.steps.entries_before(), &witness, points)
+            witness.project(&case.layout, points)
         }));
     }
 
-    /// The projections that a prover commits when these points are drawn.
-    pub fn projections_at(&self, points: ProjectionChallenges) -> Projections {
-        projections_at(&self.case, &self.witness, self.projector.as_ref(), points)
+    /// The trace that a prover commits when these points are drawn.
+    pub fn trace_at(&self, points: ProjectionChallenges) -> PartTrace {
+        let projector = self.projector.as_ref();
+        let projections = projections_at(&self.case, &self.witness, projector, points);
+        let main = &self.witness.main;
+        main.with_tree_of(Tree::Projections, &projections)
     }
 
     /// Whether the plain reference agrees with the claim.

@@ -26,6 +26,7 @@ pub mod attacks;
 pub mod attempt;
 pub mod bytes;
 pub mod cases;
+pub mod cell;
 pub mod checker;
 pub mod classes;
 pub mod constraint_drop;

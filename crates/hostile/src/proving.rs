@@ -2,19 +2,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::SegmentTokens;
 use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, OwnFields, PublicValues,
+    AcceptancePolicy, AttentionValues, ChainAccumulator, OwnFields, PublicValues,
     PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment,
     TokenCut, TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
 use super::cases::Case;
-use super::forge::{Forge, Forged};
+use super::forge::{entries, Forge, Forged};
 use super::world::{cache_of, public_tensors};
 
 /// What became of a claim that went through a prover and a verifier.
@@ -93,13 +94,13 @@ pub fn prover(case: &Case) -> SegmentProver {
 }
 
 /// The tokens at which a decoder's segment meets its neighbours.
-pub fn token_cut(decoder: &DecoderWitness) -> Option<TokenCut> {
+pub fn token_cut(decoder: &SegmentTokens) -> Option<TokenCut> {
     let [consumed, chosen] = tokens(decoder);
     cut(&consumed, &chosen)
 }
 
 /// Consumed and chosen tokens.
-fn tokens(decoder: &DecoderWitness) -> [Vec<TokenId>; 2] {
+fn tokens(decoder: &SegmentTokens) -> [Vec<TokenId>; 2] {
     [&decoder.consumed, &decoder.chosen]
         .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect())
 }
@@ -132,13 +133,13 @@ impl fmt::Display for NoValues {
 /// What a forged witness says in public.
 pub fn public_values(forged: &Forged) -> Result<PublicValues, NoValues> {
     let (case, witness) = (&forged.case, &forged.witness);
-    if let Some(decoder) = &witness.decoder {
+    if let Some(decoder) = &witness.tokens {
         let (part, layout) = case.expect_decoder();
         let [consumed, chosen] = tokens(decoder);
         let values = TokenValues::new(part.model.shape(), layout.steps(), consumed, chosen);
         return values.map(Into::into).map_err(NoValues::Refused);
     }
-    let [q, k, v, out] = public_tensors(case, &witness.entries).ok_or(NoValues::Huge)?;
+    let [q, k, v, out] = public_tensors(case, entries(witness)).ok_or(NoValues::Huge)?;
     let attention = case.layout.shape().attention();
     let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
     let values = AttentionValues::new(attention, bits, steps, q, k, v, out);
@@ -209,21 +210,17 @@ impl Claim {
         let witness = &forged.witness;
         let steps = case.steps;
         let prover = prover(&case);
-        let state = |columns, entries| {
+        let state = |tree, entries| {
+            let columns = witness.main.tree(tree);
             let cache: KvCache =
-                cache_of(&case, columns, entries).expect("a cache of 16-bit numbers");
+                cache_of(&case, &columns, entries).expect("a cache of 16-bit numbers");
             prover.state(cache).unwrap()
         };
-        let before = state(&witness.state_before, steps.entries_before());
-        let after = state(&witness.state_after, steps.entries_after());
+        let before = state(Tree::StateBefore, steps.entries_before());
+        let after = state(Tree::StateAfter, steps.entries_after());
         let values = public_values(forged)?;
         let states = [before.commitment(), after.commitment()];
-        let boundary = match case.layout.boundary() {
-            Boundary::Fused => SegmentBoundary::Fused,
-            Boundary::Split => {
-                SegmentBoundary::Split(prover.boundary(&case.layout, &witness.boundary))
-            }
-        };
+        let boundary = prover.boundary(&case.layout, witness);
         let statement = statement(&prover, steps, &values, states, boundary);
         Ok(Self {
             case,

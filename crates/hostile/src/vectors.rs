@@ -234,10 +234,8 @@ fn split_vectors(writer: &mut Writer) {
     let statement = arithmetic + file.proof().len();
     let lookup = file.lookup().unwrap();
     let proof = statement + lookup.statement().segment().encode().len();
-    let structure = ProofStructure::lookup(
-        &writer.sample.claim.case.layout,
-        writer.sample.claim.case.terms.security,
-    );
+    let case = &writer.sample.claim.case;
+    let structure = ProofStructure::all(&case.layout, case.terms.security).remove(1);
     let decoded = SegmentProof::decode(lookup.proof(), &structure).unwrap();
     let lookup_parts = fields(&decoded, &structure);
     let parts = fields(&writer.sample.proof(), &writer.sample.structure);

@@ -1,8 +1,12 @@
 //! Worlds: integer tensors, executed by the semantics without any check of their ranges.
+use std::collections::HashMap;
+
+use matchmark_air::circuit::Circuit;
 use matchmark_air::components::state::witness::entries;
-use matchmark_air::harness::public_columns::PublicColumns;
+use matchmark_air::harness::row::Source;
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
 use matchmark_runtime::{
     execute_segment, CandidateRecord, DecodeRules, KvCache, SegmentExecution, SegmentInputs,
@@ -172,19 +176,48 @@ impl World {
         let execution = self.execute(case);
         let (before, after) = self.caches(case);
         let layout = &case.layout;
-        SegmentWitness::generate(
-            layout,
-            &execution,
-            &public_columns(case, &execution),
-            entries(layout, &before),
-            entries(layout, &after),
-            &case.terms.table,
-        )
+        let mut ports = vec![
+            (Tree::StateBefore, entries(layout, &before)),
+            (Tree::StateAfter, entries(layout, &after)),
+        ];
+        let honest = Execution {
+            attention: &execution,
+            entries: &public_columns(case, &execution),
+            table: &case.terms.table,
+            decoder: None,
+        };
+        let Some(part) = &case.decoder else {
+            return SegmentWitness::generate(layout, &honest, &ports);
+        };
+        // What is around the attention of a decoder is left empty here.
+        ports.push((Tree::Model, part.columns.clone()));
+        let circuit = Circuit::structural(layout, layout.main_part());
+        let mut empty = circuit.iter().map(|component| {
+            let own = Source::Tree(Tree::Witness);
+            let column: Column = vec![M31::from(0); 1 << component.log_rows()].into();
+            (component.name(), vec![column; component.columns_from(own)])
+        });
+        let empty: HashMap<_, _> = empty.by_ref().collect();
+        let main = PartTrace::generate(&circuit, layout, honest.table, &ports, |constraints| {
+            match ATTENTION.contains(&constraints.name()) {
+                true => constraints.generate(&honest),
+                false => empty[constraints.name()].clone(),
+            }
+        });
+        SegmentWitness {
+            entries_before: case.steps.entries_before(),
+            main,
+            lookup: None,
+            tokens: None,
+        }
     }
 }
 
+/// The components of the attention, tables apart.
+pub const ATTENTION: [&str; 3] = ["vectors", "candidates", "state"];
+
 /// The public columns, without the range check of public values.
-fn public_columns(case: &Case, execution: &SegmentExecution) -> PublicColumns {
+fn public_columns(case: &Case, execution: &SegmentExecution) -> Vec<Column> {
     let layout = &case.layout;
     let (heads, _, dim, _, steps) = sizes(case);
     let log_rows = layout.log_rows().vectors;
@@ -205,7 +238,7 @@ fn public_columns(case: &Case, execution: &SegmentExecution) -> PublicColumns {
             }
         }
     }
-    PublicColumns::new(log_rows, columns)
+    columns.into_iter().map(Column::from).collect()
 }
 
 /// A tensor read from columns; `None` if an element is no 16-bit integer, or if the heads of a group
@@ -222,7 +255,7 @@ fn tensor(shape: [usize; 3], element: impl Fn(usize, usize, usize) -> M31) -> Op
 
 /// The caches that state columns hold, `entries` entries each; `None` if they hold more than that,
 /// or numbers that are no 16-bit integers.
-pub fn cache_of(case: &Case, columns: &[Column], entry_count: usize) -> Option<KvCache> {
+pub fn cache_of(case: &Case, columns: &[&Column], entry_count: usize) -> Option<KvCache> {
     let (_, groups, dim, _, _) = sizes(case);
     let layout = &case.layout;
     let read = |which: usize| {
@@ -233,11 +266,12 @@ pub fn cache_of(case: &Case, columns: &[Column], entry_count: usize) -> Option<K
     };
     let shape = layout.shape().attention();
     let cache = KvCache::from_tensors(shape, entry_count, &read(0)?, &read(1)?).ok()?;
-    (entries(layout, &cache) == columns).then_some(cache)
+    let own = entries(layout, &cache);
+    own.iter().eq(columns.iter().copied()).then_some(cache)
 }
 
 /// `q, k, v, out` of the public columns; `None` if they are no 16-bit integers.
-pub fn public_tensors(case: &Case, public: &[Column]) -> Option<[Vec<i16>; 4]> {
+pub fn public_tensors(case: &Case, public: [&Column; 4]) -> Option<[Vec<i16>; 4]> {
     let (heads, groups, dim, _, steps) = sizes(case);
     let layout = &case.layout;
     let of_heads = |column: &Column| {
@@ -252,10 +286,10 @@ pub fn public_tensors(case: &Case, public: &[Column]) -> Option<[Vec<i16>; 4]> {
         })
     };
     Some([
-        of_heads(&public[0])?,
-        of_groups(&public[1])?,
-        of_groups(&public[2])?,
-        of_heads(&public[3])?,
+        of_heads(public[0])?,
+        of_groups(public[1])?,
+        of_groups(public[2])?,
+        of_heads(public[3])?,
     ])
 }
 
@@ -266,13 +300,16 @@ pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
         return part.claim_is_true(case, witness);
     }
     let decide = || -> Option<bool> {
-        let before = cache_of(case, &witness.state_before, case.steps.entries_before())?;
-        let [q, k, v, out] = public_tensors(case, &witness.entries)?;
+        let state = witness.main.tree(Tree::StateBefore);
+        let before = cache_of(case, &state, case.steps.entries_before())?;
+        let [q, k, v, out] = public_tensors(case, crate::forge::entries(witness))?;
         let bits = case.terms.quantization.value_bits();
         let shape = case.layout.shape().attention();
         let inputs = SegmentInputs::new(shape, bits, case.steps, q, k, v).ok()?;
         let (execution, after) = execute_segment(&before, &inputs, &rules(case)).ok()?;
-        Some(execution.out == out && entries(&case.layout, &after) == witness.state_after)
+        let after = entries(&case.layout, &after);
+        let same = after.iter().eq(witness.main.tree(Tree::StateAfter));
+        Some(execution.out == out && same)
     };
     decide().unwrap_or(false)
 }

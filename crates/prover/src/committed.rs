@@ -3,7 +3,8 @@ use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::witness::Column;
 use tracing::info_span;
 
-use crate::setup::{ProverTree, SegmentProver};
+use crate::part::ProverTree;
+use crate::setup::SegmentProver;
 
 /// Committed columns, with root and fingerprint.
 pub(crate) struct CommittedColumns {

@@ -38,7 +38,8 @@ use matchmark_verifier::key::{ModelChain, ModelOutline};
 
 use crate::committed::CommittedColumns;
 use crate::error::ExtensionError;
-use crate::setup::{ProverTree, SegmentProver};
+use crate::part::ProverTree;
+use crate::setup::SegmentProver;
 
 /// What every extension begins with.
 const MAGIC: &[u8; 16] = b"matchmark trees\n";

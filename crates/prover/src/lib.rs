@@ -63,6 +63,7 @@ mod extension;
 mod instructions;
 mod mock;
 mod model;
+pub mod part;
 mod segment;
 mod setup;
 mod sizes;

@@ -3,11 +3,9 @@ use std::sync::Arc;
 
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::decoder::model::model_columns;
-use matchmark_air::decoder::witness::DecoderWitness;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::mock::{check, MockFailure};
-use matchmark_air::segment::{entry_columns, public_columns};
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::witness::Column;
 use matchmark_model::{IntegerModel, ModelExecution};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
@@ -16,8 +14,8 @@ use matchmark_statement::{Boundary, ModelCommitment, TokenId, TokenValues};
 use matchmark_verifier::key::{ChainTerms, ModelChain};
 
 use crate::error::ProveError;
-use crate::model::model_outline;
-use crate::segment::public_values;
+use crate::model::{decoder_witness, model_outline};
+use crate::segment::attention_witness;
 
 /// Why a segment fails the mock checker.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -50,16 +48,9 @@ pub fn mock_segment(
     let layout = terms.layout(steps.steps()).map_err(ProveError::from)?;
     let layout = layout.with_boundary(boundary);
     check_caches(&layout, steps, before, after)?;
-    let public = public_columns(&layout, &public_values(terms, execution)?);
-    let witness = SegmentWitness::generate(
-        &layout,
-        execution,
-        &public,
-        entries(&layout, before),
-        entries(&layout, after),
-        &terms.table,
-    );
-    Ok(check(&layout, steps.entries_before(), &witness)?)
+    let states = [before, after].map(|cache| entries(&layout, cache));
+    let witness = attention_witness(terms, &layout, execution, states)?;
+    Ok(check(&layout, &witness)?)
 }
 
 /// The caches stand where the steps begin and end, and have room in the layout.
@@ -94,7 +85,7 @@ fn check_caches(
 pub struct ModelMock {
     terms: ChainTerms,
     model: Arc<IntegerModel>,
-    columns: Arc<Vec<Column>>,
+    columns: Vec<Column>,
 }
 
 impl ModelMock {
@@ -112,7 +103,7 @@ impl ModelMock {
         Ok(Self {
             terms,
             model,
-            columns: Arc::new(columns),
+            columns,
         })
     }
 
@@ -137,23 +128,9 @@ impl ModelMock {
         let (consumed, chosen) = (tokens(&execution.tokens), tokens(&execution.choices));
         let shape = self.model.shape();
         TokenValues::new(shape, steps.steps(), consumed, chosen).map_err(ProveError::from)?;
-        let attention = &execution.attention;
-        let public = entry_columns(
-            &layout,
-            [&attention.q, &attention.k, &attention.v, &attention.out],
-        );
         let states = [before, after].map(|cache| entries(&layout, cache));
-        let table = &self.terms.table;
-        let witness =
-            SegmentWitness::with_decoder(&layout, attention, &public, states, table, |uses| {
-                Some(DecoderWitness::generate(
-                    &layout,
-                    execution,
-                    &self.model,
-                    self.columns.clone(),
-                    uses,
-                ))
-            });
-        Ok(check(&layout, steps.entries_before(), &witness)?)
+        let model = (&*self.model, self.columns.as_slice());
+        let witness = decoder_witness(&layout, execution, model, states);
+        Ok(check(&layout, &witness)?)
     }
 }

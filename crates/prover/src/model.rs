@@ -1,10 +1,11 @@
 //! Models: the terms of a decoder's chain, its committed weights, and the proof of a segment.
 use std::sync::Arc;
 
-use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::fingerprint::Opening;
-use matchmark_air::segment::entry_columns;
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_model::{IntegerModel, ModelExecution};
 use matchmark_statement::{
     ModelCommitment, ModelId, OwnFields, SegmentBoundary, SegmentStatement, SegmentStatementParts,
@@ -15,8 +16,9 @@ use matchmark_verifier::key::ModelOutline;
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
 use crate::extension::{ExtensionId, ModelExtension};
+use crate::part::ProverTree;
 use crate::segment::ProvenSegment;
-use crate::setup::{ProverTree, SegmentProver};
+use crate::setup::SegmentProver;
 use crate::state::CommittedState;
 
 /// What the terms of a chain say of this model, but for its committed weights.
@@ -34,8 +36,7 @@ pub struct CommittedModel {
     id: ExtensionId,
     model: Arc<IntegerModel>,
     tree: ProverTree,
-    columns: Arc<Vec<Column>>,
-    opening: Opening,
+    columns: Vec<Column>,
     commitment: ModelCommitment,
 }
 
@@ -54,10 +55,6 @@ impl CommittedModel {
     /// [`SegmentProver::for_model_with_extension`].
     pub fn extension(&self) -> ModelExtension<'_> {
         ModelExtension::new(self.id, &self.tree)
-    }
-
-    pub(crate) fn opening(&self) -> &Opening {
-        &self.opening
     }
 
     pub(crate) fn tree(&self) -> &ProverTree {
@@ -106,8 +103,7 @@ impl SegmentProver {
             id: ExtensionId::new(outline.identity, self.log_blowup()),
             model,
             tree,
-            columns: Arc::new(columns),
-            opening,
+            columns,
             commitment,
         }
     }
@@ -153,26 +149,14 @@ impl SegmentProver {
     /// [`ProveError::NoModel`], or [`ProveError::Layout`].
     pub fn model_witness(&self, input: &ModelInput<'_>) -> Result<SegmentWitness, ProveError> {
         let committed = self.model().ok_or(ProveError::NoModel)?;
-        let execution = input.execution;
-        let layout = self.terms().layout(execution.steps.steps())?;
-        let attention = &execution.attention;
-        let entries = entry_columns(
-            &layout,
-            [&attention.q, &attention.k, &attention.v, &attention.out],
-        );
+        let layout = self.terms().layout(input.execution.steps.steps())?;
         let states = [input.before, input.after].map(|state| state.columns().to_vec());
-        let table = &self.terms().table;
-        let witness =
-            SegmentWitness::with_decoder(&layout, attention, &entries, states, table, |uses| {
-                Some(DecoderWitness::generate(
-                    &layout,
-                    execution,
-                    &committed.model,
-                    committed.columns.clone(),
-                    uses,
-                ))
-            });
-        Ok(witness)
+        Ok(decoder_witness(
+            &layout,
+            input.execution,
+            (&committed.model, &committed.columns),
+            states,
+        ))
     }
 
     /// Proves the tokens between two committed caches.
@@ -193,4 +177,34 @@ impl SegmentProver {
         let witness = tracing::info_span!("witness").in_scope(|| self.model_witness(input))?;
         self.prove_witness(statement, tokens, &witness, before, after)
     }
+}
+
+/// The witness of an execution of a model between two caches, all three given by the columns of their trees.
+pub(crate) fn decoder_witness(
+    layout: &SegmentLayout,
+    execution: &ModelExecution,
+    (model, columns): (&IntegerModel, &[Column]),
+    [before, after]: [Vec<Column>; 2],
+) -> SegmentWitness {
+    let attention = &execution.attention;
+    let values = [&attention.q, &attention.k, &attention.v, &attention.out];
+    let entries = entry_columns(layout, values.map(Vec::as_slice));
+    let entries: Vec<Column> = entries
+        .columns()
+        .iter()
+        .cloned()
+        .map(Column::from)
+        .collect();
+    let ports = [
+        (Tree::Model, columns.to_vec()),
+        (Tree::StateBefore, before),
+        (Tree::StateAfter, after),
+    ];
+    let execution = Execution {
+        attention,
+        entries: &entries,
+        table: &model.tables().weights,
+        decoder: Some(DecoderExecution { execution, model }),
+    };
+    SegmentWitness::generate(layout, &execution, &ports)
 }

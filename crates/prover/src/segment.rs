@@ -1,41 +1,28 @@
-//! Proving of one segment, in the order of the transcript.
+//! Proving of one segment: its statement, its witness, and one proof after the other.
 use std::sync::Arc;
 
-use matchmark_air::challenges::Challenges;
-use matchmark_air::components::candidates::witness::boundary_columns;
-use matchmark_air::decoder::segment::DecoderComponents;
-use matchmark_air::fingerprint::{fingerprint_point, Opening};
-use matchmark_air::hash::ProofChannel;
+use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::circuit::CircuitContext;
+use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::lookup::{LookupComponents, LookupContext};
-use matchmark_air::points::check_point;
-use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
-use matchmark_air::witness::columns::to_evaluation;
-use matchmark_air::witness::lookups::{lookups_tree, lookups_tree_of_lookup};
-use matchmark_air::witness::projections::project;
-use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::StepRange;
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{
-    AttentionValues, Boundary, BoundaryCommitment, LookupStatement, OwnFields, PublicValues,
-    SegmentBoundary, SegmentStatement, SegmentStatementParts,
+    AttentionValues, Boundary, LookupStatement, OwnFields, PublicValues, SegmentBoundary,
+    SegmentStatement, SegmentStatementParts,
 };
 use matchmark_verifier::key::ChainTerms;
 use matchmark_verifier::sizes::ProofSizes;
 use matchmark_verifier::structure::ProofStructure;
-use matchmark_verifier::transcript::{self, Transcript};
-use matchmark_verifier::{LookupFile, SegmentFile, SegmentProof};
-use num_traits::Zero;
-use stwo::core::circle::CirclePoint;
-use stwo::core::fields::qm31::QM31;
-use stwo::core::utils::MaybeOwned;
-use stwo::prover::backend::simd::SimdBackend;
-use stwo::prover::{prove, CommitmentSchemeProver, ComponentProver, ProvingError};
+use matchmark_verifier::transcript;
+use matchmark_verifier::{LookupFile, SegmentFile};
 use tracing::info_span;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
-use crate::model::CommittedModel;
+use crate::part::{prove_part, PartInput, Strategy};
 use crate::setup::SegmentProver;
 use crate::sizes::SegmentSizes;
 use crate::state::CommittedState;
@@ -111,9 +98,19 @@ impl SegmentProver {
             boundary: _,
         } = input;
         check_entries(execution.steps, before, after)?;
-        let (statement, public_values) = self.claim(input)?;
+        let values = public_values(self.terms(), execution)?;
         let witness = info_span!("witness").in_scope(|| self.witness(input))?;
-        self.prove_witness(statement, public_values, &witness, before, after)
+        let boundary = self.commit_boundary(&witness);
+        let named = self.name_boundary(&self.layout(input)?, boundary.as_ref());
+        let statement = self.statement(input, &values, named)?;
+        let states = [*before, *after];
+        self.prove_committed(
+            statement,
+            values.into(),
+            &witness,
+            states,
+            boundary.as_ref(),
+        )
     }
 
     /// The witness of an execution between two caches: what [`Self::prove`] proves, and what the mock
@@ -123,25 +120,16 @@ impl SegmentProver {
     ///
     /// [`ProveError::Layout`] or [`ProveError::PublicValues`] if the execution does not fit the terms.
     pub fn witness(&self, input: &SegmentInput<'_>) -> Result<SegmentWitness, ProveError> {
-        let execution = input.execution;
         let layout = self.layout(input)?;
-        let public = public_columns(&layout, &public_values(self.terms(), execution)?);
-        Ok(SegmentWitness::generate(
-            &layout,
-            execution,
-            &public,
-            input.before.columns().to_vec(),
-            input.after.columns().to_vec(),
-            &self.terms().table,
-        ))
+        let states = [input.before, input.after].map(|state| state.columns().to_vec());
+        attention_witness(self.terms(), &layout, input.execution, states)
     }
 
     /// What [`Self::prove`] would prove: the statement and its public values, without a proof.
     ///
     /// # Errors
     ///
-    /// [`ProveError::PublicValues`] or [`ProveError::Statement`] if the execution is none of these
-    /// terms.
+    /// [`ProveError::PublicValues`] or [`ProveError::Statement`] if the execution does not fit the terms.
     pub fn claim(
         &self,
         input: &SegmentInput<'_>,
@@ -149,21 +137,34 @@ impl SegmentProver {
         let values = public_values(self.terms(), input.execution)?;
         let boundary = match input.boundary {
             Boundary::Fused => SegmentBoundary::Fused,
-            Boundary::Split => {
-                let layout = self.layout(input)?;
-                let table = &self.terms().table;
-                let columns = boundary_columns(&layout, input.execution, table);
-                SegmentBoundary::Split(self.boundary(&layout, &columns))
-            }
+            Boundary::Split => self.boundary(&self.layout(input)?, &self.witness(input)?),
         };
         let statement = self.statement(input, &values, boundary)?;
         Ok((statement, values))
     }
 
-    /// The commitment to the boundary columns of a split segment.
-    pub fn boundary(&self, layout: &SegmentLayout, columns: &[Column]) -> BoundaryCommitment {
-        let opening = self.commit_with_fingerprint(columns.to_vec()).opening;
-        opening.boundary_commitment(layout, self.lifting_log_size())
+    /// Commits the boundary of a split segment.
+    fn commit_boundary(&self, witness: &SegmentWitness) -> Option<CommittedColumns> {
+        witness.lookup.as_ref()?;
+        let columns = witness.main.tree(Tree::Boundary);
+        Some(self.commit_with_fingerprint(columns.into_iter().cloned().collect()))
+    }
+
+    /// The boundary as statements name it.
+    fn name_boundary(
+        &self,
+        layout: &SegmentLayout,
+        boundary: Option<&CommittedColumns>,
+    ) -> SegmentBoundary {
+        let height = self.lifting_log_size();
+        boundary.map_or(SegmentBoundary::Fused, |boundary| {
+            SegmentBoundary::Split(boundary.opening.boundary_commitment(layout, height))
+        })
+    }
+
+    /// The boundary of a witness as a statement names it.
+    pub fn boundary(&self, layout: &SegmentLayout, witness: &SegmentWitness) -> SegmentBoundary {
+        self.name_boundary(layout, self.commit_boundary(witness).as_ref())
     }
 
     fn layout(&self, input: &SegmentInput<'_>) -> Result<SegmentLayout, ProveError> {
@@ -209,169 +210,127 @@ impl SegmentProver {
         before: &CommittedState,
         after: &CommittedState,
     ) -> Result<ProvenSegment, ProveError> {
-        let public_values = public_values.into();
+        let boundary = self.commit_boundary(witness);
+        let states = [before, after];
+        self.prove_committed(
+            statement,
+            public_values.into(),
+            witness,
+            states,
+            boundary.as_ref(),
+        )
+    }
+
+    /// Proves a witness whose boundary is committed: both proofs open that one tree.
+    fn prove_committed(
+        &self,
+        statement: SegmentStatement,
+        public_values: PublicValues,
+        witness: &SegmentWitness,
+        [before, after]: [&CommittedState; 2],
+        boundary: Option<&CommittedColumns>,
+    ) -> Result<ProvenSegment, ProveError> {
         let layout = SegmentLayout::of(&statement)?;
         let structures = ProofStructure::all(&layout, statement.security());
-        let boundary = match layout.boundary() {
-            Boundary::Fused => None,
-            Boundary::Split => Some(self.commit_with_fingerprint(witness.boundary.clone())),
-        };
-        let states = [before, after];
-        let (main, values) = (&structures[0], &public_values);
-        let proof =
-            self.prove_main(&statement, values, witness, states, boundary.as_ref(), main)?;
         let mut metrics = metrics(&statement, &structures);
-        metrics.proofs.push(proof.sizes(main));
-        let lookup = match (boundary, structures.get(1), &witness.lookup) {
-            (Some(boundary), Some(structure), Some(witness)) => {
-                let statement = LookupStatement::new(statement.clone())?;
-                // An honest witness has the same boundary in both proofs. A forged one may not.
-                let boundary = if boundary.columns == witness.boundary {
-                    boundary
-                } else {
-                    self.commit_with_fingerprint(witness.boundary.clone())
-                };
-                let proof =
-                    self.prove_lookup(&statement, &layout, witness, &boundary, structure)?;
-                metrics.proofs.push(proof.sizes(structure));
-                Some(LookupFile::new(statement, proof.encode(structure)?))
-            }
-            _ => None,
+        let public = match &public_values {
+            PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),
+            // No component reads one.
+            PublicValues::Tokens(_) => CircuitContext::structural(&layout).public,
         };
+        let input = |structure| PartInput {
+            layout: &layout,
+            structure,
+            entries_before: statement.steps().entries_before(),
+            trees: vec![],
+            public: public.clone(),
+            twiddles: self.twiddles(),
+        };
+
+        let main = &structures[0];
+        let preprocessed = self.preprocessed(main.part(), &layout);
+        let mut of_main = input(main);
+        of_main.trees = [
+            (Tree::Preprocessed, &*preprocessed),
+            (Tree::StateBefore, before.tree()),
+            (Tree::StateAfter, after.tree()),
+        ]
+        .into_iter()
+        .chain(self.model().map(|model| (Tree::Model, model.tree())))
+        .chain(boundary.map(|boundary| (Tree::Boundary, &boundary.tree)))
+        .collect();
+        let transcript = transcript::begin(&statement, main);
+        let mut honest = Honest::Main(witness, &layout);
+        let proof = prove_part(&of_main, transcript, &mut honest)?;
+        metrics.proofs.push(proof.sizes(main));
+
+        let mut lookup = None;
+        if let (Some(boundary), Some(structure), Some(trace)) =
+            (boundary, structures.get(1), &witness.lookup)
+        {
+            let statement = LookupStatement::new(statement.clone())?;
+            let preprocessed = self.preprocessed(structure.part(), &layout);
+            // An honest witness has the same boundary in both proofs. A forged one may not.
+            let columns = trace.tree(Tree::Boundary).into_iter();
+            let other = (!columns.clone().eq(&boundary.columns))
+                .then(|| self.commit_with_fingerprint(columns.cloned().collect()));
+            let mut of_lookup = input(structure);
+            of_lookup.trees = vec![
+                (Tree::Preprocessed, &*preprocessed),
+                (Tree::Boundary, &other.as_ref().unwrap_or(boundary).tree),
+            ];
+            let transcript = transcript::begin_lookup(&statement, structure);
+            let proof = prove_part(&of_lookup, transcript, &mut Honest::Lookup(trace))?;
+            metrics.proofs.push(proof.sizes(structure));
+            lookup = Some(LookupFile::new(statement, proof.encode(structure)?));
+        }
         let proof = proof.encode(main)?;
         let file = SegmentFile::new(statement, public_values, proof).with_lookup(lookup);
         Ok(ProvenSegment { file, metrics })
     }
+}
 
-    /// Proves the arithmetic of a segment, with the table memberships if it is fused.
-    fn prove_main(
-        &self,
-        statement: &SegmentStatement,
-        public_values: &PublicValues,
-        witness: &SegmentWitness,
-        [before, after]: [&CommittedState; 2],
-        boundary: Option<&CommittedColumns>,
-        structure: &ProofStructure,
-    ) -> Result<SegmentProof, ProveError> {
-        let layout = SegmentLayout::of(statement)?;
-        let entries_before = statement.steps().entries_before();
-        let preprocessed = self.preprocessed(structure.part(), &layout);
-        let mut scheme = self.scheme(structure);
-        let mut transcript = transcript::begin(statement, structure);
-        let model = self.model();
-        let fixed = core::iter::once(&*preprocessed)
-            .chain(model.map(CommittedModel::tree))
-            .chain([before.tree(), after.tree()])
-            .chain(boundary.map(|it| &it.tree));
-        for tree in fixed {
-            scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
+/// The witness of an execution of attention between two caches, given by the columns of their trees.
+pub(crate) fn attention_witness(
+    terms: &ChainTerms,
+    layout: &SegmentLayout,
+    execution: &SegmentExecution,
+    states: [Vec<Column>; 2],
+) -> Result<SegmentWitness, ProveError> {
+    let public = public_columns(layout, &public_values(terms, execution)?);
+    let entries: Vec<Column> = public.columns().iter().cloned().map(Column::from).collect();
+    let [before, after] = states;
+    let ports = [(Tree::StateBefore, before), (Tree::StateAfter, after)];
+    let execution = Execution {
+        attention: execution,
+        entries: &entries,
+        table: &terms.table,
+        decoder: None,
+    };
+    Ok(SegmentWitness::generate(layout, &execution, &ports))
+}
+
+/// What an honest prover does with a witness.
+enum Honest<'a> {
+    /// In the fused proof, or the arithmetic one.
+    Main(&'a SegmentWitness, &'a SegmentLayout),
+    /// In the lookup proof.
+    Lookup(&'a PartTrace),
+}
+
+impl Strategy for Honest<'_> {
+    fn trace(&self) -> &PartTrace {
+        match self {
+            Self::Main(witness, _) => &witness.main,
+            Self::Lookup(trace) => trace,
         }
-        info_span!("commit witness").in_scope(|| {
-            let mut tree = scheme.tree_builder();
-            tree.extend_evals(witness.witness_tree().map(|c| to_evaluation(c)).collect());
-            tree.commit(transcript.channel());
-        });
-        let projection = transcript.draw_projection();
-        let projections = info_span!("commit projections").in_scope(|| {
-            let projections = project(&layout, entries_before, witness, projection);
-            let mut tree = scheme.tree_builder();
-            let columns = projections.columns();
-            tree.extend_evals(columns.iter().map(|c| to_evaluation(c)).collect());
-            tree.commit(transcript.channel());
-            projections
-        });
-        let lookup = transcript.draw_lookup();
-        // The library panics where a fingerprint cannot be opened. (Its own out-of-domain point it draws
-        // behind all commitments, and whoever proves cannot be made to meet a bad one.)
-        let point = |opening: &Opening| check_point(fingerprint_point(opening.root));
-        let none = || Ok(CirclePoint::zero());
-        let mut context = SegmentContext {
-            entries_before,
-            challenges: Challenges { projection, lookup },
-            claimed_sums: vec![QM31::zero(); SegmentComponents::count(&layout)],
-            fingerprint_points: [point(before.opening())?, point(after.opening())?],
-            boundary_point: boundary.map_or_else(none, |it| point(&it.opening))?,
-            model_point: model.map_or_else(none, |it| point(it.opening()))?,
-            public: match public_values {
-                PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),
-                // A decoder has no public columns.
-                PublicValues::Tokens(_) => SegmentContext::structural(&layout).public,
-            },
-        };
-        info_span!("commit lookups").in_scope(|| {
-            // The sums are not known yet, and the tuples do not depend on them.
-            let components = SegmentComponents::new(&layout, &context);
-            let (columns, claimed_sums) = lookups_tree(&components, witness, &projections);
-            transcript.claim_sums(&claimed_sums);
-            context.claimed_sums = claimed_sums;
-            let mut tree = scheme.tree_builder();
-            tree.extend_evals(columns);
-            tree.commit(transcript.channel());
-        });
-        let mut components = SegmentComponents::new(&layout, &context);
-        components
-            .vectors
-            .extend_public_columns(self.twiddles(), self.log_blowup());
-        let provers: Vec<&dyn ComponentProver<SimdBackend>> = [
-            &components.vectors as &dyn ComponentProver<SimdBackend>,
-            &components.candidates,
-            &components.state,
-        ]
-        .into_iter()
-        .chain(
-            components
-                .decoder
-                .iter()
-                .flat_map(DecoderComponents::provers),
-        )
-        .chain(components.tables.iter().map(|table| table as _))
-        .collect();
-        finish(&provers, &mut transcript, scheme, context.claimed_sums)
     }
 
-    /// Proves the table memberships of a split segment.
-    fn prove_lookup(
-        &self,
-        statement: &LookupStatement,
-        layout: &SegmentLayout,
-        witness: &LookupWitness,
-        boundary: &CommittedColumns,
-        structure: &ProofStructure,
-    ) -> Result<SegmentProof, ProveError> {
-        let preprocessed = self.preprocessed(structure.part(), layout);
-        let mut scheme = self.scheme(structure);
-        let mut transcript = transcript::begin_lookup(statement, structure);
-        for tree in [&*preprocessed, &boundary.tree] {
-            scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
+    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace {
+        match self {
+            Self::Main(witness, layout) => witness.project(layout, *challenges),
+            Self::Lookup(_) => unreachable!("a lookup proof has no projections"),
         }
-        let mut tree = scheme.tree_builder();
-        tree.extend_evals(vec![to_evaluation(&witness.uses)]);
-        tree.commit(transcript.channel());
-        let mut context = LookupContext {
-            challenges: transcript.draw_lookup(),
-            boundary_point: check_point(fingerprint_point(boundary.opening.root))?,
-            ..LookupContext::structural()
-        };
-        let components = LookupComponents::new(layout, &context);
-        let (columns, claimed_sums) = lookups_tree_of_lookup(&components, witness);
-        transcript.claim_sums(&claimed_sums);
-        context.claimed_sums = claimed_sums;
-        let mut tree = scheme.tree_builder();
-        tree.extend_evals(columns);
-        tree.commit(transcript.channel());
-        let components = LookupComponents::new(layout, &context);
-        let provers: [&dyn ComponentProver<SimdBackend>; 2] =
-            [&components.membership, &components.table];
-        finish(&provers, &mut transcript, scheme, claimed_sums.to_vec())
-    }
-
-    fn scheme(
-        &self,
-        structure: &ProofStructure,
-    ) -> CommitmentSchemeProver<'_, SimdBackend, ProofChannel> {
-        let mut scheme = CommitmentSchemeProver::new(structure.pcs_config(), self.twiddles());
-        scheme.set_store_polynomials_coefficients();
-        scheme
     }
 }
 
@@ -395,24 +354,6 @@ pub(crate) fn check_entries(
         }
     }
     Ok(())
-}
-
-/// Hands a committed trace to the library.
-fn finish(
-    components: &[&dyn ComponentProver<SimdBackend>],
-    transcript: &mut Transcript,
-    scheme: CommitmentSchemeProver<'_, SimdBackend, ProofChannel>,
-    claimed_sums: Vec<QM31>,
-) -> Result<SegmentProof, ProveError> {
-    let stark = info_span!("stark")
-        .in_scope(|| prove(components, transcript.channel(), scheme))
-        .map_err(|error| match error {
-            ProvingError::ConstraintsNotSatisfied => ProveError::ConstraintsNotSatisfied,
-        })?;
-    Ok(SegmentProof {
-        claimed_sums,
-        stark: stark.0,
-    })
 }
 
 fn metrics(statement: &SegmentStatement, structures: &[ProofStructure]) -> SegmentMetrics {

@@ -4,7 +4,6 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use matchmark_air::decoder::model::model_columns;
-use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
@@ -23,9 +22,7 @@ use crate::committed::CommittedColumns;
 use crate::error::{ExtensionError, ProveError};
 use crate::extension::ExtensionId;
 use crate::model::{model_outline, CommittedModel};
-
-/// A committed tree on the proving side.
-pub(crate) type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
+use crate::part::ProverTree;
 
 /// Proves the segments of one chain.
 pub struct SegmentProver {

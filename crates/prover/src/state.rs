@@ -7,7 +7,8 @@ use matchmark_statement::StateCommitment;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
-use crate::setup::{ProverTree, SegmentProver};
+use crate::part::ProverTree;
+use crate::setup::SegmentProver;
 
 /// A cache in its commitment tree: the state between two segments.
 pub struct CommittedState {

@@ -1,11 +1,11 @@
 //! What the verification of every proof has in common: checks before the transcript begins, and the
 //! run through transcript and library.
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
-use matchmark_air::points::check_samples;
+use matchmark_air::points::{check_samples, PortPoints};
+use matchmark_air::protocol::Transcript;
 use matchmark_air::trees::Tree;
 use matchmark_statement::PreprocessedRoot;
 use num_traits::Zero;
@@ -21,13 +21,11 @@ use crate::error::VerifyError;
 use crate::proof::SegmentProof;
 use crate::queries::{self, Draws};
 use crate::structure::ProofStructure;
-use crate::transcript::Transcript;
 
 /// A decoded proof under verification.
 pub(crate) struct Session<'a> {
     proof: SegmentProof,
     structure: &'a ProofStructure,
-    transcript: Transcript,
     scheme: CommitmentSchemeVerifier<ProofChannel>,
 }
 
@@ -37,7 +35,6 @@ impl<'a> Session<'a> {
         bytes: &[u8],
         structure: &'a ProofStructure,
         expected: PreprocessedRoot,
-        transcript: Transcript,
     ) -> Result<Self, VerifyError> {
         check_lookup_uses(structure)?;
         let proof = SegmentProof::decode(bytes, structure)?;
@@ -49,9 +46,18 @@ impl<'a> Session<'a> {
         Ok(Self {
             proof,
             structure,
-            transcript,
             scheme: CommitmentSchemeVerifier::new(structure.pcs_config()),
         })
+    }
+
+    /// The structure that the proof has.
+    pub(crate) fn structure(&self) -> &'a ProofStructure {
+        self.structure
+    }
+
+    /// The claimed sums.
+    pub(crate) fn claimed_sums(&self) -> &[QM31] {
+        &self.proof.claimed_sums
     }
 
     /// The LogUp sums cancel, together with the verifier's own terms.
@@ -77,37 +83,30 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The point at which a tree is fingerprinted.
-    pub(crate) fn fingerprint_point(&self, tree: Tree) -> CirclePoint<QM31> {
-        fingerprint_point(self.proof.stark.commitments[self.structure.place(tree)])
+    /// The points at which the ports are fingerprinted.
+    pub(crate) fn port_points(&self) -> PortPoints {
+        let ports = self.structure.trees().iter().filter(|tree| tree.is_port());
+        let point = |tree: &Tree| {
+            let root = self.proof.stark.commitments[self.structure.place(*tree)];
+            (*tree, fingerprint_point(root))
+        };
+        PortPoints::new(ports.map(point).collect())
     }
 
-    /// Absorbs the roots of these trees. The library numbers trees as they come, so the order is checked, in
-    /// every build.
+    /// Absorbs the root of a tree. The library numbers trees as they come, so the order is checked, in every
+    /// build.
     ///
     /// # Panics
     ///
-    /// If they do not come in the order of the structure: an error in the program, never in a proof.
-    pub(crate) fn commit(&mut self, trees: &[Tree]) {
-        for tree in trees {
-            let place = self.structure.place(*tree);
-            assert_eq!(place, self.scheme.trees.len(), "trees come in order");
-            self.scheme.commit(
-                self.proof.stark.commitments[place],
-                &self.structure.column_log_sizes()[place],
-                self.transcript.channel(),
-            );
-        }
-    }
-
-    pub(crate) fn transcript(&mut self) -> &mut Transcript {
-        &mut self.transcript
-    }
-
-    /// Absorbs the claimed sums and gives them back.
-    pub(crate) fn claim_sums(&mut self) -> Vec<QM31> {
-        self.transcript.claim_sums(&self.proof.claimed_sums);
-        self.proof.claimed_sums.clone()
+    /// If it does not come in the order of the structure: an error in the program, never in a proof.
+    pub(crate) fn commit(&mut self, tree: Tree, transcript: &mut Transcript) {
+        let place = self.structure.place(tree);
+        assert_eq!(place, self.scheme.trees.len(), "trees come in order");
+        self.scheme.commit(
+            self.proof.stark.commitments[place],
+            &self.structure.column_log_sizes()[place],
+            transcript.channel(),
+        );
     }
 
     /// Columns can be opened wherever the library will open them, given the out-of-domain point.
@@ -123,9 +122,8 @@ impl<'a> Session<'a> {
 
     /// What the library will draw. All lists that depend on the query positions have the length that
     /// these demand.
-    pub(crate) fn draws(&mut self) -> Result<Draws, VerifyError> {
-        let channel = self.transcript.channel();
-        let draws = queries::draw(channel, &self.proof, self.structure)?;
+    pub(crate) fn draws(&self, transcript: &mut Transcript) -> Result<Draws, VerifyError> {
+        let draws = queries::draw(transcript.channel(), &self.proof, self.structure)?;
         queries::check_lengths(&draws.queries, &self.proof, self.structure)?;
         Ok(draws)
     }
@@ -135,11 +133,12 @@ impl<'a> Session<'a> {
     pub(crate) fn finish(
         mut self,
         components: &[&dyn Component],
+        mut transcript: Transcript,
         draws: &Draws,
     ) -> Result<(), VerifyError> {
         self.check_points(components, draws.point)?;
         let stark = StarkProof::<MerkleHasher>(self.proof.stark);
-        let channel = self.transcript.channel();
+        let channel = transcript.channel();
         let expected = self.structure.parameters().pow_bits;
         let got = stark.0.proof_of_work;
         verify(components, channel, &mut self.scheme, stark)

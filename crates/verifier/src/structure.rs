@@ -5,11 +5,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_air::circuit::{parts, ComponentColumns, ProofColumns};
 use matchmark_air::layout::{LayoutError, SegmentLayout};
-use matchmark_air::lookup::{LookupComponents, LOOKUP_COMPONENTS};
-use matchmark_air::segment::{ComponentColumns, ProofColumns, SegmentComponents};
 use matchmark_air::trees::{Tree, TreeOrder};
-use matchmark_statement::{Boundary, ProofPart, Security, SecurityParameters, SegmentStatement};
+use matchmark_statement::{ProofPart, Security, SecurityParameters, SegmentStatement};
 use stwo::core::fields::qm31::SECURE_EXTENSION_DEGREE;
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
@@ -59,31 +58,14 @@ impl ProofStructure {
     /// The structure of the fused proof of this layout at this level, or of the arithmetic one if the
     /// layout is split.
     pub fn new(layout: &SegmentLayout, security: Security) -> Self {
-        let columns = SegmentComponents::columns(layout);
-        let components = SegmentComponents::count(layout);
-        Self::of(layout.main_part(), layout, security, columns, components)
+        Self::of(layout.main_part(), layout, security)
     }
 
-    /// The structure of the lookup proof of this layout at this level. It is as high as the arithmetic
-    /// proof: a tree that both open has one height.
-    pub fn lookup(layout: &SegmentLayout, security: Security) -> Self {
-        let columns = LookupComponents::columns(layout);
-        Self::of(
-            ProofPart::Lookup,
-            layout,
-            security,
-            columns,
-            LOOKUP_COMPONENTS,
-        )
-    }
-
-    /// The structures of all proofs of this layout, in the order of the segment file.
+    /// The structures of all proofs of this layout, in the order of the segment file. They are all as high:
+    /// a tree that two of them open has one height.
     pub fn all(layout: &SegmentLayout, security: Security) -> Vec<Self> {
-        let mut structures = vec![Self::new(layout, security)];
-        if layout.boundary() == Boundary::Split {
-            structures.push(Self::lookup(layout, security));
-        }
-        structures
+        let of_part = |part| Self::of(part, layout, security);
+        parts(layout).into_iter().map(of_part).collect()
     }
 
     /// The structures of all proofs of a segment with this statement.
@@ -98,33 +80,32 @@ impl ProofStructure {
         ))
     }
 
-    fn of(
-        part: ProofPart,
-        layout: &SegmentLayout,
-        security: Security,
-        columns: ProofColumns,
-        components: usize,
-    ) -> Self {
+    fn of(part: ProofPart, layout: &SegmentLayout, security: Security) -> Self {
         let parameters = security.parameters();
         let ProofColumns {
             log_sizes,
             mut samples,
             tuples,
-            components: of_components,
-        } = columns;
+            components,
+        } = ProofColumns::of(layout, part);
         samples.push(vec![1; COMPOSITION_COLUMNS]);
         let lifting_log_size = layout.lifting_log_size(parameters.log_blowup);
         Self {
             order: TreeOrder::of(part),
             parameters,
             lifting_log_size,
-            claimed_sums: components,
+            claimed_sums: components.len(),
             samples,
             column_log_sizes: log_sizes,
-            components: of_components,
+            components,
             layers: fri_layers(layout.max_log_rows(), &parameters),
             tuples,
         }
+    }
+
+    /// The order of their trees.
+    pub fn order(&self) -> TreeOrder {
+        self.order
     }
 
     /// What the proofs show of a segment.

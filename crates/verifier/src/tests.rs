@@ -12,9 +12,10 @@ use alloc::vec::Vec;
 use core::iter::once;
 use std::path::PathBuf;
 
+use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::fingerprint::Opening;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::segment::{SegmentComponents, SegmentContext};
+use matchmark_air::points::PortPoints;
 use matchmark_air::trees::Tree;
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
@@ -126,18 +127,9 @@ impl Fixture {
     /// Finds a nonce for an edited proof, and gives its lists the lengths that the new queries ask
     /// for.
     fn grind(&self, proof: &mut SegmentProof) {
-        let bytes = proof.encode(&self.structure).unwrap();
-        let root = self.policy.parts().circuits[0].preprocessed_root;
         let begun = transcript::begin(self.file.statement(), &self.structure);
-        let mut session = Session::open(&bytes, &self.structure, root, begun).unwrap();
-        session.commit(&[Tree::Preprocessed, Tree::StateBefore, Tree::StateAfter]);
-        session.commit(&[Tree::Witness]);
-        session.transcript().draw_projection();
-        session.commit(&[Tree::Projections]);
-        session.transcript().draw_lookup();
-        session.claim_sums();
-        session.commit(&[Tree::Lookups]);
-        let channel = session.transcript().channel().clone();
+        let mut replayed = transcript::replay(begun, &self.structure, proof);
+        let channel = replayed.channel().clone();
         let queries = (0..).find_map(|nonce| {
             proof.stark.proof_of_work = nonce;
             queries::draw(&channel, proof, &self.structure).ok()
@@ -211,13 +203,15 @@ impl Fixture {
             }
         };
         let layout = SegmentLayout::of(self.file.statement()).unwrap();
-        let mut context = SegmentContext::structural(&layout);
-        context.fingerprint_points = [point(fingerprint), point(false)];
-        let components = SegmentComponents::new(&layout, &context);
+        let mut context = CircuitContext::structural(&layout);
+        context.points = PortPoints::new(vec![
+            (Tree::StateBefore, point(fingerprint)),
+            (Tree::StateAfter, point(false)),
+        ]);
+        let circuit = Circuit::new(&layout, ProofPart::Fused, &context);
         let root = self.policy.parts().circuits[0].preprocessed_root;
-        let begun = transcript::begin(self.file.statement(), &self.structure);
-        let session = Session::open(self.file.proof(), &self.structure, root, begun)?;
-        session.check_points(&components.components(), point(domain))
+        let session = Session::open(self.file.proof(), &self.structure, root)?;
+        session.check_points(&circuit.components(), point(domain))
     }
 
     /// Circuits of split segments, with these roots.
@@ -345,8 +339,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let open = |tuples| {
             let structure = it.structure.clone().with_tuples(tuples);
             let root = it.policy.parts().circuits[0].preprocessed_root;
-            let begun = transcript::begin(it.file.statement(), &structure);
-            Session::open(it.file.proof(), &structure, root, begun).map(|_| ())
+            Session::open(it.file.proof(), &structure, root).map(|_| ())
         };
         // One use less is few enough.
         assert_eq!(open(u64::from(P) - 1), Ok(()));
@@ -424,7 +417,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let (file, _) = it.split();
         let statement = file.statement();
         let layout = SegmentLayout::of(statement).unwrap();
-        let structure = ProofStructure::lookup(&layout, statement.security());
+        let structure = ProofStructure::all(&layout, statement.security()).remove(1);
         let root = PreprocessedRoot::from_bytes([0; 32]);
         verify_lookup(&lookup(statement.parts()), &layout, &structure, root).unwrap_err()
     }),
@@ -573,9 +566,10 @@ fn a_lookup_proof_says_that_it_is_the_second() {
 fn trees_out_of_order_are_noticed() {
     let fixture = Fixture::new();
     let root = fixture.policy.parts().circuits[0].preprocessed_root;
-    let begun = transcript::begin(fixture.file.statement(), &fixture.structure);
-    let mut session = Session::open(fixture.file.proof(), &fixture.structure, root, begun).unwrap();
-    session.commit(&[Tree::Preprocessed, Tree::StateAfter]);
+    let mut begun = transcript::begin(fixture.file.statement(), &fixture.structure);
+    let mut session = Session::open(fixture.file.proof(), &fixture.structure, root).unwrap();
+    session.commit(Tree::Preprocessed, &mut begun);
+    session.commit(Tree::StateAfter, &mut begun);
 }
 
 /// A decoder's sums cancel with the terms of its public tokens: as much is missing as these bring.
@@ -587,8 +581,7 @@ fn own_terms_are_added_to_the_sums() {
     proof.claimed_sums[0] -= missing;
     let bytes = proof.encode(&fixture.structure).unwrap();
     let root = fixture.policy.parts().circuits[0].preprocessed_root;
-    let begun = transcript::begin(fixture.file.statement(), &fixture.structure);
-    let session = Session::open(&bytes, &fixture.structure, root, begun).unwrap();
+    let session = Session::open(&bytes, &fixture.structure, root).unwrap();
     assert_eq!(session.check_sums(missing), Ok(()));
     assert_eq!(
         session.check_sums(-missing),

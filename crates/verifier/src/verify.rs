@@ -1,19 +1,20 @@
 //! Verification of one segment.
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_air::challenges::Challenges;
+use matchmark_air::circuit::{Circuit, CircuitContext};
+use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::decoder::tokens::public_sum;
+use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::lookup::{LookupComponents, LookupContext, LOOKUP_COMPONENTS};
-use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
+use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, CircuitRoots, DecoderTerms, PreprocessedRoot, PublicValues,
-    RelationVersion, SegmentBoundary, SegmentStatement, TableId,
+    AcceptancePolicy, CircuitRoots, PreprocessedRoot, PublicValues, RelationVersion,
+    SegmentBoundary, SegmentStatement, StateCommitment,
 };
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
@@ -96,12 +97,13 @@ pub fn verify_segment_watched(
     begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
-    let mut structures = vec![ProofStructure::new(&layout, statement.security())];
+    let structures = ProofStructure::all(&layout, statement.security());
     verify_main(file, &layout, &structures[0], root, begin)?;
-    if let Some((root, file)) = lookup {
-        let structure = ProofStructure::lookup(&layout, statement.security());
-        verify_lookup(file, &layout, &structure, root)?;
-        structures.push(structure);
+    match (lookup, structures.get(1)) {
+        (None, None) => {}
+        (Some((root, file)), Some(structure)) => verify_lookup(file, &layout, structure, root)?,
+        (Some(_), None) => return Err(VerifyError::UnexpectedLookupProof),
+        (None, Some(_)) => return Err(VerifyError::LookupProofMissing),
     }
     Ok(VerifiedSegment {
         statement: Verified::new(statement.clone(), policy.id()),
@@ -140,32 +142,80 @@ fn check_relation(statement: &SegmentStatement) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// The states of the statement are those that the proof opens.
-fn check_states(
-    session: &Session<'_>,
-    statement: &SegmentStatement,
-    structure: &ProofStructure,
-) -> Result<(), VerifyError> {
-    let steps = statement.steps();
-    let sides = [
-        (
-            "first",
-            Tree::StateBefore,
-            steps.entries_before(),
-            statement.state_before(),
-        ),
-        (
-            "last",
-            Tree::StateAfter,
-            steps.entries_after(),
-            statement.state_after(),
-        ),
-    ];
-    for (which, tree, entries, expected) in sides {
-        let got = session.opening(tree).state_commitment(
-            &statement.shape(),
+/// The verifier's own terms, unless a challenge hits one of their tuples.
+pub(crate) fn own_sum(sum: Option<QM31>) -> Result<QM31, VerifyError> {
+    sum.ok_or(VerifyError::ChallengeHitsTuple)
+}
+
+/// One proof of a segment under verification: the verifier's side of the protocol.
+struct PartVerifier<'a, 'w> {
+    session: Session<'a>,
+    layout: &'a SegmentLayout,
+    /// The statement of the segment, which names the ports.
+    statement: &'a SegmentStatement,
+    /// The public values of the proof; a lookup proof has none.
+    values: Option<&'a PublicValues>,
+    begin: &'w mut dyn FnMut(Part),
+}
+
+impl Side for PartVerifier<'_, '_> {
+    type Error = VerifyError;
+
+    /// Each port is the one that the statement names: with its root, its fingerprint is fixed as well.
+    fn commit(&mut self, tree: Tree, transcript: &mut Transcript) -> Result<(), VerifyError> {
+        match tree {
+            Tree::Model => self.check_model()?,
+            Tree::StateBefore => {
+                let statement = self.statement;
+                let entries = statement.steps().entries_before();
+                self.check_state("first", tree, entries, statement.state_before())?;
+            }
+            Tree::StateAfter => {
+                let statement = self.statement;
+                let entries = statement.steps().entries_after();
+                self.check_state("last", tree, entries, statement.state_after())?;
+            }
+            Tree::Boundary => self.check_boundary()?,
+            Tree::Preprocessed
+            | Tree::Witness
+            | Tree::Projections
+            | Tree::Lookups
+            | Tree::Composition => {}
+        }
+        self.session.commit(tree, transcript);
+        Ok(())
+    }
+
+    /// The LogUp sums cancel, together with the terms of a decoder's tokens, which depend on challenges.
+    fn claim(&mut self, challenges: &Challenges) -> Result<Vec<QM31>, VerifyError> {
+        let mut own = QM31::zero();
+        if let (Some(decoder), Some(PublicValues::Tokens(tokens))) =
+            (self.layout.decoder(), self.values)
+        {
+            (self.begin)(Part::PublicValues);
+            let [consumed, chosen] = [tokens.consumed(), tokens.chosen()]
+                .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());
+            own = own_sum(public_sum(decoder, &consumed, &chosen, challenges))?;
+            (self.begin)(Part::Proof);
+        }
+        self.session.check_sums(own)?;
+        Ok(self.session.claimed_sums().to_vec())
+    }
+}
+
+impl PartVerifier<'_, '_> {
+    /// The state of the statement is the one that the proof opens.
+    fn check_state(
+        &self,
+        which: &'static str,
+        tree: Tree,
+        entries: usize,
+        expected: StateCommitment,
+    ) -> Result<(), VerifyError> {
+        let got = self.session.opening(tree).state_commitment(
+            &self.statement.shape(),
             entries as u64,
-            structure.lifting_log_size(),
+            self.session.structure().lifting_log_size(),
         );
         if expected != got {
             return Err(VerifyError::StateMismatch {
@@ -174,54 +224,80 @@ fn check_states(
                 got,
             });
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The verifier's own terms, unless a challenge hits one of their tuples.
-pub(crate) fn own_sum(sum: Option<QM31>) -> Result<QM31, VerifyError> {
-    sum.ok_or(VerifyError::ChallengeHitsTuple)
-}
-
-/// The model of the statement is the one whose weights and tables the proof opens, with the statement's
-/// arithmetic and weight table.
-fn check_model(
-    session: &Session<'_>,
-    structure: &ProofStructure,
-    decoder: &DecoderTerms,
-    table: TableId,
-) -> Result<(), VerifyError> {
-    let expected = decoder.weights;
-    let opening = session.opening(Tree::Model);
-    let got = opening.model_commitment(
-        &decoder.shape,
-        &decoder.arithmetic,
-        table,
-        structure.lifting_log_size(),
-    );
-    if expected != got {
-        return Err(VerifyError::ModelMismatch { expected, got });
+    /// The model of the statement is the one whose weights and tables the proof opens, with the statement's
+    /// arithmetic and weight table.
+    fn check_model(&self) -> Result<(), VerifyError> {
+        let Some(decoder) = self.statement.decoder() else {
+            unreachable!("only a decoder's proof has a model tree");
+        };
+        let expected = decoder.weights;
+        let got = self.session.opening(Tree::Model).model_commitment(
+            &decoder.shape,
+            &decoder.arithmetic,
+            self.statement.table(),
+            self.session.structure().lifting_log_size(),
+        );
+        if expected != got {
+            return Err(VerifyError::ModelMismatch { expected, got });
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The boundary of the statement is the one that the proof opens.
-fn check_boundary(
-    session: &Session<'_>,
-    layout: &SegmentLayout,
-    structure: &ProofStructure,
-    expected: SegmentBoundary,
-) -> Result<(), VerifyError> {
-    let opening = session.opening(Tree::Boundary);
-    let got = opening.boundary_commitment(layout, structure.lifting_log_size());
-    if expected != SegmentBoundary::Split(got) {
-        return Err(VerifyError::BoundaryNotOpened {
-            part: structure.part(),
-            expected,
-            got,
-        });
+    /// The boundary of the statement is the one that the proof opens.
+    fn check_boundary(&self) -> Result<(), VerifyError> {
+        let structure = self.session.structure();
+        let opening = self.session.opening(Tree::Boundary);
+        let got = opening.boundary_commitment(self.layout, structure.lifting_log_size());
+        let expected = self.statement.boundary();
+        if expected != SegmentBoundary::Split(got) {
+            return Err(VerifyError::BoundaryNotOpened {
+                part: structure.part(),
+                expected,
+                got,
+            });
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Runs through the protocol and the library.
+    fn verify(mut self, mut transcript: Transcript) -> Result<(), VerifyError> {
+        let structure = self.session.structure();
+        let Claimed {
+            challenges,
+            claimed_sums,
+        } = protocol::run(structure.order(), &mut transcript, &mut self)?;
+        let draws = self.session.draws(&mut transcript)?;
+        let context = CircuitContext {
+            entries_before: self.statement.steps().entries_before(),
+            challenges,
+            claimed_sums,
+            points: self.session.port_points(),
+            public: self.public_columns(draws.point),
+        };
+        let circuit = Circuit::new(self.layout, structure.part(), &context);
+        self.session
+            .finish(&circuit.components(), transcript, &draws)
+    }
+
+    /// The public columns, evaluated at the out-of-domain point; those of attention alone.
+    fn public_columns(&mut self, point: CirclePoint<QM31>) -> Arc<PublicColumns> {
+        match self.values {
+            Some(PublicValues::Attention(values)) => {
+                (self.begin)(Part::PublicValues);
+                // The point as the columns see it, whose domain may be shorter than the longest.
+                let public = public_columns(self.layout, values);
+                let doublings = self.layout.max_log_rows() - public.log_rows();
+                let public = public.evaluated_at(point.repeated_double(doublings));
+                (self.begin)(Part::Proof);
+                Arc::new(public)
+            }
+            // No component reads one.
+            Some(PublicValues::Tokens(_)) | None => CircuitContext::structural(self.layout).public,
+        }
+    }
 }
 
 /// Verifies the fused proof, or the arithmetic one.
@@ -233,78 +309,14 @@ fn verify_main(
     begin: &mut dyn FnMut(Part),
 ) -> Result<(), VerifyError> {
     let statement = file.statement();
-    let transcript = transcript::begin(statement, structure);
-    let mut session = Session::open(file.proof(), structure, root, transcript)?;
-    if let Some(decoder) = statement.decoder() {
-        check_model(&session, structure, decoder, statement.table())?;
-    }
-    check_states(&session, statement, structure)?;
-    if layout.boundary() == Boundary::Split {
-        check_boundary(&session, layout, structure, statement.boundary())?;
-    }
-    // The sums of a decoder cancel with terms that depend on its challenges.
-    if layout.decoder().is_none() {
-        session.check_sums(QM31::zero())?;
-    }
-    session.commit(&[Tree::Preprocessed]);
-    let model_point = match statement.decoder() {
-        None => CirclePoint::<QM31>::zero(),
-        Some(_) => {
-            session.commit(&[Tree::Model]);
-            session.fingerprint_point(Tree::Model)
-        }
+    let part = PartVerifier {
+        session: Session::open(file.proof(), structure, root)?,
+        layout,
+        statement,
+        values: Some(file.public_values()),
+        begin,
     };
-    session.commit(&[Tree::StateBefore, Tree::StateAfter]);
-    let boundary_point = match layout.boundary() {
-        Boundary::Fused => CirclePoint::<QM31>::zero(),
-        Boundary::Split => {
-            session.commit(&[Tree::Boundary]);
-            session.fingerprint_point(Tree::Boundary)
-        }
-    };
-    session.commit(&[Tree::Witness]);
-    let projection = session.transcript().draw_projection();
-    session.commit(&[Tree::Projections]);
-    let lookup = session.transcript().draw_lookup();
-    let challenges = Challenges { projection, lookup };
-    if let (Some(decoder), PublicValues::Tokens(tokens)) = (layout.decoder(), file.public_values())
-    {
-        begin(Part::PublicValues);
-        let [consumed, chosen] = [tokens.consumed(), tokens.chosen()]
-            .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());
-        let sum = public_sum(decoder, &consumed, &chosen, &challenges);
-        begin(Part::Proof);
-        session.check_sums(own_sum(sum)?)?;
-    }
-    let claimed_sums = session.claim_sums();
-    session.commit(&[Tree::Lookups]);
-
-    let draws = session.draws()?;
-    let public = match file.public_values() {
-        PublicValues::Attention(values) => {
-            begin(Part::PublicValues);
-            // The point as the columns see it, whose domain may be shorter than the longest.
-            let public = public_columns(layout, values);
-            let doublings = layout.max_log_rows() - public.log_rows();
-            let public = public.evaluated_at(draws.point.repeated_double(doublings));
-            begin(Part::Proof);
-            Arc::new(public)
-        }
-        // A decoder has no public columns.
-        PublicValues::Tokens(_) => SegmentContext::structural(layout).public,
-    };
-    let context = SegmentContext {
-        entries_before: statement.steps().entries_before(),
-        challenges,
-        claimed_sums,
-        fingerprint_points: [Tree::StateBefore, Tree::StateAfter]
-            .map(|tree| session.fingerprint_point(tree)),
-        boundary_point,
-        model_point,
-        public,
-    };
-    let components = SegmentComponents::new(layout, &context);
-    session.finish(&components.components(), &draws)
+    part.verify(transcript::begin(statement, structure))
 }
 
 /// Verifies the lookup proof of a split segment.
@@ -314,36 +326,21 @@ pub(crate) fn verify_lookup(
     structure: &ProofStructure,
     root: PreprocessedRoot,
 ) -> Result<(), VerifyError> {
-    let expected = SegmentBoundary::Split(file.statement().boundary());
-    let transcript = transcript::begin_lookup(file.statement(), structure);
-    let mut session =
-        Session::open(file.proof(), structure, root, transcript).map_err(in_lookup)?;
-    check_boundary(&session, layout, structure, expected)?;
-    session.check_sums(QM31::zero()).map_err(in_lookup)?;
-    session.commit(&[Tree::Preprocessed, Tree::Boundary, Tree::Witness]);
-    let challenges = session.transcript().draw_lookup();
-    let sums = session.claim_sums();
-    session.commit(&[Tree::Lookups]);
-    let draws = session.draws().map_err(in_lookup)?;
-    let context = LookupContext {
-        challenges,
-        // The structure has as many sums as there are components.
-        claimed_sums: <[QM31; LOOKUP_COMPONENTS]>::try_from(sums).map_err(|sums| {
-            VerifyError::WrongLength {
-                part: "claimed sums",
-                expected: LOOKUP_COMPONENTS,
-                got: sums.len(),
-            }
-        })?,
-        boundary_point: session.fingerprint_point(Tree::Boundary),
+    let part = PartVerifier {
+        session: Session::open(file.proof(), structure, root).map_err(in_lookup)?,
+        layout,
+        statement: file.statement().segment(),
+        values: None,
+        begin: &mut |_| {},
     };
-    let components = LookupComponents::new(layout, &context);
-    session
-        .finish(&components.components(), &draws)
-        .map_err(in_lookup)
+    let transcript = transcript::begin_lookup(file.statement(), structure);
+    part.verify(transcript).map_err(in_lookup)
 }
 
-/// Says that an error is the second proof's.
+/// Says that an error is the second proof's, where it does not say so itself.
 fn in_lookup(source: VerifyError) -> VerifyError {
-    VerifyError::Lookup(Box::new(source))
+    match source {
+        VerifyError::BoundaryNotOpened { .. } => source,
+        source => VerifyError::Lookup(Box::new(source)),
+    }
 }

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn systems() {
-        let source = "let components = SegmentComponents::of_system(layout, context, &system);";
+        let source = "let components = Circuit::of_system(layout, part, context, &system);";
         assert_eq!(lines(other_systems, source), [1]);
         assert_eq!(lines(other_systems, "// of_system\nof_systems();"), NONE);
         let found = |path| other_systems(&Tree::of(&[(path, source)])).len();

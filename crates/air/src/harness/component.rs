@@ -148,6 +148,10 @@ impl<'a, S: System> Assembly<'a, S> {
     }
 
     /// Adds a component, if the proof has it.
+    ///
+    /// # Panics
+    ///
+    /// If it reads some public columns and not all of them: an error in the component.
     pub fn add<C>(&mut self, constraints: Option<C>)
     where
         C: Stated,

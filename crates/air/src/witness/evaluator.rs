@@ -60,7 +60,7 @@ pub struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// The columns in row order. Columns that are not filled yet read as zero.
     pub fn in_row_order(preprocessed: &'a [Column], trace: &'a ComponentTrace) -> Self {
-        Self::new(preprocessed, trace, |column| Entries::Rows(column))
+        Self::new(preprocessed, trace, Entries::Rows)
     }
 
     /// The columns in the library's order, in which a row reads all others as zero: good enough for the

@@ -122,6 +122,21 @@ impl ComponentTrace {
         }
     }
 
+    /// All columns of a name, for writing: one a lane, or the coordinates of a projection.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is not filled yet.
+    pub fn named_mut<'a>(&'a mut self, name: &'a str) -> impl Iterator<Item = &'a mut Column> {
+        let component = self.name;
+        let columns = self.columns.iter_mut();
+        let named = columns.filter(move |column| column.read.name == name);
+        named.map(move |column| match &mut column.entries {
+            Some(entries) => entries,
+            None => panic!("the column {name} of {component} is not filled yet"),
+        })
+    }
+
     /// Whether the component has a column of this name.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.read.name == name)
@@ -332,6 +347,19 @@ impl PartTrace {
         }
     }
 
+    /// The same trace with the columns of a tree as another trace of the part has them.
+    ///
+    /// # Panics
+    ///
+    /// If the other trace has not filled them, or is of another layout.
+    #[must_use]
+    pub fn with_tree_of(&self, tree: Tree, other: &Self) -> Self {
+        let mut trace = self.clone();
+        let columns: Vec<Column> = other.tree(tree).into_iter().cloned().collect();
+        trace.set_tree(tree, &columns);
+        trace
+    }
+
     /// Replaces the columns of a tree by others, given in the order of the tree.
     ///
     /// # Panics
@@ -364,7 +392,7 @@ pub fn preprocessed_columns(
 }
 
 /// Splits a column of the extension field into columns of its coordinates.
-pub(super) fn coordinates(column: &[QM31]) -> [Column; SECURE_EXTENSION_DEGREE] {
+pub fn coordinates(column: &[QM31]) -> [Column; SECURE_EXTENSION_DEGREE] {
     let mut columns = [(); SECURE_EXTENSION_DEGREE].map(|()| vec![M31::zero(); column.len()]);
     for (row, value) in column.iter().enumerate() {
         for (column, coordinate) in columns.iter_mut().zip(value.to_m31_array()) {

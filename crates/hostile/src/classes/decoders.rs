@@ -1,6 +1,8 @@
 //! Decoders: changed cells, the known forgeries as full proofs, and what a file says beside its proof.
 use std::sync::Arc;
 
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::SegmentTokens;
 use matchmark_prover::ProveError;
 use matchmark_quant::{HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
 use matchmark_statement::{
@@ -18,7 +20,7 @@ use crate::decoder::attacks::{choice, Choosing};
 use crate::decoder::cases::{all, DecoderSpec, HonestRun};
 use crate::decoder::cells;
 use crate::decoder::forgeries::{forgeries, Forgery};
-use crate::forge::{Forge, Forged};
+use crate::forge::{tree_of, Forge, Forged};
 use crate::proving::NoValues;
 use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
@@ -125,8 +127,8 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
         VocabularySize::new(1 << 12).unwrap(),
         shape.capacity(),
     );
-    let witness = forged.witness.decoder.as_ref().unwrap();
-    let [consumed, chosen] = [&witness.consumed, &witness.chosen]
+    let tokens = forged.witness.tokens.as_ref().unwrap();
+    let [consumed, chosen] = [&tokens.consumed, &tokens.chosen]
         .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect());
     let values = TokenValues::new(&larger.unwrap(), decoder.steps(), consumed, chosen);
     let values = PublicValues::from(values.unwrap());
@@ -180,9 +182,10 @@ fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
             });
             // The statement follows, and the proof is made for it.
             let mut forged = honest.clone();
-            let decoder = forged.witness.decoder.as_mut().unwrap();
-            decoder.consumed = consumed.iter().map(|token| token.get()).collect();
-            decoder.chosen = chosen.iter().map(|token| token.get()).collect();
+            forged.witness.tokens = Some(SegmentTokens {
+                consumed: consumed.iter().map(|token| token.get()).collect(),
+                chosen: chosen.iter().map(|token| token.get()).collect(),
+            });
             forged.keep_projections_of(&honest);
             recorder.refuse(&label(&format!("{kind} token {step} stated")), || {
                 outcome(setup, &forged)
@@ -256,14 +259,15 @@ fn other_weight(recorder: &mut Recorder, setup: &Setup, honest: &Forged) {
     let case = &setup.case;
     let (_, decoder) = case.expect_decoder();
     let mut forged = honest.clone();
-    let witness = forged.witness.decoder.as_mut().unwrap();
+    let consumed = &forged.witness.tokens.as_ref().unwrap().consumed;
     let embedding = &decoder.matrices()[0];
-    let unused = (0..embedding.inputs as u32).find(|token| !witness.consumed.contains(token));
+    let unused = (0..embedding.inputs as u32).find(|token| !consumed.contains(token));
     let row = (embedding.blocks - 1) * embedding.inputs + unused.unwrap() as usize;
-    let columns = Arc::make_mut(&mut witness.model);
+    let mut columns = tree_of(&forged.witness.main, Tree::Model);
     columns[decoder.width() - 1][row] += M31::one();
+    forged.witness.main.set_tree(Tree::Model, &columns);
     let mut other = Setup::new(case);
-    other.model = Some(other.commit(columns));
+    other.model = Some(other.commit(&columns));
     let label = format!("{}/a weight changed", case.name);
     recorder.require(&format!("{label}/constraints"), || {
         let failures = forged.failures();

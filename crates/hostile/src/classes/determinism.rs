@@ -1,7 +1,9 @@
 //! The same input gives the same witness and the same bytes, whatever the number of threads and the build.
 use std::sync::Arc;
 
-use matchmark_air::witness::{Column, LookupWitness, SegmentWitness};
+use matchmark_air::harness::row::Source;
+use matchmark_air::trees::{Tree, TreeOrder};
+use matchmark_air::witness::{Column, SegmentWitness};
 use sha2::{Digest, Sha256};
 
 use crate::cases::{narrow, split_narrow, wide, Case};
@@ -57,57 +59,31 @@ fn text(digest: Sha256) -> String {
 /// Digest of all columns of a trace, each list with its length.
 fn witness_digest(forged: &Forged) -> String {
     let mut digest = Sha256::new();
-    let mut add = |columns: &[Column]| {
+    let mut add = |columns: &[&Column]| {
         digest.update((columns.len() as u64).to_le_bytes());
         for column in columns {
             digest.update((column.len() as u64).to_le_bytes());
-            for cell in column {
+            for cell in column.iter() {
                 digest.update(cell.0.to_le_bytes());
             }
         }
     };
-    // Taken apart exhaustively: a new part of the trace does not compile until it is digested.
+    // Taken apart exhaustively: a new part of the witness does not compile until it is digested.
     let SegmentWitness {
-        preprocessed,
-        state_before,
-        state_after,
-        entries,
-        vectors,
-        candidates,
-        boundary,
-        state,
-        decoder,
-        tables,
+        entries_before: _,
+        main,
         lookup,
+        tokens: _,
     } = &forged.witness;
-    for columns in [
-        preprocessed,
-        state_before,
-        state_after,
-        entries,
-        vectors,
-        candidates,
-        boundary,
-        state,
-    ] {
-        add(columns);
+    let main = main.with_tree_of(Tree::Projections, &forged.projections);
+    for trace in std::iter::once(&main).chain(lookup) {
+        add(&trace.from(Source::Public));
+        for tree in TreeOrder::of(trace.part).of_components() {
+            if *tree != Tree::Lookups {
+                add(&trace.tree(*tree));
+            }
+        }
     }
-    if let Some(decoder) = decoder {
-        add(&decoder.model);
-        add(&decoder.witness_tree().cloned().collect::<Vec<_>>());
-    }
-    tables.iter().for_each(|columns| add(columns));
-    if let Some(LookupWitness {
-        preprocessed,
-        boundary,
-        uses,
-    }) = lookup
-    {
-        add(preprocessed);
-        add(boundary);
-        add(std::slice::from_ref(uses));
-    }
-    add(&forged.projections.columns());
     text(digest)
 }
 
@@ -147,8 +123,8 @@ pub fn run(recorder: &mut Recorder) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use matchmark_air::witness::PartTrace;
     use stwo::core::fields::m31::M31;
-    use stwo::core::fields::qm31::QM31;
 
     /// In the build of the tests, which is another than that of the suite.
     #[test]
@@ -163,21 +139,30 @@ mod tests {
     /// One cell more in the trace, and the digest is another.
     #[test]
     fn the_digest_covers_every_part() {
-        let own_parts: [fn(&mut Forged); 3] = [
-            |it| it.witness.decoder.as_mut().unwrap().stream[0][0] += M31::from(1),
-            |it| it.witness.decoder.as_mut().unwrap().choice[0][0] += M31::from(1),
-            |it| it.projections.decoder.as_mut().unwrap().vectors[0] += QM31::from(M31::from(1)),
+        fn add(trace: &mut PartTrace, component: &str, column: &str) {
+            trace.component_mut(component).column_mut(column)[0] += M31::from(1);
+        }
+        let of_decoder: [fn(&mut Forged); 3] = [
+            |it| add(&mut it.witness.main, "stream", "value"),
+            |it| add(&mut it.witness.main, "choice", "maximum"),
+            |it| add(&mut it.projections, "vectors", "projected output"),
         ];
-        differ(&first().case(), &own_parts);
-        let changes: [fn(&mut Forged); 6] = [
-            |it| it.witness.state_before[0][0] += M31::from(1),
-            |it| it.witness.candidates[0][0] += M31::from(1),
-            |it| it.witness.tables[0][0][0] += M31::from(1),
-            |it| it.witness.boundary[1][0] += M31::from(1),
-            |it| it.witness.lookup.as_mut().unwrap().uses[0] += M31::from(1),
-            |it| it.projections.vectors[0][0] += QM31::from(M31::from(1)),
+        differ(&first().case(), &of_decoder);
+        let of_split: [fn(&mut Forged); 6] = [
+            |it| add(&mut it.witness.main, "state", "key"),
+            |it| add(&mut it.witness.main, "candidates", "cache row"),
+            |it| add(&mut it.witness.main, "tables", "value uses"),
+            |it| add(&mut it.witness.main, "candidates", "weight"),
+            |it| {
+                add(
+                    it.witness.lookup.as_mut().unwrap(),
+                    "weight table",
+                    "weight uses",
+                )
+            },
+            |it| add(&mut it.projections, "vectors", "keys"),
         ];
-        differ(&split_narrow().case(), &changes);
+        differ(&split_narrow().case(), &of_split);
     }
 
     fn differ(case: &Arc<Case>, changes: &[fn(&mut Forged)]) {

@@ -8,6 +8,7 @@
 //! which nothing else refuses: whatever the relation lost, one of them would be a proof.
 use std::sync::Arc;
 
+use matchmark_air::trees::Tree;
 use matchmark_quant::Rounding;
 use stwo::core::fields::m31::M31;
 
@@ -17,6 +18,7 @@ use crate::cases::{
     all, bounded_narrow, bounded_wide, edges, exact, narrow, unclipped, wide, Case, Spec,
 };
 use crate::checker::Drop;
+use crate::forge::vectors_mut;
 use crate::forge::{CandidateRow, Forge, Forged};
 use crate::gadgets::{self, entry, Part};
 use crate::proving::{outcome, Outcome};
@@ -613,7 +615,7 @@ fn entries_swapped(case: &Arc<Case>, seed: u64, across_heads: bool) -> Option<Fo
         }
     }
     let mut forge = Forge::new(case, &used);
-    forge.witness.state_before = claimed.witness(case).state_before;
+    attacks::claim_state(&mut forge, &claimed.witness(case), Tree::StateBefore);
     Some(forge)
 }
 
@@ -635,7 +637,7 @@ fn cache_entry_swapped_or_moved(list: &mut List) {
 }
 
 fn new_entry_is_not_the_public_one(list: &mut List) {
-    for column in [1, 2] {
+    for column in ["key", "value"] {
         list.add(
             &all(),
             move |case, seed| {
@@ -644,12 +646,8 @@ fn new_entry_is_not_the_public_one(list: &mut List) {
                 let size = case.layout.group_size();
                 for h in head / size * size..(head / size + 1) * size {
                     let row = case.layout.vector_row(h, step, dim);
-                    let flip = if forge.witness.entries[column][row] == M31::from(1) {
-                        0
-                    } else {
-                        1
-                    };
-                    forge.witness.entries[column][row] = M31::from(flip);
+                    let entry = &mut vectors_mut(&mut forge.witness, column)[row];
+                    *entry = M31::from(u32::from(*entry != M31::from(1)));
                 }
                 Some(forge)
             },
@@ -672,12 +670,13 @@ fn heads_reordered(list: &mut List) {
                     case.layout.vector_row(a, step, c),
                     case.layout.vector_row(b, step, c),
                 );
-                forge.witness.entries[3].swap(x, y);
-                forge
-                    .witness
-                    .vectors
-                    .iter_mut()
-                    .for_each(|column| column.swap(x, y));
+                let vectors = forge.witness.main.component_mut("vectors");
+                let is_own = |name: &str| !["query", "key", "value"].contains(&name);
+                for column in &mut vectors.columns {
+                    if let (true, Some(entries)) = (is_own(column.read.name), &mut column.entries) {
+                        entries.swap(x, y);
+                    }
+                }
             }
             Some(forge)
         },
@@ -697,7 +696,7 @@ fn query_reused_across_heads(list: &mut List) {
             used.q
                 .copy_within(from..from + steps * dim, to * steps * dim);
             let mut forge = Forge::new(case, &used);
-            forge.witness.entries[0].clone_from(&claimed.witness(case).entries[0]);
+            attacks::claim_entries(&mut forge, &claimed.witness(case), "query");
             Some(forge)
         },
         "step totals",

@@ -1,9 +1,9 @@
 //! What can be left out, and the attack on each.
 use std::sync::Arc;
 
+use matchmark_air::circuit::Circuit;
 use matchmark_air::describe::describe_segment;
 use matchmark_air::relation::RelationTag;
-use matchmark_air::segment::SegmentComponents;
 use matchmark_statement::Boundary;
 
 use super::{Proof, Target};
@@ -89,7 +89,7 @@ fn constraints(case: &Arc<Case>) -> Vec<Target> {
 /// any relation of their proof, as the claimed sum is then any number.
 fn sums(case: &Arc<Case>) -> Vec<Target> {
     let mut targets = vec![];
-    let in_lookup = SegmentComponents::count(&case.layout);
+    let in_lookup = Circuit::structural(&case.layout, case.layout.main_part()).len();
     let descriptions = describe_segment(&case.layout, case.steps.entries_before());
     for (component, description) in descriptions.iter().enumerate() {
         let constraints = description.constraints.iter();

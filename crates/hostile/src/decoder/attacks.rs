@@ -3,18 +3,20 @@ use std::sync::Arc;
 
 use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
 use matchmark_air::relation::RelationTag;
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::projections::project;
-use matchmark_air::witness::Column;
+use matchmark_air::witness::PartTrace;
 use matchmark_quant::centered;
 
-use super::execution::{run, run_behind, write_choice, Entry, Run, Site, Value, What};
+use super::execution::{
+    run, run_behind, take_decoder, write_choice, Entry, Run, Site, Value, What,
+};
 use super::forge::{forge, Patch};
 use super::norms;
 use super::rescalings::{is, lie, lie_normalized, Break};
-use crate::attacks::Attack;
+use crate::attacks::{claim_state, Attack};
 use crate::cases::Case;
-use crate::forge::Forge;
+use crate::forge::{entries, tree_of, Forge};
 use crate::gadgets;
 use crate::world::{output_remainder, World};
 use crate::Rng;
@@ -307,51 +309,50 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
         }
         let step = rng.below(steps);
         let logits = run.logits[step].clone();
-        let witness = run.witness.decoder.as_mut()?;
-        let honest = witness.chosen[step] as usize;
+        let (trace, tokens) = (&mut run.witness.main, run.witness.tokens.as_mut()?);
+        let honest = tokens.chosen[step] as usize;
         let other = match how {
             Choosing::Padding => padding_token(decoder, &mut rng)?,
             _ => other_choice(&logits, honest, tied, &mut rng)?,
         };
-        witness.chosen[step] = other as u32;
+        tokens.chosen[step] = other as u32;
         let below = |token: usize| i64::from(token < other);
         let most = logits[honest];
         let least = logits.get(other).copied().unwrap_or(most);
         match how {
             Choosing::Public => {}
             Choosing::Unattained => {
-                write_choice(decoder, witness, step, &logits, most + 1, below);
+                write_choice(decoder, trace, step, &logits, most + 1, below);
             }
             Choosing::LowGap | Choosing::HighGap => {
-                write_choice(decoder, witness, step, &logits, least, below);
+                write_choice(decoder, trace, step, &logits, least, below);
             }
             Choosing::AnyBelow => {
-                write_choice(decoder, witness, step, &logits, least, |t| {
-                    least - logits[t]
-                });
+                write_choice(decoder, trace, step, &logits, least, |t| least - logits[t]);
             }
             Choosing::OwnMaximum => {
-                write_choice(decoder, witness, step, &logits, least, below);
+                write_choice(decoder, trace, step, &logits, least, below);
             }
             Choosing::Padding => {
-                write_choice(decoder, witness, step, &logits, most + 1, below);
-                choose_padding(decoder, &mut witness.choice, step, other);
+                write_choice(decoder, trace, step, &logits, most + 1, below);
+                choose_padding(decoder, trace, step, other);
             }
         }
         for (token, logit) in logits.iter().enumerate() {
             let row = decoder.choice_row(token, step);
-            let columns = &mut witness.choice;
+            let columns = trace.component_mut("choice");
+            let mut set = |name, value| columns.column_mut(name)[row] = value;
             match how {
                 Choosing::LowGap => {
-                    let high = columns[4][row] * field(1 << RANGE_BITS);
-                    columns[3][row] += high;
-                    columns[4][row] = field(0);
+                    let high = columns.column("gap high")[row] * field(1 << RANGE_BITS);
+                    columns.column_mut("gap low")[row] += high;
+                    columns.column_mut("gap high")[row] = field(0);
                 }
-                Choosing::AnyBelow => columns[2][row] = field(i64::from(token == other)),
+                Choosing::AnyBelow => set("chosen", field(i64::from(token == other))),
                 Choosing::OwnMaximum => {
-                    columns[0][row] = field(logit + below(token));
-                    columns[3][row] = field(0);
-                    columns[4][row] = field(0);
+                    set("maximum", field(logit + below(token)));
+                    set("gap low", field(0));
+                    set("gap high", field(0));
                 }
                 _ => {}
             }
@@ -368,14 +369,15 @@ fn padding_token(decoder: &DecoderLayout, rng: &mut Rng) -> Option<usize> {
 }
 
 /// On padding `below` goes on to be 1, and falls at a token.
-fn choose_padding(decoder: &DecoderLayout, columns: &mut [Column], step: usize, chosen: usize) {
+fn choose_padding(decoder: &DecoderLayout, trace: &mut PartTrace, step: usize, chosen: usize) {
+    let columns = trace.component_mut("choice");
     for token in decoder.shape().vocabulary().. {
         let row = decoder.choice_row(token, step);
-        if row >= columns[0].len() {
+        if row >= 1 << columns.log_rows {
             break;
         }
-        columns[1][row] = field(i64::from(token < chosen));
-        columns[2][row] = field(i64::from(token == chosen));
+        columns.column_mut("below")[row] = field(i64::from(token < chosen));
+        columns.column_mut("chosen")[row] = field(i64::from(token == chosen));
     }
 }
 
@@ -396,12 +398,14 @@ pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let position = case.steps.entries_before() + rng.below(case.steps.steps());
     let (head, c) = (rng.below(shape.kv_heads()), rng.below(shape.head_dim()));
     let (lane, row) = case.layout.state_row(head, position, c);
-    let cell = &mut run.witness.state_after[2 * lane][row];
+    let mut after = tree_of(&run.witness.main, Tree::StateAfter);
+    let cell = &mut after[2 * lane][row];
     let other = rng.symmetric(i64::from(case.layout.value_bits().max_value()));
     if centered(cell.0) == other {
         return None;
     }
     *cell = field(other);
+    run.witness.main.set_tree(Tree::StateAfter, &after);
     run.shadow = Some(honest);
     Some(forge(case, run, vec![Patch::Keys]))
 }
@@ -448,14 +452,23 @@ pub fn other_old_entry(lane: usize, value: bool) -> Attack {
         let mut forge = forge(case, run, vec![]);
         forge.projections = Some(forge.projector());
         let honest = World::random(case, seed).witness(case);
-        forge.witness.state_before = honest.state_before;
+        claim_state(&mut forge, &honest, Tree::StateBefore);
         let row = case.layout.state_row(head, position, c).1;
         let column = 2 * lane + usize::from(value);
-        let after = &mut forge.witness.state_after[column][row];
-        *after = forge.witness.state_before[column][row];
+        let trees = [Tree::StateBefore, Tree::StateAfter];
+        let [before, mut after] = trees.map(|tree| tree_of(&forge.witness.main, tree));
+        after[column][row] = before[column][row];
+        forge.witness.main.set_tree(Tree::StateAfter, &after);
         Some(forge)
     })
 }
+
+/// The attention's own projections.
+const PROJECTIONS_OF_ATTENTION: &[(&str, &[&str])] = &[
+    ("vectors", &["keys", "score", "numerator"]),
+    ("candidates", &["value", "score", "numerator"]),
+    ("state", &["projected keys", "projected values"]),
+];
 
 /// An attack on the attention of the last layer, with a decoder that goes on with its outputs.
 pub fn on_attention(attack: Attack) -> Attack {
@@ -466,9 +479,10 @@ pub fn on_attention(attack: Attack) -> Attack {
         let attention = part.model.shape().attention();
         let first = (decoder.shape().layers() - 1) * attention.query_heads();
         let first = case.layout.vector_row(first, 0, 0);
-        let outputs = forge.witness.entries[3].clone();
-        let before = outputs[..first] == honest.entries[3][..first];
-        if forge.witness.entries[..3] != honest.entries[..3] || !before {
+        let (own, honest) = (entries(&forge.witness), entries(&honest));
+        let outputs = own[3].clone();
+        let before = outputs[..first] == honest[3][..first];
+        if own[..3] != honest[..3] || !before {
             return None;
         }
         let dim = attention.head_dim();
@@ -478,13 +492,19 @@ pub fn on_attention(attack: Attack) -> Attack {
                 said[0] = centered(outputs[case.layout.vector_row(head, site.step, c)].0);
             }
         });
-        forge.witness.decoder = run.witness.decoder;
+        take_decoder(&mut forge.witness.main, &run.witness.main);
+        forge.witness.tokens = run.witness.tokens;
         if let Some(of_attention) = forge.projections.take() {
             let (case, witness) = (case.clone(), forge.witness.clone());
             forge.projections = Some(Arc::new(move |points| {
-                let mut projections = of_attention(points);
-                let before = case.steps.entries_before();
-                projections.decoder = project(&case.layout, before, &witness, points).decoder;
+                let mut projections = witness.project(&case.layout, points);
+                let of_attention = of_attention(points);
+                for (name, columns) in PROJECTIONS_OF_ATTENTION {
+                    let component = projections.component_mut(name);
+                    for column in *columns {
+                        component.take(column, of_attention.component(name));
+                    }
+                }
                 projections
             }));
         }

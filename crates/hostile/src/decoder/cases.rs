@@ -2,11 +2,11 @@
 use std::sync::Arc;
 
 use matchmark_air::components::state::witness::entries;
+use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::decoder::layout::DecoderLayout;
 use matchmark_air::decoder::model::model_columns;
-use matchmark_air::decoder::witness::DecoderWitness;
-use matchmark_air::segment::entry_columns;
-use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_model::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
     ModelExecution, ModelState,
@@ -43,7 +43,7 @@ pub struct DecoderPart {
     pub model: Arc<IntegerModel>,
     pub chain: ModelChain,
     /// The model tree.
-    pub columns: Arc<Vec<Column>>,
+    pub columns: Vec<Column>,
 }
 
 /// Two layers, grouped heads, nothing of a size that is a power of two but the cache; a segment behind
@@ -162,7 +162,7 @@ impl DecoderSpec {
             forms: Forms::of(&layout, &terms),
             steps: StepRange::new(self.entries_before, self.steps).unwrap(),
             decoder: Some(Arc::new(DecoderPart {
-                columns: Arc::new(model_columns(&layout, &model)),
+                columns: model_columns(&layout, &model),
                 model,
                 chain,
             })),
@@ -227,13 +227,16 @@ impl DecoderPart {
     /// The exact semantics of the model decide.
     pub fn claim_is_true(&self, case: &Case, witness: &SegmentWitness) -> bool {
         let decide = || -> Option<bool> {
-            let decoder = witness.decoder.as_ref()?;
-            let before = cache_of(case, &witness.state_before, case.steps.entries_before())?;
+            let tokens = witness.tokens.as_ref()?;
+            let trace = &witness.main;
+            let state = trace.tree(Tree::StateBefore);
+            let before = cache_of(case, &state, case.steps.entries_before())?;
             let state = ModelState::from_cache(&self.model, before).ok()?;
-            let (execution, after) = execute_model(&self.model, &state, &decoder.consumed).ok()?;
-            let states = entries(&case.layout, after.cache()) == witness.state_after;
-            let model = decoder.model == self.columns;
-            Some(states && model && execution.choices == decoder.chosen)
+            let (execution, after) = execute_model(&self.model, &state, &tokens.consumed).ok()?;
+            let after = entries(&case.layout, after.cache());
+            let states = after.iter().eq(trace.tree(Tree::StateAfter));
+            let model = self.columns.iter().eq(trace.tree(Tree::Model));
+            Some(states && model && execution.choices == tokens.chosen)
         };
         decide().unwrap_or(false)
     }
@@ -246,17 +249,22 @@ impl DecoderPart {
             layout,
             [&attention.q, &attention.k, &attention.v, &attention.out],
         );
-        let states = [&run.before, &run.after].map(|state| entries(layout, state.cache()));
-        let table = &case.terms.table;
-        SegmentWitness::with_decoder(layout, attention, &columns, states, table, |uses| {
-            Some(DecoderWitness::generate(
-                layout,
+        let entry_columns = columns.columns().iter().cloned().map(Column::from);
+        let ports = [
+            (Tree::Model, self.columns.clone()),
+            (Tree::StateBefore, entries(layout, run.before.cache())),
+            (Tree::StateAfter, entries(layout, run.after.cache())),
+        ];
+        let honest = Execution {
+            attention,
+            entries: &entry_columns.collect::<Vec<_>>(),
+            table: &case.terms.table,
+            decoder: Some(DecoderExecution {
                 execution,
-                &self.model,
-                self.columns.clone(),
-                uses,
-            ))
-        })
+                model: &self.model,
+            }),
+        };
+        SegmentWitness::generate(layout, &honest, &ports)
     }
 }
 

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use matchmark_air::decoder::layout::{
     DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS,
 };
-use matchmark_air::decoder::witness::DecoderWitness;
+use matchmark_air::harness::row::Source;
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::SegmentWitness;
+use matchmark_air::witness::{PartTrace, SegmentTokens, SegmentWitness};
 use matchmark_model::{IntegerModel, Matrix};
 use matchmark_quant::Rescale;
 use matchmark_tables::reciprocal_root;
 
 use super::cases::DecoderPart;
 use crate::cases::Case;
-use crate::world::World;
+use crate::forge::vectors_mut;
+use crate::world::{World, ATTENTION};
 
 /// What is said at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,10 +131,20 @@ struct Runner<'a> {
     part: &'a DecoderPart,
     decoder: &'a DecoderLayout,
     hook: &'a mut Hook<'a>,
-    witness: DecoderWitness,
+    trace: PartTrace,
+    tokens: SegmentTokens,
     overrides: Vec<Override>,
     /// The stream by step and channel.
     stream: Vec<Vec<i64>>,
+}
+
+/// Replaces the columns of the components around the attention by those of another trace.
+pub fn take_decoder(trace: &mut PartTrace, other: &PartTrace) {
+    for (own, other) in trace.components.iter_mut().zip(&other.components) {
+        if !ATTENTION.contains(&own.name) {
+            own.clone_from(other);
+        }
+    }
 }
 
 /// Runs seeded tokens through the model of a case.
@@ -149,13 +161,14 @@ pub fn run_behind<'a>(
 ) -> Run {
     let (part, decoder) = case.expect_decoder();
     let honest = part.run(case, seed);
-    let witness = part.witness(case, &honest).decoder.unwrap();
+    let witness = part.witness(case, &honest);
     let runner = Runner {
         case,
         part,
         decoder,
         hook,
-        witness,
+        trace: witness.main,
+        tokens: witness.tokens.unwrap(),
         overrides: vec![],
         stream: vec![],
     };
@@ -246,7 +259,7 @@ impl Runner<'_> {
         let shape = *model.shape();
         let attention = shape.attention();
         let dim = attention.head_dim();
-        let public = self.witness.consumed.clone();
+        let public = self.tokens.consumed.clone();
         let mut used = public.clone();
         for (step, token) in used.iter_mut().enumerate() {
             let [said] = self.say(What::Token, [0, 0, step], [i64::from(*token)]);
@@ -324,14 +337,15 @@ impl Runner<'_> {
         self.choose(&logits);
         let mut witness = world.witness(self.case);
         for (row, said) in outputs_said {
-            witness.entries[3][row] = field(said);
+            vectors_mut(&mut witness, "output")[row] = field(said);
         }
-        witness.decoder = Some(self.witness.clone());
+        take_decoder(&mut witness.main, &self.trace);
+        witness.tokens = Some(self.tokens.clone());
         let mut shadow = None;
         if used != public || !self.overrides.is_empty() {
             let mut taken = witness.clone();
             self.write_taken(&mut taken);
-            taken.decoder.as_mut().unwrap().consumed = used;
+            taken.tokens.as_mut().unwrap().consumed = used;
             shadow = Some(taken);
         }
         Run {
@@ -355,9 +369,27 @@ impl Runner<'_> {
         self.take(InputSpace::Normalized(stage), stage, taken)
     }
 
-    fn write_stream(&mut self, row: usize, first: usize, values: &[i64]) {
-        for (column, value) in self.witness.stream[first..].iter_mut().zip(values) {
-            column[row] = field(*value);
+    fn write<const N: usize>(
+        &mut self,
+        component: &str,
+        row: usize,
+        names: [&str; N],
+        values: [i64; N],
+    ) {
+        let component = self.trace.component_mut(component);
+        for (name, value) in names.into_iter().zip(values) {
+            component.column_mut(name)[row] = field(value);
+        }
+    }
+
+    /// Writes all witness columns of a component on a row.
+    fn write_all(&mut self, component: &str, row: usize, values: &[i64]) {
+        let component = self.trace.component_mut(component);
+        let columns = component.columns_from_mut(Source::Tree(Tree::Witness));
+        for (column, value) in columns.zip(values) {
+            if let Some(column) = &mut column.entries {
+                column[row] = field(*value);
+            }
         }
     }
 
@@ -376,16 +408,16 @@ impl Runner<'_> {
                 }
             };
             let said = self.rescale(Value::Stream, at, added + before);
-            self.write_stream(row, 0, &said);
+            self.write("stream", row, ["value", "excess", "remainder"], said);
             let square = said[0] * said[0];
             let parts = [
                 square >> SQUARE_LOW_BITS,
                 square & ((1 << SQUARE_LOW_BITS) - 1),
             ];
             let parts = self.say(What::Square, at, parts);
-            self.write_stream(row, 3, &parts);
+            self.write("stream", row, ["square high", "square low"], parts);
             sums = self.say(What::Sums, at, [sums[0] + parts[0], sums[1] + parts[1]]);
-            self.write_stream(row, 5, &sums);
+            self.write("stream", row, ["high sum", "low sum"], sums);
             values.push(said[0]);
         }
         (values, sums)
@@ -400,9 +432,7 @@ impl Runner<'_> {
         let honest = norm_columns(self.decoder, stage, sums);
         let said = self.say(What::Norm, at, honest);
         let row = self.decoder.norm_row(stage, step);
-        for (column, value) in self.witness.norms.iter_mut().zip(said) {
-            column[row] = field(value);
-        }
+        self.write_all("norms", row, &said);
         let bits = i64::from(self.decoder.arithmetic().shifts().norm) + said[3];
         [said[9], said[6], bits]
     }
@@ -419,10 +449,17 @@ impl Runner<'_> {
             let row = self.decoder.stream_row(stage, channel, step);
             let at = [stage, channel, step];
             let said = self.say(What::Factor, at, factor);
-            self.write_stream(row, 7, &said);
+            let names = ["factor", "divisor", "divisor bits"];
+            self.write("stream", row, names, said);
             let honest = normalized_columns(self.decoder, *value, said);
             let said = self.say(What::Normalized, at, honest);
-            self.write_stream(row, 10, &said);
+            let names = [
+                "normalized",
+                "normalized excess",
+                "norm remainder low",
+                "norm remainder high",
+            ];
+            self.write("stream", row, names, said);
             normalized.push(said[0]);
         }
         normalized
@@ -452,9 +489,7 @@ impl Runner<'_> {
                     let rotated =
                         [0, 1].map(|it| self.rescale(Value::Rotated(it), at, products[it]));
                     let columns = [&x[..], &y, &angle, &rotated[0], &rotated[1]].concat();
-                    for (column, value) in self.witness.rotary.iter_mut().zip(columns) {
-                        column[row] = field(value);
-                    }
+                    self.write_all("rotary", row, &columns);
                     for (which, rotated) in rotated.into_iter().enumerate() {
                         let c = pair + which * half;
                         let (entry, head, tensor) = match head.checked_sub(queries) {
@@ -478,9 +513,7 @@ impl Runner<'_> {
                 let (head, c) = (index / dim, index % dim);
                 let row = self.decoder.values_row(layer, head, c, step);
                 let said = self.rescale(Value::Value, [layer, index, step], *x);
-                for (column, value) in self.witness.values.iter_mut().zip(said) {
-                    column[row] = field(value);
-                }
+                self.write_all("values", row, &said);
                 let head = layer * heads + head;
                 let at = [layer, head * dim + c, step];
                 let [said] = self.say(What::Entry(Entry::Value), at, [said[0]]);
@@ -506,9 +539,7 @@ impl Runner<'_> {
                 let gated = self.rescale(Value::Gated, at, activation * up[0]);
                 let columns = [&gate[..], &up, &[activation], &gated].concat();
                 let row = self.decoder.gated_row(layer, channel, step);
-                for (column, value) in self.witness.gated.iter_mut().zip(columns) {
-                    column[row] = field(value);
-                }
+                self.write_all("gated", row, &columns);
                 of_step.push(gated[0]);
             }
             all.push(of_step);
@@ -520,7 +551,8 @@ impl Runner<'_> {
     fn fill_padding(&mut self) {
         let (stages, steps) = (self.decoder.stages(), self.steps());
         let used = stages * self.decoder.shape().hidden() * steps;
-        for column in &mut self.witness.stream[5..7] {
+        for name in ["high sum", "low sum"] {
+            let column = self.trace.component_mut("stream").column_mut(name);
             for row in used..column.len() {
                 column[row] = column[row - steps];
             }
@@ -531,16 +563,9 @@ impl Runner<'_> {
         for (step, logits) in logits.iter().enumerate() {
             let maximum = *logits.iter().max().unwrap();
             let choice = logits.iter().position(|logit| *logit == maximum).unwrap();
-            self.witness.chosen[step] = choice as u32;
+            self.tokens.chosen[step] = choice as u32;
             let below = |token: usize| i64::from(token < choice);
-            write_choice(
-                self.decoder,
-                &mut self.witness,
-                step,
-                logits,
-                maximum,
-                below,
-            );
+            write_choice(self.decoder, &mut self.trace, step, logits, maximum, below);
         }
     }
 
@@ -548,7 +573,6 @@ impl Runner<'_> {
     fn write_taken(&self, witness: &mut SegmentWitness) {
         let attention = self.decoder.shape().attention();
         let (heads, dim) = (attention.query_heads(), attention.head_dim());
-        let decoder = witness.decoder.as_mut().unwrap();
         for change in &self.overrides {
             let Override {
                 space,
@@ -556,21 +580,24 @@ impl Runner<'_> {
                 step,
                 value,
             } = *change;
-            let cell = match space {
-                InputSpace::Tokens => unreachable!("tokens are no columns"),
+            let (component, column, row) = match space {
+                InputSpace::Tokens => unreachable!("tokens have no columns"),
                 InputSpace::Normalized(stage) => {
-                    &mut decoder.stream[10][self.decoder.stream_row(stage, index, step)]
+                    let row = self.decoder.stream_row(stage, index, step);
+                    ("stream", "normalized", row)
                 }
                 InputSpace::Attention(layer) => {
                     let head = layer * heads + index / dim;
                     let row = self.case.layout.vector_row(head, step, index % dim);
-                    &mut witness.entries[3][row]
+                    ("vectors", "output", row)
                 }
                 InputSpace::Gated(layer) => {
-                    &mut decoder.gated[7][self.decoder.gated_row(layer, index, step)]
+                    let row = self.decoder.gated_row(layer, index, step);
+                    ("gated", "gated", row)
                 }
             };
-            *cell = field(value);
+            let component = witness.main.component_mut(component);
+            component.column_mut(column)[row] = field(value);
         }
     }
 }
@@ -641,14 +668,15 @@ pub fn normalized_columns(
 /// Writes the choice of a step: its maximum, and `below` for each token, padding included.
 pub fn write_choice(
     decoder: &DecoderLayout,
-    witness: &mut DecoderWitness,
+    trace: &mut PartTrace,
     step: usize,
     logits: &[i64],
     maximum: i64,
     below: impl Fn(usize) -> i64,
 ) {
+    let columns = trace.component_mut("choice");
     let mut before = 1;
-    let rows = witness.choice[0].len();
+    let rows = 1_usize << columns.log_rows;
     for token in 0..rows.div_ceil(decoder.steps()) {
         let row = decoder.choice_row(token, step);
         if row >= rows {
@@ -659,15 +687,14 @@ pub fn write_choice(
             // Padding chooses nothing; its logit is no gap away from the maximum.
             None => [maximum, before, 0],
         };
-        let columns = [
-            maximum,
-            below,
-            before - below,
-            gap & ((1 << RANGE_BITS) - 1),
-            gap >> RANGE_BITS,
-        ];
-        for (column, value) in witness.choice.iter_mut().zip(columns) {
-            column[row] = field(value);
+        for (name, value) in [
+            ("maximum", maximum),
+            ("below", below),
+            ("chosen", before - below),
+            ("gap low", gap & ((1 << RANGE_BITS) - 1)),
+            ("gap high", gap >> RANGE_BITS),
+        ] {
+            columns.column_mut(name)[row] = field(value);
         }
         before = below;
     }
@@ -679,6 +706,7 @@ mod tests {
     use crate::checker::{mock_names, Drop};
     use crate::decoder::cases::all;
     use crate::decoder::forge::forge;
+    use crate::forge::tree_of;
 
     /// A run without a lie is the prover's own witness, and nothing refuses it.
     #[test]
@@ -695,12 +723,12 @@ mod tests {
                 let failures = mock_names(&case, &forged.witness, &forged.projections);
                 assert!(failures.is_empty(), "{} {seed}: {failures:?}", case.name);
                 // Without the uses of tables, whose equal entries may share them in several ways.
-                let columns = |witness: &SegmentWitness| -> Vec<Vec<_>> {
-                    let decoder = witness.decoder.as_ref().unwrap();
-                    let states = witness.state_before.iter().chain(&witness.state_after);
-                    let attention = witness.vectors.iter().chain(&witness.entries);
-                    let all = states.chain(attention).chain(&witness.candidates);
-                    all.chain(decoder.witness_tree()).cloned().collect()
+                let columns = |witness: &SegmentWitness| -> Vec<_> {
+                    let mut trace = witness.main.clone();
+                    trace.components.retain(|it| it.name != "tables");
+                    let trees = [Tree::StateBefore, Tree::StateAfter, Tree::Witness];
+                    let columns = trees.into_iter().flat_map(|tree| tree_of(&trace, tree));
+                    columns.collect()
                 };
                 let (got, expected) = (columns(&forged.witness), columns(&expected));
                 for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {

@@ -2,8 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind};
-use matchmark_air::decoder::projections::DecoderProjections;
-use matchmark_air::witness::projections::{project, Projections};
+use matchmark_air::witness::{PartTrace, SegmentWitness};
 use stwo::core::fields::qm31::QM31;
 
 use super::execution::Run;
@@ -23,12 +22,20 @@ pub enum Patch {
     Keys,
 }
 
-/// The projected outputs of a matrix, in the component that uses them.
-fn outputs<'a>(
-    decoder: &DecoderLayout,
-    projections: &'a mut DecoderProjections,
-    kind: MatrixKind,
-) -> &'a mut QM31 {
+/// A cell of a projection column: component, column, row.
+type Place = (&'static str, &'static str, usize);
+
+fn get(trace: &PartTrace, (component, column, row): Place) -> QM31 {
+    trace.component(component).extension(column, row)
+}
+
+fn set(trace: &mut PartTrace, (component, column, row): Place, value: QM31) {
+    let component = trace.component_mut(component);
+    component.set_extension(column, row, value);
+}
+
+/// Where the projected outputs of a matrix stand in the component that uses them.
+fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
     let shape = decoder.shape();
     let attention = shape.attention();
     let (heads, keys, dim) = (
@@ -37,83 +44,86 @@ fn outputs<'a>(
         attention.head_dim(),
     );
     let last = decoder.steps() - 1;
-    let stream = |stage| decoder.stream_row(stage, shape.hidden() - 1, last);
+    let stream = |stage| {
+        let row = decoder.stream_row(stage, shape.hidden() - 1, last);
+        ("stream", "added", row)
+    };
     match kind {
-        MatrixKind::Embedding => &mut projections.stream[0][stream(0)],
-        MatrixKind::Output(layer) => &mut projections.stream[0][stream(2 * layer + 1)],
-        MatrixKind::Down(layer) => &mut projections.stream[0][stream(2 * layer + 2)],
+        MatrixKind::Embedding => stream(0),
+        MatrixKind::Output(layer) => stream(2 * layer + 1),
+        MatrixKind::Down(layer) => stream(2 * layer + 2),
         MatrixKind::Rotary(layer) => {
             let row = decoder.rotary_row(layer, heads + keys - 1, dim / 2 - 1, last);
-            &mut projections.rotary[0][row]
+            ("rotary", "accumulators", row)
         }
         MatrixKind::Values(layer) => {
             let row = decoder.values_row(layer, keys - 1, dim - 1, last);
-            &mut projections.values[0][row]
+            ("values", "accumulators", row)
         }
         MatrixKind::UpGate(layer) => {
             let row = decoder.gated_row(layer, shape.mlp() - 1, last);
-            &mut projections.gated[0][row]
+            ("gated", "accumulators", row)
         }
         MatrixKind::Head => {
-            &mut projections.choice[0][decoder.choice_row(shape.vocabulary() - 1, last)]
+            let row = decoder.choice_row(shape.vocabulary() - 1, last);
+            ("choice", "logits", row)
         }
     }
 }
 
-/// The row of the linear component that has all outputs of a matrix.
-fn last_row(decoder: &DecoderLayout, kind: MatrixKind) -> usize {
+/// Where the linear component has all outputs of a matrix.
+fn given(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
     let matrix = decoder.matrices().iter().find(|it| it.kind == kind);
     let matrix = matrix.unwrap();
-    matrix.first_row + matrix.blocks * matrix.inputs - 1
+    let row = matrix.first_row + matrix.blocks * matrix.inputs - 1;
+    ("linear", "output", row)
 }
 
-/// The projected entry of a vector, in the component that provides it.
-fn provided<'a>(
-    case: &Case,
-    projections: &'a mut DecoderProjections,
-    space: InputSpace,
-    index: usize,
-) -> &'a mut QM31 {
+/// Where the projected entry of a vector stands in the component that provides it.
+fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
     let (_, decoder) = case.expect_decoder();
     let last = decoder.steps() - 1;
     match space {
         InputSpace::Tokens => unreachable!("the verifier provides tokens"),
         InputSpace::Normalized(stage) => {
-            &mut projections.stream[1][decoder.stream_row(stage, index, last)]
+            let row = decoder.stream_row(stage, index, last);
+            ("stream", "projected normalized", row)
         }
         InputSpace::Attention(layer) => {
             let attention = decoder.shape().attention();
             let dim = attention.head_dim();
             let head = layer * attention.query_heads() + index / dim;
-            &mut projections.vectors[case.layout.vector_row(head, last, index % dim)]
+            let row = case.layout.vector_row(head, last, index % dim);
+            ("vectors", "projected output", row)
         }
         InputSpace::Gated(layer) => {
-            &mut projections.gated[1][decoder.gated_row(layer, index, last)]
+            let row = decoder.gated_row(layer, index, last);
+            ("gated", "projected gated", row)
         }
     }
 }
 
 /// Replaces parts of projections by others of them, or by those of the shadow.
-fn apply(case: &Case, patch: Patch, projections: &mut Projections, shadow: &mut Projections) {
+fn apply(case: &Case, patch: Patch, trace: &mut PartTrace, shadow: &PartTrace) {
     let (_, decoder) = case.expect_decoder();
-    if patch == Patch::Keys {
-        projections.vectors.clone_from(&shadow.vectors);
-        return;
-    }
-    let own = projections.decoder.as_mut().unwrap();
     match patch {
-        Patch::Keys => unreachable!("done"),
+        Patch::Keys => {
+            let vectors = trace.component_mut("vectors");
+            for name in ["keys", "score", "numerator"] {
+                vectors.take(name, shadow.component("vectors"));
+            }
+        }
         Patch::Provided(space, index) => {
-            let other = shadow.decoder.as_mut().unwrap();
-            *provided(case, own, space, index) = *provided(case, other, space, index);
+            let place = provided(case, space, index);
+            set(trace, place, get(shadow, place));
         }
         Patch::ToLinear(kind) => {
-            let used = *outputs(decoder, own, kind);
-            own.linear[1][last_row(decoder, kind)] = used;
+            let used = get(trace, outputs(decoder, kind));
+            set(trace, given(decoder, kind), used);
         }
         Patch::ToComponent(kind) => {
-            let given = own.linear[1][last_row(decoder, kind)];
-            *outputs(decoder, own, kind) = given;
+            let given = get(trace, given(decoder, kind));
+            set(trace, outputs(decoder, kind), given);
         }
     }
 }
@@ -130,13 +140,15 @@ pub fn forge(case: &Arc<Case>, run: Run, patches: Vec<Patch>) -> Forge {
     let (case, witness) = (case.clone(), forge.witness.clone());
     let shadow = shadow.unwrap_or_else(|| witness.clone());
     forge.projections = Some(Arc::new(move |points| {
-        let of = |witness| project(&case.layout, case.steps.entries_before(), witness, points);
-        let (mut projections, mut taken) = (of(&witness), of(&shadow));
+        let of = |witness: &SegmentWitness| witness.project(&case.layout, points);
+        let (mut projections, taken) = (of(&witness), of(&shadow));
         // Matrices multiply what they took in.
-        let of_taken = taken.decoder.as_ref().unwrap().linear.clone();
-        projections.decoder.as_mut().unwrap().linear = of_taken;
+        let linear = projections.component_mut("linear");
+        for name in ["input", "output"] {
+            linear.take(name, taken.component("linear"));
+        }
         for patch in &patches {
-            apply(&case, *patch, &mut projections, &mut taken);
+            apply(&case, *patch, &mut projections, &taken);
         }
         projections
     }));

@@ -2,9 +2,10 @@
 use std::sync::Arc;
 
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
-use matchmark_air::hash::ProofChannel;
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::to_evaluation;
-use matchmark_air::witness::{preprocessed_columns, Column};
+use matchmark_air::witness::{preprocessed_columns, Column, PartTrace};
+use matchmark_prover::part::ProverTree;
 use matchmark_prover::SegmentProver;
 use matchmark_statement::{
     AcceptancePolicy, OwnFields, PublicValues, PublicValuesDigest, SegmentBoundary,
@@ -16,14 +17,10 @@ use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::mempool::BaseColumnPool;
 use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
-use stwo::prover::CommitmentTreeProver;
 
 use crate::cases::Case;
-use crate::forge::Forged;
+use crate::forge::{tree_of, Forged};
 use crate::proving::{policy, prover, public_values, token_cut, NoValues};
-
-/// A committed tree on the proving side.
-pub type ProverTree = CommitmentTreeProver<SimdBackend, ProofChannel>;
 
 /// What all proofs of a case share.
 pub struct Setup {
@@ -36,7 +33,7 @@ pub struct Setup {
     /// The model tree of a decoder.
     pub model: Option<Committed>,
     pub twiddles: TwiddleTree<SimdBackend>,
-    pub log_blowup: u32,
+    log_blowup: u32,
 }
 
 /// A tree with what opens it.
@@ -117,9 +114,10 @@ impl<'a> Claimed<'a> {
     pub fn of(setup: &'a Setup, forged: &'a Forged) -> Self {
         let case = &setup.case;
         let (layout, steps, witness) = (&case.layout, case.steps, &forged.witness);
+        let commit = |trace: &PartTrace, tree| setup.commit(&tree_of(trace, tree));
         let height = setup.structures[0].lifting_log_size();
-        let before = setup.commit(&witness.state_before);
-        let after = setup.commit(&witness.state_after);
+        let before = commit(&witness.main, Tree::StateBefore);
+        let after = commit(&witness.main, Tree::StateAfter);
         let state = |committed: &Committed, entries: usize| {
             let opening = &committed.opening;
             opening.state_commitment(layout.shape(), entries as u64, height)
@@ -130,8 +128,8 @@ impl<'a> Claimed<'a> {
         ];
         let boundaries: Vec<Committed> = match &witness.lookup {
             None => vec![],
-            Some(lookup) => [&witness.boundary, &lookup.boundary]
-                .map(|columns| setup.commit(columns))
+            Some(lookup) => [&witness.main, lookup]
+                .map(|trace| commit(trace, Tree::Boundary))
                 .into(),
         };
         let boundary = match boundaries.first() {
@@ -154,7 +152,7 @@ impl<'a> Claimed<'a> {
             state_before,
             state_after,
             boundary,
-            tokens: forged.witness.decoder.as_ref().and_then(token_cut),
+            tokens: forged.witness.tokens.as_ref().and_then(token_cut),
         };
         let parts = SegmentStatementParts::of(case.terms.shared(), own);
         let statement = SegmentStatement::new(parts).unwrap();
@@ -166,6 +164,31 @@ impl<'a> Claimed<'a> {
             states: [before, after],
             boundaries,
         }
+    }
+
+    /// The trees of the fused or the arithmetic proof that come before every challenge, the witness apart.
+    pub fn main_trees(&self) -> Vec<(Tree, &ProverTree)> {
+        let [before, after] = &self.states;
+        let model = self.setup.model.iter().map(|it| (Tree::Model, it));
+        let boundary = self.boundaries.first().map(|it| (Tree::Boundary, it));
+        [
+            (Tree::Preprocessed, &self.setup.preprocessed[0]),
+            (Tree::StateBefore, before),
+            (Tree::StateAfter, after),
+        ]
+        .into_iter()
+        .chain(model)
+        .chain(boundary)
+        .map(|(tree, committed)| (tree, &committed.tree))
+        .collect()
+    }
+
+    /// The same of the lookup proof.
+    pub fn lookup_trees(&self) -> Vec<(Tree, &ProverTree)> {
+        vec![
+            (Tree::Preprocessed, &self.setup.preprocessed[1].tree),
+            (Tree::Boundary, &self.boundaries[1].tree),
+        ]
     }
 
     /// The policy that accepts the statement with these values.

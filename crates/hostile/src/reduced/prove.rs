@@ -1,210 +1,112 @@
-//! The prover of a system that lacks something.
+//! The prover of a system that lacks something: the prover's own side of the protocol, with the circuit of
+//! that system.
 use std::sync::Arc;
 
-use matchmark_air::challenges::Challenges;
-use matchmark_air::decoder::segment::DecoderComponents;
-use matchmark_air::fingerprint::fingerprint_point;
+use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::circuit::{Circuit, CircuitContext};
+use matchmark_air::harness::component::AnyComponent;
 use matchmark_air::harness::public_columns::PublicColumns;
-use matchmark_air::hash::ProofChannel;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::lookup::{LookupComponents, LookupContext};
-use matchmark_air::segment::{SegmentComponents, SegmentContext};
-use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::{coordinates, to_evaluation, to_library_order, Evaluation};
-use matchmark_air::witness::lookups::{lookups_tree, lookups_tree_of_lookup};
-use matchmark_air::witness::Column;
+use matchmark_air::trees::{Tree, TreeOrder};
+use matchmark_air::witness::columns::{to_library_order, Evaluation};
+use matchmark_air::witness::trace::coordinates;
+use matchmark_air::witness::PartTrace;
+use matchmark_prover::part::{prove_part, PartInput, Strategy};
 use matchmark_prover::ProveError;
 use matchmark_statement::LookupStatement;
-use matchmark_verifier::structure::ProofStructure;
-use matchmark_verifier::transcript::{self, Transcript};
-use matchmark_verifier::SegmentProof;
+use matchmark_verifier::transcript;
 use num_traits::Zero;
-use stwo::core::air::Component;
-use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
-use stwo::core::utils::MaybeOwned;
-use stwo::prover::backend::simd::SimdBackend;
-use stwo::prover::{prove as prove_stark, CommitmentSchemeProver, ComponentProver};
 
-use super::claim::{Claimed, Committed, Setup};
+use super::claim::Claimed;
 use super::system::Reduced;
 use crate::checker::Drop;
-
-type Scheme<'a> = CommitmentSchemeProver<'a, SimdBackend, ProofChannel>;
+use crate::forge::Forged;
 
 /// Proves a claim in the system without `drop`: the bytes of the fused proof, or of both proofs.
 ///
 /// Where a constraint on LogUp columns is left out, the claimed sum of its component is whatever makes
 /// all sums cancel, and the columns follow.
 pub fn prove(claimed: &Claimed<'_>, drop: &Drop) -> Result<Vec<Vec<u8>>, ProveError> {
-    let structures = &claimed.setup.structures;
-    let mut proofs = vec![prove_main(claimed, drop, &structures[0])?.encode(&structures[0])?];
-    if let Some(structure) = structures.get(1) {
-        proofs.push(prove_lookup(claimed, drop, structure)?.encode(structure)?);
+    let (setup, forged) = (claimed.setup, claimed.forged);
+    let (layout, statement) = (&setup.case.layout, &claimed.statement);
+    let public = public_columns(layout, &forged.witness.main);
+    let mut proofs = vec![];
+    let mut first = 0;
+    for (place, structure) in setup.structures.iter().enumerate() {
+        let (transcript, trees, trace) = match place {
+            0 => {
+                let transcript = transcript::begin(statement, structure);
+                (transcript, claimed.main_trees(), &forged.witness.main)
+            }
+            _ => {
+                let statement = LookupStatement::new(statement.clone()).unwrap();
+                let transcript = transcript::begin_lookup(&statement, structure);
+                let trace = forged.witness.lookup.as_ref().expect("a split segment");
+                (transcript, claimed.lookup_trees(), trace)
+            }
+        };
+        let input = PartInput {
+            layout,
+            structure,
+            entries_before: setup.case.steps.entries_before(),
+            trees,
+            public: public.clone(),
+            twiddles: &setup.twiddles,
+        };
+        let mut strategy = Lacking {
+            forged,
+            trace,
+            drop,
+            first,
+        };
+        let proof = prove_part(&input, transcript, &mut strategy)?;
+        proofs.push(proof.encode(structure)?);
+        first += structure.claimed_sums();
     }
     Ok(proofs)
 }
 
-/// A scheme and a transcript with the trees that come before every challenge.
-fn begin<'a>(
-    setup: &'a Setup,
-    structure: &ProofStructure,
-    mut transcript: Transcript,
-    trees: impl IntoIterator<Item = &'a Committed>,
-) -> (Scheme<'a>, Transcript) {
-    let mut scheme = CommitmentSchemeProver::new(structure.pcs_config(), &setup.twiddles);
-    scheme.set_store_polynomials_coefficients();
-    for committed in trees {
-        scheme.commit_tree(MaybeOwned::Borrowed(&committed.tree), transcript.channel());
+/// Proves a forged witness in a system that lacks something.
+struct Lacking<'a> {
+    forged: &'a Forged,
+    trace: &'a PartTrace,
+    drop: &'a Drop,
+    /// Components of the proofs before this one.
+    first: usize,
+}
+
+impl Strategy for Lacking<'_> {
+    fn trace(&self) -> &PartTrace {
+        self.trace
     }
-    (scheme, transcript)
+
+    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace {
+        self.forged.trace_at(*challenges)
+    }
+
+    fn circuit(&self, input: &PartInput<'_>, context: &CircuitContext) -> Circuit {
+        let system = Reduced::new(self.drop, self.first, &context.claimed_sums);
+        Circuit::of_system(input.layout, input.structure.part(), context, &system)
+    }
+
+    fn claim(&mut self, circuit: &Circuit, columns: &mut [Evaluation], sums: &mut [QM31]) {
+        cancel(self.drop, self.first, circuit, columns, sums);
+    }
 }
 
-fn commit(scheme: &mut Scheme<'_>, transcript: &mut Transcript, columns: Vec<Evaluation>) {
-    let mut tree = scheme.tree_builder();
-    tree.extend_evals(columns);
-    tree.commit(transcript.channel());
-}
-
-fn evaluations<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<Evaluation> {
-    columns.into_iter().map(|it| to_evaluation(it)).collect()
-}
-
-fn prove_main(
-    claimed: &Claimed<'_>,
-    drop: &Drop,
-    structure: &ProofStructure,
-) -> Result<SegmentProof, ProveError> {
-    let (setup, witness) = (claimed.setup, &claimed.forged.witness);
-    let (layout, statement) = (&setup.case.layout, &claimed.statement);
-    let trees = setup.preprocessed[..1].iter();
-    let trees = trees
-        .chain(&setup.model)
-        .chain(&claimed.states)
-        .chain(claimed.boundaries.first());
-    let transcript = transcript::begin(statement, structure);
-    let (mut scheme, mut transcript) = begin(setup, structure, transcript, trees);
-    let columns = evaluations(witness.witness_tree());
-    commit(&mut scheme, &mut transcript, columns);
-    let projection = transcript.draw_projection();
-    let projections = claimed.forged.projections_at(projection);
-    commit(
-        &mut scheme,
-        &mut transcript,
-        evaluations(&projections.columns()),
-    );
-    let lookup = transcript.draw_lookup();
-    let point = |committed: &Committed| fingerprint_point(committed.opening.root);
-    let boundary = claimed.boundaries.first();
-    let mut context = SegmentContext {
-        entries_before: setup.case.steps.entries_before(),
-        challenges: Challenges { projection, lookup },
-        claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
-        fingerprint_points: claimed.states.each_ref().map(point),
-        boundary_point: boundary.map_or_else(CirclePoint::zero, point),
-        model_point: setup.model.as_ref().map_or_else(CirclePoint::zero, point),
-        public: public_columns(layout, &witness.entries),
-    };
-    let system = Reduced::of_tuples(drop, 0, &context.claimed_sums);
-    let components = SegmentComponents::of_system(layout, &context, &system);
-    let (mut columns, mut sums) = lookups_tree(&components, witness, &projections);
-    cancel(
-        drop,
-        0,
-        structure,
-        &components.components(),
-        &mut columns,
-        &mut sums,
-    );
-    transcript.claim_sums(&sums);
-    commit(&mut scheme, &mut transcript, columns);
-    context.claimed_sums = sums;
-    let system = Reduced::new(drop, 0, &context.claimed_sums);
-    let mut components = SegmentComponents::of_system(layout, &context, &system);
-    components
-        .vectors
-        .extend_public_columns(&setup.twiddles, setup.log_blowup);
-    let provers: Vec<&dyn ComponentProver<SimdBackend>> = [
-        &components.vectors as &dyn ComponentProver<SimdBackend>,
-        &components.candidates,
-        &components.state,
-    ]
-    .into_iter()
-    .chain(
-        components
-            .decoder
-            .iter()
-            .flat_map(DecoderComponents::provers),
-    )
-    .chain(components.tables.iter().map(|table| table as _))
-    .collect();
-    finish(&provers, transcript, scheme, &context.claimed_sums)
-}
-
-/// The public columns of a segment, of which a decoder has none.
-pub fn public_columns(layout: &SegmentLayout, entries: &[Column]) -> Arc<PublicColumns> {
+/// The public columns of a segment as its trace has them; a decoder has none.
+pub fn public_columns(layout: &SegmentLayout, trace: &PartTrace) -> Arc<PublicColumns> {
     match layout.decoder() {
-        None => Arc::new(PublicColumns::new(
-            layout.log_rows().vectors,
-            entries.to_vec(),
-        )),
-        Some(_) => SegmentContext::structural(layout).public,
+        None => {
+            let vectors = trace.component("vectors");
+            let entries = ["query", "key", "value", "output"];
+            let columns = entries.map(|name| vectors.column(name).to_vec());
+            Arc::new(PublicColumns::new(vectors.log_rows, columns.into()))
+        }
+        Some(_) => CircuitContext::structural(layout).public,
     }
-}
-
-fn prove_lookup(
-    claimed: &Claimed<'_>,
-    drop: &Drop,
-    structure: &ProofStructure,
-) -> Result<SegmentProof, ProveError> {
-    let (setup, witness) = (claimed.setup, &claimed.forged.witness);
-    let (layout, boundary) = (&setup.case.layout, &claimed.boundaries[1]);
-    let witness = witness.lookup.as_ref().unwrap();
-    let statement = LookupStatement::new(claimed.statement.clone()).unwrap();
-    let transcript = transcript::begin_lookup(&statement, structure);
-    let trees = [&setup.preprocessed[1], boundary];
-    let (mut scheme, mut transcript) = begin(setup, structure, transcript, trees);
-    commit(&mut scheme, &mut transcript, evaluations([&witness.uses]));
-    let mut context = LookupContext {
-        challenges: transcript.draw_lookup(),
-        boundary_point: fingerprint_point(boundary.opening.root),
-        ..LookupContext::structural()
-    };
-    let first = SegmentComponents::count(layout);
-    let system = Reduced::of_tuples(drop, first, &context.claimed_sums);
-    let components = LookupComponents::of_system(layout, &context, &system);
-    let (mut columns, mut sums) = lookups_tree_of_lookup(&components, witness);
-    cancel(
-        drop,
-        first,
-        structure,
-        &components.components(),
-        &mut columns,
-        &mut sums,
-    );
-    transcript.claim_sums(&sums);
-    commit(&mut scheme, &mut transcript, columns);
-    context.claimed_sums = sums;
-    let system = Reduced::new(drop, first, &context.claimed_sums);
-    let components = LookupComponents::of_system(layout, &context, &system);
-    let provers: [&dyn ComponentProver<SimdBackend>; 2] =
-        [&components.membership, &components.table];
-    finish(&provers, transcript, scheme, &context.claimed_sums)
-}
-
-fn finish(
-    components: &[&dyn ComponentProver<SimdBackend>],
-    mut transcript: Transcript,
-    scheme: Scheme<'_>,
-    claimed_sums: &[QM31],
-) -> Result<SegmentProof, ProveError> {
-    let stark = prove_stark(components, transcript.channel(), scheme)
-        .map_err(|_| ProveError::ConstraintsNotSatisfied)?;
-    Ok(SegmentProof {
-        claimed_sums: claimed_sums.to_vec(),
-        stark: stark.0,
-    })
 }
 
 /// Where `drop` is a constraint on the LogUp columns of one of these components: claims for it what
@@ -212,8 +114,7 @@ fn finish(
 fn cancel(
     drop: &Drop,
     first: usize,
-    structure: &ProofStructure,
-    components: &[&dyn Component],
+    circuit: &Circuit,
     columns: &mut [Evaluation],
     sums: &mut [QM31],
 ) {
@@ -223,10 +124,11 @@ fn cancel(
     let Some(place) = component.checked_sub(first).filter(|it| *it < sums.len()) else {
         return;
     };
-    let lookups = structure.place(Tree::Lookups);
-    let count = |it: &&dyn Component| it.trace_log_degree_bounds()[lookups].len();
-    let start: usize = components[..place].iter().map(count).sum();
-    let own = &mut columns[start..start + count(&components[place])];
+    let lookups = TreeOrder::of(circuit.part()).place(Tree::Lookups);
+    let count = |it: &dyn AnyComponent| it.trace_log_degree_bounds()[lookups].len();
+    let counts: Vec<usize> = circuit.iter().map(count).collect();
+    let start: usize = counts[..place].iter().sum();
+    let own = &mut columns[start..start + counts[place]];
     let missing = sums.iter().fold(QM31::zero(), |total, sum| total - *sum);
     sums[place] += missing;
     follow(own, index, missing);

@@ -14,7 +14,8 @@ use stwo_constraint_framework::{EvalAtRow, FrameworkEval, InfoEvaluator};
 
 use crate::checker::Drop;
 
-/// The components of one proof, without what `drop` leaves out.
+/// The components of one proof, without what `drop` leaves out. As long as there are no claimed sums, and so
+/// no LogUp column that a constraint could be about, nothing of those constraints is left out.
 pub struct Reduced<'a> {
     drop: &'a Drop,
     /// Components of the proofs before this one, from which `drop` counts on.
@@ -30,16 +31,6 @@ impl<'a> Reduced<'a> {
             first,
             claimed_sums,
         }
-    }
-
-    /// The system as its tuples are collected, when no LogUp column exists yet that a constraint could
-    /// be about.
-    pub fn of_tuples(drop: &'a Drop, first: usize, claimed_sums: &'a [QM31]) -> Self {
-        let drop = match drop {
-            Drop::Sum { .. } => &Drop::Nothing,
-            other => other,
-        };
-        Self::new(drop, first, claimed_sums)
     }
 }
 
@@ -70,9 +61,13 @@ impl<E: EvalAtRow> Observer<E> for Tags {
 }
 
 impl System for Reduced<'_> {
-    type Of<C: Constraints + Sync> = Lacking<C>;
+    type Of<C: Constraints + Clone + Send + Sync + 'static> = Lacking<C>;
 
-    fn component<C: Constraints + Sync>(&self, place: usize, constraints: C) -> Lacking<C> {
+    fn component<C: Constraints + Clone + Send + Sync + 'static>(
+        &self,
+        place: usize,
+        whole: Evaluator<C>,
+    ) -> Lacking<C> {
         let mut omission = Omission::default();
         let here = |component: usize| component == self.first + place;
         match *self.drop {
@@ -82,7 +77,7 @@ impl System for Reduced<'_> {
             Drop::Tuple { component, index } if here(component) => omission.tuples.push(index),
             Drop::Relation(tag) => {
                 let mut tags = Tags::default();
-                constraints.observe(&mut InfoEvaluator::empty(), &mut tags);
+                whole.observe(&mut InfoEvaluator::empty(), &mut tags);
                 let places = tags.0.into_iter().enumerate();
                 omission.tuples = places
                     .filter(|(_, other)| *other == tag)
@@ -90,15 +85,18 @@ impl System for Reduced<'_> {
                     .collect();
             }
             Drop::Sum { component, index } if here(component) => {
-                let rows = M31::from_u32_unchecked(1 << constraints.log_rows());
-                omission.sum = Some((index, self.claimed_sums[place] / rows));
+                let rows = M31::from_u32_unchecked(1 << whole.log_size());
+                let sum = self.claimed_sums.get(place);
+                omission.sum = sum.map(|sum| (index, *sum / rows));
             }
-            _ => {}
+            Drop::Nothing
+            | Drop::Constraint { .. }
+            | Drop::Tuple { .. }
+            | Drop::Sum { .. }
+            | Drop::Balance
+            | Drop::Boundary => {}
         }
-        Lacking {
-            whole: Evaluator(constraints),
-            omission,
-        }
+        Lacking { whole, omission }
     }
 }
 

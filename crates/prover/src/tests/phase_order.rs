@@ -6,9 +6,8 @@
 //! committed, a second wrong `V`, on a row that no step asks for, makes the two LogUp terms cancel:
 //! a linear equation in its four coordinates.
 use matchmark_air::challenges::LookupChallenges;
-use matchmark_air::relation::{RelationTag, TaggedRelation};
-use matchmark_air::witness::projections::Projections;
-use matchmark_air::witness::SegmentWitness;
+use matchmark_air::relation::{RelationTag, TaggedRelation, Tuple, ValueProjection};
+use matchmark_air::witness::PartTrace;
 use matchmark_statement::{AttentionValues, Boundary, SecurityLevel, SegmentBoundary};
 use matchmark_verifier::{verify_segment, VerifyError};
 use num_traits::{One, Zero};
@@ -18,20 +17,19 @@ use stwo_constraint_framework::Relation;
 
 use super::protocol::{Case, Honest, Variant};
 
-/// Columns of the candidates component, in the order of its `columns` module.
-const CACHE_ROW: usize = 0;
-const FIRST: usize = 1;
-const WEIGHT: usize = 5;
-
 /// `alpha`-combination of the value projection tuple of a candidate row.
-fn tuple(witness: &SegmentWitness, row: usize, value: QM31, challenges: &LookupChallenges) -> QM31 {
-    let [a, b, c, d] = value.to_m31_array();
-    let columns = &witness.candidates;
+fn tuple(trace: &PartTrace, row: usize, value: QM31, challenges: &LookupChallenges) -> QM31 {
+    let candidates = trace.component("candidates");
     let relation = TaggedRelation {
         tag: RelationTag::ValueProjection,
         challenges,
     };
-    relation.combine(&[columns[CACHE_ROW][row], columns[FIRST][row], a, b, c, d])
+    let tuple = ValueProjection {
+        row: candidates.column("cache row")[row],
+        first: candidates.column("first")[row],
+        value: value.to_m31_array(),
+    };
+    relation.combine(&tuple.elements())
 }
 
 /// The field element with these tuple coordinates: solves `sum_k x_k alpha^(3 + k) = target`.
@@ -65,30 +63,35 @@ fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
 }
 
 /// Makes the projections fit the wrong output of head 0, step 0, given lookup challenges.
-fn forge(case: &Case, witness: &SegmentWitness, p: &mut Projections, known: &LookupChallenges) {
-    let columns = &witness.candidates;
-    let candidates = case.inputs.steps().candidates(0);
+fn forge(case: &Case, trace: &mut PartTrace, known: &LookupChallenges) {
+    let candidates = trace.component("candidates");
+    let (first, weight) = (candidates.column("first"), candidates.column("weight"));
+    let (first, weight) = (first.clone(), weight.clone());
+    let count = case.inputs.steps().candidates(0);
     let last_dimension = case.layout.vector_row(0, 0, case.layout.head_dim() - 1);
-    let missing = p.vectors[2][last_dimension] - p.candidates[2][candidates - 1];
+    let expected = trace.component("vectors");
+    let missing = expected.extension("numerator", last_dimension)
+        - candidates.extension("numerator", count - 1);
     assert!(!missing.is_zero(), "the output is wrong");
-    let row = (0..candidates)
-        .find(|row| !columns[WEIGHT][*row].is_zero())
-        .unwrap();
-    let filler = columns[FIRST].len() - 1;
-    let term = |row: usize, value: QM31| QM31::one() / tuple(witness, row, value, known);
-    let [value, _, numerator] = &mut p.candidates;
-    let total = term(row, value[row]) + term(filler, value[filler]);
-    value[row] += missing / QM31::from(columns[WEIGHT][row]);
-    let wanted = QM31::one() / (total - term(row, value[row]));
-    value[filler] = solve(known, wanted - tuple(witness, filler, QM31::zero(), known));
-    assert_eq!(tuple(witness, filler, value[filler], known), wanted);
-    for row in 0..value.len() {
-        let before = match row {
-            0 => QM31::zero(),
-            _ if columns[FIRST][row].is_one() => QM31::zero(),
-            _ => numerator[row - 1],
-        };
-        numerator[row] = before + value[row] * columns[WEIGHT][row];
+    let row = (0..count).find(|row| !weight[*row].is_zero()).unwrap();
+    let filler = first.len() - 1;
+    let term = |row: usize, value: QM31| QM31::one() / tuple(trace, row, value, known);
+    let value = |row: usize| candidates.extension("value", row);
+    let total = term(row, value(row)) + term(filler, value(filler));
+    let other = value(row) + missing / QM31::from(weight[row]);
+    let wanted = QM31::one() / (total - term(row, other));
+    let of_filler = solve(known, wanted - tuple(trace, filler, QM31::zero(), known));
+    assert_eq!(tuple(trace, filler, of_filler, known), wanted);
+    let candidates = trace.component_mut("candidates");
+    candidates.set_extension("value", row, other);
+    candidates.set_extension("value", filler, of_filler);
+    let mut numerator = QM31::zero();
+    for row in 0..first.len() {
+        if first[row].is_one() {
+            numerator = QM31::zero();
+        }
+        numerator += candidates.extension("value", row) * weight[row];
+        candidates.set_extension("numerator", row, numerator);
     }
 }
 
@@ -98,8 +101,6 @@ fn false_output(case: &Case) -> Honest {
     let values = &honest.public_values;
     let mut out = values.out().to_vec();
     out[0] = if out[0] > 0 { out[0] - 77 } else { out[0] + 77 };
-    honest.witness.entries[3][0] = M31::from(i32::from(out[0]));
-    // The value table's use counts follow.
     honest.execution.out = out.clone();
     honest.public_values = AttentionValues::new(
         values.shape(),
@@ -144,9 +145,7 @@ fn early_lookup_challenges_prove_a_false_output() {
     let case = Case::new(SecurityLevel::Conjectured100);
     let forged = false_output(&case);
     let attempt = forged.attempt(&case);
-    let forge = |p: &mut Projections, known: &LookupChallenges| {
-        forge(&case, &forged.witness, p, known);
-    };
+    let forge = |trace: &mut PartTrace, known: &LookupChallenges| forge(&case, trace, known);
     let proof = attempt.prove(Variant::EarlyLookups, &forge, false).unwrap();
     assert_eq!(attempt.verify(Variant::EarlyLookups, proof), Ok(()));
 }
@@ -157,9 +156,7 @@ fn the_real_order_refuses_the_same_forgery() {
     let forged = false_output(&case);
     let attempt = forged.attempt(&case);
     let policy = case.policy(&forged.statement);
-    let forge = |p: &mut Projections, guess: &LookupChallenges| {
-        forge(&case, &forged.witness, p, guess);
-    };
+    let forge = |trace: &mut PartTrace, guess: &LookupChallenges| forge(&case, trace, guess);
     // With sums as they are: constraints hold, sums do not cancel.
     let mut proof = attempt.prove(Variant::Real, &forge, false).unwrap();
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();

@@ -1,16 +1,17 @@
-//! A prover and a verifier for variants of the protocol, out of the same parts as the real ones.
+//! Variants of the protocol: sides of the one driver that differ from the real ones in one thing.
 use std::sync::Arc;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::circuit::{Circuit, CircuitContext};
+use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::segment::{public_columns, SegmentComponents, SegmentContext};
-use matchmark_air::trees::{Tree, TreeOrder};
-use matchmark_air::witness::columns::to_evaluation;
-use matchmark_air::witness::lookups::lookups_tree;
-use matchmark_air::witness::projections::{project, Projections};
-use matchmark_air::witness::SegmentWitness;
+use matchmark_air::points::PortPoints;
+use matchmark_air::protocol::{self, Side, Transcript};
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::columns::Evaluation;
+use matchmark_air::witness::{PartTrace, SegmentWitness};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,
     ScoreStep, SegmentSteps, StepRange, ValueBits,
@@ -22,20 +23,16 @@ use matchmark_statement::{
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
-use matchmark_verifier::transcript::{self, Transcript};
+use matchmark_verifier::transcript;
 use matchmark_verifier::{SegmentFile, SegmentProof};
 use num_traits::Zero;
-use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::pcs::CommitmentSchemeVerifier;
 use stwo::core::proof::StarkProof;
-use stwo::core::utils::MaybeOwned;
 use stwo::core::verifier::verify;
-use stwo::prover::backend::simd::SimdBackend;
-use stwo::prover::{prove, CommitmentSchemeProver, ComponentProver};
 
-use crate::setup::ProverTree;
-use crate::{ChainTerms, CommittedState, SegmentProver};
+use crate::part::{prove_part, PartInput, ProverTree, Strategy};
+use crate::{ChainTerms, CommittedState, ProveError, SegmentProver};
 
 /// One thing in which a protocol differs from the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +151,49 @@ pub struct Attempt<'a> {
 }
 
 /// What a forger may do to the projections, knowing what it knows at that point.
-pub type Forge<'a> = &'a dyn Fn(&mut Projections, &LookupChallenges);
+pub type Forge<'a> = &'a dyn Fn(&mut PartTrace, &LookupChallenges);
+
+/// A forger in a variant of the protocol.
+struct Forger<'a> {
+    attempt: &'a Attempt<'a>,
+    variant: Variant,
+    forge: Forge<'a>,
+    cancel_sums: bool,
+    /// Lookup challenges that were drawn too early.
+    early: Option<LookupChallenges>,
+}
+
+impl Strategy for Forger<'_> {
+    fn trace(&self) -> &PartTrace {
+        &self.attempt.witness.main
+    }
+
+    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
+        let projection = transcript.draw_projection();
+        self.early = (self.variant == Variant::EarlyLookups).then(|| transcript.draw_lookup());
+        projection
+    }
+
+    fn draw_lookup(&mut self, transcript: &mut Transcript) -> LookupChallenges {
+        let early = self.early.take();
+        early.unwrap_or_else(|| transcript.draw_lookup())
+    }
+
+    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace {
+        let Attempt { case, witness, .. } = self.attempt;
+        let mut trace = witness.project(&case.layout, *challenges);
+        let guess = LookupChallenges::structural();
+        (self.forge)(&mut trace, self.early.as_ref().unwrap_or(&guess));
+        trace
+    }
+
+    fn claim(&mut self, _: &Circuit, _: &mut [Evaluation], sums: &mut [QM31]) {
+        if self.cancel_sums {
+            let total = sums.iter().fold(QM31::zero(), |total, sum| total + *sum);
+            sums[1] -= total;
+        }
+    }
+}
 
 impl Attempt<'_> {
     /// Proves by a variant of the protocol. `forge` sees the lookup challenges that the prover has
@@ -169,82 +208,32 @@ impl Attempt<'_> {
         let layout = &self.case.layout;
         let prover = &self.case.prover;
         let structure = ProofStructure::new(layout, self.statement.security());
-        let entries_before = self.statement.steps().entries_before();
         let preprocessed = prover.preprocessed(ProofPart::Fused, layout);
-        let mut scheme = CommitmentSchemeProver::<SimdBackend, ProofChannel>::new(
-            structure.pcs_config(),
-            prover.twiddles(),
-        );
-        scheme.set_store_polynomials_coefficients();
-        let mut transcript = transcript::begin(self.statement, &structure);
-        for tree in [&*preprocessed, self.before, self.after] {
-            scheme.commit_tree(MaybeOwned::Borrowed(tree), transcript.channel());
-        }
-        let mut tree = scheme.tree_builder();
-        tree.extend_evals(
-            self.witness
-                .witness_tree()
-                .map(|c| to_evaluation(c))
-                .collect(),
-        );
-        tree.commit(transcript.channel());
-        let (projection, early) = draw(variant, &mut transcript);
-        let guess = early
-            .clone()
-            .unwrap_or_else(|| transcript.clone().draw_lookup());
-        let mut projections = project(layout, entries_before, self.witness, projection);
-        forge(&mut projections, &guess);
-        let mut tree = scheme.tree_builder();
-        tree.extend_evals(
-            projections
-                .columns()
-                .iter()
-                .map(|c| to_evaluation(c))
-                .collect(),
-        );
-        tree.commit(transcript.channel());
-        let lookup = early.unwrap_or_else(|| transcript.draw_lookup());
-        let point = |tree: &ProverTree| fingerprint_point(tree.commitment.root());
-        let mut context = SegmentContext {
-            entries_before,
-            challenges: Challenges { projection, lookup },
-            claimed_sums: vec![QM31::zero(); SegmentComponents::count(layout)],
-            fingerprint_points: [point(self.before), point(self.after)],
-            boundary_point: CirclePoint::zero(),
-            model_point: CirclePoint::zero(),
+        let input = PartInput {
+            layout,
+            structure: &structure,
+            entries_before: self.statement.steps().entries_before(),
+            trees: vec![
+                (Tree::Preprocessed, &*preprocessed),
+                (Tree::StateBefore, self.before),
+                (Tree::StateAfter, self.after),
+            ],
             public: Arc::new(public_columns(layout, self.public_values)),
+            twiddles: prover.twiddles(),
         };
-        let components = SegmentComponents::new(layout, &context);
-        let (columns, mut sums) = lookups_tree(&components, self.witness, &projections);
-        if cancel_sums {
-            let total = sums.iter().fold(QM31::zero(), |total, sum| total + *sum);
-            sums[1] -= total;
+        let mut forger = Forger {
+            attempt: self,
+            variant,
+            forge,
+            cancel_sums,
+            early: None,
+        };
+        let transcript = transcript::begin(self.statement, &structure);
+        match prove_part(&input, transcript, &mut forger) {
+            Ok(proof) => Some(proof),
+            Err(ProveError::ConstraintsNotSatisfied) => None,
+            Err(error) => panic!("{error}"),
         }
-        transcript.claim_sums(&sums);
-        context.claimed_sums = sums;
-        let mut tree = scheme.tree_builder();
-        tree.extend_evals(columns);
-        tree.commit(transcript.channel());
-        let mut components = SegmentComponents::new(layout, &context);
-        components
-            .vectors
-            .extend_public_columns(prover.twiddles(), prover.log_blowup());
-        let mut provers: Vec<&dyn ComponentProver<SimdBackend>> = vec![
-            &components.vectors,
-            &components.candidates,
-            &components.state,
-        ];
-        provers.extend(
-            components
-                .tables
-                .iter()
-                .map(|table| table as &dyn ComponentProver<_>),
-        );
-        let stark = prove(&provers, transcript.channel(), scheme).ok()?;
-        Some(SegmentProof {
-            claimed_sums: context.claimed_sums,
-            stark: stark.0,
-        })
     }
 
     /// The proof as a segment file.
@@ -262,72 +251,35 @@ impl Attempt<'_> {
     pub fn verify(&self, variant: Variant, proof: SegmentProof) -> Result<(), String> {
         let layout = &self.case.layout;
         let structure = ProofStructure::new(layout, self.statement.security());
-        let roots = proof.stark.commitments.clone();
-        let place = |tree| structure.place(tree);
-        let steps = self.statement.steps();
-        for (tree, entries, expected) in [
-            (
-                Tree::StateBefore,
-                steps.entries_before(),
-                self.statement.state_before(),
-            ),
-            (
-                Tree::StateAfter,
-                steps.entries_after(),
-                self.statement.state_after(),
-            ),
-        ] {
-            let samples = &proof.stark.sampled_values[place(tree)];
-            let fingerprint = match variant {
-                Variant::BareRoots => vec![],
-                _ => samples.iter().map(|column| column[0]).collect(),
-            };
-            let opening = Opening {
-                root: roots[place(tree)],
-                fingerprint,
-            };
-            let shape = self.statement.shape();
-            let height = structure.lifting_log_size();
-            if opening.state_commitment(&shape, entries as u64, height) != expected {
-                return Err("state".to_owned());
-            }
-        }
-        let total = proof
-            .claimed_sums
-            .iter()
-            .fold(QM31::zero(), |sum, x| sum + *x);
-        if !total.is_zero() {
-            return Err("lookup sums".to_owned());
-        }
-        let mut scheme = CommitmentSchemeVerifier::<ProofChannel>::new(structure.pcs_config());
         let mut transcript = transcript::begin(self.statement, &structure);
-        let mut commit = |tree: Tree, transcript: &mut Transcript| {
-            let index = place(tree);
-            let sizes = &structure.column_log_sizes()[index];
-            scheme.commit(roots[index], sizes, transcript.channel());
+        let mut side = VariantVerifier {
+            attempt: self,
+            variant,
+            structure: &structure,
+            scheme: CommitmentSchemeVerifier::new(structure.pcs_config()),
+            proof,
+            early: None,
         };
-        for tree in &TreeOrder::of(ProofPart::Fused).all()[..4] {
-            commit(*tree, &mut transcript);
-        }
-        let (projection, early) = draw(variant, &mut transcript);
-        commit(Tree::Projections, &mut transcript);
-        let lookup = early.unwrap_or_else(|| transcript.draw_lookup());
-        transcript.claim_sums(&proof.claimed_sums);
-        commit(Tree::Lookups, &mut transcript);
-        let point = |tree: Tree| fingerprint_point(roots[place(tree)]);
-        let context = SegmentContext {
-            entries_before: steps.entries_before(),
-            challenges: Challenges { projection, lookup },
-            claimed_sums: proof.claimed_sums,
-            fingerprint_points: [point(Tree::StateBefore), point(Tree::StateAfter)],
-            boundary_point: CirclePoint::zero(),
-            model_point: CirclePoint::zero(),
+        let claimed = protocol::run(structure.order(), &mut transcript, &mut side)?;
+        let VariantVerifier {
+            mut scheme, proof, ..
+        } = side;
+        let ports = structure.trees().iter().filter(|tree| tree.is_port());
+        let point = |tree: &Tree| {
+            let root = proof.stark.commitments[structure.place(*tree)];
+            (*tree, fingerprint_point(root))
+        };
+        let context = CircuitContext {
+            entries_before: self.statement.steps().entries_before(),
+            challenges: claimed.challenges,
+            claimed_sums: claimed.claimed_sums,
+            points: PortPoints::new(ports.map(point).collect()),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
-        let components = SegmentComponents::new(layout, &context);
+        let circuit = Circuit::new(layout, ProofPart::Fused, &context);
         let stark = StarkProof::<MerkleHasher>(proof.stark);
         verify(
-            &components.components(),
+            &circuit.components(),
             transcript.channel(),
             &mut scheme,
             stark,
@@ -336,13 +288,66 @@ impl Attempt<'_> {
     }
 }
 
-fn draw(
+/// The verifier of a variant of the protocol.
+struct VariantVerifier<'a> {
+    attempt: &'a Attempt<'a>,
     variant: Variant,
-    transcript: &mut Transcript,
-) -> (ProjectionChallenges, Option<LookupChallenges>) {
-    let projection = transcript.draw_projection();
-    let early = (variant == Variant::EarlyLookups).then(|| transcript.draw_lookup());
-    (projection, early)
+    structure: &'a ProofStructure,
+    scheme: CommitmentSchemeVerifier<ProofChannel>,
+    proof: SegmentProof,
+    early: Option<LookupChallenges>,
+}
+
+impl Side for VariantVerifier<'_> {
+    type Error = String;
+
+    fn commit(&mut self, tree: Tree, transcript: &mut Transcript) -> Result<(), String> {
+        let place = self.structure.place(tree);
+        let root = self.proof.stark.commitments[place];
+        let statement = self.attempt.statement;
+        let steps = statement.steps();
+        let state = match tree {
+            Tree::StateBefore => Some((steps.entries_before(), statement.state_before())),
+            Tree::StateAfter => Some((steps.entries_after(), statement.state_after())),
+            _ => None,
+        };
+        if let Some((entries, expected)) = state {
+            let samples = &self.proof.stark.sampled_values[place];
+            let fingerprint = match self.variant {
+                Variant::BareRoots => vec![],
+                _ => samples.iter().map(|column| column[0]).collect(),
+            };
+            let opening = Opening { root, fingerprint };
+            let height = self.structure.lifting_log_size();
+            let got = opening.state_commitment(&statement.shape(), entries as u64, height);
+            if got != expected {
+                return Err("state".to_owned());
+            }
+        }
+        let sizes = &self.structure.column_log_sizes()[place];
+        self.scheme.commit(root, sizes, transcript.channel());
+        Ok(())
+    }
+
+    fn claim(&mut self, _challenges: &Challenges) -> Result<Vec<QM31>, String> {
+        let sums = &self.proof.claimed_sums;
+        let total = sums.iter().fold(QM31::zero(), |sum, x| sum + *x);
+        if !total.is_zero() {
+            return Err("lookup sums".to_owned());
+        }
+        Ok(sums.clone())
+    }
+
+    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
+        let projection = transcript.draw_projection();
+        self.early = (self.variant == Variant::EarlyLookups).then(|| transcript.draw_lookup());
+        projection
+    }
+
+    fn draw_lookup(&mut self, transcript: &mut Transcript) -> LookupChallenges {
+        let early = self.early.take();
+        early.unwrap_or_else(|| transcript.draw_lookup())
+    }
 }
 
 /// An honest witness and everything that goes with it.

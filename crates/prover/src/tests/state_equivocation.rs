@@ -12,11 +12,9 @@ use stwo::prover::backend::Column;
 use stwo::prover::vcs_lifted::prover::MerkleProverLifted;
 
 use super::protocol::{Attempt, Case, Honest, Variant};
-use crate::setup::ProverTree;
+use crate::part::ProverTree;
 use crate::CommittedState;
 
-/// Column of the candidates component whose value is free on rows that no step asks for.
-const ATTAINED: usize = 6;
 /// Trials before an attack counts as failed; 2^3 are expected at 3 queries.
 const TRIALS: i64 = 400;
 
@@ -44,8 +42,13 @@ fn half_and_half(case: &Case, a: &mut CommittedState, b: &mut CommittedState) {
 fn attack(attempt: &Attempt<'_>, variant: Variant) -> Option<i64> {
     (1..=TRIALS).find(|trial| {
         let mut witness = attempt.witness.clone();
-        let filler = witness.candidates[ATTAINED].len() - 1;
-        witness.candidates[ATTAINED][filler] = field(*trial);
+        // Free on rows that no step asks for.
+        let attained = witness
+            .main
+            .component_mut("candidates")
+            .column_mut("attained");
+        let filler = attained.len() - 1;
+        attained[filler] = field(*trial);
         let attempt = Attempt {
             witness: &witness,
             ..*attempt

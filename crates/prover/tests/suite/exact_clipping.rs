@@ -5,7 +5,6 @@
 use matchmark_air::mock::{check, failures, MockFailure};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::projections::project;
 use matchmark_air::witness::SegmentWitness;
 use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
 use matchmark_quant::{
@@ -20,8 +19,6 @@ use matchmark_statement::{
 use matchmark_tables::{Rational, WeightTable};
 use matchmark_verifier::verify_segment;
 
-/// Columns of the excess among those of the candidates component: low, high, low of the complement.
-const EXCESS: usize = 7;
 const DIM: usize = 128;
 
 fn values(seed: u64, len: usize) -> Vec<i16> {
@@ -100,15 +97,14 @@ fn each_limb_lookup_refuses_what_no_other_does() {
     let size = 1_i64 << limb_bits;
     // 2 M^2 d / D, less what the table holds: the largest excess.
     let max = 2 * 2047 * 2047 * 128 / 1200 - 4095;
-    assert_eq!(check(&layout, 3, &witness), Ok(()));
-    // Low, high, complement: three columns, then the gap remainder in one.
-    assert_eq!(witness.candidates.len(), EXCESS + 3 + 1);
-    let row = witness.candidates[0].len() - 1;
-    assert_eq!(
-        witness.candidates[EXCESS][row],
-        field(0),
-        "nothing is clipped"
-    );
+    assert_eq!(check(&layout, &witness), Ok(()));
+    let candidates = witness.main.component("candidates");
+    let limbs = ["excess low", "excess high", "excess complement low"];
+    assert!(limbs.iter().all(|limb| candidates.has_column(limb)));
+    assert!(!candidates.has_column("remainder high"), "one limb");
+    let row = (1 << candidates.log_rows) - 1;
+    let low = candidates.column("excess low")[row];
+    assert_eq!(low, field(0), "nothing is clipped");
 
     // Low limb, high limb, low limb of the complement, and the only limb that is out of range.
     let below = max + 1;
@@ -124,11 +120,14 @@ fn each_limb_lookup_refuses_what_no_other_does() {
         let complement = max - (low + size * high);
         let complement_high = (complement - complement_low) / size;
         assert_eq!(complement_low + size * complement_high, complement);
-        for (column, value) in [low, high, complement_low].into_iter().enumerate() {
-            forged.candidates[EXCESS + column][row] = field(value);
+        let candidates = forged.main.component_mut("candidates");
+        for (name, value) in limbs.into_iter().zip([low, high, complement_low]) {
+            candidates.column_mut(name)[row] = field(value);
         }
-        // The limb table is the last: every limb in range is provided as often as it is used.
-        let uses = forged.tables.last_mut().unwrap().last_mut().unwrap();
+        // Every limb in range is provided as often as it is used.
+        let mut tables = forged.main.components.iter_mut();
+        let tables = tables.find(|tables| tables.has_column("limb uses"));
+        let uses = tables.unwrap().column_mut("limb uses");
         let mut move_use = |limb: i64, by: i64| {
             if let Some(count) = usize::try_from(limb)
                 .ok()
@@ -152,8 +151,8 @@ fn each_limb_lookup_refuses_what_no_other_does() {
             1
         );
         let challenges = matchmark_air::challenges::ProjectionChallenges::structural();
-        let projections = project(&layout, 3, &forged, challenges);
-        let failed = failures(&layout, 3, &forged, &projections);
+        let trace = forged.project(&layout, challenges);
+        let failed = failures(&layout, &forged, &trace);
         let of_limbs = failed.iter().find_map(|failure| match failure {
             MockFailure::Relation {
                 relation: RelationTag::Limb,

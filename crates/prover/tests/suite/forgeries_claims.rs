@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::mock::failures;
 use matchmark_air::witness::columns::field;
-use matchmark_air::witness::projections::project;
 use matchmark_hostile::attacks::{self, Attack};
 use matchmark_hostile::cases::{all, fast, wide};
 use matchmark_hostile::checker::Drop;
+use matchmark_hostile::forge::vectors_mut;
 use matchmark_hostile::proving::{honest, outcome, policy, statement, Claim, Outcome};
 use matchmark_hostile::refusal::{refuse, BALANCE, CONSTRAINT};
 use matchmark_quant::StepRange;
@@ -55,9 +55,14 @@ fn negative_multiplicity() {
         let forge = attacks::weight_not_in_table(&case, 5)
             .or_else(|| attacks::weight_not_in_table(&case, 6));
         let mut forged = forge.unwrap().finish(&Drop::Nothing);
-        for column in forged.witness.tables.iter_mut().flatten() {
-            column[0] -= M31::from(1);
-            column[1] += M31::from(1);
+        for component in &mut forged.witness.main.components {
+            if component.name == "tables" {
+                for column in &mut component.columns {
+                    let uses = column.entries.as_mut().unwrap();
+                    uses[0] -= M31::from(1);
+                    uses[1] += M31::from(1);
+                }
+            }
         }
         assert!(forged.failures().contains("weight table"));
         assert_eq!(outcome(&forged).name(), BALANCE);
@@ -69,21 +74,18 @@ fn negative_multiplicity() {
 fn public_values_differ_from_the_trace() {
     for spec in all() {
         let case = spec.case();
-        for column in 0..4 {
+        for column in ["query", "key", "value", "output"] {
             let (_, honest) = honest(&case, 9);
             let mut claimed = honest.clone();
             let row = case.layout.vector_row(0, 0, 0);
-            let other = if claimed.witness.entries[column][row] == M31::from(0) {
-                1
-            } else {
-                0
+            let entries = vectors_mut(&mut claimed.witness, column);
+            let other = i64::from(entries[row] == M31::from(0));
+            let heads = match column {
+                "key" | "value" => case.layout.group_size(),
+                _ => 1,
             };
-            for h in 0..if column == 1 || column == 2 {
-                case.layout.group_size()
-            } else {
-                1
-            } {
-                claimed.witness.entries[column][case.layout.vector_row(h, 0, 0)] = field(other);
+            for h in 0..heads {
+                entries[case.layout.vector_row(h, 0, 0)] = field(other);
             }
             if claimed.is_true() {
                 continue;
@@ -117,9 +119,10 @@ fn positions_relabelled() {
             }
             mounted += 1;
             let points = ProjectionChallenges::structural();
-            let at = steps.entries_before();
-            let projections = project(&case.layout, at, &honest.witness, points);
-            let failures = failures(&case.layout, at, &honest.witness, &projections);
+            let mut elsewhere = honest.witness.clone();
+            elsewhere.entries_before = steps.entries_before();
+            let trace = elsewhere.project(&case.layout, points);
+            let failures = failures(&case.layout, &elsewhere, &trace);
             let names: Vec<_> = failures.iter().map(|failure| failure.name()).collect();
             assert!(names.contains(&"key projection"), "{names:?}");
 

@@ -1,7 +1,7 @@
 //! The traps in the proof library that `docs/soundness.md` lists, one test each. The third, malformed
 //! structure, has a file of its own: `malformed_proofs.rs`.
 
-use matchmark_air::segment::SegmentComponents;
+use matchmark_air::circuit::ProofColumns;
 use matchmark_hostile::bytes::{attempt, class, Sample};
 use matchmark_hostile::cases::{bounded_narrow, bounded_wide, fast, insecure, narrow, table};
 use matchmark_hostile::proving::{policy, statement};
@@ -263,7 +263,7 @@ fn no_shape_has_as_many_uses_as_the_field_has_elements() {
         let (claim, forged) = matchmark_hostile::proving::honest(&spec.case(), 1);
         let stated =
             matchmark_hostile::checker::evaluate(&claim.case, &forged.witness, &forged.projections);
-        let tuples = SegmentComponents::columns(layout).tuples;
+        let tuples = ProofColumns::of(layout, layout.main_part()).tuples;
         assert!((stated.tuples.len() as u64) <= tuples, "{}", spec.name);
         assert!(tuples < u64::from(MODULUS));
     }

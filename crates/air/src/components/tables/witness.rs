@@ -20,7 +20,7 @@ impl Table {
     /// The row of the table at which a tuple of its relation stands, if it is an entry as far as its first
     /// elements say.
     pub fn entry(self, layout: &SegmentLayout, tuple: &[M31]) -> Option<usize> {
-        let signed = |limit: i32| i64::from(centered(tuple[0].0)) + i64::from(limit);
+        let signed = |limit: i32| centered(tuple[0].0) + i64::from(limit);
         let row = match self {
             Self::Weights | Self::Limbs | Self::ReciprocalRoots | Self::Exponents => {
                 i64::from(tuple[0].0)

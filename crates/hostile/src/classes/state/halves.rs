@@ -13,6 +13,7 @@ use crate::equivocation::{
     attempt, boundary_commitment, half_and_half, opens, restate, restate_boundary,
     state_commitment, Side,
 };
+use crate::forge::tree_of;
 use crate::forge::{Forge, Forged};
 use crate::proving::Claim;
 use crate::reduced::{Claimed, Setup};
@@ -137,7 +138,7 @@ pub fn boundaries(recorder: &mut Recorder) {
     half_and_half(&setup, arithmetic, lookup);
     let [of_false, of_true] = [&*arithmetic, &*lookup].map(|it| it.opening.clone());
     for boundary in &mut true_claim.boundaries {
-        let mut false_pairs = setup.commit(&false_run.witness.boundary);
+        let mut false_pairs = setup.commit(&tree_of(&false_run.witness.main, Tree::Boundary));
         half_and_half(&setup, &mut false_pairs, boundary);
         assert_eq!(boundary.opening, of_true);
     }
