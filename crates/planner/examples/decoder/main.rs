@@ -1,11 +1,10 @@
 //! Measures segments of decoders, and predicts larger ones: what `cargo xtask bench` runs, each
 //! measurement in a process of its own.
 //!
-//! `decoder commit|segment|verify|predict`, with the request as one JSON object on stdin and the result as
+//! `decoder segment|verify|predict`, with the request as one JSON object on stdin and the result as
 //! one on stdout. The requests are the structs of these names.
 
 mod breakdown;
-mod commit;
 mod layouts;
 mod models;
 mod phases;
@@ -26,11 +25,10 @@ type Failure = Box<dyn Error>;
 fn main() -> Result<(), Failure> {
     let command = std::env::args().nth(1).unwrap_or_default();
     let result = match command.as_str() {
-        "commit" => commit::run(&request()?)?,
         "segment" => segment::run(&request()?)?,
         "verify" => verify::run(&request()?)?,
         "predict" => predict::run(&request()?)?,
-        _ => return Err("expected commit, segment, verify or predict".into()),
+        _ => return Err("expected segment, verify or predict".into()),
     };
     println!("{result}");
     Ok(())
