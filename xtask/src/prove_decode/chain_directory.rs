@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::failure::{Context as _, Failure};
+use matchmark_tools::failure::{Context as _, Failure};
 
 /// What the command writes first, and what makes a directory a chain.
 const MANIFEST: &str = "chain.toml";

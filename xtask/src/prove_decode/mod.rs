@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{json, Value};
 
-use crate::failure::{Context as _, Failure};
-use crate::matchmark::{words, Matchmark, Outcome};
-use crate::workspace;
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::matchmark::{words, Matchmark, Outcome};
+use matchmark_tools::workspace;
 
 /// The committed trace, made from the float fixture at 8 bits.
 const DEFAULT_TRACE: &str = "fixtures/attention-layer0-8bit.safetensors";

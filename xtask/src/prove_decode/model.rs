@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::{policy_path, print_both, print_report, refused, Options};
-use crate::failure::{Context as _, Failure};
-use crate::matchmark::{words, Matchmark, Outcome};
-use crate::workspace;
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::matchmark::{words, Matchmark, Outcome};
+use matchmark_tools::workspace;
 
 /// The text that ranges are taken from.
 const CALIBRATION: &str = "fixtures/models/calibrate.txt";

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::table::{thousands, Table};
+use matchmark_tools::table::{thousands, Table};
 
 /// Digits shown of a state.
 const SHORT: usize = 8;
