@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::failure::{Context as _, Failure};
-use crate::process;
-use crate::table::Table;
-use crate::workspace;
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::process;
+use matchmark_tools::table::Table;
+use matchmark_tools::workspace;
 
 /// The compiler whose unstable flags cargo-fuzz needs.
 const TOOLCHAIN: &str = "nightly";

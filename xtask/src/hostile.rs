@@ -7,12 +7,12 @@ use std::process::Command;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::document::Document;
-use crate::failure::{Context as _, Failure};
 use crate::fuzz;
-use crate::process::{exit_code, shown};
-use crate::table::Table;
-use crate::workspace;
+use matchmark_tools::document::Document;
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::process::{exit_code, shown};
+use matchmark_tools::table::Table;
+use matchmark_tools::workspace;
 
 /// What is run.
 #[derive(Args)]

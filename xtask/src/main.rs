@@ -7,25 +7,19 @@
 
 #![forbid(unsafe_code)]
 
-mod bench;
-mod document;
-mod failure;
 mod fuzz;
 mod hostile;
-mod machine;
-mod matchmark;
-mod pressure;
-mod process;
 mod prove_decode;
-mod statistics;
-mod table;
 mod test;
 mod tidy;
-mod workspace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::process::{exit_code, shown};
+use matchmark_tools::workspace;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -43,12 +37,42 @@ enum Command {
     Test(test::Options),
     /// Checks the rules of the source tree.
     Tidy,
-    /// Measures the project's figures beside their bounds.
-    Bench(bench::Options),
-    /// Measures fused against split proofs over shapes and levels, and writes the report.
-    Pressure(pressure::Options),
+    /// Measures the project's figures beside their bounds, or this checkout against another: matchmark-bench.
+    Bench(Passed),
+    /// Measures fused against split proofs over shapes and levels, and writes the report: matchmark-bench.
+    Pressure(Passed),
     /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
     Hostile(hostile::Options),
+}
+
+/// What another program takes.
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+struct Passed {
+    /// Passed on as they are; `--help` says which there are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Runs a command of `matchmark-bench`, a process of its own that is built in release.
+fn bench(command: &str, passed: &Passed) -> Result<(), Failure> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "matchmark-bench",
+            "--",
+            command,
+        ])
+        .args(&passed.arguments);
+    let status = cargo.status().context(shown(&cargo))?;
+    match exit_code(status) {
+        0 => Ok(()),
+        code => Err(Failure::passed_through(code)),
+    }
 }
 
 /// The names of the commands.
@@ -65,8 +89,8 @@ fn main() -> ExitCode {
         Command::ProveDecode(options) => prove_decode::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Tidy => tidy::run(),
-        Command::Bench(options) => bench::run(&options),
-        Command::Pressure(options) => pressure::run(&options),
+        Command::Bench(passed) => bench("bench", &passed),
+        Command::Pressure(passed) => bench("pressure", &passed),
         Command::Hostile(options) => hostile::run(&options),
     };
     match done {

@@ -6,7 +6,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use matchmark_composer::{
     ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, MockSegmentError,
-    ModelCacheError, PlanError,
+    PlanError,
 };
 use matchmark_files::InputError;
 use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
@@ -409,16 +409,6 @@ impl CliError {
         }
     }
 
-    /// Why the cache of models cannot be used, if that is the reason.
-    fn model_cache(&self) -> Option<&ModelCacheError> {
-        match self {
-            Self::Plan(PlanError::ModelCache(error))
-            | Self::Keygen(KeygenError::Plan(PlanError::ModelCache(error)))
-            | Self::Prove(ChainProveError::Plan(PlanError::ModelCache(error))) => Some(error),
-            _ => None,
-        }
-    }
-
     /// Whether there is too little memory.
     fn is_memory(&self) -> bool {
         matches!(
@@ -434,9 +424,6 @@ impl CliError {
     pub fn kind(&self) -> &'static str {
         if self.is_memory() {
             return "memory";
-        }
-        if self.model_cache().is_some() {
-            return "model-cache";
         }
         match self {
             Self::LogFilter { .. } => "log-filter",

@@ -43,8 +43,6 @@ pub(crate) enum Form {
     Segment,
     /// What resuming a chain needs to know.
     Manifest,
-    /// A committed model, as it is kept between commands.
-    Extension,
     /// A pointer in the place of a file.
     Pointer,
     /// JSON, such as a tokenizer or a configuration.
@@ -65,7 +63,6 @@ impl Form {
             Self::Tensors => "a safetensors file",
             Self::Segment => "a segment of a chain",
             Self::Manifest => "the manifest of a chain",
-            Self::Extension => "a committed model out of a cache",
             Self::Pointer => "a git-lfs pointer, and not the file that it stands for",
             Self::Json => "a JSON file",
         }
@@ -83,7 +80,6 @@ impl Form {
             }
             Self::Table => "a table goes to `--table`",
             Self::Segment | Self::Manifest => "a chain is named by its folder",
-            Self::Extension => "such a file is found by its folder: `--cache DIR`",
             Self::Pointer => "`git lfs pull` puts the file there",
             Self::Json => "of a trained model the folder is taken",
             Self::Text => "a text goes to `--text` or `--calibrate`",
@@ -114,7 +110,6 @@ impl Form {
 fn recognize(bytes: &[u8]) -> Option<Form> {
     for (beginning, form) in [
         (&b"matchmark model\n"[..], Form::Model),
-        (b"matchmark trees\n", Form::Extension),
         (b"matchmark table", Form::Table),
         (b"MATCHMRK", Form::Segment),
         (POINTER, Form::Pointer),
@@ -284,7 +279,6 @@ mod tests {
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
         for (bytes, form) in [
             (&b"matchmark model\n\x01"[..], Some(Form::Model)),
-            (b"matchmark trees\n", Some(Form::Extension)),
             (b"matchmark table 1\n", Some(Form::Table)),
             (b"MATCHMRK\x01", Some(Form::Segment)),
             (pointer, Some(Form::Pointer)),

@@ -11,6 +11,7 @@ use common::{
     expect, expect_error, expect_json, expect_refused, expect_rejected, segment, tree, Place,
     TraceFile,
 };
+use safetensors::tensor::Dtype;
 
 /// `prove` and `mock` must refuse this trace, and leave nothing behind.
 fn refused_trace(file: &TraceFile, options: &[&str], words: &[&str]) {
@@ -37,7 +38,7 @@ fn traces() {
     refused_trace(&file, &[], &["\"v\"", "[1, 8, 6]", "expected"]);
     let mut file = TraceFile::tiny(1);
     let tensor = file.tensor("k");
-    (tensor.1, tensor.3) = ("F32", vec![0; 4 * tensor.3.len()]);
+    (tensor.1, tensor.3) = (Dtype::F32, vec![0; 4 * tensor.3.len()]);
     refused_trace(&file, &[], &["\"k\"", "F32", "expected I8"]);
     // -128, by name.
     let mut file = TraceFile::tiny(1);
@@ -103,7 +104,7 @@ fn shapes_tables_and_options() {
     file.metadata
         .insert("matchmark.value_bits".to_owned(), "12".into());
     for tensor in &mut file.tensors {
-        tensor.1 = "I16";
+        tensor.1 = Dtype::I16;
         tensor.3 = vec![1; 2 * tensor.3.len()];
     }
     refused_trace(&file, &[], &["score gap", "1073741824"]);

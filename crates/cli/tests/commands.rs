@@ -7,6 +7,7 @@ use std::fs;
 
 use common::{expect, expect_error, expect_json, Place, TraceFile};
 use matchmark_runtime::AttentionTrace;
+use safetensors::tensor::Dtype;
 use serde_json::json;
 
 #[test]
@@ -256,7 +257,7 @@ fn quantize_then_prove() {
         let values: Vec<f32> = (0_u8..128).map(|i| (f32::from(i) * phase).sin()).collect();
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         file.tensors
-            .push((name.to_owned(), "F32", vec![2, 8, 8], bytes));
+            .push((name.to_owned(), Dtype::F32, vec![2, 8, 8], bytes));
     }
     file.write(&float);
     let mut last = 0.1;

@@ -11,6 +11,7 @@ use common::{
     expect, expect_error, expect_json, trained_model, trained_weights, Place, TraceFile,
     LFS_POINTER,
 };
+use safetensors::tensor::Dtype;
 use serde_json::json;
 
 /// A place with a trained model and a text to calibrate with.
@@ -185,7 +186,7 @@ fn floats() {
     let (float, to) = (place.join("float"), place.join("trace"));
     let mut args = vec!["quantize", "--float", float.as_str(), "--prefix", "0"];
     args.extend(["--to", to.as_str()]);
-    let file = |dtype: &'static str, encode: fn(f64) -> Vec<u8>| {
+    let file = |dtype: Dtype, encode: fn(f64) -> Vec<u8>| {
         let mut file = TraceFile::empty();
         for (name, heads) in [("q", 2), ("k", 1), ("v", 1), ("output", 2)] {
             let numbers = (0..heads * 12).map(|i| f64::from(i * 7 % 24) / 8.0 - 1.5);
@@ -195,11 +196,11 @@ fn floats() {
         }
         file
     };
-    let double = file("F64", |x| x.to_le_bytes().to_vec());
+    let double = file(Dtype::F64, |x| x.to_le_bytes().to_vec());
     #[allow(clippy::cast_possible_truncation, reason = "eighths are exact")]
-    let single = file("F32", |x| (x as f32).to_le_bytes().to_vec());
+    let single = file(Dtype::F32, |x| (x as f32).to_le_bytes().to_vec());
     #[allow(clippy::cast_possible_truncation, reason = "eighths are exact")]
-    let brain = file("BF16", |x| (x as f32).to_le_bytes()[2..].to_vec());
+    let brain = file(Dtype::BF16, |x| (x as f32).to_le_bytes()[2..].to_vec());
     single.write(&float);
     let expected = expect_json(&args, 0);
     let trace = fs::read(&to).unwrap();

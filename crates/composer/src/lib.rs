@@ -41,9 +41,9 @@
 //!
 //! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
 //!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
-//!   would accept a chain, computed anew), `derive_key` (what a verifier needs of a model), `ModelCache` (the
-//!   extensions of committed models, kept on disk) and `Storage` (the operations of the file system by which
-//!   a chain is written). `unused_instructions` says whether proving could be faster here.
+//!   would accept a chain, computed anew), `derive_key` (what a verifier needs of a model) and `Storage`
+//!   (the operations of the file system by which a chain is written). `unused_instructions` says whether
+//!   proving could be faster here.
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
@@ -88,8 +88,8 @@ pub use proving::{
     derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,
     ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError,
     FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
-    MemoryShortage, MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError,
-    Progress, ProveReport, ProvenRow, Resources, Schedule, Silent, Storage,
+    MemoryShortage, MockSegmentError, ModelMock, ModelPlan, PlanError, Progress, ProveReport,
+    ProvenRow, Resources, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -52,13 +52,13 @@ fn nothing_is_written_where_memory_is_short() {
     // What was begun stays as it is, and goes on where there is more.
     drop(ChainProver::create_within(&path, plan(1, 2), &resources(0, 1 << 30)).unwrap());
     let before = names(&path);
-    let refused = ChainProver::resume_within(&path, None, &resources(0, 1 << 20));
+    let refused = ChainProver::resume_within(&path, &resources(0, 1 << 20));
     assert!(matches!(
         refused,
         Err(ChainProveError::Plan(PlanError::Memory(_)))
     ));
     assert_eq!(names(&path), before);
-    let report = ChainProver::resume_within(&path, None, &resources(2, 1 << 30))
+    let report = ChainProver::resume_within(&path, &resources(2, 1 << 30))
         .unwrap()
         .run(&Silent)
         .unwrap();
@@ -133,7 +133,7 @@ fn a_model_is_refused_before_it_is_committed() {
 fn resuming_a_model_looks_before_it_commits() {
     let (_guard, path) = place();
     drop(ChainProver::create(&path, model::plan(4)).unwrap());
-    let refused = ChainProver::resume_within(&path, None, &resources(0, 1 << 20));
+    let refused = ChainProver::resume_within(&path, &resources(0, 1 << 20));
     let Err(ChainProveError::Plan(error)) = refused else {
         panic!("{refused:?}");
     };
@@ -141,11 +141,11 @@ fn resuming_a_model_looks_before_it_commits() {
     let least = short.got;
     let text = shortage_text(&path, least - 1);
     assert!(text.contains("begun anew in segments of 2 steps"), "{text}");
-    assert!(ChainProver::resume_within(&path, None, &resources(0, least)).is_ok());
+    assert!(ChainProver::resume_within(&path, &resources(0, least)).is_ok());
 }
 
 fn shortage_text(path: &camino::Utf8Path, bytes: u64) -> String {
-    let refused = ChainProver::resume_within(path, None, &resources(0, bytes));
+    let refused = ChainProver::resume_within(path, &resources(0, bytes));
     refused.unwrap_err().to_string()
 }
 
@@ -171,7 +171,7 @@ fn keys_say_which_levels_fit() {
     assert!(fits("conjectured-100 compact").is_none());
     // A key that is derived anew takes what it took.
     let own = options(&[SecurityLevel::Insecure13]);
-    let key = derive_key(&model, &own, None, &mut |_, _| {}).unwrap();
+    let key = derive_key(&model, &own, &mut |_, _| {}).unwrap();
     assert!(resources(0, small).check_key_again(&model, &key).is_ok());
     let again = resources(0, small - 1).check_key_again(&model, &key);
     assert_eq!(shortage(again).got, small);

@@ -66,7 +66,7 @@ fn key(seed: u64, segment_steps: &[u32]) -> ModelKey {
         .iter()
         .map(|it| SegmentSteps::new(*it).unwrap());
     options.segment_steps = steps.collect();
-    derive_key(&model(seed), &options, None, &mut |_, _| {}).unwrap()
+    derive_key(&model(seed), &options, &mut |_, _| {}).unwrap()
 }
 
 fn given() -> Vec<TokenId> {

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use common::{model, names, place, plan, prove, schedule, segment_bytes};
 use matchmark_composer::{
     segments_directory, ChainProveError, ChainProver, ChainReadError, ChainWork, DirectoryError,
-    FileSystem, ModelCache, ModelCacheError, ModelPlan, PlanError, Silent, Storage,
+    FileSystem, ModelPlan, Silent, Storage,
 };
 
 /// What the failing operation says.
@@ -163,55 +163,6 @@ fn every_operation_on_a_chain_of_a_model_may_fail() {
     options.tokens = 2;
     let plan = ModelPlan::new(model::model(5), vec![1], &options).unwrap();
     every_operation_may_fail(&plan.into(), usize::MAX, 20);
-}
-
-/// The plan of a model by way of a cache.
-fn plan_with(cache: &ModelCache) -> Result<ModelPlan, PlanError> {
-    let model = model::model(5);
-    ModelPlan::with_cache(model, vec![1], &model::options(1), Some(cache))
-}
-
-/// Every operation on a cache may fail, but for most of the writes, which are many and alike: then nothing
-/// is kept, or all of it, and the next one can use what there is.
-#[test]
-fn every_operation_on_a_cache_may_fail() {
-    let (_guard, whole) = place();
-    let storage = FailsAt::new(usize::MAX, usize::MAX);
-    plan_with(&ModelCache::on(storage.clone(), &whole)).unwrap();
-    let operations = storage.done.load(Ordering::SeqCst);
-    let files = names(&whole);
-    let [file, lock] = &files[..] else {
-        panic!("{files:?}")
-    };
-    assert!(file.ends_with(".trees") && lock == "lock", "{files:?}");
-    let expected = std::fs::read(whole.join(file)).unwrap();
-    for at in (0..9).chain(operations - 5..operations) {
-        let (_guard, path) = place();
-        let error = plan_with(&ModelCache::on(FailsAt::new(at, usize::MAX), &path)).unwrap_err();
-        let PlanError::ModelCache(ModelCacheError::Directory(error)) = error else {
-            panic!("{at}: {error:?}")
-        };
-        assert_eq!(code(&(*error).into()), Some(CODE), "{at}");
-        if path.exists() {
-            for name in names(&path) {
-                if name != "lock" {
-                    assert_eq!(&name, file, "{at}");
-                    assert!(std::fs::read(path.join(name)).unwrap() == expected, "{at}");
-                }
-            }
-        }
-        plan_with(&ModelCache::new(&path)).unwrap();
-        assert_eq!(names(&path), files, "{at}");
-        assert!(std::fs::read(path.join(file)).unwrap() == expected, "{at}");
-    }
-    // What is there is read by one operation, and nothing is written.
-    let storage = FailsAt::new(1, usize::MAX);
-    plan_with(&ModelCache::on(storage.clone(), &whole)).unwrap();
-    assert_eq!(storage.done.load(Ordering::SeqCst), 1);
-    // A system that takes few bytes at a time.
-    let (_guard, path) = place();
-    plan_with(&ModelCache::on(FailsAt::new(usize::MAX, 3000), &path)).unwrap();
-    assert!(std::fs::read(path.join(file)).unwrap() == expected);
 }
 
 /// Writes down what is synced and named, and is interrupted before every other write. Another process may

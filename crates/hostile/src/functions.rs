@@ -68,7 +68,7 @@ pub fn key() -> ModelKey {
         securities: vec![options.security],
         segment_steps: options.segment_steps.into_iter().collect(),
     };
-    derive_key(&spec().model(), &options, None, &mut |_, _| {}).unwrap()
+    derive_key(&spec().model(), &options, &mut |_, _| {}).unwrap()
 }
 
 /// The honest chain.

@@ -17,16 +17,6 @@ impl SegmentProver {
     /// Commits columns, and evaluates them at the point that follows from their root.
     pub(crate) fn commit_with_fingerprint(&self, columns: Vec<Column>) -> CommittedColumns {
         let tree = self.commit(&columns);
-        let opening = self.open(&tree);
-        CommittedColumns {
-            tree,
-            columns,
-            opening,
-        }
-    }
-
-    /// Root and fingerprint of a tree, the fingerprint by the coefficients of its columns.
-    pub(crate) fn open(&self, tree: &ProverTree) -> Opening {
         let _span = info_span!("open columns").entered();
         let root = tree.commitment.root();
         let point = fingerprint_point(root);
@@ -38,6 +28,10 @@ impl SegmentProver {
                 polynomial.eval_at_point(point.repeated_double(doublings), None)
             })
             .collect();
-        Opening { root, fingerprint }
+        CommittedColumns {
+            tree,
+            columns,
+            opening: Opening { root, fingerprint },
+        }
     }
 }

@@ -1,12 +1,10 @@
-//! Why a segment cannot be proven, and why bytes are no extension of a model. One variant a reason.
-use std::io;
+//! Why a segment cannot be proven. One variant a reason.
 
 use matchmark_air::layout::LayoutError;
 use matchmark_air::points::SubfieldPoint;
-use matchmark_statement::{ModelId, PublicValuesError, RelationDigest, StatementError};
+use matchmark_statement::{PublicValuesError, StatementError};
 use matchmark_verifier::key::ChainTermsError;
-use matchmark_verifier::{variant_names, VerifyError};
-use stwo::core::fields::qm31::QM31;
+use matchmark_verifier::VerifyError;
 
 /// Why a segment cannot be proven.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -62,132 +60,3 @@ impl From<ChainTermsError> for ProveError {
         }
     }
 }
-
-/// Why bytes are not the extension of a model's columns. One variant a reason.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExtensionError {
-    /// The relation cannot carry the model, or the terms are no statement.
-    #[error(transparent)]
-    Prove(#[from] ProveError),
-    /// The bytes cannot be read.
-    #[error("cannot read the extension of a model's columns")]
-    Read(#[source] io::Error),
-    /// The bytes do not begin as an extension does.
-    #[error("no extension of a model's columns: it begins with {got}, expected {expected}")]
-    Magic {
-        /// How it begins, as text.
-        expected: String,
-        /// The first bytes, as text.
-        got: String,
-    },
-    /// The bytes have another version of the format.
-    #[error("the extension has format {got}, expected {expected}")]
-    Format {
-        /// The only version known.
-        expected: u32,
-        /// The version of the bytes.
-        got: u32,
-    },
-    /// The columns are those of another relation.
-    #[error("the extension is of relation {got}, expected {expected}")]
-    Relation {
-        /// The relation of this program.
-        expected: RelationDigest,
-        /// The relation of the bytes.
-        got: RelationDigest,
-    },
-    /// The columns are those of another model.
-    #[error("the extension is of model {got}, expected {expected}")]
-    Model {
-        /// The model.
-        expected: ModelId,
-        /// The model of the bytes.
-        got: ModelId,
-    },
-    /// The extension is that of another code rate.
-    #[error("the extension has a blowup of 2^{got}, expected 2^{expected}")]
-    Blowup {
-        /// Base-two logarithm of the chain's blowup.
-        expected: u32,
-        /// Base-two logarithm of the blowup of the bytes.
-        got: u32,
-    },
-    /// The model has another number of columns.
-    #[error("the extension has {got} columns, expected {expected}")]
-    Columns {
-        /// Columns of the model.
-        expected: u32,
-        /// Columns of the bytes.
-        got: u32,
-    },
-    /// A column has another length.
-    #[error("column {column} of the extension has 2^{got} values, expected 2^{expected}")]
-    ColumnSize {
-        /// The column, counted from 0.
-        column: usize,
-        /// Base-two logarithm of the length that the model's column has.
-        expected: u32,
-        /// Base-two logarithm of the length of the bytes.
-        got: u32,
-    },
-    /// The bytes end too early.
-    #[error("the extension has {got} bytes, expected {expected}: it is truncated")]
-    Truncated {
-        /// Bytes of the extension.
-        expected: u64,
-        /// Bytes that are there.
-        got: u64,
-    },
-    /// Something follows the last column.
-    #[error("the extension has at least {got} bytes, expected {expected}: something follows the last column")]
-    TrailingBytes {
-        /// Bytes of the extension.
-        expected: u64,
-        /// Bytes that were read until that was clear.
-        got: u64,
-    },
-    /// A value is not the one form of a field element.
-    #[error(
-        "value {row} of column {column} of the extension is {got}, expected less than {expected}"
-    )]
-    NotCanonical {
-        /// The column, counted from 0.
-        column: usize,
-        /// The value in the column, counted from 0.
-        row: usize,
-        /// The characteristic of the field.
-        expected: u32,
-        /// The value.
-        got: u32,
-    },
-    /// The values of a column are not those of the model's.
-    #[error(
-        "column {column} of the extension is not the model's: at the fingerprint's point it is {got}, expected \
-         {expected}"
-    )]
-    OtherColumn {
-        /// The first such column, counted from 0.
-        column: usize,
-        /// What the model's column is at the point that follows from the root.
-        expected: QM31,
-        /// What the column read is there.
-        got: QM31,
-    },
-}
-
-variant_names!(ExtensionError {
-    Prove,
-    Read,
-    Magic,
-    Format,
-    Relation,
-    Model,
-    Blowup,
-    Columns,
-    ColumnSize,
-    Truncated,
-    TrailingBytes,
-    NotCanonical,
-    OtherColumn,
-});

@@ -59,7 +59,6 @@
 
 mod committed;
 mod error;
-mod extension;
 mod instructions;
 mod mock;
 mod model;
@@ -69,8 +68,7 @@ mod setup;
 mod sizes;
 mod state;
 
-pub use error::{ExtensionError, ProveError};
-pub use extension::{ExtensionId, ModelExtension};
+pub use error::ProveError;
 pub use instructions::unused_instructions;
 pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};

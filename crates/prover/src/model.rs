@@ -2,7 +2,6 @@
 use std::sync::Arc;
 
 use matchmark_air::components::vectors::entries::entry_columns;
-use matchmark_air::fingerprint::Opening;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
@@ -15,7 +14,6 @@ use matchmark_verifier::key::ModelOutline;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
-use crate::extension::{ExtensionId, ModelExtension};
 use crate::part::ProverTree;
 use crate::segment::ProvenSegment;
 use crate::setup::SegmentProver;
@@ -33,7 +31,6 @@ pub fn model_outline(model: &IntegerModel) -> ModelOutline {
 
 /// Weights and tables of a model in their commitment tree, shared by all proofs of a chain.
 pub struct CommittedModel {
-    id: ExtensionId,
     model: Arc<IntegerModel>,
     tree: ProverTree,
     columns: Vec<Column>,
@@ -49,12 +46,6 @@ impl CommittedModel {
     /// The model.
     pub fn model(&self) -> &Arc<IntegerModel> {
         &self.model
-    }
-
-    /// The extension of the model's columns, to be read by
-    /// [`SegmentProver::for_model_with_extension`].
-    pub fn extension(&self) -> ModelExtension<'_> {
-        ModelExtension::new(self.id, &self.tree)
     }
 
     pub(crate) fn tree(&self) -> &ProverTree {
@@ -73,34 +64,25 @@ pub struct ModelInput<'a> {
 }
 
 impl SegmentProver {
-    /// The commitment to this model by what opens its tree.
-    pub(crate) fn model_commitment(
-        &self,
-        opening: &Opening,
-        outline: &ModelOutline,
-    ) -> ModelCommitment {
-        opening.model_commitment(
-            &outline.shape,
-            &outline.arithmetic,
-            outline.table.id(),
-            self.lifting_log_size(),
-        )
-    }
-
-    pub(crate) fn committed_model(
+    /// Commits the columns of a model in a tree of the chain's height.
+    pub(crate) fn commit_model(
         &self,
         model: Arc<IntegerModel>,
-        committed: CommittedColumns,
+        columns: Vec<Column>,
     ) -> CommittedModel {
         let CommittedColumns {
             tree,
             columns,
             opening,
-        } = committed;
+        } = self.commit_with_fingerprint(columns);
         let outline = model_outline(&model);
-        let commitment = self.model_commitment(&opening, &outline);
+        let commitment = opening.model_commitment(
+            &outline.shape,
+            &outline.arithmetic,
+            outline.table.id(),
+            self.lifting_log_size(),
+        );
         CommittedModel {
-            id: ExtensionId::new(outline.identity, self.log_blowup()),
             model,
             tree,
             columns,

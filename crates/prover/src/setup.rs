@@ -1,6 +1,5 @@
 //! What the segments of a chain share on the proving side.
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use matchmark_air::decoder::model::model_columns;
@@ -8,19 +7,17 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_model::IntegerModel;
-use matchmark_statement::{Boundary, ModelCommitment, PolicyCircuit, PreprocessedRoot, ProofPart};
+use matchmark_statement::{Boundary, PolicyCircuit, PreprocessedRoot, ProofPart};
 use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 use stwo::core::poly::circle::CanonicCoset;
 use stwo::prover::backend::simd::SimdBackend;
 use stwo::prover::mempool::BaseColumnPool;
-use stwo::prover::poly::circle::{CircleCoefficients, PolyOps};
+use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
 use stwo::prover::CommitmentTreeProver;
 use tracing::info_span;
 
-use crate::committed::CommittedColumns;
-use crate::error::{ExtensionError, ProveError};
-use crate::extension::ExtensionId;
+use crate::error::ProveError;
 use crate::model::{model_outline, CommittedModel};
 use crate::part::ProverTree;
 
@@ -54,70 +51,13 @@ impl SegmentProver {
     ///
     /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
     pub fn for_model(chain: ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
-        Self::with_model(&chain, model, |prover, columns| {
-            Ok(prover.commit_with_fingerprint(columns))
-        })
-    }
-
-    /// As [`Self::for_model`], with the extension of the model's columns read instead of computed: the
-    /// same commitment, the same proofs.
-    ///
-    /// Nothing of what is read is believed. The tree is hashed anew, the fingerprint is evaluated by the
-    /// model's own columns, and every column read has to have the value of the model's own at the point
-    /// that follows from the tree's root. Two columns of `2^n` values each that differ have the same value
-    /// at a point drawn from the whole field with probability below `2^(n - 123)`, and the point is a hash of
-    /// what was read. Were it not checked, the terms would name a commitment to other weights than the
-    /// model's, and so would a key made of them.
-    ///
-    /// `known` is a commitment to this model's weights for this chain, from a key that the caller trusts.
-    /// Where root and fingerprint come to it, what was read is what that key was made of, as the hash has no
-    /// collisions, and the columns are not evaluated once more. Where they do not, the columns are compared
-    /// as if there were none, and it is for the caller to compare the commitments.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtensionError`], one variant a reason, if these are not the bytes of
-    /// [`CommittedModel::extension`](crate::CommittedModel::extension) for this model and blowup, or as for
-    /// [`Self::for_model`].
-    pub fn for_model_with_extension(
-        chain: ModelChain,
-        model: Arc<IntegerModel>,
-        extension: &mut dyn Read,
-        known: Option<ModelCommitment>,
-    ) -> Result<Self, ExtensionError> {
-        let outline = model_outline(&model);
-        let id = ExtensionId::of_chain(&chain, &outline);
-        Self::with_model(&chain, model, |prover, columns| {
-            let read = prover.commit_with_extension(columns, id, extension)?;
-            let commitment = prover.model_commitment(&read.opening, &outline);
-            if known != Some(commitment) {
-                prover.compare(&read)?;
-            }
-            Ok(read)
-        })
-    }
-
-    /// What the segments of a decoder share, with its columns committed in this way.
-    fn with_model<E: From<ProveError>>(
-        chain: &ModelChain,
-        model: Arc<IntegerModel>,
-        commit: impl FnOnce(&Self, Vec<Column>) -> Result<CommittedColumns, E>,
-    ) -> Result<Self, E> {
         let outline = model_outline(&model);
         let longest = chain.segment_steps.get() as usize;
-        let layout = chain.layout(&outline, longest).map_err(ProveError::from)?;
-        let mut prover = Self::of_layout(
-            chain
-                .terms_without_weights(&outline)
-                .map_err(ProveError::from)?,
-            &layout,
-        );
+        let layout = chain.layout(&outline, longest)?;
+        let mut prover = Self::of_layout(chain.terms_without_weights(&outline)?, &layout);
         let columns = info_span!("model columns").in_scope(|| model_columns(&layout, &model));
-        let committed = commit(&prover, columns)?;
-        let committed = prover.committed_model(model, committed);
-        prover.terms = chain
-            .terms(&outline, committed.commitment())
-            .map_err(ProveError::from)?;
+        let committed = prover.commit_model(model, columns);
+        prover.terms = chain.terms(&outline, committed.commitment())?;
         prover.model = Some(committed);
         Ok(prover)
     }
@@ -152,24 +92,17 @@ impl SegmentProver {
         self.lifting_log_size
     }
 
-    pub(crate) fn log_blowup(&self) -> u32 {
-        self.log_blowup
-    }
-
     pub(crate) fn twiddles(&self) -> &TwiddleTree<SimdBackend> {
         &self.twiddles
     }
 
-    /// The coefficients of columns.
-    pub(crate) fn interpolate(&self, columns: &[Column]) -> Vec<CircleCoefficients<SimdBackend>> {
-        let _span = info_span!("interpolate columns").entered();
-        let evaluations = columns.iter().map(|column| to_evaluation(column)).collect();
-        SimdBackend::interpolate_columns(evaluations, &self.twiddles)
-    }
-
     pub(crate) fn commit(&self, columns: &[Column]) -> ProverTree {
+        let coefficients = info_span!("interpolate columns").in_scope(|| {
+            let evaluations = columns.iter().map(|column| to_evaluation(column)).collect();
+            SimdBackend::interpolate_columns(evaluations, &self.twiddles)
+        });
         CommitmentTreeProver::new(
-            self.interpolate(columns),
+            coefficients,
             self.log_blowup,
             &self.twiddles,
             true,

@@ -5,20 +5,19 @@
 //! verifying process gets the chain's directory and the policy file, and nothing else. A model is
 //! [quantized](model) where it is a folder; its policy is made of its key before anything is proven.
 
-mod chain_directory;
 mod model;
-mod report;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{json, Value};
 
-use crate::failure::{Context as _, Failure};
-use crate::matchmark::{words, Matchmark, Outcome};
-use crate::workspace;
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::matchmark::{words, Matchmark};
+use matchmark_tools::workspace;
 
 /// The committed trace, made from the float fixture at 8 bits.
 const DEFAULT_TRACE: &str = "fixtures/attention-layer0-8bit.safetensors";
@@ -76,37 +75,74 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             out
         }
     };
-    let matchmark = Matchmark::find(options.matchmark.as_deref())?;
-    if let Some(path) = &options.model {
-        return model::run(options, &matchmark, path, &out);
-    }
-    let proved = matchmark.json(prove_arguments(options, &out))?;
-    if proved.code != 0 {
-        return refused(options.json, "prove", &proved, None);
-    }
-    let policy = policy_path(&out)?;
-    let written = matchmark.json(words(&[&"policy", &out, &"--to", &policy]))?;
-    if written.code != 0 {
-        return refused(options.json, "policy", &proved, Some(&written));
-    }
-    let verified = matchmark.json(words(&[&"verify", &out, &"--policy", &policy]))?;
-    if verified.code != 0 || verified.json["accepted"] != true {
-        return refused(options.json, "verify", &proved, Some(&verified));
-    }
+    let program = Matchmark::find(options.matchmark.as_deref())?;
+    let mut commands = Commands {
+        program,
+        json: options.json,
+        printed: Vec::new(),
+    };
+    let done = match &options.model {
+        Some(path) => model::run(options, &mut commands, path, &out),
+        None => trace(options, &mut commands, &out),
+    };
     if options.json {
-        print_both(&proved.json, &verified.json);
-    } else {
-        print_report(&proved.json, &verified.json, &out, &policy);
+        println!("{}", commands.both());
     }
-    Ok(())
+    done
 }
 
-fn print_report(proved: &Value, verified: &Value, out: &Path, policy: &Path) {
-    print!("{}", report::segments(proved, verified));
-    println!();
-    print!("{}", report::summary(proved, verified));
-    println!("chain      {}", out.display());
-    println!("policy     {}", policy.display());
+fn trace(options: &Options, commands: &mut Commands, out: &Path) -> Result<(), Failure> {
+    commands.run(&prove_arguments(options, out))?;
+    let policy = policy_path(out)?;
+    commands.run(&words(&[&"policy", &out, &"--to", &policy]))?;
+    commands.run(&words(&[&"verify", &out, &"--policy", &policy]))
+}
+
+/// The commands that run one after another, each a process of its own.
+struct Commands {
+    program: Matchmark,
+    /// Whether their objects are collected, and not their words shown.
+    json: bool,
+    /// Name and object of every command so far.
+    printed: Vec<(String, Value)>,
+}
+
+impl Commands {
+    /// Runs a command.
+    ///
+    /// # Errors
+    /// The exit code of one that refuses; it has said why, or its object does.
+    fn run(&mut self, arguments: &[impl AsRef<OsStr>]) -> Result<(), Failure> {
+        let code = if self.json {
+            let outcome = self.program.json(arguments)?;
+            let name = arguments.first().map(|it| it.as_ref().to_string_lossy());
+            self.printed
+                .push((name.unwrap_or_default().into_owned(), outcome.json));
+            outcome.code
+        } else {
+            self.program.run(arguments)?
+        };
+        match code {
+            0 => Ok(()),
+            code => Err(Failure::passed_through(code)),
+        }
+    }
+
+    /// What proving and verifying printed, or whichever command came last.
+    fn both(&self) -> Value {
+        let named = |name: &str| {
+            let found = self.printed.iter().rfind(|(own, _)| own == name);
+            found.map_or(Value::Null, |(_, object)| object.clone())
+        };
+        let mut object = json!({ "prove": named("prove"), "verify": named("verify") });
+        match self.printed.last() {
+            Some((name, printed)) if object.get(name).is_none() => {
+                object[name] = printed.clone();
+            }
+            _ => {}
+        }
+        object
+    }
 }
 
 /// Runs at a time that have directories of their own.
@@ -129,7 +165,13 @@ fn default_directory(target: &Path) -> Result<(PathBuf, File), Failure> {
             Err(TryLockError::Error(error)) => return Err(error).context(path.display()),
         }
         let out = target.join(name);
-        chain_directory::remove(&out)?;
+        // A chain of an earlier run. Nothing else is put there, and a link is not followed.
+        match fs::remove_dir_all(&out) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(out.display());
+            }
+            _ => {}
+        }
         if run > 1 {
             eprintln!(
                 "another run is going on: this one proves into {}",
@@ -192,30 +234,6 @@ fn policy_path(out: &Path) -> Result<PathBuf, Failure> {
     let mut name = name.to_os_string();
     name.push(".policy.toml");
     Ok(named.with_file_name(name))
-}
-
-fn print_both(prove: &Value, verify: &Value) {
-    println!("{}", json!({ "prove": prove, "verify": verify }));
-}
-
-/// Prints what the process of this command, the last one that ran, had to say when it refused, and
-/// passes its exit code through.
-fn refused(
-    as_json: bool,
-    command: &str,
-    proved: &Outcome,
-    after: Option<&Outcome>,
-) -> Result<(), Failure> {
-    let refusing = after.unwrap_or(proved);
-    if as_json {
-        print_both(
-            &proved.json,
-            after.map_or(&Value::Null, |outcome| &outcome.json),
-        );
-    } else if let Some(reason) = report::reason(&refusing.json) {
-        eprintln!("matchmark {command}: {reason}");
-    }
-    Err(Failure::passed_through(refusing.code.max(1)))
 }
 
 #[cfg(test)]
@@ -316,29 +334,21 @@ mod tests {
         assert_eq!(policy_path(Path::new("/")).unwrap_err().code, 2);
     }
 
+    /// A stand-in for the command: the shell, which takes `--json` as the name of the script.
+    #[cfg(unix)]
     #[test]
-    fn exit_codes_pass_through() {
-        let outcome = |code, json| Outcome { code, json };
-        let proved = outcome(0, json!({}));
-        let wrong_use = outcome(2, json!({"error": {"kind": "trace", "message": "m"}}));
-        assert_eq!(
-            refused(false, "prove", &wrong_use, None).unwrap_err().code,
-            2
-        );
-        let rejected = outcome(1, json!({"accepted": false, "reason": "r"}));
-        assert_eq!(
-            refused(true, "verify", &proved, Some(&rejected))
-                .unwrap_err()
-                .code,
-            1
-        );
-        // A verifier that says no with a code that says yes is no acceptance.
-        let unsure = outcome(0, json!({"accepted": false}));
-        assert_eq!(
-            refused(true, "verify", &proved, Some(&unsure))
-                .unwrap_err()
-                .code,
-            1
-        );
+    fn what_commands_print_is_collected_until_one_refuses() {
+        let mut commands = Commands {
+            program: Matchmark::find(Some(Path::new("sh"))).unwrap(),
+            json: true,
+            printed: Vec::new(),
+        };
+        commands.run(&["-c", r#"echo '{"a": 1}'"#]).unwrap();
+        let refused = commands.run(&["-c", r#"echo '{"accepted": false}'; exit 1"#]);
+        assert_eq!(refused.unwrap_err(), Failure::passed_through(1));
+        assert_eq!(commands.both()["-c"], json!({ "accepted": false }));
+        assert_eq!(commands.both()["verify"], Value::Null);
+        commands.printed.push(("verify".to_owned(), json!(2)));
+        assert_eq!(commands.both(), json!({ "prove": null, "verify": 2 }));
     }
 }

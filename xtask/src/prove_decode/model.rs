@@ -1,20 +1,18 @@
 //! The text of a model: quantized, its key derived, proven, and verified from key and policy.
 //!
-//! The model's file, its key and the committed model are kept in the target directory. File and key are
-//! made anew when anything that they are made from is younger; the committed model is checked by its
-//! content whenever it is used.
+//! The model's file and its key are kept in the target directory, and made anew when anything that they are
+//! made from is younger.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::Value;
+use matchmark_tools::failure::{Context as _, Failure};
+use matchmark_tools::matchmark::words;
+use matchmark_tools::workspace;
 
-use super::{policy_path, print_both, print_report, refused, Options};
-use crate::failure::{Context as _, Failure};
-use crate::matchmark::{words, Matchmark, Outcome};
-use crate::workspace;
+use super::{policy_path, Commands, Options};
 
 /// The text that ranges are taken from.
 const CALIBRATION: &str = "fixtures/models/calibrate.txt";
@@ -24,20 +22,14 @@ const SEGMENT_STEPS: u32 = 16;
 /// Prepares, proves, verifies and reports.
 pub fn run(
     options: &Options,
-    matchmark: &Matchmark,
+    commands: &mut Commands,
     path: &Path,
     out: &Path,
 ) -> Result<(), Failure> {
     let folder = workspace::target_dir().join("models");
     fs::create_dir_all(&folder).context(folder.display())?;
-    let model = match quantized(options, matchmark, path, &folder)? {
-        Ok(model) => model,
-        Err(outcome) => return refused(options.json, "quantize", &outcome, None),
-    };
-    let key = match key(options, matchmark, &model, &folder)? {
-        Ok(key) => key,
-        Err(outcome) => return refused(options.json, "keygen", &outcome, None),
-    };
+    let model = quantized(commands, path, &folder)?;
+    let key = key(options, commands, &model, &folder)?;
     let prompt = options.prompt.clone().unwrap_or_default();
     let tokens = options.tokens.unwrap_or(0).to_string();
     let common = |mut arguments: Vec<OsString>| {
@@ -58,120 +50,57 @@ pub fn run(
     let policy = policy_path(out)?;
     let mut arguments: Vec<OsString> = vec!["policy".into(), "--tokenizer".into(), path.into()];
     arguments.extend(["--to".into(), policy.clone().into()]);
-    let written = matchmark.json(decoding(arguments))?;
-    if written.code != 0 {
-        return refused(options.json, "policy", &written, None);
-    }
+    commands.run(&decoding(arguments))?;
     let mut arguments: Vec<OsString> = vec!["prove".into(), "--model".into(), model.into()];
     arguments.extend(["--out".into(), out.into()]);
-    // Not for the key: that would keep the model for every profile of its level.
-    arguments.extend(["--cache".into(), folder.join("committed").into()]);
-    // The text goes to stderr as its proofs complete.
-    let proved = matchmark.json(decoding(arguments))?;
-    if proved.code != 0 {
-        return refused(options.json, "prove", &proved, None);
-    }
+    commands.run(&decoding(arguments))?;
     let mut arguments: Vec<OsString> = vec!["verify".into(), out.into(), "--policy".into()];
-    arguments.extend([policy.clone().into(), "--tokenizer".into(), path.into()]);
-    let verified = matchmark.json(common(arguments))?;
-    if verified.code != 0 || verified.json["accepted"] != true {
-        return refused(options.json, "verify", &proved, Some(&verified));
-    }
-    if options.json {
-        print_both(&proved.json, &verified.json);
-    } else {
-        print_report(&proved.json, &verified.json, out, &policy);
-        println!("key        {}", key.display());
-        println!("\nverified text:\n{}", text(&verified.json));
-    }
-    Ok(())
-}
-
-/// Prompt and decoded tokens as the verifier read them.
-fn text(verified: &Value) -> String {
-    let part = |name: &str| verified["tokens"][name].as_str().unwrap_or_default();
-    format!("{}{}", part("prompt_text"), part("decoded_text"))
+    arguments.extend([policy.into(), "--tokenizer".into(), path.into()]);
+    commands.run(&common(arguments))
 }
 
 /// The model's file: the one that was given, or that of a folder.
-fn quantized(
-    options: &Options,
-    matchmark: &Matchmark,
-    path: &Path,
-    folder: &Path,
-) -> Result<Result<PathBuf, Outcome>, Failure> {
+fn quantized(commands: &mut Commands, path: &Path, folder: &Path) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
-        return Ok(Ok(path.to_path_buf()));
+        return Ok(path.to_path_buf());
     }
     let calibration = workspace::root().join(CALIBRATION);
     let to = folder.join(format!("{}.mm", name(path)?));
-    let mut sources = vec![matchmark.program().to_path_buf(), calibration.clone()];
+    let mut sources = vec![
+        commands.program.program().to_path_buf(),
+        calibration.clone(),
+    ];
     for entry in fs::read_dir(path).context(path.display())? {
         sources.push(entry.context(path.display())?.path());
     }
-    if is_younger(&to, &sources)? {
-        return Ok(Ok(to));
+    if !is_younger(&to, &sources)? {
+        let from = words(&[&"quantize", &"--model", &path, &"--calibrate", &calibration]);
+        commands.run(&[from, words(&[&"--to", &to])].concat())?;
     }
-    say(options, "quantizing the model");
-    let arguments = words(&[
-        &"quantize",
-        &"--model",
-        &path,
-        &"--calibrate",
-        &calibration,
-        &"--to",
-        &to,
-    ]);
-    let outcome = matchmark.json(arguments)?;
-    Ok(if outcome.code == 0 {
-        Ok(to)
-    } else {
-        Err(outcome)
-    })
+    Ok(to)
 }
 
 /// The key of a model's file, for chains of the level that is asked for.
 fn key(
     options: &Options,
-    matchmark: &Matchmark,
+    commands: &mut Commands,
     model: &Path,
     folder: &Path,
-) -> Result<Result<PathBuf, Outcome>, Failure> {
+) -> Result<PathBuf, Failure> {
     let level = options.security.as_deref().unwrap_or("conjectured-100");
     let profile = options.profile.as_deref().unwrap_or("compact");
-    let steps = options.segment_steps.unwrap_or(SEGMENT_STEPS);
+    let steps = options.segment_steps.unwrap_or(SEGMENT_STEPS).to_string();
     let to = folder.join(format!("{}.{level}.{profile}.{steps}.vk", name(model)?));
-    let sources = [matchmark.program().to_path_buf(), model.to_path_buf()];
-    if is_younger(&to, &sources)? {
-        return Ok(Ok(to));
+    let sources = [
+        commands.program.program().to_path_buf(),
+        model.to_path_buf(),
+    ];
+    if !is_younger(&to, &sources)? {
+        let of = words(&[&"keygen", &"--model", &model, &"--to", &to]);
+        let terms = words(&[&"--security", &level, &"--profile", &profile]);
+        commands.run(&[of, terms, words(&[&"--segment-steps", &steps])].concat())?;
     }
-    say(options, "deriving the model's key");
-    let steps = steps.to_string();
-    let arguments = words(&[
-        &"keygen",
-        &"--model",
-        &model,
-        &"--security",
-        &level,
-        &"--profile",
-        &profile,
-        &"--segment-steps",
-        &steps,
-        &"--to",
-        &to,
-    ]);
-    let outcome = matchmark.json(arguments)?;
-    Ok(if outcome.code == 0 {
-        Ok(to)
-    } else {
-        Err(outcome)
-    })
-}
-
-fn say(options: &Options, what: &str) {
-    if !options.json {
-        eprintln!("{what}");
-    }
+    Ok(to)
 }
 
 /// The name of a file or folder, without its ending.
@@ -207,8 +136,6 @@ fn modified(path: &Path) -> Result<SystemTime, Failure> {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -230,12 +157,5 @@ mod tests {
             );
         }
         assert!(is_younger(&path("made"), &[path("missing")]).is_err());
-    }
-
-    #[test]
-    fn the_text_is_that_of_the_verifier() {
-        let verified = json!({"tokens": {"prompt_text": "Once", "decoded_text": " upon"}});
-        assert_eq!(text(&verified), "Once upon");
-        assert_eq!(text(&json!({})), "");
     }
 }

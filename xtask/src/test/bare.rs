@@ -7,7 +7,7 @@ use std::process::Command;
 use super::documented::block;
 use super::runner::Outcome;
 use super::steps::{on_plain_stable, succeeds, target_is_there, VERIFIER};
-use crate::workspace;
+use matchmark_tools::workspace;
 
 /// A microcontroller: 32 bits, no operating system.
 const TARGET: &str = "thumbv7em-none-eabi";

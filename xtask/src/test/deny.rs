@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::runner::Outcome;
 use super::steps::{cargo, succeeds};
-use crate::process;
+use matchmark_tools::process;
 
 /// A machine without a network must not wait long for the advisory database.
 const DATABASE_DOWNLOAD: Duration = Duration::from_secs(60);

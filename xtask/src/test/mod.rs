@@ -9,7 +9,7 @@ mod steps;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use matchmark_tools::failure::Failure;
 
 /// How to go on.
 #[derive(Args)]

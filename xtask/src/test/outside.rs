@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use super::documented::block;
 use super::runner::Outcome;
-use crate::{process, workspace};
+use matchmark_tools::{process, workspace};
 
 /// Where the README's dependencies stand.
 const CLONE: &str = "../matchmark/";

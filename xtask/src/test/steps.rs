@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::runner::{Outcome, Step};
 use super::{bare, deny, outside};
-use crate::{process, tidy, workspace};
+use matchmark_tools::{process, workspace};
+
+use crate::tidy;
 
 /// The package of the verifier.
 pub const VERIFIER: &str = "matchmark-verifier";

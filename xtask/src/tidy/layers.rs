@@ -7,7 +7,7 @@ use super::tree::Tree;
 use super::Finding;
 
 /// From the ground up. A crate depends on crates that stand before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "matchmark-files",
     "matchmark-quant",
     "matchmark-tables",
@@ -20,6 +20,7 @@ const ORDER: [&str; 13] = [
     "matchmark-cli",
     "matchmark-fuzz-targets",
     "matchmark-hostile",
+    "matchmark-bench",
     "matchmark-fuzz",
 ];
 /// The integer reference stands beside the order, on the lowest crates.
@@ -35,15 +36,19 @@ const BELOW_MODEL: [&str; 4] = [
 ];
 /// Crates that take a witness from the reference or from a model; the first only for its prover's side.
 const ON_RUNTIME_IF_OPTIONAL: &str = "matchmark-air";
-const ON_RUNTIME: [&str; 5] = [
+const ON_RUNTIME: [&str; 6] = [
     "matchmark-prover",
     "matchmark-composer",
     "matchmark-cli",
     "matchmark-fuzz-targets",
     "matchmark-hostile",
+    "matchmark-bench",
 ];
 /// The project's commands use the others through the command line alone.
 const XTASK: &str = "xtask";
+/// What the project's commands share. It stands on nothing.
+const TOOLS: &str = "matchmark-tools";
+const ON_TOOLS: [&str; 2] = [XTASK, "matchmark-bench"];
 
 /// Dependencies point down the order. Those of tests alone may point anywhere: no user of a crate
 /// builds them.
@@ -56,7 +61,7 @@ pub fn layer_order(tree: &Tree) -> Vec<Finding> {
         let Some(name) = package.and_then(Value::as_str) else {
             continue;
         };
-        if ![XTASK, RUNTIME, MODEL].contains(&name) && rank(name).is_none() {
+        if ![XTASK, TOOLS, RUNTIME, MODEL].contains(&name) && rank(name).is_none() {
             findings.push(Finding::in_file(
                 &path,
                 format!("{name} has no place in the order"),
@@ -85,6 +90,9 @@ fn rank(name: &str) -> Option<usize> {
 }
 
 fn allowed(name: &str, dependency: &str, optional: bool) -> bool {
+    if dependency == TOOLS {
+        return ON_TOOLS.contains(&name);
+    }
     if name == RUNTIME {
         return BELOW_RUNTIME.contains(&dependency);
     }
@@ -147,6 +155,19 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_projects_own_commands_share_their_tools() {
+        let tools = "matchmark-tools.workspace = true";
+        for (name, allowed) in [
+            ("xtask", true),
+            ("matchmark-bench", true),
+            ("matchmark-cli", false),
+        ] {
+            assert_eq!(found(name, tools).is_empty(), allowed, "{name}");
+        }
+        assert_eq!(found(TOOLS, "matchmark-quant.workspace = true").len(), 1);
     }
 
     #[test]

@@ -15,10 +15,9 @@ mod tree;
 use std::fmt;
 use std::path::Path;
 
-use crate::failure::Failure;
-use crate::workspace;
+use matchmark_tools::failure::Failure;
+use matchmark_tools::workspace;
 
-pub use docs::{BEGIN_GENERATED, END_GENERATED};
 use tree::Tree;
 
 /// A place where a rule does not hold.

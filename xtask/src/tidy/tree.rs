@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::failure::{Context as _, Failure};
+use matchmark_tools::failure::{Context as _, Failure};
 
 /// The mark that cargo leaves in its target directories.
 const CACHE_TAG: &str = "CACHEDIR.TAG";

@@ -1,8 +1,6 @@
 //! `matchmark keygen`.
 
-use matchmark_composer::{
-    derive_key, rederive_key, unused_instructions, KeyOptions, ModelCache, PlanError,
-};
+use matchmark_composer::{derive_key, rederive_key, unused_instructions, KeyOptions, PlanError};
 use matchmark_statement::SecurityLevel;
 use serde_json::json;
 
@@ -27,14 +25,12 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
             "committing the model and its circuits: {done} of {all} trees"
         ));
     };
-    let cache = args.cache.as_ref().map(ModelCache::new);
-    let cache = cache.as_ref();
     let resources = memory(&args.memory);
     let (key, text) = if let Some(known) = &known {
         known.check_model(&args.model, &model)?;
         let enough = resources.check_key_again(&model, &known.key);
         enough.map_err(|error| CliError::Keygen(error.into()))?;
-        let key = rederive_key(&known.key, &model, cache, on_tree);
+        let key = rederive_key(&known.key, &model, on_tree);
         let key = key.map_err(CliError::Keygen)?;
         known.check_key(&args.model, &key)?;
         (key, format!("{} is the key of {}", known.path, args.model))
@@ -53,7 +49,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         }
         let enough = resources.check_key(&model, &options);
         enough.map_err(|error| CliError::Keygen(error.into()))?;
-        let key = derive_key(&model, &options, cache, on_tree);
+        let key = derive_key(&model, &options, on_tree);
         let key = key.map_err(CliError::Keygen)?;
         let mut text = String::new();
         if let Some(to) = &args.to {

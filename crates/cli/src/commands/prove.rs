@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark_composer::{
-    unused_instructions, ChainOutline, ChainPlan, ChainProver, ChainWork, ModelCache, ModelPlan,
-    Progress, ProveReport, ProvenRow, Resources, Schedule,
+    unused_instructions, ChainOutline, ChainPlan, ChainProver, ChainWork, ModelPlan, Progress,
+    ProveReport, ProvenRow, Resources, Schedule,
 };
 use serde_json::{json, Value};
 
@@ -54,18 +54,11 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     }
     let text = args.prompt.as_deref().unwrap_or_default();
     let prompt = encode_prompt(model.tokenizer(), text)?;
-    let cache = args.cache.as_ref().map(|directory| {
-        let cache = ModelCache::new(directory);
-        match &key {
-            None => cache,
-            Some(key) => cache.with_key(key.key.clone()),
-        }
-    });
     let resources = options::resources(&args.resources);
     // Committing the model takes memory, too.
     Schedule::for_model(&model, prompt.len(), &options, &resources)?;
     step.say("committing the model");
-    let plan = ModelPlan::with_cache(model, prompt, &options, cache.as_ref())?;
+    let plan = ModelPlan::new(model, prompt, &options)?;
     drop(step);
     if let Some(key) = &key {
         key.check_weights(path, plan.weights())?;
@@ -88,12 +81,11 @@ fn create(
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
     files::check_chain_folder(&args.directory)?;
-    let cache = args.cache.as_ref().map(ModelCache::new);
     let resources = options::resources(&args.resources);
     interrupt::watch();
     interrupt::can_resume(&args.directory);
     let step = Step::new("reading the chain");
-    let prover = ChainProver::resume_within(&args.directory, cache.as_ref(), &resources)?;
+    let prover = ChainProver::resume_within(&args.directory, &resources)?;
     drop(step);
     finish(&prover, None, output)
 }

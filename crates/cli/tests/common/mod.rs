@@ -1,11 +1,13 @@
 //! The command under test, and tiny inputs for it.
 #![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::{json, Map, Value};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{json, Value};
 use tempfile::TempDir;
 
 /// A directory that is removed at the end.
@@ -123,18 +125,18 @@ pub fn expect_refused(chain: &Utf8Path, policy: &Utf8Path, code: i32, words: &[&
     }
 }
 
-/// A safetensors file, written byte by byte.
+/// A safetensors file.
 #[derive(Clone)]
 pub struct TraceFile {
-    pub tensors: Vec<(String, &'static str, Vec<usize>, Vec<u8>)>,
-    pub metadata: Map<String, Value>,
+    pub tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+    pub metadata: HashMap<String, String>,
 }
 
 impl TraceFile {
     pub fn empty() -> Self {
         Self {
             tensors: vec![],
-            metadata: Map::new(),
+            metadata: HashMap::new(),
         }
     }
 
@@ -164,12 +166,12 @@ impl TraceFile {
                 })
                 .collect();
             file.tensors
-                .push((name.to_owned(), "I8", vec![heads, rows, d], values));
+                .push((name.to_owned(), Dtype::I8, vec![heads, rows, d], values));
         }
         file
     }
 
-    pub fn tensor(&mut self, name: &str) -> &mut (String, &'static str, Vec<usize>, Vec<u8>) {
+    pub fn tensor(&mut self, name: &str) -> &mut (String, Dtype, Vec<usize>, Vec<u8>) {
         self.tensors
             .iter_mut()
             .find(|tensor| tensor.0 == name)
@@ -182,26 +184,11 @@ impl TraceFile {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        let (mut header, mut data) = (Map::new(), Vec::new());
-        if !self.metadata.is_empty() {
-            header.insert(
-                "__metadata__".to_owned(),
-                Value::Object(self.metadata.clone()),
-            );
-        }
-        for (name, dtype, shape, bytes) in &self.tensors {
-            let begin = data.len();
-            data.extend_from_slice(bytes);
-            header.insert(
-                name.clone(),
-                json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, data.len()] }),
-            );
-        }
-        let header = Value::Object(header).to_string();
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(&data);
-        bytes
+        let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).unwrap();
+            (name, view)
+        });
+        safetensors::serialize(views, &Some(self.metadata.clone())).unwrap()
     }
 
     pub fn write(&self, path: &Utf8Path) {
@@ -280,7 +267,7 @@ pub fn trained_weights(chosen: impl Fn(&str) -> bool) -> TraceFile {
         if chosen(&name) {
             let values = (0u8..24).take(shape.iter().product());
             let bytes = values.flat_map(|i| (f32::from(i) * 0.25 - 0.5).to_le_bytes());
-            let tensor = (name, "F32", shape.to_vec(), bytes.collect());
+            let tensor = (name, Dtype::F32, shape.to_vec(), bytes.collect());
             file.tensors.push(tensor);
         }
     }

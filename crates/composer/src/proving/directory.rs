@@ -25,7 +25,6 @@ use crate::proving::manifest::{
     ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
 };
 use crate::proving::memory::{check_begun, Resources};
-use crate::proving::model_cache::ModelCache;
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
 use crate::proving::storage::Storage;
@@ -110,7 +109,6 @@ impl ChainDirectory {
     pub(crate) fn resume(
         storage: Arc<dyn Storage>,
         path: &Utf8Path,
-        cache: Option<&ModelCache>,
         resources: &Resources,
     ) -> Result<(Self, ChainWork), ChainProveError> {
         if !exists(&path.join(MANIFEST_FILE))? {
@@ -121,7 +119,7 @@ impl ChainDirectory {
         }
         let disk = Disk(&*storage);
         let lock = disk.lock(path)?;
-        let plan = read_work(disk.0, path, cache, Some(resources))?;
+        let plan = read_work(disk.0, path, Some(resources))?;
         let segments = segments_directory(path);
         disk.create_segments_directory(path)?;
         // What a process left behind that was killed while it wrote.
@@ -178,12 +176,11 @@ impl ChainDirectory {
     }
 }
 
-/// Reads manifest and copies, and makes the plan of them; a model is committed by way of the cache, if
-/// there is one. Where something is to be proven, with these resources, memory is looked at before.
+/// Reads manifest and copies, and makes the plan of them; a model is committed. Where something is to be
+/// proven, with these resources, memory is looked at before.
 pub(crate) fn read_work(
     storage: &dyn Storage,
     path: &Utf8Path,
-    cache: Option<&ModelCache>,
     resources: Option<&Resources>,
 ) -> Result<ChainWork, ChainProveError> {
     let disk = Disk(storage);
@@ -208,7 +205,7 @@ pub(crate) fn read_work(
             if let Some(resources) = resources {
                 check_begun(&model, &manifest.terms, manifest.steps, resources)?;
             }
-            ModelPlan::from_manifest(model, prompt, &manifest, cache)?.into()
+            ModelPlan::from_manifest(model, prompt, &manifest)?.into()
         }
     };
     // The plan follows from the inputs. Where it is not what the manifest says, another version of

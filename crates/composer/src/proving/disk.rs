@@ -78,19 +78,10 @@ impl Disk<'_> {
             .map_err(|source| io_error("sync", path, source))
     }
 
-    /// Writes a file of these bytes, as [`Self::write_pieces`] does.
-    pub(crate) fn write(self, path: &Utf8Path, bytes: &[u8]) -> Result<(), DirectoryError> {
-        self.write_pieces(path, [bytes])
-    }
-
     /// Writes a file so that it exists either wholly or not at all: under a temporary name of the same
     /// directory, synced, then renamed. An existing file is replaced. The directory is locked, and no two
     /// workers write the same file, so that the temporary name is nobody else's.
-    pub(crate) fn write_pieces<B: AsRef<[u8]>>(
-        self,
-        path: &Utf8Path,
-        pieces: impl IntoIterator<Item = B>,
-    ) -> Result<(), DirectoryError> {
+    pub(crate) fn write(self, path: &Utf8Path, bytes: &[u8]) -> Result<(), DirectoryError> {
         let directory = parent(path);
         let name = path.file_name().unwrap_or_default();
         let temporary = directory.join(format!("{TEMPORARY_PREFIX}{name}.part"));
@@ -98,9 +89,8 @@ impl Disk<'_> {
             .0
             .create_file(&temporary)
             .map_err(|source| io_error("create", path, source))?;
-        let mut pieces = pieces.into_iter();
-        let written = pieces
-            .try_for_each(|piece| self.write_all(path, &file, piece.as_ref()))
+        let written = self
+            .write_all(path, &file, bytes)
             .and_then(|()| {
                 let synced = self.0.sync_file(path, &file);
                 synced.map_err(|source| io_error("sync", path, source))

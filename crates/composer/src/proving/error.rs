@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_model::{ModelError, ModelFileError};
-use matchmark_prover::{ExtensionError, MockError, ProveError};
+use matchmark_prover::{MockError, ProveError};
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, StatementDigest};
@@ -35,9 +35,6 @@ pub enum PlanError {
     /// The terms make no acceptance policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The cache of models cannot be used.
-    #[error(transparent)]
-    ModelCache(#[from] ModelCacheError),
     /// There is too little memory: found before anything was begun.
     #[error(transparent)]
     Memory(Box<MemoryShortage>),
@@ -55,37 +52,7 @@ variant_names!(PlanError {
     Runtime,
     Prove,
     Policy,
-    ModelCache,
     Memory,
-});
-
-/// Why a cache of models cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelCacheError {
-    /// The system refuses the directory or a file in it.
-    #[error(transparent)]
-    Directory(Box<DirectoryError>),
-    /// A file is not the extension of the model that it has the name of. It is left as it is.
-    #[error("{path}: {source}; remove it to have it made again")]
-    Extension {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why it is refused.
-        #[source]
-        source: Box<ExtensionError>,
-    },
-}
-
-impl From<DirectoryError> for ModelCacheError {
-    fn from(error: DirectoryError) -> Self {
-        Self::Directory(Box::new(error))
-    }
-}
-
-variant_names!(ModelCacheError {
-    Directory,
-    Extension,
 });
 
 /// Why a directory cannot be used for a chain.

@@ -16,7 +16,6 @@ use matchmark_verifier::key::{
 use matchmark_verifier::variant_names;
 
 use crate::proving::error::PlanError;
-use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
 
 /// For which chains of a model a key is.
@@ -102,7 +101,7 @@ impl From<ProveError> for KeygenError {
 }
 
 /// Derives the key of a model: commits the weights once for each blowup and height that a chain can have,
-/// by way of a cache if there is one, and the preprocessed columns of every segment of every chain.
+/// and the preprocessed columns of every segment of every chain.
 /// `on_tree` is called with how many trees are done, and how many there are.
 ///
 /// # Errors
@@ -111,7 +110,6 @@ impl From<ProveError> for KeygenError {
 pub fn derive_key(
     model: &Arc<IntegerModel>,
     options: &KeyOptions,
-    cache: Option<&ModelCache>,
     on_tree: &mut dyn FnMut(usize, usize),
 ) -> Result<ModelKey, KeygenError> {
     let outline = model_outline(model);
@@ -124,7 +122,7 @@ pub fn derive_key(
     let mut weights = Vec::new();
     let mut circuits: BTreeMap<CircuitSizes, BTreeMap<u32, PreprocessedRoot>> = BTreeMap::new();
     for ((log_blowup, log_height), height) in &chains {
-        let prover = model_prover(height.chain.clone(), Arc::clone(model), cache)?;
+        let prover = SegmentProver::for_model(height.chain.clone(), Arc::clone(model))?;
         if let Some(committed) = prover.model() {
             weights.push(KeyWeights {
                 log_blowup: *log_blowup,
@@ -166,10 +164,9 @@ pub fn derive_key(
 pub fn rederive_key(
     key: &ModelKey,
     model: &Arc<IntegerModel>,
-    cache: Option<&ModelCache>,
     on_tree: &mut dyn FnMut(usize, usize),
 ) -> Result<ModelKey, KeygenError> {
-    derive_key(model, &KeyOptions::of_key(key), cache, on_tree)
+    derive_key(model, &KeyOptions::of_key(key), on_tree)
 }
 
 fn root(

@@ -14,7 +14,6 @@ use crate::layout::MODEL_FILE;
 use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::PlanError;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
-use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
 use crate::proving::work::{chain_policy, PlanFiles};
 
@@ -40,24 +39,9 @@ impl ModelPlan {
         prompt: Vec<u32>,
         options: &ModelOptions,
     ) -> Result<Self, PlanError> {
-        Self::with_cache(model, prompt, options, None)
-    }
-
-    /// As [`Self::new`], with the model committed by way of a cache, if there is one: the same plan.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::new`], and [`PlanError::ModelCache`] if the cache cannot be read or written, or has a
-    /// file that is not what its name says.
-    pub fn with_cache(
-        model: Arc<IntegerModel>,
-        prompt: Vec<u32>,
-        options: &ModelOptions,
-        cache: Option<&ModelCache>,
-    ) -> Result<Self, PlanError> {
         let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
         let (chain, steps) = options.chain(model.shape(), &given)?;
-        let prover = Arc::new(model_prover(chain, Arc::clone(&model), cache)?);
+        let prover = Arc::new(SegmentProver::for_model(chain, Arc::clone(&model))?);
         let plan = Self {
             model,
             prompt,
@@ -76,7 +60,6 @@ impl ModelPlan {
         model: IntegerModel,
         prompt: &[TokenId],
         manifest: &ChainManifest,
-        cache: Option<&ModelCache>,
     ) -> Result<Self, PlanError> {
         let ChainManifest { steps, terms, .. } = manifest;
         let prompt: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
@@ -88,7 +71,7 @@ impl ModelPlan {
             segment_steps: Some(terms.shape.segment_steps()),
             tokens: to_u32(tokens),
         };
-        Self::with_cache(Arc::new(model), prompt, &options, cache)
+        Self::new(Arc::new(model), prompt, &options)
     }
 
     /// The model.

@@ -17,7 +17,6 @@ use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
 use crate::proving::memory::{work_schedule, Resources};
-use crate::proving::model_cache::ModelCache;
 use crate::proving::process;
 use crate::proving::progress::{ChainOutline, Progress};
 use crate::proving::report::{ProveReport, ProvenRow};
@@ -117,43 +116,28 @@ impl ChainProver {
         storage: Arc<dyn Storage>,
         directory: &Utf8Path,
     ) -> Result<Self, ChainProveError> {
-        Self::resume_by(storage, directory, None, &Resources::default())
+        Self::resume_by(storage, directory, &Resources::default())
     }
 
-    /// As [`Self::resume`], with the model of the chain, if it is one's, committed by way of a cache.
+    /// As [`Self::resume`], with what proving may use of the machine.
     ///
     /// # Errors
     ///
-    /// As [`Self::resume`], and [`PlanError::ModelCache`](crate::PlanError::ModelCache) if the cache cannot
-    /// be used.
-    pub fn resume_with_cache(
-        directory: &Utf8Path,
-        cache: Option<&ModelCache>,
-    ) -> Result<Self, ChainProveError> {
-        Self::resume_within(directory, cache, &Resources::default())
-    }
-
-    /// As [`Self::resume_with_cache`], with what proving may use of the machine.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::resume_with_cache`].
+    /// As [`Self::resume`].
     pub fn resume_within(
         directory: &Utf8Path,
-        cache: Option<&ModelCache>,
         resources: &Resources,
     ) -> Result<Self, ChainProveError> {
-        Self::resume_by(Arc::new(FileSystem), directory, cache, resources)
+        Self::resume_by(Arc::new(FileSystem), directory, resources)
     }
 
     fn resume_by(
         storage: Arc<dyn Storage>,
         directory: &Utf8Path,
-        cache: Option<&ModelCache>,
         resources: &Resources,
     ) -> Result<Self, ChainProveError> {
         let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
-        let (directory, work) = ChainDirectory::resume(storage, directory, cache, resources)?;
+        let (directory, work) = ChainDirectory::resume(storage, directory, resources)?;
         let schedule = work_schedule(&work, resources, true)?;
         Ok(Self {
             directory,

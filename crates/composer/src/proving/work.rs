@@ -57,7 +57,7 @@ impl ChainWork {
     /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
     /// [`ChainProveError::Plan`] if they make no chain.
     pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_work(&FileSystem, chain, None, None)
+        directory::read_work(&FileSystem, chain, None)
     }
 
     /// The steps of the whole chain.

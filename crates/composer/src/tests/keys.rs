@@ -11,7 +11,7 @@ use super::common::model::{model, options, prompt, PROMPT};
 use super::{all_are_reached, Case};
 use crate::proving::key::chains;
 use crate::{
-    derive_key, rederive_key, KeyOptions, KeygenError, ModelCache, ModelOptions, ModelPlan,
+    derive_key, rederive_key, KeyOptions, KeygenError, ModelOptions, ModelPlan, Resources,
 };
 
 fn key_options(segment_steps: &[u32]) -> KeyOptions {
@@ -25,7 +25,7 @@ fn key_options(segment_steps: &[u32]) -> KeyOptions {
 
 /// The key of a model for chains that are cut every three or four steps.
 static KEY: LazyLock<ModelKey> =
-    LazyLock::new(|| derive_key(&model(5), &key_options(&[4, 3]), None, &mut |_, _| {}).unwrap());
+    LazyLock::new(|| derive_key(&model(5), &key_options(&[4, 3]), &mut |_, _| {}).unwrap());
 
 /// Of every length that a chain can have, key and plan come to the same policy.
 #[test]
@@ -93,7 +93,7 @@ fn roots_follow_from_the_sizes() {
 #[test]
 fn progress_is_told_of_every_tree() {
     let mut told = vec![];
-    let key = derive_key(&model(5), &key_options(&[2]), None, &mut |done, all| {
+    let key = derive_key(&model(5), &key_options(&[2]), &mut |done, all| {
         told.push((done, all));
     });
     let key = key.unwrap();
@@ -108,8 +108,8 @@ fn progress_is_told_of_every_tree() {
 #[test]
 fn a_key_is_derived_anew_for_its_own_levels() {
     let quiet = &mut |_, _| {};
-    assert_eq!(rederive_key(&KEY, &model(5), None, quiet).unwrap(), *KEY);
-    let other = rederive_key(&KEY, &model(6), None, quiet).unwrap();
+    assert_eq!(rederive_key(&KEY, &model(5), quiet).unwrap(), *KEY);
+    let other = rederive_key(&KEY, &model(6), quiet).unwrap();
     assert_ne!(other, *KEY);
     let blowups = |key: &ModelKey| -> Vec<_> {
         let weights = key.weights().iter();
@@ -122,9 +122,8 @@ fn a_key_is_derived_anew_for_its_own_levels() {
 
 const KEYGEN: &[Case<KeygenError>] = &[
     ("Nothing", || {
-        let derive = |options: &KeyOptions| {
-            derive_key(&model(5), options, None, &mut |_, _| {}).unwrap_err()
-        };
+        let derive =
+            |options: &KeyOptions| derive_key(&model(5), options, &mut |_, _| {}).unwrap_err();
         let none = derive(&key_options(&[]));
         assert!(matches!(
             none,
@@ -150,10 +149,12 @@ const KEYGEN: &[Case<KeygenError>] = &[
         }
     }),
     ("Plan", || {
-        let (_guard, path) = super::common::place();
-        std::fs::write(&path, b"a file").unwrap();
-        let cache = ModelCache::new(path);
-        derive_key(&model(5), &key_options(&[1]), Some(&cache), &mut |_, _| {}).unwrap_err()
+        let resources = Resources {
+            max_memory: Some(1 << 20),
+            ..Resources::default()
+        };
+        let error = resources.check_key(&model(5), &key_options(&[1]));
+        KeygenError::from(error.unwrap_err())
     }),
     ("Key", || {
         let parts = ModelKeyParts {

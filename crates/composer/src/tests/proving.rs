@@ -17,15 +17,13 @@ use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
-use super::common::{
-    model, names, options, place, plan, prove, segment_path, trace, PREFIX, STEPS,
-};
+use super::common::{model, options, place, plan, prove, segment_path, trace, PREFIX, STEPS};
 use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
     ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError, Progress,
-    ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
+    MockSegmentError, ModelMock, ModelPlan, PlanError, Progress, ProvenRow, Resources, Schedule,
+    Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -100,47 +98,12 @@ const PLAN: &[Case<PlanError>] = &[
         assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
         error
     }),
-    ("ModelCache", || {
-        let error = with_cache(|path| fs::write(path, b"nonsense").unwrap());
-        PlanError::ModelCache(error)
-    }),
     ("Memory", || {
         let resources = Resources {
             max_memory: Some(1 << 20),
             ..Resources::default()
         };
         Schedule::for_work(&plan(1, 2).into(), &resources).unwrap_err()
-    }),
-];
-
-/// A plan by way of a cache whose file was changed.
-fn with_cache(change: impl FnOnce(&Utf8Path)) -> ModelCacheError {
-    let (_guard, path) = place();
-    let cache = ModelCache::new(&path);
-    let plan = || {
-        let model = model::model(5);
-        ModelPlan::with_cache(model, vec![1], &model::options(1), Some(&cache))
-    };
-    plan().unwrap();
-    let file = names(&path)
-        .into_iter()
-        .find(|name| name.ends_with(".trees"));
-    change(&path.join(file.unwrap()));
-    match plan().unwrap_err() {
-        PlanError::ModelCache(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
-const MODEL_CACHE: &[Case<ModelCacheError>] = &[
-    ("Directory", || {
-        with_cache(|path| {
-            fs::remove_file(path).unwrap();
-            fs::create_dir(path).unwrap();
-        })
-    }),
-    ("Extension", || {
-        with_cache(|path| fs::write(path, b"nonsense").unwrap())
     }),
 ];
 
@@ -405,11 +368,6 @@ const MOCK: &[Case<MockSegmentError>] = &[
 #[test]
 fn every_reason_to_make_no_plan_is_reached() {
     all_are_reached(PlanError::NAMES, PLAN, PlanError::name);
-}
-
-#[test]
-fn every_reason_not_to_use_a_cache_is_reached() {
-    all_are_reached(ModelCacheError::NAMES, MODEL_CACHE, ModelCacheError::name);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 
 mod decoder;
 mod exact_clipping;
-mod extension;
 mod forgeries;
 mod forgeries_claims;
 mod hostile_bytes;
