@@ -151,7 +151,7 @@ fn what_is_wrong_with_a_directory_is_said() {
 fn the_longest_file_is_read() {
     let policy = policy("narrow");
     let file = SegmentFile::decode(&fixture("narrow.segment")).unwrap();
-    let steps = u64::from(policy.shape().segment_steps().get());
+    let steps = u64::from(policy.terms().shape.segment_steps().get());
     let (own_steps, own_bytes) = (
         file.statement().steps().steps() as u64,
         file.public_values().encode().len() as u64,

@@ -80,7 +80,7 @@ pub fn statement(
             PublicValues::Tokens(tokens) => cut(tokens.consumed(), tokens.chosen()),
         },
     };
-    let parts = SegmentStatementParts::of(prover.terms().shared(), own);
+    let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
     SegmentStatement::new(parts).unwrap()
 }
 
@@ -198,7 +198,7 @@ fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> Segme
             next: cut.first,
         }),
     };
-    let parts = SegmentStatementParts::of(prover.terms().shared(), own);
+    let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
     SegmentStatement::new(parts).unwrap()
 }
 

@@ -57,7 +57,7 @@ pub fn mock_segment(
         &public,
         entries(&layout, before),
         entries(&layout, after),
-        &terms.table,
+        terms.weight_table(),
     );
     Ok(check(&layout, steps.entries_before(), &witness)?)
 }
@@ -143,7 +143,7 @@ impl ModelMock {
             [&attention.q, &attention.k, &attention.v, &attention.out],
         );
         let states = [before, after].map(|cache| entries(&layout, cache));
-        let table = &self.terms.table;
+        let table = self.terms.weight_table();
         let witness =
             SegmentWitness::with_decoder(&layout, attention, &public, states, table, |uses| {
                 Some(DecoderWitness::generate(

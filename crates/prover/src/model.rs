@@ -141,7 +141,7 @@ impl SegmentProver {
             boundary: SegmentBoundary::Fused,
             tokens: own_tokens,
         };
-        let parts = SegmentStatementParts::of(self.terms().shared(), own);
+        let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
         Ok((SegmentStatement::new(parts)?, values))
     }
 
@@ -161,7 +161,7 @@ impl SegmentProver {
             [&attention.q, &attention.k, &attention.v, &attention.out],
         );
         let states = [input.before, input.after].map(|state| state.columns().to_vec());
-        let table = &self.terms().table;
+        let table = self.terms().weight_table();
         let witness =
             SegmentWitness::with_decoder(&layout, attention, &entries, states, table, |uses| {
                 Some(DecoderWitness::generate(

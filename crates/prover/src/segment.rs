@@ -132,7 +132,7 @@ impl SegmentProver {
             &public,
             input.before.columns().to_vec(),
             input.after.columns().to_vec(),
-            &self.terms().table,
+            self.terms().weight_table(),
         ))
     }
 
@@ -151,7 +151,7 @@ impl SegmentProver {
             Boundary::Fused => SegmentBoundary::Fused,
             Boundary::Split => {
                 let layout = self.layout(input)?;
-                let table = &self.terms().table;
+                let table = self.terms().weight_table();
                 let columns = boundary_columns(&layout, input.execution, table);
                 SegmentBoundary::Split(self.boundary(&layout, &columns))
             }
@@ -190,7 +190,7 @@ impl SegmentProver {
             boundary,
             tokens: None,
         };
-        let parts = SegmentStatementParts::of(self.terms().shared(), own);
+        let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
         Ok(SegmentStatement::new(parts)?)
     }
 

@@ -87,11 +87,11 @@ fn a_relation_that_the_verifier_does_not_have() {
     let (_, file, policy) = sample("narrow");
     let other = RelationDigest::from_bytes([7; 32]);
     let mut parts = file.statement().parts();
-    let expected = parts.relation_digest;
-    parts.relation_digest = other;
+    let expected = parts.terms.relation_digest;
+    parts.terms.relation_digest = other;
     let statement = SegmentStatement::new(parts).unwrap();
     let mut parts = policy.parts();
-    parts.relation_digest = other;
+    parts.terms.relation_digest = other;
     let policy = AcceptancePolicy::new(parts).unwrap();
     let values = file.public_values().clone();
     let file = SegmentFile::new(statement, values, file.proof().to_vec());

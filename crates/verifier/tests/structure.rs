@@ -29,7 +29,7 @@ fn at(
 ) -> (Security, SegmentLayout, Vec<ProofStructure>) {
     let (_, file, _) = sample(name);
     let mut parts = file.statement().parts();
-    parts.security = Security::new(level, profile).unwrap();
+    parts.terms.security = Security::new(level, profile).unwrap();
     let statement = SegmentStatement::new(parts).unwrap();
     let layout = SegmentLayout::of(&statement).unwrap();
     let structures = ProofStructure::of_statement(&statement).unwrap();

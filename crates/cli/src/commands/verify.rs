@@ -64,7 +64,8 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
     files::check_chain_folder(&args.directory)?;
     let Wanted { policy, tokenizer } = wanted(args)?;
     let mut tokens = policy
-        .decoder()
+        .terms()
+        .decoder
         .map(|decoder| TokenText::new(tokenizer, decoder.prompt.get() as usize));
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {
@@ -305,8 +306,8 @@ fn accepted_object(report: &ChainReport) -> Value {
         "security": security(figures.security, json!(figures)),
         "proof_bytes": proof_bytes,
         "public_bytes": public_bytes,
-        "domain": statement.shared_terms().domain,
-        "replay_open": statement.shared_terms().domain.allows_replay(),
+        "domain": statement.terms().domain,
+        "replay_open": statement.terms().domain.allows_replay(),
         "verify_ms": verify_ms,
         "public_ms": per_segment.iter().fold(0.0, |ms, row| ms + row.public_ms),
         "first_state": statement.first_state(),
@@ -329,11 +330,11 @@ fn rejected_object(
         "error": failure,
         "segments": accepted.len(),
         "steps": accepted.iter().map(|row| row.steps).sum::<usize>(),
-        "security": security(policy.security(), Value::Null),
+        "security": security(policy.terms().security, Value::Null),
         "proof_bytes": accepted.iter().map(|row| row.proof_bytes).sum::<u64>(),
         "public_bytes": accepted.iter().map(|row| row.public_bytes).sum::<u64>(),
-        "domain": policy.domain(),
-        "replay_open": policy.domain().allows_replay(),
+        "domain": policy.terms().domain,
+        "replay_open": policy.terms().domain.allows_replay(),
         "verify_ms": accepted.iter().fold(0.0, |ms, row| ms + row.verify_ms),
         "first_state": null,
         "last_state": null,
@@ -378,7 +379,7 @@ fn accepted_text(report: &ChainReport) -> String {
     if report.figures.is_insecure() {
         text.push_str(", at a level that proves nothing: anyone can forge such a chain");
     }
-    if report.statement.shared_terms().domain.allows_replay() {
+    if report.statement.terms().domain.allows_replay() {
         text.push_str(
             "\nfor any occasion: the nonce is zeros, so that this chain can be shown again and again; \
              `--nonce` binds one to an occasion",

@@ -174,7 +174,7 @@ impl ModelPlan {
                 model_sha256: FileDigest::of(&model),
                 prompt: self.given(),
             },
-            terms: self.prover.terms().shared(),
+            terms: self.prover.terms().shared().clone(),
         };
         PlanFiles {
             manifest,

@@ -66,21 +66,17 @@ impl ChainPlan {
         let rules = trace.rules(rounding, table, score_step)?;
         let all = SegmentSteps::new(to_u32(range.steps()))?;
         let segment_steps = segment_steps.map_or(all, |steps| steps.min(all));
-        let terms = ChainTerms {
-            decoder: None,
+        let capacity = CacheCapacity::new(to_u32(range.entries_after()))?;
+        let shape = SegmentShape::new(trace.shape(), capacity, segment_steps);
+        let terms = ChainTerms::attention(
             domain,
             security,
-            model,
-            quantization: trace.quantization(&rules),
+            trace.quantization(&rules),
             rounding,
-            table: rules.table.clone(),
-            shape: SegmentShape::new(
-                trace.shape(),
-                CacheCapacity::new(to_u32(range.entries_after()))?,
-                segment_steps,
-            )
-            .map_err(ProveError::from)?,
-        };
+            shape.map_err(ProveError::from)?,
+            rules.table.clone(),
+        )
+        .with(|it| it.model = model);
         rules.bounds(&trace.shape(), range.entries_after())?;
         let plan = Self {
             trace,
@@ -196,7 +192,7 @@ impl ChainPlan {
     /// The manifest of the chain, with the contents of the copies that it speaks of.
     pub(crate) fn files(&self) -> Result<PlanFiles, TraceError> {
         let trace = self.trace.encode()?;
-        let table = self.terms.table.to_text().into_bytes();
+        let table = self.terms.weight_table().to_text().into_bytes();
         let manifest = ChainManifest {
             format: ChainManifest::FORMAT,
             steps: self.steps(),
@@ -205,7 +201,7 @@ impl ChainPlan {
                 trace_sha256: FileDigest::of(&trace),
                 table_sha256: FileDigest::of(&table),
             },
-            terms: self.terms.shared(),
+            terms: self.terms.shared().clone(),
         };
         Ok(PlanFiles {
             manifest,

@@ -89,15 +89,16 @@ const PLAN: &[Case<PlanError>] = &[
     ("Policy", || {
         let plan = plan(1, 2);
         // Terms that have no room for the steps of the trace.
-        let mut terms = plan.terms().clone();
+        let terms = plan.terms().clone();
         let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
         let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
-        terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        let shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        let terms = terms.with(|it| it.shape = shape);
         let prover = SegmentProver::new(terms).unwrap();
         let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
         let work = ChainWork::from(plan);
         let error = work.policy_with(&prover, first.commitment()).unwrap_err();
-        assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
+        assert!(matches!(error, PlanError::Policy(PolicyError::Terms(_))));
         error
     }),
     ("ModelCache", || {

@@ -31,7 +31,7 @@ fn segment() -> SegmentFile {
 /// A policy that differs from the segment's in what it was made for.
 fn other_policy() -> AcceptancePolicy {
     let mut parts = policy().parts();
-    parts.domain = VerifierDomain::new("other", [0; 16]).unwrap();
+    parts.terms.domain = VerifierDomain::new("other", [0; 16]).unwrap();
     AcceptancePolicy::new(parts).unwrap()
 }
 

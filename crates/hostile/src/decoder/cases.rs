@@ -247,7 +247,7 @@ impl DecoderPart {
             [&attention.q, &attention.k, &attention.v, &attention.out],
         );
         let states = [&run.before, &run.after].map(|state| entries(layout, state.cache()));
-        let table = &case.terms.table;
+        let table = case.terms.weight_table();
         SegmentWitness::with_decoder(layout, attention, &columns, states, table, |uses| {
             Some(DecoderWitness::generate(
                 layout,

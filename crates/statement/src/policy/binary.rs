@@ -21,7 +21,7 @@ impl AcceptancePolicy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Shape`] if a field has no encoding, which no policy is known to have.
+    /// [`PolicyError::Terms`] if a field has no encoding, which no policy is known to have.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PolicyError> {
         let mut bytes = MAGIC.as_bytes().to_vec();
         bytes.extend(Self::FORMAT.to_le_bytes());

@@ -130,8 +130,8 @@ fn a_policy_follows_from_key_and_choices() {
     let policy = policy();
     assert_eq!(policy.prompt(), prompt());
     assert_eq!(policy.steps(), StepRange::new(0, 5).unwrap());
-    assert_eq!(policy.domain(), &options(4).domain);
-    assert_eq!(policy.table(), outline().table.id());
+    assert_eq!(policy.terms().domain, options(4).domain);
+    assert_eq!(policy.terms().table, outline().table.id());
     // Segments of two steps, and a last one of one.
     let roots: Vec<_> = policy
         .circuits()
@@ -150,7 +150,7 @@ fn a_policy_follows_from_key_and_choices() {
 fn a_policy_that_does_not_follow_is_refused() {
     type Change = fn(&mut AcceptancePolicyParts);
     fn arithmetic(parts: &mut AcceptancePolicyParts, change: impl FnOnce(&mut [u32; 4])) {
-        let decoder = parts.decoder.as_mut().unwrap();
+        let decoder = parts.terms.decoder.as_mut().unwrap();
         let it = decoder.arithmetic;
         let mut numbers = [
             u32::from(it.shifts().rotation),
@@ -174,21 +174,22 @@ fn a_policy_that_does_not_follow_is_refused() {
     }
     let changes: [(&str, Change); 11] = [
         ("relation_digest", |it| {
-            it.relation_digest = RelationDigest::from_bytes([1; 32]);
+            it.terms.relation_digest = RelationDigest::from_bytes([1; 32]);
         }),
         ("model", |it| {
-            it.model = matchmark_statement::ModelIdentity::Weights(ModelId::from_bytes([8; 32]));
+            it.terms.model =
+                matchmark_statement::ModelIdentity::Weights(ModelId::from_bytes([8; 32]));
         }),
         ("table", |it| {
-            it.table = matchmark_statement::TableId::from_bytes([8; 32]);
+            it.terms.table = matchmark_statement::TableId::from_bytes([8; 32]);
         }),
-        ("table_bounds", |it| it.table_bounds.max_weight -= 1),
+        ("table_bounds", |it| it.terms.table_bounds.max_weight -= 1),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[0] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[1] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[2] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[3] += 1)),
         ("decoder.weights", |it| {
-            it.decoder.as_mut().unwrap().weights = ModelCommitment::from_bytes([8; 32]);
+            it.terms.decoder.as_mut().unwrap().weights = ModelCommitment::from_bytes([8; 32]);
         }),
         ("first_state", |it| {
             it.first_state = StateCommitment::from_bytes([8; 32]);
@@ -208,7 +209,7 @@ fn a_policy_that_does_not_follow_is_refused() {
     }
     // What the verifier chooses, it may choose.
     let mut parts = policy().parts();
-    parts.domain = VerifierDomain::new("another", [7; 16]).unwrap();
+    parts.terms.domain = VerifierDomain::new("another", [7; 16]).unwrap();
     parts.prompt[0] = TokenId::new(2);
     key()
         .check_policy(&AcceptancePolicy::new(parts).unwrap())

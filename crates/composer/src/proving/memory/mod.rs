@@ -178,12 +178,12 @@ impl Draft {
     /// What it needs in segments of so many steps, at another level or profile.
     fn need(&self, segment_steps: SegmentSteps, security: Security) -> Result<Need, PlanError> {
         let shape = &self.terms.shape;
-        let terms = ChainTerms {
-            security,
-            shape: SegmentShape::new(shape.attention(), shape.capacity(), segment_steps)
-                .map_err(ProveError::from)?,
-            ..self.terms.clone()
-        };
+        let shape = SegmentShape::new(shape.attention(), shape.capacity(), segment_steps)
+            .map_err(ProveError::from)?;
+        let terms = self.terms.clone().with(|it| {
+            it.security = security;
+            it.shape = shape;
+        });
         let steps = segment_steps.get() as usize;
         let ways = self
             .ways
