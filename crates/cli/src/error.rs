@@ -5,8 +5,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, MockSegmentError,
-    ModelCacheError, PlanError,
+    ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, ModelCacheError,
+    PlanError,
 };
 use matchmark_files::InputError;
 use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
@@ -285,7 +285,7 @@ pub enum CliError {
     Chain(#[from] ChainError),
     /// The constraints do not hold.
     #[error(transparent)]
-    Mock(#[from] MockSegmentError),
+    Mock(Box<ChainProveError>),
     /// There is no plan within bounds, or none at all.
     #[error(transparent)]
     Planner(#[from] PlannerError),

@@ -59,7 +59,7 @@ mod verifier;
 #[cfg(feature = "prover")]
 mod proving;
 
-pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
+pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
 pub use follow::{follow_directory, Patience};
 /// The tests have their small chains in common with those outside of the crate.
 #[cfg(test)]
@@ -88,8 +88,8 @@ pub use proving::{
     derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,
     ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError,
     FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
-    MemoryShortage, MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError,
-    Progress, ProveReport, ProvenRow, Resources, Schedule, Silent, Storage,
+    MemoryShortage, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError, Progress,
+    ProveReport, ProvenRow, Resources, Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

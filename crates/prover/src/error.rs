@@ -2,13 +2,14 @@
 use std::io;
 
 use matchmark_air::layout::LayoutError;
+use matchmark_air::mock::MockFailure;
 use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{ModelId, PublicValuesError, RelationDigest, StatementError};
 use matchmark_verifier::key::ChainTermsError;
 use matchmark_verifier::{variant_names, VerifyError};
 use stwo::core::fields::qm31::QM31;
 
-/// Why a segment cannot be proven.
+/// Why a segment cannot be proven, or does not pass the mock checker.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProveError {
@@ -45,6 +46,9 @@ pub enum ProveError {
     /// The witness does not satisfy the constraints: the execution is not one of these semantics.
     #[error("the witness does not satisfy the constraints")]
     ConstraintsNotSatisfied,
+    /// The mock checker found a constraint that does not hold, or a relation that does not balance.
+    #[error(transparent)]
+    Mock(#[from] MockFailure),
     /// A root has a fingerprint point at which nothing can be opened. It happens by chance with a
     /// probability of less than 2^-60 a root; other values have another root.
     #[error(transparent)]

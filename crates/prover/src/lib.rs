@@ -71,7 +71,7 @@ pub use extension::{ExtensionId, ModelExtension};
 pub use instructions::unused_instructions;
 pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
-pub use mock::{mock_segment, MockError, ModelMock};
+pub use mock::{mock_segment, ModelMock};
 pub use model::{model_outline, CommittedModel, ModelInput};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::SegmentProver;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matchmark_composer::{
     follow_directory, max_segment_bytes, verify_directory, ChainReadError, ChainReader,
-    ChainReport, ChainVerifyError, FollowError, Patience, SegmentReport, VerifyDirectoryError,
+    ChainReport, ChainVerifyError, Patience, SegmentReport, VerifyDirectoryError,
 };
 use matchmark_model::Tokenizer;
 use matchmark_statement::{AcceptancePolicy, Security};
@@ -109,20 +109,18 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
             })
         }
         // Where nothing can be read there is nothing to be judged.
-        Err(
-            Refusal::Directory(VerifyDirectoryError::Read(error))
-            | Refusal::Follow(FollowError::Read(error)),
-        ) if matches!(
-            of_segments(&error),
-            Outcome::WrongUse | Outcome::Environment
-        ) =>
+        Err(VerifyDirectoryError::Read(error))
+            if matches!(
+                of_segments(&error),
+                Outcome::WrongUse | Outcome::Environment
+            ) =>
         {
             Err(error.into())
         }
         Err(refusal) => {
-            let outcome = refusal.outcome();
+            let outcome = outcome(&refusal);
             let reason = full_message(&refusal);
-            let failure = failure(refusal.kind(), &reason, refusal.variant().as_deref());
+            let failure = failure(kind(&refusal), &reason, variant(&refusal).as_deref());
             let object = rejected_object(&reason, failure, &policy, &accepted);
             let word = match outcome {
                 Outcome::NotYet => "INCOMPLETE",
@@ -145,70 +143,45 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
     }
 }
 
-/// Why a chain is not accepted, with or without following it.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Directory(VerifyDirectoryError),
-    #[error(transparent)]
-    Follow(FollowError),
+/// Why the segment files cannot be read as a chain, if that is the reason.
+fn read(refusal: &VerifyDirectoryError) -> Option<&ChainReadError> {
+    match refusal {
+        VerifyDirectoryError::Read(error) => Some(error),
+        _ => None,
+    }
 }
 
-impl Refusal {
-    /// Why the segment files cannot be read as a chain, if that is the reason.
-    fn read(&self) -> Option<&ChainReadError> {
-        match self {
-            Self::Directory(VerifyDirectoryError::Read(error))
-            | Self::Follow(FollowError::Read(error)) => Some(error),
-            _ => None,
-        }
+fn outcome(refusal: &VerifyDirectoryError) -> Outcome {
+    match read(refusal) {
+        Some(error) => of_segments(error),
+        None if refusal.is_incomplete() => Outcome::NotYet,
+        None => Outcome::Rejected,
     }
+}
 
-    fn outcome(&self) -> Outcome {
-        let incomplete = match self {
-            Self::Directory(error) => error.is_incomplete(),
-            Self::Follow(error) => error.is_incomplete(),
-        };
-        match self.read() {
-            Some(error) => of_segments(error),
-            None if incomplete => Outcome::NotYet,
-            None => Outcome::Rejected,
-        }
+/// A name for the reason, for programs.
+fn kind(refusal: &VerifyDirectoryError) -> &'static str {
+    match refusal {
+        VerifyDirectoryError::Verify(ChainVerifyError::Segment { .. }) => "segment",
+        VerifyDirectoryError::Verify(_) => "chain",
+        VerifyDirectoryError::Timeout { .. } => "timeout",
+        _ => "segments",
     }
+}
 
-    /// A name for the reason, for programs.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Directory(VerifyDirectoryError::Verify(error))
-            | Self::Follow(FollowError::Verify(error)) => match error {
-                ChainVerifyError::Segment { .. } => "segment",
-                _ => "chain",
-            },
-            Self::Follow(FollowError::Timeout { .. }) => "timeout",
-            _ => "segments",
-        }
-    }
-
-    /// The name of the reason within its kind.
-    fn variant(&self) -> Option<String> {
-        if let Some(error) = self.read() {
-            return match error {
-                ChainReadError::Segment { source, .. } => variant_name(source),
-                error => variant_name(error),
-            };
-        }
-        match self {
-            Self::Directory(VerifyDirectoryError::Verify(error))
-            | Self::Follow(FollowError::Verify(error)) => match error {
-                ChainVerifyError::Segment { source, .. } => variant_name(source),
-                ChainVerifyError::Join { source, .. } | ChainVerifyError::Chain { source, .. } => {
-                    variant_name(source)
-                }
-                error => variant_name(error),
-            },
-            Self::Follow(error) => variant_name(error),
-            other => variant_name(other),
-        }
+/// The name of the reason within its kind.
+fn variant(refusal: &VerifyDirectoryError) -> Option<String> {
+    match refusal {
+        VerifyDirectoryError::Read(ChainReadError::Segment { source, .. }) => variant_name(source),
+        VerifyDirectoryError::Read(error) => variant_name(error),
+        VerifyDirectoryError::Verify(error) => match error {
+            ChainVerifyError::Segment { source, .. } => variant_name(source),
+            ChainVerifyError::Join { source, .. } | ChainVerifyError::Chain { source, .. } => {
+                variant_name(source)
+            }
+            error => variant_name(error),
+        },
+        refusal => variant_name(refusal),
     }
 }
 
@@ -216,16 +189,15 @@ fn verify(
     args: &VerifyArgs,
     policy: &AcceptancePolicy,
     on_segment: impl FnMut(&SegmentReport),
-) -> Result<ChainReport, Refusal> {
+) -> Result<ChainReport, VerifyDirectoryError> {
     if args.follow {
         let patience = match args.timeout {
             Some(seconds) => Patience::Chain(Duration::from_secs(seconds)),
             None => Patience::Segment(Duration::from_secs(SEGMENT_SECONDS)),
         };
-        let result = follow_directory(&args.directory, policy, patience, on_segment);
-        return result.map_err(Refusal::Follow);
+        return follow_directory(&args.directory, policy, patience, on_segment);
     }
-    verify_directory(&args.directory, policy, on_segment).map_err(Refusal::Directory)
+    verify_directory(&args.directory, policy, on_segment)
 }
 
 /// What is to be accepted, and the tokenizer that the text is to be printed by.

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_model::{ModelError, ModelFileError};
-use matchmark_prover::{ExtensionError, MockError, ProveError};
+use matchmark_prover::{ExtensionError, ProveError};
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, StatementDigest};
@@ -241,7 +241,7 @@ variant_names!(DirectoryError {
     SegmentOutside,
 });
 
-/// Why a chain is not proven.
+/// Why a chain is not proven, or does not pass the mock checker.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainProveError {
@@ -269,7 +269,7 @@ pub enum ChainProveError {
         #[source]
         source: ModelError,
     },
-    /// A segment is not proven, or its proof has no binary form.
+    /// A segment is not proven, its proof has no binary form, or it does not pass the mock checker.
     #[error("segment {segment}: {source}")]
     Prove {
         /// Index of the segment.
@@ -327,43 +327,4 @@ variant_names!(ChainProveError {
     OtherSegment,
     Threads,
     Stopped,
-});
-
-/// Why a chain fails the mock checker.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MockSegmentError {
-    /// The reference does not execute the steps of a segment.
-    #[error("segment {segment}: {source}")]
-    Execute {
-        /// Index of the segment.
-        segment: u64,
-        /// Why.
-        #[source]
-        source: RuntimeError,
-    },
-    /// The model does not execute the tokens of a segment.
-    #[error("segment {segment}: {source}")]
-    ExecuteModel {
-        /// Index of the segment.
-        segment: u64,
-        /// Why.
-        #[source]
-        source: ModelError,
-    },
-    /// The mock checker refuses a segment.
-    #[error("segment {segment}: {source}")]
-    Mock {
-        /// Index of the segment.
-        segment: u64,
-        /// The first constraint and row that fail.
-        #[source]
-        source: MockError,
-    },
-}
-
-variant_names!(MockSegmentError {
-    Execute,
-    ExecuteModel,
-    Mock,
 });

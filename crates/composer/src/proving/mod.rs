@@ -22,7 +22,7 @@ mod storage;
 mod work;
 
 pub use boundaries::BoundaryPattern;
-pub use error::{ChainProveError, DirectoryError, MockSegmentError, ModelCacheError, PlanError};
+pub use error::{ChainProveError, DirectoryError, ModelCacheError, PlanError};
 pub use key::{derive_key, rederive_key, KeyOptions, KeygenError};
 pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};
 pub use memory::{MemoryBound, MemoryFit, MemoryShortage, Resources};

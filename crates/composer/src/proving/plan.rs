@@ -10,7 +10,7 @@ use matchmark_tables::WeightTable;
 
 use crate::layout::{TABLE_FILE, TRACE_FILE};
 use crate::proving::boundaries::BoundaryPattern;
-use crate::proving::error::{MockSegmentError, PlanError};
+use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
 use crate::proving::work::{chain_policy, PlanFiles};
 
@@ -233,15 +233,17 @@ impl ChainPlan {
     ///
     /// # Errors
     ///
-    /// [`MockSegmentError`] with the first constraint and row that fail.
-    pub fn mock(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), MockSegmentError> {
+    /// [`ChainProveError::Prove`] with the first constraint and row that fail,
+    /// [`ChainProveError::Execute`] and [`ChainProveError::ExecuteModel`] for a segment that the reference
+    /// does not execute.
+    pub fn mock(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), ChainProveError> {
         let mut cache = KvCache::from_prefix(&self.trace);
         for (segment, steps) in (0..).zip(self.segments()) {
             let (execution, after) = self
                 .trace
                 .segment(steps)
                 .and_then(|inputs| execute_segment(&cache, &inputs, &self.rules))
-                .map_err(|source| MockSegmentError::Execute { segment, source })?;
+                .map_err(|source| ChainProveError::Execute { segment, source })?;
             mock_segment(
                 &self.terms,
                 &execution,
@@ -249,7 +251,7 @@ impl ChainPlan {
                 &after,
                 self.boundary(segment),
             )
-            .map_err(|source| MockSegmentError::Mock { segment, source })?;
+            .map_err(|source| ChainProveError::Prove { segment, source })?;
             on_segment(segment, steps);
             cache = after;
         }

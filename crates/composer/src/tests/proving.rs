@@ -23,9 +23,9 @@ use super::common::{
 use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
-    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    MockSegmentError, ModelCache, ModelCacheError, ModelMock, ModelPlan, PlanError, Progress,
-    ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
+    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, ModelCache,
+    ModelCacheError, ModelMock, ModelPlan, PlanError, Progress, ProvenRow, Resources, Schedule,
+    Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -386,11 +386,11 @@ const PROVE: &[Case<ChainProveError>] = &[
     }),
 ];
 
-fn mock(plan: &ChainPlan) -> MockSegmentError {
+fn mock(plan: &ChainPlan) -> ChainProveError {
     plan.mock(|_, _| {}).unwrap_err()
 }
 
-const MOCK: &[Case<MockSegmentError>] = &[
+const MOCK: &[Case<ChainProveError>] = &[
     ("Execute", || {
         mock(&inconsistent(|rules| rules.value_bits = ValueBits::MAX))
     }),
@@ -398,8 +398,14 @@ const MOCK: &[Case<MockSegmentError>] = &[
         let mock = ModelMock::new(loud_model(), vec![10], &model::options(1)).unwrap();
         mock.run(|_, _| {}).unwrap_err()
     }),
-    ("Mock", || {
-        mock(&inconsistent(|rules| rules.rounding = Rounding::Floor))
+    ("Prove", || {
+        let error = mock(&inconsistent(|rules| rules.rounding = Rounding::Floor));
+        let source = match &error {
+            ChainProveError::Prove { source, .. } => source,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(source, ProveError::Mock(_)));
+        error
     }),
 ];
 
@@ -442,6 +448,8 @@ fn every_reason_not_to_prove_a_chain_is_reached() {
 }
 
 #[test]
-fn every_reason_to_fail_the_mock_checker_is_reached() {
-    all_are_reached(MockSegmentError::NAMES, MOCK, MockSegmentError::name);
+fn the_mock_checker_gives_the_reasons_of_the_prover() {
+    for (name, case) in MOCK {
+        assert_eq!(case().name(), *name);
+    }
 }
