@@ -442,7 +442,7 @@ fn a_committed_model_is_kept_and_checked() {
     assert_eq!(expect_json(&keygen, 2)["error"]["kind"], "model-cache");
     assert_eq!(fs::read(file).unwrap(), bytes);
 
-    // A file is no place for a cache.
+    // A file is not a place for a cache.
     let blocked = world.place.join("blocked");
     fs::write(&blocked, b"a file").unwrap();
     keygen.pop();

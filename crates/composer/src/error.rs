@@ -79,8 +79,8 @@ pub enum ChainReadError {
         /// Length of the file in bytes.
         got: u64,
     },
-    /// A file is no segment.
-    #[error("{path} is no segment: {source}")]
+    /// A file is not a segment.
+    #[error("{path} is not a valid segment: {source}")]
     Segment {
         /// The file.
         path: Utf8PathBuf,

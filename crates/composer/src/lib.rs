@@ -30,7 +30,7 @@
 //!
 //! let report = verify_directory(chain, &policy, |row| println!("{} steps", row.steps))?;
 //! assert_eq!(report.statement.segments(), 1);
-//! // A chain that lacks a segment is none.
+//! // A chain that lacks a segment is not accepted.
 //! std::fs::remove_file(segments.join(segment_file_name(0)))?;
 //! assert!(verify_directory(chain, &policy, |_| {}).is_err());
 //! # Ok(())

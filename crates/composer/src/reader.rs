@@ -286,7 +286,7 @@ mod tests {
             drop(guard);
             read
         };
-        // What is behind it was read: only that it is no segment is wrong with it.
+        // What is behind it was read: only that it is not a segment is wrong with it.
         assert!(matches!(link("../file"), ChainReadError::Segment { .. }));
         assert!(matches!(
             link("/dev/zero"),

@@ -98,7 +98,7 @@ fn a_verifier_tells_what_it_has_seen() {
     verifier.push(&file).unwrap();
     assert_eq!(verifier.segments(), 1);
     assert!(verifier.figures().is_some());
-    // The same steps again are none of the chain, and the chain stays what it was.
+    // The same steps again do not belong to the chain, and the chain stays what it was.
     assert!(matches!(
         verifier.push(&file),
         Err(ChainVerifyError::Join { segment: 1, .. })

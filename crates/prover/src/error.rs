@@ -1,4 +1,4 @@
-//! Why a segment cannot be proven, and why bytes are no extension of a model. One variant a reason.
+//! Why a segment cannot be proven, and why bytes are not an extension of a model. One variant a reason.
 use std::io;
 
 use matchmark_air::layout::LayoutError;
@@ -16,10 +16,10 @@ pub enum ProveError {
     /// The relation cannot carry the shape.
     #[error("layout: {0}")]
     Layout(#[from] LayoutError),
-    /// The terms of the chain are no statement.
+    /// The terms of the chain are not a statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
-    /// The execution's values are no public values of the shape.
+    /// The execution's values are not public values of the shape.
     #[error("public values: {0}")]
     PublicValues(#[from] PublicValuesError),
     /// A committed cache does not stand where the segment begins or ends.
@@ -71,14 +71,14 @@ impl From<ChainTermsError> for ProveError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtensionError {
-    /// The relation cannot carry the model, or the terms are no statement.
+    /// The relation cannot carry the model, or the terms are not a statement.
     #[error(transparent)]
     Prove(#[from] ProveError),
     /// The bytes cannot be read.
     #[error("cannot read the extension of a model's columns")]
     Read(#[source] io::Error),
     /// The bytes do not begin as an extension does.
-    #[error("no extension of a model's columns: it begins with {got}, expected {expected}")]
+    #[error("not an extension of a model's columns: it begins with {got}, expected {expected}")]
     Magic {
         /// How it begins, as text.
         expected: String,

@@ -117,7 +117,7 @@ impl SegmentProver {
     /// # Errors
     ///
     /// [`ProveError::NoModel`] if the chain is not a decoder's, [`ProveError::PublicValues`] or
-    /// [`ProveError::Statement`] if the execution is none of these terms.
+    /// [`ProveError::Statement`] if the execution does not fit the terms.
     pub fn claim_model(
         &self,
         input: &ModelInput<'_>,

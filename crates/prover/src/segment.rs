@@ -140,7 +140,7 @@ impl SegmentProver {
     ///
     /// # Errors
     ///
-    /// [`ProveError::PublicValues`] or [`ProveError::Statement`] if the execution is none of these
+    /// [`ProveError::PublicValues`] or [`ProveError::Statement`] if the execution does not fit these
     /// terms.
     pub fn claim(
         &self,

@@ -147,7 +147,7 @@ impl SegmentStatement {
     /// # Errors
     ///
     /// - [`StatementError::UnsupportedVersion`] if the first two bytes name another version;
-    /// - [`StatementError::Codec`] if the bytes are no canonical encoding, or a field is outside of its
+    /// - [`StatementError::Codec`] if the bytes are not the canonical encoding, or a field is outside of its
     ///   own range;
     /// - those of [`SegmentStatement::new`] if the fields do not go together.
     pub fn decode(bytes: &[u8]) -> Result<Self, StatementError> {

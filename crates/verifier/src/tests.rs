@@ -461,7 +461,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("Proof", |_| crate::session::tests::structure_refused()),
 ];
 
-/// How each reason comes about for which verified segments are no chain.
+/// How each reason comes about for which verified segments are not a chain.
 const FOLDS: &[Case<Fixture, FoldError>] = &[
     ("Chain", |it| {
         let mut fold = ChainFold::new(it.policy.clone());

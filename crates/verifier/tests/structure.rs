@@ -68,7 +68,7 @@ fn parts_and_lists_of_a_structure() {
             for (place, tree) in trees.iter().enumerate() {
                 assert_eq!(structure.place(*tree), place);
             }
-            // The composition tree has eight columns with one sample each, and is no component's.
+            // The composition tree has eight columns with one sample each, and is not a component's.
             assert_eq!(structure.samples().last().unwrap(), &vec![1; 8]);
             assert_eq!(structure.column_log_sizes().len(), trees.len() - 1);
             let columns = structure.samples().iter().map(Vec::len);

@@ -29,7 +29,7 @@ pub enum PlanError {
     /// The trace does not decode by these rules.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The terms are no statement, or the relation cannot carry the shape.
+    /// The terms are not a statement, or the relation cannot carry the shape.
     #[error(transparent)]
     Prove(#[from] ProveError),
     /// The terms make no acceptance policy.
@@ -109,7 +109,7 @@ pub enum DirectoryError {
         /// The lock file.
         path: Utf8PathBuf,
     },
-    /// The directory holds something that is no chain.
+    /// The directory holds something that is not a chain.
     #[error("{path}: expected an empty directory or a chain, got {got:?}")]
     NotAChain {
         /// The directory.
@@ -118,7 +118,7 @@ pub enum DirectoryError {
         got: String,
     },
     /// There is no chain to be resumed.
-    #[error("{path} holds no chain: expected chain.toml in it")]
+    #[error("{path} does not hold a chain: expected chain.toml in it")]
     NoChain {
         /// The directory.
         path: Utf8PathBuf,
@@ -152,7 +152,7 @@ pub enum DirectoryError {
         got: u32,
     },
     /// The manifest cannot be read, or has no text.
-    #[error("{path} is no manifest: {reason}")]
+    #[error("{path} is not a valid manifest: {reason}")]
     Manifest {
         /// The manifest.
         path: Utf8PathBuf,
@@ -181,7 +181,7 @@ pub enum DirectoryError {
         /// Digest of the file.
         got: FileDigest,
     },
-    /// The copy of the trace is no trace, or there is none of this trace.
+    /// The copy of the trace is not a trace, or there is none of this trace.
     #[error("{path}: {source}")]
     Trace {
         /// The copy.
@@ -190,7 +190,7 @@ pub enum DirectoryError {
         #[source]
         source: TraceError,
     },
-    /// The copy of the table is no table.
+    /// The copy of the table is not a table.
     #[error("{path}: {source}")]
     Table {
         /// The copy.
@@ -199,7 +199,7 @@ pub enum DirectoryError {
         #[source]
         source: TableError,
     },
-    /// The copy of the model is no model.
+    /// The copy of the model is not a model.
     #[error("{path}: {source}")]
     Model {
         /// The copy.

@@ -72,7 +72,7 @@ impl KeyOptions {
 #[non_exhaustive]
 pub enum KeygenError {
     /// No level and profile, or no segment length is given: no chain could be verified.
-    #[error("a key is for at least one {what}, got none")]
+    #[error("a key needs at least one {what}, got none")]
     Nothing {
         /// What is missing.
         what: &'static str,
@@ -83,7 +83,7 @@ pub enum KeygenError {
     /// A commitment cannot be made.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// What was derived is no key.
+    /// What was derived is not a key.
     #[error(transparent)]
     Key(#[from] KeyError),
 }

@@ -152,7 +152,7 @@ pub struct ManifestDifference {
     pub got: String,
 }
 
-/// Why a text is no manifest.
+/// Why a text is not a manifest.
 #[derive(Debug)]
 pub(crate) enum ManifestError {
     Format(u32),

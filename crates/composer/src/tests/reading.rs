@@ -119,7 +119,7 @@ const FOLLOW: &[Case<VerifyDirectoryError>] = &[
     ("Read", || {
         let (_guard, path) = chain(&[]);
         let file = segments_directory(&path).join(segment_file_name(0));
-        // What is no file is there, and is none to wait for.
+        // What is not a file is there, and nothing to wait for.
         fs::create_dir(&file).unwrap();
         let error = follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {})
             .unwrap_err();

@@ -11,7 +11,7 @@ use crate::decoder::SegmentKind;
 use crate::error::StatementError;
 use crate::tokens::TokenId;
 
-/// Why fields, or a file, are no acceptance policy.
+/// Why fields, or a file, are not an acceptance policy.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -19,7 +19,7 @@ pub enum PolicyError {
     #[error("policy: {0}")]
     Terms(#[from] StatementError),
     /// There is no circuit, so that no segment could be accepted.
-    #[error("policy: no circuit, expected one for each segment length in use")]
+    #[error("policy: circuits are missing, expected one for each segment length in use")]
     NoCircuits,
     /// Two circuits for one part of one segment length.
     #[error("policy: two {part} circuits for segments of {got} steps, expected one")]
@@ -59,7 +59,7 @@ pub enum PolicyError {
         /// The segment length.
         steps: u32,
     },
-    /// A decoder's chain that begins in the middle: its first token would be nobody's choice.
+    /// A decoder's chain that begins in the middle: no segment would have chosen its first token.
     #[error("policy: chain of a decoder begins after {got} cache entries, expected {expected}")]
     DecoderBegin {
         /// Where the first token is.
@@ -75,7 +75,7 @@ pub enum PolicyError {
         /// The number of tokens.
         got: usize,
     },
-    /// A given token is none of the vocabulary.
+    /// A given token is not in the vocabulary.
     #[error("policy: token at position {position} of the prompt is {got}, expected one below {expected}")]
     PromptToken {
         /// Position of the token, counted from 0.
@@ -86,7 +86,7 @@ pub enum PolicyError {
         got: TokenId,
     },
     /// The bytes do not begin as a policy does.
-    #[error("policy: the bytes are no binary policy, expected them to begin with {expected:?}")]
+    #[error("policy: the bytes are not a binary policy, expected them to begin with {expected:?}")]
     Magic {
         /// How the bytes of a policy begin.
         expected: &'static str,
@@ -94,7 +94,7 @@ pub enum PolicyError {
     /// The circuits in the bytes of a policy are not in their one order.
     #[error("policy: the circuits are not in order, expected them by steps and part")]
     CircuitOrder,
-    /// The bytes are no encoding of a policy.
+    /// The bytes are not an encoding of a policy.
     #[error("policy: {0}")]
     Encoding(#[from] CodecError),
     /// The file is in another version of the format.
@@ -105,7 +105,7 @@ pub enum PolicyError {
         /// The version given.
         got: u32,
     },
-    /// The file is no TOML, or a field is missing, unknown or outside of its range.
+    /// The file is not TOML, or a field is missing, unknown or outside of its range.
     #[error("policy: {reason}")]
     File {
         /// Position and cause, as the parser words them.

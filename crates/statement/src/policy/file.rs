@@ -71,7 +71,7 @@ impl AcceptancePolicy {
     ///
     /// # Errors
     ///
-    /// - [`PolicyError::File`] for a text that is no TOML, or a field that is missing, unknown or
+    /// - [`PolicyError::File`] for a text that is not TOML, or a field that is missing, unknown or
     ///   outside of its own range;
     /// - [`PolicyError::Format`] for a file of another format version;
     /// - those of [`AcceptancePolicy::new`].

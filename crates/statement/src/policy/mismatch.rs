@@ -82,7 +82,7 @@ pub enum PolicyMismatch {
         got: SegmentShape,
     },
     /// A decoder where attention alone was decided upon, or the other way around.
-    #[error("terms are those of {got}, expected those of {expected}")]
+    #[error("chain is one of {got}, expected one of {expected}")]
     Kind {
         expected: SegmentKind,
         got: SegmentKind,

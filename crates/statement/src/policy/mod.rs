@@ -96,7 +96,7 @@ impl AcceptancePolicy {
     ///   [`SharedTerms::check`] refuses;
     /// - [`PolicyError::DecoderBegin`] for a decoder's chain that does not begin with its first token;
     /// - [`PolicyError::PromptLength`], [`PolicyError::PromptToken`] unless the given tokens are as many
-    ///   as the decoder's terms say and all of its vocabulary; of attention alone there are none;
+    ///   as the decoder's terms say and all of its vocabulary; attention alone has none;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::CircuitKind`], [`PolicyError::HalfCircuit`] for a
     ///   list of circuits that is empty, names one twice, names a length that no segment has, has a

@@ -284,7 +284,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         security(SecurityLevel::Johnson100, Profile::Compact),
         security(SecurityLevel::Johnson100, Profile::Fast),
         security(SecurityLevel::Insecure13, Profile::Compact));
-    // A split segment is none of a decoder.
+    // A split segment is not one of a decoder.
     if boundary == SegmentBoundary::Fused {
         out.push(("model", other_kind(base)));
     }

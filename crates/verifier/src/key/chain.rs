@@ -64,7 +64,7 @@ impl Deref for ChainTerms {
 /// Why decisions make no chain that the relation can carry.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ChainTermsError {
-    /// The terms are no statement.
+    /// The terms are not a statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
     /// The relation cannot carry the shape.
@@ -297,7 +297,7 @@ pub enum ModelOptionsError {
         /// Positions that the chain needs.
         got: usize,
     },
-    /// A given token is none of the vocabulary.
+    /// A given token is not in the vocabulary.
     #[error("token {position} of the prompt is {got}, expected one below {expected}, the size of the vocabulary")]
     PromptToken {
         /// Position of the token, counted from 0.

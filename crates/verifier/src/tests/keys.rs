@@ -1,4 +1,4 @@
-//! Keys without a prover: policies that follow from them, policies that do not, and what is no key.
+//! Keys without a prover: policies that follow from them, policies that do not, and what is not a key.
 //! Commitments and roots are made up here: that derived keys have the right ones is for the tests of the
 //! composer to show.
 extern crate std;
