@@ -35,7 +35,7 @@ pub enum ChainReadError {
     MissingSegment {
         /// The first file that is missing.
         path: Utf8PathBuf,
-        /// As many files as the last one's number asks for.
+        /// Number of files by the number of the last one.
         expected: u64,
         /// Files that there are.
         got: u64,

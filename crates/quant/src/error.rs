@@ -89,7 +89,7 @@ pub enum QuantError {
     ExcessTooLarge {
         /// The number that was rescaled.
         input: i64,
-        /// By how many bits.
+        /// Shift, in bits.
         shift: u8,
         /// How far a value may lie outside of its range, exclusive.
         limit: u32,

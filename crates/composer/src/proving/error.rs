@@ -130,9 +130,9 @@ pub enum DirectoryError {
         path: Utf8PathBuf,
         /// In what the two differ.
         field: &'static str,
-        /// As it should be proven.
+        /// The value by the plan.
         expected: String,
-        /// As it is in the directory.
+        /// The value in the directory.
         got: String,
     },
     /// The directory holds this very chain already.
@@ -166,9 +166,9 @@ pub enum DirectoryError {
         path: Utf8PathBuf,
         /// In what the two differ.
         field: &'static str,
-        /// As this program would have it.
+        /// The value by this program.
         expected: String,
-        /// As it is in the manifest.
+        /// The value in the manifest.
         got: String,
     },
     /// The copy of an input was changed.

@@ -19,7 +19,7 @@ use crate::proving::error::PlanError;
 use crate::proving::model_cache::{model_prover, ModelCache};
 use crate::proving::plan::to_u32;
 
-/// For which chains of a model a key is.
+/// The chains of a model that a key is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyOptions {
     /// Levels and profiles. Those of one blowup have one set of commitments.

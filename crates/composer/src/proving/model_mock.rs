@@ -86,7 +86,7 @@ impl ModelMock {
 }
 
 impl fmt::Debug for ModelMock {
-    /// Without weights.
+    /// The checker without its weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ModelMock")
             .field("model", &self.model.identity())

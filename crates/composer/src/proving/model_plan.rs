@@ -184,7 +184,7 @@ impl ModelPlan {
 }
 
 impl fmt::Debug for ModelPlan {
-    /// Without weights.
+    /// The plan without its weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ModelPlan")
             .field("model", &self.model.identity())

@@ -259,7 +259,7 @@ impl ChainPlan {
     }
 }
 
-/// For constructors that refuse everything near `u32::MAX`.
+/// A count as `u32`, for constructors that refuse everything near `u32::MAX`.
 pub(crate) fn to_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

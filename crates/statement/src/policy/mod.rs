@@ -42,16 +42,16 @@ pub struct PolicyCircuit {
 /// The roots of the circuits by which a segment must be proven, one for each of its proofs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CircuitRoots {
-    /// Of the one proof.
+    /// Root for the one proof.
     Fused(PreprocessedRoot),
-    /// Of the two.
+    /// Roots for the two proofs.
     Split {
-        /// Of the arithmetic proof.
+        /// Root for the arithmetic proof.
         arithmetic: PreprocessedRoot,
-        /// Of the lookup proof.
+        /// Root for the lookup proof.
         lookup: PreprocessedRoot,
     },
-    /// Of the one proof of a decoder segment.
+    /// Root for the one proof of a decoder segment.
     Decoder(PreprocessedRoot),
 }
 

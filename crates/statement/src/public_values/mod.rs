@@ -127,9 +127,9 @@ pub enum FormError {
 /// What went into a segment's steps and what came out: values of attention, or tokens of a decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicValues {
-    /// Of a segment of attention alone.
+    /// Values of a segment of attention alone.
     Attention(AttentionValues),
-    /// Of a segment of a whole decoder.
+    /// Tokens of a segment of a whole decoder.
     Tokens(TokenValues),
 }
 

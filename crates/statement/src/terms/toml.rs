@@ -104,7 +104,7 @@ struct DecoderFile<'a> {
 pub(crate) struct TopLevel<'a>(pub(crate) &'a SharedTerms);
 
 impl fmt::Display for TopLevel<'_> {
-    /// With a line end after the last line.
+    /// The line of the model and its comment, with a line end after the last line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let model = match self.0.model {
             ModelIdentity::TraceOnly => "\"trace-only\"".to_string(),
@@ -124,7 +124,7 @@ model = {model}"
 pub(crate) struct Sections<'a>(pub(crate) &'a SharedTerms);
 
 impl fmt::Display for Sections<'_> {
-    /// With an empty line after each section.
+    /// All sections, with an empty line after each section.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart exhaustively: a new field does not compile until it is written.
         let SharedTerms {

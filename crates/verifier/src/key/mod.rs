@@ -60,7 +60,7 @@ pub struct CircuitSizes {
 }
 
 impl CircuitSizes {
-    /// Of this layout at this blowup.
+    /// The sizes of this layout at this blowup.
     pub fn of(layout: &SegmentLayout, log_blowup: u32) -> Self {
         let rows = layout.log_rows();
         Self {
@@ -81,7 +81,7 @@ pub struct KeyCircuits {
     pub sizes: CircuitSizes,
     /// The lengths of segments, ascending.
     pub steps: Vec<u32>,
-    /// For each length the root of the preprocessed columns.
+    /// The roots of the preprocessed columns, one for each length.
     pub roots: Vec<PreprocessedRoot>,
 }
 

@@ -145,6 +145,34 @@ fn a_policy_follows_from_key_and_choices() {
     key().check_policy(&policy).unwrap();
 }
 
+/// Whatever is changed of a chain's terms: the table that they name is the one that they hold.
+#[test]
+fn terms_name_the_table_that_they_hold() {
+    let (chain, _) = options(4).chain(&outline().shape, &prompt()).unwrap();
+    let weights = ModelCommitment::from_bytes([9; 32]);
+    let own = chain.terms(&outline(), weights).unwrap();
+    assert_eq!(own.decoder.unwrap().weights, weights);
+    let other = WeightTable::exp256_default();
+    assert_ne!(own.table, other.id());
+    let (id, bounds) = (other.id(), other.bounds());
+    let renamed = own.clone().with(|it| {
+        it.domain = VerifierDomain::new("other", [1; 16]).unwrap();
+        (it.table, it.table_bounds) = (id, bounds);
+    });
+    assert_eq!(renamed.domain.application(), "other");
+    for terms in [&own, &renamed] {
+        let table = terms.weight_table();
+        assert_eq!(
+            (terms.table, terms.table_bounds),
+            (table.id(), table.bounds())
+        );
+        assert_eq!(table.id(), outline().table.id());
+    }
+    let held = own.with_table(other);
+    assert_eq!((held.table, held.table_bounds), (id, bounds));
+    assert_eq!(held.weight_table().id(), id);
+}
+
 /// A policy that differs in anything is not the key's, whoever wrote it.
 #[test]
 fn a_policy_that_does_not_follow_is_refused() {
