@@ -5,8 +5,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, MockSegmentError,
-    PlanError,
+    ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, PlanError,
 };
 use matchmark_files::InputError;
 use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
@@ -78,7 +77,7 @@ impl Outcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
-    /// The filter in `MATCHMARK_LOG` is none.
+    /// The filter in `MATCHMARK_LOG` is not valid.
     #[error("MATCHMARK_LOG: {reason}")]
     LogFilter {
         /// What is wrong with it.
@@ -169,7 +168,7 @@ pub enum CliError {
         source: KeyError,
     },
     /// There is no key of a model.
-    #[error("no key: {0}")]
+    #[error("key: {0}")]
     Keygen(#[source] KeygenError),
     /// Something is not what its key says.
     #[error("{path} does not go with the key {key}: its {field} is {got}, expected {expected}")]
@@ -204,7 +203,7 @@ pub enum CliError {
         #[source]
         source: TokenizerError,
     },
-    /// A file is of another form than the one that is wanted, or is none.
+    /// A file is of another form than the one that is wanted, or of no known form.
     #[error("{path} is {got}, expected {expected}; {help}")]
     OtherFile {
         /// The file.
@@ -222,7 +221,7 @@ pub enum CliError {
     )]
     StandardInputTwice,
     /// The time for the whole command is over.
-    #[error("the time is over: expected an answer within {seconds} seconds, got none")]
+    #[error("timed out: expected an answer within {seconds} seconds, got none")]
     Timeout {
         /// The time in seconds.
         seconds: u64,
@@ -257,7 +256,7 @@ pub enum CliError {
         #[source]
         source: TraceError,
     },
-    /// The public values of the chain are no tensors.
+    /// The public values of the chain are not tensors.
     #[error("the chain is one of {got}: expected {expected}, whose public values are tensors")]
     NoTensors {
         /// The kind of chain whose tensors can be written.
@@ -265,7 +264,7 @@ pub enum CliError {
         /// The kind of this one.
         got: SegmentKind,
     },
-    /// Domain or security level are none.
+    /// Domain or security level are not valid.
     #[error(transparent)]
     Terms(#[from] StatementError),
     /// There are no rules by which the trace would be decoded.
@@ -285,17 +284,17 @@ pub enum CliError {
     Chain(#[from] ChainError),
     /// The constraints do not hold.
     #[error(transparent)]
-    Mock(#[from] MockSegmentError),
+    Mock(Box<ChainProveError>),
     /// There is no plan within bounds, or none at all.
     #[error(transparent)]
     Planner(#[from] PlannerError),
     /// No variable of the environment names a folder for caches.
-    #[error("no folder for caches: expected {expected} in the environment")]
+    #[error("folder for caches not found: expected {expected} in the environment")]
     NoCacheFolder {
         /// The variables that would name one.
         expected: &'static str,
     },
-    /// What is kept in the cache folder is no calibration.
+    /// What is kept in the cache folder is not a calibration.
     #[error("{path}: {source}; `matchmark plan --calibrate` writes a new one")]
     Calibration {
         /// The file.
@@ -476,7 +475,7 @@ impl CliError {
     }
 }
 
-/// What cannot be read as a chain: parts may be missing yet, the system may refuse, or it is no chain.
+/// What cannot be read as a chain: parts may be missing yet, the system may refuse, or it is not a chain.
 pub(crate) fn of_segments(error: &ChainReadError) -> Outcome {
     match error {
         ChainReadError::Io {

@@ -240,7 +240,7 @@ pub(crate) fn check_chain_folder(path: &Utf8Path) -> Result<(), CliError> {
     check_folder(path, expected)
 }
 
-/// Refuses what is no folder. What is not there is left to whoever needs it.
+/// Refuses what is not a folder. What is not there is left to whoever needs it.
 pub(crate) fn check_folder(path: &Utf8Path, expected: &'static str) -> Result<(), CliError> {
     let Ok(metadata) = path.metadata() else {
         return Ok(());

@@ -67,7 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 ///
 /// # Errors
 ///
-/// [`CliError`], one variant a reason. A rejected chain is no error of the command `verify`, which
+/// [`CliError`], one variant a reason. A rejected chain is not an error of the command `verify`, which
 /// then has the outcome [`Outcome::Rejected`].
 fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
     match &cli.command {

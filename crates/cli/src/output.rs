@@ -110,7 +110,7 @@ fn print(out: &mut dyn io::Write, json: bool, object: &Value, text: &str) -> io:
     out.flush()
 }
 
-/// Who reads a result may have seen enough: a closed pipe is no error.
+/// Who reads a result may have seen enough: a closed pipe is not an error.
 fn unless_closed(printed: io::Result<()>) -> Result<(), CliError> {
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

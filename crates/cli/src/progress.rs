@@ -23,7 +23,7 @@ fn drawn(bar: ProgressBar, template: &str) -> ProgressBar {
     bar
 }
 
-/// A progress bar over the segments of a chain; nothing where standard error is no terminal.
+/// A progress bar over the segments of a chain; nothing where standard error is not a terminal.
 pub(crate) struct SegmentBar {
     bar: ProgressBar,
 }
@@ -85,7 +85,7 @@ impl Progress for SegmentBar {
 }
 
 /// Says what is being done, and for how long, where nobody knows how much there is to do; nothing where
-/// standard error is no terminal.
+/// standard error is not a terminal.
 pub(crate) struct Step {
     bar: ProgressBar,
 }

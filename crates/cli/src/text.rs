@@ -12,7 +12,7 @@ use crate::error::CliError;
 ///
 /// As text, special tokens are shown by their names, but for the one that every text begins with, where it
 /// stands first. The text of the decoded tokens ends with the token that ends a text; what a chain decodes
-/// behind that is no text any more.
+/// behind that is not text any more.
 pub(crate) struct TokenText {
     tokenizer: Option<Tokenizer>,
     /// Number of tokens that are given.
@@ -190,7 +190,7 @@ fn refused(source: matchmark_model::TokenizerError) -> CliError {
     }
 }
 
-/// Takes what is whole: all characters, and a mark for every sequence that is none. What is left may become
+/// Takes what is whole: all characters, and a mark for every sequence that is not a character. What is left may become
 /// a character yet.
 fn take_whole(open: &mut Vec<u8>, text: &mut String) {
     loop {

@@ -72,7 +72,7 @@ fn files_that_are_no_traces() {
     fs::write(&trace, extended).unwrap();
     expect_error(&args, 2, &["something follows the tensors"]);
     fs::write(&trace, "not a trace, but a text").unwrap();
-    expect_error(&args, 2, &["no safetensors file"]);
+    expect_error(&args, 2, &["not a safetensors file"]);
     assert!(!out.exists());
 }
 
@@ -194,11 +194,15 @@ fn output_directories() {
     fs::write(full.join("notes"), "mine").unwrap();
     let args = ["prove", "--trace", trace.as_str(), "--out", full.as_str()];
     expect_error(&args, 2, &["notes", "empty directory"]);
-    expect_error(&["resume", full.as_str()], 2, &["no chain"]);
-    expect_error(&["policy", full.as_str(), "--to", "x"], 2, &["no chain"]);
+    expect_error(&["resume", full.as_str()], 2, &["does not hold a chain"]);
+    expect_error(
+        &["policy", full.as_str(), "--to", "x"],
+        2,
+        &["does not hold a chain"],
+    );
     assert_eq!(tree(&full).len(), 1);
     let nowhere = place.join("nowhere");
-    expect_error(&["resume", nowhere.as_str()], 2, &["no chain"]);
+    expect_error(&["resume", nowhere.as_str()], 2, &["does not hold a chain"]);
     expect_error(&["inspect", nowhere.as_str()], 2, &["cannot list"]);
     assert!(!nowhere.exists());
 }

@@ -109,7 +109,7 @@ fn refused() {
     for (changed, words) in [
         (bytes[..bytes.len() - 1].to_vec(), "truncated"),
         ([bytes.as_slice(), &[0]].concat(), "follows"),
-        (b"something else".to_vec(), "no model file"),
+        (b"something else".to_vec(), "not a model file"),
     ] {
         fs::write(&model, changed).unwrap();
         expect_error(&args, 2, &[model.as_str(), words]);

@@ -169,7 +169,11 @@ fn calibrations_that_are_not_of_use() {
     let more = format!("{alone}more = 2\n");
     for text in ["", "no toml", &alone, &more] {
         fs::write(&file, text).unwrap();
-        let words = ["calibration.toml", "no calibration", "--calibrate"];
+        let words = [
+            "calibration.toml",
+            "calibration is not valid",
+            "--calibrate",
+        ];
         refused(&place.path, &objective, 2, "calibration", &words);
     }
     fs::write(&file, [0xff, 0xfe]).unwrap();

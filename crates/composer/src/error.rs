@@ -35,7 +35,7 @@ pub enum ChainReadError {
     MissingSegment {
         /// The first file that is missing.
         path: Utf8PathBuf,
-        /// As many files as the last one's number asks for.
+        /// Number of files by the number of the last one.
         expected: u64,
         /// Files that there are.
         got: u64,
@@ -79,8 +79,8 @@ pub enum ChainReadError {
         /// Length of the file in bytes.
         got: u64,
     },
-    /// A file is no segment.
-    #[error("{path} is no segment: {source}")]
+    /// A file is not a segment.
+    #[error("{path} is not a valid segment: {source}")]
     Segment {
         /// The file.
         path: Utf8PathBuf,
@@ -123,17 +123,17 @@ pub enum ChainVerifyError {
     },
 }
 
-/// Why a chain that is followed while it is written is not accepted.
+/// Why a chain directory is not accepted, as it is or while it is written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FollowError {
-    /// A segment file cannot be read.
+pub enum VerifyDirectoryError {
+    /// Its files cannot be read as a chain.
     #[error(transparent)]
     Read(#[from] ChainReadError),
     /// A segment is refused.
     #[error(transparent)]
     Verify(#[from] ChainVerifyError),
-    /// The next segment did not come in time.
+    /// The next segment of a chain that is followed did not come in time.
     #[error("segment {segment} did not come within {waited_ms} ms: expected {expected} steps, got {got}")]
     Timeout {
         /// The segment that was waited for.
@@ -145,7 +145,7 @@ pub enum FollowError {
         /// Steps that were accepted.
         got: usize,
     },
-    /// There are segments behind the steps that the policy accepts.
+    /// A chain that is followed has segments behind the steps that the policy accepts.
     #[error("there are {got} segment files, expected {expected}: all steps are in those")]
     SegmentsBehind {
         /// Segments that have all steps.
@@ -153,18 +153,6 @@ pub enum FollowError {
         /// Segment files.
         got: u64,
     },
-}
-
-/// Why a chain directory is not accepted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifyDirectoryError {
-    /// Its files cannot be read as a chain.
-    #[error(transparent)]
-    Read(#[from] ChainReadError),
-    /// Its segments are refused.
-    #[error(transparent)]
-    Verify(#[from] ChainVerifyError),
 }
 
 impl ChainReadError {
@@ -202,7 +190,7 @@ impl ChainVerifyError {
     }
 }
 
-impl FollowError {
+impl VerifyDirectoryError {
     /// Whether more segments may come yet, and nothing is wrong with those that are there.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
@@ -211,17 +199,6 @@ impl FollowError {
             Self::Verify(error) => error.is_incomplete(),
             Self::Timeout { .. } => true,
             Self::SegmentsBehind { .. } => false,
-        }
-    }
-}
-
-impl VerifyDirectoryError {
-    /// Whether more segments may come yet, and nothing is wrong with those that are there.
-    #[must_use]
-    pub fn is_incomplete(&self) -> bool {
-        match self {
-            Self::Read(error) => error.is_incomplete(),
-            Self::Verify(error) => error.is_incomplete(),
         }
     }
 }
@@ -241,10 +218,9 @@ variant_names!(ChainVerifyError {
     Join,
     Chain,
 });
-variant_names!(FollowError {
+variant_names!(VerifyDirectoryError {
     Read,
     Verify,
     Timeout,
     SegmentsBehind,
 });
-variant_names!(VerifyDirectoryError { Read, Verify });

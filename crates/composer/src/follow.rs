@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use matchmark_statement::AcceptancePolicy;
 
-use crate::error::{ChainReadError, FollowError};
+use crate::error::{ChainReadError, VerifyDirectoryError};
 use crate::layout::segments_directory;
 use crate::reader::{max_segment_bytes, read_segment, ChainReader};
 use crate::report::{ChainReport, SegmentReport};
@@ -35,14 +35,14 @@ pub enum Patience {
 ///
 /// # Errors
 ///
-/// [`FollowError`], one variant a reason: [`FollowError::Timeout`] if a segment does not come within
+/// [`VerifyDirectoryError`], one variant a reason: [`VerifyDirectoryError::Timeout`] if a segment does not come within
 /// `patience`.
 pub fn follow_directory(
     chain: &Utf8Path,
     policy: &AcceptancePolicy,
     patience: Patience,
     mut on_segment: impl FnMut(&SegmentReport),
-) -> Result<ChainReport, FollowError> {
+) -> Result<ChainReport, VerifyDirectoryError> {
     let max_bytes = max_segment_bytes(policy);
     let directory = segments_directory(chain);
     let expected = policy.steps().steps();
@@ -51,7 +51,7 @@ pub fn follow_directory(
     let mut since = Instant::now();
     while run.steps() < expected {
         let waited = since.elapsed();
-        let timeout = FollowError::Timeout {
+        let timeout = VerifyDirectoryError::Timeout {
             segment,
             waited_ms: waited.as_millis(),
             expected,
@@ -84,7 +84,7 @@ pub fn follow_directory(
     }
     let got = ChainReader::open(chain, max_bytes)?.segments();
     if got != segment {
-        return Err(FollowError::SegmentsBehind {
+        return Err(VerifyDirectoryError::SegmentsBehind {
             expected: segment,
             got,
         });

@@ -32,7 +32,7 @@ pub fn segment_file_name(index: u64) -> String {
     format!("{index:06}{SEGMENT_SUFFIX}")
 }
 
-/// The index in a segment file's name. A name that [`segment_file_name`] does not give is none, so
+/// The index in a segment file's name. A name that [`segment_file_name`] does not give is not a segment, so
 /// that two files never have one index.
 pub(crate) fn parse_segment_file_name(name: &str) -> Option<u64> {
     let index = name.strip_suffix(SEGMENT_SUFFIX)?.parse().ok()?;

@@ -30,7 +30,7 @@
 //!
 //! let report = verify_directory(chain, &policy, |row| println!("{} steps", row.steps))?;
 //! assert_eq!(report.statement.segments(), 1);
-//! // A chain that lacks a segment is none.
+//! // A chain that lacks a segment is not accepted.
 //! std::fs::remove_file(segments.join(segment_file_name(0)))?;
 //! assert!(verify_directory(chain, &policy, |_| {}).is_err());
 //! # Ok(())
@@ -59,7 +59,7 @@ mod verifier;
 #[cfg(feature = "prover")]
 mod proving;
 
-pub use error::{ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError};
+pub use error::{ChainReadError, ChainVerifyError, VerifyDirectoryError};
 pub use follow::{follow_directory, Patience};
 /// The tests have their small chains in common with those outside of the crate.
 #[cfg(test)]
@@ -88,8 +88,8 @@ pub use proving::{
     derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,
     ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError,
     FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
-    MemoryShortage, MockSegmentError, ModelMock, ModelPlan, PlanError, Progress, ProveReport,
-    ProvenRow, Resources, Schedule, Silent, Storage,
+    MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Resources,
+    Schedule, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -21,7 +21,8 @@ const HEADER_BYTES: u64 = 64;
 /// Longest file that a segment under this policy can have, in bytes.
 #[must_use]
 pub fn max_segment_bytes(policy: &AcceptancePolicy) -> u64 {
-    let public_values = policy.public_values_len(policy.shape().segment_steps().get() as usize);
+    let public_values =
+        policy.public_values_len(policy.terms().shape.segment_steps().get() as usize);
     HEADER_BYTES + MAX_STATEMENT_LEN as u64 + public_values as u64 + MAX_PROOF_BYTES
 }
 
@@ -285,7 +286,7 @@ mod tests {
             drop(guard);
             read
         };
-        // What is behind it was read: only that it is no segment is wrong with it.
+        // What is behind it was read: only that it is not a segment is wrong with it.
         assert!(matches!(link("../file"), ChainReadError::Segment { .. }));
         assert!(matches!(
             link("/dev/zero"),

@@ -52,7 +52,7 @@ fn json_bytes(proof: &SegmentProof) -> u64 {
         }
     }
     let mut counter = Counter(0);
-    // The counter takes everything, and no map of the proof has keys that are no strings.
+    // The counter takes everything, and no map of the proof has keys that are not strings.
     let written = serde_json::to_writer(&mut counter, &(&proof.claimed_sums, &proof.stark));
     assert!(written.is_ok(), "a proof is written as JSON");
     counter.0

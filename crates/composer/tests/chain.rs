@@ -176,15 +176,15 @@ fn a_relabelled_segment_is_refused() {
         VerifyError::PublicValuesMismatch { .. }
     ));
     assert!(matches!(
-        relabel(&|parts| parts.rounding = Rounding::Floor),
+        relabel(&|parts| parts.terms.rounding = Rounding::Floor),
         VerifyError::Policy(PolicyMismatch::Rounding { .. })
     ));
     assert!(matches!(
-        relabel(&|parts| parts.domain = VerifierDomain::new("other", [0; 16]).unwrap()),
+        relabel(&|parts| parts.terms.domain = VerifierDomain::new("other", [0; 16]).unwrap()),
         VerifyError::Policy(PolicyMismatch::Domain { .. })
     ));
     assert!(matches!(
-        relabel(&|parts| parts.security = Security::default()),
+        relabel(&|parts| parts.terms.security = Security::default()),
         VerifyError::Policy(PolicyMismatch::Security { .. })
     ));
     // Both, statement and values, taken from the next segment: everything fits but the proof.

@@ -277,6 +277,6 @@ fn the_mock_checker_accepts_the_reference_and_names_what_fails() {
     execution.out[0] += if execution.out[0] > 0 { -1 } else { 1 };
     assert!(matches!(
         matchmark_prover::mock_segment(plan.terms(), &execution, &before, &after, Boundary::Fused),
-        Err(matchmark_prover::MockError::Failure(_))
+        Err(matchmark_prover::ProveError::Mock(_))
     ));
 }

@@ -13,12 +13,12 @@ use common::model::{model, options, plan, prompt, PROMPT, TOKENS};
 use common::{place, schedule};
 use matchmark_composer::{
     derive_key, follow_directory, policy_for, segment_file_name, segments_directory,
-    verify_directory, ChainProveError, ChainProver, ChainWork, DirectoryError, FollowError,
-    KeyError, KeyOptions, ModelKey, ModelMock, ModelOptions, ModelOptionsError, ModelPlan,
-    Patience, PlanError, Progress, ProvenRow, SegmentTokens, Silent, MODEL_FILE,
+    verify_directory, ChainProveError, ChainProver, ChainWork, DirectoryError, KeyError,
+    KeyOptions, ModelKey, ModelMock, ModelOptions, ModelOptionsError, ModelPlan, Patience,
+    PlanError, Progress, ProvenRow, SegmentTokens, Silent, VerifyDirectoryError, MODEL_FILE,
 };
 use matchmark_model::{execute_model, IntegerModel, ModelExecution, ModelState};
-use matchmark_prover::{MockError, ProveError};
+use matchmark_prover::ProveError;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{Security, SecurityLevel, TokenId};
 
@@ -259,14 +259,14 @@ fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
     let mut other = execution.clone();
     let last = other.choices.last_mut().unwrap();
     *last = (*last + 1) % 24;
-    assert!(matches!(check(&other, &after), Err(MockError::Failure(_))));
+    assert!(matches!(check(&other, &after), Err(ProveError::Mock(_))));
     assert!(matches!(
         check(&execution, &empty),
-        Err(MockError::Segment(ProveError::StateEntries {
+        Err(ProveError::StateEntries {
             which: "last",
             expected: 3,
             got: 0
-        }))
+        })
     ));
     // A token that the model does not have.
     let (execution, after) = execute_model(&model, &empty, &[1, 2, 3]).unwrap();
@@ -274,7 +274,7 @@ fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
     other.tokens[0] = 24;
     assert!(matches!(
         check(&other, &after),
-        Err(MockError::Segment(ProveError::PublicValues(_)))
+        Err(ProveError::PublicValues(_))
     ));
 }
 
@@ -340,7 +340,10 @@ fn a_growing_chain_is_followed() {
     let policy = plan(3).policy().unwrap();
     let second = Patience::Segment(Duration::from_millis(200));
     let waited = follow_directory(&path, &policy, second, |_| ()).unwrap_err();
-    assert!(matches!(waited, FollowError::Timeout { segment: 0, .. }));
+    assert!(matches!(
+        waited,
+        VerifyDirectoryError::Timeout { segment: 0, .. }
+    ));
     std::thread::scope(|scope| {
         let follower = scope.spawn(|| {
             let mut tokens = Vec::new();
@@ -362,5 +365,8 @@ fn a_growing_chain_is_followed() {
     let extra = segments_directory(&path).join(segment_file_name(3));
     fs::write(&extra, file(&path, 2)).unwrap();
     let refused = follow_directory(&path, &policy, second, |_| ()).unwrap_err();
-    assert!(matches!(refused, FollowError::SegmentsBehind { .. }));
+    assert!(matches!(
+        refused,
+        VerifyDirectoryError::SegmentsBehind { .. }
+    ));
 }

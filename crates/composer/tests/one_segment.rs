@@ -98,7 +98,7 @@ fn a_verifier_tells_what_it_has_seen() {
     verifier.push(&file).unwrap();
     assert_eq!(verifier.segments(), 1);
     assert!(verifier.figures().is_some());
-    // The same steps again are none of the chain, and the chain stays what it was.
+    // The same steps again do not belong to the chain, and the chain stays what it was.
     assert!(matches!(
         verifier.push(&file),
         Err(ChainVerifyError::Join { segment: 1, .. })
@@ -151,7 +151,7 @@ fn what_is_wrong_with_a_directory_is_said() {
 fn the_longest_file_is_read() {
     let policy = policy("narrow");
     let file = SegmentFile::decode(&fixture("narrow.segment")).unwrap();
-    let steps = u64::from(policy.shape().segment_steps().get());
+    let steps = u64::from(policy.terms().shape.segment_steps().get());
     let (own_steps, own_bytes) = (
         file.statement().steps().steps() as u64,
         file.public_values().encode().len() as u64,

@@ -324,7 +324,7 @@ pub fn weight_not_in_table(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x7765_6967);
     let mut forge = Forge::honest(case, seed);
     let (head, step, row) = place(&forge, &mut rng);
-    let weight = rng.below(1 + case.terms.table.max_weight() as usize) as i64;
+    let weight = rng.below(1 + case.terms.weight_table().max_weight() as usize) as i64;
     if weight == forge.candidates[row].weight {
         return None;
     }

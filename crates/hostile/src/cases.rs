@@ -11,7 +11,7 @@ use matchmark_quant::{
     QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, ValueBits,
 };
 use matchmark_statement::{
-    Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+    Boundary, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
 use matchmark_tables::{Rational, WeightTable};
 
@@ -93,7 +93,7 @@ pub(crate) fn bounds(layout: &SegmentLayout, terms: &ChainTerms) -> AccumulatorB
         shape.capacity(),
         layout.value_bits(),
         terms.quantization.score_step(),
-        terms.table.bounds(),
+        terms.weight_table().bounds(),
     );
     bounds.unwrap()
 }
@@ -124,25 +124,23 @@ impl Spec {
             HeadDim::new(dim).unwrap(),
         )
         .unwrap();
-        ChainTerms {
-            decoder: None,
-            domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
-            security: self.security,
-            model: ModelIdentity::TraceOnly,
-            quantization: QuantizationPolicy::new(
+        ChainTerms::attention(
+            VerifierDomain::new("adversarial", [7; 16]).unwrap(),
+            self.security,
+            QuantizationPolicy::new(
                 ValueBits::new(self.bits).unwrap(),
                 ScoreStep::new(self.score_step).unwrap(),
                 None,
             ),
-            rounding: self.rounding,
-            table: self.table.clone(),
-            shape: SegmentShape::new(
+            self.rounding,
+            SegmentShape::new(
                 attention,
                 CacheCapacity::new(self.capacity).unwrap(),
                 SegmentSteps::new(self.segment_steps).unwrap(),
             )
             .unwrap(),
-        }
+            self.table.clone(),
+        )
     }
 
     /// The case, if the relation carries its shape.

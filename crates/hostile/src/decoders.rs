@@ -84,12 +84,12 @@ fn from_the_first(steps: StepRange) -> StepRange {
 /// The statement of the same public values and states as that of a decoder, its first segment.
 pub fn stated(base: &SegmentStatementParts, decoder: DecoderTerms) -> SegmentStatementParts {
     let mut parts = base.clone();
-    parts.model = model(&decoder);
-    parts.quantization = quantization(&parts.quantization);
-    parts.rounding = Rounding::NearestTiesUp;
+    parts.terms.model = model(&decoder);
+    parts.terms.quantization = quantization(&parts.terms.quantization);
+    parts.terms.rounding = Rounding::NearestTiesUp;
     parts.steps = from_the_first(parts.steps);
     parts.boundary = SegmentBoundary::Fused;
-    parts.decoder = Some(decoder);
+    parts.terms.decoder = Some(decoder);
     parts.tokens = Some(TokenCut {
         first: TokenId::new(1),
         next: TokenId::new(2),
@@ -100,11 +100,11 @@ pub fn stated(base: &SegmentStatementParts, decoder: DecoderTerms) -> SegmentSta
 /// The policy of such a statement, with the circuits there are under the decoder's name.
 pub fn asked(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptancePolicyParts {
     let mut parts = base.clone();
-    parts.model = model(&decoder);
-    parts.quantization = quantization(&parts.quantization);
-    parts.rounding = Rounding::NearestTiesUp;
+    parts.terms.model = model(&decoder);
+    parts.terms.quantization = quantization(&parts.terms.quantization);
+    parts.terms.rounding = Rounding::NearestTiesUp;
     parts.steps = from_the_first(parts.steps);
-    parts.decoder = Some(decoder);
+    parts.terms.decoder = Some(decoder);
     parts.circuits = renamed(parts.circuits);
     parts
 }
@@ -205,16 +205,16 @@ fn numbers(value: &Value, path: String, out: &mut Vec<String>) {
 /// for that, where they can be.
 pub fn restate(base: &SegmentStatementParts, decoder: DecoderTerms) -> SegmentStatementParts {
     let mut parts = base.clone();
-    parts.decoder = Some(decoder);
-    (parts.shape, parts.quantization) = around(&parts.shape, &decoder);
+    parts.terms.decoder = Some(decoder);
+    (parts.terms.shape, parts.terms.quantization) = around(&parts.terms.shape, &decoder);
     parts
 }
 
 /// The same of a policy.
 pub fn ask(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptancePolicyParts {
     let mut parts = base.clone();
-    parts.decoder = Some(decoder);
-    (parts.shape, parts.quantization) = around(&parts.shape, &decoder);
+    parts.terms.decoder = Some(decoder);
+    (parts.terms.shape, parts.terms.quantization) = around(&parts.terms.shape, &decoder);
     parts
 }
 

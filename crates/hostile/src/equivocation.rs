@@ -120,7 +120,7 @@ pub fn attempt(claimed: &mut Claimed<'_>, trial: usize) -> (Vec<Vec<u8>>, Result
     let mut parts = claimed.statement.parts();
     let mut nonce = [0; 16];
     nonce[..8].copy_from_slice(&(trial as u64).to_le_bytes());
-    parts.domain = VerifierDomain::new("equivocation", nonce).unwrap();
+    parts.terms.domain = VerifierDomain::new("equivocation", nonce).unwrap();
     claimed.statement = SegmentStatement::new(parts).unwrap();
     let proofs = prove(claimed, &Drop::Nothing).unwrap();
     let values = claimed.values.as_ref().unwrap();

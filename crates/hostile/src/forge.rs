@@ -208,7 +208,7 @@ impl Forge {
     }
 
     pub fn weight_of(&self, index: i64) -> i64 {
-        i64::from(self.case.terms.table.entries()[index as usize])
+        i64::from(self.case.terms.weight_table().entries()[index as usize])
     }
 
     pub fn score_step(&self) -> i64 {

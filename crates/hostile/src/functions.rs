@@ -203,8 +203,8 @@ fn in_the_name_of(
     identity: ModelIdentity,
     weights: Option<ModelCommitment>,
 ) -> SegmentStatementParts {
-    parts.model = identity;
-    if let (Some(decoder), Some(weights)) = (&mut parts.decoder, weights) {
+    parts.terms.model = identity;
+    if let (Some(decoder), Some(weights)) = (&mut parts.terms.decoder, weights) {
         decoder.weights = weights;
     }
     parts

@@ -81,7 +81,7 @@ pub fn statement(
             PublicValues::Tokens(tokens) => cut(tokens.consumed(), tokens.chosen()),
         },
     };
-    let parts = SegmentStatementParts::of(prover.terms().shared(), own);
+    let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
     SegmentStatement::new(parts).unwrap()
 }
 
@@ -199,7 +199,7 @@ fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> Segme
             next: cut.first,
         }),
     };
-    let parts = SegmentStatementParts::of(prover.terms().shared(), own);
+    let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
     SegmentStatement::new(parts).unwrap()
 }
 

@@ -137,35 +137,38 @@ fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
 }
 
 fn terms(other: Other) -> ChainTerms {
-    let mut terms = narrow().terms();
+    let terms = narrow().terms();
     let steps = SEGMENTS as u32;
-    terms.shape = SegmentShape::new(
+    let shape = SegmentShape::new(
         terms.shape.attention(),
         CacheCapacity::new(PREFIX + steps).unwrap(),
         SegmentSteps::new(1).unwrap(),
     )
     .unwrap();
+    let terms = terms.with(|it| it.shape = shape);
     match other {
         Other::Table => {
-            let mut entries = terms.table.entries().to_vec();
+            let mut entries = terms.weight_table().entries().to_vec();
             let last = entries.len() - 1;
             entries[last] += 1;
-            terms.table = table(&entries);
+            terms.with_table(table(&entries))
         }
-        Other::Domain => terms.domain = VerifierDomain::new("another", [9; 16]).unwrap(),
+        Other::Domain => {
+            terms.with(|it| it.domain = VerifierDomain::new("another", [9; 16]).unwrap())
+        }
         Other::Level => {
-            terms.security = Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap();
+            let security = Security::new(SecurityLevel::Conjectured100, Profile::Fast);
+            terms.with(|it| it.security = security.unwrap())
         }
-        Other::Nothing | Other::Inputs | Other::Prefix | Other::Boundary => {}
+        Other::Nothing | Other::Inputs | Other::Prefix | Other::Boundary => terms,
     }
-    terms
 }
 
 fn run(name: &'static str, other: Other) -> Run {
     let prover = SegmentProver::new(terms(other)).unwrap();
     let terms = prover.terms();
     let rules = DecodeRules {
-        table: terms.table.clone(),
+        table: terms.weight_table().clone(),
         rounding: terms.rounding,
         score_step: terms.quantization.score_step(),
         value_bits: terms.quantization.value_bits(),
@@ -220,7 +223,7 @@ fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircui
         chain.push(file.statement()).unwrap();
     }
     let chain = chain.finish();
-    let prompt = chain.shared_terms().decoder.map(|it| it.prompt.get());
+    let prompt = chain.terms().decoder.map(|it| it.prompt.get());
     let consumed = files
         .iter()
         .filter_map(|file| file.public_values().tokens());

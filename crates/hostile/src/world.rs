@@ -115,7 +115,7 @@ impl World {
     pub fn execute(&self, case: &Case) -> SegmentExecution {
         let (heads, _, dim, _, steps) = sizes(case);
         let shape = case.layout.shape().attention();
-        let table = case.terms.table.entries();
+        let table = case.terms.weight_table().entries();
         let step = i64::from(case.layout.score_step());
         let mut execution = SegmentExecution {
             shape,
@@ -183,7 +183,7 @@ impl World {
         let honest = Execution {
             attention: &execution,
             entries: &public_columns(case, &execution),
-            table: &case.terms.table,
+            table: case.terms.weight_table(),
             decoder: None,
         };
         let Some(part) = &case.decoder else {
@@ -316,7 +316,7 @@ pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
 
 pub fn rules(case: &Case) -> DecodeRules {
     DecodeRules {
-        table: case.terms.table.clone(),
+        table: case.terms.weight_table().clone(),
         rounding: case.terms.rounding,
         score_step: case.terms.quantization.score_step(),
         value_bits: case.terms.quantization.value_bits(),

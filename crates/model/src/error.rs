@@ -207,16 +207,16 @@ pub enum ModelError {
         /// Positions of the model.
         limit: usize,
     },
-    /// A model predicts a text so badly that its perplexity is no number.
-    #[error("no perplexity of the {of} on this text: {nats_per_token:e} nats per token, expected fewer than 709; the text is not of the model's kind, or its weights are damaged")]
+    /// A model predicts a text so badly that its perplexity is not a number.
+    #[error("the perplexity of the {of} on this text is beyond the range of numbers: {nats_per_token:e} nats per token, expected fewer than 709; the text is not of the model's kind, or its weights are damaged")]
     NoPerplexity {
         /// Which model.
         of: &'static str,
         /// The mean of the negative logarithms of the probabilities.
         nats_per_token: f64,
     },
-    /// The results of an operation are so far from the floats that the distance is no number.
-    #[error("no distance of the {operation} from the floats: it is beyond the range of numbers; the model's scales are not those of its floats")]
+    /// The results of an operation are so far from the floats that the distance is not a number.
+    #[error("the distance of the {operation} from the floats is beyond the range of numbers: the model's scales are not those of its floats")]
     NoDistance {
         /// The operation.
         operation: Operation,

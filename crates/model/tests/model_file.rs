@@ -154,7 +154,7 @@ fn digits_by_themselves() {
     }
 }
 
-/// Scales are no part of what is executed; where they make no sense, an evaluation says so.
+/// Scales are not part of what is executed; where they make no sense, an evaluation says so.
 #[test]
 fn scales_that_are_not_those_of_the_floats() {
     let float = Folder::new().read().unwrap();

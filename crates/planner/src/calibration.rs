@@ -185,7 +185,7 @@ impl Calibration {
     ///
     /// # Errors
     ///
-    /// [`PlannerError::NoCalibration`] if it is malformed, or if a coefficient is no number that a
+    /// [`PlannerError::NoCalibration`] if it is malformed, or if a coefficient is not a number that a
     /// coefficient can be.
     pub fn read(text: &str) -> Result<CalibrationState, PlannerError> {
         let table: toml::Table = text.parse().map_err(|error| no_calibration(&error))?;

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlannerError {
-    /// A name that is no objective.
+    /// A name that is not an objective.
     #[error("unknown objective {got:?}, expected {expected}")]
     UnknownObjective {
         /// The names that there are.
@@ -31,8 +31,8 @@ pub enum PlannerError {
         /// That candidate.
         candidate: String,
     },
-    /// The text is no calibration.
-    #[error("no calibration: {reason}")]
+    /// The text is not a calibration.
+    #[error("calibration is not valid: {reason}")]
     NoCalibration {
         /// What is wrong with it.
         reason: String,

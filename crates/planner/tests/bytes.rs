@@ -10,8 +10,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, synthetic_score_step, synthetic_trace, KvCache};
 use matchmark_statement::{
-    Boundary, ModelIdentity, Profile, ProofPart, Security, SecurityLevel, SegmentShape,
-    VerifierDomain,
+    Boundary, Profile, ProofPart, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::queries::QueryCounts;
@@ -136,16 +135,14 @@ fn proven(workload: &Workload, boundary: Boundary, security: Security, domains: 
     let expected = expected(workload, boundary, security);
     let mut sum = 0;
     for domain in 0..domains {
-        let prover = SegmentProver::new(ChainTerms {
-            decoder: None,
-            domain: VerifierDomain::new(format!("domain {domain}"), [0; 16]).unwrap(),
+        let prover = SegmentProver::new(ChainTerms::attention(
+            VerifierDomain::new(format!("domain {domain}"), [0; 16]).unwrap(),
             security,
-            model: ModelIdentity::TraceOnly,
-            quantization: trace.quantization(&rules),
-            rounding: rules.rounding,
-            table: rules.table.clone(),
-            shape: SegmentShape::new(workload.shape, capacity, steps).unwrap(),
-        })
+            trace.quantization(&rules),
+            rules.rounding,
+            SegmentShape::new(workload.shape, capacity, steps).unwrap(),
+            rules.table.clone(),
+        ))
         .unwrap();
         let before = prover.state(cache.clone()).unwrap();
         let after = prover.state(after.clone()).unwrap();

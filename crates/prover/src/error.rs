@@ -1,22 +1,23 @@
 //! Why a segment cannot be proven. One variant a reason.
 
 use matchmark_air::layout::LayoutError;
+use matchmark_air::mock::MockFailure;
 use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{PublicValuesError, StatementError};
 use matchmark_verifier::key::ChainTermsError;
 use matchmark_verifier::VerifyError;
 
-/// Why a segment cannot be proven.
+/// Why a segment cannot be proven, or does not pass the mock checker.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProveError {
     /// The relation cannot carry the shape.
     #[error("layout: {0}")]
     Layout(#[from] LayoutError),
-    /// The terms of the chain are no statement.
+    /// The terms of the chain are not a statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
-    /// The execution's values are no public values of the shape.
+    /// The execution's values are not public values of the shape.
     #[error("public values: {0}")]
     PublicValues(#[from] PublicValuesError),
     /// A committed cache does not stand where the segment begins or ends.
@@ -43,6 +44,9 @@ pub enum ProveError {
     /// The witness does not satisfy the constraints: the execution is not one of these semantics.
     #[error("the witness does not satisfy the constraints")]
     ConstraintsNotSatisfied,
+    /// The mock checker found a constraint that does not hold, or a relation that does not balance.
+    #[error(transparent)]
+    Mock(#[from] MockFailure),
     /// A root has a fingerprint point at which nothing can be opened. It happens by chance with a
     /// probability of less than 2^-60 a root; other values have another root.
     #[error(transparent)]

@@ -16,7 +16,7 @@
 //! };
 //! use matchmark_runtime::{execute_segment, synthetic_trace, KvCache};
 //! use matchmark_statement::{
-//!     Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+//!     Boundary, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 //! };
 //! use matchmark_verifier::SegmentFile;
 //!
@@ -28,17 +28,15 @@
 //! let inputs = trace.segment(trace.step_range())?;
 //! let (execution, after) = execute_segment(&before, &inputs, &rules)?;
 //!
-//! let terms = ChainTerms {
-//!     domain: VerifierDomain::new("example", [0; 16])?,
+//! let terms = ChainTerms::attention(
+//!     VerifierDomain::new("example", [0; 16])?,
 //!     // 13 bits, so that the example takes no time: anyone can forge such a proof.
-//!     security: Security::new(SecurityLevel::Insecure13, Profile::Compact)?,
-//!     model: ModelIdentity::TraceOnly,
-//!     quantization: QuantizationPolicy::new(ValueBits::DEFAULT, rules.score_step, None),
-//!     rounding: rules.rounding,
-//!     table: rules.table.clone(),
-//!     shape: SegmentShape::new(shape, CacheCapacity::new(2)?, SegmentSteps::new(2)?)?,
-//!     decoder: None,
-//! };
+//!     Security::new(SecurityLevel::Insecure13, Profile::Compact)?,
+//!     QuantizationPolicy::new(ValueBits::DEFAULT, rules.score_step, None),
+//!     rules.rounding,
+//!     SegmentShape::new(shape, CacheCapacity::new(2)?, SegmentSteps::new(2)?)?,
+//!     rules.table.clone(),
+//! );
 //! // The constraints, row by row, without a proof: where one fails, it is named.
 //! mock_segment(&terms, &execution, &before, &after, Boundary::Fused)?;
 //!
@@ -72,7 +70,7 @@ pub use error::ProveError;
 pub use instructions::unused_instructions;
 pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
-pub use mock::{mock_segment, MockError, ModelMock};
+pub use mock::{mock_segment, ModelMock};
 pub use model::{model_outline, CommittedModel, ModelInput};
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::SegmentProver;

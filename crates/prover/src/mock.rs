@@ -4,7 +4,7 @@ use std::sync::Arc;
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::mock::{check, MockFailure};
+use matchmark_air::mock::check;
 use matchmark_air::witness::Column;
 use matchmark_model::{IntegerModel, ModelExecution};
 use matchmark_quant::StepRange;
@@ -17,33 +17,21 @@ use crate::error::ProveError;
 use crate::model::{decoder_witness, model_outline};
 use crate::segment::attention_witness;
 
-/// Why a segment fails the mock checker.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MockError {
-    /// The segment is none of these terms, so that there is nothing to check.
-    #[error(transparent)]
-    Segment(#[from] ProveError),
-    /// A constraint does not hold, or a relation does not balance.
-    #[error(transparent)]
-    Failure(#[from] MockFailure),
-}
-
 /// Checks all constraints and relations of a segment on its witness, row by row, those of both
 /// proofs if it is split. Nothing is
 /// committed and nothing is proven; caches and execution are taken as they are.
 ///
 /// # Errors
 ///
-/// [`MockError::Failure`] with the first constraint and row that fail, or the first tuple that is
-/// left over; [`MockError::Segment`] if caches or execution do not fit the terms.
+/// [`ProveError::Mock`] with the first constraint and row that fail, or the first tuple that is
+/// left over; another [`ProveError`] if caches or execution do not fit the terms.
 pub fn mock_segment(
     terms: &ChainTerms,
     execution: &SegmentExecution,
     before: &KvCache,
     after: &KvCache,
     boundary: Boundary,
-) -> Result<(), MockError> {
+) -> Result<(), ProveError> {
     let steps = execution.steps;
     let layout = terms.layout(steps.steps()).map_err(ProveError::from)?;
     let layout = layout.with_boundary(boundary);
@@ -113,14 +101,14 @@ impl ModelMock {
     ///
     /// # Errors
     ///
-    /// [`MockError::Failure`] with the first constraint and row that fail, or the first tuple that is
-    /// left over; [`MockError::Segment`] if caches, tokens or execution do not fit the terms.
+    /// [`ProveError::Mock`] with the first constraint and row that fail, or the first tuple that is
+    /// left over; another [`ProveError`] if caches, tokens or execution do not fit the terms.
     pub fn check(
         &self,
         execution: &ModelExecution,
         before: &KvCache,
         after: &KvCache,
-    ) -> Result<(), MockError> {
+    ) -> Result<(), ProveError> {
         let steps = execution.steps;
         let layout = self.terms.layout(steps.steps()).map_err(ProveError::from)?;
         check_caches(&layout, steps, before, after)?;

@@ -95,7 +95,7 @@ impl SegmentProver {
     /// # Errors
     ///
     /// [`ProveError::NoModel`] if the chain is not a decoder's, [`ProveError::PublicValues`] or
-    /// [`ProveError::Statement`] if the execution is none of these terms.
+    /// [`ProveError::Statement`] if the execution does not fit the terms.
     pub fn claim_model(
         &self,
         input: &ModelInput<'_>,
@@ -119,7 +119,7 @@ impl SegmentProver {
             boundary: SegmentBoundary::Fused,
             tokens: own_tokens,
         };
-        let parts = SegmentStatementParts::of(self.terms().shared(), own);
+        let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
         Ok((SegmentStatement::new(parts)?, values))
     }
 

@@ -191,7 +191,7 @@ impl SegmentProver {
             boundary,
             tokens: None,
         };
-        let parts = SegmentStatementParts::of(self.terms().shared(), own);
+        let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
         Ok(SegmentStatement::new(parts)?)
     }
 
@@ -304,7 +304,7 @@ pub(crate) fn attention_witness(
     let execution = Execution {
         attention: execution,
         entries: &entries,
-        table: &terms.table,
+        table: terms.weight_table(),
         decoder: None,
     };
     Ok(SegmentWitness::generate(layout, &execution, &ports))

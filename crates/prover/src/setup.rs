@@ -124,7 +124,7 @@ impl SegmentProver {
             return tree.clone();
         }
         // Made without the lock, which must not be held while a thread pool works.
-        let columns = preprocessed_columns(layout, part, &self.terms.table);
+        let columns = preprocessed_columns(layout, part, self.terms.weight_table());
         let tree = Arc::new(self.commit(&columns));
         trees().entry(key).or_insert(tree).clone()
     }

@@ -65,7 +65,7 @@ impl fmt::Debug for TaggedSha256 {
     }
 }
 
-/// Why a text is no digest.
+/// Why a text is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DigestParseError {
@@ -77,7 +77,7 @@ pub enum DigestParseError {
         /// Length of the text in bytes.
         got: usize,
     },
-    /// A character is no lowercase hexadecimal digit. Uppercase is refused as well, so that every
+    /// A character is not a lowercase hexadecimal digit. Uppercase is refused as well, so that every
     /// digest has a single text form.
     #[error("digest has {got:?} at character {position}, expected a digit or a lowercase a to f")]
     Character {

@@ -29,7 +29,7 @@ pub enum QuantError {
         got: i32,
     },
     /// A value is the most negative two's complement number of its width (-128 at 8 bits), which
-    /// is no member of the symmetric range.
+    /// is not a member of the symmetric range.
     #[error("value {got} is excluded at {bits} bits: the range is symmetric, expected {minimum} to {maximum}", minimum = -.maximum)]
     ValueIsExcludedMinimum {
         /// Value width in bits.
@@ -89,7 +89,7 @@ pub enum QuantError {
     ExcessTooLarge {
         /// The number that was rescaled.
         input: i64,
-        /// By how many bits.
+        /// Shift, in bits.
         shift: u8,
         /// How far a value may lie outside of its range, exclusive.
         limit: u32,
@@ -124,7 +124,7 @@ pub enum QuantError {
         /// The name that came.
         got: String,
     },
-    /// The score increment that one table index stands for is no number that a table can carry.
+    /// The score increment that one table index stands for is not a number that a table can carry.
     #[error("table delta is {got}, expected {minimum:e} to {maximum}")]
     TableDeltaOutOfRange {
         /// Smallest accepted value.

@@ -6,7 +6,7 @@ use crate::QuantError;
 
 /// Width of the values in bits, 4 to 12: values lie in `[-M, M]` with `M = 2^(bits-1) - 1`.
 ///
-/// The range is symmetric; `-M - 1` (-128 at 8 bits) is no member of it.
+/// The range is symmetric; `-M - 1` (-128 at 8 bits) is not a member of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct ValueBits(u8);

@@ -30,7 +30,7 @@ pub(crate) struct Tensor<'a> {
 }
 
 impl Container {
-    /// Reads a file. What is no safetensors file is refused by its first bytes, however long it is.
+    /// Reads a file. What is not a safetensors file is refused by its first bytes, however long it is.
     pub(crate) fn read(path: &Path) -> Result<Self, TraceError> {
         let refuse = |source| TraceError::Io {
             action: "read",

@@ -26,7 +26,7 @@ pub enum TraceError {
     #[error("{0}")]
     GitLfsPointer(GitLfsPointer),
     /// The file does not begin as a safetensors file, or its header is longer than any that is read.
-    #[error("no safetensors file that is read here: its first eight bytes announce a header of {got} bytes, expected at most {maximum}")]
+    #[error("not a safetensors file: its first eight bytes announce a header of {got} bytes, expected at most {maximum}")]
     HeaderTooLong {
         /// The longest header.
         maximum: u64,
@@ -133,7 +133,7 @@ pub enum TraceError {
         reason: FloatError,
     },
     /// The largest magnitudes of queries and keys make no score step, or no table.
-    #[error("units of {q:e} for q and {k:e} for k make no scores: {reason}")]
+    #[error("scores cannot be computed with units of {q:e} for q and {k:e} for k: {reason}")]
     Scores {
         /// What one unit of a query stands for.
         q: f64,

@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(found, Some(GitLfsPointer { size }));
         let words = GitLfsPointer { size }.to_string();
         assert!(words.contains("4264616 bytes") && words.contains("git lfs pull"));
-        // Cut, or with a size that is none.
+        // Cut, or with a size that is not a number.
         for text in [&pointer[..45], &pointer.replace("4264616", "many")] {
             let found = GitLfsPointer::detect(text.as_bytes());
             assert_eq!(found, Some(GitLfsPointer { size: None }));

@@ -18,7 +18,7 @@ const MAX_TENSORS: usize = 4096;
 pub(crate) const MAX_HEADER: usize = 512 * MAX_TENSORS;
 /// Bytes that state the length of the header.
 pub(crate) const LENGTH_BYTES: usize = 8;
-/// The entry that is no tensor.
+/// The entry that is not a tensor.
 pub(crate) const METADATA_KEY: &str = "__metadata__";
 
 /// What the header says of one tensor.
@@ -40,7 +40,7 @@ pub(crate) fn invalid(reason: String) -> TraceError {
     TraceError::InvalidFile { reason }
 }
 
-/// Where the header of a file lies, by the file's first bytes. What is no safetensors file is refused
+/// Where the header of a file lies, by the file's first bytes. What is not a safetensors file is refused
 /// here, however long it is.
 pub(crate) fn header_range(start: &[u8]) -> Result<Range<usize>, TraceError> {
     if let Some(pointer) = GitLfsPointer::detect(start) {

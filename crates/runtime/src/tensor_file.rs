@@ -25,7 +25,7 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`TraceError::Io`], and as [`Self::parse`]. What is no safetensors file is refused by its first
+    /// [`TraceError::Io`], and as [`Self::parse`]. What is not a safetensors file is refused by its first
     /// bytes, however long it is.
     pub fn read(path: &Path) -> Result<Self, TraceError> {
         Container::read(path).map(Self)

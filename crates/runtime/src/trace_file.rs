@@ -20,7 +20,7 @@ impl AttentionTrace {
     /// cache is empty before the first step. Other tensors are passed over.
     ///
     /// # Errors
-    /// [`TraceError`] for a file that cannot be read or is no safetensors file, a missing tensor, a
+    /// [`TraceError`] for a file that cannot be read or is not a safetensors file, a missing tensor, a
     /// wrong type or shape, a value out of range, heads that do not divide, no steps, and metadata
     /// that cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, TraceError> {

@@ -131,10 +131,10 @@ impl fmt::Display for ProofPart {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum SegmentBoundary {
-    /// By one proof.
+    /// One proof.
     #[default]
     Fused,
-    /// By two, which both open the tree with this commitment.
+    /// Two proofs, which both open the tree with this commitment.
     Split(BoundaryCommitment),
 }
 

@@ -6,7 +6,7 @@ use matchmark_quant::{QuantError, QuantizationId, StepRange, TaggedSha256};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use crate::identity::{ChainDigest, StateCommitment, StatementDigest};
+use crate::identity::{ChainDigest, StateCommitment, StatementDigest, StatementVersion};
 use crate::segment::SegmentStatement;
 use crate::terms::{SharedTerms, TermsDifference};
 use crate::tokens::{TokenCut, TokenId};
@@ -87,7 +87,7 @@ pub struct ChainStatement {
 impl ChainStatement {
     /// What all segments have in common.
     #[must_use]
-    pub const fn shared_terms(&self) -> &SharedTerms {
+    pub const fn terms(&self) -> &SharedTerms {
         &self.terms
     }
 
@@ -141,6 +141,7 @@ impl Serialize for ChainStatement {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct View<'a> {
+            version: StatementVersion,
             #[serde(flatten)]
             terms: &'a SharedTerms,
             quantization_id: QuantizationId,
@@ -152,6 +153,7 @@ impl Serialize for ChainStatement {
             chain_digest: ChainDigest,
         }
         View {
+            version: StatementVersion::CURRENT,
             terms: &self.terms,
             quantization_id: self.terms.quantization.id(),
             segments: self.segments,
@@ -192,7 +194,7 @@ impl ChainAccumulator {
             .finish();
         Self {
             chain: ChainStatement {
-                terms: first.shared_terms(),
+                terms: first.terms().clone(),
                 first_state: first.state_before(),
                 last_state: first.state_after(),
                 steps: first.steps(),
@@ -215,7 +217,7 @@ impl ChainAccumulator {
             field,
             expected,
             got,
-        }) = chain.terms.first_difference(&next.shared_terms())
+        }) = chain.terms.first_difference(next.terms())
         {
             return Err(ChainError::Terms {
                 segment,

@@ -71,7 +71,7 @@ pub enum CodecError {
         /// Length of the input, in bytes.
         got: usize,
     },
-    /// The bytes are no value of the type.
+    /// The bytes are not a value of the type.
     #[error("invalid encoding: {reason}")]
     Invalid {
         /// The deserializer's own words.

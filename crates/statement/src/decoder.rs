@@ -2,13 +2,13 @@
 
 use core::fmt;
 
-use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, QuantizationPolicy, Rounding};
+use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, Rounding};
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::Boundary;
 use crate::error::StatementError;
 use crate::identity::{ModelCommitment, ModelIdentity};
-use crate::shape::SegmentShape;
+use crate::terms::SharedTerms;
 use crate::tokens::{PromptLength, TokenCut, TokenId};
 
 /// What a segment is a segment of.
@@ -63,22 +63,11 @@ pub struct DecoderTerms {
     pub prompt: PromptLength,
 }
 
-/// The terms beside [`DecoderTerms`] that a decoder binds.
-pub(crate) struct Beside<'a> {
-    pub(crate) model: ModelIdentity,
-    pub(crate) quantization: &'a QuantizationPolicy,
-    pub(crate) rounding: Rounding,
-    pub(crate) shape: &'a SegmentShape,
-}
-
 /// Whether there is a decoder exactly if there is a model, and whether it goes with the other terms.
-pub(crate) fn check_terms(
-    decoder: Option<&DecoderTerms>,
-    beside: &Beside<'_>,
-) -> Result<(), StatementError> {
-    match (beside.model, decoder) {
+pub(crate) fn check_terms(terms: &SharedTerms) -> Result<(), StatementError> {
+    match (terms.model, &terms.decoder) {
         (ModelIdentity::TraceOnly, None) => Ok(()),
-        (ModelIdentity::Weights(_), Some(decoder)) => decoder.check(beside),
+        (ModelIdentity::Weights(_), Some(decoder)) => decoder.check(terms),
         (ModelIdentity::Weights(got), None) => Err(StatementError::DecoderMissing { got }),
         (ModelIdentity::TraceOnly, Some(decoder)) => Err(StatementError::DecoderUnexpected {
             got: decoder.weights,
@@ -87,13 +76,13 @@ pub(crate) fn check_terms(
 }
 
 impl DecoderTerms {
-    fn check(&self, beside: &Beside<'_>) -> Result<(), StatementError> {
-        let Beside {
-            model: _,
+    fn check(&self, terms: &SharedTerms) -> Result<(), StatementError> {
+        let SharedTerms {
             quantization,
             rounding,
             shape,
-        } = beside;
+            ..
+        } = terms;
         let (expected, got) = (self.shape.all_layers_attention(), shape.attention());
         if expected != got {
             return Err(StatementError::DecoderAttention { expected, got });

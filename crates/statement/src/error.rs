@@ -196,13 +196,13 @@ pub enum StatementError {
     /// A decoder segment without its first and its next token.
     #[error("decoder segment has no tokens, expected its first and its next one")]
     TokensMissing,
-    /// Tokens of a segment that is none of a decoder.
+    /// Tokens of a segment that is not one of a decoder.
     #[error("attention segment has tokens ({got}), expected none")]
     TokensUnexpected {
         /// The tokens.
         got: TokenCut,
     },
-    /// A token is none of the vocabulary.
+    /// A token is not in the vocabulary.
     #[error("the {which} token is {got}, expected one below {expected}")]
     TokenAboveVocabulary {
         /// `first` or `next`.
@@ -215,7 +215,7 @@ pub enum StatementError {
     /// A quantity leaves its bounds.
     #[error(transparent)]
     Quantity(#[from] QuantError),
-    /// The statement has no encoding, or the bytes are none.
+    /// The statement has no encoding, or the bytes are not valid.
     #[error(transparent)]
     Codec(#[from] CodecError),
 }

@@ -26,7 +26,7 @@
 //! let bytes = values.encode();
 //! let read = AttentionValues::decode(&bytes, shape, ValueBits::DEFAULT, 1)?;
 //! assert_eq!(read.digest(), values.digest());
-//! // The range is symmetric: -128 is no value, and a byte too many is no end.
+//! // The range is symmetric: -128 is refused, and so is a byte too many.
 //! let mut other = bytes.clone();
 //! other[0] = 0x80;
 //! assert!(AttentionValues::decode(&other, shape, ValueBits::DEFAULT, 1).is_err());

@@ -3,22 +3,17 @@
 use alloc::vec::Vec;
 
 use matchmark_quant::{
-    AccumulatorBounds, QuantizationId, QuantizationPolicy, Rounding, StepRange, TableBounds,
-    TaggedSha256,
+    QuantizationId, QuantizationPolicy, Rounding, StepRange, TableBounds, TaggedSha256,
 };
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::boundary::SegmentBoundary;
 use crate::codec;
-use crate::decoder::{self, Beside, DecoderTerms, SegmentKind};
-use crate::domain::VerifierDomain;
+use crate::decoder::{self, DecoderTerms, SegmentKind};
 use crate::error::StatementError;
-use crate::identity::{
-    ModelIdentity, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
-    StatementDigest, StatementVersion,
-};
-use crate::public_values::{Form, FormError, PublicValues, PublicValuesError};
+use crate::identity::{PublicValuesDigest, StateCommitment, StatementDigest, StatementVersion};
+use crate::public_values::{FormError, PublicValues, PublicValuesError};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
@@ -32,28 +27,8 @@ pub const MAX_STATEMENT_LEN: usize = 512;
 pub struct SegmentStatementParts {
     /// Version of the statement: [`StatementVersion::CURRENT`].
     pub version: StatementVersion,
-    /// Version of the relation that the proof satisfies.
-    pub relation_version: RelationVersion,
-    /// Digest of that relation's constraints.
-    pub relation_digest: RelationDigest,
-    /// Application and nonce of the verifier.
-    pub domain: VerifierDomain,
-    /// Security level and profile of the proof.
-    pub security: Security,
-    /// The model that the values come from, if the statement speaks of one.
-    pub model: ModelIdentity,
-    /// Value width, score step and scales.
-    pub quantization: QuantizationPolicy,
-    /// Rounding rule of the outputs.
-    pub rounding: Rounding,
-    /// Identity of the weight table.
-    pub table: TableId,
-    /// Length of the weight table and its largest weight.
-    pub table_bounds: TableBounds,
-    /// Heads, head dimension, capacity and segment length.
-    pub shape: SegmentShape,
-    /// The decoder, if the segment is one of a whole model.
-    pub decoder: Option<DecoderTerms>,
+    /// What all segments of the chain have in common.
+    pub terms: SharedTerms,
     /// The steps proven, in absolute cache positions.
     pub steps: StepRange,
     /// Digest of the steps' queries, keys, values and outputs, or of their tokens.
@@ -106,21 +81,7 @@ pub struct OwnFields {
 impl SegmentStatementParts {
     /// The terms that a chain's segments share, and one segment's own fields.
     #[must_use]
-    pub fn of(terms: SharedTerms, own: OwnFields) -> Self {
-        let SharedTerms {
-            version,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            decoder,
-        } = terms;
+    pub const fn of(terms: SharedTerms, own: OwnFields) -> Self {
         let OwnFields {
             steps,
             public_values,
@@ -130,18 +91,8 @@ impl SegmentStatementParts {
             tokens,
         } = own;
         Self {
-            version,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            decoder,
+            version: StatementVersion::CURRENT,
+            terms,
             steps,
             public_values,
             state_before,
@@ -163,17 +114,11 @@ impl SegmentStatement {
     /// - [`StatementError::UnsupportedVersion`] for any statement version but the current one;
     /// - [`StatementError::StepsAboveSegment`] and [`StatementError::EntriesAboveCapacity`] if the steps
     ///   do not fit the shape;
-    /// - [`StatementError::DecoderMissing`] and [`StatementError::DecoderUnexpected`] unless there is a
-    ///   decoder exactly if there is a model; [`StatementError::DecoderAttention`],
-    ///   [`StatementError::DecoderValueBits`], [`StatementError::DecoderScoreStep`],
-    ///   [`StatementError::DecoderScales`], [`StatementError::DecoderRounding`],
-    ///   [`StatementError::CapacityAbovePositions`], [`StatementError::PromptAboveCapacity`] and
-    ///   [`StatementError::DecoderSplit`] for a decoder that the other fields do not go with;
+    /// - those of [`SharedTerms::check`] if the terms do not go with each other, and
+    ///   [`StatementError::DecoderSplit`] for a decoder's segment that is split;
     /// - [`StatementError::TokensMissing`], [`StatementError::TokensUnexpected`] and
     ///   [`StatementError::TokenAboveVocabulary`] unless there are tokens, of the vocabulary, exactly if
-    ///   there is a decoder;
-    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity, or an
-    ///   intermediate value of the decoder its own.
+    ///   there is a decoder.
     pub fn new(parts: SegmentStatementParts) -> Result<Self, StatementError> {
         if parts.version != StatementVersion::CURRENT {
             return Err(StatementError::UnsupportedVersion {
@@ -181,28 +126,14 @@ impl SegmentStatement {
                 got: parts.version,
             });
         }
-        parts.shape.check_steps(&parts.steps)?;
-        decoder::check_terms(
-            parts.decoder.as_ref(),
-            &Beside {
-                model: parts.model,
-                quantization: &parts.quantization,
-                rounding: parts.rounding,
-                shape: &parts.shape,
-            },
-        )?;
-        decoder::check_own(parts.decoder.as_ref(), parts.boundary.kind(), parts.tokens)?;
-        AccumulatorBounds::new(
-            &parts.shape.attention(),
-            parts.shape.capacity(),
-            parts.quantization.value_bits(),
-            parts.quantization.score_step(),
-            parts.table_bounds,
-        )?;
-        let mut encoding = codec::encode(&shared_terms(&parts))?;
+        let decoder = parts.terms.decoder.as_ref();
+        parts.terms.shape.check_steps(&parts.steps)?;
+        parts.terms.check()?;
+        decoder::check_own(decoder, parts.boundary.kind(), parts.tokens)?;
+        let mut encoding = codec::encode(&(parts.version, &parts.terms))?;
         let terms_len = encoding.len();
-        // The encoding of a struct is the concatenation of its fields' encodings, so this is the
-        // encoding of the pair that `decode` reads.
+        // The encoding of a tuple is the concatenation of its elements' encodings, so this is the
+        // encoding of the three that `decode` reads.
         encoding.extend(codec::encode(&own_fields(&parts))?);
         Ok(Self {
             parts,
@@ -216,7 +147,7 @@ impl SegmentStatement {
     /// # Errors
     ///
     /// - [`StatementError::UnsupportedVersion`] if the first two bytes name another version;
-    /// - [`StatementError::Codec`] if the bytes are no canonical encoding, or a field is outside of its
+    /// - [`StatementError::Codec`] if the bytes are not the canonical encoding, or a field is outside of its
     ///   own range;
     /// - those of [`SegmentStatement::new`] if the fields do not go together.
     pub fn decode(bytes: &[u8]) -> Result<Self, StatementError> {
@@ -230,12 +161,13 @@ impl SegmentStatement {
                 });
             }
         }
-        let (terms, own): (SharedTerms, OwnFields) = codec::decode(bytes, MAX_STATEMENT_LEN)?;
-        Self::new(SegmentStatementParts::of(terms, own))
+        let (version, terms, own) = codec::decode(bytes, MAX_STATEMENT_LEN)?;
+        let parts = SegmentStatementParts::of(terms, own);
+        Self::new(SegmentStatementParts { version, ..parts })
     }
 
-    /// The canonical encoding: the [`SharedTerms`] in order, then steps, public values, state before,
-    /// state after, boundary, tokens, by [`codec`].
+    /// The canonical encoding: the version, the [`SharedTerms`] in order, then steps, public values, state
+    /// before, state after, boundary, tokens, by [`codec`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encoding.clone()
@@ -255,11 +187,11 @@ impl SegmentStatement {
 
     /// What this segment has in common with all segments of its chain.
     #[must_use]
-    pub fn shared_terms(&self) -> SharedTerms {
-        shared_terms(&self.parts)
+    pub const fn terms(&self) -> &SharedTerms {
+        &self.parts.terms
     }
 
-    /// The canonical encoding of [`Self::shared_terms`], the first part of [`Self::encode`].
+    /// The canonical encoding of the version and [`Self::terms`], the first part of [`Self::encode`].
     #[must_use]
     pub fn encoded_terms(&self) -> &[u8] {
         &self.encoding[..self.terms_len]
@@ -268,7 +200,10 @@ impl SegmentStatement {
     /// Length of the encoded public values in bytes.
     #[must_use]
     pub fn public_values_len(&self) -> usize {
-        self.form().encoded_len(self.parts.steps.steps())
+        self.parts
+            .terms
+            .form()
+            .encoded_len(self.parts.steps.steps())
     }
 
     /// Reads the segment's public values from exactly `bytes`, and checks their digest.
@@ -279,7 +214,11 @@ impl SegmentStatement {
     /// [`TokenValues::decode`](crate::TokenValues::decode), and [`PublicValuesError::Digest`] if the
     /// values are not the ones that the statement names.
     pub fn decode_public_values(&self, bytes: &[u8]) -> Result<PublicValues, PublicValuesError> {
-        let values = self.form().decode(bytes, self.parts.steps.steps())?;
+        let values = self
+            .parts
+            .terms
+            .form()
+            .decode(bytes, self.parts.steps.steps())?;
         let got = values.digest();
         if got != self.parts.public_values {
             return Err(PublicValuesError::Digest {
@@ -298,7 +237,10 @@ impl SegmentStatement {
     ///
     /// [`FormError`], one variant for each reason.
     pub fn check_form(&self, values: &PublicValues) -> Result<(), FormError> {
-        self.form().check(values, self.parts.steps.steps())
+        self.parts
+            .terms
+            .form()
+            .check(values, self.parts.steps.steps())
     }
 
     /// Whether the tokens among these public values are the statement's, and follow from each other;
@@ -313,20 +255,12 @@ impl SegmentStatement {
     /// [`TokenError`], one variant for each reason.
     pub fn check_tokens(&self, values: &PublicValues) -> Result<(), TokenError> {
         self.check_form(values)?;
-        match (&self.parts.decoder, self.parts.tokens, values) {
+        match (&self.parts.terms.decoder, self.parts.tokens, values) {
             (Some(decoder), Some(cut), PublicValues::Tokens(values)) => {
                 values.check(self.parts.steps, decoder.prompt, cut)
             }
             // There are tokens exactly if there is a decoder.
             _ => Ok(()),
-        }
-    }
-
-    const fn form(&self) -> Form<'_> {
-        Form {
-            attention: self.parts.shape.attention(),
-            bits: self.parts.quantization.value_bits(),
-            decoder: self.parts.decoder.as_ref(),
         }
     }
 
@@ -336,82 +270,52 @@ impl SegmentStatement {
         self.parts.version
     }
 
-    /// Version of the relation.
-    #[must_use]
-    pub const fn relation_version(&self) -> RelationVersion {
-        self.parts.relation_version
-    }
-
-    /// Digest of the relation.
-    #[must_use]
-    pub const fn relation_digest(&self) -> RelationDigest {
-        self.parts.relation_digest
-    }
-
-    /// Application and nonce of the verifier.
-    #[must_use]
-    pub const fn domain(&self) -> &VerifierDomain {
-        &self.parts.domain
-    }
-
     /// Security level and profile.
     #[must_use]
     pub const fn security(&self) -> Security {
-        self.parts.security
-    }
-
-    /// What the statement says about a model.
-    #[must_use]
-    pub const fn model(&self) -> ModelIdentity {
-        self.parts.model
+        self.parts.terms.security
     }
 
     /// Value width, score step and scales.
     #[must_use]
     pub const fn quantization(&self) -> &QuantizationPolicy {
-        &self.parts.quantization
-    }
-
-    /// Identity of the quantization policy.
-    #[must_use]
-    pub fn quantization_id(&self) -> QuantizationId {
-        self.parts.quantization.id()
+        &self.parts.terms.quantization
     }
 
     /// Rounding rule of the outputs.
     #[must_use]
     pub const fn rounding(&self) -> Rounding {
-        self.parts.rounding
+        self.parts.terms.rounding
     }
 
     /// Identity of the weight table.
     #[must_use]
     pub const fn table(&self) -> TableId {
-        self.parts.table
+        self.parts.terms.table
     }
 
     /// Length of the weight table and its largest weight.
     #[must_use]
     pub const fn table_bounds(&self) -> TableBounds {
-        self.parts.table_bounds
+        self.parts.terms.table_bounds
     }
 
     /// Heads, head dimension, capacity and segment length.
     #[must_use]
     pub const fn shape(&self) -> SegmentShape {
-        self.parts.shape
+        self.parts.terms.shape
     }
 
     /// The decoder, if the segment is one of a whole model.
     #[must_use]
     pub const fn decoder(&self) -> Option<&DecoderTerms> {
-        self.parts.decoder.as_ref()
+        self.parts.terms.decoder.as_ref()
     }
 
     /// What the segment is of.
     #[must_use]
     pub const fn kind(&self) -> SegmentKind {
-        SegmentKind::of(self.parts.decoder.as_ref())
+        SegmentKind::of(self.parts.terms.decoder.as_ref())
     }
 
     /// The steps proven, in absolute cache positions.
@@ -453,7 +357,7 @@ impl SegmentStatement {
     /// The first field in which `other` differs from `self`, by name; `None` if they are equal.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<&'static str> {
-        if let Some(difference) = self.shared_terms().first_difference(&other.shared_terms()) {
+        if let Some(difference) = self.terms().first_difference(other.terms()) {
             return Some(difference.field);
         }
         // Taken apart exhaustively: a new field does not compile until it is compared.
@@ -479,44 +383,6 @@ impl SegmentStatement {
     }
 }
 
-fn shared_terms(parts: &SegmentStatementParts) -> SharedTerms {
-    // Taken apart exhaustively: a new field does not compile until it has its place.
-    let SegmentStatementParts {
-        version,
-        relation_version,
-        relation_digest,
-        domain,
-        security,
-        model,
-        quantization,
-        rounding,
-        table,
-        table_bounds,
-        shape,
-        decoder,
-        steps: _,
-        public_values: _,
-        state_before: _,
-        state_after: _,
-        boundary: _,
-        tokens: _,
-    } = parts;
-    SharedTerms {
-        version: *version,
-        relation_version: *relation_version,
-        relation_digest: *relation_digest,
-        domain: domain.clone(),
-        security: *security,
-        model: *model,
-        quantization: *quantization,
-        rounding: *rounding,
-        table: *table,
-        table_bounds: *table_bounds,
-        shape: *shape,
-        decoder: *decoder,
-    }
-}
-
 const fn own_fields(parts: &SegmentStatementParts) -> OwnFields {
     OwnFields {
         steps: parts.steps,
@@ -533,17 +399,19 @@ impl Serialize for SegmentStatement {
     /// canonical encoding is [`SegmentStatement::encode`], and the binary codec refuses this one.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct View {
+        struct View<'a> {
+            version: StatementVersion,
             #[serde(flatten)]
-            terms: SharedTerms,
+            terms: &'a SharedTerms,
             quantization_id: QuantizationId,
             #[serde(flatten)]
             own: OwnFields,
             digest: StatementDigest,
         }
         View {
-            terms: self.shared_terms(),
-            quantization_id: self.quantization_id(),
+            version: self.version(),
+            terms: self.terms(),
+            quantization_id: self.terms().quantization.id(),
             own: own_fields(&self.parts),
             digest: self.digest(),
         }

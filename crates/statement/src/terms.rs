@@ -1,34 +1,48 @@
 //! What all segments of a chain have in common.
+//!
+//! The terms are written down here and nowhere else: statement, chain statement, policy and the plans of
+//! provers hold a [`SharedTerms`]. Whoever adds a term finds all that is to be said of it here (the
+//! comparison, the listing, the checks), in `toml.rs` (how a policy's file writes it) and in
+//! `PolicyMismatch` (how a verifier refuses another value).
+
+#[cfg(feature = "std")]
+pub(crate) mod toml;
+
+use core::fmt;
 
 use alloc::string::{String, ToString};
 
-use matchmark_quant::{QuantizationPolicy, Rounding, TableBounds};
+use matchmark_quant::{AccumulatorBounds, QuantizationPolicy, Rounding, TableBounds};
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize};
 
-use crate::decoder::{DecoderTerms, SegmentKind};
+use crate::decoder::{self, DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
-use crate::identity::{ModelIdentity, RelationDigest, RelationVersion, StatementVersion};
+use crate::error::StatementError;
+use crate::identity::{ModelIdentity, RelationDigest, RelationVersion};
+use crate::public_values::Form;
 use crate::security::Security;
 use crate::shape::SegmentShape;
-use crate::text;
+use crate::text::{self, line};
 
 /// Everything that the segments of a chain have in common: all fields of a statement that do not speak
 /// of its own steps, values and states.
 ///
-/// In the canonical encoding of a statement these fields come first, in this order.
+/// The fields are open for construction and for taking apart. Statements and policies hold terms that
+/// [`Self::check`] accepts, as their constructors call it.
+///
+/// The encoding by [`codec`](crate::codec) is the canonical one, of statement and policy alike: the fields
+/// in this order. In a statement the version of the statement stands before them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedTerms {
-    /// Version of the statement.
-    pub version: StatementVersion,
-    /// Version of the relation.
+    /// Version of the relation that the proofs satisfy.
     pub relation_version: RelationVersion,
-    /// Digest of the relation.
+    /// Digest of that relation's constraints.
     pub relation_digest: RelationDigest,
     /// Application and nonce of the verifier.
     pub domain: VerifierDomain,
-    /// Security level and profile.
+    /// Security level and profile of the proofs, exactly: a stronger level is another circuit.
     pub security: Security,
     /// The model that the values come from, if the statement speaks of one.
     pub model: ModelIdentity,
@@ -60,12 +74,44 @@ pub struct TermsDifference {
 }
 
 impl SharedTerms {
+    /// Whether the terms go with each other: every constructor of a statement and of a policy asks.
+    ///
+    /// # Errors
+    ///
+    /// - [`StatementError::DecoderMissing`] and [`StatementError::DecoderUnexpected`] unless there is a
+    ///   decoder exactly if there is a model; [`StatementError::DecoderAttention`],
+    ///   [`StatementError::DecoderValueBits`], [`StatementError::DecoderScoreStep`],
+    ///   [`StatementError::DecoderScales`], [`StatementError::DecoderRounding`],
+    ///   [`StatementError::CapacityAbovePositions`] and [`StatementError::PromptAboveCapacity`] for a
+    ///   decoder that the other terms do not go with;
+    /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity, or an
+    ///   intermediate value of the decoder its own.
+    pub fn check(&self) -> Result<(), StatementError> {
+        decoder::check_terms(self)?;
+        AccumulatorBounds::new(
+            &self.shape.attention(),
+            self.shape.capacity(),
+            self.quantization.value_bits(),
+            self.quantization.score_step(),
+            self.table_bounds,
+        )?;
+        Ok(())
+    }
+
+    /// The form of the public values of the chain's segments.
+    pub(crate) const fn form(&self) -> Form<'_> {
+        Form {
+            attention: self.shape.attention(),
+            bits: self.quantization.value_bits(),
+            decoder: self.decoder.as_ref(),
+        }
+    }
+
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<TermsDifference> {
         // Taken apart exhaustively: a new field does not compile until it is compared.
         let Self {
-            version,
             relation_version,
             relation_digest,
             domain,
@@ -78,52 +124,108 @@ impl SharedTerms {
             shape,
             decoder,
         } = self;
-        differ("version", version, &other.version, ToString::to_string)
-            .or_else(|| {
-                differ(
-                    "relation_version",
-                    relation_version,
-                    &other.relation_version,
-                    ToString::to_string,
-                )
+        let (version, digest) = (&other.relation_version, &other.relation_digest);
+        differ(
+            "relation_version",
+            relation_version,
+            version,
+            ToString::to_string,
+        )
+        .or_else(|| {
+            differ(
+                "relation_digest",
+                relation_digest,
+                digest,
+                ToString::to_string,
+            )
+        })
+        .or_else(|| differ("domain", domain, &other.domain, ToString::to_string))
+        .or_else(|| differ("security", security, &other.security, ToString::to_string))
+        .or_else(|| differ("model", model, &other.model, ToString::to_string))
+        .or_else(|| {
+            differ("quantization", quantization, &other.quantization, |it| {
+                text::Quantization(it).to_string()
             })
-            .or_else(|| {
-                differ(
-                    "relation_digest",
-                    relation_digest,
-                    &other.relation_digest,
-                    ToString::to_string,
-                )
+        })
+        .or_else(|| differ("rounding", rounding, &other.rounding, ToString::to_string))
+        .or_else(|| differ("table", table, &other.table, ToString::to_string))
+        .or_else(|| {
+            differ("table_bounds", table_bounds, &other.table_bounds, |it| {
+                text::Bounds(it).to_string()
             })
-            .or_else(|| differ("domain", domain, &other.domain, ToString::to_string))
-            .or_else(|| differ("security", security, &other.security, ToString::to_string))
-            .or_else(|| differ("model", model, &other.model, ToString::to_string))
-            .or_else(|| {
-                differ("quantization", quantization, &other.quantization, |it| {
-                    text::Quantization(it).to_string()
-                })
-            })
-            .or_else(|| differ("rounding", rounding, &other.rounding, ToString::to_string))
-            .or_else(|| differ("table", table, &other.table, ToString::to_string))
-            .or_else(|| {
-                differ("table_bounds", table_bounds, &other.table_bounds, |it| {
-                    text::Bounds(it).to_string()
-                })
-            })
-            .or_else(|| differ("shape", shape, &other.shape, ToString::to_string))
-            .or_else(|| match (decoder, &other.decoder) {
-                (Some(decoder), Some(other)) => decoder_difference(decoder, other),
-                (expected, got) => {
-                    let kind = |it: &Option<DecoderTerms>| SegmentKind::of(it.as_ref());
-                    differ("decoder", &kind(expected), &kind(got), ToString::to_string)
-                }
-            })
+        })
+        .or_else(|| differ("shape", shape, &other.shape, ToString::to_string))
+        .or_else(|| match (decoder, &other.decoder) {
+            (Some(decoder), Some(other)) => decoder_difference(decoder, other),
+            (expected, got) => {
+                let kind = |it: &Option<DecoderTerms>| SegmentKind::of(it.as_ref());
+                differ("decoder", &kind(expected), &kind(got), ToString::to_string)
+            }
+        })
     }
 
     /// What the segments are of.
     #[must_use]
     pub const fn kind(&self) -> SegmentKind {
         SegmentKind::of(self.decoder.as_ref())
+    }
+}
+
+impl fmt::Display for SharedTerms {
+    /// One aligned line a field, with a line end after the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Taken apart exhaustively: a new field does not compile until it is listed.
+        let Self {
+            relation_version,
+            relation_digest,
+            domain,
+            security,
+            model,
+            quantization,
+            rounding,
+            table,
+            table_bounds,
+            shape,
+            decoder,
+        } = self;
+        line(f, "relation version", relation_version)?;
+        line(f, "relation digest", relation_digest)?;
+        line(f, "domain", domain)?;
+        line(
+            f,
+            "security",
+            format_args!("{security} ({})", security.parameters()),
+        )?;
+        line(f, "model", model)?;
+        line(f, "quantization", text::Quantization(quantization))?;
+        line(f, "quantization id", quantization.id())?;
+        line(f, "rounding", rounding)?;
+        line(f, "table", table)?;
+        line(f, "table bounds", text::Bounds(table_bounds))?;
+        line(f, "shape", shape.attention())?;
+        line(
+            f,
+            "cache capacity",
+            format_args!("{} entries", shape.capacity()),
+        )?;
+        line(
+            f,
+            "segment length",
+            format_args!("at most {} steps", shape.segment_steps()),
+        )?;
+        if let Some(DecoderTerms {
+            shape,
+            arithmetic,
+            weights,
+            prompt,
+        }) = decoder
+        {
+            line(f, "model shape", shape)?;
+            line(f, "model arithmetic", text::Arithmetic(arithmetic))?;
+            line(f, "model commitment", weights)?;
+            line(f, "prompt", format_args!("{prompt} tokens"))?;
+        }
+        Ok(())
     }
 }
 

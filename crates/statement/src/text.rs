@@ -11,10 +11,9 @@ use matchmark_quant::{
 };
 
 use crate::chain::ChainStatement;
-use crate::decoder::DecoderTerms;
+use crate::identity::StatementVersion;
 use crate::policy::PolicyCircuit;
 use crate::segment::SegmentStatement;
-use crate::terms::SharedTerms;
 use crate::tokens::TokenId;
 
 /// `8 bits, score step 12, scales q 0.5, k 0.25, v 1`.
@@ -119,75 +118,20 @@ pub(crate) fn circuits(circuits: &[PolicyCircuit]) -> String {
 }
 
 /// One aligned line: a name and its value.
-fn line(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
+pub(crate) fn line(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    value: impl fmt::Display,
+) -> fmt::Result {
     writeln!(f, "{name:<18}{value}")
-}
-
-fn terms(f: &mut fmt::Formatter<'_>, terms: &SharedTerms) -> fmt::Result {
-    let SharedTerms {
-        version: _,
-        relation_version,
-        relation_digest,
-        domain,
-        security,
-        model,
-        quantization,
-        rounding,
-        table,
-        table_bounds,
-        shape,
-        decoder,
-    } = terms;
-    line(f, "relation version", relation_version)?;
-    line(f, "relation digest", relation_digest)?;
-    line(f, "domain", domain)?;
-    line(
-        f,
-        "security",
-        format_args!("{security} ({})", security.parameters()),
-    )?;
-    line(f, "model", model)?;
-    line(f, "quantization", Quantization(quantization))?;
-    line(f, "quantization id", quantization.id())?;
-    line(f, "rounding", rounding)?;
-    line(f, "table", table)?;
-    line(f, "table bounds", Bounds(table_bounds))?;
-    line(f, "shape", shape.attention())?;
-    line(
-        f,
-        "cache capacity",
-        format_args!("{} entries", shape.capacity()),
-    )?;
-    line(
-        f,
-        "segment length",
-        format_args!("at most {} steps", shape.segment_steps()),
-    )?;
-    if let Some(DecoderTerms {
-        shape,
-        arithmetic,
-        weights,
-        prompt,
-    }) = decoder
-    {
-        line(f, "model shape", shape)?;
-        line(f, "model arithmetic", Arithmetic(arithmetic))?;
-        line(f, "model commitment", weights)?;
-        line(f, "prompt", format_args!("{prompt} tokens"))?;
-    }
-    Ok(())
 }
 
 impl fmt::Display for SegmentStatement {
     /// One aligned line a field, then the digest; no line end after the last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = self.shared_terms();
-        line(
-            f,
-            "segment statement",
-            format_args!("version {}", shared.version),
-        )?;
-        terms(f, &shared)?;
+        let version = format_args!("version {}", self.version());
+        line(f, "segment statement", version)?;
+        self.terms().fmt(f)?;
         line(f, "steps", Steps(&self.steps()))?;
         line(f, "public values", self.public_values())?;
         line(f, "state before", self.state_before())?;
@@ -203,13 +147,9 @@ impl fmt::Display for SegmentStatement {
 impl fmt::Display for ChainStatement {
     /// One aligned line a field; no line end after the last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = self.shared_terms();
-        line(
-            f,
-            "chain statement",
-            format_args!("version {}", shared.version),
-        )?;
-        terms(f, shared)?;
+        let version = format_args!("version {}", StatementVersion::CURRENT);
+        line(f, "chain statement", version)?;
+        self.terms().fmt(f)?;
         line(f, "segments", self.segments())?;
         line(f, "steps", Steps(&self.steps()))?;
         line(f, "first state", self.first_state())?;

@@ -34,10 +34,7 @@ fn segments_join() {
     assert_eq!(whole.steps(), StepRange::new(2, 64).unwrap());
     assert_eq!(whole.first_state(), common::state(2));
     assert_eq!(whole.last_state(), common::state(66));
-    assert_eq!(
-        whole.shared_terms(),
-        &statement(chain().remove(0)).shared_terms()
-    );
+    assert_eq!(whole.terms(), statement(chain().remove(0)).terms());
     let one = join(vec![segment(2, 16)]).unwrap();
     assert_eq!((one.segments(), one.last_state()), (1, common::state(18)));
 }
@@ -194,7 +191,7 @@ fn tokens_are_carried_on() {
     assert_eq!(whole.next_token(), Some(token(64)));
     let (first, next) = (token(0), token(64));
     assert_eq!(whole.tokens(), Some(TokenCut { first, next }));
-    assert_eq!(whole.shared_terms().decoder, Some(decoder()));
+    assert_eq!(whole.terms().decoder, Some(decoder()));
     let attention = join(chain()).unwrap();
     assert_eq!((attention.tokens(), attention.next_token()), (None, None));
 }

@@ -66,11 +66,11 @@ fn the_chain_it_was_made_from_is_accepted() {
 #[test]
 fn a_policy_says_what_it_asks_for() {
     let mut parts = policy().parts();
-    parts.security = Security::new(SecurityLevel::Johnson100, Profile::Fast).unwrap();
-    parts.rounding = Rounding::Floor;
+    parts.terms.security = Security::new(SecurityLevel::Johnson100, Profile::Fast).unwrap();
+    parts.terms.rounding = Rounding::Floor;
     let policy = AcceptancePolicy::new(parts.clone()).unwrap();
-    assert_eq!(policy.security(), parts.security);
-    assert_eq!(policy.rounding(), Rounding::Floor);
+    assert_eq!(policy.terms().security, parts.terms.security);
+    assert_eq!(policy.terms().rounding, Rounding::Floor);
 }
 
 fn decoder_policy() -> AcceptancePolicy {
@@ -112,7 +112,7 @@ fn a_decoders_chain_is_accepted_by_its_own_circuits() {
         );
     }
     assert_eq!(policy.check_chain(&decoder_chain()), Ok(()));
-    assert_eq!(policy.decoder(), Some(&common::decoder()));
+    assert_eq!(policy.terms().decoder, Some(common::decoder()));
     assert_eq!(policy.public_values_len(16), 8 * 16);
     assert_eq!(
         self::policy().public_values_len(16),
@@ -135,7 +135,7 @@ fn a_decoders_chain_is_accepted_by_its_own_circuits() {
         Err(PolicyMismatch::Model { .. })
     ));
     // Terms that no statement could have are compared all the same.
-    let mut terms = statement(decoder_segment(0, 16)).shared_terms();
+    let mut terms = decoder_segment(0, 16).terms;
     terms.decoder = None;
     assert_eq!(
         policy.check_terms(&terms),
@@ -152,7 +152,7 @@ fn every_field_of_a_decoder_has_its_own_refusal() {
     let mut seen = BTreeSet::new();
     for (field, parts) in variations(&decoder_segment(0, 16)) {
         let result = policy.check_segment(&statement(parts.clone()));
-        let decoder = parts.decoder.unwrap_or_else(common::decoder);
+        let decoder = parts.terms.decoder.unwrap_or_else(common::decoder);
         let fits = match (field, &result) {
             ("relation_version", Err(PolicyMismatch::RelationVersion { .. }))
             | ("relation_digest", Err(PolicyMismatch::RelationDigest { .. }))
@@ -166,7 +166,7 @@ fn every_field_of_a_decoder_has_its_own_refusal() {
             | ("table_bounds", Err(PolicyMismatch::TableBounds { .. }))
             | ("shape", Err(PolicyMismatch::Shape { .. }))
             | ("state_before", Err(PolicyMismatch::FirstState { .. })) => true,
-            ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.model,
+            ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.terms.model,
             ("decoder.shape", Err(PolicyMismatch::ModelShape { expected, got })) => {
                 **expected == common::decoder().shape && **got == decoder.shape
             }
@@ -243,29 +243,25 @@ fn circuits_are_those_of_the_kind() {
 fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
     type Change = fn(&mut AcceptancePolicyParts);
     let changes: [Change; 8] = [
-        |it| it.decoder = None,
-        |it| it.model = ModelIdentity::TraceOnly,
-        |it| it.shape = shape(attention(4, 4, 64), 66, 16),
-        |it| it.shape = shape(attention(4, 2, 64), 129, 16),
-        |it| it.quantization = common::quantization(10, 345, None),
-        |it| it.quantization = common::quantization(11, 345, Some([1.0, 2.0, 3.0])),
-        |it| it.rounding = Rounding::Floor,
-        |it| it.decoder.as_mut().unwrap().prompt = common::prompt(67),
+        |it| it.terms.decoder = None,
+        |it| it.terms.model = ModelIdentity::TraceOnly,
+        |it| it.terms.shape = shape(attention(4, 4, 64), 66, 16),
+        |it| it.terms.shape = shape(attention(4, 2, 64), 129, 16),
+        |it| it.terms.quantization = common::quantization(10, 345, None),
+        |it| it.terms.quantization = common::quantization(11, 345, Some([1.0, 2.0, 3.0])),
+        |it| it.terms.rounding = Rounding::Floor,
+        |it| it.terms.decoder.as_mut().unwrap().prompt = common::prompt(67),
     ];
     for change in changes {
         let mut parts = decoder_policy().parts();
         change(&mut parts);
         // The same reason as for a statement with these fields.
         let mut same = decoder_segment(0, 16);
-        same.decoder = parts.decoder;
-        same.model = parts.model;
-        same.shape = parts.shape;
-        same.quantization = parts.quantization;
-        same.rounding = parts.rounding;
+        same.terms = parts.terms.clone();
         let reason = SegmentStatement::new(same).unwrap_err();
         assert_eq!(
             AcceptancePolicy::new(parts),
-            Err(PolicyError::Shape(reason))
+            Err(PolicyError::Terms(reason))
         );
     }
 }
@@ -278,28 +274,28 @@ fn every_field_has_its_own_refusal() {
         let result = policy.check_segment(&statement(parts.clone()));
         let fits = match (field, &result) {
             ("relation_version", Err(PolicyMismatch::RelationVersion { got, .. })) => {
-                *got == parts.relation_version
+                *got == parts.terms.relation_version
             }
             ("relation_digest", Err(PolicyMismatch::RelationDigest { got, .. })) => {
-                *got == parts.relation_digest
+                *got == parts.terms.relation_digest
             }
-            ("domain", Err(PolicyMismatch::Domain { got, .. })) => *got == parts.domain,
+            ("domain", Err(PolicyMismatch::Domain { got, .. })) => *got == parts.terms.domain,
             ("security", Err(PolicyMismatch::WeakerSecurity { got, .. })) => {
                 got.level() == SecurityLevel::Insecure13
             }
             ("security", Err(PolicyMismatch::Security { got, .. })) => {
-                got.level() != SecurityLevel::Insecure13 && *got == parts.security
+                got.level() != SecurityLevel::Insecure13 && *got == parts.terms.security
             }
-            ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.model,
+            ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.terms.model,
             ("quantization", Err(PolicyMismatch::Quantization { got, .. })) => {
-                *got == parts.quantization
+                *got == parts.terms.quantization
             }
-            ("rounding", Err(PolicyMismatch::Rounding { got, .. })) => *got == parts.rounding,
-            ("table", Err(PolicyMismatch::Table { got, .. })) => *got == parts.table,
+            ("rounding", Err(PolicyMismatch::Rounding { got, .. })) => *got == parts.terms.rounding,
+            ("table", Err(PolicyMismatch::Table { got, .. })) => *got == parts.terms.table,
             ("table_bounds", Err(PolicyMismatch::TableBounds { got, .. })) => {
-                *got == parts.table_bounds
+                *got == parts.terms.table_bounds
             }
-            ("shape", Err(PolicyMismatch::Shape { got, .. })) => *got == parts.shape,
+            ("shape", Err(PolicyMismatch::Shape { got, .. })) => *got == parts.terms.shape,
             // Lengths 15 are proven by no circuit; every other change of the steps is a legal place for
             // a segment, which the chain accumulator checks.
             ("steps", Err(PolicyMismatch::SegmentLength { expected, got })) => {
@@ -344,7 +340,7 @@ fn mismatches_say_what_was_expected_and_what_came() {
             note(mismatch);
         }
     }
-    let mut without = statement(decoder_segment(0, 16)).shared_terms();
+    let mut without = decoder_segment(0, 16).terms;
     without.decoder = None;
     note(decoder.check_terms(&without).unwrap_err());
     note(policy.check_chain(&chain_of(&[(2, 16)])).unwrap_err());
@@ -364,13 +360,13 @@ fn mismatches_say_what_was_expected_and_what_came() {
 fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
     let insecure = Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap();
     let mut parts = segment(2, 16);
-    parts.security = insecure;
+    parts.terms.security = insecure;
     let weak = statement(parts);
     for level in [SecurityLevel::Conjectured100, SecurityLevel::Johnson100] {
         for profile in Profile::ALL {
             let mut parts = policy().parts();
-            parts.security = Security::new(level, profile).unwrap();
-            let expected = parts.security;
+            parts.terms.security = Security::new(level, profile).unwrap();
+            let expected = parts.terms.security;
             assert_eq!(
                 AcceptancePolicy::new(parts).unwrap().check_segment(&weak),
                 Err(PolicyMismatch::WeakerSecurity {
@@ -381,7 +377,7 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
         }
     }
     let mut parts = policy().parts();
-    parts.security = insecure;
+    parts.terms.security = insecure;
     let named = AcceptancePolicy::new(parts).unwrap();
     assert_eq!(
         named.check_segment(&weak),
@@ -394,7 +390,7 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
     ));
     // Conjectured proofs are weaker than proven ones.
     let mut parts = policy().parts();
-    parts.security = Security::new(SecurityLevel::Johnson100, Profile::Compact).unwrap();
+    parts.terms.security = Security::new(SecurityLevel::Johnson100, Profile::Compact).unwrap();
     assert!(matches!(
         AcceptancePolicy::new(parts)
             .unwrap()
@@ -583,14 +579,16 @@ fn policies_that_accept_nothing_are_refused() {
     }
     assert_eq!(
         change(|parts| parts.steps = StepRange::new(3, 64).unwrap()),
-        Err(PolicyError::Shape(StatementError::EntriesAboveCapacity {
+        Err(PolicyError::Terms(StatementError::EntriesAboveCapacity {
             expected: 66,
             got: 67
         }))
     );
     assert!(matches!(
-        change(|parts| parts.shape = shape(attention(4, 2, 64), 1 << 15, 16)),
-        Err(PolicyError::Quantity(QuantError::TooManyEntries { .. }))
+        change(|parts| parts.terms.shape = shape(attention(4, 2, 64), 1 << 15, 16)),
+        Err(PolicyError::Terms(StatementError::Quantity(
+            QuantError::TooManyEntries { .. }
+        )))
     ));
 }
 
@@ -617,12 +615,13 @@ mod file {
         round_trip(policy().parts());
         round_trip(decoder_policy().parts());
         let mut parts = policy().parts();
-        parts.quantization = quantization(12, 7, None);
-        parts.domain = VerifierDomain::new(r#"'quoted" \ {x} # = """ '''"#, [0xab; 16]).unwrap();
+        parts.terms.quantization = quantization(12, 7, None);
+        parts.terms.domain =
+            VerifierDomain::new(r#"'quoted" \ {x} # = """ '''"#, [0xab; 16]).unwrap();
         round_trip(parts);
         for level in SecurityLevel::ALL {
             let mut parts = policy().parts();
-            parts.security = Security::new(level, Profile::Compact).unwrap();
+            parts.terms.security = Security::new(level, Profile::Compact).unwrap();
             round_trip(parts);
         }
     }
@@ -755,8 +754,8 @@ mod file {
             nonce: [u8; 16],
         ) {
             let mut parts = policy().parts();
-            parts.quantization = quantization(8, 345, Some([q, k, v].map(f64::from_bits)));
-            parts.domain = VerifierDomain::new(name, nonce).unwrap();
+            parts.terms.quantization = quantization(8, 345, Some([q, k, v].map(f64::from_bits)));
+            parts.terms.domain = VerifierDomain::new(name, nonce).unwrap();
             round_trip(parts);
         }
     }

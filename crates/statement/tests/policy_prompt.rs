@@ -139,7 +139,7 @@ fn policies_are_compared_field_by_field() {
             it.circuits[1].preprocessed_root = PreprocessedRoot::from_bytes([1; 32]);
         }),
         ("decoder.weights", |it| {
-            it.decoder.as_mut().unwrap().weights =
+            it.terms.decoder.as_mut().unwrap().weights =
                 matchmark_statement::ModelCommitment::from_bytes([1; 32]);
         }),
     ];
@@ -156,7 +156,7 @@ fn policies_are_compared_field_by_field() {
     }
     // What statements share is compared as between segments of a chain.
     let mut parts = attention_policy().parts();
-    parts.rounding = Rounding::Floor;
+    parts.terms.rounding = Rounding::Floor;
     let other = AcceptancePolicy::new(parts).unwrap();
     let difference = attention_policy().first_difference(&other).unwrap();
     assert_eq!(difference.field, "rounding");
@@ -210,10 +210,10 @@ fn other_bytes_are_refused_by_name() {
     assert_eq!(read(&reversed), Err(PolicyError::CircuitOrder));
     // What the fields must hold of each other is checked as everywhere.
     let mut parts = decoder_policy().parts();
-    parts.shape = shape(parts.shape.attention(), 65, 16);
+    parts.terms.shape = shape(parts.terms.shape.attention(), 65, 16);
     let mut unfit = bytes[..21].to_vec();
     unfit.extend(matchmark_statement::codec::encode(&parts).unwrap());
-    assert!(matches!(read(&unfit), Err(PolicyError::Shape(_))));
+    assert!(matches!(read(&unfit), Err(PolicyError::Terms(_))));
 }
 
 proptest! {

@@ -207,7 +207,7 @@ fn a_statement_accepts_its_own_values_only() {
     let (attention, width) = (attention(2, 1, 8), bits(8));
     let own = values(attention, width, 4);
     let mut parts = base();
-    parts.shape = shape(attention, 66, 16);
+    parts.terms.shape = shape(attention, 66, 16);
     parts.steps = StepRange::new(2, 4).unwrap();
     parts.public_values = own.digest();
     let statement = statement(parts);

@@ -35,8 +35,8 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
         assert!(digests.insert(changed.digest()), "{field}");
         assert_ne!(changed.encode(), original.encode(), "{field}");
         assert_eq!(original.first_difference(&changed), Some(field));
-        assert_eq!(changed.security(), parts.security);
-        assert_eq!(changed.rounding(), parts.rounding);
+        assert_eq!(changed.security(), parts.terms.security);
+        assert_eq!(changed.rounding(), parts.terms.rounding);
         // What is changed is also what comes back.
         assert_eq!(
             SegmentStatement::decode(&changed.encode()).unwrap().parts(),
@@ -85,13 +85,13 @@ fn fields_that_do_not_go_together_are_refused() {
         })
     );
     let mut parts = base();
-    parts.table_bounds.max_weight = 1 << 23;
+    parts.terms.table_bounds.max_weight = 1 << 23;
     assert!(matches!(
         SegmentStatement::new(parts),
         Err(StatementError::Quantity(QuantError::TooManyEntries { .. }))
     ));
     let mut parts = base();
-    parts.table_bounds = TableBounds {
+    parts.terms.table_bounds = TableBounds {
         len: 0,
         max_weight: 1,
     };
@@ -103,14 +103,14 @@ fn fields_that_do_not_go_together_are_refused() {
     ));
     // The bound is that of the full capacity, not of this segment's own end.
     let mut parts = segment(2, 1);
-    parts.shape = shape(parts.shape.attention(), 1 << 12, 16);
+    parts.terms.shape = shape(parts.terms.shape.attention(), 1 << 12, 16);
     assert!(matches!(
         SegmentStatement::new(parts),
         Err(StatementError::Quantity(QuantError::TooManyEntries { .. }))
     ));
     let mut parts = base();
-    parts.quantization = matchmark_quant::QuantizationPolicy::new(
-        parts.quantization.value_bits(),
+    parts.terms.quantization = matchmark_quant::QuantizationPolicy::new(
+        parts.terms.quantization.value_bits(),
         ScoreStep::new(1 << 24).unwrap(),
         None,
     );
@@ -132,19 +132,19 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
     let beyond = TokenId::new(1000);
     let cases: [Refused; 18] = [
         (
-            |it| it.decoder = None,
+            |it| it.terms.decoder = None,
             StatementError::DecoderMissing {
                 got: ModelId::from_bytes([0x77; 32]),
             },
         ),
         (
-            |it| it.model = ModelIdentity::TraceOnly,
+            |it| it.terms.model = ModelIdentity::TraceOnly,
             StatementError::DecoderUnexpected {
                 got: decoder().weights,
             },
         ),
         (
-            |it| it.shape = shape(attention(4, 4, 64), 66, 16),
+            |it| it.terms.shape = shape(attention(4, 4, 64), 66, 16),
             StatementError::DecoderAttention {
                 expected: attention(4, 2, 64),
                 got: attention(4, 4, 64),
@@ -152,55 +152,58 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
         ),
         (
             // The attention of one layer is not that of all.
-            |it| it.shape = shape(attention(2, 1, 64), 66, 16),
+            |it| it.terms.shape = shape(attention(2, 1, 64), 66, 16),
             StatementError::DecoderAttention {
                 expected: attention(4, 2, 64),
                 got: attention(2, 1, 64),
             },
         ),
         (
-            |it| it.decoder.as_mut().unwrap().shape = model_shape([3, 48, 2, 1, 64, 96, 1000, 128]),
+            |it| {
+                it.terms.decoder.as_mut().unwrap().shape =
+                    model_shape([3, 48, 2, 1, 64, 96, 1000, 128])
+            },
             StatementError::DecoderAttention {
                 expected: attention(6, 3, 64),
                 got: attention(4, 2, 64),
             },
         ),
         (
-            |it| it.quantization = common::quantization(10, 345, None),
+            |it| it.terms.quantization = common::quantization(10, 345, None),
             StatementError::DecoderValueBits {
                 expected: quantization.value_bits(),
                 got: ValueBits::new(10).unwrap(),
             },
         ),
         (
-            |it| it.quantization = common::quantization(11, 346, None),
+            |it| it.terms.quantization = common::quantization(11, 346, None),
             StatementError::DecoderScoreStep {
                 expected: quantization.score_step(),
                 got: ScoreStep::new(346).unwrap(),
             },
         ),
         (
-            |it| it.quantization = common::quantization(11, 345, Some([1.0, 2.0, 3.0])),
+            |it| it.terms.quantization = common::quantization(11, 345, Some([1.0, 2.0, 3.0])),
             StatementError::DecoderScales {
                 got: scales.scales().unwrap(),
             },
         ),
         (
-            |it| it.rounding = Rounding::Floor,
+            |it| it.terms.rounding = Rounding::Floor,
             StatementError::DecoderRounding {
                 expected: Rounding::NearestTiesUp,
                 got: Rounding::Floor,
             },
         ),
         (
-            |it| it.shape = shape(attention(4, 2, 64), 129, 16),
+            |it| it.terms.shape = shape(attention(4, 2, 64), 129, 16),
             StatementError::CapacityAbovePositions {
                 expected: CacheCapacity::new(128).unwrap(),
                 got: CacheCapacity::new(129).unwrap(),
             },
         ),
         (
-            |it| it.decoder.as_mut().unwrap().prompt = prompt(67),
+            |it| it.terms.decoder.as_mut().unwrap().prompt = prompt(67),
             StatementError::PromptAboveCapacity {
                 expected: CacheCapacity::new(66).unwrap(),
                 got: prompt(67),
@@ -241,7 +244,10 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
             },
         ),
         (
-            |it| it.decoder.as_mut().unwrap().shape = model_shape([2, 48, 2, 1, 64, 96, 118, 128]),
+            |it| {
+                it.terms.decoder.as_mut().unwrap().shape =
+                    model_shape([2, 48, 2, 1, 64, 96, 118, 128])
+            },
             StatementError::TokenAboveVocabulary {
                 which: "first",
                 expected: 118,
@@ -263,7 +269,7 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
     }
     // Weights whose accumulators could wrap around.
     let mut parts = decoder_segment(18, 16);
-    parts.decoder.as_mut().unwrap().shape = model_shape([2, 48, 2, 1, 64, 16384, 1000, 128]);
+    parts.terms.decoder.as_mut().unwrap().shape = model_shape([2, 48, 2, 1, 64, 16384, 1000, 128]);
     assert!(matches!(
         SegmentStatement::new(parts),
         Err(StatementError::Quantity(
@@ -272,9 +278,12 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
     ));
     // Capacity and prompt may be as large as they can be.
     let mut parts = decoder_segment(18, 16);
-    parts.shape = shape(attention(4, 2, 64), 128, 16);
-    parts.decoder.as_mut().unwrap().prompt = prompt(128);
-    assert_eq!(statement(parts.clone()).decoder(), parts.decoder.as_ref());
+    parts.terms.shape = shape(attention(4, 2, 64), 128, 16);
+    parts.terms.decoder.as_mut().unwrap().prompt = prompt(128);
+    assert_eq!(
+        statement(parts.clone()).decoder(),
+        parts.terms.decoder.as_ref()
+    );
     // Attention alone has neither tokens nor a decoder.
     let mut parts = base();
     parts.tokens = decoder_segment(18, 16).tokens;
@@ -290,7 +299,7 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
 fn encoding_is_the_documented_concatenation() {
     let statement = statement(base());
     let bytes = statement.encode();
-    let terms = codec::encode(&statement.shared_terms()).unwrap();
+    let terms = codec::encode(&(statement.version(), statement.terms())).unwrap();
     assert_eq!(statement.encoded_terms(), terms);
     let mut expected = terms;
     expected.extend(18_u32.to_le_bytes());
@@ -351,10 +360,10 @@ fn no_statement_is_longer_than_the_limit() {
     let domain = || VerifierDomain::new("x".repeat(64), [0; 16]).unwrap();
     // Scales and a second proof, or a decoder: no statement has both.
     let mut split = base();
-    split.domain = domain();
+    split.terms.domain = domain();
     split.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32]));
     let mut decoder = decoder_segment(18, 16);
-    decoder.domain = domain();
+    decoder.terms.domain = domain();
     for (parts, expected) in [(split, 372), (decoder, 447)] {
         let bytes = statement(parts.clone()).encode();
         assert_eq!(bytes.len(), expected);

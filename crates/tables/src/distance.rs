@@ -83,7 +83,7 @@ mod tests {
     fn default_table() {
         let distance = WeightTable::exp256_default().certified_distance().unwrap();
         assert!(distance.upper_bound() <= Rational::new(1, 1 << 13).unwrap());
-        // Some entry among 256 comes close to half a unit: the bound is no trivial zero.
+        // Some entry among 256 comes close to half a unit: the bound is not a trivial zero.
         assert!(distance.to_f64() > 0.9 / 8192.0);
         assert!(distance.to_f64() <= 1.0 / 8192.0);
     }

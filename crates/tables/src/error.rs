@@ -32,7 +32,7 @@ pub enum TableError {
     /// A fraction has the denominator zero.
     #[error("denominator is 0, expected at least 1")]
     ZeroDenominator,
-    /// A text is no fraction.
+    /// A text is not a fraction.
     #[error("fraction is {got:?}, expected two decimal numbers such as \"1/16\"")]
     FractionSyntax {
         /// The text.

@@ -76,7 +76,7 @@ pub enum VerifyError {
         /// The element as written.
         got: u32,
     },
-    /// The statement does not decode, or is no statement.
+    /// The statement does not decode, or is not a statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
     /// The statement is not what the policy accepts.

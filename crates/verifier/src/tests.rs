@@ -259,7 +259,11 @@ impl Fixture {
                 root: Blake2sHash::default(),
                 fingerprint: vec![QM31::default(); columns],
             };
-            opening.state_commitment(&parts.shape, entries as u64, structure.lifting_log_size())
+            opening.state_commitment(
+                &parts.terms.shape,
+                entries as u64,
+                structure.lifting_log_size(),
+            )
         };
         let states = [
             opened(Tree::StateBefore, parts.steps.entries_before()),
@@ -320,19 +324,19 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     }),
     ("Statement", |it| it.bytes(|bytes| bytes[30] ^= 1)),
     ("Policy", |it| {
-        it.refused(|_| {}, |policy| policy.domain = other_domain())
+        it.refused(|_| {}, |policy| policy.terms.domain = other_domain())
     }),
     ("UnknownRelation", |it| {
         let other = RelationDigest::from_bytes([1; 32]);
         it.refused(
-            |parts| parts.relation_digest = other,
-            |policy| policy.relation_digest = other,
+            |parts| parts.terms.relation_digest = other,
+            |policy| policy.terms.relation_digest = other,
         )
     }),
     ("Layout", |it| {
         it.refused(
-            |parts| too_long(&mut parts.shape, &mut parts.table_bounds),
-            |policy| too_long(&mut policy.shape, &mut policy.table_bounds),
+            |parts| too_long(&mut parts.terms.shape, &mut parts.terms.table_bounds),
+            |policy| too_long(&mut policy.terms.shape, &mut policy.terms.table_bounds),
         )
     }),
     ("TooManyLookups", |it| {
@@ -411,7 +415,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         it.with_lookup_of(|parts| parts.boundary = boundary(2))
     }),
     ("OtherLookup", |it| {
-        it.with_lookup_of(|parts| parts.domain = other_domain())
+        it.with_lookup_of(|parts| parts.terms.domain = other_domain())
     }),
     ("Lookup", |it| {
         let (file, _) = it.split();
@@ -450,7 +454,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("Proof", |_| crate::session::tests::structure_refused()),
 ];
 
-/// How each reason comes about for which verified segments are no chain.
+/// How each reason comes about for which verified segments are not a chain.
 const FOLDS: &[Case<Fixture, FoldError>] = &[
     ("Chain", |it| {
         let mut fold = ChainFold::new(it.policy.clone());
@@ -478,7 +482,7 @@ const FOLDS: &[Case<Fixture, FoldError>] = &[
         error
     }),
     ("OtherPolicy", |it| {
-        let (_, other) = it.restated(|_| {}, |policy| policy.domain = other_domain());
+        let (_, other) = it.restated(|_| {}, |policy| policy.terms.domain = other_domain());
         ChainFold::new(other).push(&it.verified()).unwrap_err()
     }),
     ("Empty", |it| {

@@ -130,7 +130,10 @@ fn check_pair(segment: &SegmentStatement, lookup: &SegmentStatement) -> Result<(
 /// The relation that this verifier checks is the one that the statement, and so the policy, is about.
 fn check_relation(statement: &SegmentStatement) -> Result<(), VerifyError> {
     let (expected_version, expected) = (RelationVersion::CURRENT, RELATION_DIGEST);
-    let (got_version, got) = (statement.relation_version(), statement.relation_digest());
+    let (got_version, got) = (
+        statement.terms().relation_version,
+        statement.terms().relation_digest,
+    );
     if (expected_version, expected) != (got_version, got) {
         return Err(VerifyError::UnknownRelation {
             expected_version,

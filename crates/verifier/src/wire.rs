@@ -4,7 +4,7 @@
 //! the few counts that depend on the query positions; those are bounded before anything is
 //! allocated, and compared with the transcript's queries before the library sees them. Integers are
 //! little-endian and of fixed width; a part is either there or [`VerifyError::Truncated`], so that there
-//! is no reason to refuse bytes without a name of its own. Field elements must be below the modulus, so
+//! is not a reason to refuse bytes without a name of its own. Field elements must be below the modulus, so
 //! that no proof has two encodings.
 use alloc::vec::Vec;
 

@@ -87,11 +87,11 @@ fn a_relation_that_the_verifier_does_not_have() {
     let (_, file, policy) = sample("narrow");
     let other = RelationDigest::from_bytes([7; 32]);
     let mut parts = file.statement().parts();
-    let expected = parts.relation_digest;
-    parts.relation_digest = other;
+    let expected = parts.terms.relation_digest;
+    parts.terms.relation_digest = other;
     let statement = SegmentStatement::new(parts).unwrap();
     let mut parts = policy.parts();
-    parts.relation_digest = other;
+    parts.terms.relation_digest = other;
     let policy = AcceptancePolicy::new(parts).unwrap();
     let values = file.public_values().clone();
     let file = SegmentFile::new(statement, values, file.proof().to_vec());
@@ -103,7 +103,7 @@ fn a_relation_that_the_verifier_does_not_have() {
     );
 }
 
-/// Bytes behind the parts that a file of one proof has are no lookup proof and no padding.
+/// Bytes behind the parts that a file of one proof has are neither a lookup proof nor padding.
 #[test]
 fn half_a_lookup_is_refused() {
     let (bytes, file, _) = sample("narrow");
@@ -120,7 +120,7 @@ fn half_a_lookup_is_refused() {
     };
     // A lookup proof without a statement.
     is_statement(with_length(4, &[1, 2, 3]));
-    // A lookup statement without a proof: that of a fused segment is none.
+    // A lookup statement without a proof: that of a fused segment is not one.
     let encoded = file.statement().encode();
     let error = with_length(3, &encoded).map(|_| ()).unwrap_err();
     assert!(
@@ -174,7 +174,7 @@ fn chains_of_verified_segments() {
         ),
         "{again:?}"
     );
-    // The refused segment is no part of it.
+    // The refused segment does not belong to it.
     let chain = fold.finish().unwrap();
     assert_eq!(chain.segments(), 1);
     assert_eq!(chain.steps(), file.statement().steps());

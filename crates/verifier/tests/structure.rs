@@ -29,7 +29,7 @@ fn at(
 ) -> (Security, SegmentLayout, Vec<ProofStructure>) {
     let (_, file, _) = sample(name);
     let mut parts = file.statement().parts();
-    parts.security = Security::new(level, profile).unwrap();
+    parts.terms.security = Security::new(level, profile).unwrap();
     let statement = SegmentStatement::new(parts).unwrap();
     let layout = SegmentLayout::of(&statement).unwrap();
     let structures = ProofStructure::of_statement(&statement).unwrap();
@@ -68,7 +68,7 @@ fn parts_and_lists_of_a_structure() {
             for (place, tree) in trees.iter().enumerate() {
                 assert_eq!(structure.place(*tree), place);
             }
-            // The composition tree has eight columns with one sample each, and is no component's.
+            // The composition tree has eight columns with one sample each, and is not a component's.
             assert_eq!(structure.samples().last().unwrap(), &vec![1; 8]);
             assert_eq!(structure.column_log_sizes().len(), trees.len() - 1);
             let columns = structure.samples().iter().map(Vec::len);

@@ -166,8 +166,8 @@ pub fn policy(bytes: &[u8]) {
     for sample in all() {
         if verify_segment(&sample.file, &policy).is_ok() {
             assert_eq!(policy.first_state(), sample.policy.first_state());
-            assert_eq!(policy.shape(), sample.policy.shape());
-            assert_eq!(policy.table(), sample.policy.table());
+            assert_eq!(policy.terms().shape, sample.policy.terms().shape);
+            assert_eq!(policy.terms().table, sample.policy.terms().table);
         }
     }
 }

@@ -52,7 +52,8 @@ fn check_trace(args: &MockArgs, trace: &Utf8Path) -> Result<Checked, CliError> {
     let plan = ChainPlan::new(trace, options)?;
     let segments = plan.segment_count();
     let bar = bar(segments);
-    plan.mock(|_, _| bar.advance())?;
+    plan.mock(|_, _| bar.advance())
+        .map_err(|error| CliError::Mock(Box::new(error)))?;
     Ok(Checked {
         segments,
         steps: plan.steps(),
@@ -70,7 +71,8 @@ fn check_model(args: &MockArgs, path: &Utf8Path) -> Result<Checked, CliError> {
     drop(step);
     let segments = mock.segment_count();
     let bar = bar(segments);
-    mock.run(|_, _| bar.advance())?;
+    mock.run(|_, _| bar.advance())
+        .map_err(|error| CliError::Mock(Box::new(error)))?;
     Ok(Checked {
         segments,
         steps: mock.steps(),

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
     files::write(&args.to, policy.to_toml().as_bytes())?;
     let object = json!({
         "policy": args.to,
-        "security": policy.security(),
+        "security": policy.terms().security,
         "steps": policy.steps().steps(),
         "first_state": policy.first_state(),
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matchmark_composer::{
     follow_directory, max_segment_bytes, verify_directory, ChainReadError, ChainReader,
-    ChainReport, ChainVerifyError, FollowError, Patience, SegmentReport, VerifyDirectoryError,
+    ChainReport, ChainVerifyError, Patience, SegmentReport, VerifyDirectoryError,
 };
 use matchmark_model::Tokenizer;
 use matchmark_statement::{AcceptancePolicy, Security};
@@ -64,7 +64,8 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
     files::check_chain_folder(&args.directory)?;
     let Wanted { policy, tokenizer } = wanted(args)?;
     let mut tokens = policy
-        .decoder()
+        .terms()
+        .decoder
         .map(|decoder| TokenText::new(tokenizer, decoder.prompt.get() as usize));
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {
@@ -108,20 +109,18 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
             })
         }
         // Where nothing can be read there is nothing to be judged.
-        Err(
-            Refusal::Directory(VerifyDirectoryError::Read(error))
-            | Refusal::Follow(FollowError::Read(error)),
-        ) if matches!(
-            of_segments(&error),
-            Outcome::WrongUse | Outcome::Environment
-        ) =>
+        Err(VerifyDirectoryError::Read(error))
+            if matches!(
+                of_segments(&error),
+                Outcome::WrongUse | Outcome::Environment
+            ) =>
         {
             Err(error.into())
         }
         Err(refusal) => {
-            let outcome = refusal.outcome();
+            let outcome = outcome(&refusal);
             let reason = full_message(&refusal);
-            let failure = failure(refusal.kind(), &reason, refusal.variant().as_deref());
+            let failure = failure(kind(&refusal), &reason, variant(&refusal).as_deref());
             let object = rejected_object(&reason, failure, &policy, &accepted);
             let word = match outcome {
                 Outcome::NotYet => "INCOMPLETE",
@@ -144,70 +143,45 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
     }
 }
 
-/// Why a chain is not accepted, with or without following it.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Directory(VerifyDirectoryError),
-    #[error(transparent)]
-    Follow(FollowError),
+/// Why the segment files cannot be read as a chain, if that is the reason.
+fn read(refusal: &VerifyDirectoryError) -> Option<&ChainReadError> {
+    match refusal {
+        VerifyDirectoryError::Read(error) => Some(error),
+        _ => None,
+    }
 }
 
-impl Refusal {
-    /// Why the segment files cannot be read as a chain, if that is the reason.
-    fn read(&self) -> Option<&ChainReadError> {
-        match self {
-            Self::Directory(VerifyDirectoryError::Read(error))
-            | Self::Follow(FollowError::Read(error)) => Some(error),
-            _ => None,
-        }
+fn outcome(refusal: &VerifyDirectoryError) -> Outcome {
+    match read(refusal) {
+        Some(error) => of_segments(error),
+        None if refusal.is_incomplete() => Outcome::NotYet,
+        None => Outcome::Rejected,
     }
+}
 
-    fn outcome(&self) -> Outcome {
-        let incomplete = match self {
-            Self::Directory(error) => error.is_incomplete(),
-            Self::Follow(error) => error.is_incomplete(),
-        };
-        match self.read() {
-            Some(error) => of_segments(error),
-            None if incomplete => Outcome::NotYet,
-            None => Outcome::Rejected,
-        }
+/// A name for the reason, for programs.
+fn kind(refusal: &VerifyDirectoryError) -> &'static str {
+    match refusal {
+        VerifyDirectoryError::Verify(ChainVerifyError::Segment { .. }) => "segment",
+        VerifyDirectoryError::Verify(_) => "chain",
+        VerifyDirectoryError::Timeout { .. } => "timeout",
+        _ => "segments",
     }
+}
 
-    /// A name for the reason, for programs.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Directory(VerifyDirectoryError::Verify(error))
-            | Self::Follow(FollowError::Verify(error)) => match error {
-                ChainVerifyError::Segment { .. } => "segment",
-                _ => "chain",
-            },
-            Self::Follow(FollowError::Timeout { .. }) => "timeout",
-            _ => "segments",
-        }
-    }
-
-    /// The name of the reason within its kind.
-    fn variant(&self) -> Option<String> {
-        if let Some(error) = self.read() {
-            return match error {
-                ChainReadError::Segment { source, .. } => variant_name(source),
-                error => variant_name(error),
-            };
-        }
-        match self {
-            Self::Directory(VerifyDirectoryError::Verify(error))
-            | Self::Follow(FollowError::Verify(error)) => match error {
-                ChainVerifyError::Segment { source, .. } => variant_name(source),
-                ChainVerifyError::Join { source, .. } | ChainVerifyError::Chain { source, .. } => {
-                    variant_name(source)
-                }
-                error => variant_name(error),
-            },
-            Self::Follow(error) => variant_name(error),
-            other => variant_name(other),
-        }
+/// The name of the reason within its kind.
+fn variant(refusal: &VerifyDirectoryError) -> Option<String> {
+    match refusal {
+        VerifyDirectoryError::Read(ChainReadError::Segment { source, .. }) => variant_name(source),
+        VerifyDirectoryError::Read(error) => variant_name(error),
+        VerifyDirectoryError::Verify(error) => match error {
+            ChainVerifyError::Segment { source, .. } => variant_name(source),
+            ChainVerifyError::Join { source, .. } | ChainVerifyError::Chain { source, .. } => {
+                variant_name(source)
+            }
+            error => variant_name(error),
+        },
+        refusal => variant_name(refusal),
     }
 }
 
@@ -215,16 +189,15 @@ fn verify(
     args: &VerifyArgs,
     policy: &AcceptancePolicy,
     on_segment: impl FnMut(&SegmentReport),
-) -> Result<ChainReport, Refusal> {
+) -> Result<ChainReport, VerifyDirectoryError> {
     if args.follow {
         let patience = match args.timeout {
             Some(seconds) => Patience::Chain(Duration::from_secs(seconds)),
             None => Patience::Segment(Duration::from_secs(SEGMENT_SECONDS)),
         };
-        let result = follow_directory(&args.directory, policy, patience, on_segment);
-        return result.map_err(Refusal::Follow);
+        return follow_directory(&args.directory, policy, patience, on_segment);
     }
-    verify_directory(&args.directory, policy, on_segment).map_err(Refusal::Directory)
+    verify_directory(&args.directory, policy, on_segment)
 }
 
 /// What is to be accepted, and the tokenizer that the text is to be printed by.
@@ -305,8 +278,8 @@ fn accepted_object(report: &ChainReport) -> Value {
         "security": security(figures.security, json!(figures)),
         "proof_bytes": proof_bytes,
         "public_bytes": public_bytes,
-        "domain": statement.shared_terms().domain,
-        "replay_open": statement.shared_terms().domain.allows_replay(),
+        "domain": statement.terms().domain,
+        "replay_open": statement.terms().domain.allows_replay(),
         "verify_ms": verify_ms,
         "public_ms": per_segment.iter().fold(0.0, |ms, row| ms + row.public_ms),
         "first_state": statement.first_state(),
@@ -329,11 +302,11 @@ fn rejected_object(
         "error": failure,
         "segments": accepted.len(),
         "steps": accepted.iter().map(|row| row.steps).sum::<usize>(),
-        "security": security(policy.security(), Value::Null),
+        "security": security(policy.terms().security, Value::Null),
         "proof_bytes": accepted.iter().map(|row| row.proof_bytes).sum::<u64>(),
         "public_bytes": accepted.iter().map(|row| row.public_bytes).sum::<u64>(),
-        "domain": policy.domain(),
-        "replay_open": policy.domain().allows_replay(),
+        "domain": policy.terms().domain,
+        "replay_open": policy.terms().domain.allows_replay(),
         "verify_ms": accepted.iter().fold(0.0, |ms, row| ms + row.verify_ms),
         "first_state": null,
         "last_state": null,
@@ -378,7 +351,7 @@ fn accepted_text(report: &ChainReport) -> String {
     if report.figures.is_insecure() {
         text.push_str(", at a level that proves nothing: anyone can forge such a chain");
     }
-    if report.statement.shared_terms().domain.allows_replay() {
+    if report.statement.terms().domain.allows_replay() {
         text.push_str(
             "\nfor any occasion: the nonce is zeros, so that this chain can be shown again and again; \
              `--nonce` binds one to an occasion",

@@ -4,7 +4,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use matchmark_model::{ModelError, ModelFileError};
-use matchmark_prover::{MockError, ProveError};
+use matchmark_prover::ProveError;
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};
 use matchmark_statement::{ChainError, PolicyError, StatementDigest};
@@ -29,7 +29,7 @@ pub enum PlanError {
     /// The trace does not decode by these rules.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The terms are no statement, or the relation cannot carry the shape.
+    /// The terms are not a statement, or the relation cannot carry the shape.
     #[error(transparent)]
     Prove(#[from] ProveError),
     /// The terms make no acceptance policy.
@@ -76,7 +76,7 @@ pub enum DirectoryError {
         /// The lock file.
         path: Utf8PathBuf,
     },
-    /// The directory holds something that is no chain.
+    /// The directory holds something that is not a chain.
     #[error("{path}: expected an empty directory or a chain, got {got:?}")]
     NotAChain {
         /// The directory.
@@ -85,7 +85,7 @@ pub enum DirectoryError {
         got: String,
     },
     /// There is no chain to be resumed.
-    #[error("{path} holds no chain: expected chain.toml in it")]
+    #[error("{path} does not hold a chain: expected chain.toml in it")]
     NoChain {
         /// The directory.
         path: Utf8PathBuf,
@@ -97,9 +97,9 @@ pub enum DirectoryError {
         path: Utf8PathBuf,
         /// In what the two differ.
         field: &'static str,
-        /// As it should be proven.
+        /// The value by the plan.
         expected: String,
-        /// As it is in the directory.
+        /// The value in the directory.
         got: String,
     },
     /// The directory holds this very chain already.
@@ -119,7 +119,7 @@ pub enum DirectoryError {
         got: u32,
     },
     /// The manifest cannot be read, or has no text.
-    #[error("{path} is no manifest: {reason}")]
+    #[error("{path} is not a valid manifest: {reason}")]
     Manifest {
         /// The manifest.
         path: Utf8PathBuf,
@@ -133,9 +133,9 @@ pub enum DirectoryError {
         path: Utf8PathBuf,
         /// In what the two differ.
         field: &'static str,
-        /// As this program would have it.
+        /// The value by this program.
         expected: String,
-        /// As it is in the manifest.
+        /// The value in the manifest.
         got: String,
     },
     /// The copy of an input was changed.
@@ -148,7 +148,7 @@ pub enum DirectoryError {
         /// Digest of the file.
         got: FileDigest,
     },
-    /// The copy of the trace is no trace, or there is none of this trace.
+    /// The copy of the trace is not a trace, or there is none of this trace.
     #[error("{path}: {source}")]
     Trace {
         /// The copy.
@@ -157,7 +157,7 @@ pub enum DirectoryError {
         #[source]
         source: TraceError,
     },
-    /// The copy of the table is no table.
+    /// The copy of the table is not a table.
     #[error("{path}: {source}")]
     Table {
         /// The copy.
@@ -166,7 +166,7 @@ pub enum DirectoryError {
         #[source]
         source: TableError,
     },
-    /// The copy of the model is no model.
+    /// The copy of the model is not a model.
     #[error("{path}: {source}")]
     Model {
         /// The copy.
@@ -208,7 +208,7 @@ variant_names!(DirectoryError {
     SegmentOutside,
 });
 
-/// Why a chain is not proven.
+/// Why a chain is not proven, or does not pass the mock checker.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainProveError {
@@ -236,7 +236,7 @@ pub enum ChainProveError {
         #[source]
         source: ModelError,
     },
-    /// A segment is not proven, or its proof has no binary form.
+    /// A segment is not proven, its proof has no binary form, or it does not pass the mock checker.
     #[error("segment {segment}: {source}")]
     Prove {
         /// Index of the segment.
@@ -294,43 +294,4 @@ variant_names!(ChainProveError {
     OtherSegment,
     Threads,
     Stopped,
-});
-
-/// Why a chain fails the mock checker.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MockSegmentError {
-    /// The reference does not execute the steps of a segment.
-    #[error("segment {segment}: {source}")]
-    Execute {
-        /// Index of the segment.
-        segment: u64,
-        /// Why.
-        #[source]
-        source: RuntimeError,
-    },
-    /// The model does not execute the tokens of a segment.
-    #[error("segment {segment}: {source}")]
-    ExecuteModel {
-        /// Index of the segment.
-        segment: u64,
-        /// Why.
-        #[source]
-        source: ModelError,
-    },
-    /// The mock checker refuses a segment.
-    #[error("segment {segment}: {source}")]
-    Mock {
-        /// Index of the segment.
-        segment: u64,
-        /// The first constraint and row that fail.
-        #[source]
-        source: MockError,
-    },
-}
-
-variant_names!(MockSegmentError {
-    Execute,
-    ExecuteModel,
-    Mock,
 });

@@ -18,7 +18,7 @@ use matchmark_verifier::variant_names;
 use crate::proving::error::PlanError;
 use crate::proving::plan::to_u32;
 
-/// For which chains of a model a key is.
+/// The chains of a model that a key is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyOptions {
     /// Levels and profiles. Those of one blowup have one set of commitments.
@@ -71,7 +71,7 @@ impl KeyOptions {
 #[non_exhaustive]
 pub enum KeygenError {
     /// No level and profile, or no segment length is given: no chain could be verified.
-    #[error("a key is for at least one {what}, got none")]
+    #[error("a key needs at least one {what}, got none")]
     Nothing {
         /// What is missing.
         what: &'static str,
@@ -82,7 +82,7 @@ pub enum KeygenError {
     /// A commitment cannot be made.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// What was derived is no key.
+    /// What was derived is not a key.
     #[error(transparent)]
     Key(#[from] KeyError),
 }

@@ -35,7 +35,48 @@ pub struct ChainManifest {
     /// What the chain is computed from.
     pub inputs: ChainInputs,
     /// What all segments have in common.
+    #[serde(with = "written_terms")]
     pub terms: SharedTerms,
+}
+
+/// The terms as the manifest has them: behind the version of the statements that they are made for.
+mod written_terms {
+    use matchmark_statement::{SharedTerms, StatementVersion};
+    use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize)]
+    struct Written<'a> {
+        version: StatementVersion,
+        #[serde(flatten)]
+        terms: &'a SharedTerms,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Read {
+        version: StatementVersion,
+        #[serde(flatten)]
+        terms: SharedTerms,
+    }
+
+    pub(super) fn serialize<S: Serializer>(terms: &SharedTerms, to: S) -> Result<S::Ok, S::Error> {
+        let version = StatementVersion::CURRENT;
+        Written { version, terms }.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SharedTerms, D::Error> {
+        let Read {
+            version: got,
+            terms,
+        } = Read::deserialize(from)?;
+        let expected = StatementVersion::CURRENT;
+        if got != expected {
+            return Err(de::Error::custom(format_args!(
+                "statement version is {got}, expected {expected}"
+            )));
+        }
+        Ok(terms)
+    }
 }
 
 /// What a chain is computed from.
@@ -111,7 +152,7 @@ pub struct ManifestDifference {
     pub got: String,
 }
 
-/// Why a text is no manifest.
+/// Why a text is not a manifest.
 #[derive(Debug)]
 pub(crate) enum ManifestError {
     Format(u32),
@@ -193,8 +234,8 @@ mod tests {
         Scale, Scales, ScoreStep, SegmentSteps, TableBounds, ValueBits,
     };
     use matchmark_statement::{
-        Boundary, ModelIdentity, RelationDigest, RelationVersion, Security, SegmentShape,
-        StatementVersion, TableId, VerifierDomain,
+        Boundary, ModelIdentity, RelationDigest, RelationVersion, Security, SegmentShape, TableId,
+        VerifierDomain,
     };
     use proptest::prelude::*;
 
@@ -220,7 +261,6 @@ mod tests {
             boundaries: BoundaryPattern::default(),
             inputs: inputs(b"trace", b"table"),
             terms: SharedTerms {
-                version: StatementVersion::CURRENT,
                 relation_version: RelationVersion::CURRENT,
                 relation_digest: RelationDigest::from_bytes([1; 32]),
                 domain: VerifierDomain::new("a \"quoted\" name", [7; 16]).unwrap(),
@@ -273,6 +313,9 @@ mod tests {
             text.replace("trace_sha256", "trace_sha512"),
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
+            text.replace("[terms]", "[terms]\nx = 1"),
+            text.replace("[terms]\nversion = 4", "[terms]\nversion = 3"),
+            text.replace("[terms]\nversion = 4", "[terms]"),
             String::new(),
             "format =".to_owned(),
         ] {

@@ -21,7 +21,7 @@ mod storage;
 mod work;
 
 pub use boundaries::BoundaryPattern;
-pub use error::{ChainProveError, DirectoryError, MockSegmentError, PlanError};
+pub use error::{ChainProveError, DirectoryError, PlanError};
 pub use key::{derive_key, rederive_key, KeyOptions, KeygenError};
 pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};
 pub use memory::{MemoryBound, MemoryFit, MemoryShortage, Resources};

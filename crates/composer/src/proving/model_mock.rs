@@ -8,7 +8,7 @@ use matchmark_quant::{SegmentSteps, StepRange};
 use matchmark_statement::TokenId;
 use matchmark_verifier::ModelOptions;
 
-use crate::proving::error::{MockSegmentError, PlanError};
+use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::ModelExecutor;
 
 /// A chain of a model whose constraints can be checked: nothing of it is committed.
@@ -65,17 +65,19 @@ impl ModelMock {
     ///
     /// # Errors
     ///
-    /// [`MockSegmentError`] with the first constraint and row that fail.
-    pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), MockSegmentError> {
+    /// [`ChainProveError::Prove`] with the first constraint and row that fail,
+    /// [`ChainProveError::Execute`] and [`ChainProveError::ExecuteModel`] for a segment that the reference
+    /// does not execute.
+    pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), ChainProveError> {
         let mut executor = ModelExecutor::new(&self.model, &self.prompt);
         let mut cache = ModelState::empty(&self.model).cache().clone();
         for (segment, steps) in (0..).zip(self.steps.segments(self.segment_steps)) {
             let (execution, after) = executor
                 .run(steps, &cache)
-                .map_err(|source| MockSegmentError::ExecuteModel { segment, source })?;
+                .map_err(|source| ChainProveError::ExecuteModel { segment, source })?;
             self.mock
                 .check(&execution, &cache, &after)
-                .map_err(|source| MockSegmentError::Mock { segment, source })?;
+                .map_err(|source| ChainProveError::Prove { segment, source })?;
             on_segment(segment, steps);
             cache = after;
         }
@@ -84,7 +86,7 @@ impl ModelMock {
 }
 
 impl fmt::Debug for ModelMock {
-    /// Without weights.
+    /// The checker without its weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ModelMock")
             .field("model", &self.model.identity())

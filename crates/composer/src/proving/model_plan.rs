@@ -157,7 +157,7 @@ impl ModelPlan {
                 model_sha256: FileDigest::of(&model),
                 prompt: self.given(),
             },
-            terms: self.prover.terms().shared(),
+            terms: self.prover.terms().shared().clone(),
         };
         PlanFiles {
             manifest,
@@ -167,7 +167,7 @@ impl ModelPlan {
 }
 
 impl fmt::Debug for ModelPlan {
-    /// Without weights.
+    /// The plan without its weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ModelPlan")
             .field("model", &self.model.identity())

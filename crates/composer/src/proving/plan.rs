@@ -10,7 +10,7 @@ use matchmark_tables::WeightTable;
 
 use crate::layout::{TABLE_FILE, TRACE_FILE};
 use crate::proving::boundaries::BoundaryPattern;
-use crate::proving::error::{MockSegmentError, PlanError};
+use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
 use crate::proving::work::{chain_policy, PlanFiles};
 
@@ -66,21 +66,17 @@ impl ChainPlan {
         let rules = trace.rules(rounding, table, score_step)?;
         let all = SegmentSteps::new(to_u32(range.steps()))?;
         let segment_steps = segment_steps.map_or(all, |steps| steps.min(all));
-        let terms = ChainTerms {
-            decoder: None,
+        let capacity = CacheCapacity::new(to_u32(range.entries_after()))?;
+        let shape = SegmentShape::new(trace.shape(), capacity, segment_steps);
+        let terms = ChainTerms::attention(
             domain,
             security,
-            model,
-            quantization: trace.quantization(&rules),
+            trace.quantization(&rules),
             rounding,
-            table: rules.table.clone(),
-            shape: SegmentShape::new(
-                trace.shape(),
-                CacheCapacity::new(to_u32(range.entries_after()))?,
-                segment_steps,
-            )
-            .map_err(ProveError::from)?,
-        };
+            shape.map_err(ProveError::from)?,
+            rules.table.clone(),
+        )
+        .with(|it| it.model = model);
         rules.bounds(&trace.shape(), range.entries_after())?;
         let plan = Self {
             trace,
@@ -196,7 +192,7 @@ impl ChainPlan {
     /// The manifest of the chain, with the contents of the copies that it speaks of.
     pub(crate) fn files(&self) -> Result<PlanFiles, TraceError> {
         let trace = self.trace.encode()?;
-        let table = self.terms.table.to_text().into_bytes();
+        let table = self.terms.weight_table().to_text().into_bytes();
         let manifest = ChainManifest {
             format: ChainManifest::FORMAT,
             steps: self.steps(),
@@ -205,7 +201,7 @@ impl ChainPlan {
                 trace_sha256: FileDigest::of(&trace),
                 table_sha256: FileDigest::of(&table),
             },
-            terms: self.terms.shared(),
+            terms: self.terms.shared().clone(),
         };
         Ok(PlanFiles {
             manifest,
@@ -237,15 +233,17 @@ impl ChainPlan {
     ///
     /// # Errors
     ///
-    /// [`MockSegmentError`] with the first constraint and row that fail.
-    pub fn mock(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), MockSegmentError> {
+    /// [`ChainProveError::Prove`] with the first constraint and row that fail,
+    /// [`ChainProveError::Execute`] and [`ChainProveError::ExecuteModel`] for a segment that the reference
+    /// does not execute.
+    pub fn mock(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), ChainProveError> {
         let mut cache = KvCache::from_prefix(&self.trace);
         for (segment, steps) in (0..).zip(self.segments()) {
             let (execution, after) = self
                 .trace
                 .segment(steps)
                 .and_then(|inputs| execute_segment(&cache, &inputs, &self.rules))
-                .map_err(|source| MockSegmentError::Execute { segment, source })?;
+                .map_err(|source| ChainProveError::Execute { segment, source })?;
             mock_segment(
                 &self.terms,
                 &execution,
@@ -253,7 +251,7 @@ impl ChainPlan {
                 &after,
                 self.boundary(segment),
             )
-            .map_err(|source| MockSegmentError::Mock { segment, source })?;
+            .map_err(|source| ChainProveError::Prove { segment, source })?;
             on_segment(segment, steps);
             cache = after;
         }
@@ -261,7 +259,7 @@ impl ChainPlan {
     }
 }
 
-/// For constructors that refuse everything near `u32::MAX`.
+/// A count as `u32`, for constructors that refuse everything near `u32::MAX`.
 pub(crate) fn to_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -56,7 +56,7 @@ pub(crate) fn data_limit() -> Option<u64> {
     )
 }
 
-/// The soft limit of this name; `unlimited` is none.
+/// The soft limit of this name; `unlimited` stands for no limit.
 fn parse_limit(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

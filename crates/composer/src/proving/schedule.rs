@@ -176,7 +176,7 @@ mod tests {
         let refused = plan(std::slice::from_ref(&narrow), 8, 9, 0).unwrap_err();
         assert_eq!(refused.room, narrow);
         assert!(refused.bytes > narrow.bytes);
-        // Swap is no memory to plan with, but a way out.
+        // Swap is not memory to plan with, but a way out.
         let swapping = [Room {
             swap: 1,
             ..short.clone()

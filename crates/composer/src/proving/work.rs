@@ -178,13 +178,13 @@ pub(crate) fn chain_policy(
     for (steps, boundary) in kinds {
         circuits.extend(prover.circuits(boundary, steps)?);
     }
-    Ok(AcceptancePolicy::new(AcceptancePolicyParts::of(
-        terms.shared(),
-        given,
+    Ok(AcceptancePolicy::new(AcceptancePolicyParts {
+        terms: terms.shared().clone(),
+        prompt: given,
         first_state,
         steps,
         circuits,
-    ))?)
+    })?)
 }
 
 /// The policy that would accept the chain of a directory, computed anew from the copies of its inputs

@@ -21,9 +21,9 @@ use super::common::{model, options, place, plan, prove, segment_path, trace, PRE
 use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
-    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    MockSegmentError, ModelMock, ModelPlan, PlanError, Progress, ProvenRow, Resources, Schedule,
-    Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
+    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, ModelMock,
+    ModelPlan, PlanError, Progress, ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE,
+    MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -87,15 +87,16 @@ const PLAN: &[Case<PlanError>] = &[
     ("Policy", || {
         let plan = plan(1, 2);
         // Terms that have no room for the steps of the trace.
-        let mut terms = plan.terms().clone();
+        let terms = plan.terms().clone();
         let capacity = CacheCapacity::new(PREFIX + STEPS - 1).unwrap();
         let (attention, steps) = (terms.shape.attention(), terms.shape.segment_steps());
-        terms.shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        let shape = SegmentShape::new(attention, capacity, steps).unwrap();
+        let terms = terms.with(|it| it.shape = shape);
         let prover = SegmentProver::new(terms).unwrap();
         let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
         let work = ChainWork::from(plan);
         let error = work.policy_with(&prover, first.commitment()).unwrap_err();
-        assert!(matches!(error, PlanError::Policy(PolicyError::Shape(_))));
+        assert!(matches!(error, PlanError::Policy(PolicyError::Terms(_))));
         error
     }),
     ("Memory", || {
@@ -348,11 +349,11 @@ const PROVE: &[Case<ChainProveError>] = &[
     }),
 ];
 
-fn mock(plan: &ChainPlan) -> MockSegmentError {
+fn mock(plan: &ChainPlan) -> ChainProveError {
     plan.mock(|_, _| {}).unwrap_err()
 }
 
-const MOCK: &[Case<MockSegmentError>] = &[
+const MOCK: &[Case<ChainProveError>] = &[
     ("Execute", || {
         mock(&inconsistent(|rules| rules.value_bits = ValueBits::MAX))
     }),
@@ -360,8 +361,14 @@ const MOCK: &[Case<MockSegmentError>] = &[
         let mock = ModelMock::new(loud_model(), vec![10], &model::options(1)).unwrap();
         mock.run(|_, _| {}).unwrap_err()
     }),
-    ("Mock", || {
-        mock(&inconsistent(|rules| rules.rounding = Rounding::Floor))
+    ("Prove", || {
+        let error = mock(&inconsistent(|rules| rules.rounding = Rounding::Floor));
+        let source = match &error {
+            ChainProveError::Prove { source, .. } => source,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(source, ProveError::Mock(_)));
+        error
     }),
 ];
 
@@ -399,6 +406,8 @@ fn every_reason_not_to_prove_a_chain_is_reached() {
 }
 
 #[test]
-fn every_reason_to_fail_the_mock_checker_is_reached() {
-    all_are_reached(MockSegmentError::NAMES, MOCK, MockSegmentError::name);
+fn the_mock_checker_gives_the_reasons_of_the_prover() {
+    for (name, case) in MOCK {
+        assert_eq!(case().name(), *name);
+    }
 }

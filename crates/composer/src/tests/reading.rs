@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use super::{all_are_reached, Case};
 use crate::{
     follow_directory, max_segment_bytes, segment_file_name, segments_directory, verify_directory,
-    ChainReadError, ChainReader, ChainVerifier, ChainVerifyError, FollowError, Patience,
-    VerifyDirectoryError, MAX_SEGMENT_BYTES,
+    ChainReadError, ChainReader, ChainVerifier, ChainVerifyError, Patience, VerifyDirectoryError,
+    MAX_SEGMENT_BYTES,
 };
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -31,7 +31,7 @@ fn segment() -> SegmentFile {
 /// A policy that differs from the segment's in what it was made for.
 fn other_policy() -> AcceptancePolicy {
     let mut parts = policy().parts();
-    parts.domain = VerifierDomain::new("other", [0; 16]).unwrap();
+    parts.terms.domain = VerifierDomain::new("other", [0; 16]).unwrap();
     AcceptancePolicy::new(parts).unwrap()
 }
 
@@ -109,35 +109,23 @@ const VERIFY: &[Case<ChainVerifyError>] = &[
     }),
 ];
 
-const DIRECTORY: &[Case<VerifyDirectoryError>] = &[
-    ("Read", || {
-        let (_guard, path) = chain(&[]);
-        verify_directory(&path, &policy(), |_| {}).unwrap_err()
-    }),
-    ("Verify", || {
-        let (_guard, path) = chain(&["000000.segment"]);
-        verify_directory(&path, &policy(), |_| {}).expect("the chain is valid");
-        verify_directory(&path, &other_policy(), |_| {}).unwrap_err()
-    }),
-];
-
 /// Follows a chain that does not grow.
-fn follow(names: &[&str], policy: &AcceptancePolicy) -> FollowError {
+fn follow(names: &[&str], policy: &AcceptancePolicy) -> VerifyDirectoryError {
     let (_guard, path) = chain(names);
     follow_directory(&path, policy, Patience::Segment(Duration::ZERO), |_| {}).unwrap_err()
 }
 
-const FOLLOW: &[Case<FollowError>] = &[
+const FOLLOW: &[Case<VerifyDirectoryError>] = &[
     ("Read", || {
         let (_guard, path) = chain(&[]);
         let file = segments_directory(&path).join(segment_file_name(0));
-        // What is no file is there, and is none to wait for.
+        // What is not a file is there, and nothing to wait for.
         fs::create_dir(&file).unwrap();
         let error = follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {})
             .unwrap_err();
         assert!(matches!(
             error,
-            FollowError::Read(ChainReadError::NotAFile { .. })
+            VerifyDirectoryError::Read(ChainReadError::NotAFile { .. })
         ));
         fs::remove_dir(&file).unwrap();
         fs::write(&file, b"no segment at all").unwrap();
@@ -163,10 +151,14 @@ fn every_reason_not_to_accept_a_chain_is_reached() {
     all_are_reached(ChainVerifyError::NAMES, VERIFY, ChainVerifyError::name);
     all_are_reached(
         VerifyDirectoryError::NAMES,
-        DIRECTORY,
+        FOLLOW,
         VerifyDirectoryError::name,
     );
-    all_are_reached(FollowError::NAMES, FOLLOW, FollowError::name);
+    // A directory that nobody writes to is refused for the same reasons.
+    let (_guard, path) = chain(&["000000.segment"]);
+    verify_directory(&path, &policy(), |_| {}).expect("the chain is valid");
+    let error = verify_directory(&path, &other_policy(), |_| {}).unwrap_err();
+    assert_eq!(error.name(), "Verify");
 }
 
 /// What may still come is told from what is wrong.
@@ -201,7 +193,7 @@ fn segments_may_be_links_to_files() {
     fs::remove_file(path.join("content")).unwrap();
     assert!(matches!(
         follow_directory(&path, &policy(), Patience::Segment(Duration::ZERO), |_| {}),
-        Err(FollowError::Timeout { segment: 0, .. })
+        Err(VerifyDirectoryError::Timeout { segment: 0, .. })
     ));
     assert!(matches!(
         verify_directory(&path, &policy(), |_| {}),
@@ -217,7 +209,7 @@ fn the_time_for_a_chain_ends_before_a_segment_that_is_there() {
     let patience = Patience::Chain(Duration::ZERO);
     assert!(matches!(
         follow_directory(&path, &policy(), patience, |_| {}),
-        Err(FollowError::Timeout {
+        Err(VerifyDirectoryError::Timeout {
             segment: 0,
             got: 0,
             ..

@@ -8,8 +8,8 @@ use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, BoundaryCommitment, ChainAccumulator, LookupStatement,
     ModelId, ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
     SecurityLevel, SegmentBoundary, SegmentKind, SegmentShape, SegmentStatement,
-    SegmentStatementParts, StateCommitment, StatementDigest, StatementVersion, TokenCut, TokenId,
-    VerifierDomain,
+    SegmentStatementParts, SharedTerms, StateCommitment, StatementDigest, StatementVersion,
+    TokenCut, TokenId, VerifierDomain,
 };
 use matchmark_tables::TableId;
 use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
@@ -54,13 +54,13 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
     let given = statement.decoder()?.prompt.get() as usize;
     prompt.resize(given, TokenId::new(0));
     let entries = u32::try_from(statement.steps().entries_after()).ok()?;
-    AcceptancePolicy::new(AcceptancePolicyParts::of(
-        statement.shared_terms(),
+    AcceptancePolicy::new(AcceptancePolicyParts {
+        terms: statement.terms().clone(),
         prompt,
         first_state,
-        StepRange::new(0, entries).ok()?,
-        renamed(circuits),
-    ))
+        steps: StepRange::new(0, entries).ok()?,
+        circuits: renamed(circuits),
+    })
     .ok()
 }
 
@@ -166,6 +166,15 @@ fn chain(recorder: &mut Recorder, name: &str, run: &Run) {
 fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementParts)> {
     let SegmentStatementParts {
         version,
+        terms,
+        steps,
+        public_values,
+        state_before,
+        state_after,
+        boundary: _,
+        tokens: _,
+    } = base.clone();
+    let SharedTerms {
         relation_version,
         relation_digest,
         domain,
@@ -177,20 +186,18 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         table_bounds,
         shape,
         decoder: _,
-        steps,
-        public_values,
-        state_before,
-        state_after,
-        boundary: _,
-        tokens: _,
-    } = base.clone();
+    } = terms;
     let mut out = vec![];
     macro_rules! vary {
-        ($field:ident: $($value:expr),+ $(,)?) => {{
+        (@terms $field:ident: $($value:expr),+ $(,)?) => {
+            vary!($field, terms: $(SharedTerms { $field: $value, ..base.terms.clone() }),+)
+        };
+        ($field:ident: $($value:expr),+ $(,)?) => { vary!($field, $field: $($value),+) };
+        ($field:ident, $place:ident: $($value:expr),+) => {{
             let mut count = 0;
             $(
                 let mut parts = base.clone();
-                parts.$field = $value;
+                parts.$place = $value;
                 if &parts != base {
                     count += 1;
                     out.push((format!("{} {count}", stringify!($field)), parts));
@@ -200,13 +207,14 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         }};
     }
     macro_rules! vary_digest {
-        ($field:ident, $name:ident) => {{
+        ($(@$of:ident)? $field:ident, $name:ident) => {{
             let flip = |byte: usize, mask: u8| {
                 let mut bytes = $field.to_bytes();
                 bytes[byte] ^= mask;
                 $name::from_bytes(bytes)
             };
-            vary!($field: flip(0, 1), flip(31, 0x80), flip(13, 0xff), $name::from_bytes([0; 32]))
+            vary!($(@$of)? $field:
+                flip(0, 1), flip(31, 0x80), flip(13, 0xff), $name::from_bytes([0; 32]))
         }};
     }
     let mut fewest = usize::MAX;
@@ -218,44 +226,44 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         StatementVersion::new(version + 1),
         StatementVersion::new(u16::MAX)));
     let relation = relation_version.get();
-    least(vary!(relation_version:
+    least(vary!(@terms relation_version:
         RelationVersion::new(0),
         RelationVersion::new(relation - 1),
         RelationVersion::new(relation + 1),
         RelationVersion::new(u16::MAX)));
-    least(vary_digest!(relation_digest, RelationDigest));
+    least(vary_digest!(@terms relation_digest, RelationDigest));
     let (name, nonce) = (domain.application().to_owned(), *domain.nonce());
     let domain_of = |name: String, nonce| VerifierDomain::new(name, nonce).unwrap();
-    least(vary!(domain:
+    least(vary!(@terms domain:
         domain_of(format!("{name}."), nonce),
         domain_of(name[1..].to_owned(), nonce),
         domain_of(name.to_uppercase(), nonce),
         domain_of(name.clone(), [0; 16])));
     let of = |level, profile| Security::new(level, profile).unwrap_or(security);
-    least(vary!(security:
+    least(vary!(@terms security:
         of(SecurityLevel::Insecure13, Profile::Compact),
         of(SecurityLevel::Conjectured100, Profile::Compact),
         of(SecurityLevel::Conjectured100, Profile::Fast),
         of(SecurityLevel::Johnson100, Profile::Compact),
         of(SecurityLevel::Johnson100, Profile::Fast)));
     let weights = |byte| ModelIdentity::Weights(ModelId::from_bytes([byte; 32]));
-    least(vary!(model: weights(0), weights(1), weights(0x7f), weights(0xff)));
+    least(vary!(@terms model: weights(0), weights(1), weights(0x7f), weights(0xff)));
     let (bits, step) = (quantization.value_bits(), quantization.score_step());
     let quantized = |bits: u8, step: u32| {
         let (bits, step) = (ValueBits::new(bits).unwrap(), ScoreStep::new(step).unwrap());
         QuantizationPolicy::new(bits, step, None)
     };
-    least(vary!(quantization:
+    least(vary!(@terms quantization:
         quantized(4, step.get()),
         quantized(5, step.get()),
         quantized(8, step.get()),
         quantized(12, step.get()),
         quantized(bits.get(), step.get() + 1)));
     // There are two rules: one change is all there is.
-    vary!(rounding: Rounding::Floor, Rounding::NearestTiesUp);
-    least(vary_digest!(table, TableId));
+    vary!(@terms rounding: Rounding::Floor, Rounding::NearestTiesUp);
+    least(vary_digest!(@terms table, TableId));
     let TableBounds { len, max_weight } = table_bounds;
-    least(vary!(table_bounds:
+    least(vary!(@terms table_bounds:
         TableBounds { len: len + 1, max_weight },
         TableBounds { len: len - 1, max_weight },
         TableBounds { len, max_weight: max_weight + 1 },
@@ -280,7 +288,7 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         attention.head_dim() as u32,
     ];
     let (capacity, longest) = (shape.capacity().get(), shape.segment_steps().get());
-    least(vary!(shape:
+    least(vary!(@terms shape:
         shaped(2 * heads, groups, dim, capacity, longest),
         shaped(heads, 1, dim, capacity, longest),
         shaped(heads, groups, dim + 1, capacity, longest),
@@ -307,16 +315,16 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         split(state_after.to_bytes())));
     let decoders = decoders(&shape, &quantization);
     let decoder = |index: usize| Some(decoders[index]);
-    least(vary!(decoder: decoder(0), decoder(1), decoder(2), decoder(3), decoder(4)));
+    least(vary!(@terms decoder: decoder(0), decoder(1), decoder(2), decoder(3), decoder(4)));
     let cut = |first, next| {
         let (first, next) = (TokenId::new(first), TokenId::new(next));
         Some(TokenCut { first, next })
     };
     least(vary!(tokens: cut(0, 0), cut(0, 1), cut(1, 0), cut(u32::MAX, u32::MAX)));
     // A decoder's own terms, alone and with what follows from them.
-    for (name, terms) in base.decoder.iter().flat_map(changed_terms) {
+    for (name, terms) in base.terms.decoder.iter().flat_map(changed_terms) {
         let mut parts = base.clone();
-        parts.decoder = Some(terms);
+        parts.terms.decoder = Some(terms);
         let whole = restate(base, terms);
         if whole != parts {
             out.push((format!("{name}, whole"), whole));

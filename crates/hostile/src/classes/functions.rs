@@ -33,7 +33,7 @@ pub fn run(recorder: &mut Recorder) {
             same => Err(format!("{} of them tell the same", same.len())),
         }
     });
-    let decoder = policy.decoder().expect("a decoder's policy");
+    let decoder = policy.terms().decoder.expect("a decoder's policy");
     for story in under_the_honest_commitment(decoder.weights) {
         // In the honest commitment's name: the proof opens another, whatever the policy says.
         recorder.refuse_as(

@@ -3,8 +3,8 @@
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, ModelId, ModelIdentity, PreprocessedRoot, Profile,
-    ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel, StateCommitment, TokenId,
-    VerifierDomain,
+    ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel, SharedTerms,
+    StateCommitment, TokenId, VerifierDomain,
 };
 use matchmark_tables::TableId;
 use matchmark_verifier::verify_segment;
@@ -47,6 +47,13 @@ fn variations(
     others: &[Sample],
 ) -> Vec<(String, AcceptancePolicyParts)> {
     let AcceptancePolicyParts {
+        terms,
+        prompt,
+        first_state,
+        steps,
+        circuits,
+    } = base.clone();
+    let SharedTerms {
         relation_version,
         relation_digest,
         domain,
@@ -58,28 +65,28 @@ fn variations(
         table_bounds: _,
         shape,
         decoder: _,
-        prompt,
-        first_state,
-        steps,
-        circuits,
-    } = base.clone();
+    } = terms;
     let others: Vec<AcceptancePolicyParts> = others.iter().map(|it| it.policy.parts()).collect();
     let mut out = vec![];
     macro_rules! vary {
-        ($field:ident: $($value:expr),+ $(,)?) => {$({
+        (@terms $field:ident: $($value:expr),+ $(,)?) => {
+            vary!($field, terms: $(SharedTerms { $field: $value, ..base.terms.clone() }),+)
+        };
+        ($field:ident: $($value:expr),+ $(,)?) => { vary!($field, $field: $($value),+) };
+        ($field:ident, $place:ident: $($value:expr),+) => {$({
             let mut parts = base.clone();
-            parts.$field = $value;
+            parts.$place = $value;
             if &parts != base {
                 out.push((format!("{} {}", stringify!($field), out.len()), parts));
             }
         })+};
     }
     macro_rules! vary_digest {
-        ($field:ident, $name:ident) => {
+        ($(@$of:ident)? $field:ident, $name:ident) => {
             for (byte, mask) in [(0, 1), (31, 0x80), (13, 0xff)] {
                 let mut bytes = $field.to_bytes();
                 bytes[byte] ^= mask;
-                vary!($field: $name::from_bytes(bytes));
+                vary!($(@$of)? $field: $name::from_bytes(bytes));
             }
         };
     }
@@ -97,36 +104,36 @@ fn variations(
     let shorter = prompt[..prompt.len().saturating_sub(1)].to_vec();
     vary!(prompt: longer, shorter, vec![TokenId::new(u32::MAX); prompt.len()]);
     let version = relation_version.get();
-    vary!(relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));
-    vary_digest!(relation_digest, RelationDigest);
+    vary!(@terms relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));
+    vary_digest!(@terms relation_digest, RelationDigest);
     let name = domain.application();
-    vary!(domain:
+    vary!(@terms domain:
         VerifierDomain::new(format!("{name}!"), *domain.nonce()).unwrap(),
         VerifierDomain::new(name, [0; 16]).unwrap());
     for (level, profile) in LEVELS {
         if let Ok(security) = Security::new(level, profile) {
-            vary!(security: security);
+            vary!(@terms security: security);
         }
     }
-    vary!(model: ModelIdentity::Weights(ModelId::from_bytes([0; 32])));
+    vary!(@terms model: ModelIdentity::Weights(ModelId::from_bytes([0; 32])));
     // Alone, and with all that belongs to it.
     for decoder in decoders(&shape, &quantization) {
-        vary!(decoder: Some(decoder));
+        vary!(@terms decoder: Some(decoder));
         out.push((format!("whole decoder {}", out.len()), asked(base, decoder)));
     }
-    vary!(decoder: None);
-    for (name, terms) in base.decoder.iter().flat_map(changed_terms) {
-        vary!(decoder: Some(terms));
+    vary!(@terms decoder: None);
+    for (name, terms) in base.terms.decoder.iter().flat_map(changed_terms) {
+        vary!(@terms decoder: Some(terms));
         out.push((format!("{name}, whole"), ask(base, terms)));
     }
     vary!(circuits: renamed(circuits.clone()));
-    vary!(rounding: Rounding::Floor, Rounding::NearestTiesUp);
-    vary_digest!(table, TableId);
+    vary!(@terms rounding: Rounding::Floor, Rounding::NearestTiesUp);
+    vary_digest!(@terms table, TableId);
     for other in &others {
-        vary!(quantization: other.quantization);
-        vary!(table_bounds: other.table_bounds);
-        vary!(shape: other.shape);
-        vary!(table: other.table);
+        vary!(@terms quantization: other.terms.quantization);
+        vary!(@terms table_bounds: other.terms.table_bounds);
+        vary!(@terms shape: other.terms.shape);
+        vary!(@terms table: other.terms.table);
         vary!(circuits: other.circuits.clone());
     }
     vary_digest!(first_state, StateCommitment);

@@ -258,7 +258,7 @@ impl DecoderPart {
         let honest = Execution {
             attention,
             entries: &entry_columns.collect::<Vec<_>>(),
-            table: &case.terms.table,
+            table: case.terms.weight_table(),
             decoder: Some(DecoderExecution {
                 execution,
                 model: &self.model,

@@ -63,7 +63,13 @@ impl Setup {
         };
         let parts = setup.structures.iter().map(ProofStructure::part);
         setup.preprocessed = parts
-            .map(|part| setup.commit(&preprocessed_columns(layout, part, &case.terms.table)))
+            .map(|part| {
+                setup.commit(&preprocessed_columns(
+                    layout,
+                    part,
+                    case.terms.weight_table(),
+                ))
+            })
             .collect();
         let model = case.decoder.as_ref();
         setup.model = model.map(|part| setup.commit(&part.columns));
@@ -154,7 +160,7 @@ impl<'a> Claimed<'a> {
             boundary,
             tokens: forged.witness.tokens.as_ref().and_then(token_cut),
         };
-        let parts = SegmentStatementParts::of(case.terms.shared(), own);
+        let parts = SegmentStatementParts::of(case.terms.shared().clone(), own);
         let statement = SegmentStatement::new(parts).unwrap();
         Self {
             setup,

@@ -34,7 +34,7 @@ pub enum ModelFileError {
         source: std::io::Error,
     },
     /// The file does not begin as a model file does.
-    #[error("this is no model file: it does not begin with \"matchmark model\"")]
+    #[error("not a model file: expected it to begin with \"matchmark model\"")]
     NotAModel,
     /// The file has another version of the format.
     #[error("model file has version {got}, expected {expected}")]

@@ -88,7 +88,7 @@ pub enum ImportError {
     /// The weights are there twice.
     #[error("model.safetensors and model.safetensors.index.json are both there: remove the one that does not belong to the model")]
     TwoWeights,
-    /// The index places a tensor into something that is no file of tensors of the folder itself.
+    /// The index places a tensor into something that is not a file of tensors of the folder itself.
     #[error("model.safetensors.index.json places the tensor {tensor:?} into {got}, expected the name of a .safetensors file of the same folder")]
     ShardName {
         /// Name of the tensor.

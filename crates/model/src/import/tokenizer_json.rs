@@ -256,7 +256,9 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
             )));
         }
         if added.insert(*id, content).is_some() {
-            return Err(refuse(format!("added token {id} is there twice")));
+            return Err(refuse(format!(
+                "added token {id} appears twice, expected it once"
+            )));
         }
     }
     let mut all: BTreeMap<u32, (Vec<u8>, bool)> = BTreeMap::new();
@@ -269,7 +271,9 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
             None => (bytes_of(text)?, false),
         };
         if all.insert(id, piece).is_some() {
-            return Err(refuse(format!("token {id} is there twice")));
+            return Err(refuse(format!(
+                "token {id} appears twice, expected it once"
+            )));
         }
     }
     for (id, content) in added {

@@ -12,7 +12,7 @@ impl Tokenizer {
     /// merge, those whose merge comes first, leftmost first.
     ///
     /// # Errors
-    /// [`TokenizerError::UnknownByte`] for a byte that is no token of its own.
+    /// [`TokenizerError::UnknownByte`] for a byte that is not a token of its own.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_at_most(text, usize::MAX)
     }

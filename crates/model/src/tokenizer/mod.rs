@@ -68,13 +68,15 @@ pub enum TokenizerError {
         /// Its position among the merges.
         merge: usize,
     },
-    /// A byte of a text is no token of its own.
-    #[error("byte {got:#04x} is no token of the vocabulary")]
+    /// A byte of a text is not a token of its own.
+    #[error(
+        "byte {got:#04x} has no token in the vocabulary, expected one for every byte of the text"
+    )]
     UnknownByte {
         /// The byte.
         got: u8,
     },
-    /// A special token has a name that is no text.
+    /// A special token has a name that is not text.
     #[error("special token {token} has a name that is not UTF-8")]
     SpecialNotText {
         /// The token.
@@ -87,7 +89,7 @@ pub enum TokenizerError {
         limit: usize,
     },
     /// A merge comes twice.
-    #[error("merge {merge} is there twice")]
+    #[error("merge {merge} appears twice, expected it once")]
     DuplicateMerge {
         /// The later of both.
         merge: usize,

@@ -128,7 +128,7 @@ mod tests {
             cut("in 1984's  20\n it"),
             ["in", " ", "1", "9", "8", "4", "'s", "  ", "2", "0", "\n", " it"]
         );
-        // Numbers of all kinds; letters that look like them are none.
+        // Numbers of all kinds; letters that look like them are not numbers.
         assert_eq!(cut("x²½Ⅷ٣"), ["x", "²", "½", "Ⅷ", "٣"]);
         assert_eq!(cut("7"), ["7"]);
     }

@@ -18,8 +18,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentExecution, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, ModelIdentity, ProofPart,
-    Security, SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
+    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, ProofPart, Security,
+    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
@@ -82,21 +82,19 @@ impl Case {
             score_step: ScoreStep::new(61).unwrap(),
             value_bits: ValueBits::DEFAULT,
         };
-        let terms = ChainTerms {
-            decoder: None,
-            domain: VerifierDomain::new("attack", [7; 16]).unwrap(),
-            security: Security::new(level, Default::default()).unwrap(),
-            model: ModelIdentity::TraceOnly,
-            quantization: QuantizationPolicy::new(rules.value_bits, rules.score_step, None),
-            rounding: rules.rounding,
-            table: rules.table.clone(),
-            shape: SegmentShape::new(
+        let terms = ChainTerms::attention(
+            VerifierDomain::new("attack", [7; 16]).unwrap(),
+            Security::new(level, Default::default()).unwrap(),
+            QuantizationPolicy::new(rules.value_bits, rules.score_step, None),
+            rules.rounding,
+            SegmentShape::new(
                 shape,
                 CacheCapacity::new(prefix + steps).unwrap(),
                 SegmentSteps::new(steps).unwrap(),
             )
             .unwrap(),
-        };
+            rules.table.clone(),
+        );
         let len = (heads * steps * dim) as usize;
         let inputs = SegmentInputs::new(
             shape,

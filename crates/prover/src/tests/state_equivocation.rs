@@ -64,7 +64,7 @@ fn restate(case: &Case, honest: &Honest) -> SegmentStatement {
     let height = case.prover.lifting_log_size();
     let steps = parts.steps;
     let commitment = |state: &CommittedState, entries: usize| {
-        bare_root(state.tree()).state_commitment(&parts.shape, entries as u64, height)
+        bare_root(state.tree()).state_commitment(&parts.terms.shape, entries as u64, height)
     };
     let before = commitment(&honest.before, steps.entries_before());
     let after = commitment(&honest.after, steps.entries_after());

@@ -108,7 +108,7 @@ fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
         .iter()
         .filter_map(|file| file.public_values().tokens());
     let given = tokens.flat_map(|tokens| tokens.consumed().to_vec());
-    let prompt = chain.shared_terms().decoder.unwrap().prompt.get();
+    let prompt = chain.terms().decoder.unwrap().prompt.get();
     let given = given.take(prompt as usize).collect();
     AcceptancePolicy::accepting(&chain, given, circuits).unwrap()
 }

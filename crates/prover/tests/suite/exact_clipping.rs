@@ -13,8 +13,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, ModelIdentity, Profile, Security, SecurityLevel,
-    SegmentShape, VerifierDomain,
+    AcceptancePolicy, Boundary, ChainAccumulator, Profile, Security, SecurityLevel, SegmentShape,
+    VerifierDomain,
 };
 use matchmark_tables::{Rational, WeightTable};
 use matchmark_verifier::verify_segment;
@@ -44,23 +44,21 @@ fn terms() -> ChainTerms {
         SegmentSteps::new(2).unwrap(),
     );
     let (bits, step) = (ValueBits::new(12).unwrap(), ScoreStep::new(1200).unwrap());
-    ChainTerms {
-        decoder: None,
-        domain: VerifierDomain::new("exact", [1; 16]).unwrap(),
-        security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
-        model: ModelIdentity::TraceOnly,
-        quantization: QuantizationPolicy::new(bits, step, None),
-        rounding: Rounding::Floor,
-        table: WeightTable::exponential(Rational::new(1, 256).unwrap(), 11, 4096).unwrap(),
-        shape: shape.unwrap(),
-    }
+    ChainTerms::attention(
+        VerifierDomain::new("exact", [1; 16]).unwrap(),
+        Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
+        QuantizationPolicy::new(bits, step, None),
+        Rounding::Floor,
+        shape.unwrap(),
+        WeightTable::exponential(Rational::new(1, 256).unwrap(), 11, 4096).unwrap(),
+    )
 }
 
 /// Proves, verifies, and gives the witness with its prover.
 fn honest() -> (SegmentProver, SegmentWitness) {
     let terms = terms();
     let rules = DecodeRules {
-        table: terms.table.clone(),
+        table: terms.weight_table().clone(),
         rounding: terms.rounding,
         score_step: terms.quantization.score_step(),
         value_bits: terms.quantization.value_bits(),

@@ -35,7 +35,7 @@ fn levels_refuse_alike() {
 
 #[test]
 fn nothing_appended() {
-    // The states of this claim are no caches of the right length, so it cannot even be stated; the
+    // The states of this claim are not caches of the right length, so it cannot even be stated; the
     // mock checker refuses it by name.
     for spec in all() {
         let case = spec.case();

@@ -307,6 +307,7 @@ fn files_of_other_kinds() {
     let text = sample
         .policy
         .parts()
+        .terms
         .domain
         .application()
         .as_bytes()
@@ -366,16 +367,16 @@ fn a_shape_that_is_not_carried() {
     let mut statement = sample.file.statement().parts();
     let mut policy = sample.policy.parts();
     // A cache so long that the candidates of a segment are more than a component may have.
-    let attention = statement.shape.attention();
+    let attention = statement.terms.shape.attention();
     let capacity = CacheCapacity::new(CacheCapacity::MAX).unwrap();
-    let segment_steps = statement.shape.segment_steps();
+    let segment_steps = statement.terms.shape.segment_steps();
     let shape = SegmentShape::new(attention, capacity, segment_steps).unwrap();
     let bounds = TableBounds {
-        len: statement.table_bounds.len,
+        len: statement.terms.table_bounds.len,
         max_weight: 16,
     };
-    (statement.table_bounds, policy.table_bounds) = (bounds, bounds);
-    (statement.shape, policy.shape) = (shape, shape);
+    (statement.terms.table_bounds, policy.terms.table_bounds) = (bounds, bounds);
+    (statement.terms.shape, policy.terms.shape) = (shape, shape);
     let statement = SegmentStatement::new(statement).unwrap();
     let policy = AcceptancePolicy::new(policy).unwrap();
     let values = sample.file.public_values().clone();

@@ -105,9 +105,9 @@ fn a_table_that_differs_by_one_entry_is_refused_by_its_root() {
     );
     // A prover with the other table that states the right one: refused by the root.
     let claim = &other.claim;
-    let right = honest.claim.prover.terms().shared();
+    let right = honest.claim.prover.terms().shared().clone();
     let mut parts = claim.statement.parts();
-    parts.table = right.table;
+    parts.terms.table = right.table;
     let stated = SegmentStatement::new(parts).unwrap();
     let (_, forged) = matchmark_hostile::proving::honest(&spec.case(), 2);
     let proven = claim
@@ -210,8 +210,9 @@ fn everything_moves_the_first_challenge() {
     let other = ProofStructure::new(&bounded_wide().case().layout, insecure());
     assert_ne!(own, first(statement_, &other));
     // Another nonce of the domain, everything else equal: another statement.
-    let mut terms = sample.claim.case.terms.clone();
-    terms.domain = matchmark_statement::VerifierDomain::new("adversarial", [8; 16]).unwrap();
+    let domain = matchmark_statement::VerifierDomain::new("adversarial", [8; 16]).unwrap();
+    let terms = sample.claim.case.terms.clone();
+    let terms = terms.with(|it| it.domain = domain);
     let prover = SegmentProver::new(terms).unwrap();
     let claim = &sample.claim;
     let states = [claim.before.commitment(), claim.after.commitment()];

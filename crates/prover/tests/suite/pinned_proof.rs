@@ -10,7 +10,7 @@ use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, Rounding, SegmentSteps};
 use matchmark_runtime::{execute_segment, AttentionTrace, KvCache};
 use matchmark_statement::{
-    Boundary, ModelIdentity, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+    Boundary, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SecurityFigures;
@@ -26,16 +26,14 @@ fn describe(level: SecurityLevel, profile: Profile, boundary: Boundary) -> Strin
         CacheCapacity::new(length(steps.entries_after())).unwrap(),
         SegmentSteps::new(length(steps.steps())).unwrap(),
     );
-    let prover = SegmentProver::new(ChainTerms {
-        decoder: None,
-        domain: VerifierDomain::new("pinned", [0; 16]).unwrap(),
-        security: Security::new(level, profile).unwrap(),
-        model: ModelIdentity::TraceOnly,
-        quantization: trace.quantization(&rules),
-        rounding: rules.rounding,
-        table: rules.table.clone(),
-        shape: shape.unwrap(),
-    })
+    let prover = SegmentProver::new(ChainTerms::attention(
+        VerifierDomain::new("pinned", [0; 16]).unwrap(),
+        Security::new(level, profile).unwrap(),
+        trace.quantization(&rules),
+        rules.rounding,
+        shape.unwrap(),
+        rules.table.clone(),
+    ))
     .unwrap();
     let cache = KvCache::from_prefix(&trace);
     let inputs = trace.segment(steps).unwrap();

@@ -136,7 +136,7 @@ fn pairs_of_different_runs_are_refused() {
 
     // The same boundary in every field, and another domain.
     let mut parts = one.file.statement().parts();
-    parts.domain = VerifierDomain::new("another", [0; 16]).unwrap();
+    parts.terms.domain = VerifierDomain::new("another", [0; 16]).unwrap();
     let other = restated(&one, SegmentStatement::new(parts).unwrap());
     let mixed = one.file.clone().with_lookup(other.lookup().cloned());
     assert_eq!(

@@ -21,7 +21,7 @@ impl AcceptancePolicy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Shape`] if a field has no encoding, which no policy is known to have.
+    /// [`PolicyError::Terms`] if a field has no encoding, which no policy is known to have.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PolicyError> {
         let mut bytes = MAGIC.as_bytes().to_vec();
         bytes.extend(Self::FORMAT.to_le_bytes());
@@ -35,7 +35,7 @@ impl AcceptancePolicy {
     ///
     /// - [`PolicyError::Magic`] for bytes that do not begin as a policy's do;
     /// - [`PolicyError::Format`] for a policy of another version of the format;
-    /// - [`PolicyError::Encoding`] for bytes that are no canonical encoding of a policy's fields, or end
+    /// - [`PolicyError::Encoding`] for bytes that are not the canonical encoding of a policy's fields, or end
     ///   elsewhere;
     /// - [`PolicyError::CircuitOrder`] if the circuits are not in ascending order of steps and part;
     /// - those of [`AcceptancePolicy::new`].

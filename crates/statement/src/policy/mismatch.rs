@@ -1,25 +1,23 @@
-//! Why a statement is not accepted, and why a policy is none.
+//! Why a statement is not accepted: in what it differs from a policy.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use matchmark_quant::{
-    ModelArithmetic, ModelShape, QuantError, QuantizationPolicy, Rounding, StepRange, TableBounds,
+    ModelArithmetic, ModelShape, QuantizationPolicy, Rounding, StepRange, TableBounds,
 };
 use matchmark_tables::TableId;
 use thiserror::Error;
 
-use crate::boundary::{Boundary, ProofPart};
-use crate::codec::CodecError;
-use crate::decoder::SegmentKind;
+use crate::boundary::Boundary;
+use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
-use crate::error::StatementError;
 use crate::identity::{
     ModelCommitment, ModelIdentity, RelationDigest, RelationVersion, StateCommitment,
 };
 use crate::security::Security;
 use crate::shape::SegmentShape;
+use crate::terms::SharedTerms;
 use crate::text;
 use crate::tokens::{PromptLength, TokenId};
 
@@ -84,7 +82,7 @@ pub enum PolicyMismatch {
         got: SegmentShape,
     },
     /// A decoder where attention alone was decided upon, or the other way around.
-    #[error("terms are those of {got}, expected those of {expected}")]
+    #[error("chain is one of {got}, expected one of {expected}")]
     Kind {
         expected: SegmentKind,
         got: SegmentKind,
@@ -140,107 +138,134 @@ pub enum PolicyMismatch {
     SegmentLength { expected: Vec<u32>, got: usize },
 }
 
-/// Why fields, or a file, are no acceptance policy.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// The steps do not fit the shape.
-    #[error("policy: {0}")]
-    Shape(#[from] StatementError),
-    /// A quantity leaves its bounds.
-    #[error("policy: {0}")]
-    Quantity(#[from] QuantError),
-    /// There is no circuit, so that no segment could be accepted.
-    #[error("policy: no circuit, expected one for each segment length in use")]
-    NoCircuits,
-    /// Two circuits for one part of one segment length.
-    #[error("policy: two {part} circuits for segments of {got} steps, expected one")]
-    DuplicateCircuit {
-        /// What both prove.
-        part: ProofPart,
-        /// The segment length.
-        got: u32,
-    },
-    /// One of the two circuits of split segments without the other.
-    #[error("policy: {got} circuit for segments of {steps} steps, expected the {expected} circuit as well")]
-    HalfCircuit {
-        /// The part that is missing.
-        expected: ProofPart,
-        /// The part that is there.
-        got: ProofPart,
-        /// The segment length.
-        steps: u32,
-    },
-    /// A circuit for a segment length that the shape does not allow.
-    #[error("policy: circuit for segments of {got} steps, expected 1 to {expected}")]
-    CircuitSteps {
-        /// Largest number of steps of a segment.
-        expected: u32,
-        /// The circuit's number of steps.
-        got: u32,
-    },
-    /// A decoder's circuit without a decoder, or another circuit with one.
-    #[error(
-        "policy: {got} circuit for segments of {steps} steps, expected those of {expected} only"
-    )]
-    CircuitKind {
-        /// What the segments are of.
-        expected: SegmentKind,
-        /// What the circuit proves.
-        got: ProofPart,
-        /// The segment length.
-        steps: u32,
-    },
-    /// A decoder's chain that begins in the middle: its first token would be nobody's choice.
-    #[error("policy: chain of a decoder begins after {got} cache entries, expected {expected}")]
-    DecoderBegin {
-        /// Where the first token is.
-        expected: usize,
-        /// Cache entries before the chain's first step.
-        got: usize,
-    },
-    /// The given tokens are not as many as the decoder's terms say; attention alone has none.
-    #[error("policy: prompt of {got} tokens, expected {expected}, the number in the terms of the decoder")]
-    PromptLength {
-        /// The number in the terms; 0 without a decoder.
-        expected: u32,
-        /// The number of tokens.
-        got: usize,
-    },
-    /// A given token is none of the vocabulary.
-    #[error("policy: token at position {position} of the prompt is {got}, expected one below {expected}")]
-    PromptToken {
-        /// Position of the token, counted from 0.
-        position: usize,
-        /// Size of the vocabulary.
-        expected: usize,
-        /// The token.
-        got: TokenId,
-    },
-    /// The bytes do not begin as a policy does.
-    #[error("policy: the bytes are no binary policy, expected them to begin with {expected:?}")]
-    Magic {
-        /// How the bytes of a policy begin.
-        expected: &'static str,
-    },
-    /// The circuits in the bytes of a policy are not in their one order.
-    #[error("policy: the circuits are not in order, expected them by steps and part")]
-    CircuitOrder,
-    /// The bytes are no encoding of a policy.
-    #[error("policy: {0}")]
-    Encoding(#[from] CodecError),
-    /// The file is in another version of the format.
-    #[error("policy: file format is {got}, expected {expected}")]
-    Format {
-        /// The only version known.
-        expected: u32,
-        /// The version given.
-        got: u32,
-    },
-    /// The file is no TOML, or a field is missing, unknown or outside of its range.
-    #[error("policy: {reason}")]
-    File {
-        /// Position and cause, as the parser words them.
-        reason: String,
-    },
+/// Whether terms are the ones decided upon.
+pub(super) fn check_terms(expected: &SharedTerms, got: &SharedTerms) -> Result<(), PolicyMismatch> {
+    // Taken apart exhaustively: a new field does not compile until it is checked.
+    let SharedTerms {
+        relation_version,
+        relation_digest,
+        domain,
+        security,
+        model,
+        quantization,
+        rounding,
+        table,
+        table_bounds,
+        shape,
+        decoder,
+    } = got;
+    if *relation_version != expected.relation_version {
+        return Err(PolicyMismatch::RelationVersion {
+            expected: expected.relation_version,
+            got: *relation_version,
+        });
+    }
+    if *relation_digest != expected.relation_digest {
+        return Err(PolicyMismatch::RelationDigest {
+            expected: expected.relation_digest,
+            got: *relation_digest,
+        });
+    }
+    if *domain != expected.domain {
+        return Err(PolicyMismatch::Domain {
+            expected: expected.domain.clone(),
+            got: domain.clone(),
+        });
+    }
+    if security.level() < expected.security.level() {
+        return Err(PolicyMismatch::WeakerSecurity {
+            expected: expected.security,
+            got: *security,
+        });
+    }
+    if *security != expected.security {
+        return Err(PolicyMismatch::Security {
+            expected: expected.security,
+            got: *security,
+        });
+    }
+    if *model != expected.model {
+        return Err(PolicyMismatch::Model {
+            expected: expected.model,
+            got: *model,
+        });
+    }
+    if *quantization != expected.quantization {
+        return Err(PolicyMismatch::Quantization {
+            expected: expected.quantization,
+            got: *quantization,
+        });
+    }
+    if *rounding != expected.rounding {
+        return Err(PolicyMismatch::Rounding {
+            expected: expected.rounding,
+            got: *rounding,
+        });
+    }
+    if *table != expected.table {
+        return Err(PolicyMismatch::Table {
+            expected: expected.table,
+            got: *table,
+        });
+    }
+    if *table_bounds != expected.table_bounds {
+        return Err(PolicyMismatch::TableBounds {
+            expected: expected.table_bounds,
+            got: *table_bounds,
+        });
+    }
+    if *shape != expected.shape {
+        return Err(PolicyMismatch::Shape {
+            expected: expected.shape,
+            got: *shape,
+        });
+    }
+    check_decoder(expected.decoder.as_ref(), decoder.as_ref())
+}
+
+/// Whether two sets of terms speak of the same decoder, or both of none.
+fn check_decoder(
+    expected: Option<&DecoderTerms>,
+    got: Option<&DecoderTerms>,
+) -> Result<(), PolicyMismatch> {
+    let (Some(expected), Some(got)) = (expected, got) else {
+        let (expected, got) = (SegmentKind::of(expected), SegmentKind::of(got));
+        return if expected == got {
+            Ok(())
+        } else {
+            Err(PolicyMismatch::Kind { expected, got })
+        };
+    };
+    // Taken apart exhaustively: a new field does not compile until it is checked.
+    let DecoderTerms {
+        shape,
+        arithmetic,
+        weights,
+        prompt,
+    } = *got;
+    if shape != expected.shape {
+        return Err(PolicyMismatch::ModelShape {
+            expected: Box::new(expected.shape),
+            got: Box::new(shape),
+        });
+    }
+    if arithmetic != expected.arithmetic {
+        return Err(PolicyMismatch::ModelArithmetic {
+            expected: expected.arithmetic,
+            got: arithmetic,
+        });
+    }
+    if weights != expected.weights {
+        return Err(PolicyMismatch::ModelWeights {
+            expected: expected.weights,
+            got: weights,
+        });
+    }
+    if prompt != expected.prompt {
+        return Err(PolicyMismatch::Prompt {
+            expected: expected.prompt,
+            got: prompt,
+        });
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Acceptance policies: what a verifier decided beforehand to accept.
 
 mod binary;
-mod decoder;
+mod error;
 #[cfg(feature = "std")]
 mod file;
 mod mismatch;
@@ -9,31 +9,23 @@ mod mismatch;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use matchmark_quant::{
-    AccumulatorBounds, QuantizationPolicy, Rounding, StepRange, TableBounds, TaggedSha256,
-};
-use matchmark_tables::TableId;
+use matchmark_quant::{StepRange, TaggedSha256};
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::{Boundary, ProofPart};
 use crate::chain::ChainStatement;
 use crate::codec;
-use crate::decoder::{check_terms, Beside, DecoderTerms, SegmentKind};
-use crate::domain::VerifierDomain;
+use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::error::StatementError;
-use crate::identity::{
-    ModelIdentity, PolicyId, PreprocessedRoot, RelationDigest, RelationVersion, StateCommitment,
-    StatementVersion,
-};
-use crate::public_values::{Form, PublicValues};
-use crate::security::Security;
+use crate::identity::{PolicyId, PreprocessedRoot, StateCommitment};
+use crate::public_values::PublicValues;
 use crate::segment::SegmentStatement;
-use crate::shape::SegmentShape;
 use crate::terms::{differ, SharedTerms, TermsDifference};
 use crate::text;
 use crate::tokens::TokenId;
 
-pub use mismatch::{PolicyError, PolicyMismatch};
+pub use error::PolicyError;
+pub use mismatch::PolicyMismatch;
 
 /// The circuit for one segment length and part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,16 +42,16 @@ pub struct PolicyCircuit {
 /// The roots of the circuits by which a segment must be proven, one for each of its proofs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CircuitRoots {
-    /// Of the one proof.
+    /// Root for the one proof.
     Fused(PreprocessedRoot),
-    /// Of the two.
+    /// Roots for the two proofs.
     Split {
-        /// Of the arithmetic proof.
+        /// Root for the arithmetic proof.
         arithmetic: PreprocessedRoot,
-        /// Of the lookup proof.
+        /// Root for the lookup proof.
         lookup: PreprocessedRoot,
     },
-    /// Of the one proof of a decoder segment.
+    /// Root for the one proof of a decoder segment.
     Decoder(PreprocessedRoot),
 }
 
@@ -67,29 +59,8 @@ pub enum CircuitRoots {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptancePolicyParts {
-    /// Version of the relation.
-    pub relation_version: RelationVersion,
-    /// Digest of the relation.
-    pub relation_digest: RelationDigest,
-    /// Application and nonce that proofs must have been made for.
-    pub domain: VerifierDomain,
-    /// Security level and profile, exactly: a stronger level is another circuit, and not accepted
-    /// either.
-    pub security: Security,
-    /// What statements must say about a model.
-    pub model: ModelIdentity,
-    /// Value width, score step and scales.
-    pub quantization: QuantizationPolicy,
-    /// Rounding rule of the outputs.
-    pub rounding: Rounding,
-    /// Identity of the weight table.
-    pub table: TableId,
-    /// Length of the weight table and its largest weight.
-    pub table_bounds: TableBounds,
-    /// Heads, head dimension, capacity and segment length.
-    pub shape: SegmentShape,
-    /// The decoder, if the chain is one of a whole model.
-    pub decoder: Option<DecoderTerms>,
+    /// What statements of the chain must share.
+    pub terms: SharedTerms,
     /// The tokens that the chain of a whole model begins with: as many as its decoder says. Empty for
     /// attention alone.
     pub prompt: Vec<TokenId>,
@@ -100,88 +71,6 @@ pub struct AcceptancePolicyParts {
     /// The circuits of each segment length in use, in any order: the fused one, or the two of split
     /// segments, or all three; of a whole model the decoder's.
     pub circuits: Vec<PolicyCircuit>,
-}
-
-impl AcceptancePolicyParts {
-    /// The terms of a chain, the tokens that it is given (none of attention alone), where it begins and how
-    /// far it goes, and its circuits.
-    #[must_use]
-    pub fn of(
-        terms: SharedTerms,
-        prompt: Vec<TokenId>,
-        first_state: StateCommitment,
-        steps: StepRange,
-        circuits: Vec<PolicyCircuit>,
-    ) -> Self {
-        let SharedTerms {
-            version: _,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            decoder,
-        } = terms;
-        Self {
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            decoder,
-            prompt,
-            first_state,
-            steps,
-            circuits,
-        }
-    }
-
-    /// The fields that statements of the chain share, as this version of the statement has them.
-    fn terms(&self) -> SharedTerms {
-        // Taken apart exhaustively: a new field does not compile until it has its place here, or is
-        // compared beside the terms.
-        let Self {
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            decoder,
-            prompt: _,
-            first_state: _,
-            steps: _,
-            circuits: _,
-        } = self;
-        SharedTerms {
-            version: StatementVersion::CURRENT,
-            relation_version: *relation_version,
-            relation_digest: *relation_digest,
-            domain: domain.clone(),
-            security: *security,
-            model: *model,
-            quantization: *quantization,
-            rounding: *rounding,
-            table: *table,
-            table_bounds: *table_bounds,
-            shape: *shape,
-            decoder: *decoder,
-        }
-    }
 }
 
 /// What a verifier decided beforehand to accept. Nothing that stands here is taken from a proof.
@@ -203,40 +92,24 @@ impl AcceptancePolicy {
     ///
     /// # Errors
     ///
-    /// - [`PolicyError::Shape`] if the steps do not fit the capacity, or if there is a decoder that the
-    ///   other fields do not go with, as in [`SegmentStatement::new`];
+    /// - [`PolicyError::Terms`] if the steps do not fit the capacity, or for terms that
+    ///   [`SharedTerms::check`] refuses;
     /// - [`PolicyError::DecoderBegin`] for a decoder's chain that does not begin with its first token;
     /// - [`PolicyError::PromptLength`], [`PolicyError::PromptToken`] unless the given tokens are as many
-    ///   as the decoder's terms say and all of its vocabulary; of attention alone there are none;
-    /// - [`PolicyError::Quantity`] if an accumulator could leave its bounds;
+    ///   as the decoder's terms say and all of its vocabulary; attention alone has none;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::CircuitKind`], [`PolicyError::HalfCircuit`] for a
     ///   list of circuits that is empty, names one twice, names a length that no segment has, has a
     ///   decoder's circuit without a decoder or another with one, or has only one of the two circuits of
     ///   split segments.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
-        parts.shape.check_entries(&parts.steps)?;
-        check_terms(
-            parts.decoder.as_ref(),
-            &Beside {
-                model: parts.model,
-                quantization: &parts.quantization,
-                rounding: parts.rounding,
-                shape: &parts.shape,
-            },
-        )?;
+        parts.terms.shape.check_entries(&parts.steps)?;
+        parts.terms.check()?;
         let got = parts.steps.entries_before();
-        if parts.decoder.is_some() && got != 0 {
+        if parts.terms.decoder.is_some() && got != 0 {
             return Err(PolicyError::DecoderBegin { expected: 0, got });
         }
-        check_given(parts.decoder.as_ref(), &parts.prompt)?;
-        AccumulatorBounds::new(
-            &parts.shape.attention(),
-            parts.shape.capacity(),
-            parts.quantization.value_bits(),
-            parts.quantization.score_step(),
-            parts.table_bounds,
-        )?;
+        check_given(parts.terms.decoder.as_ref(), &parts.prompt)?;
         if parts.circuits.is_empty() {
             return Err(PolicyError::NoCircuits);
         }
@@ -249,7 +122,7 @@ impl AcceptancePolicy {
                 });
             }
         }
-        let expected = parts.shape.segment_steps().get();
+        let expected = parts.terms.shape.segment_steps().get();
         if let Some(circuit) = parts
             .circuits
             .iter()
@@ -260,7 +133,7 @@ impl AcceptancePolicy {
                 got: circuit.steps,
             });
         }
-        let expected = SegmentKind::of(parts.decoder.as_ref());
+        let expected = SegmentKind::of(parts.terms.decoder.as_ref());
         for circuit in &parts.circuits {
             if circuit.part.kind() != expected {
                 return Err(PolicyError::CircuitKind {
@@ -309,13 +182,13 @@ impl AcceptancePolicy {
         prompt: Vec<TokenId>,
         circuits: Vec<PolicyCircuit>,
     ) -> Result<Self, PolicyError> {
-        Self::new(AcceptancePolicyParts::of(
-            chain.shared_terms().clone(),
+        Self::new(AcceptancePolicyParts {
+            terms: chain.terms().clone(),
             prompt,
-            chain.first_state(),
-            chain.steps(),
+            first_state: chain.first_state(),
+            steps: chain.steps(),
             circuits,
-        ))
+        })
     }
 
     /// Whether a segment with this statement may be part of the chain, and by which circuits it must be
@@ -328,7 +201,7 @@ impl AcceptancePolicy {
         &self,
         statement: &SegmentStatement,
     ) -> Result<CircuitRoots, PolicyMismatch> {
-        self.check_terms(&statement.shared_terms())?;
+        self.check_terms(statement.terms())?;
         let (expected, got) = (self.parts.steps, statement.steps());
         if !expected.contains(&got) {
             return Err(PolicyMismatch::StepsOutside { expected, got });
@@ -347,7 +220,7 @@ impl AcceptancePolicy {
         boundary: Boundary,
     ) -> Result<CircuitRoots, PolicyMismatch> {
         let root = |part| self.preprocessed_root(part, steps);
-        let roots = match (SegmentKind::of(self.parts.decoder.as_ref()), boundary) {
+        let roots = match (SegmentKind::of(self.parts.terms.decoder.as_ref()), boundary) {
             (SegmentKind::Decoder, _) => root(ProofPart::Decoder).map(CircuitRoots::Decoder),
             (SegmentKind::Attention, Boundary::Fused) => {
                 root(ProofPart::Fused).map(CircuitRoots::Fused)
@@ -386,7 +259,7 @@ impl AcceptancePolicy {
     ///
     /// [`PolicyMismatch`], one variant for each field.
     pub fn check_chain(&self, chain: &ChainStatement) -> Result<(), PolicyMismatch> {
-        self.check_terms(chain.shared_terms())?;
+        self.check_terms(chain.terms())?;
         self.check_first_state(chain.first_state())?;
         let (expected, got) = (self.parts.steps, chain.steps());
         if expected != got {
@@ -401,90 +274,7 @@ impl AcceptancePolicy {
     ///
     /// [`PolicyMismatch`], one variant for each field.
     pub fn check_terms(&self, terms: &SharedTerms) -> Result<(), PolicyMismatch> {
-        let expected = &self.parts;
-        // Taken apart exhaustively: a new field does not compile until it is checked. There is one
-        // statement version only, which every constructor insists on.
-        let SharedTerms {
-            version: _,
-            relation_version,
-            relation_digest,
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            table_bounds,
-            shape,
-            decoder,
-        } = terms;
-        if *relation_version != expected.relation_version {
-            return Err(PolicyMismatch::RelationVersion {
-                expected: expected.relation_version,
-                got: *relation_version,
-            });
-        }
-        if *relation_digest != expected.relation_digest {
-            return Err(PolicyMismatch::RelationDigest {
-                expected: expected.relation_digest,
-                got: *relation_digest,
-            });
-        }
-        if *domain != expected.domain {
-            return Err(PolicyMismatch::Domain {
-                expected: expected.domain.clone(),
-                got: domain.clone(),
-            });
-        }
-        if security.level() < expected.security.level() {
-            return Err(PolicyMismatch::WeakerSecurity {
-                expected: expected.security,
-                got: *security,
-            });
-        }
-        if *security != expected.security {
-            return Err(PolicyMismatch::Security {
-                expected: expected.security,
-                got: *security,
-            });
-        }
-        if *model != expected.model {
-            return Err(PolicyMismatch::Model {
-                expected: expected.model,
-                got: *model,
-            });
-        }
-        if *quantization != expected.quantization {
-            return Err(PolicyMismatch::Quantization {
-                expected: expected.quantization,
-                got: *quantization,
-            });
-        }
-        if *rounding != expected.rounding {
-            return Err(PolicyMismatch::Rounding {
-                expected: expected.rounding,
-                got: *rounding,
-            });
-        }
-        if *table != expected.table {
-            return Err(PolicyMismatch::Table {
-                expected: expected.table,
-                got: *table,
-            });
-        }
-        if *table_bounds != expected.table_bounds {
-            return Err(PolicyMismatch::TableBounds {
-                expected: expected.table_bounds,
-                got: *table_bounds,
-            });
-        }
-        if *shape != expected.shape {
-            return Err(PolicyMismatch::Shape {
-                expected: expected.shape,
-                got: *shape,
-            });
-        }
-        decoder::check(expected.decoder.as_ref(), decoder.as_ref())
+        mismatch::check_terms(&self.parts.terms, terms)
     }
 
     /// Whether the tokens that a segment is given are those decided upon: every token that it consumes at
@@ -522,8 +312,8 @@ impl AcceptancePolicy {
         let steps = |steps: &StepRange| text::Steps(steps).to_string();
         let tokens = |tokens: &Vec<TokenId>| text::tokens(tokens);
         let circuits = |circuits: &Vec<PolicyCircuit>| text::circuits(circuits);
-        own.terms()
-            .first_difference(&others.terms())
+        own.terms
+            .first_difference(&others.terms)
             .or_else(|| differ("prompt", &own.prompt, &others.prompt, tokens))
             .or_else(|| differ("steps", &own.steps, &others.steps, steps))
             .or_else(|| {
@@ -553,70 +343,10 @@ impl AcceptancePolicy {
         self.parts.clone()
     }
 
-    /// Version of the relation.
+    /// What statements of the chain must share.
     #[must_use]
-    pub const fn relation_version(&self) -> RelationVersion {
-        self.parts.relation_version
-    }
-
-    /// Digest of the relation.
-    #[must_use]
-    pub const fn relation_digest(&self) -> RelationDigest {
-        self.parts.relation_digest
-    }
-
-    /// Application and nonce.
-    #[must_use]
-    pub const fn domain(&self) -> &VerifierDomain {
-        &self.parts.domain
-    }
-
-    /// Security level and profile.
-    #[must_use]
-    pub const fn security(&self) -> Security {
-        self.parts.security
-    }
-
-    /// What statements must say about a model.
-    #[must_use]
-    pub const fn model(&self) -> ModelIdentity {
-        self.parts.model
-    }
-
-    /// Value width, score step and scales.
-    #[must_use]
-    pub const fn quantization(&self) -> &QuantizationPolicy {
-        &self.parts.quantization
-    }
-
-    /// Rounding rule of the outputs.
-    #[must_use]
-    pub const fn rounding(&self) -> Rounding {
-        self.parts.rounding
-    }
-
-    /// Identity of the weight table.
-    #[must_use]
-    pub const fn table(&self) -> TableId {
-        self.parts.table
-    }
-
-    /// Length of the weight table and its largest weight.
-    #[must_use]
-    pub const fn table_bounds(&self) -> TableBounds {
-        self.parts.table_bounds
-    }
-
-    /// Heads, head dimension, capacity and segment length.
-    #[must_use]
-    pub const fn shape(&self) -> SegmentShape {
-        self.parts.shape
-    }
-
-    /// The decoder, if the chain is one of a whole model.
-    #[must_use]
-    pub const fn decoder(&self) -> Option<&DecoderTerms> {
-        self.parts.decoder.as_ref()
+    pub const fn terms(&self) -> &SharedTerms {
+        &self.parts.terms
     }
 
     /// The tokens that the chain of a whole model is given; none for attention alone.
@@ -628,12 +358,7 @@ impl AcceptancePolicy {
     /// Length of the encoded public values of a segment of `steps` steps, in bytes.
     #[must_use]
     pub const fn public_values_len(&self, steps: usize) -> usize {
-        let form = Form {
-            attention: self.parts.shape.attention(),
-            bits: self.parts.quantization.value_bits(),
-            decoder: self.parts.decoder.as_ref(),
-        };
-        form.encoded_len(steps)
+        self.parts.terms.form().encoded_len(steps)
     }
 
     /// Commitment to the cache that the chain begins with.

@@ -15,7 +15,7 @@ use crate::tokens::TokenId;
 pub use attention::AttentionValues;
 pub use tokens::TokenValues;
 
-/// Why tensors, tokens or bytes are no public values.
+/// Why tensors, tokens or bytes are not public values.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum PublicValuesError {
@@ -47,7 +47,7 @@ pub enum PublicValuesError {
         /// The value and the range.
         source: QuantError,
     },
-    /// A token is none of the vocabulary.
+    /// A token is not in the vocabulary.
     #[error("tensor {tensor}, index {index}: token {got}, expected one below {expected}")]
     Token {
         /// `consumed` or `chosen`.
@@ -83,7 +83,7 @@ pub enum PublicValuesError {
 #[non_exhaustive]
 pub enum FormError {
     /// The values are those of another kind of segment.
-    #[error("values of {got}, expected those of {expected}")]
+    #[error("public values are those of {got}, expected those of {expected}")]
     Kind {
         /// The kind of the statement.
         expected: SegmentKind,
@@ -127,9 +127,9 @@ pub enum FormError {
 /// What went into a segment's steps and what came out: values of attention, or tokens of a decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicValues {
-    /// Of a segment of attention alone.
+    /// Values of a segment of attention alone.
     Attention(AttentionValues),
-    /// Of a segment of a whole decoder.
+    /// Tokens of a segment of a whole decoder.
     Tokens(TokenValues),
 }
 

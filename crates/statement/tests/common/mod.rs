@@ -10,8 +10,8 @@ use matchmark_quant::{
 use matchmark_statement::{
     BoundaryCommitment, DecoderTerms, ModelCommitment, ModelId, ModelIdentity, Profile,
     PromptLength, PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel,
-    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, StateCommitment,
-    StatementVersion, TableId, TokenCut, TokenId, VerifierDomain,
+    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms,
+    StateCommitment, StatementVersion, TableId, TokenCut, TokenId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
@@ -136,9 +136,9 @@ pub fn token(entries: usize) -> TokenId {
 /// A segment of a chain of a whole model that ends at 66 entries in segments of up to 16 steps.
 pub fn decoder_segment(before: u32, steps: u32) -> SegmentStatementParts {
     let mut parts = segment(before, steps);
-    parts.model = ModelIdentity::Weights(ModelId::from_bytes([0x77; 32]));
-    parts.quantization = quantization(11, 345, None);
-    parts.decoder = Some(decoder());
+    parts.terms.model = ModelIdentity::Weights(ModelId::from_bytes([0x77; 32]));
+    parts.terms.quantization = quantization(11, 345, None);
+    parts.terms.decoder = Some(decoder());
     parts.tokens = Some(TokenCut {
         first: token(parts.steps.entries_before()),
         next: token(parts.steps.entries_after()),
@@ -152,7 +152,7 @@ pub fn with_decoder(
     change: impl FnOnce(&mut DecoderTerms),
 ) -> SegmentStatementParts {
     let mut parts = base.clone();
-    change(parts.decoder.as_mut().unwrap());
+    change(parts.terms.decoder.as_mut().unwrap());
     parts
 }
 
@@ -161,7 +161,7 @@ fn other_kind(base: &SegmentStatementParts) -> SegmentStatementParts {
     let range = base.steps;
     let narrow = |count| u32::try_from(count).unwrap();
     let (before, steps) = (narrow(range.entries_before()), narrow(range.steps()));
-    match base.decoder {
+    match base.terms.decoder {
         None => decoder_segment(before, steps),
         Some(_) => segment(before, steps),
     }
@@ -178,20 +178,22 @@ pub fn segment(before: u32, steps: u32) -> SegmentStatementParts {
     let steps = StepRange::new(before, steps).unwrap();
     SegmentStatementParts {
         version: StatementVersion::CURRENT,
-        relation_version: RelationVersion::CURRENT,
-        relation_digest: RelationDigest::from_bytes([0x11; 32]),
-        domain: VerifierDomain::new("example application", [0x22; 16]).unwrap(),
-        security: Security::default(),
-        model: ModelIdentity::TraceOnly,
-        quantization: quantization(8, 345, Some([0.03125, 0.0625, 0.1])),
-        rounding: Rounding::NearestTiesUp,
-        table: TableId::from_bytes([0x33; 32]),
-        table_bounds: TableBounds {
-            len: 256,
-            max_weight: 4096,
+        terms: SharedTerms {
+            relation_version: RelationVersion::CURRENT,
+            relation_digest: RelationDigest::from_bytes([0x11; 32]),
+            domain: VerifierDomain::new("example application", [0x22; 16]).unwrap(),
+            security: Security::default(),
+            model: ModelIdentity::TraceOnly,
+            quantization: quantization(8, 345, Some([0.03125, 0.0625, 0.1])),
+            rounding: Rounding::NearestTiesUp,
+            table: TableId::from_bytes([0x33; 32]),
+            table_bounds: TableBounds {
+                len: 256,
+                max_weight: 4096,
+            },
+            shape: shape(attention(4, 2, 64), 66, 16),
+            decoder: None,
         },
-        shape: shape(attention(4, 2, 64), 66, 16),
-        decoder: None,
         steps,
         public_values: PublicValuesDigest::from_bytes([0x44; 32]),
         state_before: state(steps.entries_before()),
@@ -214,6 +216,15 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     // Exhaustive on purpose: a new field does not compile until it is varied below.
     let SegmentStatementParts {
         version: _,
+        terms,
+        steps: _,
+        public_values,
+        state_before,
+        state_after,
+        boundary,
+        tokens,
+    } = base.clone();
+    let SharedTerms {
         relation_version,
         relation_digest,
         domain,
@@ -225,41 +236,40 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         table_bounds,
         shape: _,
         decoder,
-        steps: _,
-        public_values,
-        state_before,
-        state_after,
-        boundary,
-        tokens,
-    } = base.clone();
+    } = terms;
     let mut out = Vec::new();
     macro_rules! vary {
-        ($field:ident: $($value:expr),+ $(,)?) => {$(
+        (@terms $field:ident: $($value:expr),+ $(,)?) => {
+            let terms = |value| SharedTerms { $field: value, ..base.terms.clone() };
+            $(vary!(terms: @$field terms($value));)+
+        };
+        ($place:ident: @$field:ident $value:expr) => {
             let mut parts = base.clone();
-            parts.$field = $value;
+            parts.$place = $value;
             assert_ne!(&parts, base, "{} is not varied", stringify!($field));
             out.push((stringify!($field), parts));
-        )+};
+        };
+        ($field:ident: $($value:expr),+ $(,)?) => {$(vary!($field: @$field $value);)+};
     }
     // Every byte of a digest, by one bit and by all.
     macro_rules! vary_digest {
-        ($field:ident, $name:ident) => {
+        ($(@$of:ident)? $field:ident, $name:ident) => {
             for index in 0..32 {
                 for mask in [0x01, 0x80, 0xff] {
                     let mut bytes = $field.to_bytes();
                     bytes[index] ^= mask;
-                    vary!($field: $name::from_bytes(bytes));
+                    vary!($(@$of)? $field: $name::from_bytes(bytes));
                 }
             }
         };
     }
-    vary!(relation_version:
+    vary!(@terms relation_version:
         RelationVersion::new(relation_version.get() + 1),
         RelationVersion::new(0),
         RelationVersion::new(u16::MAX));
-    vary_digest!(relation_digest, RelationDigest);
+    vary_digest!(@terms relation_digest, RelationDigest);
     let name = domain.application().to_owned();
-    vary!(domain:
+    vary!(@terms domain:
         VerifierDomain::new(format!("{name}."), *domain.nonce()).unwrap(),
         VerifierDomain::new(&name[1..], *domain.nonce()).unwrap(),
         VerifierDomain::new(name.to_uppercase(), *domain.nonce()).unwrap(),
@@ -267,31 +277,31 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     for index in 0..16 {
         let mut nonce = *domain.nonce();
         nonce[index] ^= 1;
-        vary!(domain: VerifierDomain::new(name.clone(), nonce).unwrap());
+        vary!(@terms domain: VerifierDomain::new(name.clone(), nonce).unwrap());
     }
-    vary!(security:
+    vary!(@terms security:
         security(SecurityLevel::Conjectured100, Profile::Fast),
         security(SecurityLevel::Johnson100, Profile::Compact),
         security(SecurityLevel::Johnson100, Profile::Fast),
         security(SecurityLevel::Insecure13, Profile::Compact));
-    // A split segment is none of a decoder.
+    // A split segment is not one of a decoder.
     if boundary == SegmentBoundary::Fused {
         out.push(("model", other_kind(base)));
     }
     if decoder.is_some() {
         for byte in [0, 1, 0x76, 0xff] {
-            vary!(model: ModelIdentity::Weights(ModelId::from_bytes([byte; 32])));
+            vary!(@terms model: ModelIdentity::Weights(ModelId::from_bytes([byte; 32])));
         }
         // Width and step are those of the arithmetic.
         for (bits, step) in [(10, 345), (12, 345), (11, 344), (11, 346)] {
             let mut parts = with_decoder(base, |it| {
                 it.arithmetic = arithmetic(bits, step, SHIFTS, 3);
             });
-            parts.quantization = quantization(bits, step, None);
+            parts.terms.quantization = quantization(bits, step, None);
             out.push(("quantization", parts));
         }
     } else {
-        vary!(quantization:
+        vary!(@terms quantization:
         quantization(7, 345, Some([0.03125, 0.0625, 0.1])),
         quantization(9, 345, Some([0.03125, 0.0625, 0.1])),
         quantization(8, 344, Some([0.03125, 0.0625, 0.1])),
@@ -301,18 +311,18 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         quantization(8, 345, Some([0.03125, 0.0625, 0.2])),
         quantization(8, 345, Some([0.0625, 0.03125, 0.1])));
         // The smallest change of a scale that there is.
-        vary!(quantization:
+        vary!(@terms quantization:
         quantization(8, 345, Some([0.03125, 0.0625, f64::from_bits(0.1_f64.to_bits() + 1)])));
-        vary!(rounding: Rounding::Floor);
+        vary!(@terms rounding: Rounding::Floor);
     }
-    vary_digest!(table, TableId);
-    vary!(table_bounds:
+    vary_digest!(@terms table, TableId);
+    vary!(@terms table_bounds:
         TableBounds { len: table_bounds.len + 1, ..table_bounds },
         TableBounds { len: table_bounds.len - 1, ..table_bounds },
         TableBounds { max_weight: table_bounds.max_weight + 1, ..table_bounds },
         TableBounds { max_weight: table_bounds.max_weight - 1, ..table_bounds });
     if let Some(decoder) = decoder {
-        vary!(shape:
+        vary!(@terms shape:
             shape(attention(4, 2, 64), 67, 16),
             shape(attention(4, 2, 64), 65, 16),
             shape(attention(4, 2, 64), 66, 17),
@@ -322,8 +332,8 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             let mut sizes = SIZES;
             sizes[index] = size;
             let mut parts = with_decoder(base, |it| it.shape = model_shape(sizes));
-            let all_layers = parts.decoder.unwrap().shape.all_layers_attention();
-            parts.shape = shape(all_layers, 66, 16);
+            let all_layers = parts.terms.decoder.unwrap().shape.all_layers_attention();
+            parts.terms.shape = shape(all_layers, 66, 16);
             out.push(("shape", parts));
         }
         for sizes in [
@@ -380,7 +390,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             out.push(("decoder.prompt", parts));
         }
     } else {
-        vary!(shape:
+        vary!(@terms shape:
         shape(attention(8, 2, 64), 66, 16),
         shape(attention(4, 4, 64), 66, 16),
         shape(attention(4, 1, 64), 66, 16),

@@ -77,7 +77,7 @@ impl ModelKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Magic`], [`KeyError::Format`] or [`KeyError::Encoding`] for bytes that are none of a key
+    /// [`KeyError::Magic`], [`KeyError::Format`] or [`KeyError::Encoding`] for bytes that are not those of a key
     /// of this version, and those of [`Self::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         let magic = KeyError::Magic { expected: MAGIC };

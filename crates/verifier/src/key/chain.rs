@@ -1,5 +1,6 @@
 //! What is decided about a chain of a model, and the terms that follow from it.
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::RELATION_DIGEST;
@@ -9,7 +10,7 @@ use matchmark_quant::{
 };
 use matchmark_statement::{
     DecoderTerms, ModelCommitment, ModelId, ModelIdentity, PromptLength, RelationVersion, Security,
-    SegmentShape, SharedTerms, StatementError, StatementVersion, TokenId, VerifierDomain,
+    SegmentShape, SharedTerms, StatementError, TokenId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -41,31 +42,29 @@ pub struct ModelChain {
     pub prompt: PromptLength,
 }
 
-/// The terms of a chain, with the weight table as content.
+/// The terms of a chain, with the weight table as content: what a prover needs, where a verifier is content
+/// with the table's identity.
+///
+/// Identity and bounds among the terms are always those of the table. That the terms go with each other is
+/// checked where a statement or a policy is made of them.
 #[derive(Clone, Debug)]
 pub struct ChainTerms {
-    /// Application and nonce of the verifier.
-    pub domain: VerifierDomain,
-    /// Security level and profile.
-    pub security: Security,
-    /// The model that the values come from, if the statement speaks of one.
-    pub model: ModelIdentity,
-    /// Value width, score step and scales.
-    pub quantization: QuantizationPolicy,
-    /// Rounding rule of the outputs.
-    pub rounding: Rounding,
-    /// The weight table.
-    pub table: WeightTable,
-    /// Heads, head dimension, capacity and segment length.
-    pub shape: SegmentShape,
-    /// The decoder whose attention this is, if it is one's.
-    pub decoder: Option<DecoderTerms>,
+    shared: SharedTerms,
+    weight_table: WeightTable,
+}
+
+impl Deref for ChainTerms {
+    type Target = SharedTerms;
+
+    fn deref(&self) -> &SharedTerms {
+        &self.shared
+    }
 }
 
 /// Why decisions make no chain that the relation can carry.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ChainTermsError {
-    /// The terms are no statement.
+    /// The terms are not a statement.
     #[error("statement: {0}")]
     Statement(#[from] StatementError),
     /// The relation cannot carry the shape.
@@ -87,14 +86,14 @@ impl ModelChain {
         model: &ModelOutline,
         weights: ModelCommitment,
     ) -> Result<ChainTerms, StatementError> {
-        let mut terms = self.terms_without_weights(model)?;
-        terms.decoder = Some(DecoderTerms {
+        let decoder = DecoderTerms {
             shape: model.shape,
             arithmetic: model.arithmetic,
             weights,
             prompt: self.prompt,
-        });
-        Ok(terms)
+        };
+        let terms = self.terms_without_weights(model)?;
+        Ok(terms.with(|it| it.decoder = Some(decoder)))
     }
 
     /// The layout of a segment of `steps` steps.
@@ -131,54 +130,90 @@ impl ModelChain {
         &self,
         model: &ModelOutline,
     ) -> Result<ChainTerms, StatementError> {
-        Ok(ChainTerms {
-            domain: self.domain.clone(),
-            security: self.security,
-            model: ModelIdentity::Weights(model.identity),
-            quantization: QuantizationPolicy::new(
+        let terms = ChainTerms::attention(
+            self.domain.clone(),
+            self.security,
+            QuantizationPolicy::new(
                 model.arithmetic.value_bits(),
                 model.arithmetic.score_step(),
                 None,
             ),
-            rounding: Rounding::NearestTiesUp,
-            table: model.table.clone(),
-            shape: SegmentShape::new(
+            Rounding::NearestTiesUp,
+            SegmentShape::new(
                 model.shape.all_layers_attention(),
                 self.capacity,
                 self.segment_steps,
             )?,
-            decoder: None,
-        })
+            model.table.clone(),
+        );
+        Ok(terms.with(|it| it.model = ModelIdentity::Weights(model.identity)))
     }
 }
 
 impl ChainTerms {
-    /// The terms as statements carry them.
-    pub fn shared(&self) -> SharedTerms {
-        let Self {
-            domain,
-            security,
-            model,
-            quantization,
-            rounding,
-            table,
-            shape,
-            decoder,
-        } = self;
-        SharedTerms {
-            version: StatementVersion::CURRENT,
+    /// The terms of a chain of attention alone under the relation of this program, of values that no model
+    /// is named for.
+    pub fn attention(
+        domain: VerifierDomain,
+        security: Security,
+        quantization: QuantizationPolicy,
+        rounding: Rounding,
+        shape: SegmentShape,
+        weight_table: WeightTable,
+    ) -> Self {
+        let shared = SharedTerms {
             relation_version: RelationVersion::CURRENT,
             relation_digest: RELATION_DIGEST,
-            domain: domain.clone(),
-            security: *security,
-            model: *model,
-            quantization: *quantization,
-            rounding: *rounding,
-            table: table.id(),
-            table_bounds: table.bounds(),
-            shape: *shape,
-            decoder: *decoder,
+            domain,
+            security,
+            model: ModelIdentity::TraceOnly,
+            quantization,
+            rounding,
+            table: weight_table.id(),
+            table_bounds: weight_table.bounds(),
+            shape,
+            decoder: None,
+        };
+        Self {
+            shared,
+            weight_table,
         }
+    }
+
+    /// The same with other terms. Identity and bounds of the table stay what they are.
+    #[must_use]
+    pub fn with(self, change: impl FnOnce(&mut SharedTerms)) -> Self {
+        let Self {
+            mut shared,
+            weight_table,
+        } = self;
+        change(&mut shared);
+        shared.table = weight_table.id();
+        shared.table_bounds = weight_table.bounds();
+        Self {
+            shared,
+            weight_table,
+        }
+    }
+
+    /// The same with another weight table.
+    #[must_use]
+    pub fn with_table(self, weight_table: WeightTable) -> Self {
+        Self {
+            weight_table,
+            ..self
+        }
+        .with(|_| {})
+    }
+
+    /// The terms as statements carry them.
+    pub fn shared(&self) -> &SharedTerms {
+        &self.shared
+    }
+
+    /// The weight table.
+    pub fn weight_table(&self) -> &WeightTable {
+        &self.weight_table
     }
 
     /// The layout of a segment of `steps` steps, proven by one proof.
@@ -193,7 +228,7 @@ impl ChainTerms {
             self.quantization.value_bits(),
             self.quantization.score_step(),
             self.rounding,
-            self.table.bounds(),
+            self.table_bounds,
         )?;
         match &self.decoder {
             None => Ok(layout),
@@ -262,7 +297,7 @@ pub enum ModelOptionsError {
         /// Positions that the chain needs.
         got: usize,
     },
-    /// A given token is none of the vocabulary.
+    /// A given token is not in the vocabulary.
     #[error("token {position} of the prompt is {got}, expected one below {expected}, the size of the vocabulary")]
     PromptToken {
         /// Position of the token, counted from 0.

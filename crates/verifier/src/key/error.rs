@@ -11,7 +11,7 @@ use super::chain::{ChainTermsError, ModelOptionsError};
 #[non_exhaustive]
 pub enum KeyError {
     /// The bytes do not begin as a key does.
-    #[error("no key: the bytes are no binary key, expected them to begin with {expected:?}")]
+    #[error("key: the bytes are not a binary key, expected them to begin with {expected:?}")]
     Magic {
         /// How the bytes of a key begin.
         expected: &'static str,
@@ -26,17 +26,17 @@ pub enum KeyError {
         /// The version in the file.
         got: u32,
     },
-    /// The bytes are no encoding of a key.
-    #[error("no key: {0}")]
+    /// The bytes are not an encoding of a key.
+    #[error("key: {0}")]
     Encoding(#[from] CodecError),
-    /// The text is no key.
-    #[error("no key: {reason}")]
+    /// The text is not a key.
+    #[error("key: {reason}")]
     Text {
         /// What is wrong with it.
         reason: String,
     },
     /// The text says the same as a key's, in other words.
-    #[error("no key: line {line} is {got:?}, expected {expected:?}")]
+    #[error("key: line {line} is {got:?}, expected {expected:?}")]
     NotCanonical {
         /// The first line that differs, counted from 1.
         line: usize,
@@ -49,7 +49,7 @@ pub enum KeyError {
     #[error(transparent)]
     Table(#[from] TableError),
     /// A list of the key is empty, or not in its one order.
-    #[error("no key: the {list} of a key are sorted, each is there once: item {index} is out of order, or missing")]
+    #[error("key: the {list} of a key are sorted, each is there once: item {index} is out of order, or missing")]
     Order {
         /// Which list: `"segment lengths"`, `"commitments"`, `"circuits"` or `"roots of a circuit"`.
         list: &'static str,
@@ -110,10 +110,10 @@ pub enum KeyError {
     /// The choices make no chain of the model.
     #[error(transparent)]
     Options(#[from] ModelOptionsError),
-    /// The relation cannot carry the chain, or its terms are no statement.
+    /// The relation cannot carry the chain, or its terms are not a statement.
     #[error(transparent)]
     Terms(#[from] ChainTermsError),
-    /// What follows from the key is no policy: the key is of no model.
+    /// What follows from the key is not a policy: the key does not describe a model that there could be.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }

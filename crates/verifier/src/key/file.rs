@@ -69,7 +69,7 @@ impl ModelKey {
             weights: weights.clone(),
             circuits: circuits.clone(),
         };
-        // Numbers, digests and texts all have their form; should one have none, the text is no key, and
+        // Numbers, digests and texts all have their form; should one have none, the text is not a key, and
         // reading it says so.
         let text = toml::to_string_pretty(&file).unwrap_or_else(|error| format!("# {error}\n"));
         format!("{HEADER}{text}")

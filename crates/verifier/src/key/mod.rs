@@ -60,7 +60,7 @@ pub struct CircuitSizes {
 }
 
 impl CircuitSizes {
-    /// Of this layout at this blowup.
+    /// The sizes of this layout at this blowup.
     pub fn of(layout: &SegmentLayout, log_blowup: u32) -> Self {
         let rows = layout.log_rows();
         Self {
@@ -81,7 +81,7 @@ pub struct KeyCircuits {
     pub sizes: CircuitSizes,
     /// The lengths of segments, ascending.
     pub steps: Vec<u32>,
-    /// For each length the root of the preprocessed columns.
+    /// The roots of the preprocessed columns, one for each length.
     pub roots: Vec<PreprocessedRoot>,
 }
 
@@ -233,16 +233,20 @@ impl ModelKey {
                 })?;
         let terms = chain
             .terms(outline, commitment)
-            .map_err(ChainTermsError::from)?
-            .shared();
+            .map_err(ChainTermsError::from)?;
         let circuits = self.chain_circuits(&chain, steps)?;
         let first = Opening::of_zeros(2 * layout.lanes(), log_height).state_commitment(
             &terms.shape,
             0,
             log_height,
         );
-        let parts = AcceptancePolicyParts::of(terms, prompt.to_vec(), first, steps, circuits);
-        Ok(AcceptancePolicy::new(parts)?)
+        Ok(AcceptancePolicy::new(AcceptancePolicyParts {
+            terms: terms.shared().clone(),
+            prompt: prompt.to_vec(),
+            first_state: first,
+            steps,
+            circuits,
+        })?)
     }
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
@@ -258,14 +262,14 @@ impl ModelKey {
             expected: expected.to_string(),
             got: got.to_string(),
         };
-        if policy.decoder().is_none() {
+        if policy.terms().decoder.is_none() {
             return Err(other("decoder", "a decoder", "none"));
         }
         let tokens = (policy.steps().steps() + 1).saturating_sub(policy.prompt().len());
         let options = ModelOptions {
-            domain: policy.domain().clone(),
-            security: policy.security(),
-            segment_steps: Some(policy.shape().segment_steps()),
+            domain: policy.terms().domain.clone(),
+            security: policy.terms().security,
+            segment_steps: Some(policy.terms().shape.segment_steps()),
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
         };
         let derived = self.policy(policy.prompt(), &options)?;

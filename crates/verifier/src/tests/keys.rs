@@ -1,4 +1,4 @@
-//! Keys without a prover: policies that follow from them, policies that do not, and what is no key.
+//! Keys without a prover: policies that follow from them, policies that do not, and what is not a key.
 //! Commitments and roots are made up here: that derived keys have the right ones is for the tests of the
 //! composer to show.
 extern crate std;
@@ -130,8 +130,8 @@ fn a_policy_follows_from_key_and_choices() {
     let policy = policy();
     assert_eq!(policy.prompt(), prompt());
     assert_eq!(policy.steps(), StepRange::new(0, 5).unwrap());
-    assert_eq!(policy.domain(), &options(4).domain);
-    assert_eq!(policy.table(), outline().table.id());
+    assert_eq!(policy.terms().domain, options(4).domain);
+    assert_eq!(policy.terms().table, outline().table.id());
     // Segments of two steps, and a last one of one.
     let roots: Vec<_> = policy
         .circuits()
@@ -145,12 +145,40 @@ fn a_policy_follows_from_key_and_choices() {
     key().check_policy(&policy).unwrap();
 }
 
+/// Whatever is changed of a chain's terms: the table that they name is the one that they hold.
+#[test]
+fn terms_name_the_table_that_they_hold() {
+    let (chain, _) = options(4).chain(&outline().shape, &prompt()).unwrap();
+    let weights = ModelCommitment::from_bytes([9; 32]);
+    let own = chain.terms(&outline(), weights).unwrap();
+    assert_eq!(own.decoder.unwrap().weights, weights);
+    let other = WeightTable::exp256_default();
+    assert_ne!(own.table, other.id());
+    let (id, bounds) = (other.id(), other.bounds());
+    let renamed = own.clone().with(|it| {
+        it.domain = VerifierDomain::new("other", [1; 16]).unwrap();
+        (it.table, it.table_bounds) = (id, bounds);
+    });
+    assert_eq!(renamed.domain.application(), "other");
+    for terms in [&own, &renamed] {
+        let table = terms.weight_table();
+        assert_eq!(
+            (terms.table, terms.table_bounds),
+            (table.id(), table.bounds())
+        );
+        assert_eq!(table.id(), outline().table.id());
+    }
+    let held = own.with_table(other);
+    assert_eq!((held.table, held.table_bounds), (id, bounds));
+    assert_eq!(held.weight_table().id(), id);
+}
+
 /// A policy that differs in anything is not the key's, whoever wrote it.
 #[test]
 fn a_policy_that_does_not_follow_is_refused() {
     type Change = fn(&mut AcceptancePolicyParts);
     fn arithmetic(parts: &mut AcceptancePolicyParts, change: impl FnOnce(&mut [u32; 4])) {
-        let decoder = parts.decoder.as_mut().unwrap();
+        let decoder = parts.terms.decoder.as_mut().unwrap();
         let it = decoder.arithmetic;
         let mut numbers = [
             u32::from(it.shifts().rotation),
@@ -174,21 +202,22 @@ fn a_policy_that_does_not_follow_is_refused() {
     }
     let changes: [(&str, Change); 11] = [
         ("relation_digest", |it| {
-            it.relation_digest = RelationDigest::from_bytes([1; 32]);
+            it.terms.relation_digest = RelationDigest::from_bytes([1; 32]);
         }),
         ("model", |it| {
-            it.model = matchmark_statement::ModelIdentity::Weights(ModelId::from_bytes([8; 32]));
+            it.terms.model =
+                matchmark_statement::ModelIdentity::Weights(ModelId::from_bytes([8; 32]));
         }),
         ("table", |it| {
-            it.table = matchmark_statement::TableId::from_bytes([8; 32]);
+            it.terms.table = matchmark_statement::TableId::from_bytes([8; 32]);
         }),
-        ("table_bounds", |it| it.table_bounds.max_weight -= 1),
+        ("table_bounds", |it| it.terms.table_bounds.max_weight -= 1),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[0] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[1] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[2] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[3] += 1)),
         ("decoder.weights", |it| {
-            it.decoder.as_mut().unwrap().weights = ModelCommitment::from_bytes([8; 32]);
+            it.terms.decoder.as_mut().unwrap().weights = ModelCommitment::from_bytes([8; 32]);
         }),
         ("first_state", |it| {
             it.first_state = StateCommitment::from_bytes([8; 32]);
@@ -208,7 +237,7 @@ fn a_policy_that_does_not_follow_is_refused() {
     }
     // What the verifier chooses, it may choose.
     let mut parts = policy().parts();
-    parts.domain = VerifierDomain::new("another", [7; 16]).unwrap();
+    parts.terms.domain = VerifierDomain::new("another", [7; 16]).unwrap();
     parts.prompt[0] = TokenId::new(2);
     key()
         .check_policy(&AcceptancePolicy::new(parts).unwrap())

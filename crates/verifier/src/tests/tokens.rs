@@ -14,8 +14,8 @@ use matchmark_statement::{
     AcceptancePolicy, AttentionValues, ChainAccumulator, CircuitRoots, DecoderTerms, FormError,
     ModelCommitment, ModelId, ModelIdentity, PolicyCircuit, PreprocessedRoot, PromptLength,
     ProofPart, PublicValues, RelationVersion, Security, SegmentBoundary, SegmentKind, SegmentShape,
-    SegmentStatement, SegmentStatementParts, StateCommitment, StatementVersion, TableId, TokenCut,
-    TokenError, TokenId, TokenValues, VerifierDomain,
+    SegmentStatement, SegmentStatementParts, SharedTerms, StateCommitment, StatementVersion,
+    TableId, TokenCut, TokenError, TokenId, TokenValues, VerifierDomain,
 };
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
@@ -78,29 +78,31 @@ fn statement(values: &PublicValues, [first, next]: [u32; 2]) -> SegmentStatement
     let arithmetic = &decoder.arithmetic;
     SegmentStatement::new(SegmentStatementParts {
         version: StatementVersion::CURRENT,
-        relation_version: RelationVersion::CURRENT,
-        relation_digest: RELATION_DIGEST,
-        domain: VerifierDomain::new("tokens", [1; 16]).unwrap(),
-        security: Security::default(),
-        model: ModelIdentity::Weights(ModelId::from_bytes([2; 32])),
-        quantization: QuantizationPolicy::new(
-            arithmetic.value_bits(),
-            arithmetic.score_step(),
-            None,
-        ),
-        rounding: Rounding::NearestTiesUp,
-        table: TableId::from_bytes([4; 32]),
-        table_bounds: TableBounds {
-            len: 256,
-            max_weight: 4096,
+        terms: SharedTerms {
+            relation_version: RelationVersion::CURRENT,
+            relation_digest: RELATION_DIGEST,
+            domain: VerifierDomain::new("tokens", [1; 16]).unwrap(),
+            security: Security::default(),
+            model: ModelIdentity::Weights(ModelId::from_bytes([2; 32])),
+            quantization: QuantizationPolicy::new(
+                arithmetic.value_bits(),
+                arithmetic.score_step(),
+                None,
+            ),
+            rounding: Rounding::NearestTiesUp,
+            table: TableId::from_bytes([4; 32]),
+            table_bounds: TableBounds {
+                len: 256,
+                max_weight: 4096,
+            },
+            shape: SegmentShape::new(
+                attention(),
+                CacheCapacity::new(8).unwrap(),
+                SegmentSteps::new(4).unwrap(),
+            )
+            .unwrap(),
+            decoder: Some(decoder),
         },
-        shape: SegmentShape::new(
-            attention(),
-            CacheCapacity::new(8).unwrap(),
-            SegmentSteps::new(4).unwrap(),
-        )
-        .unwrap(),
-        decoder: Some(decoder),
         steps: StepRange::new(0, 4).unwrap(),
         public_values: values.digest(),
         state_before: StateCommitment::from_bytes([6; 32]),

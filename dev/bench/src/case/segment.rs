@@ -103,13 +103,13 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
     let statement = proven.file.statement();
     let given = tokens.iter().take(prompt as usize);
     let given = given.copied().map(TokenId::new).collect();
-    let policy = AcceptancePolicy::new(AcceptancePolicyParts::of(
-        statement.shared_terms(),
-        given,
-        prover.state(empty.cache().clone())?.commitment(),
-        StepRange::new(0, entries)?,
+    let policy = AcceptancePolicy::new(AcceptancePolicyParts {
+        terms: statement.terms().clone(),
+        prompt: given,
+        first_state: prover.state(empty.cache().clone())?.commitment(),
+        steps: StepRange::new(0, entries)?,
         circuits,
-    ))?;
+    })?;
     fs::write(request.to.with_extension("segment"), proven.file.encode()?)?;
     fs::write(request.to.with_extension("toml"), policy.to_toml())?;
 

@@ -146,7 +146,7 @@ fn room(real: &Path, shown: &Path, version: &Version, depth: usize, resident: u6
             return None;
         }
     }
-    // `max` is no number.
+    // `max` is not a number.
     let limits = version.limits.iter().filter_map(|name| number(name));
     let limit = limits.filter(|limit| *limit < NO_LIMIT).min()?;
     let stat = read("memory.stat").unwrap_or_default();

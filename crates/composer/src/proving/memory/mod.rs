@@ -53,7 +53,7 @@ impl Resources {
     pub fn check_key(&self, model: &IntegerModel, options: &KeyOptions) -> Result<(), PlanError> {
         let outline = model_outline(model);
         let Some(longest) = options.segment_steps.iter().max() else {
-            // What is no key needs no memory: that is for others to say.
+            // What is not a key needs no memory: that is for others to say.
             return Ok(());
         };
         let securities = options.securities.iter();
@@ -178,12 +178,12 @@ impl Draft {
     /// What it needs in segments of so many steps, at another level or profile.
     fn need(&self, segment_steps: SegmentSteps, security: Security) -> Result<Need, PlanError> {
         let shape = &self.terms.shape;
-        let terms = ChainTerms {
-            security,
-            shape: SegmentShape::new(shape.attention(), shape.capacity(), segment_steps)
-                .map_err(ProveError::from)?,
-            ..self.terms.clone()
-        };
+        let shape = SegmentShape::new(shape.attention(), shape.capacity(), segment_steps)
+            .map_err(ProveError::from)?;
+        let terms = self.terms.clone().with(|it| {
+            it.security = security;
+            it.shape = shape;
+        });
         let steps = segment_steps.get() as usize;
         let ways = self
             .ways
@@ -233,7 +233,7 @@ impl Draft {
         let own = std::iter::once(security);
         let others = securities(security.level()).filter(|other| *other != security);
         for other in own.chain(others) {
-            // The longest segments of this profile; those of the chain itself are no other choice.
+            // The longest segments of this profile; those of the chain itself are not another choice.
             let longest = shorter(length).find_map(|steps| {
                 let bytes = room.taken(&self.need(steps, other).ok()?, cores, 1);
                 (bytes <= most).then_some((steps, bytes))
@@ -331,7 +331,7 @@ pub(crate) fn check_begun(
     steps: StepRange,
     resources: &Resources,
 ) -> Result<(), PlanError> {
-    // A manifest without is none of a model: that is for others to say.
+    // A manifest without one does not belong to a model: that is for others to say.
     let Some(decoder) = terms.decoder else {
         return Ok(());
     };

@@ -17,7 +17,7 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    /// Of segments that are proven in these ways, in so many lengths.
+    /// The need of segments that are proven in these ways, in so many lengths.
     pub(crate) fn of_segments(ways: &[SegmentMemory], lengths: u64) -> Self {
         let model = ways.first().map(|memory| memory.model).unwrap_or_default();
         let mut need = Self {
@@ -33,7 +33,7 @@ impl Need {
         need
     }
 
-    /// Of committing a model, with the selectors of its segments.
+    /// The need of committing a model, with the selectors of its segments.
     pub(crate) fn of_committing(memory: &SegmentMemory) -> Self {
         Self {
             fixed: MODEL,

@@ -230,8 +230,7 @@ pub fn boundaries(recorder: &mut Recorder) {
             wrong.push((format!("{steps} steps"), commitment));
         }
         for (name, shape) in shapes(layout.shape()) {
-            let mut terms = case.terms.clone();
-            terms.shape = shape;
+            let terms = case.terms.clone().with(|it| it.shape = shape);
             // Shapes that no layout carries have no boundary either.
             if let Ok(layout) = terms.layout(layout.steps()) {
                 wrong.push((name.to_owned(), own.boundary_commitment(&layout, height)));

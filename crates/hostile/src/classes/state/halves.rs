@@ -118,7 +118,7 @@ pub fn boundaries(recorder: &mut Recorder) {
     let case = split_narrow().case();
     let setup = Setup::new(&case);
     let mut other = Case::clone(&case);
-    other.terms.table = upside_down(&case.terms.table);
+    other.terms = (other.terms).with_table(upside_down(case.terms.weight_table()));
     let run = honest(&case, 1);
     let mut false_run = honest(&Arc::new(other), 1);
     false_run.witness.lookup = run.witness.lookup.clone();

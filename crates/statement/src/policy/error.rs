@@ -1,0 +1,120 @@
+//! Why fields, or a file, are not an acceptance policy.
+
+use alloc::string::String;
+
+use matchmark_quant::QuantError;
+use thiserror::Error;
+
+use crate::boundary::ProofPart;
+use crate::codec::CodecError;
+use crate::decoder::SegmentKind;
+use crate::error::StatementError;
+use crate::tokens::TokenId;
+
+/// Why fields, or a file, are not an acceptance policy.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The terms do not go with each other, or the steps do not fit them.
+    #[error("policy: {0}")]
+    Terms(#[from] StatementError),
+    /// There is no circuit, so that no segment could be accepted.
+    #[error("policy: circuits are missing, expected one for each segment length in use")]
+    NoCircuits,
+    /// Two circuits for one part of one segment length.
+    #[error("policy: two {part} circuits for segments of {got} steps, expected one")]
+    DuplicateCircuit {
+        /// What both prove.
+        part: ProofPart,
+        /// The segment length.
+        got: u32,
+    },
+    /// One of the two circuits of split segments without the other.
+    #[error("policy: {got} circuit for segments of {steps} steps, expected the {expected} circuit as well")]
+    HalfCircuit {
+        /// The part that is missing.
+        expected: ProofPart,
+        /// The part that is there.
+        got: ProofPart,
+        /// The segment length.
+        steps: u32,
+    },
+    /// A circuit for a segment length that the shape does not allow.
+    #[error("policy: circuit for segments of {got} steps, expected 1 to {expected}")]
+    CircuitSteps {
+        /// Largest number of steps of a segment.
+        expected: u32,
+        /// The circuit's number of steps.
+        got: u32,
+    },
+    /// A decoder's circuit without a decoder, or another circuit with one.
+    #[error(
+        "policy: {got} circuit for segments of {steps} steps, expected those of {expected} only"
+    )]
+    CircuitKind {
+        /// What the segments are of.
+        expected: SegmentKind,
+        /// What the circuit proves.
+        got: ProofPart,
+        /// The segment length.
+        steps: u32,
+    },
+    /// A decoder's chain that begins in the middle: no segment would have chosen its first token.
+    #[error("policy: chain of a decoder begins after {got} cache entries, expected {expected}")]
+    DecoderBegin {
+        /// Where the first token is.
+        expected: usize,
+        /// Cache entries before the chain's first step.
+        got: usize,
+    },
+    /// The given tokens are not as many as the decoder's terms say; attention alone has none.
+    #[error("policy: prompt of {got} tokens, expected {expected}, the number in the terms of the decoder")]
+    PromptLength {
+        /// The number in the terms; 0 without a decoder.
+        expected: u32,
+        /// The number of tokens.
+        got: usize,
+    },
+    /// A given token is not in the vocabulary.
+    #[error("policy: token at position {position} of the prompt is {got}, expected one below {expected}")]
+    PromptToken {
+        /// Position of the token, counted from 0.
+        position: usize,
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The token.
+        got: TokenId,
+    },
+    /// The bytes do not begin as a policy does.
+    #[error("policy: the bytes are not a binary policy, expected them to begin with {expected:?}")]
+    Magic {
+        /// How the bytes of a policy begin.
+        expected: &'static str,
+    },
+    /// The circuits in the bytes of a policy are not in their one order.
+    #[error("policy: the circuits are not in order, expected them by steps and part")]
+    CircuitOrder,
+    /// The bytes are not an encoding of a policy.
+    #[error("policy: {0}")]
+    Encoding(#[from] CodecError),
+    /// The file is in another version of the format.
+    #[error("policy: file format is {got}, expected {expected}")]
+    Format {
+        /// The only version known.
+        expected: u32,
+        /// The version given.
+        got: u32,
+    },
+    /// The file is not TOML, or a field is missing, unknown or outside of its range.
+    #[error("policy: {reason}")]
+    File {
+        /// Position and cause, as the parser words them.
+        reason: String,
+    },
+}
+
+impl From<QuantError> for PolicyError {
+    fn from(error: QuantError) -> Self {
+        Self::Terms(error.into())
+    }
+}
