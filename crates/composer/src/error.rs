@@ -155,9 +155,8 @@ pub enum FollowError {
     },
 }
 
-/// Why a chain directory is not accepted.
+/// Why a chain directory is not accepted: there is no third reason.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum VerifyDirectoryError {
     /// Its files cannot be read as a chain.
     #[error(transparent)]

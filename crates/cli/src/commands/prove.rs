@@ -1,13 +1,12 @@
 //! `matchmark prove` and `matchmark resume`.
 
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark_composer::{
-    unused_instructions, ChainOutline, ChainPlan, ChainProver, ChainWork, ModelCache, ModelPlan,
-    Progress, ProveReport, ProvenRow, Resources, Schedule,
+    unused_instructions, ChainPlan, ChainProver, ChainWork, ModelCache, ModelPlan, Progress,
+    ProveEvent, ProveReport, ProvenRow, Resources, Schedule,
 };
 use serde_json::{json, Value};
 
@@ -156,16 +155,10 @@ impl Telling {
         self.output.tell(&text.rest())?;
         text.object()
     }
-}
 
-impl Progress for Telling {
-    fn begin(&self, outline: &ChainOutline) {
-        self.bar.begin(outline);
-    }
-
-    fn segment(&self, row: &ProvenRow) -> ControlFlow<()> {
+    /// Tells what is known with this segment.
+    fn segment(&self, row: &ProvenRow) {
         let (text, error) = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bar.advance();
         let told = row.tokens.as_ref().map_or(Ok(()), |tokens| {
             let new = text.push(row.segment, tokens)?;
             if !new.is_empty() && self.output.tells_on_terminal() {
@@ -177,7 +170,15 @@ impl Progress for Telling {
         if let Err(reason) = told {
             error.get_or_insert(reason);
         }
-        ControlFlow::Continue(())
+    }
+}
+
+impl Progress for Telling {
+    fn event(&self, event: &ProveEvent) {
+        self.bar.event(event);
+        if let ProveEvent::Done { row, .. } = event {
+            self.segment(row);
+        }
     }
 }
 

@@ -30,7 +30,9 @@ pub use model_cache::ModelCache;
 pub use model_mock::ModelMock;
 pub use model_plan::ModelPlan;
 pub use plan::{ChainOptions, ChainPlan};
-pub use progress::{ChainOutline, Progress, Silent};
+pub use progress::{
+    CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase, Silent,
+};
 pub use prover::ChainProver;
 pub use report::{ProveReport, ProvenRow};
 pub use schedule::Schedule;
