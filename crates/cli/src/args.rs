@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
-use matchmark_composer::BoundaryPattern;
+use matchmark::BoundaryPattern;
 use matchmark_planner::Objective;
 use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
@@ -240,9 +240,6 @@ pub struct ProveArgs {
     /// Key that the model must be the one of
     #[arg(long, value_name = "FILE", requires = "model")]
     pub key: Option<Utf8PathBuf>,
-    /// Directory in which committed models are kept between commands; made if it is not there
-    #[arg(long, value_name = "DIR", requires = "model")]
-    pub cache: Option<Utf8PathBuf>,
     /// How it is proven.
     #[command(flatten)]
     pub terms: TermsArgs,
@@ -266,9 +263,6 @@ pub struct ResumeArgs {
     /// Directory of the chain
     #[arg(value_name = "DIR")]
     pub directory: Utf8PathBuf,
-    /// Directory in which committed models are kept between commands; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub cache: Option<Utf8PathBuf>,
     /// What proving may use of the machine.
     #[command(flatten)]
     pub resources: ResourceArgs,
@@ -417,9 +411,6 @@ pub struct KeygenArgs {
     /// After how many steps chains may be cut; each number costs some trees [default: 16]
     #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
     pub segment_steps: Vec<SegmentSteps>,
-    /// Directory in which committed models are kept between commands; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub cache: Option<Utf8PathBuf>,
     /// What memory may be used.
     #[command(flatten)]
     pub memory: MemoryArgs,

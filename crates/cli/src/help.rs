@@ -49,10 +49,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "nonce",
         ],
     ),
-    (
-        "Machine",
-        &["jobs", "max_memory", "cache", "follow", "timeout"],
-    ),
+    ("Machine", &["jobs", "max_memory", "follow", "timeout"]),
     ("Output", &["out", "to", "public", "sizes", "json"]),
 ];
 

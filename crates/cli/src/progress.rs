@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use matchmark_composer::{Progress, ProveEvent};
+use matchmark::{Progress, ProveEvent};
 
 /// How often the time that has passed is drawn anew.
 const TICK: Duration = Duration::from_millis(200);

@@ -1,8 +1,7 @@
 //! The text of a model: quantized, its key derived, proven, and verified from key and policy.
 //!
-//! The model's file, its key and the committed model are kept in the target directory. File and key are
-//! made anew when anything that they are made from is younger; the committed model is checked by its
-//! content whenever it is used.
+//! The model's file and its key are kept in the target directory, and made anew when anything that they are
+//! made from is younger.
 
 use std::ffi::OsString;
 use std::fs;
@@ -64,8 +63,6 @@ pub fn run(
     }
     let mut arguments: Vec<OsString> = vec!["prove".into(), "--model".into(), model.into()];
     arguments.extend(["--out".into(), out.into()]);
-    // Not for the key: that would keep the model for every profile of its level.
-    arguments.extend(["--cache".into(), folder.join("committed").into()]);
     // The text goes to stderr as its proofs complete.
     let proved = matchmark.json(decoding(arguments))?;
     if proved.code != 0 {
