@@ -1,17 +1,16 @@
 //! Why something is not done, and what kind of reason that is.
 
-use std::error::Error as StdError;
+mod kind;
+mod text;
+
 use std::io;
 
 use camino::Utf8PathBuf;
 #[cfg(feature = "prover")]
-use matchmark_composer::{
-    ChainProveError, DirectoryError, KeygenError, MockSegmentError, PlanError,
-};
+use matchmark_composer::{ChainProveError, KeygenError, MockSegmentError, PlanError};
 use matchmark_composer::{
     ChainReadError, ChainVerifyError, FollowError, VerifyDirectoryError, VerifyError,
 };
-use matchmark_files::InputError;
 #[cfg(feature = "model")]
 use matchmark_model::{ImportError, ModelFileError, TokenizerError};
 use matchmark_quant::QuantError;
@@ -23,19 +22,12 @@ use matchmark_verifier::KeyError;
 
 use crate::form::Found;
 
-/// What kind of reason an [`Error`] has: what to do about it depends on that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// A proof, a chain or a constraint does not hold: what was claimed is not accepted.
-    Rejected,
-    /// The input cannot be used, or was named wrongly.
-    Input,
-    /// The system refuses: something cannot be read or written, there is no memory, another process has the
-    /// lock, or the run was stopped.
-    System,
-    /// Nothing is wrong but that parts are missing: they may come yet.
-    Incomplete,
-}
+pub use kind::{kind_of_io, system_error, ErrorKind};
+pub use text::{full_message, io_reason, variant_name};
+
+use kind::{incomplete_or_rejected, input_or_system, kind_of_chain};
+#[cfg(feature = "prover")]
+use kind::{kind_of_proving, name_of_proving};
 
 /// Why something is not done. One variant a reason; the errors of the lower crates are kept as sources, so
 /// that every refusal can be matched.
@@ -390,164 +382,14 @@ impl Error {
     }
 }
 
-fn incomplete_or_rejected(incomplete: bool) -> ErrorKind {
-    if incomplete {
-        ErrorKind::Incomplete
-    } else {
-        ErrorKind::Rejected
-    }
-}
-
-/// What cannot be used: by its own fault, or because the system refuses it.
-fn input_or_system(error: &(dyn StdError + 'static)) -> ErrorKind {
-    system_error(error).map_or(ErrorKind::Input, kind_of_io)
-}
-
-/// What cannot be read as a chain: parts may be missing yet, the system may refuse, or it is no chain.
-fn kind_of_chain(error: &ChainReadError) -> ErrorKind {
-    match error {
-        ChainReadError::Io {
-            action: "list",
-            source,
-            ..
-        } => kind_of_io(source),
-        error if error.is_incomplete() => ErrorKind::Incomplete,
-        ChainReadError::Io { source, .. } | ChainReadError::BrokenLink { source, .. } => {
-            kind_of_io(source)
-        }
-        _ => ErrorKind::Rejected,
-    }
-}
-
-#[cfg(feature = "prover")]
-fn kind_of_proving(error: &ChainProveError) -> ErrorKind {
-    match error {
-        // Nobody's claim is judged where a chain is continued.
-        ChainProveError::Directory(DirectoryError::Segments(error)) => match kind_of_chain(error) {
-            ErrorKind::System => ErrorKind::System,
-            ErrorKind::Rejected | ErrorKind::Input | ErrorKind::Incomplete => ErrorKind::Input,
-        },
-        ChainProveError::Directory(DirectoryError::Locked { .. })
-        | ChainProveError::Threads { .. }
-        | ChainProveError::Stopped { .. } => ErrorKind::System,
-        error => match system_error(error) {
-            Some(error) => kind_of_io(error),
-            None if is_rejected(error) => ErrorKind::Rejected,
-            None => ErrorKind::Input,
-        },
-    }
-}
-
-/// Whether something that was judged does not hold.
-#[cfg(feature = "prover")]
-fn is_rejected(error: &ChainProveError) -> bool {
-    matches!(
-        error,
-        ChainProveError::Execute { .. }
-            | ChainProveError::ExecuteModel { .. }
-            | ChainProveError::Prove { .. }
-            | ChainProveError::Chain(_)
-            | ChainProveError::CorruptSegment { .. }
-            | ChainProveError::OtherSegment { .. }
-    )
-}
-
-#[cfg(feature = "prover")]
-fn name_of_proving(error: &ChainProveError) -> &'static str {
-    match error {
-        ChainProveError::Directory(error) => match error {
-            DirectoryError::Io { .. } => "io",
-            DirectoryError::Locked { .. } => "locked",
-            DirectoryError::OtherChain { .. } => "other-chain",
-            DirectoryError::AlreadyBegun { .. } => "already-begun",
-            DirectoryError::NoChain { .. } => "no-chain",
-            DirectoryError::NotAChain { .. } => "not-a-chain",
-            _ => "directory",
-        },
-        ChainProveError::CorruptSegment { .. } | ChainProveError::OtherSegment { .. } => {
-            "stored-segment"
-        }
-        _ => "prove",
-    }
-}
-
-/// The kind of a refusal of the system: what a user has named and can name otherwise is input.
-#[must_use]
-pub fn kind_of_io(error: &io::Error) -> ErrorKind {
-    if InputError::within(error).is_some() {
-        return ErrorKind::Input;
-    }
-    match error.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::AlreadyExists
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidFilename => ErrorKind::Input,
-        _ => ErrorKind::System,
-    }
-}
-
-/// The name of the reason for which the system, or our own check of a file, refuses.
-#[must_use]
-pub fn io_reason(error: &io::Error) -> Option<String> {
-    InputError::within(error)
-        .and_then(|error| variant_name(error))
-        .or_else(|| Some(format!("{:?}", error.kind())))
-}
-
-/// The refusal of the system that is behind an error, if there is one.
-#[must_use]
-pub fn system_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
-    let mut error = Some(error);
-    while let Some(this) = error {
-        if let Some(found) = this.downcast_ref() {
-            return Some(found);
-        }
-        error = this.source();
-    }
-    None
-}
-
-/// The name of an error's variant; where that has nothing but another error in it, the name of that one's.
-#[must_use]
-pub fn variant_name(error: &dyn std::fmt::Debug) -> Option<String> {
-    let text = format!("{error:?}");
-    let mut rest = text.as_str();
-    let mut name = None;
-    loop {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
-        let word = &rest[..end.unwrap_or(rest.len())];
-        if !word.starts_with(|c: char| c.is_ascii_uppercase()) {
-            return name;
-        }
-        name = Some(word.to_owned());
-        match rest[word.len()..].strip_prefix('(') {
-            Some(inner) => rest = inner,
-            None => return name,
-        }
-    }
-}
-
-/// An error and what is behind it, in one line. Where an error's text names its source already, the
-/// source is not named again.
-#[must_use]
-pub fn full_message(error: &dyn StdError) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        source = error.source();
-    }
-    message
-}
-
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "prover")]
+    use matchmark_composer::DirectoryError;
+    use matchmark_files::InputError;
+    #[cfg(feature = "prover")]
+    use matchmark_verifier::key::ModelOptionsError;
+
     use super::*;
 
     #[test]
@@ -602,8 +444,6 @@ mod tests {
     #[cfg(feature = "prover")]
     #[test]
     fn reasons_are_those_of_the_innermost_error() {
-        use matchmark_verifier::key::ModelOptionsError;
-
         let empty = ModelOptionsError::EmptyPrompt {
             expected: 1,
             got: 0,
