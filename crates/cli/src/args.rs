@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
-use matchmark_composer::BoundaryPattern;
+use matchmark::BoundaryPattern;
 use matchmark_planner::Objective;
 use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};

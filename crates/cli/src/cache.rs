@@ -4,11 +4,12 @@ use std::env;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark::files::{read_text, write, Form};
+use matchmark::Error;
 use matchmark_planner::calibration::FILE_NAME;
 use matchmark_planner::{Calibration, CalibrationState};
 
 use crate::error::CliError;
-use crate::files::{self, Form};
 
 /// Names the cache folder itself, before all others.
 const VARIABLE: &str = "MATCHMARK_CACHE";
@@ -47,14 +48,14 @@ pub(crate) fn load() -> Result<CalibrationState, CliError> {
         Err(CliError::NoCacheFolder { .. }) => return Ok(CalibrationState::Missing),
         Err(error) => return Err(error),
     };
-    match files::read_text(&path, Form::Calibration) {
+    match read_text(&path, Form::Calibration) {
         Ok(text) => {
             Calibration::read(&text).map_err(|source| CliError::Calibration { path, source })
         }
-        Err(CliError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(CalibrationState::Missing)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn prepare() -> Result<Utf8PathBuf, CliError> {
     if let Some(folder) = path.parent() {
         let probe =
             std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
-        probe.map_err(|source| CliError::Write {
+        probe.map_err(|source| Error::Write {
             path: folder.to_owned(),
             source,
         })?;
@@ -75,5 +76,5 @@ pub(crate) fn prepare() -> Result<Utf8PathBuf, CliError> {
 /// Keeps a calibration in a prepared place, whole or not at all.
 pub(crate) fn save(path: &Utf8Path, calibration: &Calibration) -> Result<(), CliError> {
     let text = calibration.to_toml()?;
-    files::write(path, text.as_bytes())
+    Ok(write(path, text.as_bytes())?)
 }

@@ -1,18 +1,20 @@
 //! Why a command fails, and with which exit code.
 
-use std::error::Error;
 use std::io;
 
 use camino::Utf8PathBuf;
-use matchmark_composer::{
-    ChainProveError, ChainReadError, DirectoryError, KeyError, KeygenError, PlanError,
+use matchmark::error::{full_message, io_reason, kind_of_io, system_error, variant_name};
+use matchmark::{
+    ChainReadError, Error, ErrorKind, PlanError, QuantError, StatementError, TraceError,
+    VerifyError,
 };
-use matchmark_files::InputError;
-use matchmark_model::{ImportError, ModelError, ModelFileError, TokenizerError};
+use matchmark_model::ModelError;
 use matchmark_planner::PlannerError;
-use matchmark_runtime::{RuntimeError, TraceError};
-use matchmark_statement::{ChainError, PolicyError, SegmentKind, StatementError};
-use matchmark_tables::TableError;
+use matchmark_runtime::RuntimeError;
+use matchmark_statement::{ChainError, SegmentKind};
+
+use crate::files::help;
+use crate::interrupt::{how_to_resume, INTERRUPTED};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,21 +56,14 @@ impl Outcome {
         }
     }
 
-    /// How a command ends that the system refuses a file: what a user has named and can name otherwise is
-    /// wrong use.
-    fn of_io(error: &io::Error) -> Self {
-        if InputError::within(error).is_some() {
-            return Self::WrongUse;
-        }
-        match error.kind() {
-            io::ErrorKind::NotFound
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory
-            | io::ErrorKind::AlreadyExists
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidFilename => Self::WrongUse,
-            _ => Self::Environment,
+    /// How a command ends for a reason of this kind.
+    #[must_use]
+    pub const fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::Input => Self::WrongUse,
+            ErrorKind::System => Self::Environment,
+            ErrorKind::Incomplete => Self::NotYet,
         }
     }
 }
@@ -77,20 +72,25 @@ impl Outcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
+    /// The library refuses. Boxed, as nothing else is as large.
+    #[error(transparent)]
+    Library(Box<Error>),
+    /// Something is not what its key says.
+    #[error("{path} and {key}: {source}")]
+    KeyMismatch {
+        /// The file that does not go with the key.
+        path: Utf8PathBuf,
+        /// The key.
+        key: Utf8PathBuf,
+        /// In what the two differ.
+        #[source]
+        source: Box<Error>,
+    },
     /// The filter in `MATCHMARK_LOG` is not valid.
     #[error("MATCHMARK_LOG: {reason}")]
     LogFilter {
         /// What is wrong with it.
         reason: String,
-    },
-    /// The trace cannot be used.
-    #[error("trace {path}: {source}")]
-    Trace {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: TraceError,
     },
     /// The float tensors cannot be quantized.
     #[error("{path}: {source}")]
@@ -100,24 +100,6 @@ pub enum CliError {
         /// Why.
         #[source]
         source: TraceError,
-    },
-    /// The folder of a trained model cannot be used.
-    #[error("model {path}: {source}")]
-    Import {
-        /// The folder.
-        path: Utf8PathBuf,
-        /// Why. Boxed, as nothing else is as large.
-        #[source]
-        source: Box<ImportError>,
-    },
-    /// The model's file cannot be used.
-    #[error("model {path}: {source}")]
-    ModelFile {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: ModelFileError,
     },
     /// A model cannot be made, or does not run on a text.
     #[error(transparent)]
@@ -135,93 +117,13 @@ pub enum CliError {
         segment: u64,
         /// Why.
         #[source]
-        source: matchmark_composer::VerifyError,
+        source: VerifyError,
     },
     /// There is no synthetic trace of this shape.
     #[error("synthetic trace: {0}")]
-    Synthetic(#[source] matchmark_quant::QuantError),
-    /// The table cannot be used.
-    #[error("table {path}: {source}")]
-    Table {
-        /// The file, or the name that was given.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: TableError,
-    },
-    /// The policy cannot be used.
-    #[error("{path}: {source}")]
-    Policy {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: PolicyError,
-    },
-    /// The key cannot be used.
-    #[error("key {path}: {source}")]
-    Key {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
-    /// There is no key of a model.
-    #[error("key: {0}")]
-    Keygen(#[source] KeygenError),
-    /// Something is not what its key says.
-    #[error("{path} does not go with the key {key}: its {field} is {got}, expected {expected}")]
-    KeyMismatch {
-        /// The file that does not go with the key.
-        path: Utf8PathBuf,
-        /// The key.
-        key: Utf8PathBuf,
-        /// In what the two differ.
-        field: &'static str,
-        /// By the key.
-        expected: String,
-        /// By the file.
-        got: String,
-    },
-    /// The prompt is not the one that a policy is for.
-    #[error("the prompt has {got}, expected {expected}: {path} is the policy for a chain that is given those")]
-    OtherPrompt {
-        /// The policy.
-        path: Utf8PathBuf,
-        /// Tokens by the policy, in words.
-        expected: String,
-        /// Tokens of the prompt, in words.
-        got: String,
-    },
-    /// A text has no tokens, or a token no text.
-    #[error("{what}: {source}")]
-    Tokens {
-        /// What was to be encoded or decoded.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: TokenizerError,
-    },
-    /// A file is of another form than the one that is wanted, or of no known form.
-    #[error("{path} is {got}, expected {expected}; {help}")]
-    OtherFile {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What is wanted.
-        expected: &'static str,
-        /// What it is.
-        got: String,
-        /// Where such a file is of use, or what would be.
-        help: &'static str,
-    },
-    /// Two files are to be read from standard input.
-    #[error(
-        "`-` is standard input, expected for one file only, got it for two: name the other one"
-    )]
-    StandardInputTwice,
+    Synthetic(#[source] QuantError),
     /// The time for the whole command is over.
-    #[error("timed out: expected an answer within {seconds} seconds, got none")]
+    #[error("the time is over: expected an answer within {seconds} seconds, got none")]
     Timeout {
         /// The time in seconds.
         seconds: u64,
@@ -229,24 +131,6 @@ pub enum CliError {
     /// A thread cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
-    /// A file cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
     /// Tensors cannot be written.
     #[error("{path}: {source}")]
     WriteTensors {
@@ -264,32 +148,17 @@ pub enum CliError {
         /// The kind of this one.
         got: SegmentKind,
     },
-    /// Domain or security level are not valid.
-    #[error(transparent)]
-    Terms(#[from] StatementError),
     /// There are no rules by which the trace would be decoded.
     #[error(transparent)]
     Rules(#[from] RuntimeError),
-    /// Trace and options make no chain.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The chain is not proven.
-    #[error(transparent)]
-    Prove(#[from] ChainProveError),
-    /// The segment files cannot be read as a chain.
-    #[error(transparent)]
-    Segments(#[from] ChainReadError),
     /// The segments do not fit together.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The constraints do not hold.
-    #[error(transparent)]
-    Mock(Box<ChainProveError>),
     /// There is no plan within bounds, or none at all.
     #[error(transparent)]
     Planner(#[from] PlannerError),
     /// No variable of the environment names a folder for caches.
-    #[error("folder for caches not found: expected {expected} in the environment")]
+    #[error("no folder for caches: expected {expected} in the environment")]
     NoCacheFolder {
         /// The variables that would name one.
         expected: &'static str,
@@ -316,50 +185,71 @@ pub enum CliError {
     Print(#[source] io::Error),
 }
 
+/// Errors of the library and of what it is made of.
+macro_rules! of_the_library {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Library(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+
+of_the_library!(Error, ChainReadError, PlanError, StatementError);
+
 impl CliError {
     /// How the command ends: input that cannot be used is wrong use, a refusal of the system is one of the
     /// environment, and what is judged and does not hold is rejected.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        if self.is_memory() {
-            return Outcome::Environment;
-        }
         match self {
+            Self::Library(error) | Self::KeyMismatch { source: error, .. } => {
+                Outcome::of(error.kind())
+            }
             // The folder is the command's own choice, or one that is made: nobody has named it wrongly.
             Self::Print(_) | Self::Measure { .. } | Self::Thread(_) => Outcome::Environment,
             Self::Timeout { .. } => Outcome::NotYet,
-            Self::Segments(error) => of_segments(error),
-            // Nobody's claim is judged where a chain is continued.
-            Self::Prove(ChainProveError::Directory(DirectoryError::Segments(error))) => {
-                match of_segments(error) {
-                    Outcome::Environment => Outcome::Environment,
-                    _ => Outcome::WrongUse,
-                }
-            }
-            _ => match system_error(self) {
-                Some(error) => Outcome::of_io(error),
-                None => self.outcome_of_input(),
+            Self::Chain(_) | Self::Sizes { .. } => Outcome::Rejected,
+            Self::LogFilter { .. }
+            | Self::Floats { .. }
+            | Self::Model(_)
+            | Self::Reference { .. }
+            | Self::Synthetic(_)
+            | Self::WriteTensors { .. }
+            | Self::NoTensors { .. }
+            | Self::Rules(_)
+            | Self::Planner(_)
+            | Self::NoCacheFolder { .. }
+            | Self::Calibration { .. } => match system_error(self) {
+                Some(error) => Outcome::of(kind_of_io(error)),
+                None => Outcome::WrongUse,
             },
         }
     }
 
-    /// How the command ends if the system has refused nothing.
-    fn outcome_of_input(&self) -> Outcome {
+    /// The exit code: that of the outcome, or that of a command that was interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Chain(_) | Self::Sizes { .. } | Self::Mock(_) => Outcome::Rejected,
-            Self::Prove(error) => match error {
-                ChainProveError::Execute { .. }
-                | ChainProveError::ExecuteModel { .. }
-                | ChainProveError::Prove { .. }
-                | ChainProveError::Chain(_)
-                | ChainProveError::CorruptSegment { .. }
-                | ChainProveError::OtherSegment { .. } => Outcome::Rejected,
-                ChainProveError::Threads { .. }
-                | ChainProveError::Stopped { .. }
-                | ChainProveError::Directory(DirectoryError::Locked { .. }) => Outcome::Environment,
-                _ => Outcome::WrongUse,
+            Self::Library(error) if error.is_cancelled() => INTERRUPTED,
+            _ => self.outcome().code(),
+        }
+    }
+
+    /// The error, what is behind it, and what to do instead, in one line.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let message = full_message(self);
+        match self {
+            Self::Library(error) => match (&**error, help(error)) {
+                (Error::Stopped { directory, .. }, _) => {
+                    format!("interrupted: {}", how_to_resume(directory))
+                }
+                (_, Some(help)) => format!("{message}; {help}"),
+                (_, None) => message,
             },
-            _ => Outcome::WrongUse,
+            _ => message,
         }
     }
 
@@ -367,40 +257,18 @@ impl CliError {
     #[must_use]
     pub fn variant(&self) -> Option<String> {
         match self {
-            Self::Trace { source, .. }
-            | Self::Floats { source, .. }
-            | Self::WriteTensors { source, .. } => variant_name(source),
-            Self::Import { source, .. } => variant_name(&**source),
-            Self::ModelFile { source, .. } => variant_name(source),
+            Self::Library(error) => error.reason(),
+            Self::Floats { source, .. } | Self::WriteTensors { source, .. } => variant_name(source),
             Self::Sizes { source, .. } => variant_name(source),
             Self::Synthetic(source) => variant_name(source),
-            Self::Table { source, .. } => variant_name(source),
-            Self::Policy { source, .. } => variant_name(source),
-            Self::Key { source, .. } => variant_name(source),
-            Self::Tokens { source, .. } => variant_name(source),
             Self::Calibration { source, .. } => variant_name(source),
-            Self::Read { source, .. }
-            | Self::Write { source, .. }
-            | Self::Print(source)
-            | Self::Thread(source) => InputError::within(source)
-                .and_then(|error| variant_name(error))
-                .or_else(|| Some(format!("{:?}", source.kind()))),
-            Self::Model(_)
-            | Self::Keygen(_)
-            | Self::Terms(_)
-            | Self::Rules(_)
-            | Self::Plan(_)
-            | Self::Prove(_)
-            | Self::Segments(_)
-            | Self::Chain(_)
-            | Self::Mock(_)
-            | Self::Planner(_) => variant_name(self),
-            Self::LogFilter { .. }
+            Self::Print(source) | Self::Thread(source) => io_reason(source),
+            Self::Model(_) | Self::Rules(_) | Self::Chain(_) | Self::Planner(_) => {
+                variant_name(self)
+            }
+            Self::KeyMismatch { .. }
+            | Self::LogFilter { .. }
             | Self::Reference { .. }
-            | Self::KeyMismatch { .. }
-            | Self::OtherPrompt { .. }
-            | Self::OtherFile { .. }
-            | Self::StandardInputTwice
             | Self::Timeout { .. }
             | Self::NoTensors { .. }
             | Self::NoCacheFolder { .. }
@@ -408,208 +276,82 @@ impl CliError {
         }
     }
 
-    /// Whether there is too little memory.
-    fn is_memory(&self) -> bool {
-        matches!(
-            self,
-            Self::Plan(PlanError::Memory(_))
-                | Self::Keygen(KeygenError::Plan(PlanError::Memory(_)))
-                | Self::Prove(ChainProveError::Plan(PlanError::Memory(_)))
-        )
-    }
-
     /// A name for the reason, for programs.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        if self.is_memory() {
-            return "memory";
-        }
         match self {
+            Self::Library(error) | Self::KeyMismatch { source: error, .. } => error.name(),
             Self::LogFilter { .. } => "log-filter",
-            Self::Trace { .. } => "trace",
             Self::Floats { .. } => "floats",
-            Self::Import { .. } => "import",
-            Self::ModelFile { .. } => "model-file",
             Self::Model(_) => "model",
             Self::Reference { .. } => "reference",
             Self::Synthetic(_) => "synthetic",
-            Self::Table { .. } => "table",
-            Self::Policy { .. } => "policy",
-            Self::Key { .. } => "key",
-            Self::Keygen(_) => "keygen",
-            Self::KeyMismatch { .. } => "key-mismatch",
-            Self::OtherPrompt { .. } => "other-prompt",
-            Self::Tokens { .. } => "tokens",
-            Self::Read { .. } => "read",
-            Self::OtherFile { .. } => "other-file",
-            Self::StandardInputTwice => "standard-input",
             Self::Timeout { .. } => "timeout",
             Self::Thread(_) => "thread",
-            Self::Write { .. } | Self::WriteTensors { .. } => "write",
+            Self::WriteTensors { .. } => "write",
             Self::NoTensors { .. } => "no-tensors",
-            Self::Terms(_) => "terms",
-            Self::Rules(_) | Self::Plan(_) | Self::Prove(ChainProveError::Plan(_)) => "plan",
+            Self::Rules(_) => "plan",
             Self::Planner(_) => "planner",
             Self::NoCacheFolder { .. } => "no-cache-folder",
             Self::Calibration { .. } => "calibration",
             Self::Measure { .. } => "measure",
-            Self::Prove(ChainProveError::Directory(error)) => match error {
-                DirectoryError::Io { .. } => "io",
-                DirectoryError::Locked { .. } => "locked",
-                DirectoryError::OtherChain { .. } => "other-chain",
-                DirectoryError::AlreadyBegun { .. } => "already-begun",
-                DirectoryError::NoChain { .. } => "no-chain",
-                DirectoryError::NotAChain { .. } => "not-a-chain",
-                _ => "directory",
-            },
-            Self::Prove(
-                ChainProveError::CorruptSegment { .. } | ChainProveError::OtherSegment { .. },
-            ) => "stored-segment",
-            Self::Prove(_) => "prove",
-            Self::Segments(_) => "segments",
             Self::Chain(_) => "chain",
             Self::Sizes { .. } => "sizes",
-            Self::Mock(_) => "mock",
             Self::Print(_) => "print",
         }
     }
 }
 
-/// What cannot be read as a chain: parts may be missing yet, the system may refuse, or it is not a chain.
-pub(crate) fn of_segments(error: &ChainReadError) -> Outcome {
-    match error {
-        ChainReadError::Io {
-            action: "list",
-            source,
-            ..
-        } => Outcome::of_io(source),
-        error if error.is_incomplete() => Outcome::NotYet,
-        ChainReadError::Io { source, .. } | ChainReadError::BrokenLink { source, .. } => {
-            Outcome::of_io(source)
-        }
-        _ => Outcome::Rejected,
-    }
-}
-
-/// The refusal of the system that is behind an error, if there is one.
-fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
-    let mut error = Some(error);
-    while let Some(this) = error {
-        if let Some(found) = this.downcast_ref() {
-            return Some(found);
-        }
-        error = this.source();
-    }
-    None
-}
-
-/// The name of an error's variant; where that has nothing but another error in it, the name of that one's.
-pub(crate) fn variant_name(error: &dyn std::fmt::Debug) -> Option<String> {
-    let text = format!("{error:?}");
-    let mut rest = text.as_str();
-    let mut name = None;
-    loop {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
-        let word = &rest[..end.unwrap_or(rest.len())];
-        if !word.starts_with(|c: char| c.is_ascii_uppercase()) {
-            return name;
-        }
-        name = Some(word.to_owned());
-        match rest[word.len()..].strip_prefix('(') {
-            Some(inner) => rest = inner,
-            None => return name,
-        }
-    }
-}
-
-/// An error and what is behind it, in one line. Where an error's text names its source already, the
-/// source is not named again.
-pub(crate) fn full_message(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        source = error.source();
-    }
-    message
-}
-
 #[cfg(test)]
 mod tests {
-    use matchmark_composer::ModelOptionsError;
+    use matchmark::files::{Form, Found};
 
     use super::*;
 
     #[test]
-    fn sources_are_named_once() {
-        let source = || TraceError::Io {
-            action: "read",
+    fn what_to_do_is_told_with_the_reason() {
+        let stopped = CliError::from(Error::Stopped {
+            directory: "my chain".into(),
+            finished: 1,
+            segments: 3,
+        });
+        assert_eq!(
+            stopped.message(),
+            "interrupted: finished segments are kept; go on with `matchmark \
+             resume 'my chain'`"
+        );
+        let name = (stopped.kind(), stopped.outcome(), stopped.exit_code());
+        assert_eq!(name, ("stopped", Outcome::Environment, INTERRUPTED));
+
+        let other = CliError::from(Error::OtherFile {
             path: "x".into(),
-            source: io::Error::other("no such luck"),
-        };
-        let error = CliError::Trace {
-            path: "x".into(),
-            source: source(),
-        };
-        assert_eq!(full_message(&error), "trace x: cannot read x: no such luck");
-        assert_eq!((error.outcome().code(), error.kind()), (3, "trace"));
-        assert_eq!(error.variant().as_deref(), Some("Io"));
+            expected: Form::Policy.name(),
+            got: Found::Form(Form::Key),
+        });
+        let expected =
+            "x is the key of a model, expected an acceptance policy; a key goes to `--key`";
+        assert_eq!(other.message(), expected);
+        assert_eq!((other.exit_code(), other.kind()), (2, "other-file"));
     }
 
     #[test]
-    fn names_are_those_of_the_innermost_error() {
-        let empty = ModelOptionsError::EmptyPrompt {
-            expected: 1,
-            got: 0,
+    fn two_files_that_do_not_go_together_are_named() {
+        let source = Error::KeyMismatch {
+            what: "model",
+            field: "identity",
+            expected: "a".to_owned(),
+            got: "b".to_owned(),
         };
-        let error = CliError::Plan(empty.into());
-        assert_eq!(error.variant().as_deref(), Some("EmptyPrompt"));
-        let none = ModelOptionsError::NoTokens {
-            expected: 1,
-            got: 0,
+        let error = CliError::KeyMismatch {
+            path: "m.mm".into(),
+            key: "k.vk".into(),
+            source: Box::new(source),
         };
-        let error = CliError::Keygen(KeygenError::Plan(none.into()));
-        assert_eq!(error.variant().as_deref(), Some("NoTokens"));
-        assert_eq!(error.outcome(), Outcome::WrongUse);
-        assert_eq!(CliError::Timeout { seconds: 1 }.variant(), None);
-    }
-
-    #[test]
-    fn what_the_system_refuses_is_told_from_what_was_named_wrongly() {
-        let read = |source| CliError::Read {
-            path: "x".into(),
-            source,
-        };
-        for (source, outcome) in [
-            (io::ErrorKind::NotFound.into(), Outcome::WrongUse),
-            (io::ErrorKind::PermissionDenied.into(), Outcome::Environment),
-            (io::ErrorKind::OutOfMemory.into(), Outcome::Environment),
-            (io::ErrorKind::StorageFull.into(), Outcome::Environment),
-            (io::Error::other("no such luck"), Outcome::Environment),
-            (
-                InputError::TooLong {
-                    expected: 1,
-                    got: 2,
-                }
-                .into(),
-                Outcome::WrongUse,
-            ),
-        ] {
-            let error = read(source);
-            assert_eq!(error.outcome(), outcome, "{error:?}");
-        }
-        // However deep it is.
-        let source = io::ErrorKind::StorageFull.into();
-        let error = CliError::Prove(ChainProveError::Directory(DirectoryError::Io {
-            action: "write",
-            path: "x".into(),
-            source,
-        }));
-        assert_eq!(error.outcome(), Outcome::Environment);
-        let locked = ChainProveError::Directory(DirectoryError::Locked { path: "x".into() });
-        assert_eq!(CliError::Prove(locked).outcome(), Outcome::Environment);
+        assert_eq!(
+            error.message(),
+            "m.mm and k.vk: the model does not go with the key: its identity is b, expected a"
+        );
+        assert_eq!(error.variant(), None);
+        assert_eq!(CliError::Timeout { seconds: 1 }.outcome(), Outcome::NotYet);
     }
 }

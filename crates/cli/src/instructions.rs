@@ -1,6 +1,6 @@
 //! A warning where the build leaves instructions of the processor unused.
 
-use matchmark_composer::unused_instructions;
+use matchmark::unused_instructions;
 
 use crate::args::Command;
 use crate::output::note;

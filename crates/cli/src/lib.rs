@@ -6,7 +6,7 @@
 //! (environment variable `MATCHMARK_LOG`) and progress bars (on a terminal) go to standard error. A file
 //! named `-` is standard input or standard output.
 //!
-//! It knows nothing of cryptography.
+//! It is arguments in, calls of the library [`matchmark`], text out. It knows nothing of cryptography.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -26,7 +26,6 @@ mod progress;
 #[cfg(feature = "candle")]
 mod reference;
 mod sequences;
-mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -56,11 +55,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         instructions::warn(&cli.command);
         execute(&cli, &output)
     });
-    let outcome = result.unwrap_or_else(|error| {
-        output.error(&error);
-        error.outcome()
-    });
-    ExitCode::from(outcome.code())
+    ExitCode::from(match result {
+        Ok(outcome) => outcome.code(),
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    })
 }
 
 /// Runs a parsed command.
@@ -99,8 +100,3 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         }
     }
 }
-
-/// The examples of the project's README, compiled with the tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct ProjectReadmeExample;

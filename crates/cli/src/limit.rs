@@ -43,7 +43,10 @@ pub(crate) fn within<T: Send + 'static>(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use matchmark::Error;
+
     use super::*;
 
     #[test]
@@ -51,8 +54,9 @@ mod tests {
         let second = Duration::from_secs(60);
         assert!(matches!(within(Some(second), || Ok(7)), Ok(7)));
         assert!(matches!(within(None, || Ok(7)), Ok(7)));
-        let refused = within::<()>(Some(second), || Err(CliError::StandardInputTwice));
-        assert!(matches!(refused, Err(CliError::StandardInputTwice)));
+        let refused = within::<()>(Some(second), || Err(Error::StandardInputTwice.into()));
+        let refused = refused.map_err(|error| error.kind());
+        assert_eq!(refused.unwrap_err(), "standard-input");
         let late = within(Some(Duration::from_millis(10)), move || {
             thread::sleep(second);
             Ok(())

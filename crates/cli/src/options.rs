@@ -4,14 +4,14 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_composer::{ChainOptions, ModelOptions, Resources};
-use matchmark_runtime::{AttentionTrace, TableResolution};
-use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
-use matchmark_tables::{Rational, WeightTable};
+use matchmark::{
+    files, prove, Domain, Error, ModelPolicy, Prove, Rational, Resources, Security, Table, Trace,
+    TraceOf,
+};
+use matchmark_runtime::TableResolution;
 
 use crate::args::{CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
 use crate::error::CliError;
-use crate::files::{self, Form};
 
 /// Which weight table is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,61 +38,65 @@ impl FromStr for TableChoice {
 
 impl TableChoice {
     /// The table; `own` is the delta of an exponential table where the trace has one.
-    pub(crate) fn table(&self, own: Option<Rational>) -> Result<WeightTable, CliError> {
-        let refused = |path: &Utf8Path| {
-            let path = path.to_owned();
-            |source| CliError::Table { path, source }
-        };
-        match self {
-            Self::Exp256 => WeightTable::exp256(own.unwrap_or(Rational::ONE_SIXTEENTH))
-                .map_err(refused("exp256".into())),
-            Self::Essay9 => Ok(WeightTable::essay9()),
-            Self::File(path) => {
-                let text = files::read_text(path, Form::Table)?;
-                WeightTable::parse(&text).map_err(refused(path))
-            }
-        }
+    pub(crate) fn table(&self, own: Option<Rational>) -> Result<Table, CliError> {
+        Ok(match self {
+            Self::Exp256 => Table::exp256(own.unwrap_or(Rational::ONE_SIXTEENTH))
+                .map_err(|error| Error::from(error).in_file("exp256"))?,
+            Self::Essay9 => Table::essay9(),
+            Self::File(path) => files::table(path)?,
+        })
     }
 }
 
-/// Reads the trace, and takes the other arguments together.
-pub(crate) fn trace_and_options(
+/// The trace of a file, and the table that it is to be decoded with, if one is named.
+pub(crate) fn trace_and_table(
     path: &Utf8Path,
     args: &TermsArgs,
-) -> Result<(AttentionTrace, ChainOptions), CliError> {
-    let (security, domain) = security_and_domain(&args.common)?;
-    let bytes = files::read(path, Form::Trace)?;
-    let trace = AttentionTrace::decode(bytes).map_err(|source| CliError::Trace {
-        path: path.to_owned(),
-        source,
-    })?;
+) -> Result<(Trace, Option<Table>), CliError> {
+    let trace = files::trace(path)?;
     let own = trace.metadata().table.map(TableResolution::delta);
-    let table = args
-        .table
-        .as_ref()
-        .map(|choice| choice.table(own))
-        .transpose()?;
-    let options = ChainOptions {
-        domain,
-        security,
-        model: ModelIdentity::TraceOnly,
-        rounding: args.rounding,
-        table,
-        score_step: args.score_step,
-        segment_steps: args.common.segment_steps,
-        boundaries: args.boundary.clone(),
-    };
-    Ok((trace, options))
+    let table = args.table.as_ref().map(|choice| choice.table(own));
+    Ok((trace, table.transpose()?))
 }
 
-/// What is decided about a chain of a model.
-pub(crate) fn model_options(args: &CommonArgs, tokens: u32) -> Result<ModelOptions, CliError> {
-    let (security, domain) = security_and_domain(args)?;
-    Ok(ModelOptions {
-        domain,
-        security,
-        segment_steps: args.segment_steps,
-        tokens,
+/// What is claimed of a trace.
+pub(crate) fn trace_claim(
+    trace: Trace,
+    table: Option<Table>,
+    args: &TermsArgs,
+) -> Result<Prove<TraceOf>, CliError> {
+    let mut claim = common_claim(prove(trace), &args.common)?
+        .rounding(args.rounding)
+        .boundaries(args.boundary.clone());
+    if let Some(table) = table {
+        claim = claim.table(table);
+    }
+    if let Some(step) = args.score_step {
+        claim = claim.score_step(step);
+    }
+    Ok(claim)
+}
+
+/// What is claimed of a trace and of a model alike.
+pub(crate) fn common_claim<S>(claim: Prove<S>, args: &CommonArgs) -> Result<Prove<S>, CliError> {
+    let claim = claim.security(security(args)?).domain(domain(args)?);
+    Ok(match args.segment_steps {
+        Some(steps) => claim.segment_steps(steps),
+        None => claim,
+    })
+}
+
+/// What is decided about the chain of a model by its verifier.
+pub(crate) fn model_policy<'a>(
+    policy: ModelPolicy<'a>,
+    args: &CommonArgs,
+    tokens: u32,
+) -> Result<ModelPolicy<'a>, CliError> {
+    let policy = policy.security(security(args)?).domain(domain(args)?);
+    let policy = policy.tokens(tokens);
+    Ok(match args.segment_steps {
+        Some(steps) => policy.segment_steps(steps),
+        None => policy,
     })
 }
 
@@ -112,10 +116,15 @@ pub(crate) fn memory(args: &MemoryArgs) -> Resources {
     }
 }
 
-fn security_and_domain(args: &CommonArgs) -> Result<(Security, VerifierDomain), CliError> {
-    let security = Security::new(args.security, args.profile)?;
-    let domain = VerifierDomain::new(args.domain.as_str(), args.nonce.unwrap_or_default())?;
-    Ok((security, domain))
+pub(crate) fn security(args: &CommonArgs) -> Result<Security, CliError> {
+    Ok(Security::new(args.security, args.profile)?)
+}
+
+fn domain(args: &CommonArgs) -> Result<Domain, CliError> {
+    Ok(Domain::new(
+        args.domain.as_str(),
+        args.nonce.unwrap_or_default(),
+    )?)
 }
 
 /// Parses a number of bytes: a whole number, alone or with KiB, MiB or GiB.

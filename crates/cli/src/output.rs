@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use matchmark_files::is_standard_output;
 use serde_json::{json, Value};
 
-use crate::error::{full_message, CliError, Outcome};
+use crate::error::{CliError, Outcome};
 
 /// Where results go, and in which form.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ impl Output {
 
     /// Prints an error: the object on standard output, or the text on standard error.
     pub(crate) fn error(&self, error: &CliError) {
-        let message = full_message(error);
+        let message = error.message();
         if self.json {
             let failure = failure(error.kind(), &message, error.variant().as_deref());
             self.failure(error.outcome(), failure);

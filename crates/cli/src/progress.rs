@@ -1,11 +1,10 @@
 //! Progress, on a terminal only.
 
 use std::io::{self, IsTerminal as _};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use matchmark_composer::{ChainOutline, Progress, ProvenRow};
+use matchmark::{Progress, ProveEvent};
 
 /// How often the time that has passed is drawn anew.
 const TICK: Duration = Duration::from_millis(200);
@@ -74,13 +73,13 @@ impl Drop for SegmentBar {
 }
 
 impl Progress for SegmentBar {
-    fn begin(&self, outline: &ChainOutline) {
-        self.set_segments(outline.segments);
-    }
-
-    fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
-        self.advance();
-        ControlFlow::Continue(())
+    fn event(&self, event: &ProveEvent) {
+        match event {
+            ProveEvent::Planned(outline) => self.set_segments(outline.segments),
+            ProveEvent::Done { .. } => self.advance(),
+            // The bar counts whole segments.
+            _ => {}
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use candle_core::safetensors::load_buffer;
 use candle_core::{DType, Device, Error, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
+use matchmark::Error as LibraryError;
 use matchmark_files::MAX_FILE_BYTES;
 use matchmark_model::FloatModel;
 use matchmark_quant::ModelShape;
@@ -26,18 +27,15 @@ impl CandleLlama {
         let read = |name: &str| {
             let path = folder.join(name);
             let read = matchmark_files::read(path.as_std_path(), MAX_FILE_BYTES);
-            read.map_err(|error| CliError::Read {
+            read.map_err(|error| LibraryError::Read {
                 path,
                 source: error.into(),
             })
         };
         let config: LlamaConfig = serde_json::from_slice(&read("config.json")?).map_err(refuse)?;
         let config = config.into_config(false);
-        let files =
-            FloatModel::weight_files(folder.as_std_path()).map_err(|source| CliError::Import {
-                path: folder.to_owned(),
-                source: Box::new(source),
-            })?;
+        let files = FloatModel::weight_files(folder.as_std_path())
+            .map_err(|error| LibraryError::from(error).in_file(folder))?;
         let mut tensors = HashMap::new();
         for file in files {
             tensors.extend(load_buffer(&read(&file)?, &Device::Cpu).map_err(refuse)?);

@@ -1,10 +1,10 @@
 //! Texts as sequences of tokens.
 
 use camino::Utf8Path;
+use matchmark::files::{read_text, Form};
 use matchmark_model::{text_sequences, Tokenizer};
 
 use crate::error::CliError;
-use crate::files::{read_text, Form};
 use crate::output::note;
 
 /// The tokens of a text, one sequence a line. A line of more tokens than the model has positions is several

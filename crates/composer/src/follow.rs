@@ -65,7 +65,7 @@ pub fn follow_directory(
         };
         match read_segment(&directory, segment, max_bytes) {
             Ok(stored) => {
-                on_segment(run.push(&stored)?);
+                on_segment(run.push(&stored.file)?);
                 segment += 1;
                 if matches!(patience, Patience::Segment(_)) {
                     since = Instant::now();

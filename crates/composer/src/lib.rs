@@ -40,14 +40,16 @@
 //! # Features
 //!
 //! - `prover`: `ChainPlan` and `ModelPlan` (what is to be proven: the decode of a trace, or the tokens of a
-//!   model), `ChainProver` (proving in parallel, checkpoints and resume), `policy_for` (the policy that
-//!   would accept a chain, computed anew), `derive_key` (what a verifier needs of a model) and `Storage`
-//!   (the operations of the file system by which a chain is written). `unused_instructions` says whether
-//!   proving could be faster here.
+//!   model), `ChainProver` (proving in parallel, checkpoints and resume), `Progress` and `CancelToken` (what it
+//!   tells while it works, and how it is asked to stop), `policy_for` (the policy that
+//!   would accept a chain, computed anew), `derive_key` (what a verifier needs of a model) and
+//!   `Storage` (the operations of the file system by which
+//!   a chain is written). `unused_instructions` says whether proving could be faster here.
 //!
 //! The crate knows nothing of constraints.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod error;
 mod follow;
 mod layout;
@@ -79,17 +81,17 @@ pub use matchmark_verifier::VerifyError;
 pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
 pub use report::{ChainReport, SegmentReport, SegmentTokens};
 pub use sizes::{segment_sizes, StoredProofSizes};
-pub use verifier::{verify_directory, ChainVerifier};
+pub use verifier::{verify_directory, ChainRun, ChainVerifier};
 
 #[cfg(feature = "prover")]
 pub use matchmark_prover::unused_instructions;
 #[cfg(feature = "prover")]
 pub use proving::{
-    derive_key, policy_for, rederive_key, BoundaryPattern, ChainInputs, ChainManifest,
-    ChainOptions, ChainOutline, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError,
-    FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
-    MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveReport, ProvenRow, Resources,
-    Schedule, Silent, Storage,
+    derive_key, policy_for, rederive_key, BoundaryPattern, CancelToken, ChainInputs, ChainManifest,
+    ChainOptions, ChainOutline, ChainPlan, ChainProgress, ChainProveError, ChainProver, ChainWork,
+    DirectoryError, FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference,
+    MemoryBound, MemoryFit, MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveEvent,
+    ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -1,7 +1,5 @@
 //! Verification of a chain, one segment at a time, in constant space.
 
-use std::time::Instant;
-
 use camino::Utf8Path;
 use matchmark_statement::{AcceptancePolicy, ChainStatement, SegmentStatement};
 use matchmark_verifier::chain::FoldError;
@@ -10,8 +8,9 @@ use matchmark_verifier::{
     VerifiedSegment,
 };
 
+use crate::clock::Clock;
 use crate::error::{ChainVerifyError, VerifyDirectoryError};
-use crate::reader::{max_segment_bytes, ChainReader, StoredSegment};
+use crate::reader::{max_segment_bytes, ChainReader};
 use crate::report::{ChainReport, SegmentReport, SegmentTokens};
 
 /// Verifies a chain whose segments are handed over in order.
@@ -61,7 +60,7 @@ impl ChainVerifier {
     /// before.
     pub fn push(&mut self, file: &SegmentFile) -> Result<SegmentReport, ChainVerifyError> {
         let segment = self.segments;
-        let start = Instant::now();
+        let start = Clock::start();
         let mut public = Stopwatch::default();
         let watch = &mut |part| public.turn(part == Part::PublicValues);
         let VerifiedSegment { statement, figures } =
@@ -70,7 +69,7 @@ impl ChainVerifier {
         self.fold
             .push(&statement)
             .map_err(|source| ChainVerifyError::Join { segment, source })?;
-        let verify_ms = milliseconds(start);
+        let verify_ms = start.milliseconds();
         self.segments += 1;
         self.figures = Some(figures);
         Ok(SegmentReport {
@@ -114,43 +113,61 @@ pub fn verify_directory(
 ) -> Result<ChainReport, VerifyDirectoryError> {
     let mut run = ChainRun::new(policy);
     for stored in ChainReader::open(chain, max_segment_bytes(policy))? {
-        on_segment(run.push(&stored?)?);
+        on_segment(run.push(&stored?.file)?);
     }
     Ok(run.finish()?)
 }
 
-/// A chain that is being verified, with what there will be to say of it.
-pub(crate) struct ChainRun {
-    start: Instant,
+/// A chain that is being verified, with what there will be to say of it: a row for each segment, so that
+/// it grows with the chain, unlike [`ChainVerifier`].
+#[derive(Clone, Debug)]
+pub struct ChainRun {
+    start: Clock,
     verifier: ChainVerifier,
     rows: Vec<SegmentReport>,
 }
 
 impl ChainRun {
-    pub(crate) fn new(policy: &AcceptancePolicy) -> Self {
+    /// Begins a chain that this policy is to accept.
+    #[must_use]
+    pub fn new(policy: &AcceptancePolicy) -> Self {
         Self {
-            start: Instant::now(),
+            start: Clock::start(),
             verifier: ChainVerifier::new(policy.clone()),
             rows: Vec::new(),
         }
     }
 
+    /// The segments that were accepted, in order.
+    #[must_use]
+    pub fn rows(&self) -> &[SegmentReport] {
+        &self.rows
+    }
+
     /// Steps that were accepted.
-    pub(crate) fn steps(&self) -> usize {
+    #[must_use]
+    pub fn steps(&self) -> usize {
         self.rows.iter().map(|row| row.steps).sum()
     }
 
-    pub(crate) fn push(
-        &mut self,
-        stored: &StoredSegment,
-    ) -> Result<&SegmentReport, ChainVerifyError> {
-        let report = self.verifier.push(&stored.file)?;
+    /// Verifies the next segment, as [`ChainVerifier::push`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ChainVerifier::push`].
+    pub fn push(&mut self, file: &SegmentFile) -> Result<&SegmentReport, ChainVerifyError> {
+        let report = self.verifier.push(file)?;
         let last = self.rows.len();
         self.rows.push(report);
         Ok(&self.rows[last])
     }
 
-    pub(crate) fn finish(self) -> Result<ChainReport, ChainVerifyError> {
+    /// Ends the chain, as [`ChainVerifier::finish`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ChainVerifier::finish`].
+    pub fn finish(self) -> Result<ChainReport, ChainVerifyError> {
         let Self {
             start,
             verifier,
@@ -167,7 +184,7 @@ impl ChainRun {
             proof_bytes: rows.iter().map(|row| row.proof_bytes).sum(),
             public_bytes: rows.iter().map(|row| row.public_bytes).sum(),
             figures,
-            verify_ms: milliseconds(start),
+            verify_ms: start.milliseconds(),
             per_segment: rows,
             statement,
         })
@@ -177,17 +194,17 @@ impl ChainRun {
 /// Sums up the time during which it runs.
 #[derive(Default)]
 struct Stopwatch {
-    since: Option<Instant>,
+    since: Option<Clock>,
     milliseconds: f64,
 }
 
 impl Stopwatch {
     fn turn(&mut self, on: bool) {
         if let Some(since) = self.since.take() {
-            self.milliseconds += milliseconds(since);
+            self.milliseconds += since.milliseconds();
         }
         if on {
-            self.since = Some(Instant::now());
+            self.since = Some(Clock::start());
         }
     }
 }
@@ -195,24 +212,4 @@ impl Stopwatch {
 /// Length of the public values of a segment in bytes.
 pub(crate) fn public_bytes(statement: &SegmentStatement) -> u64 {
     statement.public_values_len() as u64
-}
-
-pub(crate) fn milliseconds(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64() * 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn a_second_is_a_thousand_milliseconds() {
-        let start = Instant::now();
-        std::thread::sleep(Duration::from_millis(20));
-        let told = milliseconds(start);
-        let since = start.elapsed();
-        assert!(told >= 20.0 && told <= since.as_secs_f64() * 1e3);
-    }
 }

@@ -3,12 +3,10 @@
 
 mod common;
 
-use std::ops::ControlFlow;
-
-use common::{options, place, prove, schedule, segment_bytes, trace};
+use common::{options, place, prove, schedule, segment_bytes, stop_after, trace};
 use matchmark_composer::{
     policy_for, segment_sizes, verify_directory, BoundaryPattern, ChainPlan, ChainProveError,
-    ChainProver, ChainVerifier, ChainVerifyError, DirectoryError, Progress, ProvenRow, Silent,
+    ChainProver, ChainVerifier, ChainVerifyError, DirectoryError, Silent,
 };
 use matchmark_statement::{AcceptancePolicy, Boundary, PolicyMismatch};
 use matchmark_verifier::{SegmentFile, VerifyError};
@@ -110,15 +108,6 @@ fn lookup_proofs_belong_to_their_segment() {
     }
 }
 
-/// Stops after the first segment.
-struct StopAtOnce;
-
-impl Progress for StopAtOnce {
-    fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
-        ControlFlow::Break(())
-    }
-}
-
 #[test]
 fn a_mixed_chain_is_resumed_as_it_was_begun() {
     let (_guard, whole) = place();
@@ -128,9 +117,9 @@ fn a_mixed_chain_is_resumed_as_it_was_begun() {
         let prover = ChainProver::create(&path, chain(3, "split,fused"))
             .unwrap()
             .with_schedule(schedule(workers, 1));
-        let stopped = prover.run(&StopAtOnce);
+        let (cancel, tell) = stop_after(1);
+        let stopped = prover.with_cancel(cancel).run(&tell);
         assert!(matches!(stopped, Err(ChainProveError::Stopped { .. })));
-        drop(prover);
         let report = ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
         assert!(report.segments_kept > 0);
         assert_eq!(report.chain_digest, expected.chain_digest);

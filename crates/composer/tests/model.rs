@@ -4,18 +4,18 @@
 mod common;
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camino::Utf8Path;
 use common::model::{model, options, plan, prompt, PROMPT, TOKENS};
-use common::{place, schedule};
+use common::{place, schedule, stop_after};
 use matchmark_composer::{
     derive_key, follow_directory, policy_for, segment_file_name, segments_directory,
     verify_directory, ChainProveError, ChainProver, ChainWork, DirectoryError, KeyError,
     KeyOptions, ModelKey, ModelMock, ModelOptions, ModelOptionsError, ModelPlan, Patience,
-    PlanError, Progress, ProvenRow, SegmentTokens, Silent, VerifyDirectoryError, MODEL_FILE,
+    PlanError, Progress, ProveEvent, ProvenRow, SegmentTokens, Silent, VerifyDirectoryError,
+    MODEL_FILE,
 };
 use matchmark_model::{execute_model, IntegerModel, ModelExecution, ModelState};
 use matchmark_prover::ProveError;
@@ -36,17 +36,15 @@ fn text(model: &IntegerModel) -> Vec<u32> {
     tokens
 }
 
-/// Keeps the rows, and stops after so many.
-struct Rows(Mutex<Vec<ProvenRow>>, usize);
+/// Keeps the rows.
+#[derive(Default)]
+struct Rows(Mutex<Vec<ProvenRow>>);
 
 impl Progress for Rows {
-    fn segment(&self, row: &ProvenRow) -> ControlFlow<()> {
-        let mut rows = self.0.lock().unwrap();
-        rows.push(row.clone());
-        if rows.len() == self.1 {
-            return ControlFlow::Break(());
+    fn event(&self, event: &ProveEvent) {
+        if let ProveEvent::Done { row, .. } = event {
+            self.0.lock().unwrap().push(row.clone());
         }
-        ControlFlow::Continue(())
     }
 }
 
@@ -86,7 +84,7 @@ fn a_plan_has_the_commitment_that_the_key_lists() {
 fn a_prompt_is_continued_and_the_chain_resumed() {
     let (_guard, path) = place();
     let expected = text(&model(5));
-    let rows = Rows(Mutex::default(), usize::MAX);
+    let rows = Rows::default();
     // Two segments of 3 steps, of which the first is the prompt, and one of a single step.
     let prover = ChainProver::create(&path, plan(3)).unwrap();
     let report = prover.with_schedule(schedule(2, 1)).run(&rows).unwrap();
@@ -110,9 +108,10 @@ fn a_prompt_is_continued_and_the_chain_resumed() {
     // Interrupted after one segment, then resumed: the same bytes.
     let (_guard, other) = place();
     let prover = ChainProver::create(&other, plan(3)).unwrap();
-    let stopped = prover
-        .with_schedule(schedule(1, 1))
-        .run(&Rows(Mutex::default(), 1));
+    let (cancel, tell) = stop_after(1);
+    let prover = prover.with_schedule(schedule(1, 1)).with_cancel(cancel);
+    let stopped = prover.run(&tell);
+    drop(prover);
     assert!(matches!(
         stopped,
         Err(ChainProveError::Stopped {

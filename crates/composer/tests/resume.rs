@@ -4,28 +4,18 @@
 mod common;
 
 use std::fs;
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 
-use common::{names, options, place, plan, prove, schedule, segment_bytes, segment_path, trace};
-use matchmark_composer::{
-    policy_for, segments_directory, verify_directory, ChainOutline, ChainPlan, ChainProveError,
-    ChainProver, DirectoryError, Progress, ProvenRow, Silent,
+use common::{
+    names, options, place, plan, prove, schedule, segment_bytes, segment_path, stop_after, trace,
 };
+use matchmark_composer::{
+    policy_for, segments_directory, verify_directory, CancelToken, ChainOutline, ChainPlan,
+    ChainProgress, ChainProveError, ChainProver, DirectoryError, ProveEvent, SegmentPhase, Silent,
+};
+use matchmark_quant::StepRange;
 use matchmark_statement::{Profile, Security, SecurityLevel};
 use matchmark_verifier::VerifyError;
-
-/// Stops after some segments.
-struct StopAfter(AtomicU64);
-
-impl Progress for StopAfter {
-    fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
-        if self.0.fetch_sub(1, Ordering::SeqCst) <= 1 {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-}
 
 #[test]
 fn an_interrupted_run_ends_in_the_same_chain() {
@@ -36,7 +26,10 @@ fn an_interrupted_run_ends_in_the_same_chain() {
         let prover = ChainProver::create(&path, plan(1, 1))
             .unwrap()
             .with_schedule(schedule(workers, 1));
-        match prover.run(&StopAfter(AtomicU64::new(stop))) {
+        let (cancel, tell) = stop_after(stop);
+        let prover = prover.with_cancel(cancel);
+        assert_eq!(prover.directory(), path);
+        match prover.run(&tell) {
             Err(ChainProveError::Stopped { finished, segments }) => {
                 assert_eq!(segments, 6);
                 assert!((stop..=stop + workers as u64).contains(&finished));
@@ -175,34 +168,106 @@ fn a_segment_beyond_the_end_is_refused() {
 }
 
 #[test]
-fn progress_is_told_everything() {
-    struct Count {
-        begun: AtomicU64,
-        rows: AtomicU64,
-    }
-    impl Progress for Count {
-        fn begin(&self, outline: &ChainOutline) {
-            assert_eq!((outline.segments, outline.steps), (3, 6));
-            self.begun.fetch_add(1, Ordering::SeqCst);
-        }
-
-        fn segment(&self, row: &ProvenRow) -> ControlFlow<()> {
-            assert!(!row.kept && row.steps == 2 && row.proof_bytes > 0);
-            self.rows.fetch_add(1, Ordering::SeqCst);
-            ControlFlow::Continue(())
-        }
-    }
-    let count = Count {
-        begun: AtomicU64::new(0),
-        rows: AtomicU64::new(0),
-    };
+fn a_token_that_was_used_before_stops_at_once() {
     let (_guard, path) = place();
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let prover = ChainProver::create(&path, plan(1, 2)).unwrap();
+    let stopped = prover.with_cancel(cancel).run(&Silent);
+    assert!(matches!(
+        stopped,
+        Err(ChainProveError::Stopped {
+            finished: 0,
+            segments: 3
+        })
+    ));
+    // Once all is done there is nothing to be stopped.
+    let (cancel, tell) = stop_after(3);
+    let prover = ChainProver::resume(&path).unwrap();
+    let prover = prover.with_schedule(schedule(1, 1)).with_cancel(cancel);
+    assert_eq!(prover.run(&tell).unwrap().segments, 3);
+}
+
+#[test]
+fn progress_is_told_everything_in_order() {
+    use SegmentPhase::{Check, Execute, Prove, Write};
+    let (_guard, path) = place();
+    let all = Mutex::new(vec![]);
+    let tell = |event: &ProveEvent| all.lock().unwrap().push(event.clone());
     let prover = ChainProver::create(&path, plan(8, 2)).unwrap();
-    let report = prover.run(&count).unwrap();
-    assert_eq!(count.begun.into_inner(), 1);
-    assert_eq!(count.rows.into_inner(), 3);
+    let prover = prover.with_schedule(schedule(1, 1));
+    let report = prover.run(&tell).unwrap();
+    drop(prover);
     // 2 heads; steps see 3 to 8 candidates.
     assert_eq!(report.lookup_claims, 2 * (3 + 4 + 5 + 6 + 7 + 8));
     assert_eq!(report.segments_kept, 0);
     assert!(report.opened_columns > 0 && report.committed_cells > report.trace_rows);
+
+    fs::remove_file(segment_path(&path, 1)).unwrap();
+    let prover = ChainProver::resume(&path).unwrap();
+    let resumed = prover.with_schedule(schedule(1, 1)).run(&tell).unwrap();
+    let mut events = all.into_inner().unwrap().into_iter();
+    let new = &[Execute, Prove, Write][..];
+    let kept = &[Execute, Check][..];
+    for (report, phases) in [(report, [new, new, new]), (resumed, [kept, new, kept])] {
+        let outline = ChainOutline {
+            segments: 3,
+            steps: 6,
+            schedule: schedule(1, 1),
+        };
+        assert_eq!(events.next(), Some(ProveEvent::Planned(outline)));
+        let mut bytes = 0;
+        for (row, phases) in report.per_segment.iter().zip(phases) {
+            let segment = row.segment;
+            let steps = StepRange::new(u32::try_from(row.entries_before).unwrap(), 2).unwrap();
+            assert_eq!(events.next(), Some(ProveEvent::Begun { segment, steps }));
+            for &phase in phases {
+                assert_eq!(events.next(), Some(ProveEvent::Phase { segment, phase }));
+            }
+            bytes += row.proof_bytes + row.public_bytes;
+            let progress = ChainProgress {
+                finished: segment + 1,
+                segments: 3,
+                finished_steps: 2 * (usize::try_from(segment).unwrap() + 1),
+                steps: 6,
+                bytes,
+            };
+            let row = row.clone();
+            assert_eq!(events.next(), Some(ProveEvent::Done { row, progress }));
+        }
+        assert_eq!(bytes, report.proof_bytes + report.public_bytes);
+    }
+    assert_eq!(events.next(), None);
+}
+
+#[test]
+fn with_several_workers_every_segment_has_all_its_events() {
+    let (_guard, path) = place();
+    let all = Mutex::new(vec![]);
+    let tell = |event: &ProveEvent| all.lock().unwrap().push(event.clone());
+    let prover = ChainProver::create(&path, plan(8, 1)).unwrap();
+    prover.with_schedule(schedule(3, 1)).run(&tell).unwrap();
+    let events = all.into_inner().unwrap();
+    let mut begun = vec![];
+    let mut finished = 0;
+    for event in &events {
+        match event {
+            ProveEvent::Begun { segment, .. } => begun.push(*segment),
+            ProveEvent::Done { row, progress } => {
+                finished += 1;
+                assert!(begun.contains(&row.segment));
+                assert_eq!((progress.finished, progress.segments), (finished, 6));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(begun, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(finished, 6);
+    for segment in 0..6 {
+        let phases = events.iter().filter_map(|event| match event {
+            ProveEvent::Phase { segment: of, phase } if *of == segment => Some(phase.name()),
+            _ => None,
+        });
+        assert_eq!(phases.collect::<Vec<_>>(), ["execute", "prove", "write"]);
+    }
 }

@@ -22,7 +22,8 @@ const SHARED: &str =
     "\n[profile.dev]\nopt-level = 1\n\n[profile.dev.package.\"*\"]\nopt-level = 3\n";
 /// What is built anew, as it belongs to the program or has features here that it does not have there. All of
 /// it runs once, for a small proof, and need not be fast. A name too few or too many costs time alone.
-const ANEW: [&str; 18] = [
+const ANEW: [&str; 19] = [
+    "matchmark",
     "matchmark-air",
     "matchmark-composer",
     "matchmark-model",

@@ -12,6 +12,9 @@ use crate::tidy;
 
 /// The package of the verifier.
 pub const VERIFIER: &str = "matchmark-verifier";
+/// The package of the whole library, which without its default features is the verifier's side alone.
+const LIBRARY: &str = "matchmark";
+const VERIFIER_SIDE: &str = "--no-default-features";
 const WASM: &str = "wasm32-unknown-unknown";
 /// A machine without a network must not wait long for a target.
 const TARGET_DOWNLOAD: Duration = Duration::from_secs(60);
@@ -59,8 +62,19 @@ pub fn all() -> Vec<Step> {
         Step::new("tests of the verifier alone", || {
             succeeds(tests(&["--package", VERIFIER, "--features", "std"]))
         }),
-        Step::new("verifier alone on plain stable", verifier_on_plain_stable),
-        Step::new("verifier for wasm32-unknown-unknown", verifier_for_wasm),
+        Step::new("tests of the library's verifier side", || {
+            succeeds(tests(&["--package", LIBRARY, VERIFIER_SIDE]))
+        }),
+        Step::new("verifier alone on plain stable", || on_stable(&[VERIFIER])),
+        Step::new("verifier for wasm32-unknown-unknown", || {
+            for_wasm(&[VERIFIER])
+        }),
+        Step::new("library's verifier side on plain stable", || {
+            on_stable(&[LIBRARY, VERIFIER_SIDE])
+        }),
+        Step::new("library's verifier side for wasm32-unknown-unknown", || {
+            for_wasm(&[LIBRARY, VERIFIER_SIDE])
+        }),
         Step::new(
             "quant, tables, statement for thumbv7em-none-eabi",
             bare::below_the_proof_library,
@@ -142,23 +156,21 @@ pub fn on_plain_stable(arguments: &[&str]) -> Command {
     command
 }
 
-fn verifier_on_plain_stable() -> Outcome {
-    let mut command = on_plain_stable(&["clippy", "--package", VERIFIER, "--lib"]);
+/// A package, named with the options that it is built with, is free of warnings on plain stable.
+fn on_stable(package: &[&str]) -> Outcome {
+    let words = [&["clippy", "--lib", "--package"], package].concat();
+    let mut command = on_plain_stable(&words);
     command.args(["--", "-D", "warnings"]);
     succeeds(command)
 }
 
-fn verifier_for_wasm() -> Outcome {
+/// The same builds for wasm.
+fn for_wasm(package: &[&str]) -> Outcome {
     if let Err(why) = target_is_there(WASM) {
         return Outcome::Skipped(why);
     }
-    succeeds(on_plain_stable(&[
-        "build",
-        "--package",
-        VERIFIER,
-        "--target",
-        WASM,
-    ]))
+    let words = [&["build", "--target", WASM, "--package"], package].concat();
+    succeeds(on_plain_stable(&words))
 }
 
 /// Makes sure that a target's libraries are there.

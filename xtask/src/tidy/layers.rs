@@ -7,7 +7,7 @@ use super::tree::Tree;
 use super::Finding;
 
 /// From the ground up. A crate depends on crates that stand before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "matchmark-files",
     "matchmark-quant",
     "matchmark-tables",
@@ -17,6 +17,7 @@ const ORDER: [&str; 14] = [
     "matchmark-prover",
     "matchmark-composer",
     "matchmark-planner",
+    "matchmark",
     "matchmark-cli",
     "matchmark-fuzz-targets",
     "matchmark-hostile",
@@ -36,9 +37,10 @@ const BELOW_MODEL: [&str; 4] = [
 ];
 /// Crates that take a witness from the reference or from a model; the first only for its prover's side.
 const ON_RUNTIME_IF_OPTIONAL: &str = "matchmark-air";
-const ON_RUNTIME: [&str; 6] = [
+const ON_RUNTIME: [&str; 7] = [
     "matchmark-prover",
     "matchmark-composer",
+    "matchmark",
     "matchmark-cli",
     "matchmark-fuzz-targets",
     "matchmark-hostile",
@@ -74,7 +76,9 @@ pub fn layer_order(tree: &Tree) -> Vec<Finding> {
                 .get("package")
                 .and_then(Value::as_str)
                 .unwrap_or(dependency);
-            let ours = dependency.starts_with("matchmark-") || dependency == XTASK;
+            let ours = rank(dependency).is_some()
+                || dependency.starts_with("matchmark-")
+                || dependency == XTASK;
             let optional = value.get("optional").and_then(Value::as_bool) == Some(true);
             if ours && kind != "dev-dependencies" && !allowed(name, dependency, optional) {
                 let message = format!("{name} may not depend on {dependency}");

@@ -4,6 +4,7 @@ use std::env;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark::Error;
 use matchmark_planner::calibration::{cores, Case, CASES};
 use matchmark_planner::work::ChainWork;
 use matchmark_planner::{Calibration, CostModel, Costs, Workload};
@@ -104,13 +105,13 @@ fn work(case: &Case) -> Result<ChainWork, CliError> {
 
 /// Proves and verifies the chain of a case, by processes of their own.
 fn measure(case: &Case, seed: u64) -> Result<Costs, CliError> {
-    let refused = |source| CliError::Write {
+    let refused = |source| Error::Write {
         path: Utf8PathBuf::from_path_buf(env::temp_dir()).unwrap_or_default(),
         source,
     };
     let directory = tempfile::tempdir().map_err(refused)?;
     let Some(place) = Utf8Path::from_path(directory.path()) else {
-        return Err(refused(std::io::ErrorKind::InvalidFilename.into()));
+        return Err(refused(std::io::ErrorKind::InvalidFilename.into()).into());
     };
     let (trace, chain) = (place.join("trace.safetensors"), place.join("chain"));
     let policy = place.join("policy.toml");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
+use matchmark::files;
 use matchmark_model::{Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
@@ -10,19 +11,19 @@ use serde_json::{json, Value};
 use super::quantize::read_folder;
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
-use crate::models::load_model;
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
 use crate::sequences::read_sequences;
 
 /// Measures an integer model on a text, beside the floats that it was made from.
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
-    let model = load_model(&args.model)?;
+    let model = files::model(&args.model)?;
+    let model = model.as_integer();
     let float = args.float.as_deref().map(read_folder).transpose()?;
     let positions = model.shape().positions();
     let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
-    let mut evaluator = Evaluator::new(&model, float.as_ref())?;
+    let mut evaluator = Evaluator::new(model, float.as_ref())?;
     let bar = SegmentBar::of("evaluating", "sequences");
     bar.set_segments(sequences.len() as u64);
     for tokens in &sequences {
@@ -32,8 +33,8 @@ pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError>
     }
     drop(bar);
     let evaluation = evaluator.finish()?;
-    let object = to_json(&model, &evaluation);
-    output.result(&object, &to_text(&model, &evaluation))?;
+    let object = to_json(model, &evaluation);
+    output.result(&object, &to_text(model, &evaluation))?;
     Ok(Outcome::Done)
 }
 

@@ -3,10 +3,8 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark_composer::{
-    segment_sizes, ChainReader, SegmentTokens, StoredProofSizes, MAX_SEGMENT_BYTES,
-};
-use matchmark_model::Tokenizer;
+use matchmark::{files, ChainReader, Error, SegmentTokens, Tokenizer, MAX_SEGMENT_BYTES};
+use matchmark_composer::{segment_sizes, StoredProofSizes};
 use matchmark_quant::{AttentionShape, ValueBits};
 use matchmark_runtime::encode_public_values;
 use matchmark_statement::{AttentionValues, ChainAccumulator, SegmentKind, TokenId};
@@ -14,8 +12,6 @@ use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
 use crate::error::{CliError, Outcome};
-use crate::files;
-use crate::models::load_tokenizer;
 use crate::output::{table, Output};
 
 /// Prints the statements of a chain.
@@ -25,7 +21,11 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     let mut text = String::new();
     let mut chain: Option<ChainAccumulator> = None;
     let mut values: Option<ChainValues> = None;
-    let tokenizer = args.tokenizer.as_deref().map(load_tokenizer).transpose()?;
+    let tokenizer = args
+        .tokenizer
+        .as_deref()
+        .map(files::tokenizer)
+        .transpose()?;
     for stored in ChainReader::open(&args.directory, MAX_SEGMENT_BYTES)? {
         let stored = stored?;
         let statement = stored.file.statement();
@@ -105,7 +105,7 @@ fn tokens_text(
         }
         let piece = tokenizer
             .piece(token.get())
-            .map_err(|source| CliError::Tokens {
+            .map_err(|source| Error::Tokens {
                 what: "tokens of the chain",
                 source,
             })?;
@@ -228,6 +228,6 @@ impl ChainValues {
             path: path.to_owned(),
             source,
         })?;
-        files::write(path, &bytes)
+        Ok(files::write(path, &bytes)?)
     }
 }

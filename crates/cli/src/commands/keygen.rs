@@ -1,14 +1,12 @@
 //! `matchmark keygen`.
 
-use matchmark_composer::{derive_key, rederive_key, unused_instructions, KeyOptions, PlanError};
-use matchmark_statement::SecurityLevel;
+use matchmark::{files, unused_instructions, Key, KeyOptions};
 use serde_json::json;
 
 use crate::args::KeygenArgs;
 use crate::error::{CliError, Outcome};
-use crate::files;
 use crate::interrupt;
-use crate::models::{load_model, NamedKey};
+use crate::models::NamedKey;
 use crate::options::memory;
 use crate::output::Output;
 use crate::progress::Step;
@@ -19,38 +17,24 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     // What is wrong with a key is known before anything is committed.
     let known = args.check.as_deref().map(NamedKey::load).transpose()?;
     let step = Step::new("reading the model");
-    let model = load_model(&args.model)?;
+    let model = files::model(&args.model)?;
     let on_tree = &mut |done: usize, all: usize| {
         step.say(format!(
             "committing the model and its circuits: {done} of {all} trees"
         ));
     };
     let resources = memory(&args.memory);
-    let (key, text) = if let Some(known) = &known {
-        known.check_model(&args.model, &model)?;
-        let enough = resources.check_key_again(&model, &known.key);
-        enough.map_err(|error| CliError::Keygen(error.into()))?;
-        let key = rederive_key(&known.key, &model, on_tree);
-        let key = key.map_err(CliError::Keygen)?;
-        known.check_key(&args.model, &key)?;
-        (key, format!("{} is the key of {}", known.path, args.model))
+    let (key, text) = if let Some(known) = known {
+        let checked = known.key.check_derivation(&model, &resources, on_tree);
+        checked.map_err(known.names(&args.model))?;
+        let text = format!("{} is the key of {}", known.path, args.model);
+        (known.key, text)
     } else {
-        let levels = match &args.levels[..] {
-            [] => &[SecurityLevel::default()][..],
-            levels => levels,
-        };
-        let mut options = KeyOptions::of_levels(levels).map_err(PlanError::from)?;
-        if !args.profiles.is_empty() {
-            let securities = &mut options.securities;
-            securities.retain(|security| args.profiles.contains(&security.profile()));
-        }
-        if !args.segment_steps.is_empty() {
-            options.segment_steps.clone_from(&args.segment_steps);
-        }
-        let enough = resources.check_key(&model, &options);
-        enough.map_err(|error| CliError::Keygen(error.into()))?;
-        let key = derive_key(&model, &options, on_tree);
-        let key = key.map_err(CliError::Keygen)?;
+        let options = KeyOptions::default()
+            .levels(args.levels.iter().copied())
+            .profiles(args.profiles.iter().copied())
+            .segment_steps(args.segment_steps.iter().copied());
+        let key = Key::derive_with(&model, &options, &resources, on_tree)?;
         let mut text = String::new();
         if let Some(to) = &args.to {
             interrupt::whole(|| files::write(to, key.to_toml().as_bytes()))?;
@@ -59,6 +43,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         (key, text)
     };
     drop(step);
+    let key = key.as_ref();
     let identity = key.outline().identity;
     let object = json!({
         "model": identity,

@@ -3,23 +3,24 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark_composer::{ChainOptions, ModelOptions, PlanError};
+use matchmark::{files, Boundary, PlanError, Table, Trace};
+use matchmark_composer::ModelOptions;
 use matchmark_planner::calibration::cores;
 use matchmark_planner::{
     reference, CalibrationState, Candidate, CostModel, Decoder, Limits, Objective, Plan,
     PlannerError, Request, Workload,
 };
 use matchmark_quant::{HeadDim, SegmentSteps, StepRange};
-use matchmark_runtime::{synthetic_score_step, AttentionTrace};
+use matchmark_runtime::synthetic_score_step;
 use matchmark_statement::{Security, VerifierDomain};
 use serde_json::{json, Value};
 
-use crate::args::{PlanArgs, WorkloadArgs};
+use crate::args::{PlanArgs, TermsArgs, WorkloadArgs};
 use crate::cache;
 use crate::commands::calibrate::{calibrate, Calibrated};
 use crate::commands::synthesize::shape;
 use crate::error::{CliError, Outcome};
-use crate::models::{encode_prompt, load_model};
+use crate::options::security;
 use crate::output::{note, table, Output};
 
 /// Candidates in the text: the choice and the runners-up.
@@ -138,9 +139,9 @@ fn request(args: &PlanArgs) -> Result<Option<Request>, CliError> {
 
 /// The tokens of a model.
 fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliError> {
-    let model = load_model(path)?;
+    let model = files::model(path)?;
     let prompt = match &args.prompt {
-        Some(text) => encode_prompt(model.tokenizer(), text)?.len(),
+        Some(text) => model.encode(text)?.len(),
         None => usize::try_from(args.prompt_tokens).unwrap_or(usize::MAX),
     };
     let tokens = args.tokens.unwrap_or(0);
@@ -151,6 +152,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         segment_steps: None,
         tokens,
     };
+    let model = model.as_integer();
     let chain = options.chain_after(model.shape(), prompt);
     chain.map_err(PlanError::from)?;
     let decoder = Decoder {
@@ -211,14 +213,24 @@ fn attention(
     ))
 }
 
-/// Plans the proof of a trace: sets boundary, segment length and profile in its options, and says why on standard
-/// error. Gives what the report holds of it.
+/// What is chosen for the proof of a trace.
+pub(crate) struct Choice {
+    pub(crate) security: Security,
+    pub(crate) segment_steps: SegmentSteps,
+    pub(crate) boundary: Boundary,
+    /// What the report holds of it.
+    pub(crate) object: Value,
+}
+
+/// Plans the proof of a trace: chooses boundary, segment length and profile, and says why on standard
+/// error.
 pub(crate) fn choose(
-    trace: &AttentionTrace,
-    options: &mut ChainOptions,
+    trace: &Trace,
+    table: Option<Table>,
+    args: &TermsArgs,
     objective: Objective,
-) -> Result<Value, CliError> {
-    let rules = trace.rules(options.rounding, options.table.clone(), options.score_step)?;
+) -> Result<Choice, CliError> {
+    let rules = trace.rules(args.rounding, table, args.score_step)?;
     let request = Request {
         workload: Workload {
             shape: trace.shape(),
@@ -229,17 +241,15 @@ pub(crate) fn choose(
             table: rules.table.bounds(),
             decoder: None,
         },
-        level: options.security.level(),
+        level: security(&args.common)?.level(),
         objective,
         limits: Limits::default(),
     };
     let basis = Basis::Machine(cache::load()?);
     let plan = Plan::new(&request, &basis.model())?;
     let choice = plan.choice();
-    options.security = Security::new(choice.security, choice.profile)?;
-    let length = SegmentSteps::new(choice.segment_steps).map_err(PlannerError::Quant)?;
-    options.segment_steps = Some(length);
-    options.boundaries = choice.boundary.into();
+    let security = Security::new(choice.security, choice.profile)?;
+    let segment_steps = SegmentSteps::new(choice.segment_steps).map_err(PlannerError::Quant)?;
     note(&format!("plan: {}", plan.reason()));
     basis.warn();
     let mut object = plan_object(&plan, &basis);
@@ -247,7 +257,12 @@ pub(crate) fn choose(
         // The choice is what was proven; the others are `matchmark plan`'s to tell.
         object.remove("candidates");
     }
-    Ok(object)
+    Ok(Choice {
+        security,
+        segment_steps,
+        boundary: choice.boundary,
+        object,
+    })
 }
 
 fn plan_object(plan: &Plan, basis: &Basis) -> Value {

@@ -1,38 +1,34 @@
 //! `matchmark policy`.
 
 use camino::Utf8Path;
-use matchmark_composer::policy_for;
+use matchmark::{files, policy_of};
 use serde_json::json;
 
 use crate::args::PolicyArgs;
 use crate::error::{CliError, Outcome};
-use crate::files;
-use crate::models::{encode_prompt, load_tokenizer, NamedKey};
-use crate::options::model_options;
+use crate::models::NamedKey;
+use crate::options::model_policy;
 use crate::output::Output;
 
 /// Writes the policy that would accept a chain, or that for a chain of a model.
 pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliError> {
     let policy = match (&args.key, &args.directory) {
         (Some(path), _) => {
-            let options = model_options(&args.common, args.tokens.unwrap_or(0))?;
             let key = NamedKey::load(path)?;
-            let prompt = match (&args.prompt, &args.tokenizer) {
+            let policy = key.key.policy();
+            let policy = match (&args.prompt, &args.tokenizer) {
                 (Some(text), Some(path)) => {
-                    let tokenizer = load_tokenizer(path)?;
-                    key.check_tokenizer(path, &tokenizer)?;
-                    encode_prompt(&tokenizer, text)?
+                    let tokenizer = files::tokenizer(path)?;
+                    let policy = policy.prompt(&tokenizer, text);
+                    policy.map_err(key.names(path))?
                 }
-                _ => args.prompt_tokens.clone(),
+                _ => policy.prompt_tokens(args.prompt_tokens.iter().copied()),
             };
-            key.policy(&prompt, &options)?
+            let policy = model_policy(policy, &args.common, args.tokens.unwrap_or(0))?;
+            policy.build().map_err(key.names(path))?
         }
         // The arguments demand one of both.
-        (None, directory) => {
-            let directory = directory.as_deref().unwrap_or(Utf8Path::new("."));
-            files::check_chain_folder(directory)?;
-            policy_for(directory)?
-        }
+        (None, directory) => policy_of(directory.as_deref().unwrap_or(Utf8Path::new(".")))?,
     };
     files::write(&args.to, policy.to_toml().as_bytes())?;
     let object = json!({

@@ -1,26 +1,23 @@
 //! `matchmark prove` and `matchmark resume`.
 
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
-use matchmark_composer::{
-    unused_instructions, ChainOutline, ChainPlan, ChainProver, ChainWork, ModelPlan, Progress,
-    ProveReport, ProvenRow, Resources, Schedule,
+use matchmark::{
+    files, prove, unused_instructions, CancelToken, ChainText, Job, Progress, ProveEvent,
+    ProveReport, ProvenRow, Proving,
 };
 use serde_json::{json, Value};
 
 use crate::args::{ProveArgs, ResumeArgs};
 use crate::commands::plan;
 use crate::error::{CliError, Outcome};
-use crate::files;
 use crate::interrupt;
-use crate::models::{encode_prompt, load_model, NamedKey};
+use crate::models::NamedKey;
 use crate::options;
 use crate::output::{table, Output};
 use crate::progress::{SegmentBar, Step};
-use crate::text::TokenText;
 
 /// Proves a chain.
 pub(crate) fn run(args: &ProveArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -33,80 +30,96 @@ pub(crate) fn run(args: &ProveArgs, output: &Output) -> Result<Outcome, CliError
 }
 
 fn prove_trace(args: &ProveArgs, trace: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
-    let (trace, mut options) = options::trace_and_options(trace, &args.terms)?;
+    let (trace, table) = options::trace_and_table(trace, &args.terms)?;
     let choice = args
         .plan
-        .map(|objective| plan::choose(&trace, &mut options, objective))
+        .map(|objective| plan::choose(&trace, table.clone(), &args.terms, objective))
         .transpose()?;
-    let plan = ChainPlan::new(trace, options)?;
-    let resources = options::resources(&args.resources);
-    let prover = create(&args.out, plan, &resources)?;
-    finish(&prover, choice, output)
+    let mut claim = options::trace_claim(trace, table, &args.terms)?;
+    let mut told = None;
+    if let Some(choice) = choice {
+        claim = claim
+            .security(choice.security)
+            .segment_steps(choice.segment_steps)
+            .boundaries(choice.boundary);
+        told = Some(choice.object);
+    }
+    let job = claim.to(&args.out);
+    let cancel = CancelToken::new();
+    let job = job
+        .resources(options::resources(&args.resources))
+        .cancel(&cancel);
+    let proving = begin(job, &cancel, |error| error.into())?;
+    finish(&proving, told, output)
 }
 
 fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Outcome, CliError> {
-    let options = options::model_options(&args.terms.common, args.tokens.unwrap_or(0))?;
     let key = args.key.as_deref().map(NamedKey::load).transpose()?;
     let step = Step::new("reading the model");
-    let model = load_model(path)?;
+    let model = files::model(path)?;
+    let mut claim = options::common_claim(prove(model), &args.terms.common)?
+        .prompt(args.prompt.as_deref().unwrap_or_default())
+        .tokens(args.tokens.unwrap_or(0));
     if let Some(key) = &key {
-        key.check_model(path, &model)?;
+        claim = claim.key(key.key.clone());
     }
-    let text = args.prompt.as_deref().unwrap_or_default();
-    let prompt = encode_prompt(model.tokenizer(), text)?;
-    let resources = options::resources(&args.resources);
-    // Committing the model takes memory, too.
-    Schedule::for_model(&model, prompt.len(), &options, &resources)?;
+    let cancel = CancelToken::new();
+    let job = claim
+        .to(&args.out)
+        .resources(options::resources(&args.resources))
+        .cancel(&cancel);
     step.say("committing the model");
-    let plan = ModelPlan::new(model, prompt, &options)?;
+    let proving = begin(job, &cancel, |error| match &key {
+        Some(key) => key.names(path)(error),
+        None => error.into(),
+    })?;
     drop(step);
-    if let Some(key) = &key {
-        key.check_weights(path, plan.weights())?;
-    }
-    let prover = create(&args.out, plan, &resources)?;
-    finish(&prover, None, output)
+    finish(&proving, None, output)
 }
 
 /// Begins a chain. From then on it can be resumed.
-fn create(
-    directory: &Utf8Path,
-    work: impl Into<ChainWork>,
-    resources: &Resources,
-) -> Result<ChainProver, CliError> {
-    let prover = interrupt::whole(|| ChainProver::create_within(directory, work, resources))?;
-    interrupt::can_resume(directory);
-    Ok(prover)
+fn begin<'a>(
+    job: Job<'a>,
+    cancel: &CancelToken,
+    refused: impl Fn(matchmark::Error) -> CliError,
+) -> Result<Proving<'a>, CliError> {
+    let planned = job.plan().map_err(refused)?;
+    let proving = interrupt::whole(|| planned.begin())?;
+    interrupt::can_stop(proving.directory(), cancel);
+    Ok(proving)
 }
 
 /// Continues a chain.
 pub(crate) fn resume(args: &ResumeArgs, output: &Output) -> Result<Outcome, CliError> {
+    let cancel = CancelToken::new();
+    let chain = matchmark::resume(&args.directory)
+        .resources(options::resources(&args.resources))
+        .cancel(&cancel);
     files::check_chain_folder(&args.directory)?;
-    let resources = options::resources(&args.resources);
     interrupt::watch();
     interrupt::can_resume(&args.directory);
     let step = Step::new("reading the chain");
-    let prover = ChainProver::resume_within(&args.directory, &resources)?;
+    let proving = chain.begin()?;
+    interrupt::can_stop(&args.directory, &cancel);
     drop(step);
-    finish(&prover, None, output)
+    finish(&proving, None, output)
 }
 
 fn finish(
-    prover: &ChainProver,
+    proving: &Proving<'_>,
     choice: Option<Value>,
     output: &Output,
 ) -> Result<Outcome, CliError> {
     let mut object;
     let report;
-    if let Some(plan) = prover.work().model() {
-        let tokenizer = plan.model().tokenizer().clone();
-        let text = TokenText::new(Some(tokenizer), plan.prompt().len());
+    if let Some(text) = proving.text() {
         let telling = Telling::new(text, *output, SegmentBar::new("proving"));
-        report = prover.run(&telling)?;
+        report = proving.run_telling(&telling)?;
         let tokens = telling.finish()?;
         object = json!(report);
         object["tokens"] = tokens;
     } else {
-        report = prover.run(&SegmentBar::new("proving"))?;
+        report = proving.run_telling(&SegmentBar::new("proving"))?;
         object = json!(report);
     }
     if let Some(choice) = choice {
@@ -123,11 +136,11 @@ struct Telling {
     /// Drawn until there is text in its place, or to the end where the text goes elsewhere.
     bar: SegmentBar,
     /// The text, and why it could not be told.
-    state: Mutex<(TokenText, Option<CliError>)>,
+    state: Mutex<(ChainText, Option<CliError>)>,
 }
 
 impl Telling {
-    fn new(text: TokenText, output: Output, bar: SegmentBar) -> Self {
+    fn new(text: ChainText, output: Output, bar: SegmentBar) -> Self {
         Self {
             output,
             bar,
@@ -146,18 +159,12 @@ impl Telling {
             return Err(error);
         }
         self.output.tell(&text.rest())?;
-        text.object()
-    }
-}
-
-impl Progress for Telling {
-    fn begin(&self, outline: &ChainOutline) {
-        self.bar.begin(outline);
+        Ok(text.object()?)
     }
 
-    fn segment(&self, row: &ProvenRow) -> ControlFlow<()> {
+    /// Tells what is known with this segment.
+    fn segment(&self, row: &ProvenRow) {
         let (text, error) = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bar.advance();
         let told = row.tokens.as_ref().map_or(Ok(()), |tokens| {
             let new = text.push(row.segment, tokens)?;
             if !new.is_empty() && self.output.tells_on_terminal() {
@@ -169,7 +176,15 @@ impl Progress for Telling {
         if let Err(reason) = told {
             error.get_or_insert(reason);
         }
-        ControlFlow::Continue(())
+    }
+}
+
+impl Progress for Telling {
+    fn event(&self, event: &ProveEvent) {
+        self.bar.event(event);
+        if let ProveEvent::Done { row, .. } = event {
+            self.segment(row);
+        }
     }
 }
 

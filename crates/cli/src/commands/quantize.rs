@@ -1,6 +1,8 @@
 //! `matchmark quantize`.
 
 use camino::Utf8Path;
+use matchmark::files::{self, Form};
+use matchmark::Error;
 use matchmark_model::{quantize_model, FloatModel};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_bytes;
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use crate::args::QuantizeArgs;
 use crate::error::{CliError, Outcome};
-use crate::files::{self, Form};
+use crate::files::write_trace;
 use crate::interrupt;
 use crate::output::Output;
 use crate::progress::Step;
@@ -34,7 +36,7 @@ fn trace_file(args: &QuantizeArgs, float: &Utf8Path, output: &Output) -> Result<
                 source,
             }
         })?;
-    interrupt::whole(|| files::write_trace(&args.to, &trace))?;
+    interrupt::whole(|| write_trace(&args.to, &trace))?;
     let object = json!({ "trace": args.to, "fidelity": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
@@ -71,8 +73,6 @@ fn model_file(
 pub(crate) fn read_folder(folder: &Utf8Path) -> Result<FloatModel, CliError> {
     let expected = "the folder of a trained model (config.json, model.safetensors, tokenizer.json)";
     files::check_folder(folder, expected)?;
-    FloatModel::read(folder.as_std_path()).map_err(|source| CliError::Import {
-        path: folder.to_owned(),
-        source: Box::new(source),
-    })
+    let model = FloatModel::read(folder.as_std_path());
+    Ok(model.map_err(|error| Error::from(error).in_file(folder))?)
 }

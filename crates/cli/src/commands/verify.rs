@@ -3,23 +3,19 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use matchmark_composer::{
-    follow_directory, max_segment_bytes, verify_directory, ChainReadError, ChainReader,
-    ChainReport, ChainVerifyError, Patience, SegmentReport, VerifyDirectoryError,
+use matchmark::{
+    check_prompt, encode_prompt, files, follow, refusal_to_json, segments_of, verify_with,
+    ChainText, Error, ErrorKind, Patience, Policy, SegmentReport, Tokenizer, Verdict,
 };
-use matchmark_model::Tokenizer;
-use matchmark_statement::{AcceptancePolicy, Security};
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use crate::args::VerifyArgs;
-use crate::error::{full_message, of_segments, variant_name, CliError, Outcome};
-use crate::files;
+use crate::error::{CliError, Outcome};
 use crate::limit::within;
-use crate::models::{encode_prompt, load_tokenizer, NamedKey, NamedPolicy};
-use crate::options::model_options;
-use crate::output::{failure, table, Output};
+use crate::models::{NamedKey, NamedPolicy};
+use crate::options::model_policy;
+use crate::output::{table, Output};
 use crate::progress::SegmentBar;
-use crate::text::TokenText;
 
 /// How long each segment is waited for where nothing is said of the time.
 const SEGMENT_SECONDS: u64 = 600;
@@ -27,7 +23,7 @@ const SEGMENT_SECONDS: u64 = 600;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How a verification ends.
-struct Verdict {
+struct Judged {
     outcome: Outcome,
     object: Value,
     text: String,
@@ -47,7 +43,7 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
         let (args, output) = (args.clone(), *output);
         move || judge(&args, &output)
     })?;
-    let Verdict {
+    let Judged {
         outcome,
         object,
         text,
@@ -60,22 +56,22 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
     Ok(outcome)
 }
 
-fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
+fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
     files::check_chain_folder(&args.directory)?;
     let Wanted { policy, tokenizer } = wanted(args)?;
     let mut tokens = policy
         .terms()
         .decoder
-        .map(|decoder| TokenText::new(tokenizer, decoder.prompt.get() as usize));
+        .map(|decoder| ChainText::new(tokenizer, decoder.prompt.get() as usize));
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {
         // Only to know how long the bar is; what cannot be listed is reported below.
-        if let Ok(reader) = ChainReader::open(&args.directory, max_segment_bytes(&policy)) {
-            bar.set_segments(reader.segments());
+        if let Ok(segments) = segments_of(&args.directory, &policy) {
+            bar.set_segments(segments);
         }
     }
     let mut accepted: Vec<SegmentReport> = Vec::new();
-    let mut told = Ok(());
+    let mut told: Result<(), CliError> = Ok(());
     let on_segment = |row: &SegmentReport| {
         bar.advance();
         accepted.push(row.clone());
@@ -83,7 +79,7 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
             let new = text.push(row.segment, tokens);
             told = match new {
                 Ok(new) if args.follow => output.tell(&new),
-                new => new.map(drop),
+                new => new.map(drop).map_err(CliError::from),
             };
         }
     };
@@ -91,9 +87,9 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
     drop(bar);
     told?;
     match result {
-        Ok(report) => {
-            let mut object = accepted_object(&report);
-            let mut text = accepted_text(&report);
+        Ok(verdict) => {
+            let mut object = verdict.to_json();
+            let mut text = accepted_text(&verdict);
             if let Some(tokens) = tokens {
                 object["tokens"] = tokens.object()?;
                 text = if args.follow {
@@ -102,107 +98,55 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Verdict, CliError> {
                     format!("{}\n\n{text}", tokens.whole()?)
                 };
             }
-            Ok(Verdict {
+            Ok(Judged {
                 outcome: Outcome::Done,
                 object,
                 text,
             })
         }
-        // Where nothing can be read there is nothing to be judged.
-        Err(VerifyDirectoryError::Read(error))
-            if matches!(
-                of_segments(&error),
-                Outcome::WrongUse | Outcome::Environment
-            ) =>
-        {
-            Err(error.into())
-        }
         Err(refusal) => {
-            let outcome = outcome(&refusal);
-            let reason = full_message(&refusal);
-            let failure = failure(kind(&refusal), &reason, variant(&refusal).as_deref());
-            let object = rejected_object(&reason, failure, &policy, &accepted);
-            let word = match outcome {
-                Outcome::NotYet => "INCOMPLETE",
-                _ => "REJECTED",
+            let word = match refusal.kind() {
+                ErrorKind::Rejected => "REJECTED",
+                ErrorKind::Incomplete => "INCOMPLETE",
+                // Where nothing can be read there is nothing to be judged.
+                ErrorKind::Input | ErrorKind::System => return Err(refusal.into()),
             };
             let before = match &tokens {
                 Some(tokens) if args.follow && !accepted.is_empty() => tokens.rest(),
                 _ => String::new(),
             };
             let text = format!(
-                "{before}{word} after {} accepted segments: {reason}",
-                accepted.len()
+                "{before}{word} after {} accepted segments: {}",
+                accepted.len(),
+                refusal.message()
             );
-            Ok(Verdict {
-                outcome,
-                object,
+            Ok(Judged {
+                outcome: Outcome::of(refusal.kind()),
+                object: refusal_to_json(&refusal, &policy, &accepted),
                 text,
             })
         }
     }
 }
 
-/// Why the segment files cannot be read as a chain, if that is the reason.
-fn read(refusal: &VerifyDirectoryError) -> Option<&ChainReadError> {
-    match refusal {
-        VerifyDirectoryError::Read(error) => Some(error),
-        _ => None,
-    }
-}
-
-fn outcome(refusal: &VerifyDirectoryError) -> Outcome {
-    match read(refusal) {
-        Some(error) => of_segments(error),
-        None if refusal.is_incomplete() => Outcome::NotYet,
-        None => Outcome::Rejected,
-    }
-}
-
-/// A name for the reason, for programs.
-fn kind(refusal: &VerifyDirectoryError) -> &'static str {
-    match refusal {
-        VerifyDirectoryError::Verify(ChainVerifyError::Segment { .. }) => "segment",
-        VerifyDirectoryError::Verify(_) => "chain",
-        VerifyDirectoryError::Timeout { .. } => "timeout",
-        _ => "segments",
-    }
-}
-
-/// The name of the reason within its kind.
-fn variant(refusal: &VerifyDirectoryError) -> Option<String> {
-    match refusal {
-        VerifyDirectoryError::Read(ChainReadError::Segment { source, .. }) => variant_name(source),
-        VerifyDirectoryError::Read(error) => variant_name(error),
-        VerifyDirectoryError::Verify(error) => match error {
-            ChainVerifyError::Segment { source, .. } => variant_name(source),
-            ChainVerifyError::Join { source, .. } | ChainVerifyError::Chain { source, .. } => {
-                variant_name(source)
-            }
-            error => variant_name(error),
-        },
-        refusal => variant_name(refusal),
-    }
-}
-
 fn verify(
     args: &VerifyArgs,
-    policy: &AcceptancePolicy,
+    policy: &Policy,
     on_segment: impl FnMut(&SegmentReport),
-) -> Result<ChainReport, VerifyDirectoryError> {
+) -> Result<Verdict, Error> {
     if args.follow {
         let patience = match args.timeout {
             Some(seconds) => Patience::Chain(Duration::from_secs(seconds)),
             None => Patience::Segment(Duration::from_secs(SEGMENT_SECONDS)),
         };
-        return follow_directory(&args.directory, policy, patience, on_segment);
+        return follow(&args.directory, policy, patience, on_segment);
     }
-    verify_directory(&args.directory, policy, on_segment)
+    verify_with(&args.directory, policy, on_segment)
 }
 
 /// What is to be accepted, and the tokenizer that the text is to be printed by.
 struct Wanted {
-    policy: AcceptancePolicy,
+    policy: Policy,
     tokenizer: Option<Tokenizer>,
 }
 
@@ -213,8 +157,9 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
     let key = args.key.as_deref().map(NamedKey::load).transpose()?;
     let tokenizer = match (&key, &args.tokenizer) {
         (Some(key), Some(path)) => {
-            let tokenizer = load_tokenizer(path)?;
-            key.check_tokenizer(path, &tokenizer)?;
+            let tokenizer = files::tokenizer(path)?;
+            let checked = key.key.check_tokenizer(&tokenizer);
+            checked.map_err(key.names(path))?;
             Some(tokenizer)
         }
         _ => None,
@@ -227,16 +172,19 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
     let policy = match (file, key) {
         (Some(file), key) => {
             if let Some(key) = key {
-                key.check_policy(file.path, &file.policy)?;
+                let checked = key.key.check_policy(&file.policy);
+                checked.map_err(key.names(file.path))?;
             }
             if let Some(given) = given {
-                file.check_prompt(&given)?;
+                let checked = check_prompt(&file.policy, &given);
+                checked.map_err(|error| error.in_file(file.path))?;
             }
             file.policy
         }
         (None, Some(key)) => {
-            let options = model_options(&args.common, args.tokens.unwrap_or(0))?;
-            key.policy(&given.unwrap_or_default(), &options)?
+            let policy = key.key.policy().prompt_tokens(given.unwrap_or_default());
+            let policy = model_policy(policy, &args.common, args.tokens.unwrap_or(0))?;
+            policy.build().map_err(key.names(key.path))?
         }
         // The arguments demand a policy or a key.
         (None, None) => NamedPolicy::load("".into())?.policy,
@@ -244,79 +192,9 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
     Ok(Wanted { policy, tokenizer })
 }
 
-/// Level, profile and parameters, and all figures.
-fn security(security: Security, figures: Value) -> Value {
-    let mut object = json!({
-        "level": security.level(),
-        "profile": security.profile(),
-        "parameters": security.parameters().to_string(),
-    });
-    if let (Value::Object(object), Value::Object(mut figures)) = (&mut object, figures) {
-        // Level and profile, which stand above.
-        figures.remove("security");
-        object.append(&mut figures);
-    }
-    object
-}
-
-fn accepted_object(report: &ChainReport) -> Value {
-    let ChainReport {
-        statement,
-        segments,
-        steps,
-        proof_bytes,
-        public_bytes,
-        figures,
-        verify_ms,
-        per_segment,
-    } = report;
-    json!({
-        "accepted": true,
-        "reason": null,
-        "segments": segments,
-        "steps": steps,
-        "security": security(figures.security, json!(figures)),
-        "proof_bytes": proof_bytes,
-        "public_bytes": public_bytes,
-        "domain": statement.terms().domain,
-        "replay_open": statement.terms().domain.allows_replay(),
-        "verify_ms": verify_ms,
-        "public_ms": per_segment.iter().fold(0.0, |ms, row| ms + row.public_ms),
-        "first_state": statement.first_state(),
-        "last_state": statement.last_state(),
-        "chain_digest": statement.chain_digest(),
-        "per_segment": per_segment,
-    })
-}
-
-/// The same keys, with what had been accepted before.
-fn rejected_object(
-    reason: &str,
-    failure: Value,
-    policy: &AcceptancePolicy,
-    accepted: &[SegmentReport],
-) -> Value {
-    json!({
-        "accepted": false,
-        "reason": reason,
-        "error": failure,
-        "segments": accepted.len(),
-        "steps": accepted.iter().map(|row| row.steps).sum::<usize>(),
-        "security": security(policy.terms().security, Value::Null),
-        "proof_bytes": accepted.iter().map(|row| row.proof_bytes).sum::<u64>(),
-        "public_bytes": accepted.iter().map(|row| row.public_bytes).sum::<u64>(),
-        "domain": policy.terms().domain,
-        "replay_open": policy.terms().domain.allows_replay(),
-        "verify_ms": accepted.iter().fold(0.0, |ms, row| ms + row.verify_ms),
-        "first_state": null,
-        "last_state": null,
-        "chain_digest": null,
-        "per_segment": accepted,
-    })
-}
-
-fn accepted_text(report: &ChainReport) -> String {
-    let rows: Vec<Vec<String>> = report
+fn accepted_text(verdict: &Verdict) -> String {
+    let rows: Vec<Vec<String>> = verdict
+        .report()
         .per_segment
         .iter()
         .map(|row| {
@@ -337,21 +215,11 @@ fn accepted_text(report: &ChainReport) -> String {
     ];
     let mut text = table(&header, &rows);
     // Writing to a string cannot fail.
-    let _ = write!(
-        text,
-        "\n{}\n\nsecurity          {}\
-         \nbytes             {} of proof, {} of public values\
-         \ntime              {:.1} ms\n\nACCEPTED",
-        *report.statement,
-        report.figures,
-        report.proof_bytes,
-        report.public_bytes,
-        report.verify_ms,
-    );
-    if report.figures.is_insecure() {
+    let _ = write!(text, "\n{verdict}\n\nACCEPTED");
+    if verdict.is_insecure() {
         text.push_str(", at a level that proves nothing: anyone can forge such a chain");
     }
-    if report.statement.terms().domain.allows_replay() {
+    if verdict.allows_replay() {
         text.push_str(
             "\nfor any occasion: the nonce is zeros, so that this chain can be shown again and again; \
              `--nonce` binds one to an occasion",

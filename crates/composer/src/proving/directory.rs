@@ -149,6 +149,11 @@ impl ChainDirectory {
         Ok((directory, plan))
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
     /// Path of a segment's file.
     pub(crate) fn segment_path(&self, index: u64) -> Utf8PathBuf {
         segments_directory(&self.path).join(segment_file_name(index))

@@ -106,8 +106,11 @@ impl Job {
 pub(crate) struct Front<'a> {
     prover: &'a SegmentProver,
     executor: Box<dyn Executor + 'a>,
+    /// The steps behind the next segment's.
     remaining: Box<dyn Iterator<Item = StepRange> + Send + 'a>,
     next: u64,
+    /// The steps of the next segment.
+    steps: Option<StepRange>,
     state: Arc<CommittedState>,
     chain: Option<ChainAccumulator>,
 }
@@ -117,7 +120,7 @@ impl<'a> Front<'a> {
     pub(crate) fn new(
         prover: &'a SegmentProver,
         first: KvCache,
-        segments: impl Iterator<Item = StepRange> + Send + 'a,
+        mut segments: impl Iterator<Item = StepRange> + Send + 'a,
         executor: Box<dyn Executor + 'a>,
     ) -> Result<Self, ChainProveError> {
         let state = prover
@@ -126,6 +129,7 @@ impl<'a> Front<'a> {
         Ok(Self {
             prover,
             executor,
+            steps: segments.next(),
             remaining: Box::new(segments),
             next: 0,
             state: Arc::new(state),
@@ -144,17 +148,23 @@ impl<'a> Front<'a> {
         &self.state
     }
 
+    /// Index and steps of the next segment; `None` after the last, and after an error.
+    pub(crate) fn upcoming(&self) -> Option<(u64, StepRange)> {
+        self.steps.map(|steps| (self.next, steps))
+    }
+
     /// Executes the next segment and commits the state after it; `None` after the last, and after an
     /// error.
     pub(crate) fn advance(&mut self) -> Result<Option<Job>, ChainProveError> {
-        let Some(steps) = self.remaining.next() else {
+        let Some(steps) = self.steps.take() else {
             return Ok(None);
         };
+        self.steps = self.remaining.next();
         let job = self.execute(steps);
         if job.is_err() {
             // Another worker may ask before it hears of the error. The steps behind do not follow from
             // the state that was reached.
-            self.remaining = Box::new(iter::empty());
+            (self.steps, self.remaining) = (None, Box::new(iter::empty()));
         }
         job.map(Some)
     }

@@ -28,7 +28,9 @@ pub use memory::{MemoryBound, MemoryFit, MemoryShortage, Resources};
 pub use model_mock::ModelMock;
 pub use model_plan::ModelPlan;
 pub use plan::{ChainOptions, ChainPlan};
-pub use progress::{ChainOutline, Progress, Silent};
+pub use progress::{
+    CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase, Silent,
+};
 pub use prover::ChainProver;
 pub use report::{ProveReport, ProvenRow};
 pub use schedule::Schedule;

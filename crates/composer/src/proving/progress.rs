@@ -1,6 +1,9 @@
-//! What a prover tells while it works.
+//! What a prover tells while it works, and how it is asked to stop.
 
-use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use matchmark_quant::StepRange;
 
 use crate::proving::report::ProvenRow;
 use crate::proving::schedule::Schedule;
@@ -16,15 +19,87 @@ pub struct ChainOutline {
     pub schedule: Schedule,
 }
 
-/// Is told what happens while a chain is proven. Calls come from several threads, one at a time.
-pub trait Progress: Sync {
-    /// Proving begins.
-    fn begin(&self, _outline: &ChainOutline) {}
+/// What is done with a segment, in this order. A segment that is on disk already is checked, and neither
+/// proven nor written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SegmentPhase {
+    /// The integers are computed, and the state after them is committed.
+    Execute,
+    /// The segment is on disk already, and is verified.
+    Check,
+    /// The proof is made.
+    Prove,
+    /// The segment's file is written and synced.
+    Write,
+}
 
+impl SegmentPhase {
+    /// Its name, in one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Execute => "execute",
+            Self::Check => "check",
+            Self::Prove => "prove",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What is finished of a chain, and of how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainProgress {
+    /// Segments that are on disk.
+    pub finished: u64,
+    /// Segments of the chain.
+    pub segments: u64,
+    /// Steps of the finished segments.
+    pub finished_steps: usize,
+    /// Steps of the chain.
+    pub steps: usize,
+    /// Bytes of the finished segments: proofs and public values.
+    pub bytes: u64,
+}
+
+/// Something that happens while a chain is proven.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ProveEvent {
+    /// Proving begins. Comes once, before everything else.
+    Planned(ChainOutline),
+    /// A segment is begun. Segments are begun in their order.
+    Begun {
+        /// Index of the segment, from 0.
+        segment: u64,
+        /// Its steps.
+        steps: StepRange,
+    },
+    /// A segment enters a phase.
+    Phase {
+        /// Index of the segment.
+        segment: u64,
+        /// What is done with it from now on.
+        phase: SegmentPhase,
+    },
     /// A segment is finished: its file is on disk. With several workers segments finish in any order.
-    /// `Break` asks to stop: segments that are being proven are finished, no other is begun.
-    fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
-        ControlFlow::Continue(())
+    Done {
+        /// What there is to say of the segment.
+        row: ProvenRow,
+        /// What is finished with it.
+        progress: ChainProgress,
+    },
+}
+
+/// Is told what happens while a chain is proven. Calls come from several threads, one at a time: the
+/// prover waits for each. A closure that takes a [`ProveEvent`] is one.
+pub trait Progress: Sync {
+    /// Something happens.
+    fn event(&self, event: &ProveEvent);
+}
+
+impl<F: Fn(&ProveEvent) + Sync> Progress for F {
+    fn event(&self, event: &ProveEvent) {
+        self(event);
     }
 }
 
@@ -32,4 +107,30 @@ pub trait Progress: Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-impl Progress for Silent {}
+impl Progress for Silent {
+    fn event(&self, _event: &ProveEvent) {}
+}
+
+/// Asks a prover to stop: segments that are being proven are finished, no other is begun, and the chain can
+/// be resumed. Its clones are one token; it may be used from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that nobody has used.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks to stop. Asking again changes nothing.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,10 +1,8 @@
 //! Proving of a chain.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use camino::Utf8Path;
 use matchmark_prover::{SegmentProver, SegmentSizes};
@@ -13,18 +11,21 @@ use matchmark_verifier::{verify_segment, SegmentFile};
 use rayon::ThreadPoolBuildError;
 use tracing::{debug, info};
 
+use crate::clock::Clock;
 use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
 use crate::proving::memory::{work_schedule, Resources};
 use crate::proving::process;
-use crate::proving::progress::{ChainOutline, Progress};
+use crate::proving::progress::{
+    CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase,
+};
 use crate::proving::report::{ProveReport, ProvenRow};
 use crate::proving::schedule::Schedule;
 use crate::proving::storage::{FileSystem, Storage};
 use crate::proving::work::ChainWork;
 use crate::reader::max_segment_bytes;
-use crate::verifier::{milliseconds, public_bytes};
+use crate::verifier::public_bytes;
 
 /// Proves a chain into a directory, which it holds locked.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ pub struct ChainProver {
     directory: ChainDirectory,
     work: ChainWork,
     schedule: Schedule,
-    start: Instant,
+    cancel: CancelToken,
+    start: Clock,
     start_cpu_ms: Option<u64>,
 }
 
@@ -84,13 +86,14 @@ impl ChainProver {
         work: ChainWork,
         resources: &Resources,
     ) -> Result<Self, ChainProveError> {
-        let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
+        let (start, start_cpu_ms) = (Clock::start(), process::cpu_ms());
         // Before anything is written.
         let schedule = work_schedule(&work, resources, false)?;
         Ok(Self {
             directory: ChainDirectory::create(storage, directory, &work)?,
             work,
             schedule,
+            cancel: CancelToken::new(),
             start,
             start_cpu_ms,
         })
@@ -136,13 +139,14 @@ impl ChainProver {
         directory: &Utf8Path,
         resources: &Resources,
     ) -> Result<Self, ChainProveError> {
-        let (start, start_cpu_ms) = (Instant::now(), process::cpu_ms());
+        let (start, start_cpu_ms) = (Clock::start(), process::cpu_ms());
         let (directory, work) = ChainDirectory::resume(storage, directory, resources)?;
         let schedule = work_schedule(&work, resources, true)?;
         Ok(Self {
             directory,
             work,
             schedule,
+            cancel: CancelToken::new(),
             start,
             start_cpu_ms,
         })
@@ -153,6 +157,19 @@ impl ChainProver {
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
+    }
+
+    /// Stops when this token asks for it.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The directory of the chain.
+    #[must_use]
+    pub fn directory(&self) -> &Utf8Path {
+        self.directory.path()
     }
 
     /// What is to be proven.
@@ -168,7 +185,8 @@ impl ChainProver {
     /// # Errors
     ///
     /// [`ChainProveError::CorruptSegment`] and [`ChainProveError::OtherSegment`] for a segment that
-    /// cannot be kept; it is left as it is. [`ChainProveError::Stopped`] if `progress` asked for it.
+    /// cannot be kept; it is left as it is. [`ChainProveError::Stopped`] if the token of
+    /// [`Self::with_cancel`] asked for it before the last segment was begun.
     /// Otherwise the first error of any segment. Finished segments stay.
     pub fn run(&self, progress: &dyn Progress) -> Result<ProveReport, ChainProveError> {
         let work = &self.work;
@@ -181,17 +199,20 @@ impl ChainProver {
         let first_state = front.state().commitment();
         let schedule = self.schedule;
         info!(?schedule, segments = work.segment_count(), "proving");
-        progress.begin(&ChainOutline {
+        progress.event(&ProveEvent::Planned(ChainOutline {
             segments: work.segment_count(),
             steps: work.steps().steps(),
             schedule,
-        });
+        }));
 
         let shared = Shared {
             directory: &self.directory,
             prover: &prover,
             policy: &policy,
             progress,
+            telling: Mutex::new(()),
+            cancel: &self.cancel,
+            work,
             front: Mutex::new(front),
             outcome: Mutex::new(Outcome::default()),
         };
@@ -235,7 +256,7 @@ impl ChainProver {
             prove_cpu_ms: process::cpu_ms()
                 .zip(self.start_cpu_ms)
                 .map(|(end, start)| end.saturating_sub(start)),
-            prove_wall_ms: milliseconds(self.start),
+            prove_wall_ms: self.start.milliseconds(),
             peak_rss_bytes: process::peak_rss_bytes(),
             schedule,
             first_state,
@@ -265,6 +286,10 @@ struct Shared<'a> {
     prover: &'a SegmentProver,
     policy: &'a AcceptancePolicy,
     progress: &'a dyn Progress,
+    /// Held while something is told: one event at a time.
+    telling: Mutex<()>,
+    cancel: &'a CancelToken,
+    work: &'a ChainWork,
     front: Mutex<Front<'a>>,
     outcome: Mutex<Outcome>,
 }
@@ -272,11 +297,8 @@ struct Shared<'a> {
 impl Shared<'_> {
     /// Takes one segment after the other until there is none, or someone stops.
     fn work(&self) {
-        while !guard(&self.outcome).stop {
-            // The reference is sequential: one worker advances it, the others wait. Each holds one
-            // segment, so that memory does not grow with the chain.
-            let job = guard(&self.front).advance();
-            let result = match job {
+        while !self.cancel.is_cancelled() && !guard(&self.outcome).stop {
+            let result = match self.advance() {
                 Ok(None) => return,
                 Ok(Some(job)) => self.finish(&job),
                 Err(error) => Err(error),
@@ -284,10 +306,9 @@ impl Shared<'_> {
             let outcome = &mut *guard(&self.outcome);
             match result {
                 Ok(row) => {
-                    if let ControlFlow::Break(()) = self.progress.segment(&row) {
-                        outcome.stop = true;
-                    }
-                    outcome.rows.insert(row.segment, row);
+                    outcome.rows.insert(row.segment, row.clone());
+                    let progress = self.progress_of(&outcome.rows);
+                    self.tell(&ProveEvent::Done { row, progress });
                 }
                 Err(error) => {
                     outcome.stop = true;
@@ -297,15 +318,50 @@ impl Shared<'_> {
         }
     }
 
+    /// The next segment, executed. The reference is sequential: one worker advances it, the others wait.
+    /// Each holds one segment, so that memory does not grow with the chain.
+    fn advance(&self) -> Result<Option<Job>, ChainProveError> {
+        let mut front = guard(&self.front);
+        if let Some((segment, steps)) = front.upcoming() {
+            self.tell(&ProveEvent::Begun { segment, steps });
+            self.tell_phase(segment, SegmentPhase::Execute);
+        }
+        front.advance()
+    }
+
+    fn tell(&self, event: &ProveEvent) {
+        let _telling = guard(&self.telling);
+        self.progress.event(event);
+    }
+
+    fn tell_phase(&self, segment: u64, phase: SegmentPhase) {
+        self.tell(&ProveEvent::Phase { segment, phase });
+    }
+
+    /// How far the chain is with these segments finished.
+    fn progress_of(&self, rows: &BTreeMap<u64, ProvenRow>) -> ChainProgress {
+        let bytes = |row: &ProvenRow| row.proof_bytes + row.public_bytes;
+        ChainProgress {
+            finished: rows.len() as u64,
+            segments: self.work.segment_count(),
+            finished_steps: rows.values().map(|row| row.steps).sum(),
+            steps: self.work.steps().steps(),
+            bytes: rows.values().map(bytes).sum(),
+        }
+    }
+
     /// Keeps the segment that is there, or proves it and writes its file.
     fn finish(&self, job: &Job) -> Result<ProvenRow, ChainProveError> {
-        let start = Instant::now();
+        let start = Clock::start();
         let segment = job.segment;
         let max_bytes = max_segment_bytes(self.policy);
         let stored = self.directory.read_segment(segment, max_bytes)?;
         let kept = stored.is_some();
         let proof_bytes = match stored {
-            Some(bytes) => self.check(job, &bytes)?,
+            Some(bytes) => {
+                self.tell_phase(segment, SegmentPhase::Check);
+                self.check(job, &bytes)?
+            }
             None => self.prove(job)?,
         };
         debug!(segment, kept, proof_bytes, "finished");
@@ -320,7 +376,7 @@ impl Shared<'_> {
             public_bytes: public_bytes(statement),
             kept,
             tokens: job.tokens.clone(),
-            prove_ms: milliseconds(start),
+            prove_ms: start.milliseconds(),
         })
     }
 
@@ -328,9 +384,11 @@ impl Shared<'_> {
     fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
         let segment = job.segment;
         let prove_error = |source| ChainProveError::Prove { segment, source };
+        self.tell_phase(segment, SegmentPhase::Prove);
         let proven = job.prove(self.prover).map_err(prove_error)?;
         let encoded = proven.file.encode();
         let bytes = encoded.map_err(|source| prove_error(source.into()))?;
+        self.tell_phase(segment, SegmentPhase::Write);
         self.directory.write_segment(segment, &bytes)?;
         Ok(proven.file.proof_bytes() as u64)
     }

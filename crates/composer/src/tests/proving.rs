@@ -2,7 +2,6 @@
 //! that a plan excludes come of a plan that was made inconsistent.
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,9 +20,9 @@ use super::common::{model, options, place, plan, prove, segment_path, trace, PRE
 use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
-    ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest, ModelMock,
-    ModelPlan, PlanError, Progress, ProvenRow, Resources, Schedule, Silent, MANIFEST_FILE,
-    MODEL_FILE, TABLE_FILE, TRACE_FILE,
+    CancelToken, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
+    ModelMock, ModelPlan, PlanError, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE,
+    TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the candidates have more rows than any layout.
@@ -259,14 +258,6 @@ fn with_segment(change: impl FnOnce(&Utf8Path)) -> ChainProveError {
     prover.run(&Silent).unwrap_err()
 }
 
-struct StopAtOnce;
-
-impl Progress for StopAtOnce {
-    fn segment(&self, _row: &ProvenRow) -> ControlFlow<()> {
-        ControlFlow::Break(())
-    }
-}
-
 const PROVE: &[Case<ChainProveError>] = &[
     ("Plan", || {
         let resources = Resources {
@@ -345,7 +336,9 @@ const PROVE: &[Case<ChainProveError>] = &[
     ("Stopped", || {
         let (_guard, path) = place();
         let prover = ChainProver::create(&path, plan(1, 2)).unwrap();
-        prover.run(&StopAtOnce).unwrap_err()
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        prover.with_cancel(cancel).run(&Silent).unwrap_err()
     }),
 ];
 

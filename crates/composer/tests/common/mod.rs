@@ -5,11 +5,12 @@ pub mod model;
 
 use std::fs;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
-    segment_file_name, segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProver,
-    ChainWork, ProveReport, Schedule, Silent,
+    segment_file_name, segments_directory, BoundaryPattern, CancelToken, ChainOptions, ChainPlan,
+    ChainProver, ChainWork, ProveEvent, ProveReport, Schedule, Silent,
 };
 use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
@@ -111,4 +112,16 @@ pub fn names(directory: &Utf8Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A token, and a callback that uses it after some segments.
+pub fn stop_after(segments: u64) -> (CancelToken, impl Fn(&ProveEvent) + Sync) {
+    let cancel = CancelToken::new();
+    let (token, left) = (cancel.clone(), AtomicU64::new(segments));
+    let tell = move |event: &ProveEvent| {
+        if matches!(event, ProveEvent::Done { .. }) && left.fetch_sub(1, Ordering::SeqCst) <= 1 {
+            token.cancel();
+        }
+    };
+    (cancel, tell)
 }

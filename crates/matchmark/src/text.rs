@@ -6,14 +6,16 @@ use matchmark_composer::SegmentTokens;
 use matchmark_model::Tokenizer;
 use serde_json::{json, Value};
 
-use crate::error::CliError;
+use crate::error::Error;
+use crate::policy::numbers;
 
 /// Puts the tokens of segments, which may come in any order, together in the order of the chain.
 ///
 /// As text, special tokens are shown by their names, but for the one that every text begins with, where it
 /// stands first. The text of the decoded tokens ends with the token that ends a text; what a chain decodes
-/// behind that is not text any more.
-pub(crate) struct TokenText {
+/// behind that is no text any more.
+#[derive(Clone, Debug)]
+pub struct ChainText {
     tokenizer: Option<Tokenizer>,
     /// Number of tokens that are given.
     prompt: usize,
@@ -26,7 +28,7 @@ pub(crate) struct TokenText {
 }
 
 /// How far a text is shown.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Shown {
     /// Tokens that were looked at.
     tokens: usize,
@@ -34,9 +36,10 @@ struct Shown {
     open: Vec<u8>,
 }
 
-impl TokenText {
+impl ChainText {
     /// Nothing yet, of a chain that begins with so many given tokens.
-    pub(crate) fn new(tokenizer: Option<Tokenizer>, prompt: usize) -> Self {
+    #[must_use]
+    pub fn new(tokenizer: Option<Tokenizer>, prompt: usize) -> Self {
         Self {
             tokenizer,
             prompt,
@@ -49,11 +52,11 @@ impl TokenText {
 
     /// Adds a segment. Gives the text that is known now and was not before; a character that is not whole
     /// waits for the rest of it.
-    pub(crate) fn push(
-        &mut self,
-        segment: u64,
-        tokens: &SegmentTokens,
-    ) -> Result<String, CliError> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokens`] for a token that the tokenizer does not have.
+    pub fn push(&mut self, segment: u64, tokens: &SegmentTokens) -> Result<String, Error> {
         self.waiting.insert(segment, tokens.clone());
         while let Some(SegmentTokens { consumed, chosen }) = self.waiting.remove(&self.next) {
             // Behind the prompt the first token is the choice that is there already.
@@ -72,7 +75,8 @@ impl TokenText {
     }
 
     /// Ends what [`Self::push`] has told: the end of the line, and what is not shown as text.
-    pub(crate) fn rest(&self) -> String {
+    #[must_use]
+    pub fn rest(&self) -> String {
         let open = String::from_utf8_lossy(&self.told.open);
         match self.after_end_note() {
             None => format!("{open}\n\n"),
@@ -100,7 +104,8 @@ impl TokenText {
     }
 
     /// What there is to say of the tokens behind the end of the text, if there are any.
-    pub(crate) fn after_end_note(&self) -> Option<String> {
+    #[must_use]
+    pub fn after_end_note(&self) -> Option<String> {
         let count = self.after_end();
         let end = self.end().checked_sub(1).and_then(|at| self.tokens.get(at));
         let name = end.and_then(|token| self.tokenizer.as_ref()?.special_name(*token));
@@ -114,7 +119,7 @@ impl TokenText {
     }
 
     /// The text of the tokens from where `shown` stands, up to token `to` or the end of the text.
-    fn show(&self, shown: &mut Shown, to: usize) -> Result<String, CliError> {
+    fn show(&self, shown: &mut Shown, to: usize) -> Result<String, Error> {
         let mut text = String::new();
         let Some(tokenizer) = &self.tokenizer else {
             return Ok(text);
@@ -142,7 +147,7 @@ impl TokenText {
     }
 
     /// The text of some of the tokens without the names of special ones, as JSON has it.
-    fn plain(&self, tokens: &[u32]) -> Result<String, CliError> {
+    fn plain(&self, tokens: &[u32]) -> Result<String, Error> {
         let Some(tokenizer) = &self.tokenizer else {
             return Ok(String::new());
         };
@@ -152,7 +157,11 @@ impl TokenText {
 
     /// Prompt and decoded tokens, with their texts where there is a tokenizer: that of the decoded ones up to
     /// the token that ends it, and how many follow that one.
-    pub(crate) fn object(&self) -> Result<Value, CliError> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokens`] for a token that the tokenizer does not have.
+    pub fn object(&self) -> Result<Value, Error> {
         let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
         let mut object = json!({ "prompt": prompt, "decoded": decoded });
         if self.tokenizer.is_some() {
@@ -167,7 +176,11 @@ impl TokenText {
     }
 
     /// The whole text so far; where there is no tokenizer, the numbers of the tokens.
-    pub(crate) fn whole(&self) -> Result<String, CliError> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokens`] for a token that the tokenizer does not have.
+    pub fn whole(&self) -> Result<String, Error> {
         if self.tokenizer.is_none() {
             let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
             return Ok(format!("{} -> {}", numbers(prompt), numbers(decoded)));
@@ -183,14 +196,14 @@ impl TokenText {
     }
 }
 
-fn refused(source: matchmark_model::TokenizerError) -> CliError {
-    CliError::Tokens {
+fn refused(source: matchmark_model::TokenizerError) -> Error {
+    Error::Tokens {
         what: "tokens of the chain",
         source,
     }
 }
 
-/// Takes what is whole: all characters, and a mark for every sequence that is not a character. What is left may become
+/// Takes what is whole: all characters, and a mark for every sequence that is none. What is left may become
 /// a character yet.
 fn take_whole(open: &mut Vec<u8>, text: &mut String) {
     loop {
@@ -212,12 +225,6 @@ fn take_whole(open: &mut Vec<u8>, text: &mut String) {
             }
         }
     }
-}
-
-/// Tokens as numbers, one after the other.
-pub(crate) fn numbers(tokens: &[u32]) -> String {
-    let words: Vec<String> = tokens.iter().map(u32::to_string).collect();
-    words.join(" ")
 }
 
 #[cfg(test)]
@@ -246,7 +253,7 @@ mod tests {
             tokens(&[7], &[8]),
         ];
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]] {
-            let mut text = TokenText::new(None, 4);
+            let mut text = ChainText::new(None, 4);
             for segment in order {
                 let index = usize::try_from(segment).unwrap();
                 assert!(text.push(segment, &segments[index]).unwrap().is_empty());
@@ -259,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_segment_may_hold_prompt_and_choices() {
-        let mut text = TokenText::new(None, 2);
+        let mut text = ChainText::new(None, 2);
         text.push(0, &tokens(&[1, 2, 3], &[9, 3, 4])).unwrap();
         text.push(1, &tokens(&[4], &[5])).unwrap();
         assert_eq!(text.whole().unwrap(), "1 2 -> 3 4 5");
@@ -283,7 +290,7 @@ mod tests {
 
     /// The text of a chain that is given two tokens, told segment by segment, and as a whole.
     fn shown(segments: &[SegmentTokens]) -> (String, String, Value) {
-        let mut text = TokenText::new(Some(tokenizer()), 2);
+        let mut text = ChainText::new(Some(tokenizer()), 2);
         let mut told = String::new();
         for (segment, tokens) in (0..).zip(segments) {
             told.push_str(&text.push(segment, tokens).unwrap());

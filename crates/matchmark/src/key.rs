@@ -1,0 +1,251 @@
+//! Keys of models, and the policies that follow from them.
+
+#[cfg(feature = "prover")]
+use matchmark_composer::{derive_key, rederive_key, Resources};
+#[cfg(feature = "model")]
+use matchmark_model::Tokenizer;
+#[cfg(feature = "prover")]
+use matchmark_quant::SegmentSteps;
+use matchmark_statement::AcceptancePolicy;
+#[cfg(feature = "prover")]
+use matchmark_statement::{Profile, SecurityLevel};
+use matchmark_verifier::key::{KeyDifference, KeyError, ModelKey};
+
+use crate::error::Error;
+#[cfg(feature = "prover")]
+use crate::model::Model;
+use crate::policy::{equal, ModelPolicy};
+
+/// What a verifier needs of a model: commitments to its weights, its shape and arithmetic, and the roots
+/// of all circuits. It follows from the model; whoever holds the weights derives it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key(ModelKey);
+
+impl From<ModelKey> for Key {
+    fn from(key: ModelKey) -> Self {
+        Self(key)
+    }
+}
+
+impl AsRef<ModelKey> for Key {
+    /// The key with everything that it says.
+    fn as_ref(&self) -> &ModelKey {
+        &self.0
+    }
+}
+
+impl Key {
+    /// Reads the text form.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`].
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        Ok(Self(ModelKey::from_toml(text)?))
+    }
+
+    /// The text form.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        self.0.to_toml()
+    }
+
+    /// Reads the binary form.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self(ModelKey::from_bytes(bytes)?))
+    }
+
+    /// The binary form.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.0.to_bytes()?)
+    }
+
+    /// Begins the policy for a chain of the key's model. Nothing in it comes from a prover.
+    pub fn policy(&self) -> ModelPolicy<'_> {
+        ModelPolicy::new(&self.0)
+    }
+
+    /// Whether a policy is the one that follows from the key and from what the policy itself chooses: domain,
+    /// level and profile, given tokens, number of tokens, and where the chain is cut.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`] with the first field that differs; [`Error::Key`] if the key has no such
+    /// policy.
+    pub fn check_policy(&self, policy: &AcceptancePolicy) -> Result<(), Error> {
+        match self.0.check_policy(policy) {
+            Ok(()) => Ok(()),
+            Err(KeyError::OtherPolicy {
+                field,
+                expected,
+                got,
+            }) => equal("policy", field, expected, got),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether this is the tokenizer of the key's model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`].
+    #[cfg(feature = "model")]
+    pub fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), Error> {
+        crate::policy::check_tokenizer(&self.0, tokenizer)
+    }
+
+    /// Whether another key is this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`] with the first field that differs.
+    pub fn check_key(&self, other: &Self) -> Result<(), Error> {
+        match self.0.first_difference(&other.0) {
+            None => Ok(()),
+            Some(KeyDifference {
+                field,
+                expected,
+                got,
+            }) => equal("derived key", field, expected, got),
+        }
+    }
+}
+
+#[cfg(feature = "prover")]
+impl Key {
+    /// Derives the key of a model, with all the memory that there is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::derive_with`].
+    pub fn derive(model: &Model, options: &KeyOptions) -> Result<Self, Error> {
+        Self::derive_with(model, options, &Resources::default(), &mut |_, _| {})
+    }
+
+    /// Derives the key of a model: commits the weights for each blowup and height that a chain can have, and
+    /// the preprocessed columns of all segments. `on_tree` is told how many trees are done, and how many
+    /// there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if there is too little memory: found before anything is committed.
+    /// [`Error::Keygen`] if the options allow no chain of the model.
+    pub fn derive_with(
+        model: &Model,
+        options: &KeyOptions,
+        resources: &Resources,
+        on_tree: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self, Error> {
+        let options = options.resolved()?;
+        resources.check_key(model.as_integer(), &options)?;
+        Ok(Self(derive_key(model.as_integer(), &options, on_tree)?))
+    }
+
+    /// Derives the key of a model anew, for the chains that this one is for, and compares.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`] if it is the key of another model, and those of [`Self::derive_with`].
+    pub fn check_derivation(
+        &self,
+        model: &Model,
+        resources: &Resources,
+        on_tree: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), Error> {
+        self.check_model(model)?;
+        resources.check_key_again(model.as_integer(), &self.0)?;
+        let derived = rederive_key(&self.0, model.as_integer(), on_tree)?;
+        self.check_key(&Self(derived))
+    }
+
+    /// Whether this is the key of a model, by its identity, which covers everything that the model is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`].
+    pub fn check_model(&self, model: &Model) -> Result<(), Error> {
+        let expected = self.0.outline().identity.to_string();
+        equal("model", "identity", expected, model.identity().to_string())
+    }
+
+    /// Whether a model was committed as the key says, where it speaks of trees of that blowup and height.
+    pub(crate) fn check_weights(
+        &self,
+        weights: Option<matchmark_verifier::key::KeyWeights>,
+    ) -> Result<(), Error> {
+        let Some(got) = weights else {
+            return Ok(());
+        };
+        match self.0.commitment(got.log_blowup, got.log_height) {
+            None => Ok(()),
+            Some(expected) => equal(
+                "model",
+                "commitment to the weights",
+                expected.to_string(),
+                got.commitment.to_string(),
+            ),
+        }
+    }
+}
+
+/// For which chains of a model a key is. `Default` is the default security level with all of its
+/// profiles, and segments of 16 steps.
+#[cfg(feature = "prover")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyOptions {
+    levels: Vec<SecurityLevel>,
+    profiles: Vec<Profile>,
+    segment_steps: Vec<SegmentSteps>,
+}
+
+#[cfg(feature = "prover")]
+impl KeyOptions {
+    /// For these security levels; none means the default one.
+    #[must_use]
+    pub fn levels(mut self, levels: impl IntoIterator<Item = SecurityLevel>) -> Self {
+        self.levels = levels.into_iter().collect();
+        self
+    }
+
+    /// For these profiles of the levels; none means all that they have.
+    #[must_use]
+    pub fn profiles(mut self, profiles: impl IntoIterator<Item = Profile>) -> Self {
+        self.profiles = profiles.into_iter().collect();
+        self
+    }
+
+    /// For chains that are cut after so many steps; none means 16. Each number costs some trees.
+    #[must_use]
+    pub fn segment_steps(mut self, steps: impl IntoIterator<Item = SegmentSteps>) -> Self {
+        self.segment_steps = steps.into_iter().collect();
+        self
+    }
+
+    fn resolved(&self) -> Result<matchmark_composer::KeyOptions, Error> {
+        let default = [SecurityLevel::default()];
+        let levels = if self.levels.is_empty() {
+            &default[..]
+        } else {
+            &self.levels
+        };
+        let mut options = matchmark_composer::KeyOptions::of_levels(levels)?;
+        if !self.profiles.is_empty() {
+            let has = |profile| self.profiles.contains(&profile);
+            options
+                .securities
+                .retain(|security| has(security.profile()));
+        }
+        if !self.segment_steps.is_empty() {
+            options.segment_steps.clone_from(&self.segment_steps);
+        }
+        Ok(options)
+    }
+}

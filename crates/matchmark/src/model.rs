@@ -1,0 +1,79 @@
+//! Integer models, as they are proven.
+
+use std::sync::Arc;
+
+use matchmark_model::{IntegerModel, ModelId, Tokenizer};
+use matchmark_quant::CacheCapacity;
+
+use crate::error::Error;
+
+/// An integer model: weights, shape, arithmetic, tables and tokenizer. Its clones share the weights.
+#[derive(Clone, Debug)]
+pub struct Model(Arc<IntegerModel>);
+
+impl From<IntegerModel> for Model {
+    fn from(model: IntegerModel) -> Self {
+        Self(Arc::new(model))
+    }
+}
+
+impl From<Arc<IntegerModel>> for Model {
+    fn from(model: Arc<IntegerModel>) -> Self {
+        Self(model)
+    }
+}
+
+impl Model {
+    /// Reads a model out of the bytes of its file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(IntegerModel::from_bytes(bytes)?.into())
+    }
+
+    /// Digest of everything that the model is.
+    #[must_use]
+    pub fn identity(&self) -> ModelId {
+        self.0.identity()
+    }
+
+    /// From text to tokens and back.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        self.0.tokenizer()
+    }
+
+    /// The tokens of a prompt.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode_prompt`].
+    pub fn encode(&self, prompt: &str) -> Result<Vec<u32>, Error> {
+        encode_prompt(self.tokenizer(), prompt)
+    }
+
+    /// The model with all of its parts.
+    #[must_use]
+    pub fn as_integer(&self) -> &Arc<IntegerModel> {
+        &self.0
+    }
+}
+
+/// The tokens of a prompt. An empty one has none, not even where a tokenizer begins every text with a
+/// token of its own. One of more tokens than any model has positions is refused before it is read.
+///
+/// # Errors
+///
+/// [`Error::Tokens`].
+pub fn encode_prompt(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Error> {
+    if text.is_empty() {
+        return Ok(vec![]);
+    }
+    let tokens = tokenizer.encode_at_most(text, CacheCapacity::MAX as usize);
+    tokens.map_err(|source| Error::Tokens {
+        what: "prompt",
+        source,
+    })
+}

@@ -1,0 +1,159 @@
+//! The policy for a chain of a model, from its key and a verifier's choices.
+
+#[cfg(feature = "model")]
+use matchmark_model::Tokenizer;
+use matchmark_quant::SegmentSteps;
+use matchmark_statement::{AcceptancePolicy, Security, TokenId, VerifierDomain};
+use matchmark_verifier::{ModelKey, ModelOptions};
+
+use crate::error::Error;
+
+/// Name of the application where nothing is said of it.
+const APPLICATION: &str = "matchmark";
+
+/// The application `matchmark` with a nonce of zeros: a chain of this domain can be shown again and again.
+pub(crate) fn default_domain() -> Result<VerifierDomain, Error> {
+    Ok(VerifierDomain::new(APPLICATION, [0; 16])?)
+}
+
+/// The policy for a chain of a key's model that is being made, by a verifier and without a prover.
+///
+/// What is not said takes its default: no given tokens and none that are decoded, which no chain has; the
+/// default security; 16 steps a segment; and the application `matchmark` with a nonce of zeros, of which a
+/// chain can be shown again and again.
+#[derive(Clone, Debug)]
+#[must_use = "the policy is made by `build`"]
+pub struct ModelPolicy<'a> {
+    key: &'a ModelKey,
+    prompt: Vec<TokenId>,
+    tokens: u32,
+    domain: Option<VerifierDomain>,
+    security: Security,
+    segment_steps: Option<SegmentSteps>,
+}
+
+impl<'a> ModelPolicy<'a> {
+    pub(crate) fn new(key: &'a ModelKey) -> Self {
+        Self {
+            key,
+            prompt: Vec::new(),
+            tokens: 0,
+            domain: None,
+            security: Security::default(),
+            segment_steps: None,
+        }
+    }
+
+    /// The text that the chain is given, as tokens of the key's tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`] for another tokenizer, [`Error::Tokens`] for a text that has no tokens.
+    #[cfg(feature = "model")]
+    pub fn prompt(self, tokenizer: &Tokenizer, text: &str) -> Result<Self, Error> {
+        check_tokenizer(self.key, tokenizer)?;
+        let tokens = crate::model::encode_prompt(tokenizer, text)?;
+        Ok(self.prompt_tokens(tokens))
+    }
+
+    /// The tokens that the chain is given.
+    pub fn prompt_tokens(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
+        self.prompt = tokens.into_iter().map(TokenId::new).collect();
+        self
+    }
+
+    /// How many tokens are decoded.
+    pub fn tokens(mut self, tokens: u32) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Application and nonce: a new nonce for every chain that is asked for.
+    pub fn domain(mut self, domain: VerifierDomain) -> Self {
+        self.domain = Some(domain);
+        self
+    }
+
+    /// Security level and profile.
+    pub fn security(mut self, security: Security) -> Self {
+        self.security = security;
+        self
+    }
+
+    /// Steps of a segment. A chain of fewer steps is one segment.
+    pub fn segment_steps(mut self, steps: SegmentSteps) -> Self {
+        self.segment_steps = Some(steps);
+        self
+    }
+
+    /// The policy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] if the key does not speak of such a chain, or there is none.
+    pub fn build(self) -> Result<AcceptancePolicy, Error> {
+        let options = ModelOptions {
+            domain: match self.domain {
+                Some(domain) => domain,
+                None => default_domain()?,
+            },
+            security: self.security,
+            segment_steps: self.segment_steps,
+            tokens: self.tokens,
+        };
+        Ok(self.key.policy(&self.prompt, &options)?)
+    }
+}
+
+/// Whether these are the tokens that a policy's chain is given.
+///
+/// # Errors
+///
+/// [`Error::OtherPrompt`].
+pub fn check_prompt(policy: &AcceptancePolicy, given: &[u32]) -> Result<(), Error> {
+    let expected: Vec<u32> = policy.prompt().iter().map(|it| it.get()).collect();
+    if expected == given {
+        return Ok(());
+    }
+    let words = |tokens: &[u32]| format!("{} tokens ({})", tokens.len(), numbers(tokens));
+    Err(Error::OtherPrompt {
+        expected: words(&expected),
+        got: words(given),
+    })
+}
+
+/// Whether this is the tokenizer of the key's model.
+#[cfg(feature = "model")]
+pub(crate) fn check_tokenizer(key: &ModelKey, tokenizer: &Tokenizer) -> Result<(), Error> {
+    let (expected, got) = (key.tokenizer(), tokenizer.identity());
+    equal(
+        "tokenizer",
+        "identity",
+        expected.to_string(),
+        got.to_string(),
+    )
+}
+
+/// Whether something is what a key says.
+pub(crate) fn equal(
+    what: &'static str,
+    field: &'static str,
+    expected: String,
+    got: String,
+) -> Result<(), Error> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(Error::KeyMismatch {
+        what,
+        field,
+        expected,
+        got,
+    })
+}
+
+/// Tokens as numbers, one after the other.
+pub(crate) fn numbers(tokens: &[u32]) -> String {
+    let words: Vec<String> = tokens.iter().map(u32::to_string).collect();
+    words.join(" ")
+}

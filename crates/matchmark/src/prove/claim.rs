@@ -1,0 +1,346 @@
+//! What is to be proven, of a trace or of a model.
+
+use matchmark_composer::{
+    BoundaryPattern, ChainOptions, ChainPlan, ChainWork, ModelMock, ModelOptions, ModelPlan,
+    Resources, Schedule,
+};
+use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRange};
+use matchmark_runtime::AttentionTrace;
+use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
+use matchmark_tables::WeightTable;
+
+use crate::error::Error;
+use crate::key::Key;
+use crate::model::Model;
+use crate::policy::default_domain;
+
+/// Begins a proof: of the decode of a trace, or of the tokens that a model chooses after a prompt.
+pub fn prove<P: Provable>(what: P) -> Prove<P::Source> {
+    Prove {
+        source: what.source(),
+        domain: None,
+        security: Security::default(),
+        segment_steps: None,
+    }
+}
+
+/// What can be proven: a [`Model`], or the trace of an attention layer.
+pub trait Provable: sealed::Sealed {
+    /// What else is said of it.
+    type Source;
+
+    /// The same, with nothing said yet.
+    fn source(self) -> Self::Source;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for crate::Model {}
+    impl Sealed for &crate::Model {}
+    impl Sealed for crate::Trace {}
+    impl Sealed for &crate::Trace {}
+}
+
+impl Provable for Model {
+    type Source = TokensOf;
+
+    fn source(self) -> TokensOf {
+        TokensOf {
+            model: self,
+            prompt: Prompt::Tokens(Vec::new()),
+            tokens: 0,
+            key: None,
+        }
+    }
+}
+
+impl Provable for &Model {
+    type Source = TokensOf;
+
+    fn source(self) -> TokensOf {
+        self.clone().source()
+    }
+}
+
+impl Provable for AttentionTrace {
+    type Source = TraceOf;
+
+    fn source(self) -> TraceOf {
+        TraceOf {
+            trace: self,
+            rounding: Rounding::NearestTiesUp,
+            table: None,
+            score_step: None,
+            boundaries: BoundaryPattern::default(),
+        }
+    }
+}
+
+impl Provable for &AttentionTrace {
+    type Source = TraceOf;
+
+    fn source(self) -> TraceOf {
+        self.clone().source()
+    }
+}
+
+/// A claim that is being made: what is not said takes its default, which is the default security, and the
+/// application `matchmark` with a nonce of zeros, of which a chain can be shown again and again.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is proven before `run`"]
+pub struct Prove<S> {
+    source: S,
+    domain: Option<VerifierDomain>,
+    security: Security,
+    segment_steps: Option<SegmentSteps>,
+}
+
+/// The tokens of a model, in a claim.
+#[derive(Clone, Debug)]
+pub struct TokensOf {
+    model: Model,
+    prompt: Prompt,
+    tokens: u32,
+    key: Option<Key>,
+}
+
+/// The decode of a trace, in a claim.
+#[derive(Clone, Debug)]
+pub struct TraceOf {
+    trace: AttentionTrace,
+    rounding: Rounding,
+    table: Option<WeightTable>,
+    score_step: Option<ScoreStep>,
+    boundaries: BoundaryPattern,
+}
+
+#[derive(Clone, Debug)]
+enum Prompt {
+    Tokens(Vec<u32>),
+    Text(String),
+}
+
+impl<S> Prove<S> {
+    /// Application and nonce of the verifier: a new nonce for every chain that it asks for.
+    pub fn domain(mut self, domain: VerifierDomain) -> Self {
+        self.domain = Some(domain);
+        self
+    }
+
+    /// Security level and profile.
+    pub fn security(mut self, security: Security) -> Self {
+        self.security = security;
+        self
+    }
+
+    /// Steps of a segment. Without it all steps of a trace are one segment, and 16 tokens of a model. More
+    /// steps than there are mean one segment.
+    pub fn segment_steps(mut self, steps: SegmentSteps) -> Self {
+        self.segment_steps = Some(steps);
+        self
+    }
+
+    fn domain_or_default(&self) -> Result<VerifierDomain, Error> {
+        self.domain.clone().map_or_else(default_domain, Ok)
+    }
+}
+
+impl Prove<TokensOf> {
+    /// The text that the model continues.
+    pub fn prompt(mut self, text: impl Into<String>) -> Self {
+        self.source.prompt = Prompt::Text(text.into());
+        self
+    }
+
+    /// The tokens that the model continues, in the place of a text.
+    pub fn prompt_tokens(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
+        self.source.prompt = Prompt::Tokens(tokens.into_iter().collect());
+        self
+    }
+
+    /// How many tokens are decoded.
+    pub fn tokens(mut self, tokens: u32) -> Self {
+        self.source.tokens = tokens;
+        self
+    }
+
+    /// The model must be the one of this key, and be committed as it says.
+    pub fn key(mut self, key: Key) -> Self {
+        self.source.key = Some(key);
+        self
+    }
+
+    /// Plans a check of the constraints without a proof: nothing is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if there is no such chain, [`Error::Tokens`] for a text that has no tokens.
+    pub fn mock(self) -> Result<Mock, Error> {
+        let (model, prompt, options) = self.chain()?;
+        let model = model.as_integer().clone();
+        Ok(Mock::Tokens(Box::new(ModelMock::new(
+            model, prompt, &options,
+        )?)))
+    }
+
+    /// Model, given tokens and options of the chain.
+    fn chain(&self) -> Result<(&Model, Vec<u32>, ModelOptions), Error> {
+        let TokensOf {
+            model,
+            prompt,
+            tokens,
+            key,
+        } = &self.source;
+        if let Some(key) = key {
+            key.check_model(model)?;
+        }
+        let prompt = match prompt {
+            Prompt::Tokens(tokens) => tokens.clone(),
+            Prompt::Text(text) => model.encode(text)?,
+        };
+        let options = ModelOptions {
+            domain: self.domain_or_default()?,
+            security: self.security,
+            segment_steps: self.segment_steps,
+            tokens: *tokens,
+        };
+        Ok((model, prompt, options))
+    }
+
+    /// Commits the model, if there is memory for that and for the proofs.
+    fn plan(&self, resources: &Resources) -> Result<ModelPlan, Error> {
+        let (model, prompt, options) = self.chain()?;
+        let model = model.as_integer();
+        Schedule::for_model(model, prompt.len(), &options, resources)?;
+        let plan = ModelPlan::new(model.clone(), prompt, &options)?;
+        if let Some(key) = &self.source.key {
+            key.check_weights(plan.weights())?;
+        }
+        Ok(plan)
+    }
+}
+
+impl Prove<TraceOf> {
+    /// Rounding rule of the outputs.
+    pub fn rounding(mut self, rounding: Rounding) -> Self {
+        self.source.rounding = rounding;
+        self
+    }
+
+    /// The weight table, in the place of the trace's own or the default one.
+    pub fn table(mut self, table: WeightTable) -> Self {
+        self.source.table = Some(table);
+        self
+    }
+
+    /// The score step, in the place of the trace's own or 1.
+    pub fn score_step(mut self, step: ScoreStep) -> Self {
+        self.source.score_step = Some(step);
+        self
+    }
+
+    /// Which segments are fused (one proof) and which are split (two proofs with a common boundary).
+    pub fn boundaries(mut self, boundaries: impl Into<BoundaryPattern>) -> Self {
+        self.source.boundaries = boundaries.into();
+        self
+    }
+
+    /// Plans a check of the constraints without a proof.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Plan`] if there is no such chain.
+    pub fn mock(self) -> Result<Mock, Error> {
+        Ok(Mock::Trace(Box::new(self.plan()?)))
+    }
+
+    fn plan(self) -> Result<ChainPlan, Error> {
+        let domain = self.domain_or_default()?;
+        let TraceOf {
+            trace,
+            rounding,
+            table,
+            score_step,
+            boundaries,
+        } = self.source;
+        let options = ChainOptions {
+            domain,
+            security: self.security,
+            model: ModelIdentity::TraceOnly,
+            rounding,
+            table,
+            score_step,
+            segment_steps: self.segment_steps,
+            boundaries,
+        };
+        Ok(ChainPlan::new(trace, options)?)
+    }
+}
+
+/// A claim with everything that is said of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
+    Trace(Prove<TraceOf>),
+    Tokens(Prove<TokensOf>),
+}
+
+impl Claim {
+    pub(crate) fn plan(self, resources: &Resources) -> Result<ChainWork, Error> {
+        Ok(match self {
+            Self::Trace(claim) => claim.plan()?.into(),
+            Self::Tokens(claim) => claim.plan(resources)?.into(),
+        })
+    }
+}
+
+/// A chain whose constraints can be checked without a proof.
+#[derive(Debug)]
+pub enum Mock {
+    /// The decode of a trace.
+    Trace(Box<ChainPlan>),
+    /// The tokens of a model.
+    Tokens(Box<ModelMock>),
+}
+
+impl Mock {
+    /// Number of segments.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        match self {
+            Self::Trace(plan) => plan.segment_count(),
+            Self::Tokens(mock) => mock.segment_count(),
+        }
+    }
+
+    /// The steps of the chain.
+    #[must_use]
+    pub fn steps(&self) -> StepRange {
+        match self {
+            Self::Trace(plan) => plan.steps(),
+            Self::Tokens(mock) => mock.steps(),
+        }
+    }
+
+    /// Heads of the cache.
+    #[must_use]
+    pub fn attention(&self) -> AttentionShape {
+        match self {
+            Self::Trace(plan) => plan.trace().shape(),
+            Self::Tokens(mock) => mock.model().shape().all_layers_attention(),
+        }
+    }
+
+    /// Checks all constraints and relations on the witnesses of all segments. `on_segment` is called after
+    /// each segment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mock`] with the first constraint and row that fail.
+    pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), Error> {
+        match self {
+            Self::Trace(plan) => plan.mock(&mut on_segment)?,
+            Self::Tokens(mock) => mock.run(&mut on_segment)?,
+        }
+        Ok(())
+    }
+}
