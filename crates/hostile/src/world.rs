@@ -1,8 +1,7 @@
 //! Worlds: integer tensors, executed by the semantics without any check of their ranges.
-use std::collections::HashMap;
-
 use matchmark_air::circuit::Circuit;
 use matchmark_air::components::state::witness::entries;
+use matchmark_air::harness::component::AnyConstraints;
 use matchmark_air::harness::row::Source;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::columns::field;
@@ -192,16 +191,17 @@ impl World {
         // What is around the attention of a decoder is left empty here.
         ports.push((Tree::Model, part.columns.clone()));
         let circuit = Circuit::structural(layout, layout.main_part());
-        let mut empty = circuit.iter().map(|component| {
-            let own = Source::Tree(Tree::Witness);
-            let column: Column = vec![M31::from(0); 1 << component.log_rows()].into();
-            (component.name(), vec![column; component.columns_from(own)])
-        });
-        let empty: HashMap<_, _> = empty.by_ref().collect();
+        let zeros = |constraints: &dyn AnyConstraints| {
+            let own = circuit.iter().find(|it| it.name() == constraints.name());
+            let own = own.map_or(0, |it| it.columns_from(Source::Tree(Tree::Witness)));
+            let column: Column = vec![M31::from(0); 1 << constraints.log_rows()].into();
+            vec![column; own]
+        };
         let main = PartTrace::generate(&circuit, layout, honest.table, &ports, |constraints| {
-            match ATTENTION.contains(&constraints.name()) {
+            let is_table = !constraints.tables().is_empty();
+            match is_table || ATTENTION.contains(&constraints.name()) {
                 true => constraints.generate(&honest),
-                false => empty[constraints.name()].clone(),
+                false => zeros(constraints),
             }
         });
         SegmentWitness {

@@ -26,22 +26,22 @@ struct Pinned {
 const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
-        witness: "3e17e9da8fbea109c87ebf21ff6c32f1938db6654c85c93b9cf0e2641b1a37ac",
+        witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
         file: "bd9022f52c7020d841a3edb9125bfa302364009088a5ddc5e9431134f3707e5e",
     },
     Pinned {
         name: "wide",
-        witness: "0e4c4cf4effa4e23bf8e4925c43fccbf72e3f962c5f613ea9017c223d5c0ae14",
+        witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
         file: "b6bc62ddacd433df16737ae5ab27985b32921b185d929cd78609a3fa612b38ba",
     },
     Pinned {
         name: "split narrow",
-        witness: "c73f14d2ff61c502b51d5b98e13962569fdaeae464d5b3778a20f88d307e2ccb",
+        witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
         file: "4253f89d2a96db7a56f95ba8c4c1850ae53d5505936d21d54bda8cec3c3ee3c8",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "91aa0bc0db4d1ac9f4614e3a92405739e520ea1036b71ce480a3d67498b2fdda",
+        witness: "de3b21218fd64ef1a0937c6e619b24805221d27f6dd106f26c7b12b48e84c864",
         file: "436d8bd5968009768c05cb886d88cad401142b66d7456fdfa95e3908d5185925",
     },
 ];
