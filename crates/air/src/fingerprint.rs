@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts};
 use matchmark_statement::{
-    BoundaryCommitment, ModelCommitment, SegmentShape, StateCommitment, TableId,
+    Boundary, Port, PortCommitment, SegmentShape, SegmentStatement, TableId,
 };
 use num_traits::Zero;
 use sha2::{Digest, Sha256};
@@ -26,11 +26,11 @@ use crate::layout::SegmentLayout;
 
 /// Domain tag of the fingerprint point (`"fingerprint"` as little-endian words, zero padded).
 const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
-/// Domain tag of state commitments.
+/// Domain tag of commitments to states.
 const STATE_TAG: &[u8] = b"matchmark/state/v2";
-/// Domain tag of model commitments.
+/// Domain tag of commitments to models.
 const MODEL_TAG: &[u8] = b"matchmark/model-tree/v2";
-/// Domain tag of boundary commitments.
+/// Domain tag of commitments to boundaries.
 const BOUNDARY_TAG: &[u8] = b"matchmark/boundary/v1";
 
 /// The point at which the columns of the tree with this root are fingerprinted.
@@ -51,32 +51,22 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The commitment to a cache of `entries` entries: SHA-256 over a tag, the shape of the chain,
-    /// the number of entries, the height of the tree, the root and the fingerprint.
-    pub fn state_commitment(
-        &self,
-        shape: &SegmentShape,
-        entries: u64,
-        lifting_log_size: u32,
-    ) -> StateCommitment {
-        let sizes = [entries, u64::from(lifting_log_size)];
-        StateCommitment::from_bytes(self.digest(STATE_TAG, shape, &sizes))
-    }
-
-    /// The commitment to the boundary of a split segment: SHA-256 over a tag, the shape of the chain,
-    /// the steps of the segment, the rows of the boundary, the height of the tree, the root and the
-    /// fingerprint.
-    pub fn boundary_commitment(
-        &self,
-        layout: &SegmentLayout,
-        lifting_log_size: u32,
-    ) -> BoundaryCommitment {
-        let sizes = [
-            layout.steps() as u64,
-            u64::from(layout.log_rows().candidates),
-            u64::from(lifting_log_size),
-        ];
-        BoundaryCommitment::from_bytes(self.digest(BOUNDARY_TAG, layout.shape(), &sizes))
+    /// The commitment to a port: SHA-256 over what it is ([`PortContent`]), the height of the tree, the number
+    /// of its columns, the root and the fingerprint.
+    pub fn commitment(&self, content: &PortContent<'_>, lifting_log_size: u32) -> PortCommitment {
+        let mut hash = Sha256::new();
+        hash.update(content.tag());
+        let sizes = [u64::from(lifting_log_size), self.fingerprint.len() as u64];
+        for size in content.sizes().into_iter().chain(sizes) {
+            hash.update(size.to_le_bytes());
+        }
+        hash.update(digest_to_bytes(&self.root));
+        for value in &self.fingerprint {
+            for coordinate in value.to_m31_array() {
+                hash.update(coordinate.0.to_le_bytes());
+            }
+        }
+        PortCommitment::from_bytes(hash.finalize().into())
     }
 
     /// Of a tree of this height whose columns are zero: root and fingerprint of an empty cache.
@@ -93,101 +83,157 @@ impl Opening {
             fingerprint: alloc::vec![QM31::zero(); columns],
         }
     }
+}
 
-    /// The commitment to the function that a model computes: SHA-256 over a tag, the shape of the model,
-    /// its integer arithmetic, the identity of its weight table, the height of the tree, the root and the
-    /// fingerprint. It does not depend on a chain, but on the height of its trees.
+/// What a port is, beside its columns: what a commitment to it names.
+#[derive(Clone, Copy, Debug)]
+pub enum PortContent<'a> {
+    /// A cache.
+    State {
+        /// Shape of the chain.
+        shape: SegmentShape,
+        /// Its entries.
+        entries: u64,
+    },
+    /// The pairs of a split segment.
+    Boundary(&'a SegmentLayout),
+    /// The function that a model computes. It does not depend on a chain, but on the height of its trees.
     ///
-    /// What the tree does not hold is hashed as well, so that whoever has the commitment has the function:
-    /// the same weights with another shift or table are another model.
-    pub fn model_commitment(
-        &self,
-        shape: &ModelShape,
-        arithmetic: &ModelArithmetic,
+    /// What the tree does not hold is named as well, so that whoever has the commitment has the function: the
+    /// same weights with another shift or table are another model.
+    Model {
+        /// Shape of the model.
+        shape: &'a ModelShape,
+        /// Its integer arithmetic.
+        arithmetic: &'a ModelArithmetic,
+        /// Its weight table.
         table: TableId,
-        lifting_log_size: u32,
-    ) -> ModelCommitment {
-        let attention = shape.attention();
-        let sizes = [
-            shape.layers(),
-            shape.hidden(),
-            attention.query_heads(),
-            attention.kv_heads(),
-            attention.head_dim(),
-            shape.mlp(),
-            shape.vocabulary(),
-            shape.positions(),
-        ]
-        .map(|size| size as u64);
-        // Taken apart exhaustively: a new shift does not compile until it is hashed.
-        let ModelShifts {
-            rotary_input,
-            value,
-            stream,
-            embedding,
-            gate,
-            up,
-            gated,
-            rotation,
-            norm,
-        } = arithmetic.shifts();
-        let shifts = [
-            rotary_input,
-            value,
-            stream,
-            embedding,
-            gate,
-            up,
-            gated,
-            rotation,
-            norm,
-        ];
-        let numbers = [
-            u64::from(arithmetic.value_bits().get()),
-            u64::from(arithmetic.norm_epsilon()),
-            u64::from(arithmetic.embedding_epsilon()),
-            u64::from(arithmetic.score_step().get()),
-            u64::from(arithmetic.weight_exponent()),
-        ];
-        let table = table.as_bytes().chunks_exact(8).map(|it| {
-            it.iter()
-                .rev()
-                .fold(0, |word, byte| word << 8 | u64::from(*byte))
-        });
-        let sizes = sizes
-            .into_iter()
-            .chain(shifts.map(u64::from))
-            .chain(numbers)
-            .chain(table)
-            .chain([u64::from(lifting_log_size)]);
-        ModelCommitment::from_bytes(self.digest_of(MODEL_TAG, sizes))
-    }
+    },
+}
 
-    fn digest(&self, tag: &[u8], shape: &SegmentShape, sizes: &[u64]) -> [u8; 32] {
-        let attention = shape.attention();
-        let shape = [
-            attention.query_heads() as u64,
-            attention.kv_heads() as u64,
-            attention.head_dim() as u64,
-            u64::from(shape.capacity().get()),
-            u64::from(shape.segment_steps().get()),
-        ];
-        self.digest_of(tag, shape.into_iter().chain(sizes.iter().copied()))
-    }
-
-    fn digest_of(&self, tag: &[u8], sizes: impl Iterator<Item = u64>) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(tag);
-        let columns = self.fingerprint.len() as u64;
-        for size in sizes.chain([columns]) {
-            hash.update(size.to_le_bytes());
+impl<'a> PortContent<'a> {
+    /// What a port of a segment is; `None` if its proofs have no such port.
+    pub fn of(
+        statement: &'a SegmentStatement,
+        layout: &'a SegmentLayout,
+        port: Port,
+    ) -> Option<Self> {
+        let (shape, steps) = (statement.shape(), statement.steps());
+        match port {
+            Port::StateBefore => Some(Self::State {
+                shape,
+                entries: steps.entries_before() as u64,
+            }),
+            Port::StateAfter => Some(Self::State {
+                shape,
+                entries: steps.entries_after() as u64,
+            }),
+            Port::Boundary => match layout.boundary() {
+                Boundary::Fused => None,
+                Boundary::Split => Some(Self::Boundary(layout)),
+            },
+            Port::Model => statement.decoder().map(|decoder| Self::Model {
+                shape: &decoder.shape,
+                arithmetic: &decoder.arithmetic,
+                table: statement.table(),
+            }),
         }
-        hash.update(digest_to_bytes(&self.root));
-        for value in &self.fingerprint {
-            for coordinate in value.to_m31_array() {
-                hash.update(coordinate.0.to_le_bytes());
+    }
+
+    fn tag(&self) -> &'static [u8] {
+        match self {
+            Self::State { .. } => STATE_TAG,
+            Self::Boundary(_) => BOUNDARY_TAG,
+            Self::Model { .. } => MODEL_TAG,
+        }
+    }
+
+    fn sizes(&self) -> Vec<u64> {
+        match self {
+            Self::State { shape, entries } => {
+                of_chain(shape).into_iter().chain([*entries]).collect()
             }
+            Self::Boundary(layout) => {
+                let own = [
+                    layout.steps() as u64,
+                    u64::from(layout.log_rows().candidates),
+                ];
+                of_chain(layout.shape()).into_iter().chain(own).collect()
+            }
+            Self::Model {
+                shape,
+                arithmetic,
+                table,
+            } => of_model(shape, arithmetic, *table),
         }
-        hash.finalize().into()
     }
+}
+
+/// The shape of a chain as numbers.
+fn of_chain(shape: &SegmentShape) -> [u64; 5] {
+    let attention = shape.attention();
+    [
+        attention.query_heads() as u64,
+        attention.kv_heads() as u64,
+        attention.head_dim() as u64,
+        u64::from(shape.capacity().get()),
+        u64::from(shape.segment_steps().get()),
+    ]
+}
+
+/// Shape, arithmetic and weight table of a model as numbers.
+fn of_model(shape: &ModelShape, arithmetic: &ModelArithmetic, table: TableId) -> Vec<u64> {
+    let attention = shape.attention();
+    let sizes = [
+        shape.layers(),
+        shape.hidden(),
+        attention.query_heads(),
+        attention.kv_heads(),
+        attention.head_dim(),
+        shape.mlp(),
+        shape.vocabulary(),
+        shape.positions(),
+    ]
+    .map(|size| size as u64);
+    // Taken apart exhaustively: a new shift does not compile until it is hashed.
+    let ModelShifts {
+        rotary_input,
+        value,
+        stream,
+        embedding,
+        gate,
+        up,
+        gated,
+        rotation,
+        norm,
+    } = arithmetic.shifts();
+    let shifts = [
+        rotary_input,
+        value,
+        stream,
+        embedding,
+        gate,
+        up,
+        gated,
+        rotation,
+        norm,
+    ];
+    let numbers = [
+        u64::from(arithmetic.value_bits().get()),
+        u64::from(arithmetic.norm_epsilon()),
+        u64::from(arithmetic.embedding_epsilon()),
+        u64::from(arithmetic.score_step().get()),
+        u64::from(arithmetic.weight_exponent()),
+    ];
+    let table = table.as_bytes().chunks_exact(8).map(|it| {
+        it.iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte))
+    });
+    sizes
+        .into_iter()
+        .chain(shifts.map(u64::from))
+        .chain(numbers)
+        .chain(table)
+        .collect()
 }

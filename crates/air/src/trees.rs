@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** the order is part of soundness. A challenge is drawn only after every tree that
 //! holds a value it has to be independent of (see `docs/soundness.md`, "Order of the transcript").
-use matchmark_statement::ProofPart;
+use matchmark_statement::{Port, ProofPart};
 
 /// A commitment tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,16 +28,24 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Whether other proofs open the tree, too: it is committed by root and fingerprint.
-    pub const fn is_port(self) -> bool {
+    /// The port that stands in the tree, if other proofs open it, too: it is committed by root and fingerprint.
+    pub const fn port(self) -> Option<Port> {
         match self {
-            Self::Model | Self::StateBefore | Self::StateAfter | Self::Boundary => true,
+            Self::Model => Some(Port::Model),
+            Self::StateBefore => Some(Port::StateBefore),
+            Self::StateAfter => Some(Port::StateAfter),
+            Self::Boundary => Some(Port::Boundary),
             Self::Preprocessed
             | Self::Witness
             | Self::Projections
             | Self::Lookups
-            | Self::Composition => false,
+            | Self::Composition => None,
         }
+    }
+
+    /// Whether a port stands in the tree.
+    pub const fn is_port(self) -> bool {
+        self.port().is_some()
     }
 
     /// Name as printed in descriptions.

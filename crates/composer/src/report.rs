@@ -1,6 +1,6 @@
 //! What there is to say of a verified chain.
 
-use matchmark_statement::{ChainStatement, PublicValues, StateCommitment, TokenId, TokenValues};
+use matchmark_statement::{ChainStatement, PortCommitment, PublicValues, TokenId, TokenValues};
 use matchmark_verifier::{SecurityFigures, Verified};
 use serde::Serialize;
 
@@ -43,9 +43,9 @@ pub struct SegmentReport {
     /// Number of steps.
     pub steps: usize,
     /// Commitment to the cache before the first step.
-    pub state_before: StateCommitment,
+    pub state_before: PortCommitment,
     /// Commitment to the cache after the last step.
-    pub state_after: StateCommitment,
+    pub state_after: PortCommitment,
     /// Bytes of the proof.
     pub proof_bytes: u64,
     /// Bytes of the public values.

@@ -13,7 +13,7 @@ use matchmark_composer::{
 };
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, ChainError, PolicyMismatch, PublicValues, Security, SegmentStatement,
+    AcceptancePolicy, ChainError, PolicyMismatch, Port, PublicValues, Security, SegmentStatement,
     VerifierDomain,
 };
 use matchmark_tables::WeightTable;
@@ -160,16 +160,25 @@ fn a_relabelled_segment_is_refused() {
     // Another position, with the states of this one.
     assert!(matches!(
         relabel(&|parts| parts.steps = StepRange::new(5, 1).unwrap()),
-        VerifyError::StateMismatch { which: "first", .. }
+        VerifyError::PortNotOpened {
+            port: Port::StateBefore,
+            ..
+        }
     ));
     let other = files[3].statement();
     assert!(matches!(
         relabel(&|parts| parts.state_before = other.state_before()),
-        VerifyError::StateMismatch { which: "first", .. }
+        VerifyError::PortNotOpened {
+            port: Port::StateBefore,
+            ..
+        }
     ));
     assert!(matches!(
         relabel(&|parts| parts.state_after = other.state_after()),
-        VerifyError::StateMismatch { which: "last", .. }
+        VerifyError::PortNotOpened {
+            port: Port::StateAfter,
+            ..
+        }
     ));
     assert!(matches!(
         relabel(&|parts| parts.public_values = other.public_values()),

@@ -5,7 +5,7 @@ use matchmark_quant::{
     QuantizationPolicy, Rounding, StepRange, VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicyParts, DecoderTerms, ModelCommitment, ModelId, ModelIdentity, PolicyCircuit,
+    AcceptancePolicyParts, DecoderTerms, ModelId, ModelIdentity, PolicyCircuit, PortCommitment,
     PromptLength, ProofPart, SegmentBoundary, SegmentShape, SegmentStatementParts, TokenCut,
     TokenId,
 };
@@ -45,7 +45,7 @@ pub fn decoders(shape: &SegmentShape, quantization: &QuantizationPolicy) -> Vec<
     let first = DecoderTerms {
         shape: model_shape(shape.attention(), 8),
         arithmetic: arithmetic(5),
-        weights: ModelCommitment::from_bytes([0x5a; 32]),
+        weights: PortCommitment::from_bytes([0x5a; 32]),
         prompt: PromptLength::new(1).unwrap(),
     };
     vec![
@@ -59,7 +59,7 @@ pub fn decoders(shape: &SegmentShape, quantization: &QuantizationPolicy) -> Vec<
             ..first
         },
         DecoderTerms {
-            weights: ModelCommitment::from_bytes([0; 32]),
+            weights: PortCommitment::from_bytes([0; 32]),
             ..first
         },
         DecoderTerms {
@@ -135,7 +135,7 @@ pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
     for (which, byte, mask) in [(1, 0, 1), (2, 31, 0x80), (3, 13, 0xff), (4, 20, 0x10)] {
         let mut bytes = weights.to_bytes();
         bytes[byte] ^= mask;
-        let weights = ModelCommitment::from_bytes(bytes);
+        let weights = PortCommitment::from_bytes(bytes);
         out.push((
             format!("weights {which}"),
             DecoderTerms { weights, ..*base },

@@ -4,9 +4,10 @@
 //! of one set of columns and half from that of another. As long as all queries fall into the right half,
 //! the tree opens as either: at `q` queries after about `2^q` trials, whatever the blowup. What tells the
 //! two apart are their fingerprints, so that a commitment of root and fingerprint opens to one of them.
-use matchmark_air::fingerprint::{fingerprint_point, Opening};
+use matchmark_air::fingerprint::{fingerprint_point, Opening, PortContent};
+use matchmark_air::layout::SegmentLayout;
 use matchmark_statement::{
-    BoundaryCommitment, SegmentBoundary, SegmentStatement, StateCommitment, VerifierDomain,
+    Port, PortCommitment, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_verifier::VerifyError;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -38,11 +39,11 @@ impl Side {
         self as usize
     }
 
-    /// As the errors of the verifier call it.
-    pub fn which(self) -> &'static str {
+    /// The port of the state.
+    pub fn port(self) -> Port {
         match self {
-            Self::Before => "first",
-            Self::After => "last",
+            Self::Before => Port::StateBefore,
+            Self::After => Port::StateAfter,
         }
     }
 
@@ -84,21 +85,40 @@ pub fn half_and_half(setup: &Setup, a: &mut Committed, b: &mut Committed) {
     }
 }
 
+/// The commitment to what opens a cache of so many entries.
+pub fn state_of(
+    opening: &Opening,
+    shape: SegmentShape,
+    entries: u64,
+    height: u32,
+) -> PortCommitment {
+    opening.commitment(&PortContent::State { shape, entries }, height)
+}
+
+/// The commitment to what opens the boundary of a segment.
+pub fn boundary_of(opening: &Opening, layout: &SegmentLayout, height: u32) -> PortCommitment {
+    opening.commitment(&PortContent::Boundary(layout), height)
+}
+
 /// The commitment to what opens a state of a claim.
-pub fn state_commitment(claimed: &Claimed<'_>, side: Side, opening: &Opening) -> StateCommitment {
+pub fn state_commitment(claimed: &Claimed<'_>, side: Side, opening: &Opening) -> PortCommitment {
     let statement = &claimed.statement;
     let height = claimed.setup.structures[0].lifting_log_size();
-    opening.state_commitment(&statement.shape(), side.entries(statement), height)
+    state_of(opening, statement.shape(), side.entries(statement), height)
 }
 
 /// The commitment to what opens the boundary of a claim.
-pub fn boundary_commitment(claimed: &Claimed<'_>, opening: &Opening) -> BoundaryCommitment {
+pub fn boundary_commitment(claimed: &Claimed<'_>, opening: &Opening) -> PortCommitment {
     let setup = claimed.setup;
-    opening.boundary_commitment(&setup.case.layout, setup.structures[0].lifting_log_size())
+    boundary_of(
+        opening,
+        &setup.case.layout,
+        setup.structures[0].lifting_log_size(),
+    )
 }
 
 /// States a claim with another commitment to one of its states.
-pub fn restate(claimed: &mut Claimed<'_>, side: Side, commitment: StateCommitment) {
+pub fn restate(claimed: &mut Claimed<'_>, side: Side, commitment: PortCommitment) {
     let mut parts = claimed.statement.parts();
     match side {
         Side::Before => parts.state_before = commitment,
@@ -108,7 +128,7 @@ pub fn restate(claimed: &mut Claimed<'_>, side: Side, commitment: StateCommitmen
 }
 
 /// States a claim with another boundary.
-pub fn restate_boundary(claimed: &mut Claimed<'_>, commitment: BoundaryCommitment) {
+pub fn restate_boundary(claimed: &mut Claimed<'_>, commitment: PortCommitment) {
     let mut parts = claimed.statement.parts();
     parts.boundary = SegmentBoundary::Split(commitment);
     claimed.statement = SegmentStatement::new(parts).unwrap();

@@ -8,7 +8,7 @@ use matchmark_model::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::{ModelArithmetic, ModelShifts, ScoreStep};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, ModelCommitment, ModelId, ModelIdentity,
+    AcceptancePolicy, Boundary, ChainAccumulator, ModelId, ModelIdentity, PortCommitment,
     SegmentStatement, SegmentStatementParts, TokenId,
 };
 use matchmark_tables::WeightTable;
@@ -90,7 +90,7 @@ pub fn others() -> Vec<Story> {
 }
 
 /// The same, with the honest commitment in their statements: proofs that open another one.
-pub fn under_the_honest_commitment(weights: ModelCommitment) -> Vec<Story> {
+pub fn under_the_honest_commitment(weights: PortCommitment) -> Vec<Story> {
     let model = spec().model();
     all_changes()
         .into_iter()
@@ -161,7 +161,7 @@ fn story(
     field: Option<&'static str>,
     model: &IntegerModel,
     other: &Arc<IntegerModel>,
-    weights: Option<ModelCommitment>,
+    weights: Option<PortCommitment>,
 ) -> Story {
     let prover = SegmentProver::for_model(spec().chain(GIVEN), other.clone()).unwrap();
     let identity = ModelIdentity::Weights(ModelId::from_bytes(*model.identity().as_bytes()));
@@ -201,7 +201,7 @@ fn story(
 fn in_the_name_of(
     mut parts: SegmentStatementParts,
     identity: ModelIdentity,
-    weights: Option<ModelCommitment>,
+    weights: Option<PortCommitment>,
 ) -> SegmentStatementParts {
     parts.terms.model = identity;
     if let (Some(decoder), Some(weights)) = (&mut parts.terms.decoder, weights) {

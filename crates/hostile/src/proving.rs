@@ -8,8 +8,8 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainAccumulator, OwnFields, PublicValues,
-    PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts, StateCommitment,
+    AcceptancePolicy, AttentionValues, ChainAccumulator, OwnFields, Port, PortCommitment,
+    PublicValues, PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts,
     TokenCut, TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
@@ -40,7 +40,10 @@ impl Outcome {
             Self::Unproven(_) => "unproven",
             Self::Refused(VerifyError::LookupSumNotZero { .. }) => "lookup sum",
             Self::Refused(VerifyError::ConstraintsNotSatisfied) => "constraints",
-            Self::Refused(VerifyError::StateMismatch { .. }) => "state",
+            Self::Refused(VerifyError::PortNotOpened {
+                port: Port::StateBefore | Port::StateAfter,
+                ..
+            }) => "state",
             Self::Refused(VerifyError::PublicValuesMismatch { .. }) => "public values",
             Self::Refused(VerifyError::Lookup(error)) => match **error {
                 VerifyError::LookupSumNotZero { .. } => "lookup sum",
@@ -66,7 +69,7 @@ pub fn statement(
     prover: &SegmentProver,
     steps: StepRange,
     values: &PublicValues,
-    states: [StateCommitment; 2],
+    states: [PortCommitment; 2],
     boundary: SegmentBoundary,
 ) -> SegmentStatement {
     let [state_before, state_after] = states;

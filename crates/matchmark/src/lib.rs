@@ -101,7 +101,7 @@ pub use matchmark_quant::{
 };
 pub use matchmark_statement::{
     AcceptancePolicy as Policy, Boundary, ChainDigest, ChainStatement, PolicyError, PolicyMismatch,
-    Profile, PublicValues, Security, SecurityLevel, SegmentStatement, StateCommitment,
+    PortCommitment, Profile, PublicValues, Security, SecurityLevel, SegmentStatement,
     StatementError, TokenId, VerifierDomain as Domain,
 };
 pub use matchmark_tables::{Rational, TableError, WeightTable as Table};

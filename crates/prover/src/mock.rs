@@ -9,7 +9,7 @@ use matchmark_air::witness::Column;
 use matchmark_model::{IntegerModel, ModelExecution};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
-use matchmark_statement::{Boundary, ModelCommitment, TokenId, TokenValues};
+use matchmark_statement::{Boundary, PortCommitment, TokenId, TokenValues};
 
 use matchmark_verifier::key::{ChainTerms, ModelChain};
 
@@ -85,7 +85,7 @@ impl ModelMock {
     pub fn new(chain: &ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
         let outline = model_outline(&model);
         // No constraint speaks of the commitment.
-        let terms = chain.terms(&outline, ModelCommitment::from_bytes([0; 32]))?;
+        let terms = chain.terms(&outline, PortCommitment::from_bytes([0; 32]))?;
         let longest = chain.segment_steps.get() as usize;
         let columns = model_columns(&chain.layout(&outline, longest)?, &model);
         Ok(Self {

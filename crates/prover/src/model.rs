@@ -2,12 +2,13 @@
 use std::sync::Arc;
 
 use matchmark_air::components::vectors::entries::entry_columns;
+use matchmark_air::fingerprint::PortContent;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_model::{IntegerModel, ModelExecution};
 use matchmark_statement::{
-    ModelCommitment, ModelId, OwnFields, SegmentBoundary, SegmentStatement, SegmentStatementParts,
+    ModelId, OwnFields, PortCommitment, SegmentBoundary, SegmentStatement, SegmentStatementParts,
     TokenCut, TokenId, TokenValues,
 };
 use matchmark_verifier::key::ModelOutline;
@@ -34,12 +35,12 @@ pub struct CommittedModel {
     model: Arc<IntegerModel>,
     tree: ProverTree,
     columns: Vec<Column>,
-    commitment: ModelCommitment,
+    commitment: PortCommitment,
 }
 
 impl CommittedModel {
     /// The commitment that statements and keys carry.
-    pub fn commitment(&self) -> ModelCommitment {
+    pub fn commitment(&self) -> PortCommitment {
         self.commitment
     }
 
@@ -76,12 +77,12 @@ impl SegmentProver {
             opening,
         } = self.commit_with_fingerprint(columns);
         let outline = model_outline(&model);
-        let commitment = opening.model_commitment(
-            &outline.shape,
-            &outline.arithmetic,
-            outline.table.id(),
-            self.lifting_log_size(),
-        );
+        let content = PortContent::Model {
+            shape: &outline.shape,
+            arithmetic: &outline.arithmetic,
+            table: outline.table.id(),
+        };
+        let commitment = opening.commitment(&content, self.lifting_log_size());
         CommittedModel {
             model,
             tree,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::circuit::CircuitContext;
 use matchmark_air::components::vectors::entries::public_columns;
+use matchmark_air::fingerprint::PortContent;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
@@ -158,7 +159,8 @@ impl SegmentProver {
     ) -> SegmentBoundary {
         let height = self.lifting_log_size();
         boundary.map_or(SegmentBoundary::Fused, |boundary| {
-            SegmentBoundary::Split(boundary.opening.boundary_commitment(layout, height))
+            let content = PortContent::Boundary(layout);
+            SegmentBoundary::Split(boundary.opening.commitment(&content, height))
         })
     }
 

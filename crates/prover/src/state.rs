@@ -1,9 +1,9 @@
 //! Committed caches.
 use matchmark_air::components::state::witness::entries;
-use matchmark_air::fingerprint::Opening;
+use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::witness::Column;
 use matchmark_runtime::KvCache;
-use matchmark_statement::StateCommitment;
+use matchmark_statement::PortCommitment;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
@@ -14,12 +14,12 @@ use crate::setup::SegmentProver;
 pub struct CommittedState {
     committed: CommittedColumns,
     cache: KvCache,
-    commitment: StateCommitment,
+    commitment: PortCommitment,
 }
 
 impl CommittedState {
     /// The commitment that statements carry.
-    pub fn commitment(&self) -> StateCommitment {
+    pub fn commitment(&self) -> PortCommitment {
         self.commitment
     }
 
@@ -66,10 +66,10 @@ impl SegmentProver {
         }
         let committed = self.commit_with_fingerprint(entries(&layout, &cache));
         let entries = cache.entries() as u64;
-        let lifting_log_size = self.lifting_log_size();
+        let content = PortContent::State { shape, entries };
         let commitment = committed
             .opening
-            .state_commitment(&shape, entries, lifting_log_size);
+            .commitment(&content, self.lifting_log_size());
         Ok(CommittedState {
             committed,
             cache,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decoder::SegmentKind;
 use crate::error::StatementError;
-use crate::identity::{BoundaryCommitment, StatementDigest};
+use crate::identity::{PortCommitment, StatementDigest};
 use crate::segment::SegmentStatement;
 
 /// How a segment is proven.
@@ -135,7 +135,7 @@ pub enum SegmentBoundary {
     #[default]
     Fused,
     /// Two proofs, which both open the tree with this commitment.
-    Split(BoundaryCommitment),
+    Split(PortCommitment),
 }
 
 impl SegmentBoundary {
@@ -150,7 +150,7 @@ impl SegmentBoundary {
 
     /// The commitment that joins two proofs, if there are two.
     #[must_use]
-    pub const fn commitment(self) -> Option<BoundaryCommitment> {
+    pub const fn commitment(self) -> Option<PortCommitment> {
         match self {
             Self::Fused => None,
             Self::Split(commitment) => Some(commitment),
@@ -176,7 +176,7 @@ impl fmt::Display for SegmentBoundary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupStatement {
     segment: SegmentStatement,
-    boundary: BoundaryCommitment,
+    boundary: PortCommitment,
 }
 
 impl LookupStatement {
@@ -206,7 +206,7 @@ impl LookupStatement {
 
     /// The commitment to the pairs.
     #[must_use]
-    pub const fn boundary(&self) -> BoundaryCommitment {
+    pub const fn boundary(&self) -> PortCommitment {
         self.boundary
     }
 

@@ -6,7 +6,7 @@ use matchmark_quant::{QuantError, QuantizationId, StepRange, TaggedSha256};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use crate::identity::{ChainDigest, StateCommitment, StatementDigest, StatementVersion};
+use crate::identity::{ChainDigest, PortCommitment, StatementDigest, StatementVersion};
 use crate::segment::SegmentStatement;
 use crate::terms::{SharedTerms, TermsDifference};
 use crate::tokens::{TokenCut, TokenId};
@@ -53,9 +53,9 @@ pub enum ChainError {
         /// Index of the segment.
         segment: u64,
         /// State at the end of the chain so far.
-        expected: StateCommitment,
+        expected: PortCommitment,
         /// State before the segment.
-        got: StateCommitment,
+        got: PortCommitment,
     },
     /// The segment begins behind the prompt with another token than the segment before chose.
     #[error("segment {segment} begins with token {got}, expected the choice {expected}")]
@@ -76,8 +76,8 @@ pub enum ChainError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainStatement {
     terms: SharedTerms,
-    first_state: StateCommitment,
-    last_state: StateCommitment,
+    first_state: PortCommitment,
+    last_state: PortCommitment,
     steps: StepRange,
     segments: u64,
     tokens: Option<TokenCut>,
@@ -93,13 +93,13 @@ impl ChainStatement {
 
     /// Commitment to the cache before the first segment.
     #[must_use]
-    pub const fn first_state(&self) -> StateCommitment {
+    pub const fn first_state(&self) -> PortCommitment {
         self.first_state
     }
 
     /// Commitment to the cache after the last segment.
     #[must_use]
-    pub const fn last_state(&self) -> StateCommitment {
+    pub const fn last_state(&self) -> PortCommitment {
         self.last_state
     }
 
@@ -147,8 +147,8 @@ impl Serialize for ChainStatement {
             quantization_id: QuantizationId,
             segments: u64,
             steps: StepRange,
-            first_state: StateCommitment,
-            last_state: StateCommitment,
+            first_state: PortCommitment,
+            last_state: PortCommitment,
             tokens: Option<TokenCut>,
             chain_digest: ChainDigest,
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::boundary::Boundary;
 use crate::error::StatementError;
-use crate::identity::{ModelCommitment, ModelIdentity};
+use crate::identity::{ModelIdentity, PortCommitment};
 use crate::terms::SharedTerms;
 use crate::tokens::{PromptLength, TokenCut, TokenId};
 
@@ -58,7 +58,7 @@ pub struct DecoderTerms {
     /// Widths, shifts and constants of the integer arithmetic.
     pub arithmetic: ModelArithmetic,
     /// Commitment to weights and tables.
-    pub weights: ModelCommitment,
+    pub weights: PortCommitment,
     /// How many tokens at the beginning of the chain are given; all others are the decoder's choice.
     pub prompt: PromptLength,
 }

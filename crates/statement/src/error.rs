@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::boundary::Boundary;
 use crate::codec::CodecError;
-use crate::identity::{ModelCommitment, ModelId, StatementVersion};
+use crate::identity::{ModelId, PortCommitment, StatementVersion};
 use crate::security::{Profile, SecurityLevel};
 use crate::tokens::{PromptLength, TokenCut, TokenId};
 
@@ -127,7 +127,7 @@ pub enum StatementError {
     )]
     DecoderUnexpected {
         /// The decoder's weights.
-        got: ModelCommitment,
+        got: PortCommitment,
     },
     /// The segments' attention is not that of all layers of the decoder.
     #[error("shape of a decoder segment is {got}, expected that of all layers: {expected}")]

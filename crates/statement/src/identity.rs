@@ -56,23 +56,15 @@ digest_newtype! {
     /// Identity of a model: a digest of its content.
     pub struct ModelId;
 
-    /// Commitment to the function that a model computes: a digest over root and fingerprint of the tree that
-    /// holds its weights and tables, its shape, its integer arithmetic and its weight table.
-    pub struct ModelCommitment;
-
     /// Identity of a tokenizer: a digest of its content.
     pub struct TokenizerId;
 
     /// Digest of a segment's [public values](crate::PublicValues).
     pub struct PublicValuesDigest;
 
-    /// Commitment to a KV cache: a digest over the root of the tree that holds it and the fingerprint of
-    /// its columns.
-    pub struct StateCommitment;
-
-    /// Commitment to the columns that the two proofs of a split segment share: a digest over the root of
-    /// the tree that holds them and their fingerprint.
-    pub struct BoundaryCommitment;
+    /// Commitment to a [port](crate::Port): a digest over what it is, the root of the tree that holds its
+    /// columns, and their fingerprint.
+    pub struct PortCommitment;
 
     /// Root of the tree of preprocessed columns: what a circuit of one segment length is made of.
     pub struct PreprocessedRoot;

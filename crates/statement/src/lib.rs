@@ -63,6 +63,7 @@ mod domain;
 mod error;
 mod identity;
 mod policy;
+mod port;
 mod public_values;
 mod security;
 mod segment;
@@ -78,9 +79,9 @@ pub use decoder::{DecoderTerms, SegmentKind};
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
 pub use identity::{
-    BoundaryCommitment, ChainDigest, ModelCommitment, ModelId, ModelIdentity, PolicyId,
-    PreprocessedRoot, PublicValuesDigest, RelationDigest, RelationVersion, StateCommitment,
-    StatementDigest, StatementVersion, TokenizerId,
+    ChainDigest, ModelId, ModelIdentity, PolicyId, PortCommitment, PreprocessedRoot,
+    PublicValuesDigest, RelationDigest, RelationVersion, StatementDigest, StatementVersion,
+    TokenizerId,
 };
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
@@ -88,6 +89,7 @@ pub use policy::{
     AcceptancePolicy, AcceptancePolicyParts, CircuitRoots, PolicyCircuit, PolicyError,
     PolicyMismatch,
 };
+pub use port::Port;
 pub use public_values::{AttentionValues, FormError, PublicValues, PublicValuesError, TokenValues};
 pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
 pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};

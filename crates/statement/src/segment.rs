@@ -12,7 +12,8 @@ use crate::boundary::SegmentBoundary;
 use crate::codec;
 use crate::decoder::{self, DecoderTerms, SegmentKind};
 use crate::error::StatementError;
-use crate::identity::{PublicValuesDigest, StateCommitment, StatementDigest, StatementVersion};
+use crate::identity::{PortCommitment, PublicValuesDigest, StatementDigest, StatementVersion};
+use crate::port::Port;
 use crate::public_values::{FormError, PublicValues, PublicValuesError};
 use crate::security::Security;
 use crate::shape::SegmentShape;
@@ -34,9 +35,9 @@ pub struct SegmentStatementParts {
     /// Digest of the steps' queries, keys, values and outputs, or of their tokens.
     pub public_values: PublicValuesDigest,
     /// Commitment to the cache before the first step.
-    pub state_before: StateCommitment,
+    pub state_before: PortCommitment,
     /// Commitment to the cache after the last step.
-    pub state_after: StateCommitment,
+    pub state_after: PortCommitment,
     /// Whether one proof shows the segment, or two that this commitment joins.
     pub boundary: SegmentBoundary,
     /// The first token consumed and the last one chosen, if there is a decoder.
@@ -69,9 +70,9 @@ pub struct OwnFields {
     /// Digest of the steps' queries, keys, values and outputs, or of their tokens.
     pub public_values: PublicValuesDigest,
     /// Commitment to the cache before the first step.
-    pub state_before: StateCommitment,
+    pub state_before: PortCommitment,
     /// Commitment to the cache after the last step.
-    pub state_after: StateCommitment,
+    pub state_after: PortCommitment,
     /// Whether one proof shows the segment, or two that this commitment joins.
     pub boundary: SegmentBoundary,
     /// The first token consumed and the last one chosen, if there is a decoder.
@@ -332,14 +333,25 @@ impl SegmentStatement {
 
     /// Commitment to the cache before the first step.
     #[must_use]
-    pub const fn state_before(&self) -> StateCommitment {
+    pub const fn state_before(&self) -> PortCommitment {
         self.parts.state_before
     }
 
     /// Commitment to the cache after the last step.
     #[must_use]
-    pub const fn state_after(&self) -> StateCommitment {
+    pub const fn state_after(&self) -> PortCommitment {
         self.parts.state_after
+    }
+
+    /// The commitment to a port, if the proofs of the segment open it.
+    #[must_use]
+    pub fn port(&self, port: Port) -> Option<PortCommitment> {
+        match port {
+            Port::Model => self.decoder().map(|decoder| decoder.weights),
+            Port::StateBefore => Some(self.state_before()),
+            Port::StateAfter => Some(self.state_after()),
+            Port::Boundary => self.boundary().commitment(),
+        }
     }
 
     /// Whether one proof shows the segment, or two, and what joins them.

@@ -6,13 +6,13 @@ mod common;
 
 use common::{base, statement, variations};
 use matchmark_statement::{
-    Boundary, BoundaryCommitment, LookupStatement, ProofPart, SegmentBoundary, SegmentKind,
+    Boundary, LookupStatement, PortCommitment, ProofPart, SegmentBoundary, SegmentKind,
     SegmentStatement, StatementError,
 };
 
 fn split() -> SegmentStatement {
     let mut parts = base();
-    parts.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0x66; 32]));
+    parts.boundary = SegmentBoundary::Split(PortCommitment::from_bytes([0x66; 32]));
     statement(parts)
 }
 
@@ -21,13 +21,10 @@ fn a_split_segment_has_two_digests_and_a_fused_one_has_one() {
     let segment = split();
     let lookup = LookupStatement::new(segment.clone()).unwrap();
     assert_eq!(lookup.segment(), &segment);
-    let commitment = BoundaryCommitment::from_bytes([0x66; 32]);
+    let commitment = PortCommitment::from_bytes([0x66; 32]);
     assert_eq!(segment.boundary().commitment(), Some(commitment));
     assert_eq!(statement(base()).boundary().commitment(), None);
-    assert_eq!(
-        lookup.boundary(),
-        BoundaryCommitment::from_bytes([0x66; 32])
-    );
+    assert_eq!(lookup.boundary(), PortCommitment::from_bytes([0x66; 32]));
     assert_ne!(lookup.digest(), segment.digest());
     assert_eq!(
         LookupStatement::new(statement(base())),

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use common::{attention, decoder_segment, given, segment, shape, state, statement, variations};
 use matchmark_quant::{QuantError, Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, BoundaryCommitment, ChainAccumulator,
-    ChainStatement, CircuitRoots, ModelIdentity, PolicyCircuit, PolicyError, PolicyMismatch,
+    AcceptancePolicy, AcceptancePolicyParts, Boundary, ChainAccumulator, ChainStatement,
+    CircuitRoots, ModelIdentity, PolicyCircuit, PolicyError, PolicyMismatch, PortCommitment,
     PreprocessedRoot, Profile, ProofPart, Security, SecurityLevel, SegmentBoundary, SegmentKind,
     SegmentStatement, SegmentStatementParts, StatementError,
 };
@@ -500,7 +500,7 @@ fn each_length_is_accepted_in_the_ways_that_have_circuits() {
         parts.boundary = boundary;
         policy.check_segment(&statement(parts))
     };
-    let split = SegmentBoundary::Split(BoundaryCommitment::from_bytes([9; 32]));
+    let split = SegmentBoundary::Split(PortCommitment::from_bytes([9; 32]));
     let split_roots = |steps: u32| CircuitRoots::Split {
         arithmetic: root(steps + 100),
         lookup: root(steps + 200),

@@ -140,7 +140,7 @@ fn policies_are_compared_field_by_field() {
         }),
         ("decoder.weights", |it| {
             it.terms.decoder.as_mut().unwrap().weights =
-                matchmark_statement::ModelCommitment::from_bytes([1; 32]);
+                matchmark_statement::PortCommitment::from_bytes([1; 32]);
         }),
     ];
     for (field, change) in changes {

@@ -14,7 +14,7 @@ use matchmark_quant::{
     CacheCapacity, QuantError, Rounding, ScoreStep, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{
-    codec, Boundary, BoundaryCommitment, CodecError, ModelId, ModelIdentity, SegmentBoundary,
+    codec, Boundary, CodecError, ModelId, ModelIdentity, PortCommitment, SegmentBoundary,
     SegmentStatement, SegmentStatementParts, StatementError, StatementVersion, TokenId,
     VerifierDomain, MAX_STATEMENT_LEN,
 };
@@ -211,7 +211,7 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
         ),
         (
             |it| {
-                it.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([6; 32]));
+                it.boundary = SegmentBoundary::Split(PortCommitment::from_bytes([6; 32]));
             },
             StatementError::DecoderSplit {
                 expected: Boundary::Fused,
@@ -361,7 +361,7 @@ fn no_statement_is_longer_than_the_limit() {
     // Scales and a second proof, or a decoder: no statement has both.
     let mut split = base();
     split.terms.domain = domain();
-    split.boundary = SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32]));
+    split.boundary = SegmentBoundary::Split(PortCommitment::from_bytes([0; 32]));
     let mut decoder = decoder_segment(18, 16);
     decoder.terms.domain = domain();
     for (parts, expected) in [(split, 372), (decoder, 447)] {

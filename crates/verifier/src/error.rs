@@ -5,9 +5,9 @@ use alloc::string::String;
 use matchmark_air::layout::LayoutError;
 use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{
-    BoundaryCommitment, FormError, ModelCommitment, PolicyMismatch, PreprocessedRoot, ProofPart,
+    FormError, PolicyMismatch, Port, PortCommitment, PreprocessedRoot, ProofPart,
     PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
-    StateCommitment, StatementDigest, StatementError, TokenError,
+    StatementDigest, StatementError, TokenError,
 };
 
 /// Why bytes are not a segment, or why a segment is not accepted.
@@ -125,14 +125,6 @@ pub enum VerifyError {
     /// other.
     #[error("tokens: {0}")]
     Tokens(#[from] TokenError),
-    /// The proof opens weights and tables that the statement does not name.
-    #[error("model: expected weights {expected}, got {got}")]
-    ModelMismatch {
-        /// The statement's commitment.
-        expected: ModelCommitment,
-        /// The commitment that the proof opens.
-        got: ModelCommitment,
-    },
     /// A lookup challenge makes a tuple of the public tokens zero. It happens to an honest prover with a
     /// probability of less than 2^-100.
     #[error("a lookup challenge hits a tuple of the public tokens")]
@@ -149,25 +141,17 @@ pub enum VerifyError {
         /// Root in the proof.
         got: PreprocessedRoot,
     },
-    /// The state tree that the proof opens is not the statement's.
-    #[error("{which} state: expected commitment {expected}, got {got}")]
-    StateMismatch {
-        /// `"first"` for the state before the segment, `"last"` for the one after.
-        which: &'static str,
-        /// Commitment in the statement.
-        expected: StateCommitment,
-        /// Commitment to what the proof opens.
-        got: StateCommitment,
-    },
-    /// The boundary tree that a proof opens is not the statement's.
-    #[error("{part} proof: expected boundary {expected}, got {got}")]
-    BoundaryNotOpened {
-        /// Which of the two proofs.
+    /// A proof opens other columns than those of the port that the statement names.
+    #[error("{port}: the statement names {expected}, the {part} proof opens {got}")]
+    PortNotOpened {
+        /// The port.
+        port: Port,
+        /// What the proof shows.
         part: ProofPart,
-        /// Boundary in the statement.
-        expected: SegmentBoundary,
-        /// Commitment to what the proof opens.
-        got: BoundaryCommitment,
+        /// Commitment in the statement.
+        expected: PortCommitment,
+        /// Commitment that the proof opens.
+        got: PortCommitment,
     },
     /// The segment is split, and its second proof is not there.
     #[error("lookup proof: expected one, as the segment is split; got none")]
@@ -244,12 +228,10 @@ variant_names!(VerifyError {
     Form,
     PublicValuesMismatch,
     Tokens,
-    ModelMismatch,
     ChallengeHitsTuple,
     SubfieldPoint,
     PreprocessedRootMismatch,
-    StateMismatch,
-    BoundaryNotOpened,
+    PortNotOpened,
     LookupProofMissing,
     UnexpectedLookupProof,
     BoundaryMismatch,

@@ -13,7 +13,7 @@ use core::iter::once;
 use std::path::PathBuf;
 
 use matchmark_air::circuit::{Circuit, CircuitContext};
-use matchmark_air::fingerprint::Opening;
+use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::points::PortPoints;
 use matchmark_air::trees::Tree;
@@ -21,10 +21,10 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, AttentionValues, BoundaryCommitment, ChainError,
-    FormError, LookupStatement, PolicyCircuit, PolicyMismatch, PreprocessedRoot, ProofPart,
-    PublicValues, RelationDigest, SegmentBoundary, SegmentShape, SegmentStatement,
-    SegmentStatementParts, StateCommitment, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, AttentionValues, ChainError, FormError,
+    LookupStatement, PolicyCircuit, PolicyMismatch, Port, PortCommitment, PreprocessedRoot,
+    ProofPart, PublicValues, RelationDigest, SegmentBoundary, SegmentShape, SegmentStatement,
+    SegmentStatementParts, VerifierDomain,
 };
 use num_traits::One;
 use stwo::core::circle::CirclePoint;
@@ -259,11 +259,11 @@ impl Fixture {
                 root: Blake2sHash::default(),
                 fingerprint: vec![QM31::default(); columns],
             };
-            opening.state_commitment(
-                &parts.terms.shape,
-                entries as u64,
-                structure.lifting_log_size(),
-            )
+            let content = PortContent::State {
+                shape: parts.terms.shape,
+                entries: entries as u64,
+            };
+            opening.commitment(&content, structure.lifting_log_size())
         };
         let states = [
             opened(Tree::StateBefore, parts.steps.entries_before()),
@@ -288,7 +288,7 @@ impl Fixture {
 }
 
 fn boundary(byte: u8) -> SegmentBoundary {
-    SegmentBoundary::Split(BoundaryCommitment::from_bytes([byte; 32]))
+    SegmentBoundary::Split(PortCommitment::from_bytes([byte; 32]))
 }
 
 /// A lookup proof of no bytes in the name of this segment.
@@ -377,7 +377,6 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("Tokens", |_| {
         tokens::refusal(tokens::tokens([1, 2, 8, 9], [7, 8, 9, 10]), [3, 10])
     }),
-    ("ModelMismatch", |_| tokens::other_weights()),
     ("ChallengeHitsTuple", |_| {
         assert_eq!(own_sum(Some(QM31::one())), Ok(QM31::one()));
         own_sum(None).unwrap_err()
@@ -396,11 +395,25 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
             |policy| policy.circuits[0].preprocessed_root = other,
         )
     }),
-    ("StateMismatch", |it| {
-        let other = StateCommitment::from_bytes([1; 32]);
-        it.refused(|parts| parts.state_after = other, |_| {})
+    ("PortNotOpened", |it| {
+        // Each port is compared.
+        let is_of = |error: &VerifyError, expected: Port| {
+            assert!(
+                matches!(error, VerifyError::PortNotOpened { port, .. } if *port == expected),
+                "{expected}: {error}"
+            );
+        };
+        is_of(&tokens::other_weights(), Port::Model);
+        let other = PortCommitment::from_bytes([1; 32]);
+        let before = |parts: &mut SegmentStatementParts| parts.state_before = other;
+        let policy = |policy: &mut AcceptancePolicyParts| policy.first_state = other;
+        is_of(&it.refused(before, policy), Port::StateBefore);
+        let after = |parts: &mut SegmentStatementParts| parts.state_after = other;
+        is_of(&it.refused(after, |_| {}), Port::StateAfter);
+        let error = it.zeros();
+        is_of(&error, Port::Boundary);
+        error
     }),
-    ("BoundaryNotOpened", Fixture::zeros),
     ("LookupProofMissing", |it| {
         let (file, policy) = it.split();
         verify_segment(&file, &policy).unwrap_err()

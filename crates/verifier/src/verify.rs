@@ -7,14 +7,15 @@ use matchmark_air::challenges::Challenges;
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::decoder::tokens::public_sum;
+use matchmark_air::fingerprint::PortContent;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, CircuitRoots, PreprocessedRoot, PublicValues, RelationVersion,
-    SegmentBoundary, SegmentStatement, StateCommitment,
+    AcceptancePolicy, CircuitRoots, Port, PreprocessedRoot, PublicValues, RelationVersion,
+    SegmentStatement,
 };
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
@@ -166,24 +167,8 @@ impl Side for PartVerifier<'_, '_> {
 
     /// Each port is the one that the statement names: with its root, its fingerprint is fixed as well.
     fn commit(&mut self, tree: Tree, transcript: &mut Transcript) -> Result<(), VerifyError> {
-        match tree {
-            Tree::Model => self.check_model()?,
-            Tree::StateBefore => {
-                let statement = self.statement;
-                let entries = statement.steps().entries_before();
-                self.check_state("first", tree, entries, statement.state_before())?;
-            }
-            Tree::StateAfter => {
-                let statement = self.statement;
-                let entries = statement.steps().entries_after();
-                self.check_state("last", tree, entries, statement.state_after())?;
-            }
-            Tree::Boundary => self.check_boundary()?,
-            Tree::Preprocessed
-            | Tree::Witness
-            | Tree::Projections
-            | Tree::Lookups
-            | Tree::Composition => {}
+        if let Some(port) = tree.port() {
+            self.check_port(port, tree)?;
         }
         self.session.commit(tree, transcript);
         Ok(())
@@ -207,56 +192,19 @@ impl Side for PartVerifier<'_, '_> {
 }
 
 impl PartVerifier<'_, '_> {
-    /// The state of the statement is the one that the proof opens.
-    fn check_state(
-        &self,
-        which: &'static str,
-        tree: Tree,
-        entries: usize,
-        expected: StateCommitment,
-    ) -> Result<(), VerifyError> {
-        let got = self.session.opening(tree).state_commitment(
-            &self.statement.shape(),
-            entries as u64,
-            self.session.structure().lifting_log_size(),
-        );
-        if expected != got {
-            return Err(VerifyError::StateMismatch {
-                which,
-                expected,
-                got,
-            });
-        }
-        Ok(())
-    }
-
-    /// The model of the statement is the one whose weights and tables the proof opens, with the statement's
-    /// arithmetic and weight table.
-    fn check_model(&self) -> Result<(), VerifyError> {
-        let Some(decoder) = self.statement.decoder() else {
-            unreachable!("only a decoder's proof has a model tree");
-        };
-        let expected = decoder.weights;
-        let got = self.session.opening(Tree::Model).model_commitment(
-            &decoder.shape,
-            &decoder.arithmetic,
-            self.statement.table(),
-            self.session.structure().lifting_log_size(),
-        );
-        if expected != got {
-            return Err(VerifyError::ModelMismatch { expected, got });
-        }
-        Ok(())
-    }
-
-    /// The boundary of the statement is the one that the proof opens.
-    fn check_boundary(&self) -> Result<(), VerifyError> {
+    /// The port of the statement is the one that the proof opens.
+    fn check_port(&self, port: Port, tree: Tree) -> Result<(), VerifyError> {
         let structure = self.session.structure();
-        let opening = self.session.opening(Tree::Boundary);
-        let got = opening.boundary_commitment(self.layout, structure.lifting_log_size());
-        let expected = self.statement.boundary();
-        if expected != SegmentBoundary::Split(got) {
-            return Err(VerifyError::BoundaryNotOpened {
+        let named = self.statement.port(port);
+        let content = PortContent::of(self.statement, self.layout, port);
+        let (Some(expected), Some(content)) = (named, content) else {
+            unreachable!("a proof has the ports that its statement names");
+        };
+        let opening = self.session.opening(tree);
+        let got = opening.commitment(&content, structure.lifting_log_size());
+        if expected != got {
+            return Err(VerifyError::PortNotOpened {
+                port,
                 part: structure.part(),
                 expected,
                 got,
@@ -343,7 +291,7 @@ pub(crate) fn verify_lookup(
 /// Says that an error is the second proof's, where it does not say so itself.
 fn in_lookup(source: VerifyError) -> VerifyError {
     match source {
-        VerifyError::BoundaryNotOpened { .. } => source,
+        VerifyError::PortNotOpened { .. } => source,
         source => VerifyError::Lookup(Box::new(source)),
     }
 }

@@ -1,6 +1,6 @@
 //! What there is to say of a proven chain.
 
-use matchmark_statement::{ChainDigest, StateCommitment};
+use matchmark_statement::{ChainDigest, PortCommitment};
 use serde::Serialize;
 
 use crate::proving::schedule::Schedule;
@@ -16,9 +16,9 @@ pub struct ProvenRow {
     /// Number of steps.
     pub steps: usize,
     /// Commitment to the cache before the first step.
-    pub state_before: StateCommitment,
+    pub state_before: PortCommitment,
     /// Commitment to the cache after the last step.
-    pub state_after: StateCommitment,
+    pub state_after: PortCommitment,
     /// Bytes of the proof.
     pub proof_bytes: u64,
     /// Bytes of the public values.
@@ -63,9 +63,9 @@ pub struct ProveReport {
     /// How the work was shared out.
     pub schedule: Schedule,
     /// Commitment to the cache before the first segment.
-    pub first_state: StateCommitment,
+    pub first_state: PortCommitment,
     /// Commitment to the cache after the last segment.
-    pub last_state: StateCommitment,
+    pub last_state: PortCommitment,
     /// Digest over the segments' statements.
     pub chain_digest: ChainDigest,
     /// One row a segment, in order.

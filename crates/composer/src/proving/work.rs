@@ -8,7 +8,7 @@ use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, StateCommitment, TokenId,
+    AcceptancePolicy, AcceptancePolicyParts, Boundary, PortCommitment, TokenId,
 };
 
 use crate::proving::boundaries::BoundaryPattern;
@@ -150,7 +150,7 @@ impl ChainWork {
     pub(crate) fn policy_with(
         &self,
         prover: &SegmentProver,
-        first_state: StateCommitment,
+        first_state: PortCommitment,
     ) -> Result<AcceptancePolicy, PlanError> {
         let (given, boundaries) = match self {
             Self::Trace(plan) => (Vec::new(), plan.boundaries().clone()),
@@ -165,7 +165,7 @@ impl ChainWork {
 pub(crate) fn chain_policy(
     prover: &SegmentProver,
     given: Vec<TokenId>,
-    first_state: StateCommitment,
+    first_state: PortCommitment,
     steps: StepRange,
     boundaries: &BoundaryPattern,
 ) -> Result<AcceptancePolicy, PlanError> {

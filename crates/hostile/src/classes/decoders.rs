@@ -6,7 +6,7 @@ use matchmark_air::witness::SegmentTokens;
 use matchmark_prover::ProveError;
 use matchmark_quant::{HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
 use matchmark_statement::{
-    FormError, PublicValues, SegmentStatement, TokenError, TokenId, TokenValues,
+    FormError, Port, PublicValues, SegmentStatement, TokenError, TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, SegmentProof, VerifyError};
 use num_traits::{One, Zero};
@@ -276,7 +276,14 @@ fn other_weight(recorder: &mut Recorder, setup: &Setup, honest: &Forged) {
             false => Err(format!("meant to hold, fails {failures:?}")),
         }
     });
-    let is_other_model =
-        |refusal: &Refusal| matches!(refusal, Refusal::Refused(VerifyError::ModelMismatch { .. }));
+    let is_other_model = |refusal: &Refusal| {
+        matches!(
+            refusal,
+            Refusal::Refused(VerifyError::PortNotOpened {
+                port: Port::Model,
+                ..
+            })
+        )
+    };
     recorder.refuse_as(&label, is_other_model, || outcome(&other, &forged));
 }

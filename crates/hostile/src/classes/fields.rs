@@ -5,11 +5,11 @@ use matchmark_quant::{
     ScoreStep, SegmentSteps, StepRange, TableBounds, TaggedSha256, ValueBits,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, BoundaryCommitment, ChainAccumulator, LookupStatement,
-    ModelId, ModelIdentity, Profile, PublicValuesDigest, RelationDigest, RelationVersion, Security,
-    SecurityLevel, SegmentBoundary, SegmentKind, SegmentShape, SegmentStatement,
-    SegmentStatementParts, SharedTerms, StateCommitment, StatementDigest, StatementVersion,
-    TokenCut, TokenId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, LookupStatement, ModelId,
+    ModelIdentity, PortCommitment, Profile, PublicValuesDigest, RelationDigest, RelationVersion,
+    Security, SecurityLevel, SegmentBoundary, SegmentKind, SegmentShape, SegmentStatement,
+    SegmentStatementParts, SharedTerms, StatementDigest, StatementVersion, TokenCut, TokenId,
+    VerifierDomain,
 };
 use matchmark_tables::TableId;
 use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
@@ -304,9 +304,9 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         range(before.saturating_sub(1), count),
         range(before.saturating_sub(2), count)));
     least(vary_digest!(public_values, PublicValuesDigest));
-    least(vary_digest!(state_before, StateCommitment));
-    least(vary_digest!(state_after, StateCommitment));
-    let split = |bytes| SegmentBoundary::Split(BoundaryCommitment::from_bytes(bytes));
+    least(vary_digest!(state_before, PortCommitment));
+    least(vary_digest!(state_after, PortCommitment));
+    let split = |bytes| SegmentBoundary::Split(PortCommitment::from_bytes(bytes));
     least(vary!(boundary:
         SegmentBoundary::Fused,
         split([0; 32]),

@@ -1,4 +1,5 @@
 //! Another function under the same key.
+use matchmark_statement::Port;
 use matchmark_verifier::key::KeyError;
 use matchmark_verifier::{verify_segment, ModelKey, VerifyError};
 
@@ -38,7 +39,15 @@ pub fn run(recorder: &mut Recorder) {
         // In the honest commitment's name: the proof opens another, whatever the policy says.
         recorder.refuse_as(
             &format!("{}/honest commitment", story.name),
-            |error| matches!(error, VerifyError::ModelMismatch { .. }),
+            |error| {
+                matches!(
+                    error,
+                    VerifyError::PortNotOpened {
+                        port: Port::Model,
+                        ..
+                    }
+                )
+            },
             || verify_segment(&story.file, &story.policy).map(|_| ()),
         );
         recorder.refuse(&format!("{}/honest commitment, chain", story.name), || {

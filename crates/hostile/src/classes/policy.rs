@@ -2,9 +2,9 @@
 //! against policies of every other.
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ModelId, ModelIdentity, PreprocessedRoot, Profile,
-    ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel, SharedTerms,
-    StateCommitment, TokenId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, ModelId, ModelIdentity, PortCommitment,
+    PreprocessedRoot, Profile, ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel,
+    SharedTerms, TokenId, VerifierDomain,
 };
 use matchmark_tables::TableId;
 use matchmark_verifier::verify_segment;
@@ -136,7 +136,7 @@ fn variations(
         vary!(@terms table: other.terms.table);
         vary!(circuits: other.circuits.clone());
     }
-    vary_digest!(first_state, StateCommitment);
+    vary_digest!(first_state, PortCommitment);
     let (before, count) = (steps.entries_before() as u32, steps.steps() as u32);
     vary!(steps:
         StepRange::new(before + 1, count).unwrap(),

@@ -1,6 +1,7 @@
 //! Targets in proofs: by the system that lacks them, and by the full one.
 use matchmark_air::relation::RelationTag;
 use matchmark_prover::ProveError;
+use matchmark_statement::Port;
 use matchmark_verifier::VerifyError;
 
 use super::{Proof, Target};
@@ -105,5 +106,11 @@ fn is_unbalanced(error: &VerifyError) -> bool {
 }
 
 fn is_other_boundary(error: &VerifyError) -> bool {
-    matches!(innermost(error), VerifyError::BoundaryNotOpened { .. })
+    matches!(
+        innermost(error),
+        VerifyError::PortNotOpened {
+            port: Port::Boundary,
+            ..
+        }
+    )
 }

@@ -19,6 +19,7 @@ use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
 
 use crate::cases::Case;
+use crate::equivocation::{boundary_of, state_of};
 use crate::forge::{tree_of, Forged};
 use crate::proving::{policy, prover, public_values, token_cut, NoValues};
 
@@ -126,7 +127,7 @@ impl<'a> Claimed<'a> {
         let after = commit(&witness.main, Tree::StateAfter);
         let state = |committed: &Committed, entries: usize| {
             let opening = &committed.opening;
-            opening.state_commitment(layout.shape(), entries as u64, height)
+            state_of(opening, *layout.shape(), entries as u64, height)
         };
         let commitments = [
             state(&before, steps.entries_before()),
@@ -140,9 +141,7 @@ impl<'a> Claimed<'a> {
         };
         let boundary = match boundaries.first() {
             None => SegmentBoundary::Fused,
-            Some(first) => {
-                SegmentBoundary::Split(first.opening.boundary_commitment(layout, height))
-            }
+            Some(first) => SegmentBoundary::Split(boundary_of(&first.opening, layout, height)),
         };
         assert_eq!(boundary.kind(), layout.boundary(), "boundary of the layout");
         let values = public_values(forged);

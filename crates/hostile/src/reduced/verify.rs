@@ -2,13 +2,13 @@
 use matchmark_air::challenges::Challenges;
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::decoder::tokens::public_tuples;
-use matchmark_air::fingerprint::{fingerprint_point, Opening};
+use matchmark_air::fingerprint::{fingerprint_point, Opening, PortContent};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::points::PortPoints;
 use matchmark_air::protocol::{self, Side, Transcript};
 use matchmark_air::relation::TaggedRelation;
 use matchmark_air::trees::Tree;
-use matchmark_statement::{LookupStatement, PreprocessedRoot, PublicValues, SegmentBoundary};
+use matchmark_statement::{LookupStatement, PreprocessedRoot, ProofPart, PublicValues};
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::{
     transcript, verify_segment, LookupFile, SegmentFile, SegmentProof, VerifyError,
@@ -121,59 +121,26 @@ impl Lacking<'_> {
     /// The port of the statement is the one that the proof opens; the second proof of a split segment may
     /// lack that.
     fn check_port(&self, tree: Tree) -> Result<(), VerifyError> {
-        let (statement, steps) = (&self.claimed.statement, self.claimed.statement.steps());
-        let height = self.structure.lifting_log_size();
-        let state = |which, entries: usize, expected| {
-            let opening = self.opening(tree);
-            let got = opening.state_commitment(&statement.shape(), entries as u64, height);
-            match expected == got {
-                true => Ok(()),
-                false => Err(VerifyError::StateMismatch {
-                    which,
-                    expected,
-                    got,
-                }),
-            }
+        let Some(port) = tree.port() else {
+            return Ok(());
         };
-        match tree {
-            Tree::StateBefore => state("first", steps.entries_before(), statement.state_before()),
-            Tree::StateAfter => state("last", steps.entries_after(), statement.state_after()),
-            Tree::Model => {
-                let decoder = statement.decoder().expect("a decoder's statement");
-                let (expected, got) = (
-                    decoder.weights,
-                    self.opening(tree).model_commitment(
-                        &decoder.shape,
-                        &decoder.arithmetic,
-                        statement.table(),
-                        height,
-                    ),
-                );
-                match expected == got {
-                    true => Ok(()),
-                    false => Err(VerifyError::ModelMismatch { expected, got }),
-                }
-            }
-            Tree::Boundary => {
-                let layout = &self.claimed.setup.case.layout;
-                let got = self.opening(tree).boundary_commitment(layout, height);
-                let expected = statement.boundary();
-                let is_second = !self.structure.trees().contains(&Tree::StateBefore);
-                let is_left_out = is_second && *self.drop == Drop::Boundary;
-                if is_left_out || expected == SegmentBoundary::Split(got) {
-                    return Ok(());
-                }
-                Err(VerifyError::BoundaryNotOpened {
-                    part: self.structure.part(),
-                    expected,
-                    got,
-                })
-            }
-            Tree::Preprocessed
-            | Tree::Witness
-            | Tree::Projections
-            | Tree::Lookups
-            | Tree::Composition => Ok(()),
+        let (statement, part) = (&self.claimed.statement, self.structure.part());
+        if part == ProofPart::Lookup && *self.drop == Drop::Boundary {
+            return Ok(());
+        }
+        let layout = &self.claimed.setup.case.layout;
+        let content = PortContent::of(statement, layout, port).expect("a port of the segment");
+        let expected = statement.port(port).expect("a port of the statement");
+        let height = self.structure.lifting_log_size();
+        let got = self.opening(tree).commitment(&content, height);
+        match expected == got {
+            true => Ok(()),
+            false => Err(VerifyError::PortNotOpened {
+                port,
+                part,
+                expected,
+                got,
+            }),
         }
     }
 

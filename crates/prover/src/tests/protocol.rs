@@ -4,7 +4,7 @@ use std::sync::Arc;
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::components::vectors::entries::public_columns;
-use matchmark_air::fingerprint::{fingerprint_point, Opening};
+use matchmark_air::fingerprint::{fingerprint_point, Opening, PortContent};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::points::PortPoints;
@@ -303,13 +303,7 @@ impl Side for VariantVerifier<'_> {
         let place = self.structure.place(tree);
         let root = self.proof.stark.commitments[place];
         let statement = self.attempt.statement;
-        let steps = statement.steps();
-        let state = match tree {
-            Tree::StateBefore => Some((steps.entries_before(), statement.state_before())),
-            Tree::StateAfter => Some((steps.entries_after(), statement.state_after())),
-            _ => None,
-        };
-        if let Some((entries, expected)) = state {
+        if let Some(port) = tree.port() {
             let samples = &self.proof.stark.sampled_values[place];
             let fingerprint = match self.variant {
                 Variant::BareRoots => vec![],
@@ -317,9 +311,9 @@ impl Side for VariantVerifier<'_> {
             };
             let opening = Opening { root, fingerprint };
             let height = self.structure.lifting_log_size();
-            let got = opening.state_commitment(&statement.shape(), entries as u64, height);
-            if got != expected {
-                return Err("state".to_owned());
+            let content = PortContent::of(statement, &self.attempt.case.layout, port).unwrap();
+            if Some(opening.commitment(&content, height)) != statement.port(port) {
+                return Err(port.to_string());
             }
         }
         let sizes = &self.structure.column_log_sizes()[place];

@@ -4,7 +4,7 @@
 //! another. As long as all queries fall into the right half, the tree opens as either. At `q` queries
 //! that takes about `2^q` trials, whatever the blowup. What comes of it against commitments of root and
 //! fingerprint is the class `state` of the hostile suite.
-use matchmark_air::fingerprint::Opening;
+use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::witness::columns::field;
 use matchmark_statement::{SecurityLevel, SegmentStatement};
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -64,7 +64,11 @@ fn restate(case: &Case, honest: &Honest) -> SegmentStatement {
     let height = case.prover.lifting_log_size();
     let steps = parts.steps;
     let commitment = |state: &CommittedState, entries: usize| {
-        bare_root(state.tree()).state_commitment(&parts.terms.shape, entries as u64, height)
+        let content = PortContent::State {
+            shape: parts.terms.shape,
+            entries: entries as u64,
+        };
+        bare_root(state.tree()).commitment(&content, height)
     };
     let before = commitment(&honest.before, steps.entries_before());
     let after = commitment(&honest.after, steps.entries_after());

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::fingerprint::PortContent;
 use matchmark_air::mock::failures;
 use matchmark_air::witness::columns::field;
 use matchmark_hostile::attacks::{self, Attack};
@@ -133,10 +134,11 @@ fn positions_relabelled() {
                 (&claim.after, steps.entries_after()),
             ]
             .map(|(state, entries)| {
-                let shape = case.layout.shape();
-                state
-                    .opening()
-                    .state_commitment(shape, entries as u64, lifting)
+                let content = PortContent::State {
+                    shape: *case.layout.shape(),
+                    entries: entries as u64,
+                };
+                state.opening().commitment(&content, lifting)
             });
             for (states, refusal) in [(own, "state"), (relabelled, BALANCE)] {
                 let boundary = claim.statement.boundary();

@@ -73,7 +73,7 @@ fn bit_flips() {
                     "WrongLength",
                     "PublicValues",
                     "PublicValuesMismatch",
-                    "StateMismatch",
+                    "PortNotOpened",
                 ],
                 _ => &["PublicValues", "PublicValuesMismatch"],
             };

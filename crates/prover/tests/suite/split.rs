@@ -5,7 +5,7 @@ use matchmark_hostile::cases::{fast, split_narrow, split_wide, Spec};
 use matchmark_hostile::proving::{honest, Claim};
 use matchmark_prover::ProvenSegment;
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, BoundaryCommitment, LookupStatement, PolicyMismatch, ProofPart,
+    AcceptancePolicy, Boundary, LookupStatement, PolicyMismatch, Port, PortCommitment, ProofPart,
     SegmentBoundary, SegmentStatement, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
@@ -180,7 +180,7 @@ fn swapped_and_invented_boundaries_are_refused() {
     let two = split(&split_narrow(), 2);
     let boundaries = [
         two.file.statement().boundary(),
-        SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32])),
+        SegmentBoundary::Split(PortCommitment::from_bytes([0; 32])),
     ];
     for boundary in boundaries {
         // Both statements name a boundary that neither proof opens.
@@ -193,12 +193,13 @@ fn swapped_and_invented_boundaries_are_refused() {
             file.public_values(),
         );
         match refusal(&file, &policy) {
-            VerifyError::BoundaryNotOpened {
+            VerifyError::PortNotOpened {
+                port: Port::Boundary,
                 part: ProofPart::Arithmetic,
                 expected,
                 got,
             } => {
-                assert_eq!(expected, boundary);
+                assert_eq!(SegmentBoundary::Split(expected), boundary);
                 assert_eq!(SegmentBoundary::Split(got), one.file.statement().boundary());
             }
             other => panic!("{other}"),
@@ -211,7 +212,8 @@ fn swapped_and_invented_boundaries_are_refused() {
         let file = one.file.clone().with_lookup(Some(lookup));
         assert!(matches!(
             refusal(&file, &one.policy),
-            VerifyError::BoundaryNotOpened {
+            VerifyError::PortNotOpened {
+                port: Port::Boundary,
                 part: ProofPart::Lookup,
                 ..
             }
@@ -235,7 +237,15 @@ fn tampered_boundaries_are_refused() {
         let lookup = LookupFile::new(lookup.statement().clone(), proof);
         refusal(&one.file.clone().with_lookup(Some(lookup)), &one.policy)
     };
-    let not_opened = |error: &VerifyError| matches!(error, VerifyError::BoundaryNotOpened { .. });
+    let not_opened = |error: &VerifyError| {
+        matches!(
+            error,
+            VerifyError::PortNotOpened {
+                port: Port::Boundary,
+                ..
+            }
+        )
+    };
     let error = tampered(&|proof| proof.stark.commitments[place].0[0] ^= 1);
     assert!(not_opened(&error), "{error}");
     for column in 0..2 {

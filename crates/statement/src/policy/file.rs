@@ -12,7 +12,7 @@ use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError}
 use crate::boundary::ProofPart;
 use crate::decoder::DecoderTerms;
 use crate::domain::VerifierDomain;
-use crate::identity::{ModelIdentity, PreprocessedRoot, StateCommitment};
+use crate::identity::{ModelIdentity, PortCommitment, PreprocessedRoot};
 use crate::security::Security;
 use crate::terms::toml::{
     QuantizationSection, RelationSection, Sections, ShapeSection, TableSection, TermsFile, TopLevel,
@@ -54,7 +54,7 @@ struct PolicyFile {
 struct ChainSection {
     entries_before: u32,
     steps: u32,
-    first_state: StateCommitment,
+    first_state: PortCommitment,
 }
 
 #[derive(Deserialize)]

@@ -12,9 +12,7 @@ use thiserror::Error;
 use crate::boundary::Boundary;
 use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
-use crate::identity::{
-    ModelCommitment, ModelIdentity, RelationDigest, RelationVersion, StateCommitment,
-};
+use crate::identity::{ModelIdentity, PortCommitment, RelationDigest, RelationVersion};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
@@ -102,8 +100,8 @@ pub enum PolicyMismatch {
     /// Other weights or tables.
     #[error("model commitment is {got}, expected {expected}")]
     ModelWeights {
-        expected: ModelCommitment,
-        got: ModelCommitment,
+        expected: PortCommitment,
+        got: PortCommitment,
     },
     /// Another number of given tokens.
     #[error("prompt has {got} tokens, expected {expected}")]
@@ -127,8 +125,8 @@ pub enum PolicyMismatch {
     /// The chain, or its first segment, begins with another cache.
     #[error("first state is {got}, expected {expected}")]
     FirstState {
-        expected: StateCommitment,
-        got: StateCommitment,
+        expected: PortCommitment,
+        got: PortCommitment,
     },
     /// Segments of this length are accepted, but not proven in this way.
     #[error("segment is {got}, expected {expected}")]

@@ -17,7 +17,7 @@ use crate::chain::ChainStatement;
 use crate::codec;
 use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::error::StatementError;
-use crate::identity::{PolicyId, PreprocessedRoot, StateCommitment};
+use crate::identity::{PolicyId, PortCommitment, PreprocessedRoot};
 use crate::public_values::PublicValues;
 use crate::segment::SegmentStatement;
 use crate::terms::{differ, SharedTerms, TermsDifference};
@@ -65,7 +65,7 @@ pub struct AcceptancePolicyParts {
     /// attention alone.
     pub prompt: Vec<TokenId>,
     /// Commitment to the cache that the chain begins with.
-    pub first_state: StateCommitment,
+    pub first_state: PortCommitment,
     /// The steps of the whole chain.
     pub steps: StepRange,
     /// The circuits of each segment length in use, in any order: the fused one, or the two of split
@@ -323,7 +323,7 @@ impl AcceptancePolicy {
             .or_else(|| differ("circuits", &own.circuits, &others.circuits, circuits))
     }
 
-    fn check_first_state(&self, got: StateCommitment) -> Result<(), PolicyMismatch> {
+    fn check_first_state(&self, got: PortCommitment) -> Result<(), PolicyMismatch> {
         let expected = self.parts.first_state;
         if expected != got {
             return Err(PolicyMismatch::FirstState { expected, got });
@@ -363,7 +363,7 @@ impl AcceptancePolicy {
 
     /// Commitment to the cache that the chain begins with.
     #[must_use]
-    pub const fn first_state(&self) -> StateCommitment {
+    pub const fn first_state(&self) -> PortCommitment {
         self.parts.first_state
     }
 

@@ -8,17 +8,17 @@ use matchmark_quant::{
     SegmentSteps, StepRange, TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    BoundaryCommitment, DecoderTerms, ModelCommitment, ModelId, ModelIdentity, Profile,
-    PromptLength, PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel,
-    SegmentBoundary, SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms,
-    StateCommitment, StatementVersion, TableId, TokenCut, TokenId, VerifierDomain,
+    DecoderTerms, ModelId, ModelIdentity, PortCommitment, Profile, PromptLength,
+    PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel, SegmentBoundary,
+    SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId,
+    TokenCut, TokenId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
-pub fn state(entries: usize) -> StateCommitment {
+pub fn state(entries: usize) -> PortCommitment {
     let mut bytes = [0x50; 32];
     bytes[..8].copy_from_slice(&(entries as u64).to_le_bytes());
-    StateCommitment::from_bytes(bytes)
+    PortCommitment::from_bytes(bytes)
 }
 
 pub fn attention(query_heads: u32, kv_heads: u32, head_dim: u32) -> AttentionShape {
@@ -123,7 +123,7 @@ pub fn decoder() -> DecoderTerms {
     DecoderTerms {
         shape: model_shape(SIZES),
         arithmetic: arithmetic(11, 345, SHIFTS, 3),
-        weights: ModelCommitment::from_bytes([0x88; 32]),
+        weights: PortCommitment::from_bytes([0x88; 32]),
         prompt: prompt(5),
     }
 }
@@ -381,7 +381,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             let mut bytes = decoder.weights.to_bytes();
             bytes[index] ^= 1 << (index % 8);
             let parts = with_decoder(base, |it| {
-                it.weights = ModelCommitment::from_bytes(bytes);
+                it.weights = PortCommitment::from_bytes(bytes);
             });
             out.push(("decoder.weights", parts));
         }
@@ -405,8 +405,8 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         StepRange::new(18, 15).unwrap(),
         StepRange::new(19, 15).unwrap());
     vary_digest!(public_values, PublicValuesDigest);
-    vary_digest!(state_before, StateCommitment);
-    vary_digest!(state_after, StateCommitment);
+    vary_digest!(state_before, PortCommitment);
+    vary_digest!(state_after, PortCommitment);
     if let Some(TokenCut { first, next }) = tokens {
         let cut = |first, next| Some(TokenCut { first, next });
         let last = TokenId::new(999);
@@ -419,10 +419,10 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             cut(first, TokenId::new(next.get() + 1)));
     } else {
         vary!(boundary:
-        SegmentBoundary::Split(BoundaryCommitment::from_bytes([0; 32])),
-        SegmentBoundary::Split(BoundaryCommitment::from_bytes([1; 32])),
-        SegmentBoundary::Split(BoundaryCommitment::from_bytes(state_before.to_bytes())),
-        SegmentBoundary::Split(BoundaryCommitment::from_bytes(state_after.to_bytes())));
+        SegmentBoundary::Split(PortCommitment::from_bytes([0; 32])),
+        SegmentBoundary::Split(PortCommitment::from_bytes([1; 32])),
+        SegmentBoundary::Split(PortCommitment::from_bytes(state_before.to_bytes())),
+        SegmentBoundary::Split(PortCommitment::from_bytes(state_after.to_bytes())));
     }
     out
 }

@@ -9,7 +9,7 @@ use matchmark_quant::{
     StepRange,
 };
 use matchmark_statement::{
-    DecoderTerms, ModelCommitment, ModelId, ModelIdentity, PromptLength, RelationVersion, Security,
+    DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength, RelationVersion, Security,
     SegmentShape, SharedTerms, StatementError, TokenId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
@@ -84,7 +84,7 @@ impl ModelChain {
     pub fn terms(
         &self,
         model: &ModelOutline,
-        weights: ModelCommitment,
+        weights: PortCommitment,
     ) -> Result<ChainTerms, StatementError> {
         let decoder = DecoderTerms {
             shape: model.shape,

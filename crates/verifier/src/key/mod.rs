@@ -14,12 +14,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use matchmark_air::fingerprint::Opening;
+use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_quant::{SegmentSteps, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ModelCommitment, PolicyCircuit, PreprocessedRoot,
+    AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PortCommitment, PreprocessedRoot,
     ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub struct KeyWeights {
     /// Base-two logarithm of the height of the trees, by the length of segments and chain.
     pub log_height: u32,
     /// The commitment: a digest over root and fingerprint of the tree that holds the weights.
-    pub commitment: ModelCommitment,
+    pub commitment: PortCommitment,
 }
 
 /// On what the preprocessed columns of a chain's segments depend, beside the model and the number of steps.
@@ -235,11 +235,12 @@ impl ModelKey {
             .terms(outline, commitment)
             .map_err(ChainTermsError::from)?;
         let circuits = self.chain_circuits(&chain, steps)?;
-        let first = Opening::of_zeros(2 * layout.lanes(), log_height).state_commitment(
-            &terms.shape,
-            0,
-            log_height,
-        );
+        let empty = PortContent::State {
+            shape: terms.shape,
+            entries: 0,
+        };
+        let zeros = Opening::of_zeros(2 * layout.lanes(), log_height);
+        let first = zeros.commitment(&empty, log_height);
         Ok(AcceptancePolicy::new(AcceptancePolicyParts {
             terms: terms.shared().clone(),
             prompt: prompt.to_vec(),
@@ -285,7 +286,7 @@ impl ModelKey {
 
     /// The commitment in trees of this blowup and height.
     #[must_use]
-    pub fn commitment(&self, log_blowup: u32, log_height: u32) -> Option<ModelCommitment> {
+    pub fn commitment(&self, log_blowup: u32, log_height: u32) -> Option<PortCommitment> {
         let mut weights = self.parts.weights.iter();
         weights
             .find(|it| (it.log_blowup, it.log_height) == (log_blowup, log_height))

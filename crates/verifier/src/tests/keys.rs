@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{CacheCapacity, ModelArithmetic, ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, CodecError, ModelCommitment, ModelId,
-    PreprocessedRoot, Profile, PromptLength, RelationDigest, RelationVersion, Security,
-    SecurityLevel, StateCommitment, StatementError, TokenId, TokenizerId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, CodecError, ModelId, PortCommitment, PreprocessedRoot,
+    Profile, PromptLength, RelationDigest, RelationVersion, Security, SecurityLevel,
+    StatementError, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -102,7 +102,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
             .map(|(log_blowup, log_height)| KeyWeights {
                 log_blowup,
                 log_height,
-                commitment: ModelCommitment::from_bytes([9; 32]),
+                commitment: PortCommitment::from_bytes([9; 32]),
             })
             .collect(),
         circuits,
@@ -149,7 +149,7 @@ fn a_policy_follows_from_key_and_choices() {
 #[test]
 fn terms_name_the_table_that_they_hold() {
     let (chain, _) = options(4).chain(&outline().shape, &prompt()).unwrap();
-    let weights = ModelCommitment::from_bytes([9; 32]);
+    let weights = PortCommitment::from_bytes([9; 32]);
     let own = chain.terms(&outline(), weights).unwrap();
     assert_eq!(own.decoder.unwrap().weights, weights);
     let other = WeightTable::exp256_default();
@@ -217,10 +217,10 @@ fn a_policy_that_does_not_follow_is_refused() {
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[2] += 1)),
         ("decoder.arithmetic", |it| arithmetic(it, |it| it[3] += 1)),
         ("decoder.weights", |it| {
-            it.terms.decoder.as_mut().unwrap().weights = ModelCommitment::from_bytes([8; 32]);
+            it.terms.decoder.as_mut().unwrap().weights = PortCommitment::from_bytes([8; 32]);
         }),
         ("first_state", |it| {
-            it.first_state = StateCommitment::from_bytes([8; 32]);
+            it.first_state = PortCommitment::from_bytes([8; 32]);
         }),
         ("circuits", |it| {
             it.circuits[0].preprocessed_root = PreprocessedRoot::from_bytes([8; 32]);
@@ -346,7 +346,7 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("OtherPolicy", |()| {
         let mut parts = policy().parts();
-        parts.first_state = StateCommitment::from_bytes([8; 32]);
+        parts.first_state = PortCommitment::from_bytes([8; 32]);
         let other = AcceptancePolicy::new(parts).unwrap();
         key().check_policy(&other).unwrap_err()
     }),
@@ -505,7 +505,7 @@ fn keys_are_compared_field_by_field() {
         }),
         ("segment lengths", |it| it.segment_steps.push(steps(4))),
         ("commitment to the weights", |it| {
-            it.weights[0].commitment = ModelCommitment::from_bytes([7; 32]);
+            it.weights[0].commitment = PortCommitment::from_bytes([7; 32]);
         }),
         ("circuit", |it| {
             it.circuits[0].roots[0] = PreprocessedRoot::from_bytes([7; 32]);

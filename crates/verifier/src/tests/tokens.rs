@@ -12,10 +12,10 @@ use matchmark_quant::{
 };
 use matchmark_statement::{
     AcceptancePolicy, AttentionValues, ChainAccumulator, CircuitRoots, DecoderTerms, FormError,
-    ModelCommitment, ModelId, ModelIdentity, PolicyCircuit, PreprocessedRoot, PromptLength,
+    ModelId, ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, PromptLength,
     ProofPart, PublicValues, RelationVersion, Security, SegmentBoundary, SegmentKind, SegmentShape,
-    SegmentStatement, SegmentStatementParts, SharedTerms, StateCommitment, StatementVersion,
-    TableId, TokenCut, TokenError, TokenId, TokenValues, VerifierDomain,
+    SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId, TokenCut,
+    TokenError, TokenId, TokenValues, VerifierDomain,
 };
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
@@ -67,7 +67,7 @@ pub(super) fn decoder() -> DecoderTerms {
     DecoderTerms {
         shape: shape.unwrap(),
         arithmetic: ModelArithmetic::new(bits, shifts, 1, 2, step, 1).unwrap(),
-        weights: ModelCommitment::from_bytes([3; 32]),
+        weights: PortCommitment::from_bytes([3; 32]),
         prompt: PromptLength::new(2).unwrap(),
     }
 }
@@ -105,8 +105,8 @@ fn statement(values: &PublicValues, [first, next]: [u32; 2]) -> SegmentStatement
         },
         steps: StepRange::new(0, 4).unwrap(),
         public_values: values.digest(),
-        state_before: StateCommitment::from_bytes([6; 32]),
-        state_after: StateCommitment::from_bytes([7; 32]),
+        state_before: PortCommitment::from_bytes([6; 32]),
+        state_after: PortCommitment::from_bytes([7; 32]),
         boundary: SegmentBoundary::Fused,
         tokens: Some(TokenCut {
             first: TokenId::new(first),

@@ -19,7 +19,7 @@ use matchmark_prover::{
 };
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
-    Boundary, ModelCommitment, Profile, PromptLength, Security, SecurityLevel, SegmentShape,
+    Boundary, PortCommitment, Profile, PromptLength, Security, SecurityLevel, SegmentShape,
     SharedTerms, VerifierDomain,
 };
 use matchmark_verifier::key::{ModelKey, ModelOptions};
@@ -115,7 +115,7 @@ fn committing(
 }
 
 /// Sizes do not depend on what the weights are.
-const NO_WEIGHTS: ModelCommitment = ModelCommitment::from_bytes([0; 32]);
+const NO_WEIGHTS: PortCommitment = PortCommitment::from_bytes([0; 32]);
 
 /// Whether the largest of these needs, each of a level, has room.
 fn check_key(needs: &[(Security, Need)], rooms: &[Room]) -> Result<(), PlanError> {

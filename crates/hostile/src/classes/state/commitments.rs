@@ -4,8 +4,8 @@ use matchmark_air::fingerprint::Opening;
 use matchmark_air::trees::Tree;
 use matchmark_quant::{AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, SegmentSteps};
 use matchmark_statement::{
-    BoundaryCommitment, LookupStatement, ProofPart, SegmentBoundary, SegmentShape,
-    SegmentStatement, StateCommitment,
+    LookupStatement, Port, PortCommitment, ProofPart, SegmentBoundary, SegmentShape,
+    SegmentStatement,
 };
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, VerifyError};
 use num_traits::One;
@@ -14,7 +14,7 @@ use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 use crate::bytes::Sample;
 use crate::cases::{fast, narrow, split_narrow, split_wide, wide, Spec};
-use crate::equivocation::Side;
+use crate::equivocation::{boundary_of, state_of, Side};
 use crate::proving::policy;
 use crate::regrind::{fit, grind};
 use crate::report::Recorder;
@@ -150,8 +150,8 @@ pub fn states(recorder: &mut Recorder) {
         for side in Side::BOTH {
             let own = state(&sample, side);
             let entries = side.entries(statement);
-            let commit = |opening: &Opening| opening.state_commitment(&shape, entries, height);
-            let mut wrong: Vec<(String, StateCommitment)> = openings(&own, &state(&other, side))
+            let commit = |opening: &Opening| state_of(opening, shape, entries, height);
+            let mut wrong: Vec<(String, PortCommitment)> = openings(&own, &state(&other, side))
                 .iter()
                 .map(|(name, opening)| (name.clone(), commit(opening)))
                 .collect();
@@ -160,31 +160,31 @@ pub fn states(recorder: &mut Recorder) {
                 wrong.push((name, commit(&opened(&sample, *tree))));
             }
             for (name, shape) in shapes(&shape) {
-                let commitment = own.state_commitment(&shape, entries, height);
+                let commitment = state_of(&own, shape, entries, height);
                 wrong.push((name.to_owned(), commitment));
             }
             for entries in [0, entries - 1, entries + 1, u64::MAX] {
-                let commitment = own.state_commitment(&shape, entries, height);
+                let commitment = state_of(&own, shape, entries, height);
                 wrong.push((format!("{entries} entries"), commitment));
             }
             for height in [height - 1, height + 1] {
-                let commitment = own.state_commitment(&shape, entries, height);
+                let commitment = state_of(&own, shape, entries, height);
                 wrong.push((format!("height {height}"), commitment));
             }
             let of_level = elsewhere.file.statement();
-            let boundary = own.boundary_commitment(&case.layout, height).to_bytes();
+            let boundary = boundary_of(&own, &case.layout, height).to_bytes();
             wrong.extend([
                 ("another level, before".to_owned(), of_level.state_before()),
                 ("another level, after".to_owned(), of_level.state_after()),
                 (
                     "the root itself".to_owned(),
-                    StateCommitment::from_bytes(own.root.0),
+                    PortCommitment::from_bytes(own.root.0),
                 ),
                 (
                     "a boundary".to_owned(),
-                    StateCommitment::from_bytes(boundary),
+                    PortCommitment::from_bytes(boundary),
                 ),
-                ("zeros".to_owned(), StateCommitment::from_bytes([0; 32])),
+                ("zeros".to_owned(), PortCommitment::from_bytes([0; 32])),
             ]);
             for (name, commitment) in wrong {
                 let mut parts = statement.parts();
@@ -196,7 +196,7 @@ pub fn states(recorder: &mut Recorder) {
                     continue;
                 }
                 let label = format!("{}/state {}/{name}", spec.name, side.name());
-                let is_expected = |error: &VerifyError| matches!(error, VerifyError::StateMismatch { which, .. } if *which == side.which());
+                let is_expected = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port, .. } if *port == side.port());
                 recorder.refuse_as(&label, is_expected, || {
                     restated(&sample, SegmentStatement::new(parts).unwrap())
                 });
@@ -215,8 +215,8 @@ pub fn boundaries(recorder: &mut Recorder) {
         let (own, foreign) = [&sample, &other]
             .map(|it| opened(it, Tree::Boundary))
             .into();
-        let commit = |opening: &Opening| opening.boundary_commitment(layout, height);
-        let mut wrong: Vec<(String, BoundaryCommitment)> = openings(&own, &foreign)
+        let commit = |opening: &Opening| boundary_of(opening, layout, height);
+        let mut wrong: Vec<(String, PortCommitment)> = openings(&own, &foreign)
             .iter()
             .map(|(name, opening)| (name.clone(), commit(opening)))
             .collect();
@@ -226,18 +226,18 @@ pub fn boundaries(recorder: &mut Recorder) {
         }
         for steps in 1..=layout.shape().segment_steps().get() as usize {
             let layout = case.terms.layout(steps).unwrap();
-            let commitment = own.boundary_commitment(&layout, height);
+            let commitment = boundary_of(&own, &layout, height);
             wrong.push((format!("{steps} steps"), commitment));
         }
         for (name, shape) in shapes(layout.shape()) {
             let terms = case.terms.clone().with(|it| it.shape = shape);
             // Shapes that no layout carries have no boundary either.
             if let Ok(layout) = terms.layout(layout.steps()) {
-                wrong.push((name.to_owned(), own.boundary_commitment(&layout, height)));
+                wrong.push((name.to_owned(), boundary_of(&own, &layout, height)));
             }
         }
         for height in [height - 1, height + 1] {
-            let commitment = own.boundary_commitment(layout, height);
+            let commitment = boundary_of(&own, layout, height);
             wrong.push((format!("height {height}"), commitment));
         }
         if let SegmentBoundary::Split(commitment) = elsewhere.file.statement().boundary() {
@@ -249,7 +249,7 @@ pub fn boundaries(recorder: &mut Recorder) {
             ("the root itself", own.root.0),
             ("zeros", [0; 32]),
         ] {
-            wrong.push((name.to_owned(), BoundaryCommitment::from_bytes(bytes)));
+            wrong.push((name.to_owned(), PortCommitment::from_bytes(bytes)));
         }
         for (name, commitment) in wrong {
             let mut parts = statement.parts();
@@ -259,7 +259,7 @@ pub fn boundaries(recorder: &mut Recorder) {
             }
             let label = format!("{}/boundary/{name}", spec.name);
             let arithmetic = ProofPart::Arithmetic;
-            let is_expected = |error: &VerifyError| matches!(error, VerifyError::BoundaryNotOpened { part, .. } if *part == arithmetic);
+            let is_expected = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port: Port::Boundary, part, .. } if *part == arithmetic);
             recorder.refuse_as(&label, is_expected, || {
                 restated(&sample, SegmentStatement::new(parts).unwrap())
             });
@@ -308,8 +308,9 @@ fn exchange(sample: &Sample, side: Side, donor: &Sample, from: Side) -> Result<(
     own.queried_values[to].clone_from(&theirs.queried_values[from_place]);
     own.decommitments[to] = theirs.decommitments[from_place].clone();
     let statement = sample.file.statement();
-    let commitment = state(donor, from).state_commitment(
-        &statement.shape(),
+    let commitment = state_of(
+        &state(donor, from),
+        statement.shape(),
         side.entries(statement),
         sample.structure.lifting_log_size(),
     );

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_air::trees::Tree;
-use matchmark_statement::{LookupStatement, ProofPart, SegmentStatement};
+use matchmark_statement::{LookupStatement, Port, ProofPart, SegmentStatement};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, SegmentProof, VerifyError};
 
@@ -58,7 +58,7 @@ pub fn states(recorder: &mut Recorder) {
             let commitment = state_commitment(&b, side, &of_a);
             restate(&mut b, side, commitment);
             for trial in 0..trials {
-                let is_state = |error: &VerifyError| matches!(error, VerifyError::StateMismatch { which, .. } if *which == side.which());
+                let is_state = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port, .. } if *port == side.port());
                 let label = format!("{at}/in the other's name/{trial}");
                 recorder.refuse_as(&label, is_state, || attempt(&mut b, trial).1);
                 // The fingerprint of the other gets past that comparison, and no further.
@@ -181,7 +181,7 @@ pub fn boundaries(recorder: &mut Recorder) {
 
 fn is_other_lookup(error: &VerifyError) -> bool {
     let lookup = ProofPart::Lookup;
-    matches!(error, VerifyError::BoundaryNotOpened { part, .. } if *part == lookup)
+    matches!(error, VerifyError::PortNotOpened { port: Port::Boundary, part, .. } if *part == lookup)
 }
 
 /// Two proofs each of which is accepted alone, put together in other ways.

@@ -1,0 +1,48 @@
+//! Ports: columns that more than one proof opens.
+
+use core::fmt;
+
+use serde::Serialize;
+
+/// Columns that stand in a tree of their own because more than one proof opens them. All are committed in
+/// the same way, by a [`PortCommitment`](crate::PortCommitment), which the statement of every proof that
+/// opens them names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Port {
+    /// Weights and tables of a model: opened by every proof of its chains.
+    Model,
+    /// The cache before the segment: opened by the segment before, too.
+    StateBefore,
+    /// The cache after the segment: opened by the next segment, too.
+    StateAfter,
+    /// The pairs (index, weight) of a split segment: opened by both of its proofs.
+    Boundary,
+}
+
+impl Port {
+    /// All ports.
+    pub const ALL: [Self; 4] = [
+        Self::Model,
+        Self::StateBefore,
+        Self::StateAfter,
+        Self::Boundary,
+    ];
+
+    /// The name used in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::StateBefore => "state before",
+            Self::StateAfter => "state after",
+            Self::Boundary => "boundary",
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
