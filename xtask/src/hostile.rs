@@ -43,7 +43,7 @@ pub struct Options {
     document: bool,
 }
 
-/// The class that is none of the suite's own: it needs a nightly compiler and cargo-fuzz.
+/// The class that does not belong to the suite itself: it needs a nightly compiler and cargo-fuzz.
 const FUZZ: &str = "fuzz";
 /// Minutes of fuzzing where nothing is said.
 const FUZZ_MINUTES: u32 = 8;

@@ -241,7 +241,7 @@ fn public_columns(case: &Case, execution: &SegmentExecution) -> Vec<Column> {
     columns.into_iter().map(Column::from).collect()
 }
 
-/// A tensor read from columns; `None` if an element is no 16-bit integer, or if the heads of a group
+/// A tensor read from columns; `None` if an element is not a 16-bit integer, or if the heads of a group
 /// disagree.
 fn tensor(shape: [usize; 3], element: impl Fn(usize, usize, usize) -> M31) -> Option<Vec<i16>> {
     let [heads, rows, dim] = shape;
@@ -254,7 +254,7 @@ fn tensor(shape: [usize; 3], element: impl Fn(usize, usize, usize) -> M31) -> Op
 }
 
 /// The caches that state columns hold, `entries` entries each; `None` if they hold more than that,
-/// or numbers that are no 16-bit integers.
+/// or numbers that are not 16-bit integers.
 pub fn cache_of(case: &Case, columns: &[&Column], entry_count: usize) -> Option<KvCache> {
     let (_, groups, dim, _, _) = sizes(case);
     let layout = &case.layout;
@@ -270,7 +270,7 @@ pub fn cache_of(case: &Case, columns: &[&Column], entry_count: usize) -> Option<
     own.iter().eq(columns.iter().copied()).then_some(cache)
 }
 
-/// `q, k, v, out` of the public columns; `None` if they are no 16-bit integers.
+/// `q, k, v, out` of the public columns; `None` if they are not 16-bit integers.
 pub fn public_tensors(case: &Case, public: [&Column; 4]) -> Option<[Vec<i16>; 4]> {
     let (heads, groups, dim, _, steps) = sizes(case);
     let layout = &case.layout;

@@ -36,7 +36,7 @@ impl Step {
     }
 }
 
-/// How many steps passed, failed and were skipped. Those that were not reached are none of it.
+/// How many steps passed, failed and were skipped. Those that were not reached are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Steps that hold.

@@ -9,7 +9,7 @@ use matchmark_tools::failure::{Context as _, Failure};
 /// The mark that cargo leaves in its target directories.
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 
-/// Files by their path from the root, with `/` between folders. Bytes that are no text are
+/// Files by their path from the root, with `/` between folders. Bytes that are not text are
 /// replaced, so that a rule for text sees what is legible in a binary file too.
 pub struct Tree {
     files: BTreeMap<String, String>,

@@ -78,7 +78,7 @@ pub trait Observer<E: EvalAtRow> {
     /// The next constraint says what a running sum is, whose value before stands `distance` rows before.
     fn sum(&mut self, _place: Place, _distance: usize, _constraint: &SumConstraint<'_, E>) {}
     /// The next tuple, of this relation, holds a projection that another component provides: that of this
-    /// name. The column is of no account where the multiplicity is zero.
+    /// name. What the column holds where the multiplicity is zero does not matter.
     fn received(&mut self, _place: Place, _tag: RelationTag, _times: &E::F, _name: &E::F) {}
 }
 

@@ -171,7 +171,7 @@ impl SegmentWitness {
     }
 }
 
-/// The trace of a lookup proof for a boundary: that of the arithmetic proof. Pairs that are no entries of the
+/// The trace of a lookup proof for a boundary: that of the arithmetic proof. Pairs that are not entries of the
 /// table are counted with the entry of their index; no proof will follow from them.
 pub fn lookup_trace(
     layout: &SegmentLayout,

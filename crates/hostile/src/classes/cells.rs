@@ -195,7 +195,7 @@ fn proofs(recorder: &mut Recorder) {
                 continue;
             }
             let forged = cell.changed(&honest, new);
-            // A state that is no cache of 16-bit numbers cannot be offered to the prover.
+            // A state that is not a cache of 16-bit numbers cannot be offered to the prover.
             if offered(&case, &forged) {
                 let label = format!("{}/proof/{cell} = {new}", case.name);
                 match free(&case, &forge, cell, new) {

@@ -21,7 +21,7 @@ use crate::report::Recorder;
 pub const COMMAND: &str = "matchmark";
 /// No command takes as long, whatever the machine does besides. Those that wait are told to wait a second.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How the name of an ending begins that is none.
+/// How the name of an ending begins that does not exist.
 const HANG: &str = "Hang";
 
 /// What stands in the place of a file.
@@ -288,7 +288,7 @@ fn attempt(arguments: &[String]) -> Result<(), Ending> {
         Ended::InTime(code, object) => {
             let part = |name: &str| object["error"][name].as_str().unwrap_or("?").to_owned();
             let known = matches!(code, Some(1..=4)) && object["error"]["kind"].is_string();
-            // An ending without a name is none of those that are meant.
+            // An ending without a name is not one of those that are meant.
             let name = if known {
                 format!("{}/{}", part("kind"), part("variant"))
             } else {

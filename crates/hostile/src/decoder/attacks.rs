@@ -286,7 +286,7 @@ pub enum Choosing {
     AnyBelow,
     /// The maximum is attained by none.
     Unattained,
-    /// The maximum is exceeded: low limbs that are none.
+    /// The maximum is exceeded: low limbs out of their range.
     LowGap,
     /// The same with high limbs.
     HighGap,
@@ -410,7 +410,7 @@ pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge(case, run, vec![Patch::Keys]))
 }
 
-/// An output of the attention that is any number, with a remainder that is none.
+/// An output of the attention that is any number, with a remainder out of its range.
 fn output_off(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6f66_6675);
     let mut forge = Forge::honest(case, seed);

@@ -186,7 +186,7 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     );
     list.add("low parts that wrap", norm(norms::Break::SquareLow), range);
     list.add(
-        "high part that is none",
+        "high part out of its range",
         norm(norms::Break::SquareHigh),
         range,
     );

@@ -12,9 +12,9 @@ use crate::cases::Case;
 pub enum Break {
     /// A square that is not that of the value.
     Square,
-    /// Low parts that are no low parts, of several channels.
+    /// Low parts out of their range, of several channels.
     SquareLow,
-    /// A high part that is none.
+    /// A high part out of its range.
     SquareHigh,
     /// The sum of the high parts.
     HighSum,
@@ -22,15 +22,15 @@ pub enum Break {
     LowSum,
     /// Other sums than those of the stream.
     Sums,
-    /// The low parts' sum with a low part that is none.
+    /// The low parts' sum with a low part out of its range.
     Low,
-    /// The low parts' sum with a carry that is none.
+    /// The low parts' sum with a carry out of its range.
     Carry,
     /// A mantissa that is not that of the norm.
     Mantissa,
     /// A mantissa below the smallest of its exponent.
     Smallest,
-    /// A remainder that is none.
+    /// A remainder out of its range.
     Remainder,
     /// A divisor that does not belong to the exponent.
     Divisor,

@@ -17,7 +17,7 @@ pub enum Break {
     Interior,
     /// Another quotient, with a remainder that is no remainder.
     Remainder,
-    /// The same for a normalized value: its high limb is none.
+    /// The same for a normalized value: its high limb is out of its range.
     HighRemainder,
     /// What should be clamped is not.
     Unclipped,

@@ -75,7 +75,7 @@ impl Constraints for Choice {
             chosen.clone() - before + below,
         );
         row.constrain("the chosen token attains the maximum", chosen.clone() * gap);
-        // On padding the step is none of the segment's: else a token that the vocabulary does not have
+        // On padding the step is not one of the segment: else a token that the vocabulary does not have
         // could be chosen there.
         row.provide_times(
             chosen,
