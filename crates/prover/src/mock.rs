@@ -13,8 +13,9 @@ use matchmark_statement::{Boundary, ModelCommitment, TokenId, TokenValues};
 
 use matchmark_verifier::key::{ChainTerms, ModelChain};
 
+use crate::committed::model_outline;
 use crate::error::ProveError;
-use crate::model::{decoder_witness, model_outline};
+use crate::model::decoder_witness;
 use crate::segment::attention_witness;
 
 /// Why a segment fails the mock checker.
