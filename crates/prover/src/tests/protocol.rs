@@ -309,7 +309,13 @@ impl Side for VariantVerifier<'_> {
         let state = match tree {
             Tree::StateBefore => Some((steps.entries_before(), statement.state_before())),
             Tree::StateAfter => Some((steps.entries_after(), statement.state_after())),
-            _ => None,
+            Tree::Preprocessed
+            | Tree::Model
+            | Tree::Boundary
+            | Tree::Witness
+            | Tree::Projections
+            | Tree::Lookups
+            | Tree::Composition => None,
         };
         if let Some((entries, expected)) = state {
             let samples = &self.proof.stark.sampled_values[place];
