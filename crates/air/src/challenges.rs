@@ -3,8 +3,6 @@ use stwo::core::channel::Channel;
 use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::logup::LookupElements;
 
-use crate::relation::MAX_TUPLE;
-
 /// Points of the random projections; drawn after the witness tree is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProjectionChallenges {
@@ -34,6 +32,9 @@ impl ProjectionChallenges {
         }
     }
 }
+
+/// Longest tuple of a relation, tag included ([`StepTotals`](crate::relation::StepTotals)).
+pub const MAX_TUPLE: usize = 10;
 
 /// Coefficients of the LogUp relations; drawn after the projections tree is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]

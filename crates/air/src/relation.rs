@@ -10,10 +10,7 @@ use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
 use stwo_constraint_framework::{Relation, RelationEFTraitBound};
 
-use crate::challenges::LookupChallenges;
-
-/// Longest tuple, tag included ([`StepTotals`]).
-pub const MAX_TUPLE: usize = 10;
+use crate::challenges::{LookupChallenges, MAX_TUPLE};
 
 /// The elements of a tuple, without the tag.
 pub type Elements<F> = ArrayVec<F, { MAX_TUPLE - 1 }>;

@@ -503,7 +503,18 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
         RelationTag::ValueProjection => Box::new(values_of_another_cache),
         RelationTag::KeyProjection => Box::new(nothing_is_appended),
         RelationTag::StepTotals => Box::new(output_without_candidates),
-        _ => return None,
+        // Of a decoder alone.
+        RelationTag::Range
+        | RelationTag::Activation
+        | RelationTag::Rotation
+        | RelationTag::ReciprocalRoot
+        | RelationTag::Exponent
+        | RelationTag::SquareSums
+        | RelationTag::NormFactor
+        | RelationTag::AttentionEntry
+        | RelationTag::LinearInput
+        | RelationTag::LinearOutput
+        | RelationTag::Choice => return None,
     };
     Some(attack)
 }

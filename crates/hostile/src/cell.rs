@@ -104,7 +104,15 @@ pub fn columns(honest: &Forged) -> Vec<(Cell, usize)> {
                     Source::Public | Source::Tree(Tree::Model) => true,
                     // The arithmetic proof has the same columns.
                     Source::Tree(Tree::Boundary) => is_of_lookup,
-                    Source::Tree(_) => false,
+                    Source::Tree(
+                        Tree::Preprocessed
+                        | Tree::StateBefore
+                        | Tree::StateAfter
+                        | Tree::Witness
+                        | Tree::Projections
+                        | Tree::Lookups
+                        | Tree::Composition,
+                    ) => false,
                 };
                 let before = component.columns[..column].iter();
                 let same = before.filter(|other| other.read == read);

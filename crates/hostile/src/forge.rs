@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::circuit::Circuit;
+use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::harness::row::{Observer, Source};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
@@ -339,7 +340,7 @@ impl Forge {
             row >> layout.log_rows().state,
             row & (layout.lane_offset(1) - 1),
         );
-        let column = self.witness.main.tree(Tree::StateAfter)[2 * lane + 1];
+        let column = self.witness.main.tree(Tree::StateAfter)[LaneEntries::of_lane(lane).value];
         let first = row + 1 - layout.head_dim();
         column[first..=row].iter().map(|x| centered(x.0)).collect()
     }
@@ -363,7 +364,7 @@ impl Forge {
     /// Output entry as it stands.
     pub fn output(&self, head: usize, step: usize, dim: usize) -> i64 {
         let row = self.case.layout.vector_row(head, step, dim);
-        centered(entries(&self.witness)[3][row].0)
+        centered(self.witness.main.component("vectors").column("output")[row].0)
     }
 
     /// Writes the remainder of an output by limbs.

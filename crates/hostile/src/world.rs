@@ -1,5 +1,6 @@
 //! Worlds: integer tensors, executed by the semantics without any check of their ranges.
 use matchmark_air::circuit::Circuit;
+use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::harness::component::AnyConstraints;
 use matchmark_air::harness::row::Source;
@@ -258,14 +259,20 @@ fn tensor(shape: [usize; 3], element: impl Fn(usize, usize, usize) -> M31) -> Op
 pub fn cache_of(case: &Case, columns: &[&Column], entry_count: usize) -> Option<KvCache> {
     let (_, groups, dim, _, _) = sizes(case);
     let layout = &case.layout;
-    let read = |which: usize| {
+    let read = |which: fn(LaneEntries<usize>) -> usize| {
         tensor([groups, entry_count, dim], |g, p, c| {
             let (lane, row) = layout.state_row(g, p, c);
-            columns[2 * lane + which][row]
+            columns[which(LaneEntries::of_lane(lane))][row]
         })
     };
     let shape = layout.shape().attention();
-    let cache = KvCache::from_tensors(shape, entry_count, &read(0)?, &read(1)?).ok()?;
+    let cache = KvCache::from_tensors(
+        shape,
+        entry_count,
+        &read(|lane| lane.key)?,
+        &read(|lane| lane.value)?,
+    )
+    .ok()?;
     let own = entries(layout, &cache);
     own.iter().eq(columns.iter().copied()).then_some(cache)
 }

@@ -31,6 +31,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytes;
+mod encode;
 mod error;
 mod evaluate;
 mod execute;
@@ -40,6 +42,7 @@ mod floats;
 mod import;
 mod integer;
 mod matrix;
+mod parts;
 mod quantize;
 mod scales;
 mod state;
@@ -54,8 +57,9 @@ pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
 pub use import::{FloatLayer, FloatModel, ImportError};
-pub use integer::{IntegerModel, LayerWeights, ModelId, ModelParts, ModelTables};
+pub use integer::IntegerModel;
 pub use matrix::Matrix;
+pub use parts::{LayerWeights, ModelId, ModelParts, ModelTables};
 pub use quantize::{quantize_model, ExcessReport, QuantizationReport};
 pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;

@@ -50,6 +50,7 @@
 
 pub mod bytes;
 pub mod calibration;
+mod candidate;
 pub mod cost;
 mod error;
 mod expectation;
@@ -61,9 +62,10 @@ mod request;
 pub mod work;
 
 pub use calibration::{Calibration, CalibrationState};
+pub use candidate::Candidate;
 pub use cost::{CostModel, Costs};
 pub use error::PlannerError;
-pub use plan::{Candidate, Plan};
+pub use plan::Plan;
 pub use request::{Decoder, Limits, Objective, Request, Workload};
 
 /// The example of the README, compiled and run with the tests.

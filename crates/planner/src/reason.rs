@@ -1,6 +1,6 @@
 //! Why a candidate is the choice, in words made from the numbers.
 
-use crate::plan::Candidate;
+use crate::candidate::Candidate;
 use crate::request::{Limits, Objective};
 
 /// A candidate in a few words.

@@ -104,7 +104,15 @@ impl ChainWork {
             (_, Tree::StateBefore) => 1.0,
             (_, Tree::Model) => self.lengths.min(1) as f64,
             (ProofPart::Lookup, Tree::Boundary) => 0.0,
-            _ => self.segments as f64,
+            (ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Decoder, Tree::Boundary)
+            | (
+                _,
+                Tree::StateAfter
+                | Tree::Witness
+                | Tree::Projections
+                | Tree::Lookups
+                | Tree::Composition,
+            ) => self.segments as f64,
         }
     }
 
@@ -171,7 +179,14 @@ impl ChainWork {
                 // All segments have one model.
                 let times = match work.tree {
                     Tree::Model => 1.0,
-                    _ => at_a_time,
+                    Tree::Preprocessed
+                    | Tree::StateBefore
+                    | Tree::StateAfter
+                    | Tree::Boundary
+                    | Tree::Witness
+                    | Tree::Projections
+                    | Tree::Lookups
+                    | Tree::Composition => at_a_time,
                 };
                 proof[0] += times * work.evaluations;
                 proof[1] += times * work.points;

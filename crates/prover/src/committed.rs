@@ -1,10 +1,13 @@
-//! Columns in a commitment tree with a fingerprint: what two proofs agree on.
-use matchmark_air::fingerprint::{fingerprint_point, Opening};
+//! What is committed once and opened by several proofs: columns with root and fingerprint, and models.
+use std::sync::Arc;
+
+use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::witness::Column;
-use tracing::info_span;
+use matchmark_model::IntegerModel;
+use matchmark_statement::{ModelId, PortCommitment};
+use matchmark_verifier::key::ModelOutline;
 
 use crate::part::ProverTree;
-use crate::setup::SegmentProver;
 
 /// Committed columns, with root and fingerprint.
 pub(crate) struct CommittedColumns {
@@ -13,25 +16,66 @@ pub(crate) struct CommittedColumns {
     pub(crate) opening: Opening,
 }
 
-impl SegmentProver {
-    /// Commits columns, and evaluates them at the point that follows from their root.
-    pub(crate) fn commit_with_fingerprint(&self, columns: Vec<Column>) -> CommittedColumns {
-        let tree = self.commit(&columns);
-        let _span = info_span!("open columns").entered();
-        let root = tree.commitment.root();
-        let point = fingerprint_point(root);
-        let fingerprint = tree
-            .polynomials
-            .iter()
-            .map(|polynomial| {
-                let doublings = self.lifting_log_size() - polynomial.evals.domain.log_size();
-                polynomial.eval_at_point(point.repeated_double(doublings), None)
-            })
-            .collect();
-        CommittedColumns {
+/// What the terms of a chain say of this model, but for its committed weights.
+pub fn model_outline(model: &IntegerModel) -> ModelOutline {
+    ModelOutline {
+        identity: ModelId::from_bytes(*model.identity().as_bytes()),
+        shape: *model.shape(),
+        arithmetic: *model.arithmetic(),
+        table: model.tables().weights.clone(),
+    }
+}
+
+/// Weights and tables of a model in their commitment tree, shared by all proofs of a chain.
+pub struct CommittedModel {
+    model: Arc<IntegerModel>,
+    tree: ProverTree,
+    columns: Vec<Column>,
+    commitment: PortCommitment,
+}
+
+impl CommittedModel {
+    /// A model whose columns are committed in trees of this height.
+    pub(crate) fn new(
+        model: Arc<IntegerModel>,
+        committed: CommittedColumns,
+        lifting_log_size: u32,
+    ) -> Self {
+        let CommittedColumns {
             tree,
             columns,
-            opening: Opening { root, fingerprint },
+            opening,
+        } = committed;
+        let outline = model_outline(&model);
+        let content = PortContent::Model {
+            shape: &outline.shape,
+            arithmetic: &outline.arithmetic,
+            table: outline.table.id(),
+        };
+        let commitment = opening.commitment(&content, lifting_log_size);
+        Self {
+            model,
+            tree,
+            columns,
+            commitment,
         }
+    }
+
+    /// The commitment that statements and keys carry.
+    pub fn commitment(&self) -> PortCommitment {
+        self.commitment
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<IntegerModel> {
+        &self.model
+    }
+
+    pub(crate) fn tree(&self) -> &ProverTree {
+        &self.tree
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
     }
 }

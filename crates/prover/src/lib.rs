@@ -66,12 +66,13 @@ mod setup;
 mod sizes;
 mod state;
 
+pub use committed::{model_outline, CommittedModel};
 pub use error::ProveError;
 pub use instructions::unused_instructions;
 pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 pub use mock::{mock_segment, ModelMock};
-pub use model::{model_outline, CommittedModel, ModelInput};
+pub use model::ModelInput;
 pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
 pub use setup::SegmentProver;
 pub use sizes::{HeldSizes, SegmentMemory, SegmentSizes};

@@ -13,8 +13,9 @@ use matchmark_statement::{Boundary, PortCommitment, TokenId, TokenValues};
 
 use matchmark_verifier::key::{ChainTerms, ModelChain};
 
+use crate::committed::model_outline;
 use crate::error::ProveError;
-use crate::model::{decoder_witness, model_outline};
+use crate::model::decoder_witness;
 use crate::segment::attention_witness;
 
 /// Checks all constraints and relations of a segment on its witness, row by row, those of both

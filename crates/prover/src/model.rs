@@ -1,58 +1,18 @@
-//! Models: the terms of a decoder's chain, its committed weights, and the proof of a segment.
-use std::sync::Arc;
-
+//! The proof of a segment of a whole decoder.
 use matchmark_air::components::vectors::entries::entry_columns;
-use matchmark_air::fingerprint::PortContent;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_model::{IntegerModel, ModelExecution};
 use matchmark_statement::{
-    ModelId, OwnFields, PortCommitment, SegmentBoundary, SegmentStatement, SegmentStatementParts,
-    TokenCut, TokenId, TokenValues,
+    OwnFields, SegmentBoundary, SegmentStatement, SegmentStatementParts, TokenCut, TokenId,
+    TokenValues,
 };
-use matchmark_verifier::key::ModelOutline;
 
-use crate::committed::CommittedColumns;
 use crate::error::ProveError;
-use crate::part::ProverTree;
 use crate::segment::ProvenSegment;
 use crate::setup::SegmentProver;
 use crate::state::CommittedState;
-
-/// What the terms of a chain say of this model, but for its committed weights.
-pub fn model_outline(model: &IntegerModel) -> ModelOutline {
-    ModelOutline {
-        identity: ModelId::from_bytes(*model.identity().as_bytes()),
-        shape: *model.shape(),
-        arithmetic: *model.arithmetic(),
-        table: model.tables().weights.clone(),
-    }
-}
-
-/// Weights and tables of a model in their commitment tree, shared by all proofs of a chain.
-pub struct CommittedModel {
-    model: Arc<IntegerModel>,
-    tree: ProverTree,
-    columns: Vec<Column>,
-    commitment: PortCommitment,
-}
-
-impl CommittedModel {
-    /// The commitment that statements and keys carry.
-    pub fn commitment(&self) -> PortCommitment {
-        self.commitment
-    }
-
-    /// The model.
-    pub fn model(&self) -> &Arc<IntegerModel> {
-        &self.model
-    }
-
-    pub(crate) fn tree(&self) -> &ProverTree {
-        &self.tree
-    }
-}
 
 /// The tokens of a segment and the caches around them.
 pub struct ModelInput<'a> {
@@ -65,32 +25,6 @@ pub struct ModelInput<'a> {
 }
 
 impl SegmentProver {
-    /// Commits the columns of a model in a tree of the chain's height.
-    pub(crate) fn commit_model(
-        &self,
-        model: Arc<IntegerModel>,
-        columns: Vec<Column>,
-    ) -> CommittedModel {
-        let CommittedColumns {
-            tree,
-            columns,
-            opening,
-        } = self.commit_with_fingerprint(columns);
-        let outline = model_outline(&model);
-        let content = PortContent::Model {
-            shape: &outline.shape,
-            arithmetic: &outline.arithmetic,
-            table: outline.table.id(),
-        };
-        let commitment = opening.commitment(&content, self.lifting_log_size());
-        CommittedModel {
-            model,
-            tree,
-            columns,
-            commitment,
-        }
-    }
-
     /// What [`Self::prove_model`] would prove: the statement and its tokens, without a proof.
     ///
     /// # Errors
@@ -137,7 +71,7 @@ impl SegmentProver {
         Ok(decoder_witness(
             &layout,
             input.execution,
-            (&committed.model, &committed.columns),
+            (committed.model(), committed.columns()),
             states,
         ))
     }

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use matchmark_air::decoder::model::model_columns;
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
@@ -17,8 +18,8 @@ use stwo::prover::poly::twiddles::TwiddleTree;
 use stwo::prover::CommitmentTreeProver;
 use tracing::info_span;
 
+use crate::committed::{model_outline, CommittedColumns, CommittedModel};
 use crate::error::ProveError;
-use crate::model::{model_outline, CommittedModel};
 use crate::part::ProverTree;
 
 /// Proves the segments of one chain.
@@ -56,7 +57,8 @@ impl SegmentProver {
         let layout = chain.layout(&outline, longest)?;
         let mut prover = Self::of_layout(chain.terms_without_weights(&outline)?, &layout);
         let columns = info_span!("model columns").in_scope(|| model_columns(&layout, &model));
-        let committed = prover.commit_model(model, columns);
+        let committed = prover.commit_with_fingerprint(columns);
+        let committed = CommittedModel::new(model, committed, prover.lifting_log_size);
         prover.terms = chain.terms(&outline, committed.commitment())?;
         prover.model = Some(committed);
         Ok(prover)
@@ -109,6 +111,27 @@ impl SegmentProver {
             Some(self.lifting_log_size),
             &BaseColumnPool::new(),
         )
+    }
+
+    /// Commits columns, and evaluates them at the point that follows from their root.
+    pub(crate) fn commit_with_fingerprint(&self, columns: Vec<Column>) -> CommittedColumns {
+        let tree = self.commit(&columns);
+        let _span = info_span!("open columns").entered();
+        let root = tree.commitment.root();
+        let point = fingerprint_point(root);
+        let fingerprint = tree
+            .polynomials
+            .iter()
+            .map(|polynomial| {
+                let doublings = self.lifting_log_size() - polynomial.evals.domain.log_size();
+                polynomial.eval_at_point(point.repeated_double(doublings), None)
+            })
+            .collect();
+        CommittedColumns {
+            tree,
+            columns,
+            opening: Opening { root, fingerprint },
+        }
     }
 
     /// The preprocessed tree of a part's proofs of this layout, made once.

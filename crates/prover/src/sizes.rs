@@ -131,7 +131,13 @@ impl SegmentMemory {
                 match tree {
                     Tree::Model => memory.model = memory.model.plus(held),
                     Tree::Preprocessed => memory.preprocessed = memory.preprocessed.plus(held),
-                    _ => own = own.plus(held),
+                    Tree::StateBefore
+                    | Tree::StateAfter
+                    | Tree::Boundary
+                    | Tree::Witness
+                    | Tree::Projections
+                    | Tree::Lookups
+                    | Tree::Composition => own = own.plus(held),
                 }
             }
             // The proofs of a segment are made one after the other.

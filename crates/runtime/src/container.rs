@@ -11,7 +11,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::header::{header_range, invalid, Header, Info, LENGTH_BYTES, MAX_HEADER, METADATA_KEY};
-use crate::{TensorView, TraceError};
+use crate::TraceError;
 
 /// A file of named tensors.
 pub(crate) struct Container {
@@ -27,6 +27,19 @@ pub(crate) struct Tensor<'a> {
     pub(crate) dtype: &'a str,
     pub(crate) shape: &'a [usize],
     pub(crate) bytes: &'a [u8],
+}
+
+/// One tensor of a [`TensorFile`](crate::TensorFile).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The element type as the format writes it, such as `F16`.
+    pub dtype: &'a str,
+    /// Its dimensions.
+    pub shape: &'a [usize],
+    /// Its elements, row-major and little-endian: as many bytes as type and dimensions say.
+    pub bytes: &'a [u8],
 }
 
 impl Container {

@@ -5,7 +5,43 @@ use std::path::PathBuf;
 use matchmark_quant::{QuantError, StepRange, ValueBits};
 use matchmark_tables::TableError;
 
-use crate::{FloatError, GitLfsPointer};
+use crate::GitLfsPointer;
+
+/// Why a tensor is not one of floats that can be computed with.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FloatError {
+    /// The elements have another type.
+    #[error("has element type {got}, expected F16, BF16, F32 or F64")]
+    Dtype {
+        /// The type that came.
+        got: String,
+    },
+    /// An element is NaN or infinite.
+    #[error("element {index} is {got}, expected a finite number")]
+    NotFinite {
+        /// Position in the flattened tensor.
+        index: usize,
+        /// The element.
+        got: f64,
+    },
+    /// An element is so large that sums and products of such leave the range of floats.
+    #[error("element {index} is {got:e}, expected a magnitude of at most 2^40")]
+    TooLarge {
+        /// Position in the flattened tensor.
+        index: usize,
+        /// The element.
+        got: f64,
+    },
+    /// A tensor is not zero, but so small that it has no scale.
+    #[error("element {index} is {got:e} and the largest, expected a magnitude of at least 2^-126 or zeros alone")]
+    TooSmall {
+        /// Position of the largest element in the flattened tensor.
+        index: usize,
+        /// The element.
+        got: f64,
+    },
+}
 
 /// Why tensors, or a file of tensors, are refused.
 #[derive(Debug, thiserror::Error)]

@@ -2,47 +2,11 @@
 
 use half::{bf16, f16};
 
-use crate::TensorView;
+use crate::{FloatError, TensorView};
 
 /// Largest accepted magnitude, `2^40`: about 10^12. Nothing that is trained comes near it, and the square
 /// of a sum of a million such numbers is within the range of an `f32`.
 const MAX_MAGNITUDE: f64 = 1_099_511_627_776.0;
-
-/// Why a tensor is not one of floats that can be computed with.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FloatError {
-    /// The elements have another type.
-    #[error("has element type {got}, expected F16, BF16, F32 or F64")]
-    Dtype {
-        /// The type that came.
-        got: String,
-    },
-    /// An element is NaN or infinite.
-    #[error("element {index} is {got}, expected a finite number")]
-    NotFinite {
-        /// Position in the flattened tensor.
-        index: usize,
-        /// The element.
-        got: f64,
-    },
-    /// An element is so large that sums and products of such leave the range of floats.
-    #[error("element {index} is {got:e}, expected a magnitude of at most 2^40")]
-    TooLarge {
-        /// Position in the flattened tensor.
-        index: usize,
-        /// The element.
-        got: f64,
-    },
-    /// A tensor is not zero, but so small that it has no scale.
-    #[error("element {index} is {got:e} and the largest, expected a magnitude of at least 2^-126 or zeros alone")]
-    TooSmall {
-        /// Position of the largest element in the flattened tensor.
-        index: usize,
-        /// The element.
-        got: f64,
-    },
-}
 
 impl TensorView<'_> {
     /// The elements of a tensor of F16, BF16, F32 or F64, the last rounded to the nearest `f32`.

@@ -38,6 +38,7 @@
 mod cache;
 mod container;
 mod decode;
+mod dimension;
 mod error;
 mod execute;
 mod fidelity;
@@ -56,11 +57,11 @@ mod trace;
 mod trace_file;
 
 pub use cache::KvCache;
+pub use container::TensorView;
 pub use decode::decode;
-pub use error::{RuntimeError, TraceError};
+pub use error::{FloatError, RuntimeError, TraceError};
 pub use execute::{execute_segment, CandidateRecord, SegmentExecution, StepRecord};
 pub use fidelity::{FidelityReport, OutputDistance};
-pub use floats::FloatError;
 pub use git_lfs::GitLfsPointer;
 pub use metadata::TraceMetadata;
 pub use public::{encode_public_values, write_public_values};
@@ -69,7 +70,7 @@ pub use resolution::TableResolution;
 pub use rules::DecodeRules;
 pub use segment::SegmentInputs;
 pub use synthetic::{synthetic_score_step, synthetic_trace};
-pub use tensor_file::{TensorFile, TensorView};
+pub use tensor_file::TensorFile;
 pub use trace::{AttentionTrace, AttentionTraceParts};
 
 /// The example of the README, compiled and run with the tests.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use matchmark_quant::{Scale, Scales, ScoreStep, ValueBits};
 use matchmark_tables::{Rational, WeightTable};
 
-use crate::trace_file::to_u32;
+use crate::dimension::to_u32;
 use crate::{TableResolution, TraceError};
 
 const PREFIX: &str = "matchmark.";

@@ -9,8 +9,8 @@ use matchmark_quant::{
 use matchmark_tables::Rational;
 
 use crate::container::{Container, Tensor};
+use crate::dimension::to_u32;
 use crate::fidelity::{exact_attention, FidelityReport, OutputDistance};
-use crate::trace_file::to_u32;
 use crate::{
     execute_segment, AttentionTrace, AttentionTraceParts, KvCache, TableResolution, TraceError,
     TraceMetadata,

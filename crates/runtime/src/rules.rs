@@ -29,7 +29,7 @@ impl DecodeRules {
         shape: &AttentionShape,
         entries: usize,
     ) -> Result<AccumulatorBounds, QuantError> {
-        let capacity = CacheCapacity::new(crate::trace_file::to_u32(entries))?;
+        let capacity = CacheCapacity::new(crate::dimension::to_u32(entries))?;
         AccumulatorBounds::new(
             shape,
             capacity,

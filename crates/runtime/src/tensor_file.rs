@@ -2,24 +2,11 @@
 
 use std::path::Path;
 
-use crate::container::Container;
+use crate::container::{Container, TensorView};
 use crate::TraceError;
 
 /// A safetensors file, read strictly: its tensors fill the file without gap, overlap or rest.
 pub struct TensorFile(Container);
-
-/// One tensor of a [`TensorFile`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TensorView<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// The element type as the format writes it, such as `F16`.
-    pub dtype: &'a str,
-    /// Its dimensions.
-    pub shape: &'a [usize],
-    /// Its elements, row-major and little-endian: as many bytes as type and dimensions say.
-    pub bytes: &'a [u8],
-}
 
 impl TensorFile {
     /// Reads a file.

@@ -10,6 +10,7 @@ use std::path::Path;
 use matchmark_quant::{AttentionShape, HeadDim, KvHeads, QueryHeads, StepRange, ValueBits};
 
 use crate::container::{self, Container, TensorToWrite};
+use crate::dimension::to_u32;
 use crate::{metadata, AttentionTrace, AttentionTraceParts, TraceError};
 
 impl AttentionTrace {
@@ -151,9 +152,4 @@ impl AttentionTrace {
         let strings = metadata::to_strings(bits, self.metadata());
         container::encode(&tensors, bits.bytes_per_value(), &strings)
     }
-}
-
-/// A dimension for a constructor that refuses everything near `u32::MAX`.
-pub(crate) fn to_u32(dimension: usize) -> u32 {
-    u32::try_from(dimension).unwrap_or(u32::MAX)
 }

@@ -79,6 +79,13 @@ pub struct ComponentSizes {
     pub queried_values: usize,
 }
 
+impl SegmentProof {
+    /// Where the bytes are.
+    pub fn sizes(&self, structure: &ProofStructure) -> ProofSizes {
+        ProofSizes::of(self, structure)
+    }
+}
+
 impl ProofSizes {
     /// Measures a proof of this structure.
     pub fn of(proof: &SegmentProof, structure: &ProofStructure) -> Self {

@@ -22,6 +22,27 @@ use crate::error::VerifyError;
 use crate::proof::SegmentProof;
 use crate::structure::ProofStructure;
 
+impl SegmentProof {
+    /// The binary form of the proof; see `docs/proof-format.md`.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::WrongLength`] and the like if the proof does not have this structure.
+    pub fn encode(&self, structure: &ProofStructure) -> Result<Vec<u8>, VerifyError> {
+        encode(self, structure)
+    }
+
+    /// Reads a proof of this structure, and of no other. `encode` gives the same bytes back.
+    ///
+    /// # Errors
+    ///
+    /// A typed [`VerifyError`] for every deviation; nothing is allocated beyond what the structure
+    /// allows.
+    pub fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<Self, VerifyError> {
+        decode(bytes, structure)
+    }
+}
+
 /// Reads parts of a proof one after the other.
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -111,8 +132,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads a proof of the given structure.
-pub fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, VerifyError> {
+fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, VerifyError> {
     let reader = &mut Reader { bytes };
     let trees = structure.samples().len();
     let claimed_sums = reader.extensions("claimed sums", structure.claimed_sums())?;
@@ -236,8 +256,7 @@ fn expect_len(part: &'static str, expected: usize, got: usize) -> Result<(), Ver
     })
 }
 
-/// Writes a proof of the given structure.
-pub fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8>, VerifyError> {
+fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8>, VerifyError> {
     let writer = &mut Writer { bytes: Vec::new() };
     let stark = &proof.stark;
     let trees = structure.samples().len();

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::commands::{on_plain_stable, succeeds, target_is_there, VERIFIER};
 use super::documented::block;
 use super::runner::Outcome;
-use super::steps::{on_plain_stable, succeeds, target_is_there, VERIFIER};
 use matchmark_tools::workspace;
 
 /// A microcontroller: 32 bits, no operating system.

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use super::commands::{cargo, succeeds};
 use super::runner::Outcome;
-use super::steps::{cargo, succeeds};
 use matchmark_tools::process;
 
 /// A machine without a network must not wait long for the advisory database.

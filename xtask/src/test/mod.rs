@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that a change must pass.
 
 mod bare;
+mod commands;
 mod deny;
 mod documented;
 mod outside;

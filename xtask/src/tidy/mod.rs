@@ -2,15 +2,20 @@
 //!
 //! Each rule reads a [`tree::Tree`] and returns findings; its tests hand it trees of a few lines.
 
+mod circles;
 mod code;
+mod columns;
 mod docs;
 mod errors;
 mod layers;
 mod manifests;
+mod modules;
 mod names;
 mod scan;
+mod syntax;
 mod text;
 mod tree;
+mod wildcards;
 
 use std::fmt;
 use std::path::Path;
@@ -55,13 +60,16 @@ impl fmt::Display for Finding {
 /// A rule of the tree.
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 21] = [
     code::file_length,
     code::default_pcs_config,
     code::other_systems,
     code::unfinished,
     code::bare_should_panic,
     code::ignored_tests,
+    circles::no_circles,
+    columns::no_numbers,
+    wildcards::no_wildcards,
     errors::every_variant_is_reached,
     manifests::crate_files,
     manifests::inherited_fields,

@@ -12,192 +12,214 @@ use super::layout::{
 use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
 
 macro_rules! selectors {
-    ($($(#[$meta:meta])* $name:ident, $text:literal, $height:ident;)+) => {
+    ($($group:ident, $of_group:ident {
+        $($(#[$meta:meta])* $name:ident, $text:literal;)+
+    })+) => {
         /// A preprocessed column of the decoder.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum DecoderSelector {
-            $($(#[$meta])* $name,)+
+            $($($(#[$meta])* $name,)+)+
         }
 
         impl DecoderSelector {
             /// All columns, in the order of the tree.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+            pub const ALL: &'static [Self] = &[$($(Self::$name),+),+];
 
             /// Name of the column.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$name => $text,)+
+                    $($(Self::$name => $text,)+)+
                 }
             }
 
-            const fn height(self) -> Height {
+            const fn group(self) -> Group {
                 match self {
-                    $(Self::$name => Height::$height,)+
+                    $($(Self::$name => Group::$group($of_group::$name),)+)+
                 }
             }
         }
+
+        /// The component or table that a column belongs to, and the column among those of it.
+        #[derive(Clone, Copy)]
+        enum Group {
+            $($group($of_group),)+
+        }
+
+        $(
+            #[derive(Clone, Copy)]
+            #[allow(clippy::enum_variant_names)] // The names of the whole tree.
+            enum $of_group {
+                $($name,)+
+            }
+        )+
     };
 }
 
-/// Which component or table a column belongs to.
-#[derive(Clone, Copy)]
-enum Height {
-    Vectors,
-    Linear,
-    Stream,
-    Norms,
-    Rotary,
-    Values,
-    Gated,
-    Choice,
-    Range,
-    Root,
-    Exponent,
-}
-
 selectors! {
-    /// Vectors: the name of the query entry.
-    VectorQuery, "vector_query", Vectors;
-    /// Vectors: 1 on the first step of a head.
-    VectorFirstStep, "vector_first_step", Vectors;
-    /// Vectors: the name of the attention output as an input of matrices.
-    VectorInput, "vector_input", Vectors;
-    /// Vectors: how often the input is used, on the last step.
-    VectorInputUses, "vector_input_uses", Vectors;
-    /// Linear: the name of the input.
-    LinearInput, "linear_input", Linear;
-    /// Linear: 1 on rows of a matrix.
-    LinearActive, "linear_active", Linear;
-    /// Linear: 1 where the block of the row before goes on.
-    LinearContinues, "linear_continues", Linear;
-    /// Linear: 1 on the first row of a block that is not the first of its matrix.
-    LinearNextBlock, "linear_next_block", Linear;
-    /// Linear: 1 on the last row of a matrix.
-    LinearLast, "linear_last", Linear;
-    /// Linear: the name of the outputs, on the last row of a matrix.
-    LinearOutput, "linear_output", Linear;
-    /// Stream: 1 on rows of a stage.
-    StreamActive, "stream_active", Stream;
-    /// Stream: what the stream of the stage before is multiplied by; 0 on the first stage.
-    StreamBefore, "stream_before", Stream;
-    /// Stream: 1 on the first channel of a stage.
-    StreamFirstChannel, "stream_first_channel", Stream;
-    /// Stream: 1 on the last channel of a stage.
-    StreamLastChannel, "stream_last_channel", Stream;
-    /// Stream: 1 on the first step of a channel.
-    StreamFirstStep, "stream_first_step", Stream;
-    /// Stream: 1 on the last row of a stage.
-    StreamLast, "stream_last", Stream;
-    /// Stream: the number of (stage, step).
-    StreamNorm, "stream_norm", Stream;
-    /// Stream: the name of the normalized value as an input of matrices.
-    StreamInput, "stream_input", Stream;
-    /// Stream: how often the input is used, on the last step.
-    StreamInputUses, "stream_input_uses", Stream;
-    /// Norms: 1 on rows of a stage.
-    NormActive, "norm_active", Norms;
-    /// Norms: the number of (stage, step).
-    NormRow, "norm_row", Norms;
-    /// Norms: epsilon of the stage.
-    NormEpsilon, "norm_epsilon", Norms;
-    /// Rotary: 1 on the first row of a layer.
-    RotaryFirst, "rotary_first", Rotary;
-    /// Rotary: 1 on the last row of a layer.
-    RotaryLast, "rotary_last", Rotary;
-    /// Rotary: the step.
-    RotaryStep, "rotary_step", Rotary;
-    /// Rotary: the pair of dimensions.
-    RotaryPair, "rotary_pair", Rotary;
-    /// Rotary: the name of the attention entry of the pair's first dimension.
-    RotaryEntry, "rotary_entry", Rotary;
-    /// Rotary: how often the entries are used.
-    RotaryEntryUses, "rotary_entry_uses", Rotary;
-    /// Values: 1 on the first row of a layer.
-    ValueFirst, "value_first", Values;
-    /// Values: 1 on the last row of a layer.
-    ValueLast, "value_last", Values;
-    /// Values: the name of the attention entry.
-    ValueEntry, "value_entry", Values;
-    /// Values: how often the entry is used.
-    ValueEntryUses, "value_entry_uses", Values;
-    /// Gated: 1 on the first row of a layer.
-    GatedFirst, "gated_first", Gated;
-    /// Gated: 1 on the last row of a layer.
-    GatedLast, "gated_last", Gated;
-    /// Gated: 1 on the first step of a channel.
-    GatedFirstStep, "gated_first_step", Gated;
-    /// Gated: the name of the gated value as an input of matrices.
-    GatedInput, "gated_input", Gated;
-    /// Gated: how often the input is used, on the last step.
-    GatedInputUses, "gated_input_uses", Gated;
-    /// Choice: 1 on the first token of the vocabulary.
-    ChoiceFirst, "choice_first", Choice;
-    /// Choice: 1 on the first row.
-    ChoiceStart, "choice_start", Choice;
-    /// Choice: 1 on the last row.
-    ChoiceLast, "choice_last", Choice;
-    /// Choice: the token of the vocabulary, and on padding the number of the row.
-    ChoiceToken, "choice_token", Choice;
-    /// Choice: the step, and on padding one that the segment does not have.
-    ChoiceStep, "choice_step", Choice;
-    /// Range table: the width in bits.
-    RangeBits, "range_bits", Range;
-    /// Range table: a number of at most that width.
-    RangeValue, "range_value", Range;
-    /// Reciprocal roots: the mantissa.
-    RootMantissa, "root_mantissa", Root;
-    /// Reciprocal roots: the factor.
-    RootFactor, "root_factor", Root;
-    /// Exponents: the exponent.
-    ExponentExponent, "exponent_exponent", Exponent;
-    /// Exponents: `4^e`.
-    ExponentPower, "exponent_power", Exponent;
-    /// Exponents: the smallest mantissa.
-    ExponentSmallest, "exponent_smallest", Exponent;
-    /// Exponents: what normalization divides by, `2^(norm + e)`.
-    ExponentDivisor, "exponent_divisor", Exponent;
+    Vectors, VectorSelector {
+        /// Vectors: the name of the query entry.
+        VectorQuery, "vector_query";
+        /// Vectors: 1 on the first step of a head.
+        VectorFirstStep, "vector_first_step";
+        /// Vectors: the name of the attention output as an input of matrices.
+        VectorInput, "vector_input";
+        /// Vectors: how often the input is used, on the last step.
+        VectorInputUses, "vector_input_uses";
+    }
+    Linear, LinearSelector {
+        /// Linear: the name of the input.
+        LinearInput, "linear_input";
+        /// Linear: 1 on rows of a matrix.
+        LinearActive, "linear_active";
+        /// Linear: 1 where the block of the row before goes on.
+        LinearContinues, "linear_continues";
+        /// Linear: 1 on the first row of a block that is not the first of its matrix.
+        LinearNextBlock, "linear_next_block";
+        /// Linear: 1 on the last row of a matrix.
+        LinearLast, "linear_last";
+        /// Linear: the name of the outputs, on the last row of a matrix.
+        LinearOutput, "linear_output";
+    }
+    Stream, StreamSelector {
+        /// Stream: 1 on rows of a stage.
+        StreamActive, "stream_active";
+        /// Stream: what the stream of the stage before is multiplied by; 0 on the first stage.
+        StreamBefore, "stream_before";
+        /// Stream: 1 on the first channel of a stage.
+        StreamFirstChannel, "stream_first_channel";
+        /// Stream: 1 on the last channel of a stage.
+        StreamLastChannel, "stream_last_channel";
+        /// Stream: 1 on the first step of a channel.
+        StreamFirstStep, "stream_first_step";
+        /// Stream: 1 on the last row of a stage.
+        StreamLast, "stream_last";
+        /// Stream: the number of (stage, step).
+        StreamNorm, "stream_norm";
+        /// Stream: the name of the normalized value as an input of matrices.
+        StreamInput, "stream_input";
+        /// Stream: how often the input is used, on the last step.
+        StreamInputUses, "stream_input_uses";
+    }
+    Norms, NormSelector {
+        /// Norms: 1 on rows of a stage.
+        NormActive, "norm_active";
+        /// Norms: the number of (stage, step).
+        NormRow, "norm_row";
+        /// Norms: epsilon of the stage.
+        NormEpsilon, "norm_epsilon";
+    }
+    Rotary, RotarySelector {
+        /// Rotary: 1 on the first row of a layer.
+        RotaryFirst, "rotary_first";
+        /// Rotary: 1 on the last row of a layer.
+        RotaryLast, "rotary_last";
+        /// Rotary: the step.
+        RotaryStep, "rotary_step";
+        /// Rotary: the pair of dimensions.
+        RotaryPair, "rotary_pair";
+        /// Rotary: the name of the attention entry of the pair's first dimension.
+        RotaryEntry, "rotary_entry";
+        /// Rotary: how often the entries are used.
+        RotaryEntryUses, "rotary_entry_uses";
+    }
+    Values, ValueSelector {
+        /// Values: 1 on the first row of a layer.
+        ValueFirst, "value_first";
+        /// Values: 1 on the last row of a layer.
+        ValueLast, "value_last";
+        /// Values: the name of the attention entry.
+        ValueEntry, "value_entry";
+        /// Values: how often the entry is used.
+        ValueEntryUses, "value_entry_uses";
+    }
+    Gated, GatedSelector {
+        /// Gated: 1 on the first row of a layer.
+        GatedFirst, "gated_first";
+        /// Gated: 1 on the last row of a layer.
+        GatedLast, "gated_last";
+        /// Gated: 1 on the first step of a channel.
+        GatedFirstStep, "gated_first_step";
+        /// Gated: the name of the gated value as an input of matrices.
+        GatedInput, "gated_input";
+        /// Gated: how often the input is used, on the last step.
+        GatedInputUses, "gated_input_uses";
+    }
+    Choice, ChoiceSelector {
+        /// Choice: 1 on the first token of the vocabulary.
+        ChoiceFirst, "choice_first";
+        /// Choice: 1 on the first row.
+        ChoiceStart, "choice_start";
+        /// Choice: 1 on the last row.
+        ChoiceLast, "choice_last";
+        /// Choice: the token of the vocabulary, and on padding the number of the row.
+        ChoiceToken, "choice_token";
+        /// Choice: the step, and on padding one that the segment does not have.
+        ChoiceStep, "choice_step";
+    }
+    Range, RangeSelector {
+        /// Range table: the width in bits.
+        RangeBits, "range_bits";
+        /// Range table: a number of at most that width.
+        RangeValue, "range_value";
+    }
+    Root, RootSelector {
+        /// Reciprocal roots: the mantissa.
+        RootMantissa, "root_mantissa";
+        /// Reciprocal roots: the factor.
+        RootFactor, "root_factor";
+    }
+    Exponent, ExponentSelector {
+        /// Exponents: the exponent.
+        ExponentExponent, "exponent_exponent";
+        /// Exponents: `4^e`.
+        ExponentPower, "exponent_power";
+        /// Exponents: the smallest mantissa.
+        ExponentSmallest, "exponent_smallest";
+        /// Exponents: what normalization divides by, `2^(norm + e)`.
+        ExponentDivisor, "exponent_divisor";
+    }
 }
 
 impl DecoderSelector {
     /// Log of the number of rows.
     pub fn log_rows(self, layout: &SegmentLayout, decoder: &DecoderLayout) -> u32 {
         let rows = decoder.log_rows();
-        match self.height() {
-            Height::Vectors => layout.log_rows().vectors,
-            Height::Linear => rows.linear,
-            Height::Stream => rows.stream,
-            Height::Norms => rows.norms,
-            Height::Rotary => rows.rotary,
-            Height::Values => rows.values,
-            Height::Gated => rows.gated,
-            Height::Choice => rows.choice,
-            Height::Range => LOG_RANGE_ROWS,
-            Height::Root => MANTISSA_BITS,
-            Height::Exponent => MIN_LOG_ROWS,
+        match self.group() {
+            Group::Vectors(_) => layout.log_rows().vectors,
+            Group::Linear(_) => rows.linear,
+            Group::Stream(_) => rows.stream,
+            Group::Norms(_) => rows.norms,
+            Group::Rotary(_) => rows.rotary,
+            Group::Values(_) => rows.values,
+            Group::Gated(_) => rows.gated,
+            Group::Choice(_) => rows.choice,
+            Group::Range(_) => LOG_RANGE_ROWS,
+            Group::Root(_) => MANTISSA_BITS,
+            Group::Exponent(_) => MIN_LOG_ROWS,
         }
     }
 
     /// The column's entries in row order.
     pub fn column(self, layout: &SegmentLayout, decoder: &DecoderLayout) -> Vec<M31> {
         let rows = 1 << self.log_rows(layout, decoder);
-        match self.height() {
-            Height::Vectors => self.of_vectors(layout, decoder, rows),
-            Height::Linear => self.of_linear(layout, decoder, rows),
-            Height::Stream => self.of_stream(decoder, rows),
-            Height::Norms => (0..rows).map(|row| self.of_norms(decoder, row)).collect(),
-            Height::Rotary => self.of_rotary(layout, decoder, rows),
-            Height::Values => self.of_values(layout, decoder, rows),
-            Height::Gated => self.of_gated(decoder, rows),
-            Height::Choice => (0..rows).map(|row| self.of_choice(decoder, row)).collect(),
-            Height::Range => (0..rows).map(|row| self.of_range(row)).collect(),
-            Height::Root => (0..rows).map(|row| self.of_roots(row)).collect(),
-            Height::Exponent => (0..rows)
-                .map(|row| self.of_exponents(decoder, row))
-                .collect(),
+        match self.group() {
+            Group::Vectors(column) => column.entries(layout, decoder, rows),
+            Group::Linear(column) => column.entries(layout, decoder, rows),
+            Group::Stream(column) => column.entries(decoder, rows),
+            Group::Norms(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
+            Group::Rotary(column) => column.entries(layout, decoder, rows),
+            Group::Values(column) => column.entries(layout, decoder, rows),
+            Group::Gated(column) => column.entries(decoder, rows),
+            Group::Choice(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
+            Group::Range(column) => (0..rows).map(|row| column.entry(row)).collect(),
+            Group::Root(column) => (0..rows).map(|row| column.entry(row)).collect(),
+            Group::Exponent(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
         }
     }
+}
 
-    fn of_vectors(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+impl VectorSelector {
+    fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let heads = decoder.shape().attention().query_heads();
         let (dim, steps) = (layout.head_dim(), decoder.steps());
         let mut column = vec![M31::zero(); rows];
@@ -212,15 +234,17 @@ impl DecoderSelector {
                         Self::VectorInput => {
                             M31::from(decoder.input(space, (head % heads) * dim + c))
                         }
-                        _ => uses(step + 1 == steps, decoder.input_uses(space)),
+                        Self::VectorInputUses => uses(step + 1 == steps, decoder.input_uses(space)),
                     };
                 }
             }
         }
         column
     }
+}
 
-    fn of_linear(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+impl LinearSelector {
+    fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let mut column = vec![M31::zero(); rows];
         for matrix in decoder.matrices() {
             let space = decoder.input_space(matrix.kind);
@@ -233,15 +257,17 @@ impl DecoderSelector {
                         Self::LinearContinues => flag(input > 0),
                         Self::LinearNextBlock => flag(input == 0 && block > 0),
                         Self::LinearLast => flag(last),
-                        _ => uses(last, output_name(layout, decoder, matrix.kind)),
+                        Self::LinearOutput => uses(last, output_name(layout, decoder, matrix.kind)),
                     };
                 }
             }
         }
         column
     }
+}
 
-    fn of_stream(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+impl StreamSelector {
+    fn entries(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
         let mut column = vec![M31::zero(); rows];
         for stage in 0..decoder.stages() {
@@ -264,26 +290,30 @@ impl DecoderSelector {
                         Self::StreamLast => flag(last && channel + 1 == channels),
                         Self::StreamNorm => M31::from(decoder.norm_row(stage, step)),
                         Self::StreamInput => M31::from(decoder.input(space, channel)),
-                        _ => uses(last, input_uses),
+                        Self::StreamInputUses => uses(last, input_uses),
                     };
                 }
             }
         }
         column
     }
+}
 
-    fn of_norms(self, decoder: &DecoderLayout, row: usize) -> M31 {
+impl NormSelector {
+    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
         match self {
             Self::NormActive => flag(row < decoder.stages() * decoder.steps()),
             // Padding is normalized like a later stage.
             Self::NormEpsilon => {
                 M31::from(decoder.arithmetic().epsilon_of_stage(row / decoder.steps()))
             }
-            _ => M31::from(row),
+            Self::NormRow => M31::from(row),
         }
     }
+}
 
-    fn of_rotary(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+impl RotarySelector {
+    fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let attention = decoder.shape().attention();
         let (queries, keys) = (attention.query_heads(), attention.kv_heads());
         let (pairs, steps) = (attention.head_dim() / 2, decoder.steps());
@@ -309,7 +339,7 @@ impl DecoderSelector {
                                     KEY_ENTRY + layout.cache_row(layer * keys + head, step, pair)
                                 }
                             }),
-                            _ => M31::from(match head < queries {
+                            Self::RotaryEntryUses => M31::from(match head < queries {
                                 true => 1,
                                 false => attention.group_size(),
                             }),
@@ -320,8 +350,10 @@ impl DecoderSelector {
         }
         column
     }
+}
 
-    fn of_values(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+impl ValueSelector {
+    fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let attention = decoder.shape().attention();
         let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), decoder.steps());
         let mut column = vec![M31::zero(); rows];
@@ -336,7 +368,7 @@ impl DecoderSelector {
                             Self::ValueEntry => M31::from(
                                 VALUE_ENTRY + layout.cache_row(layer * heads + head, step, c),
                             ),
-                            _ => M31::from(attention.group_size()),
+                            Self::ValueEntryUses => M31::from(attention.group_size()),
                         };
                     }
                 }
@@ -344,8 +376,10 @@ impl DecoderSelector {
         }
         column
     }
+}
 
-    fn of_gated(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+impl GatedSelector {
+    fn entries(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
         let mut column = vec![M31::zero(); rows];
         for layer in 0..decoder.shape().layers() {
@@ -359,15 +393,17 @@ impl DecoderSelector {
                         Self::GatedLast => flag(last && channel + 1 == channels),
                         Self::GatedFirstStep => flag(step == 0),
                         Self::GatedInput => M31::from(decoder.input(space, channel)),
-                        _ => uses(last, input_uses),
+                        Self::GatedInputUses => uses(last, input_uses),
                     };
                 }
             }
         }
         column
     }
+}
 
-    fn of_choice(self, decoder: &DecoderLayout, row: usize) -> M31 {
+impl ChoiceSelector {
+    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
         let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
         match self {
             Self::ChoiceFirst => flag(row < steps),
@@ -377,29 +413,35 @@ impl DecoderSelector {
             // so that none of them can be chosen.
             Self::ChoiceToken if row < tokens * steps => M31::from(row / steps),
             Self::ChoiceToken => M31::from(row),
-            _ if row < tokens * steps => M31::from(row % steps),
-            _ => M31::from(steps),
+            Self::ChoiceStep if row < tokens * steps => M31::from(row % steps),
+            Self::ChoiceStep => M31::from(steps),
         }
     }
+}
 
+impl RangeSelector {
     /// All numbers of each width: row `2^bits + x`. Row 0 repeats the number zero of no width.
-    fn of_range(self, row: usize) -> M31 {
+    fn entry(self, row: usize) -> M31 {
         let bits = row.max(1).ilog2();
         match self {
             Self::RangeBits => M31::from(bits),
-            _ => M31::from(row.max(1) - (1 << bits)),
+            Self::RangeValue => M31::from(row.max(1) - (1 << bits)),
         }
     }
+}
 
-    fn of_roots(self, row: usize) -> M31 {
+impl RootSelector {
+    fn entry(self, row: usize) -> M31 {
         match self {
             Self::RootMantissa => M31::from(row),
-            _ => M31::from(matchmark_tables::reciprocal_root(row)),
+            Self::RootFactor => M31::from(matchmark_tables::reciprocal_root(row)),
         }
     }
+}
 
+impl ExponentSelector {
     /// Exponents from 0 on, filled up with the first.
-    fn of_exponents(self, decoder: &DecoderLayout, row: usize) -> M31 {
+    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
         let largest = usize::from(decoder.max_norm_exponent());
         let exponent = if row <= largest { row } else { 0 };
         match self {
@@ -409,7 +451,9 @@ impl DecoderSelector {
                 0 => 0,
                 _ => 1_usize << (MANTISSA_BITS - 2),
             }),
-            _ => M31::from(1_usize << (usize::from(decoder.arithmetic().shifts().norm) + exponent)),
+            Self::ExponentDivisor => {
+                M31::from(1_usize << (usize::from(decoder.arithmetic().shifts().norm) + exponent))
+            }
         }
     }
 }

@@ -106,7 +106,7 @@ mod without_prover {
 pub use without_prover::{GeneratesAndRuns, Proves};
 
 #[cfg(feature = "prover")]
-pub use super::prover_side::{AnyEvaluation, GeneratesAndRuns, Proves};
+pub use super::asked::{AnyEvaluation, GeneratesAndRuns, Proves};
 
 /// Puts the components of a proof together, one after another.
 pub struct Assembly<'a, S> {
@@ -339,11 +339,11 @@ impl<C, F: FrameworkEval> Routed<C, F> {
     fn scatter<T>(&self, interactions: TreeVec<ColumnVec<T>>) -> TreeVec<ColumnVec<T>> {
         let mut interactions = interactions.0;
         interactions.resize_with(MAX_N_INTERACTIONS, Vec::new);
-        let mut columns: Vec<_> = interactions.into_iter().map(Vec::into_iter).collect();
+        let mut rest: Vec<_> = interactions.into_iter().map(Vec::into_iter).collect();
         let mut trees: Vec<Vec<T>> = self.order.of_components().iter().map(|_| vec![]).collect();
-        trees[0].extend(columns[0].by_ref());
+        trees[PREPROCESSED_TRACE_IDX].extend(rest[PREPROCESSED_TRACE_IDX].by_ref());
         for span in &self.spans {
-            let run = columns[span.interaction].by_ref().take(span.columns);
+            let run = rest[span.interaction].by_ref().take(span.columns);
             match span.source {
                 Source::Tree(tree) => trees[self.order.place(tree)].extend(run),
                 Source::Public => run.for_each(drop),

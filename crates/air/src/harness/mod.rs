@@ -5,4 +5,6 @@ pub mod public_columns;
 pub mod row;
 
 #[cfg(feature = "prover")]
+mod asked;
+#[cfg(feature = "prover")]
 mod prover_side;

@@ -1,4 +1,4 @@
-//! What the prover asks of a component.
+//! What components give the prover: what [`super::asked`] says.
 use stwo::core::poly::circle::CanonicCoset;
 use stwo::core::utils::bit_reverse_coset_to_circle_domain_order;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -10,28 +10,13 @@ use stwo::prover::{ComponentProver, DomainEvaluationAccumulator, Trace};
 use stwo_constraint_framework::expr::ExprEvaluator;
 use stwo_constraint_framework::{FrameworkEval, InfoEvaluator};
 
+use super::asked::{AnyEvaluation, GeneratesAndRuns, Proves};
 use super::component::{Routed, Stated};
 use super::row::{Evaluator, Observer};
 use crate::components::tables::Table;
 use crate::preprocessed::Preprocessed;
 use crate::witness::evaluator::{Fractions, RowEvaluator};
 use crate::witness::{Column, Execution};
-
-/// What the prover asks of constraints.
-pub trait GeneratesAndRuns {
-    /// The columns that the component makes itself, in reading order: those that are neither projections
-    /// nor columns of a port that is given to it.
-    fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
-
-    /// The tables whose entries the rows are.
-    fn tables(&self) -> &[Table];
-
-    /// The preprocessed columns that a row reads, in reading order.
-    fn preprocessed_reads(&self) -> Vec<Preprocessed>;
-
-    /// Runs the constraints over sixteen rows, and shows an observer what they state.
-    fn run<'t>(&self, rows: &mut RowEvaluator<'t>, observer: &mut dyn Observer<RowEvaluator<'t>>);
-}
 
 impl<C: Stated> GeneratesAndRuns for Evaluator<C> {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
@@ -53,15 +38,6 @@ impl<C: Stated> GeneratesAndRuns for Evaluator<C> {
     }
 }
 
-/// What the library evaluates of a component.
-pub trait AnyEvaluation: Send + Sync {
-    /// The fractions of the LogUp columns on sixteen rows.
-    fn fractions(&self, rows: RowEvaluator<'_>) -> Fractions;
-
-    /// The constraints as expressions.
-    fn expressions(&self) -> ExprEvaluator;
-}
-
 impl<F: FrameworkEval + Send + Sync> AnyEvaluation for F {
     fn fractions(&self, rows: RowEvaluator<'_>) -> Fractions {
         self.evaluate(rows).into_fractions()
@@ -70,15 +46,6 @@ impl<F: FrameworkEval + Send + Sync> AnyEvaluation for F {
     fn expressions(&self) -> ExprEvaluator {
         self.evaluate(ExprEvaluator::new())
     }
-}
-
-/// What the prover asks of a component.
-pub trait Proves: ComponentProver<SimdBackend> {
-    /// What the library evaluates of the constraints: all of them, but in a system that lacks something.
-    fn evaluation(&self) -> &dyn AnyEvaluation;
-
-    /// Extends the public columns, at the blowup of the committed ones.
-    fn extend_public_columns(&mut self, twiddles: &TwiddleTree<SimdBackend>, log_blowup: u32);
 }
 
 impl<C: Stated, F: FrameworkEval + Send + Sync + 'static> Proves for Routed<C, F> {

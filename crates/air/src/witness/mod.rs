@@ -6,6 +6,7 @@
 //! forge them.
 pub mod columns;
 pub mod evaluator;
+mod generate;
 pub mod lookups;
 pub mod projections;
 pub mod trace;

@@ -7,11 +7,12 @@ use stwo::prover::backend::simd::m31::PackedBaseField;
 
 use super::evaluator::{RowEvaluator, Rows};
 use super::trace::{Column, PartTrace};
+use crate::challenges::MAX_TUPLE;
 use crate::circuit::Circuit;
 use crate::components::tables::Table;
 use crate::harness::row::Observer;
 use crate::layout::SegmentLayout;
-use crate::relation::{Elements, RelationTag, MAX_TUPLE};
+use crate::relation::{Elements, RelationTag};
 
 /// Uses of the entries of some tables.
 #[derive(Clone, Debug)]

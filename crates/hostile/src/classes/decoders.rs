@@ -263,9 +263,14 @@ fn other_weight(recorder: &mut Recorder, setup: &Setup, honest: &Forged) {
     let embedding = &decoder.matrices()[0];
     let unused = (0..embedding.inputs as u32).find(|token| !consumed.contains(token));
     let row = (embedding.blocks - 1) * embedding.inputs + unused.unwrap() as usize;
-    let mut columns = tree_of(&forged.witness.main, Tree::Model);
-    columns[decoder.width() - 1][row] += M31::one();
-    forged.witness.main.set_tree(Tree::Model, &columns);
+    let last = forged
+        .witness
+        .main
+        .component_mut("linear")
+        .named_mut("weight")
+        .last();
+    last.unwrap()[row] += M31::one();
+    let columns = tree_of(&forged.witness.main, Tree::Model);
     let mut other = Setup::new(case);
     other.model = Some(other.commit(&columns));
     let label = format!("{}/a weight changed", case.name);

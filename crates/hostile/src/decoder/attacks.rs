@@ -1,6 +1,7 @@
 //! The attack on each constraint, relation and lookup of a decoder.
 use std::sync::Arc;
 
+use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
@@ -399,7 +400,7 @@ pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (head, c) = (rng.below(shape.kv_heads()), rng.below(shape.head_dim()));
     let (lane, row) = case.layout.state_row(head, position, c);
     let mut after = tree_of(&run.witness.main, Tree::StateAfter);
-    let cell = &mut after[2 * lane][row];
+    let cell = &mut after[LaneEntries::of_lane(lane).key][row];
     let other = rng.symmetric(i64::from(case.layout.value_bits().max_value()));
     if centered(cell.0) == other {
         return None;
@@ -593,7 +594,9 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
             spaces.dedup();
             let of_space = |space| match space {
                 InputSpace::Tokens => (format!(" of {space:?}"), other_token()),
-                _ => (format!(" of {space:?}"), taken(space, false)),
+                InputSpace::Normalized(_) | InputSpace::Attention(_) | InputSpace::Gated(_) => {
+                    (format!(" of {space:?}"), taken(space, false))
+                }
             };
             spaces.into_iter().map(of_space).collect()
         }

@@ -1,6 +1,7 @@
 //! Small decoders, and what the suite needs to know about each.
 use std::sync::Arc;
 
+use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::decoder::layout::DecoderLayout;
@@ -275,12 +276,12 @@ impl HonestRun {
         let columns = entries(&case.layout, self.before.cache());
         let shape = case.layout.shape().attention();
         let (before, dim) = (case.steps.entries_before(), shape.head_dim());
-        let prefix = |which: usize| {
+        let prefix = |which: fn(LaneEntries<usize>) -> usize| {
             (0..shape.kv_heads() * before * dim)
                 .map(|index| {
                     let (head, rest) = (index / (before * dim), index % (before * dim));
                     let (lane, row) = case.layout.state_row(head, rest / dim, rest % dim);
-                    centered(columns[2 * lane + which][row].0) as i16
+                    centered(columns[which(LaneEntries::of_lane(lane))][row].0) as i16
                 })
                 .collect()
         };
@@ -288,8 +289,8 @@ impl HonestRun {
             q: attention.q.clone(),
             k: attention.k.clone(),
             v: attention.v.clone(),
-            prefix_k: prefix(0),
-            prefix_v: prefix(1),
+            prefix_k: prefix(|lane| lane.key),
+            prefix_v: prefix(|lane| lane.value),
         }
     }
 }

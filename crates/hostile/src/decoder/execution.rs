@@ -2,6 +2,7 @@
 //! what comes after it follows from what was said.
 use std::sync::Arc;
 
+use matchmark_air::decoder::components::norms::columns::Witness;
 use matchmark_air::decoder::layout::{
     DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS,
 };
@@ -430,11 +431,12 @@ impl Runner<'_> {
             .say(What::NormSums, at, sums)
             .map(|sum| i64::from(field(sum).0));
         let honest = norm_columns(self.decoder, stage, sums);
-        let said = self.say(What::Norm, at, honest);
+        let said = self.say(What::Norm, at, honest.into_columns());
         let row = self.decoder.norm_row(stage, step);
         self.write_all("norms", row, &said);
-        let bits = i64::from(self.decoder.arithmetic().shifts().norm) + said[3];
-        [said[9], said[6], bits]
+        let said = Witness::from(said);
+        let bits = i64::from(self.decoder.arithmetic().shifts().norm) + said.exponent;
+        [said.factor, said.divisor, bits]
     }
 
     fn normalize(
@@ -603,7 +605,11 @@ impl Runner<'_> {
 }
 
 /// The columns of the norms component that follow from the sums, each a field element.
-pub fn norm_columns(decoder: &DecoderLayout, stage: usize, [high, low_sum]: [i64; 2]) -> [i64; 10] {
+pub fn norm_columns(
+    decoder: &DecoderLayout,
+    stage: usize,
+    [high, low_sum]: [i64; 2],
+) -> Witness<i64> {
     let (carry, low) = (
         low_sum >> SQUARE_LOW_BITS,
         low_sum & ((1 << SQUARE_LOW_BITS) - 1),
@@ -624,7 +630,7 @@ pub fn norm_with(
     norm: i64,
     exponent: i64,
     mantissa: i64,
-) -> [i64; 10] {
+) -> Witness<i64> {
     let power = 1 << (2 * exponent);
     let smallest = match exponent {
         0 => 0,
@@ -632,8 +638,8 @@ pub fn norm_with(
     };
     let divisor = 1 << (i64::from(decoder.arithmetic().shifts().norm) + exponent);
     let root = usize::try_from(mantissa).map_or(0, reciprocal_root);
-    [
-        high,
+    Witness {
+        high_sum: high,
         carry,
         low,
         exponent,
@@ -641,9 +647,9 @@ pub fn norm_with(
         smallest,
         divisor,
         mantissa,
-        norm - mantissa * power,
-        i64::from(root),
-    ]
+        remainder: norm - mantissa * power,
+        factor: i64::from(root),
+    }
 }
 
 /// The columns of a normalized value: `value * factor / divisor`, rounded and clamped.

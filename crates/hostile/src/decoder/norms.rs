@@ -1,6 +1,7 @@
 //! Lies about norms: sums of squares, exponents, mantissas, factors.
 use std::sync::Arc;
 
+use matchmark_air::decoder::components::norms::columns::{Witness, COLUMNS};
 use matchmark_air::decoder::layout::{DecoderLayout, SQUARE_LOW_BITS};
 use matchmark_air::witness::columns::field;
 
@@ -94,18 +95,22 @@ pub fn lie(case: &Arc<Case>, stage: usize, said: &mut [i64], how: Break, amount:
         }
         Break::HighSum | Break::Sums => said[0] += amount,
         Break::LowSum => said[1] += amount * unit / 4,
-        Break::Low | Break::Carry => return lie_about_carry(decoder, stage, said, how, amount),
-        Break::Mantissa | Break::Remainder | Break::Smallest => {
-            return lie_about_mantissa(decoder, stage, said, how, amount)
-        }
-        // Half of it, so that remainders stay in their range.
-        Break::Divisor => said[6] /= 2,
-        Break::Factor => {
-            let other = amount % (1 << 15);
-            if other == said[9] {
-                return false;
+        Break::Low
+        | Break::Carry
+        | Break::Mantissa
+        | Break::Remainder
+        | Break::Smallest
+        | Break::Divisor
+        | Break::Factor => {
+            let row: Result<[i64; COLUMNS], _> = (&*said).try_into();
+            let other = row.ok().and_then(|row| {
+                let row = Witness::from(row);
+                lie_about_norm(decoder, stage, row, how, amount)
+            });
+            match other {
+                Some(other) => said.copy_from_slice(&other.into_columns()),
+                None => return false,
             }
-            said[9] = other;
         }
         Break::OwnFactor => {
             let other = amount % (1 << 15);
@@ -118,61 +123,91 @@ pub fn lie(case: &Arc<Case>, stage: usize, said: &mut [i64], how: Break, amount:
     true
 }
 
+/// A row of the norms component with a lie in it.
+fn lie_about_norm(
+    decoder: &DecoderLayout,
+    stage: usize,
+    said: Witness<i64>,
+    how: Break,
+    amount: i64,
+) -> Option<Witness<i64>> {
+    match how {
+        Break::Low | Break::Carry => lie_about_carry(decoder, stage, said, how, amount),
+        // Half of it, so that remainders stay in their range.
+        Break::Divisor => Some(Witness {
+            divisor: said.divisor / 2,
+            ..said
+        }),
+        Break::Factor => {
+            let factor = amount % (1 << 15);
+            (factor != said.factor).then_some(Witness { factor, ..said })
+        }
+        _ => lie_about_mantissa(decoder, stage, said, how, amount),
+    }
+}
+
 fn lie_about_carry(
     decoder: &DecoderLayout,
     stage: usize,
-    said: &mut [i64],
+    said: Witness<i64>,
     how: Break,
     amount: i64,
-) -> bool {
+) -> Option<Witness<i64>> {
     let unit = 1_i64 << SQUARE_LOW_BITS;
-    let [high, carry, low] = [said[0], said[1], said[2]];
+    let Witness {
+        high_sum,
+        carry,
+        low,
+        ..
+    } = said;
     let carried = match how {
         Break::Low => carry + amount % (1 << 14),
-        _ if low == 0 => return false,
+        _ if low == 0 => return None,
         _ => carry + INVERSE_OF_UNIT,
     };
     // As if the sum of low parts were all carry; the columns of the carry and the rest then differ.
-    let honest = norm_columns(decoder, stage, [high, carried * unit]);
-    said.copy_from_slice(&honest);
-    said[1] = carried;
-    said[2] = match how {
-        Break::Low => low - (carried - carry) * unit,
-        _ => low - 1,
-    };
-    true
+    let honest = norm_columns(decoder, stage, [high_sum, carried * unit]);
+    Some(Witness {
+        carry: carried,
+        low: match how {
+            Break::Low => low - (carried - carry) * unit,
+            _ => low - 1,
+        },
+        ..honest
+    })
 }
 
 fn lie_about_mantissa(
     decoder: &DecoderLayout,
     stage: usize,
-    said: &mut [i64],
+    said: Witness<i64>,
     how: Break,
     amount: i64,
-) -> bool {
-    let sums = [said[0], said[1], said[2]];
+) -> Option<Witness<i64>> {
     let epsilon = i64::from(decoder.arithmetic().epsilon_of_stage(stage));
-    let norm = i64::from(field(sums[0] + sums[1] + epsilon).0);
-    let (exponent, smallest, mantissa) = (said[3], said[5], said[7]);
+    let norm = i64::from(field(said.high_sum + said.carry + epsilon).0);
     let largest = i64::from(decoder.max_norm_exponent());
     let (exponent, other) = match how {
         Break::Smallest => {
-            if exponent == largest {
-                return false;
+            if said.exponent == largest {
+                return None;
             }
-            let exponent = exponent + 1 + amount % (largest - exponent);
+            let exponent = said.exponent + 1 + amount % (largest - said.exponent);
             (exponent, norm >> (2 * exponent))
         }
-        _ => (exponent, smallest + amount % ((1 << 14) - smallest)),
+        _ => {
+            let other = said.smallest + amount % ((1 << 14) - said.smallest);
+            (said.exponent, other)
+        }
     };
-    if other == mantissa {
-        return false;
+    if other == said.mantissa {
+        return None;
     }
-    let mut columns = norm_with(decoder, sums, norm, exponent, other);
+    let sums = [said.high_sum, said.carry, said.low];
+    let mut row = norm_with(decoder, sums, norm, exponent, other);
     if how == Break::Mantissa {
         // Whatever is left over is called small.
-        columns[8] = said[8];
+        row.remainder = said.remainder;
     }
-    said.copy_from_slice(&columns);
-    true
+    Some(row)
 }

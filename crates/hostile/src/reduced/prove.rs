@@ -17,7 +17,7 @@ use matchmark_statement::LookupStatement;
 use matchmark_verifier::transcript;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
-use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
 
 use super::claim::Claimed;
 use super::system::Reduced;
@@ -137,14 +137,18 @@ fn cancel(
 /// Adds a step to the LogUp columns of a component that only the `omitted`-th constraint would notice,
 /// and only on the first row.
 fn follow(columns: &mut [Evaluation], omitted: usize, by: QM31) {
-    let count = columns.len() / 4;
-    let rows = 1_usize << columns[0].domain.log_size();
+    let count = columns.len() / SECURE_EXTENSION_DEGREE;
+    let rows = columns.iter().map(|column| column.domain.size()).max();
+    let Some(rows) = rows else {
+        return;
+    };
     let share = by / M31::from(rows);
     // The last constraint alone knows the claimed sum.
     if omitted + 1 == count {
         return;
     }
-    for index in omitted..count {
+    let constraints = columns.chunks_mut(SECURE_EXTENSION_DEGREE).enumerate();
+    for (index, columns) in constraints.skip(omitted) {
         let step: Vec<QM31> = (0..rows)
             .map(|row| match (index + 1 == count, row) {
                 (true, _) => by - share * M31::from(row + 1),
@@ -152,7 +156,7 @@ fn follow(columns: &mut [Evaluation], omitted: usize, by: QM31) {
                 (false, _) => QM31::zero(),
             })
             .collect();
-        for (column, step) in columns[4 * index..].iter_mut().zip(coordinates(&step)) {
+        for (column, step) in columns.iter_mut().zip(coordinates(&step)) {
             let step = to_library_order(&step);
             for (value, step) in column.values.data.iter_mut().zip(&step.data) {
                 *value += *step;

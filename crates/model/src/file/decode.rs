@@ -8,8 +8,8 @@ use matchmark_tables::{
     Rational, RotaryTable, RsqrtTable, SiluTable, TableError, TableId, TableKind, WeightTable,
 };
 
-use super::encode::INDIVIDUAL_DIGITS;
 use super::ModelFileError;
+use crate::tokenizer::INDIVIDUAL_DIGITS;
 use crate::{
     LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales, ModelTables, Tokenizer,
     TokenizerError, TokenizerParts,

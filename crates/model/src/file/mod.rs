@@ -2,12 +2,12 @@
 //! the encoding, and the model's identity.
 
 mod decode;
-pub(crate) mod encode;
 
 use std::path::{Path, PathBuf};
 
 use matchmark_files::{read, write, MAX_FILE_BYTES};
 
+use crate::encode;
 use crate::{IntegerModel, ModelError, ModelId};
 
 /// What every model file begins with.

@@ -1,9 +1,12 @@
-//! The identity of a tokenizer.
+//! The canonical encoding of a tokenizer, and its identity.
 
 use matchmark_quant::{digest_newtype, TaggedSha256};
 
-use super::Tokenizer;
-use crate::file::encode::encode_tokenizer;
+use super::{Tokenizer, TokenizerParts};
+use crate::bytes::{encode_bytes, encode_u32};
+
+/// In the byte that says whether there is a begin token: every digit is a word by itself.
+pub(crate) const INDIVIDUAL_DIGITS: u8 = 2;
 
 digest_newtype! {
     /// Identity of a [`Tokenizer`]: SHA-256 over its canonical encoding.
@@ -19,9 +22,40 @@ impl Tokenizer {
     #[must_use]
     pub fn identity(&self) -> TokenizerId {
         let mut encoding = Vec::new();
-        encode_tokenizer(&mut encoding, self);
+        self.append_encoding(&mut encoding);
         let mut hasher = TaggedSha256::new(Self::TAG);
         hasher.update_u64(self.len() as u64);
         TokenizerId::from_bytes(hasher.chain(&encoding).finish())
+    }
+
+    /// Appends the tokenizer's part of a model's canonical encoding.
+    pub(crate) fn append_encoding(&self, out: &mut Vec<u8>) {
+        let TokenizerParts {
+            pieces,
+            special,
+            merges,
+            individual_digits,
+            begin,
+            end,
+        } = self.parts();
+        for (piece, special) in pieces.iter().zip(special) {
+            out.push(u8::from(*special));
+            encode_bytes(out, piece);
+        }
+        encode_u32(out, merges.len());
+        for pair in merges {
+            for token in pair {
+                out.extend_from_slice(&token.to_le_bytes());
+            }
+        }
+        let words = if *individual_digits {
+            INDIVIDUAL_DIGITS
+        } else {
+            0
+        };
+        for (token, words) in [(begin, words), (end, 0)] {
+            out.push(u8::from(token.is_some()) | words);
+            out.extend_from_slice(&token.unwrap_or(0).to_le_bytes());
+        }
     }
 }

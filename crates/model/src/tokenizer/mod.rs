@@ -8,6 +8,7 @@ mod words;
 use std::collections::HashMap;
 
 pub use digest::TokenizerId;
+pub(crate) use digest::INDIVIDUAL_DIGITS;
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,6 +30,16 @@ pub struct LaneWitness<T> {
     pub value_uses: T,
 }
 
+impl LaneWitness<usize> {
+    /// Where a lane's columns stand among the witness columns.
+    pub const fn of_lane(lane: usize) -> Self {
+        Self {
+            new: 2 * lane,
+            value_uses: 2 * lane + 1,
+        }
+    }
+}
+
 /// Projections of one lane.
 pub struct LaneProjections<E: EvalAtRow> {
     /// `K_pc = sum_(p' <= p) t^(p-p') k_p'c`.
@@ -45,6 +55,16 @@ pub struct LaneEntries<T> {
     pub key: T,
     /// Value entry.
     pub value: T,
+}
+
+impl LaneEntries<usize> {
+    /// Where a lane's columns stand in a state tree.
+    pub const fn of_lane(lane: usize) -> Self {
+        Self {
+            key: 2 * lane,
+            value: 2 * lane + 1,
+        }
+    }
 }
 
 /// One lane of a row.

@@ -4,6 +4,7 @@ use matchmark_runtime::KvCache;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
+use super::columns::{LaneEntries, LaneWitness};
 use super::State;
 use crate::layout::SegmentLayout;
 use crate::witness::columns::field;
@@ -16,12 +17,13 @@ pub fn entries(layout: &SegmentLayout, cache: &KvCache) -> Vec<Column> {
     for head in 0..layout.shape().attention().kv_heads() {
         for position in 0..cache.entries() {
             let (lane, start) = layout.state_row(head, position, 0);
-            for (index, vector) in [cache.k(head, position), cache.v(head, position)]
-                .into_iter()
-                .enumerate()
-            {
+            let LaneEntries { key, value } = LaneEntries::of_lane(lane);
+            for (column, vector) in [
+                (key, cache.k(head, position)),
+                (value, cache.v(head, position)),
+            ] {
                 for (offset, entry) in vector.iter().enumerate() {
-                    columns[2 * lane + index][start + offset] = field(i64::from(*entry));
+                    columns[column][start + offset] = field(i64::from(*entry));
                 }
             }
         }
@@ -47,11 +49,12 @@ fn witness(layout: &SegmentLayout, steps: StepRange) -> Vec<Column> {
             // Step `t` attends to the positions up to `before + t`.
             let attending = count - position.saturating_sub(before);
             let (lane, row) = layout.state_row(head, position, last_dimension);
-            columns[2 * lane + 1][row] = M31::from(attending * attention.group_size());
+            columns[LaneWitness::of_lane(lane).value_uses][row] =
+                M31::from(attending * attention.group_size());
             if position >= before {
                 for dim in 0..=last_dimension {
                     let (lane, row) = layout.state_row(head, position, dim);
-                    columns[2 * lane][row] = M31::from(1);
+                    columns[LaneWitness::of_lane(lane).new][row] = M31::from(1);
                 }
             }
         }
@@ -61,6 +64,6 @@ fn witness(layout: &SegmentLayout, steps: StepRange) -> Vec<Column> {
         attention.query_heads() * (0..count).map(|t| steps.candidates(t)).sum::<usize>();
     let filler = (1 << layout.log_rows().candidates) - claims;
     let (lane, row) = layout.state_row(0, 0, last_dimension);
-    columns[2 * lane + 1][row] += M31::from(filler);
+    columns[LaneWitness::of_lane(lane).value_uses][row] += M31::from(filler);
     columns.into_iter().map(Column::from).collect()
 }

@@ -37,6 +37,19 @@ pub struct Entries<T> {
     pub output: T,
 }
 
+impl<T> Entries<T> {
+    /// The columns in reading order.
+    pub fn into_columns(self) -> [T; ENTRY_COLUMNS] {
+        let Self {
+            query,
+            key,
+            value,
+            output,
+        } = self;
+        [query, key, value, output]
+    }
+}
+
 /// Columns of the witness tree.
 #[derive(Clone, Debug)]
 pub struct Witness<T, Pair> {

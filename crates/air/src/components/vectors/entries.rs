@@ -5,7 +5,7 @@ use matchmark_statement::AttentionValues;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
-use super::columns::ENTRY_COLUMNS;
+use super::columns::Entries;
 use crate::harness::public_columns::PublicColumns;
 use crate::layout::SegmentLayout;
 
@@ -20,7 +20,13 @@ pub fn entry_columns(layout: &SegmentLayout, [q, k, v, out]: [&[i16]; 4]) -> Pub
     let log_rows = layout.log_rows().vectors;
     let attention = layout.shape().attention();
     let (dim, steps) = (layout.head_dim(), layout.steps());
-    let mut columns = vec![vec![M31::zero(); 1 << log_rows]; ENTRY_COLUMNS];
+    let column = || vec![M31::zero(); 1 << log_rows];
+    let mut entries = Entries {
+        query: column(),
+        key: column(),
+        value: column(),
+        output: column(),
+    };
     for head in 0..attention.query_heads() {
         let kv_head = attention.kv_head_of(head);
         for step in 0..steps {
@@ -28,12 +34,12 @@ pub fn entry_columns(layout: &SegmentLayout, [q, k, v, out]: [&[i16]; 4]) -> Pub
                 let row = layout.vector_row(head, step, c);
                 let of_query = (head * steps + step) * dim + c;
                 let of_group = (kv_head * steps + step) * dim + c;
-                columns[0][row] = M31::from(i32::from(q[of_query]));
-                columns[1][row] = M31::from(i32::from(k[of_group]));
-                columns[2][row] = M31::from(i32::from(v[of_group]));
-                columns[3][row] = M31::from(i32::from(out[of_query]));
+                entries.query[row] = M31::from(i32::from(q[of_query]));
+                entries.key[row] = M31::from(i32::from(k[of_group]));
+                entries.value[row] = M31::from(i32::from(v[of_group]));
+                entries.output[row] = M31::from(i32::from(out[of_query]));
             }
         }
     }
-    PublicColumns::new(log_rows, columns)
+    PublicColumns::new(log_rows, entries.into_columns().into())
 }

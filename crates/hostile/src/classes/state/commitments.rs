@@ -44,9 +44,9 @@ fn openings(own: &Opening, other: &Opening) -> Vec<(String, Opening)> {
         root,
         fingerprint: fingerprint.to_vec(),
     };
-    let columns = &own.fingerprint;
-    let reversed: Vec<QM31> = columns.iter().rev().copied().collect();
-    let longer = [columns.as_slice(), &columns[..1]].concat();
+    let values = &own.fingerprint;
+    let reversed: Vec<QM31> = values.iter().rev().copied().collect();
+    let longer = [values.as_slice(), &values[..1]].concat();
     let mut root = own.root;
     root.0[0] ^= 1;
     let mut out = vec![
@@ -56,14 +56,14 @@ fn openings(own: &Opening, other: &Opening) -> Vec<(String, Opening)> {
             "fingerprint of another".to_owned(),
             with(own.root, &other.fingerprint),
         ),
-        ("root of another".to_owned(), with(other.root, columns)),
+        ("root of another".to_owned(), with(other.root, values)),
         ("columns exchanged".to_owned(), with(own.root, &reversed)),
-        ("a column less".to_owned(), with(own.root, &columns[1..])),
+        ("a column less".to_owned(), with(own.root, &values[1..])),
         ("a column more".to_owned(), with(own.root, &longer)),
-        ("a bit of the root".to_owned(), with(root, columns)),
+        ("a bit of the root".to_owned(), with(root, values)),
     ];
-    for column in 0..columns.len() {
-        let mut edited = columns.clone();
+    for column in 0..values.len() {
+        let mut edited = values.clone();
         edited[column] += QM31::one();
         out.push((
             format!("column {column} off by one"),

@@ -61,6 +61,26 @@ impl<T> Witness<T> {
     }
 }
 
+impl<T> From<[T; COLUMNS]> for Witness<T> {
+    /// From the columns in reading order.
+    fn from(columns: [T; COLUMNS]) -> Self {
+        let [high_sum, carry, low, exponent, power, smallest, divisor, mantissa, remainder, factor] =
+            columns;
+        Self {
+            high_sum,
+            carry,
+            low,
+            exponent,
+            power,
+            smallest,
+            divisor,
+            mantissa,
+            remainder,
+            factor,
+        }
+    }
+}
+
 /// A whole row, in reading order.
 #[derive(Clone, Debug)]
 pub struct Columns<T> {

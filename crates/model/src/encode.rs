@@ -3,13 +3,10 @@
 use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts, Scale, TaggedSha256};
 use matchmark_tables::{RotaryTable, SiluTable, TableKind, WeightTable};
 
-use crate::{
-    LayerScales, Matrix, ModelId, ModelParts, ModelScales, ModelTables, Tokenizer, TokenizerParts,
-};
+use crate::bytes::{encode_bytes, encode_u32};
+use crate::{LayerScales, Matrix, ModelId, ModelParts, ModelScales, ModelTables};
 
 const TAG: &str = "matchmark/model/v1";
-/// In the byte that says whether there is a begin token: every digit is a word by itself.
-pub(super) const INDIVIDUAL_DIGITS: u8 = 2;
 
 /// The identity: SHA-256 under a tag of the canonical encoding.
 pub(crate) fn identity(parts: &ModelParts) -> ModelId {
@@ -40,7 +37,7 @@ pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
     encode_arithmetic(&mut out, arithmetic);
     encode_scales(&mut out, scales);
     encode_tables(&mut out, tables);
-    encode_tokenizer(&mut out, tokenizer);
+    tokenizer.append_encoding(&mut out);
     for entry in embedding {
         out.extend_from_slice(&entry.to_le_bytes());
     }
@@ -51,11 +48,6 @@ pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
     }
     encode_matrix(&mut out, head);
     out
-}
-
-fn encode_u32(out: &mut Vec<u8>, value: usize) {
-    // Every length and size of a valid model is below 2^32.
-    out.extend_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes());
 }
 
 fn encode_shape(out: &mut Vec<u8>, shape: &ModelShape) {
@@ -181,41 +173,6 @@ fn encode_silu(out: &mut Vec<u8>, table: &SiluTable) {
 fn encode_rotary(out: &mut Vec<u8>, table: &RotaryTable) {
     for entry in table.entries() {
         out.extend_from_slice(&entry.to_le_bytes());
-    }
-}
-
-fn encode_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    encode_u32(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-pub(crate) fn encode_tokenizer(out: &mut Vec<u8>, tokenizer: &Tokenizer) {
-    let TokenizerParts {
-        pieces,
-        special,
-        merges,
-        individual_digits,
-        begin,
-        end,
-    } = tokenizer.parts();
-    for (piece, special) in pieces.iter().zip(special) {
-        out.push(u8::from(*special));
-        encode_bytes(out, piece);
-    }
-    encode_u32(out, merges.len());
-    for pair in merges {
-        for token in pair {
-            out.extend_from_slice(&token.to_le_bytes());
-        }
-    }
-    let words = if *individual_digits {
-        INDIVIDUAL_DIGITS
-    } else {
-        0
-    };
-    for (token, words) in [(begin, words), (end, 0)] {
-        out.push(u8::from(token.is_some()) | words);
-        out.extend_from_slice(&token.unwrap_or(0).to_le_bytes());
     }
 }
 
