@@ -2,11 +2,11 @@
 use std::collections::HashMap;
 
 use matchmark_air::circuit::Circuit;
+use matchmark_air::column::field;
 use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::harness::row::Source;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
 use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
 use matchmark_runtime::{
