@@ -13,7 +13,7 @@ use crate::challenges::Challenges;
 use crate::components::candidates::Candidates;
 use crate::components::membership::Membership;
 use crate::components::state::State;
-use crate::components::tables::{Table, Tables};
+use crate::components::tables::Tables;
 use crate::components::vectors::{columns::ENTRY_COLUMNS, Vectors};
 use crate::decoder::components::choice::constraints::Choice;
 use crate::decoder::components::gated::constraints::Gated;
@@ -28,6 +28,7 @@ use crate::harness::row::{AsStated, System};
 use crate::layout::SegmentLayout;
 use crate::points::PortPoints;
 use crate::preprocessed::Preprocessed;
+use crate::tables::table_groups;
 use crate::trees::TreeOrder;
 
 /// Everything that the components of a proof depend on, besides the layout.
@@ -165,21 +166,6 @@ impl Circuit {
     pub fn tuples(&self) -> u64 {
         self.iter().map(AnyComponent::tuples).sum()
     }
-}
-
-/// The tables of a part's proofs, those of equal height together, in order of height.
-pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
-    let log_rows = |table: Table| table.log_rows(layout);
-    let mut tables = Table::of(part).to_vec();
-    tables.sort_by_key(|table| log_rows(*table));
-    let mut groups: Vec<(u32, Vec<Table>)> = vec![];
-    for table in tables {
-        match groups.last_mut() {
-            Some((log, group)) if *log == log_rows(table) => group.push(table),
-            _ => groups.push((log_rows(table), vec![table])),
-        }
-    }
-    groups
 }
 
 #[cfg(feature = "prover")]

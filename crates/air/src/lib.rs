@@ -24,7 +24,7 @@
 //! | [`choice`](decoder::components::choice) | token of the vocabulary, step | logits, their maximum, the chosen token |
 //!
 //! A split segment has two proofs: the first has the attention's components without the weight table, the
-//! second has [`components::membership`] and the table ([`lookup`]).
+//! second has [`components::membership`] and the weight table.
 //!
 //! Dense arithmetic is done by random projections: [`challenges::ProjectionChallenges`] are drawn
 //! after the witness is committed, the projected columns are committed next, and only then are the
@@ -50,10 +50,15 @@ pub mod points;
 pub mod preprocessed;
 pub mod protocol;
 pub mod relation;
+pub mod tables;
 pub mod trees;
 
 #[cfg(feature = "prover")]
+pub mod column;
+#[cfg(feature = "prover")]
 pub mod describe;
+#[cfg(feature = "prover")]
+pub mod execution;
 #[cfg(feature = "prover")]
 pub mod mock;
 #[cfg(feature = "prover")]

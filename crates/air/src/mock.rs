@@ -14,11 +14,11 @@ use stwo::prover::backend::simd::qm31::PackedSecureField;
 
 use crate::challenges::ProjectionChallenges;
 use crate::circuit::Circuit;
+use crate::harness::evaluator::{RowEvaluator, Rows};
 use crate::harness::row::Observer;
 use crate::layout::SegmentLayout;
 use crate::relation::RelationTag;
 use crate::trees::Tree;
-use crate::witness::evaluator::{RowEvaluator, Rows};
 use crate::witness::{PartTrace, SegmentWitness};
 
 /// What the mock checker found.

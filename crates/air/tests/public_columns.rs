@@ -1,8 +1,8 @@
 //! Public columns are evaluated to what the library's interpolation gives.
 #![allow(clippy::unwrap_used)]
 
+use matchmark_air::column::to_evaluation;
 use matchmark_air::harness::public_columns::PublicColumns;
-use matchmark_air::witness::columns::to_evaluation;
 use proptest::prelude::*;
 use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::circle::CirclePoint;

@@ -13,8 +13,8 @@ use matchmark_planner::PlannerError;
 use matchmark_runtime::RuntimeError;
 use matchmark_statement::{ChainError, SegmentKind};
 
-use crate::files::help;
 use crate::interrupt::{how_to_resume, INTERRUPTED};
+use crate::mistaken::help;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
-//! Files that commands write, and which option takes a file that was given for another.
+//! Files that commands write.
 
 use camino::Utf8Path;
-use matchmark::error::Error;
-use matchmark::files::{write, Form, Found};
-use matchmark_composer::FileKind;
+use matchmark::files::write;
 use matchmark_runtime::AttentionTrace;
 
 use crate::error::CliError;
@@ -15,43 +13,4 @@ pub(crate) fn write_trace(path: &Utf8Path, trace: &AttentionTrace) -> Result<(),
         source,
     })?;
     Ok(write(path, &bytes)?)
-}
-
-/// What to do instead, where an error is about a file that was given for another.
-pub(crate) fn help(error: &Error) -> Option<&'static str> {
-    let Error::OtherFile { expected, got, .. } = error else {
-        return None;
-    };
-    Some(match got {
-        Found::Form(form) => option_of(*form),
-        Found::SegmentsFolder => "name the folder above it",
-        Found::Kind(FileKind::Directory) if *expected == Form::Model.name() => {
-            "`matchmark quantize --model DIR` makes a model's file of the folder of a trained one"
-        }
-        Found::Kind(FileKind::Directory) => "name the file in it",
-        Found::Kind(_) if expected.starts_with(FOLDER) => "name a folder",
-        Found::Kind(_) => "name a regular file, or `-` for standard input",
-    })
-}
-
-/// How the name of a folder begins that is wanted.
-const FOLDER: &str = "the folder of";
-
-/// Where a file of this form is of use.
-fn option_of(form: Form) -> &'static str {
-    match form {
-        Form::Policy => "a policy goes to `--policy`",
-        Form::Key => "a key goes to `--key`",
-        Form::Model => "a model goes to `--model`, or to `--tokenizer` for its tokenizer alone",
-        Form::Trace | Form::Floats | Form::Tensors => {
-            "integer tensors go to `--trace`, float tensors to `quantize --float`, and the weights of \
-             a trained model are taken by its folder: `quantize --model DIR`"
-        }
-        Form::Table => "a table goes to `--table`",
-        Form::Segment | Form::Manifest => "a chain is named by its folder",
-        Form::Pointer => "`git lfs pull` puts the file there",
-        Form::Json => "of a trained model the folder is taken",
-        Form::Text => "a text goes to `--text` or `--calibrate`",
-        Form::Calibration => "`matchmark plan --calibrate` writes it",
-    }
 }

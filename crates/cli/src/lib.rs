@@ -19,6 +19,7 @@ mod instructions;
 mod interrupt;
 mod limit;
 mod logs;
+mod mistaken;
 mod models;
 mod options;
 mod output;

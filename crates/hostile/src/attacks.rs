@@ -4,9 +4,9 @@
 //! exactly the constraint that ties the two together breaks.
 use std::sync::Arc;
 
+use matchmark_air::column::field;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
 use matchmark_air::witness::{PartTrace, SegmentWitness};
 use stwo::core::fields::m31::M31;
 

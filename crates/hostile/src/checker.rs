@@ -7,12 +7,12 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use matchmark_air::challenges::ProjectionChallenges;
-use matchmark_air::circuit::{parts, table_groups, Circuit};
-use matchmark_air::components::tables::Table;
+use matchmark_air::circuit::{parts, Circuit};
+use matchmark_air::harness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::harness::row::Observer;
 use matchmark_air::relation::RelationTag;
+use matchmark_air::tables::{table_groups, Table};
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::witness::{Column, PartTrace, SegmentWitness};
 use matchmark_statement::{Boundary, ProofPart};
 use num_traits::Zero;

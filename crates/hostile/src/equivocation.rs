@@ -4,10 +4,9 @@
 //! of one set of columns and half from that of another. As long as all queries fall into the right half,
 //! the tree opens as either: at `q` queries after about `2^q` trials, whatever the blowup. What tells the
 //! two apart are their fingerprints, so that a commitment of root and fingerprint opens to one of them.
-use matchmark_air::fingerprint::{fingerprint_point, Opening, PortContent};
-use matchmark_air::layout::SegmentLayout;
+use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_statement::{
-    Port, PortCommitment, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
+    Port, PortCommitment, SegmentBoundary, SegmentStatement, VerifierDomain,
 };
 use matchmark_verifier::VerifyError;
 use stwo::prover::backend::simd::column::BaseColumn;
@@ -15,6 +14,7 @@ use stwo::prover::backend::Column as _;
 use stwo::prover::vcs_lifted::prover::MerkleProverLifted;
 
 use crate::checker::Drop;
+use crate::ports::{boundary_of, state_of};
 use crate::reduced::{prove, verify_as_stated, Claimed, Committed, Setup};
 
 /// A tree that two proofs speak of.
@@ -83,21 +83,6 @@ pub fn half_and_half(setup: &Setup, a: &mut Committed, b: &mut Committed) {
             fingerprint: fingerprint.collect(),
         };
     }
-}
-
-/// The commitment to what opens a cache of so many entries.
-pub fn state_of(
-    opening: &Opening,
-    shape: SegmentShape,
-    entries: u64,
-    height: u32,
-) -> PortCommitment {
-    opening.commitment(&PortContent::State { shape, entries }, height)
-}
-
-/// The commitment to what opens the boundary of a segment.
-pub fn boundary_of(opening: &Opening, layout: &SegmentLayout, height: u32) -> PortCommitment {
-    opening.commitment(&PortContent::Boundary(layout), height)
 }
 
 /// The commitment to what opens a state of a claim.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::circuit::Circuit;
+use matchmark_air::column::field;
 use matchmark_air::components::state::columns::LaneEntries;
+use matchmark_air::harness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::harness::row::{Observer, Source};
+use matchmark_air::harness::trace::TraceColumn;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
-use matchmark_air::witness::evaluator::{RowEvaluator, Rows};
-use matchmark_air::witness::trace::TraceColumn;
 use matchmark_air::witness::{Column, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, embed, MODULUS};
 use matchmark_statement::ProofPart;

@@ -4,7 +4,7 @@
 //! the caller then tries the next seed.
 use std::sync::Arc;
 
-use matchmark_air::witness::columns::field;
+use matchmark_air::column::field;
 use matchmark_quant::{centered, Rounding, MODULUS};
 use stwo::core::fields::m31::M31;
 

@@ -38,6 +38,7 @@ pub mod faults;
 pub mod forge;
 pub mod functions;
 pub mod gadgets;
+pub mod ports;
 pub mod proving;
 pub mod reduced;
 pub mod refusal;

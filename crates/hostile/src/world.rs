@@ -1,11 +1,11 @@
 //! Worlds: integer tensors, executed by the semantics without any check of their ranges.
 use matchmark_air::circuit::Circuit;
+use matchmark_air::column::field;
 use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::harness::component::AnyConstraints;
 use matchmark_air::harness::row::Source;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
 use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
 use matchmark_runtime::{

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use matchmark_air::circuit::{Circuit, CircuitContext};
+use matchmark_air::column::{to_evaluation, Evaluation};
 use matchmark_air::fingerprint::fingerprint_point;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::hash::ProofChannel;
@@ -10,7 +11,6 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::points::{check_point, PortPoints};
 use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::{to_evaluation, Evaluation};
 use matchmark_air::witness::lookups::lookups_tree;
 use matchmark_air::witness::PartTrace;
 use matchmark_verifier::structure::ProofStructure;

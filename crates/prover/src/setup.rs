@@ -2,10 +2,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use matchmark_air::column::to_evaluation;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_model::IntegerModel;
 use matchmark_statement::{Boundary, PolicyCircuit, PreprocessedRoot, ProofPart};

@@ -44,7 +44,7 @@ impl Constraints for Membership {
 }
 
 #[cfg(feature = "prover")]
-impl crate::witness::Generate for Membership {
+impl crate::execution::Generate for Membership {
     fn generate(&self, _execution: &crate::witness::Execution<'_>) -> Vec<crate::witness::Column> {
         vec![]
     }

@@ -6,8 +6,6 @@
 //! the linear component shows that one is the product of the weights with the other. The attention of
 //! all layers is one attention of all their heads ([`crate::components`]).
 pub mod components;
-pub mod layout;
-pub mod selectors;
 pub mod tokens;
 
 #[cfg(feature = "prover")]

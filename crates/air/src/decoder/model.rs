@@ -4,12 +4,12 @@ use matchmark_model::{IntegerModel, Matrix};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
-use super::layout::{DecoderLayout, MatrixKind, MatrixLayout};
-use crate::circuit::table_groups;
-use crate::components::tables::Table;
+use crate::column::field;
+use crate::column::Column;
+use crate::layout::decoder::{DecoderLayout, MatrixKind, MatrixLayout};
 use crate::layout::SegmentLayout;
-use crate::witness::columns::field;
-use crate::witness::Column;
+use crate::tables::table_groups;
+use crate::tables::Table;
 
 /// The columns of the model tree, in the order in which components take them.
 ///

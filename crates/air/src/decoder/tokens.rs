@@ -12,8 +12,8 @@ use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::Relation;
 
-use super::layout::{DecoderLayout, InputSpace};
 use crate::challenges::Challenges;
+use crate::layout::decoder::{DecoderLayout, InputSpace};
 use crate::relation::{Choice, LinearInput, RelationTag, TaggedRelation, Tuple};
 
 /// The embedding's inputs, projected over the steps: for each token of the vocabulary

@@ -12,14 +12,8 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::harness::row::{constant, Row};
+pub use crate::layout::limbs::LessThan;
 use crate::relation::Limb;
-
-/// Shape of the gadget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LessThan {
-    limb_bits: u32,
-    two_limbs: bool,
-}
 
 /// Names of the gadget's columns within a component.
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +45,6 @@ pub struct WideColumns<T> {
 }
 
 impl LessThan {
-    /// The gadget for bounds up to `max_bound` on limbs of `limb_bits` bits; `None` if two limbs do
-    /// not hold it.
-    pub fn new(max_bound: u64, limb_bits: u32) -> Option<Self> {
-        (max_bound <= 1 << (2 * limb_bits)).then_some(Self {
-            limb_bits,
-            two_limbs: max_bound > 1 << limb_bits,
-        })
-    }
-
     /// Reads the columns, by these names.
     pub fn read<E: EvalAtRow>(
         &self,
@@ -114,7 +99,7 @@ mod witness {
     use stwo::core::fields::m31::M31;
 
     use super::{LessThan, LessThanColumns, WideColumns};
-    use crate::witness::columns::field;
+    use crate::column::field;
 
     impl LessThan {
         /// Fills the columns for `(value, bound)` pairs.

@@ -1,5 +1,4 @@
 //! Gadgets: small pieces of constraints that own their auxiliary columns and state their contract.
 pub mod less_than;
 pub mod non_negative;
-pub mod projection;
 pub mod rescaling;

@@ -8,32 +8,15 @@
 //! **Why.** `value = low + 2^w high`, each limb looked up in `0..2^w`. Where the slack of the limbs
 //! alone would be too wide, the top limb is also bounded from above: `top_max - top` is looked up,
 //! and two integers below `2^w` whose sum is `top_max` in the field have that sum over the integers.
-//! Where that is still too wide, [`LessThan`] holds the value to its maximum exactly.
+//! Where that is still too wide, [`LessThan`](super::less_than) holds the value to its maximum exactly.
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::less_than::{LessThan, LessThanColumns, LimbNames};
+use super::less_than::{LessThanColumns, LimbNames};
 use crate::harness::row::{constant, Row};
+pub use crate::layout::limbs::NonNegative;
+use crate::layout::limbs::Upper;
 use crate::relation::Limb;
-
-/// Shape of the gadget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NonNegative {
-    limb_bits: u32,
-    two_limbs: bool,
-    upper: Upper,
-}
-
-/// How the value is bounded from above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Upper {
-    /// By its limbs alone.
-    Limbs,
-    /// By this value of its top limb.
-    TopLimb(u32),
-    /// Below this bound.
-    Exact(LessThan, u32),
-}
 
 /// Columns of the gadget, in reading order.
 #[derive(Clone, Debug)]
@@ -50,38 +33,6 @@ pub enum NonNegativeColumns<T> {
 }
 
 impl NonNegative {
-    /// The cheapest gadget that holds every value up to `max` and whose slack the caller accepts;
-    /// `None` if there is none.
-    pub fn covering(max: u64, limb_bits: u32, accepts: impl Fn(u64) -> bool) -> Option<Self> {
-        let size = 1_u64 << limb_bits;
-        let two_limbs = max >= size;
-        let top_max = if two_limbs { max >> limb_bits } else { max };
-        if top_max >= size {
-            return None;
-        }
-        let free = if two_limbs { size * size } else { size } - 1;
-        let bounded = if two_limbs {
-            (top_max + 1) * size - 1
-        } else {
-            max
-        };
-        let upper = if accepts(free) {
-            Upper::Limbs
-        } else if accepts(bounded) {
-            Upper::TopLimb(u32::try_from(top_max).ok()?)
-        } else if accepts(max) {
-            let bound = max + 1;
-            Upper::Exact(LessThan::new(bound, limb_bits)?, u32::try_from(bound).ok()?)
-        } else {
-            return None;
-        };
-        Some(Self {
-            limb_bits,
-            two_limbs,
-            upper,
-        })
-    }
-
     /// Reads the columns, by these names.
     pub fn read<E: EvalAtRow>(
         &self,
@@ -147,7 +98,7 @@ mod witness {
     use stwo::core::fields::m31::M31;
 
     use super::{NonNegative, NonNegativeColumns, Upper};
-    use crate::witness::columns::field;
+    use crate::column::field;
 
     impl NonNegative {
         /// Fills the columns.

@@ -157,7 +157,7 @@ mod witness {
     use stwo::core::fields::m31::M31;
 
     use super::{ClampedColumns, RescalingColumns};
-    use crate::witness::columns::field;
+    use crate::column::field;
 
     impl RescalingColumns<Vec<M31>> {
         /// Columns of `rows` rows that rescale zero, with room to be set row by row.

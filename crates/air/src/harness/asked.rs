@@ -5,10 +5,11 @@ use stwo::prover::ComponentProver;
 use stwo_constraint_framework::expr::ExprEvaluator;
 
 use super::row::Observer;
-use crate::components::tables::Table;
+use crate::column::Column;
+use crate::execution::Execution;
+use crate::harness::evaluator::{Fractions, RowEvaluator};
 use crate::preprocessed::Preprocessed;
-use crate::witness::evaluator::{Fractions, RowEvaluator};
-use crate::witness::{Column, Execution};
+use crate::tables::Table;
 
 /// What the prover asks of constraints.
 pub trait GeneratesAndRuns {

@@ -278,9 +278,9 @@ impl<C: Constraints + Clone + Send + Sync + 'static> Stated for C {}
 
 /// Constraints that components can be made of: the prover makes their witness, too.
 #[cfg(feature = "prover")]
-pub trait Stated: Constraints + crate::witness::Generate + Clone + Send + Sync + 'static {}
+pub trait Stated: Constraints + crate::execution::Generate + Clone + Send + Sync + 'static {}
 #[cfg(feature = "prover")]
-impl<C: Constraints + crate::witness::Generate + Clone + Send + Sync + 'static> Stated for C {}
+impl<C: Constraints + crate::execution::Generate + Clone + Send + Sync + 'static> Stated for C {}
 
 /// A run of columns of one interaction, and where it starts in its source.
 #[derive(Clone, Copy, Debug)]

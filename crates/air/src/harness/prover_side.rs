@@ -13,10 +13,11 @@ use stwo_constraint_framework::{FrameworkEval, InfoEvaluator};
 use super::asked::{AnyEvaluation, GeneratesAndRuns, Proves};
 use super::component::{Routed, Stated};
 use super::row::{Evaluator, Observer};
-use crate::components::tables::Table;
+use crate::column::Column;
+use crate::execution::Execution;
+use crate::harness::evaluator::{Fractions, RowEvaluator};
 use crate::preprocessed::Preprocessed;
-use crate::witness::evaluator::{Fractions, RowEvaluator};
-use crate::witness::{Column, Execution};
+use crate::tables::Table;
 
 impl<C: Stated> GeneratesAndRuns for Evaluator<C> {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {

@@ -10,9 +10,9 @@ use stwo_constraint_framework::{
     EvalAtRow, FrameworkEval, RelationEntry, INTERACTION_TRACE_IDX, ORIGINAL_TRACE_IDX,
 };
 
+use super::projection::{Extension, Place, RunningSum};
 use crate::challenges::{Challenges, ProjectionChallenges};
-use crate::decoder::selectors::DecoderSelector;
-use crate::gadgets::projection::{Extension, RunningSum};
+use crate::preprocessed::decoder::DecoderSelector;
 use crate::preprocessed::Preprocessed;
 use crate::relation::{Elements, RelationTag, TaggedRelation, Tuple};
 use crate::trees::Tree;
@@ -47,17 +47,6 @@ pub struct ColumnRead {
 /// A constant as an expression.
 pub fn constant<E: EvalAtRow>(value: u32) -> E::F {
     E::F::from(M31::from_u32_unchecked(value))
-}
-
-/// The four coordinates of a projection column: which of the carried columns is the first of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(usize);
-
-impl Place {
-    /// Number of the first coordinate's column among the carried ones, in reading order.
-    pub fn first(self) -> usize {
-        self.0
-    }
 }
 
 /// A constraint that says what the current value of a running sum is, given that and the value before:

@@ -1,11 +1,12 @@
 //! The trace of a circuit, made by its components and counted over all of them.
 use matchmark_tables::WeightTable;
 
-use super::trace::{preprocessed_columns, Column, ComponentTrace, PartTrace, TraceColumn};
 use super::uses;
 use crate::circuit::Circuit;
+use crate::column::Column;
 use crate::harness::component::AnyConstraints;
 use crate::harness::row::Source;
+use crate::harness::trace::{preprocessed_columns, ComponentTrace, PartTrace, TraceColumn};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::trees::Tree;

@@ -9,11 +9,11 @@ use stwo::core::Fraction;
 use stwo::prover::backend::simd::qm31::PackedSecureField;
 use stwo_constraint_framework::LogupTraceGenerator;
 
-use super::columns::Evaluation;
-use super::evaluator::Rows;
-use super::trace::PartTrace;
 use crate::circuit::Circuit;
+use crate::column::Evaluation;
 use crate::harness::component::AnyEvaluation;
+use crate::harness::evaluator::Rows;
+use crate::harness::trace::PartTrace;
 
 /// The columns of the lookups tree and the claimed sums, component after component.
 pub fn lookups_tree(circuit: &Circuit, trace: &PartTrace) -> (Vec<Evaluation>, Vec<QM31>) {

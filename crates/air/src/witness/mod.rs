@@ -4,76 +4,23 @@
 //! fills the projections tree once `r` and `t` are known, and [`lookups::lookups_tree`] makes the LogUp tree
 //! once `z` and `alpha` are. Columns are plain vectors in row order until they are committed, so that tests can
 //! forge them.
-pub mod columns;
-pub mod evaluator;
 mod generate;
 pub mod lookups;
 pub mod projections;
-pub mod trace;
 mod uses;
 
-use matchmark_model::{IntegerModel, ModelExecution};
-use matchmark_quant::{Rescale, Rescaled};
-use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{Boundary, ProofPart};
 use matchmark_tables::WeightTable;
 
 use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use crate::circuit::{Circuit, CircuitContext};
-use crate::components::tables::Table;
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
 use crate::trees::Tree;
 
-pub use trace::{preprocessed_columns, Column, ComponentTrace, PartTrace, PortColumns};
-
-/// An honest execution, of which components make their columns.
-#[derive(Clone, Copy)]
-pub struct Execution<'a> {
-    /// The attention, of all layers in a decoder.
-    pub attention: &'a SegmentExecution,
-    /// Queries, keys, values and outputs by row of the vectors component.
-    pub entries: &'a [Column],
-    /// The weight table.
-    pub table: &'a WeightTable,
-    /// What is around the attention of a decoder.
-    pub decoder: Option<DecoderExecution<'a>>,
-}
-
-/// An honest execution of a model.
-#[derive(Clone, Copy)]
-pub struct DecoderExecution<'a> {
-    /// What it computed.
-    pub execution: &'a ModelExecution,
-    /// The model.
-    pub model: &'a IntegerModel,
-}
-
-impl<'a> Execution<'a> {
-    /// That of the model.
-    ///
-    /// # Panics
-    ///
-    /// If it is an execution of attention alone: an error in the program.
-    pub fn expect_decoder(&self) -> DecoderExecution<'a> {
-        match self.decoder {
-            Some(decoder) => decoder,
-            None => unreachable!("only a decoder has these components"),
-        }
-    }
-}
-
-/// Makes the columns of a component.
-pub trait Generate {
-    /// The columns that are neither projections nor those of a port that is given to the component, in
-    /// reading order.
-    fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
-
-    /// The tables whose entries the rows are. Their columns are counted over all components.
-    fn tables(&self) -> &[Table] {
-        &[]
-    }
-}
+pub use crate::column::Column;
+pub use crate::execution::{DecoderExecution, Execution, Generate};
+pub use crate::harness::trace::{preprocessed_columns, ComponentTrace, PartTrace, PortColumns};
 
 /// The tokens of a segment of a decoder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,16 +129,4 @@ pub fn lookup_trace(
     let circuit = Circuit::structural(layout, ProofPart::Lookup);
     let ports = [(Tree::Boundary, boundary)];
     PartTrace::generate(&circuit, layout, table, &ports, |_| vec![])
-}
-
-/// Rescales an accumulator that the execution rescaled, too.
-///
-/// # Panics
-///
-/// If it cannot be rescaled: the execution would have refused it.
-pub(crate) fn rescaled(rescale: Rescale, x: i64) -> Rescaled {
-    match rescale.apply(x) {
-        Ok(rescaled) => rescaled,
-        Err(error) => unreachable!("an execution has no such value: {error}"),
-    }
 }

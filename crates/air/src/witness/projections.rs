@@ -13,11 +13,13 @@ use stwo::prover::backend::simd::m31::{PackedBaseField, N_LANES};
 use stwo::prover::backend::simd::qm31::PackedSecureField;
 use stwo_constraint_framework::{EvalAtRow, InfoEvaluator};
 
-use super::evaluator::{RowEvaluator, Rows};
-use super::trace::{coordinates, Column, ComponentTrace, PartTrace};
 use crate::circuit::Circuit;
+use crate::column::{coordinates, Column};
 use crate::harness::component::AnyConstraints;
-use crate::harness::row::{Observer, Place, SumConstraint, CARRIED};
+use crate::harness::evaluator::{RowEvaluator, Rows};
+use crate::harness::projection::Place;
+use crate::harness::row::{Observer, SumConstraint, CARRIED};
+use crate::harness::trace::{ComponentTrace, PartTrace};
 use crate::relation::RelationTag;
 
 /// Names above this are nobody's: a relation's names are numbers of rows, or fewer.

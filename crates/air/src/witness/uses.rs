@@ -5,14 +5,15 @@ use rayon::prelude::*;
 use stwo::core::fields::m31::M31;
 use stwo::prover::backend::simd::m31::PackedBaseField;
 
-use super::evaluator::{RowEvaluator, Rows};
-use super::trace::{Column, PartTrace};
 use crate::challenges::MAX_TUPLE;
 use crate::circuit::Circuit;
-use crate::components::tables::Table;
+use crate::column::Column;
+use crate::harness::evaluator::{RowEvaluator, Rows};
 use crate::harness::row::Observer;
+use crate::harness::trace::PartTrace;
 use crate::layout::SegmentLayout;
 use crate::relation::{Elements, RelationTag};
+use crate::tables::Table;
 
 /// Uses of the entries of some tables.
 #[derive(Clone, Debug)]

@@ -11,9 +11,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use matchmark_air::column::field;
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
 use matchmark_quant::centered;
 use stwo::core::fields::m31::M31;
 

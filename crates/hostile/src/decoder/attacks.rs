@@ -1,11 +1,11 @@
 //! The attack on each constraint, relation and lookup of a decoder.
 use std::sync::Arc;
 
+use matchmark_air::column::field;
 use matchmark_air::components::state::columns::LaneEntries;
-use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
+use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
 use matchmark_air::witness::PartTrace;
 use matchmark_quant::centered;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::components::state::witness::entries;
 use matchmark_air::components::vectors::entries::entry_columns;
-use matchmark_air::decoder::layout::DecoderLayout;
 use matchmark_air::decoder::model::model_columns;
+use matchmark_air::layout::decoder::DecoderLayout;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_model::{

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use matchmark_air::decoder::layout::{RANGE_BITS, SQUARE_LOW_BITS};
+use matchmark_air::layout::decoder::{RANGE_BITS, SQUARE_LOW_BITS};
 use matchmark_quant::{centered, Rescale};
 use stwo::core::fields::m31::M31;
 

@@ -2,13 +2,13 @@
 //! what comes after it follows from what was said.
 use std::sync::Arc;
 
+use matchmark_air::column::field;
 use matchmark_air::decoder::components::norms::columns::Witness;
-use matchmark_air::decoder::layout::{
+use matchmark_air::harness::row::Source;
+use matchmark_air::layout::decoder::{
     DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS,
 };
-use matchmark_air::harness::row::Source;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::field;
 use matchmark_air::witness::{PartTrace, SegmentTokens, SegmentWitness};
 use matchmark_model::{IntegerModel, Matrix};
 use matchmark_quant::Rescale;

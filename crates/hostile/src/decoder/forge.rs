@@ -1,7 +1,7 @@
 //! From a run with a lie to a forged witness: what projections say where the witness says something else.
 use std::sync::Arc;
 
-use matchmark_air::decoder::layout::{DecoderLayout, InputSpace, MatrixKind};
+use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind};
 use matchmark_air::witness::{PartTrace, SegmentWitness};
 use stwo::core::fields::qm31::QM31;
 

@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use matchmark_air::decoder::layout::{InputSpace, MatrixKind};
+use matchmark_air::layout::decoder::{InputSpace, MatrixKind};
 use matchmark_air::relation::RelationTag;
 
 use super::attacks::{

@@ -1,9 +1,9 @@
 //! Lies about norms: sums of squares, exponents, mantissas, factors.
 use std::sync::Arc;
 
+use matchmark_air::column::field;
 use matchmark_air::decoder::components::norms::columns::{Witness, COLUMNS};
-use matchmark_air::decoder::layout::{DecoderLayout, SQUARE_LOW_BITS};
-use matchmark_air::witness::columns::field;
+use matchmark_air::layout::decoder::{DecoderLayout, SQUARE_LOW_BITS};
 
 use super::execution::{norm_columns, norm_with, What};
 use crate::cases::Case;

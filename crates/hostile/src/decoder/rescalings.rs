@@ -1,6 +1,6 @@
 //! Lies about rescaled values, each consistent but for one constraint or one lookup.
-use matchmark_air::decoder::layout::{DecoderLayout, NORM_LOW_BITS};
-use matchmark_air::witness::columns::field;
+use matchmark_air::column::field;
+use matchmark_air::layout::decoder::{DecoderLayout, NORM_LOW_BITS};
 use matchmark_quant::{centered, EXCESS_BITS, NORM_PRODUCT_BITS};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;

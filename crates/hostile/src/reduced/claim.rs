@@ -1,9 +1,9 @@
 //! What a forged witness claims, committed, and what the proofs of a case share.
 use std::sync::Arc;
 
+use matchmark_air::column::to_evaluation;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::to_evaluation;
 use matchmark_air::witness::{preprocessed_columns, Column, PartTrace};
 use matchmark_prover::part::ProverTree;
 use matchmark_prover::SegmentProver;
@@ -19,8 +19,8 @@ use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
 
 use crate::cases::Case;
-use crate::equivocation::{boundary_of, state_of};
 use crate::forge::{tree_of, Forged};
+use crate::ports::{boundary_of, state_of};
 use crate::proving::{policy, prover, public_values, token_cut, NoValues};
 
 /// What all proofs of a case share.

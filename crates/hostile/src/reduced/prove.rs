@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use matchmark_air::challenges::ProjectionChallenges;
 use matchmark_air::circuit::{Circuit, CircuitContext};
+use matchmark_air::column::coordinates;
+use matchmark_air::column::{to_library_order, Evaluation};
 use matchmark_air::harness::component::AnyComponent;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::{Tree, TreeOrder};
-use matchmark_air::witness::columns::{to_library_order, Evaluation};
-use matchmark_air::witness::trace::coordinates;
 use matchmark_air::witness::PartTrace;
 use matchmark_prover::part::{prove_part, PartInput, Strategy};
 use matchmark_prover::ProveError;

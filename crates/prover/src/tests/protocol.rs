@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
 use matchmark_air::circuit::{Circuit, CircuitContext};
+use matchmark_air::column::Evaluation;
 use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening, PortContent};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
@@ -10,7 +11,6 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::points::PortPoints;
 use matchmark_air::protocol::{self, Side, Transcript};
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::columns::Evaluation;
 use matchmark_air::witness::{PartTrace, SegmentWitness};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy, QueryHeads, Rounding,

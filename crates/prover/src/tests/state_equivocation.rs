@@ -4,8 +4,8 @@
 //! another. As long as all queries fall into the right half, the tree opens as either. At `q` queries
 //! that takes about `2^q` trials, whatever the blowup. What comes of it against commitments of root and
 //! fingerprint is the class `state` of the hostile suite.
+use matchmark_air::column::field;
 use matchmark_air::fingerprint::{Opening, PortContent};
-use matchmark_air::witness::columns::field;
 use matchmark_statement::{SecurityLevel, SegmentStatement};
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::Column;

@@ -2,9 +2,9 @@
 //! gaps need (12 bits, dimension 128). An honest segment is proven and verified, and each of the four
 //! limb lookups is shown to be the only one that refuses some excess out of range.
 
+use matchmark_air::column::field;
 use matchmark_air::mock::{check, failures, MockFailure};
 use matchmark_air::relation::RelationTag;
-use matchmark_air::witness::columns::field;
 use matchmark_air::witness::SegmentWitness;
 use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
 use matchmark_quant::{

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::column::field;
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::mock::failures;
-use matchmark_air::witness::columns::field;
 use matchmark_hostile::attacks::{self, Attack};
 use matchmark_hostile::cases::{all, fast, wide};
 use matchmark_hostile::checker::Drop;

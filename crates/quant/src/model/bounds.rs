@@ -119,7 +119,7 @@ fn check_rows(shape: &ModelShape) -> Result<(), QuantError> {
     let vocabulary = shape.vocabulary();
     let rows =
         |outputs: usize, inputs: usize| outputs.div_ceil(MAX_LINEAR_WIDTH) as u64 * inputs as u64;
-    // Queries with keys, up with gate; see `crates/air/src/decoder/layout.rs`.
+    // Queries with keys, up with gate; see `crates/air/src/layout/decoder.rs`.
     let layer = rows(queries + keys, hidden)
         + rows(keys, hidden)
         + rows(hidden, queries)

@@ -7,7 +7,7 @@ use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::less_than::{LessThanColumns, LimbNames};
 use crate::gadgets::non_negative::NonNegativeColumns;
-use crate::gadgets::projection::{Extension, RunningSum};
+use crate::harness::projection::{Extension, RunningSum};
 use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
 use crate::trees::Tree;

@@ -5,9 +5,10 @@ use stwo::core::fields::m31::M31;
 
 use super::columns::Witness;
 use super::Candidates;
+use crate::column::field;
+use crate::column::Column;
+use crate::execution::{Execution, Generate};
 use crate::layout::SegmentLayout;
-use crate::witness::columns::field;
-use crate::witness::{Column, Execution, Generate};
 
 /// One candidate as plain integers.
 #[derive(Clone, Copy, Debug)]

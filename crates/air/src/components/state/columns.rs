@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::gadgets::projection::RunningSum;
+use crate::harness::projection::RunningSum;
 use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;

@@ -6,9 +6,10 @@ use stwo::core::fields::m31::M31;
 
 use super::columns::{LaneEntries, LaneWitness};
 use super::State;
+use crate::column::field;
+use crate::column::Column;
+use crate::execution::{Execution, Generate};
 use crate::layout::SegmentLayout;
-use crate::witness::columns::field;
-use crate::witness::{Column, Execution, Generate};
 
 /// The columns of a state tree: key and value entries of each lane, zero beyond the cache's end.
 pub fn entries(layout: &SegmentLayout, cache: &KvCache) -> Vec<Column> {

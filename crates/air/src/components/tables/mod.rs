@@ -3,4 +3,4 @@ pub mod constraints;
 #[cfg(feature = "prover")]
 pub mod witness;
 
-pub use constraints::{Table, Tables};
+pub use constraints::Tables;

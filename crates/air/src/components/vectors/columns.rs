@@ -1,12 +1,12 @@
 //! What a row (query head `h`, step `i`, dimension `c`) of the vectors component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::decoder::selectors::DecoderSelector;
 use crate::gadgets::less_than::{LessThanColumns, LimbNames};
 use crate::gadgets::non_negative::NonNegativeColumns;
-use crate::gadgets::projection::{Extension, RunningSum};
+use crate::harness::projection::{Extension, RunningSum};
 use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
+use crate::preprocessed::decoder::DecoderSelector;
 use crate::preprocessed::Preprocessed;
 use crate::trees::Tree;
 

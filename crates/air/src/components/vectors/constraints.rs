@@ -4,8 +4,8 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::decoder::layout::{KEY_ENTRY, VALUE_ENTRY};
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::{KEY_ENTRY, VALUE_ENTRY};
 use crate::layout::SegmentLayout;
 use crate::relation::{AttentionEntry, KeyProjection, LinearInput, StepTotals, Value};
 

@@ -4,9 +4,10 @@ use matchmark_runtime::SegmentExecution;
 
 use super::columns::Witness;
 use super::Vectors;
+use crate::column::field;
+use crate::column::Column;
+use crate::execution::{Execution, Generate};
 use crate::layout::SegmentLayout;
-use crate::witness::columns::field;
-use crate::witness::{Column, Execution, Generate};
 
 impl Generate for Vectors {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {

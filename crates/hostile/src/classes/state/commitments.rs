@@ -14,7 +14,8 @@ use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 use crate::bytes::Sample;
 use crate::cases::{fast, narrow, split_narrow, split_wide, wide, Spec};
-use crate::equivocation::{boundary_of, state_of, Side};
+use crate::equivocation::Side;
+use crate::ports::{boundary_of, state_of};
 use crate::proving::policy;
 use crate::regrind::{fit, grind};
 use crate::report::Recorder;

@@ -1,10 +1,10 @@
 //! What a row (token of the vocabulary, step) of the choice component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::decoder::layout::DecoderLayout;
-use crate::decoder::selectors::DecoderSelector;
-use crate::gadgets::projection::RunningSum;
+use crate::harness::projection::RunningSum;
 use crate::harness::row::Row;
+use crate::layout::decoder::DecoderLayout;
+use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::decoder::layout::{DecoderLayout, CHOICE_OUTPUT, RANGE_BITS};
 use crate::gadgets::rescaling::range;
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::{DecoderLayout, CHOICE_OUTPUT, RANGE_BITS};
 use crate::relation::{Choice as ChoiceTuple, LinearOutput};
 
 /// The choice component of one segment.

@@ -1,11 +1,11 @@
 //! What a row (layer, channel of the MLP, step) of the gated component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::decoder::layout::DecoderLayout;
-use crate::decoder::selectors::DecoderSelector;
-use crate::gadgets::projection::RunningSum;
 use crate::gadgets::rescaling::{Rescaling, RescalingColumns};
+use crate::harness::projection::RunningSum;
 use crate::harness::row::Row;
+use crate::layout::decoder::DecoderLayout;
+use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]

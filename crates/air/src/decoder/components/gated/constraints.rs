@@ -4,9 +4,9 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::decoder::layout::{DecoderLayout, GATED_OUTPUT};
 use crate::gadgets::rescaling::Rescaling;
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::{DecoderLayout, GATED_OUTPUT};
 use crate::relation::{Activation, LinearInput, LinearOutput, Value};
 
 /// The gated component of one segment.

@@ -4,11 +4,12 @@ use matchmark_tables::SiluTable;
 
 use super::columns::Witness;
 use super::constraints::Gated;
-use crate::decoder::layout::DecoderLayout;
+use crate::column::field;
+use crate::column::Column;
+use crate::execution::rescaled;
+use crate::execution::{DecoderExecution, Execution, Generate};
 use crate::gadgets::rescaling::RescalingColumns;
-use crate::witness::columns::field;
-use crate::witness::rescaled;
-use crate::witness::{Column, DecoderExecution, Execution, Generate};
+use crate::layout::decoder::DecoderLayout;
 
 impl Generate for Gated {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {

@@ -3,10 +3,10 @@ use alloc::vec::Vec;
 
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::decoder::layout::DecoderLayout;
-use crate::decoder::selectors::DecoderSelector;
-use crate::gadgets::projection::{Extension, RunningSum};
+use crate::harness::projection::{Extension, RunningSum};
 use crate::harness::row::{Row, Source};
+use crate::layout::decoder::DecoderLayout;
+use crate::preprocessed::decoder::DecoderSelector;
 use crate::trees::Tree;
 
 /// Selectors, fixed by the shape.

@@ -5,8 +5,8 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::decoder::layout::DecoderLayout;
 use crate::harness::row::{Constraints, Row};
+use crate::layout::decoder::DecoderLayout;
 use crate::relation::{LinearInput, LinearOutput};
 
 /// The linear component of one segment.

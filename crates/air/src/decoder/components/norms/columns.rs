@@ -1,8 +1,8 @@
 //! What a row (stage, step) of the norms component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::decoder::selectors::DecoderSelector;
 use crate::harness::row::Row;
+use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::decoder::layout::{DecoderLayout, MANTISSA_BITS, RANGE_BITS, SQUARE_LOW_BITS};
 use crate::gadgets::rescaling::range;
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::{DecoderLayout, MANTISSA_BITS, RANGE_BITS, SQUARE_LOW_BITS};
 use crate::relation::{Exponent, NormFactor, Range, ReciprocalRoot, SquareSums};
 
 /// The norms component of one segment.

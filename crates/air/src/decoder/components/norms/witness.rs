@@ -3,9 +3,10 @@ use matchmark_model::ModelExecution;
 
 use super::columns::Witness;
 use super::constraints::Norms;
-use crate::decoder::layout::{DecoderLayout, MANTISSA_BITS, SQUARE_LOW_BITS};
-use crate::witness::columns::field;
-use crate::witness::{Column, DecoderExecution, Execution, Generate};
+use crate::column::field;
+use crate::column::Column;
+use crate::execution::{DecoderExecution, Execution, Generate};
+use crate::layout::decoder::{DecoderLayout, MANTISSA_BITS, SQUARE_LOW_BITS};
 
 impl Generate for Norms {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {

@@ -2,11 +2,11 @@
 //! heads of a layer, then its key heads; pair `j` is dimensions `j` and `j + d/2`.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::decoder::layout::DecoderLayout;
-use crate::decoder::selectors::DecoderSelector;
-use crate::gadgets::projection::RunningSum;
 use crate::gadgets::rescaling::{Rescaling, RescalingColumns};
+use crate::harness::projection::RunningSum;
 use crate::harness::row::Row;
+use crate::layout::decoder::DecoderLayout;
+use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::decoder::layout::DecoderLayout;
 use crate::gadgets::rescaling::{twos_complement, Rescaling};
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::DecoderLayout;
 use crate::relation::{AttentionEntry, LinearOutput, Rotation};
 
 /// The rotary component of one segment.

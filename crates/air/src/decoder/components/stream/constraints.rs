@@ -4,9 +4,9 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::decoder::layout::{DecoderLayout, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS};
 use crate::gadgets::rescaling::{range, twos_complement, Clamping};
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::{DecoderLayout, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS};
 use crate::relation::{LinearInput, LinearOutput, NormFactor, Range, SquareSums, Value};
 
 /// The stream component of one segment.

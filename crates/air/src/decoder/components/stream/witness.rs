@@ -5,11 +5,12 @@ use stwo::core::fields::m31::M31;
 
 use super::columns::Witness;
 use super::constraints::Stream;
-use crate::decoder::layout::{DecoderLayout, NORM_LOW_BITS, SQUARE_LOW_BITS};
+use crate::column::field;
+use crate::column::Column;
+use crate::execution::rescaled;
+use crate::execution::{DecoderExecution, Execution, Generate};
 use crate::gadgets::rescaling::{ClampedColumns, RescalingColumns};
-use crate::witness::columns::field;
-use crate::witness::rescaled;
-use crate::witness::{Column, DecoderExecution, Execution, Generate};
+use crate::layout::decoder::{DecoderLayout, NORM_LOW_BITS, SQUARE_LOW_BITS};
 
 impl Generate for Stream {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {

@@ -2,9 +2,9 @@
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::decoder::layout::DecoderLayout;
 use crate::gadgets::rescaling::Rescaling;
 use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::DecoderLayout;
 use crate::relation::{AttentionEntry, LinearOutput};
 
 /// The values component of one segment.

@@ -2,10 +2,11 @@
 use matchmark_model::ModelExecution;
 
 use super::constraints::Values;
-use crate::decoder::layout::DecoderLayout;
+use crate::column::Column;
+use crate::execution::rescaled;
+use crate::execution::{DecoderExecution, Execution, Generate};
 use crate::gadgets::rescaling::RescalingColumns;
-use crate::witness::rescaled;
-use crate::witness::{Column, DecoderExecution, Execution, Generate};
+use crate::layout::decoder::DecoderLayout;
 
 impl Generate for Values {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {

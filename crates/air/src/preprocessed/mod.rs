@@ -1,5 +1,7 @@
 //! The preprocessed columns: selectors and table contents. They follow from shape and tables alone;
 //! the root of their tree is pinned by the acceptance policy.
+pub mod decoder;
+
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,8 +12,8 @@ use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
 
-use crate::decoder::selectors::DecoderSelector;
 use crate::layout::SegmentLayout;
+use decoder::DecoderSelector;
 
 /// A preprocessed column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

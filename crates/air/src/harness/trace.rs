@@ -1,48 +1,13 @@
 //! Columns of a proof in row order, by component and by tree.
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-
 use matchmark_statement::ProofPart;
-use num_traits::Zero;
-use stwo::core::fields::m31::M31;
-use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
+use stwo::core::fields::qm31::QM31;
 
-use crate::harness::row::{ColumnRead, Source, WITNESS};
+use super::row::{ColumnRead, Source, WITNESS};
+use crate::column::Column;
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Preprocessed;
 use crate::trees::Tree;
 use matchmark_tables::WeightTable;
-
-/// A column in row order. Copies share their entries until one of them is changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Column(Arc<Vec<M31>>);
-
-impl From<Vec<M31>> for Column {
-    fn from(entries: Vec<M31>) -> Self {
-        Self(Arc::new(entries))
-    }
-}
-
-impl FromIterator<M31> for Column {
-    fn from_iter<I: IntoIterator<Item = M31>>(entries: I) -> Self {
-        entries.into_iter().collect::<Vec<_>>().into()
-    }
-}
-
-impl Deref for Column {
-    type Target = [M31];
-
-    fn deref(&self) -> &[M31] {
-        &self.0
-    }
-}
-
-impl DerefMut for Column {
-    fn deref_mut(&mut self) -> &mut [M31] {
-        let entries: &mut Vec<M31> = Arc::make_mut(&mut self.0);
-        entries
-    }
-}
 
 /// A column that a component reads, with its entries once they are known.
 #[derive(Clone, Debug)]
@@ -302,15 +267,4 @@ pub fn preprocessed_columns(
         .into_iter()
         .map(|column| column.column(layout, table).into())
         .collect()
-}
-
-/// Splits a column of the extension field into columns of its coordinates.
-pub fn coordinates(column: &[QM31]) -> [Column; SECURE_EXTENSION_DEGREE] {
-    let mut columns = [(); SECURE_EXTENSION_DEGREE].map(|()| vec![M31::zero(); column.len()]);
-    for (row, value) in column.iter().enumerate() {
-        for (column, coordinate) in columns.iter_mut().zip(value.to_m31_array()) {
-            column[row] = coordinate;
-        }
-    }
-    columns.map(Column::from)
 }

@@ -5,15 +5,17 @@
 //! **Invariant:** a layout does not depend on the position of the segment in its chain. All segments
 //! of a chain with the same number of steps share one preprocessed tree, and all segments of a chain
 //! share the heights of all trees, so that a state commitment means the same on both sides of a cut.
+pub mod decoder;
+pub mod limbs;
+
 use matchmark_quant::{
     AccumulatorBounds, AttentionShape, GapBounds, ModelArithmetic, ModelShape, Rounding, ScoreStep,
     TableBounds, ValueBits, MAX_LIMB_BITS, MODULUS,
 };
 use matchmark_statement::{Boundary, ProofPart, SegmentShape, SegmentStatement};
 
-use crate::decoder::layout::DecoderLayout;
-use crate::gadgets::less_than::LessThan;
-use crate::gadgets::non_negative::NonNegative;
+use decoder::DecoderLayout;
+use limbs::{LessThan, NonNegative};
 
 /// Smallest log size of a component: one SIMD vector of rows.
 pub const MIN_LOG_ROWS: u32 = 5;

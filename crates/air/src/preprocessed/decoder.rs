@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 
-use super::layout::{
+use crate::layout::decoder::{
     DecoderLayout, InputSpace, MatrixKind, CHOICE_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS,
     MANTISSA_BITS, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
 };

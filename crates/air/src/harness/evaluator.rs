@@ -14,9 +14,9 @@ use stwo::prover::backend::simd::qm31::PackedSecureField;
 use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::columns::to_library_order;
-use super::trace::{Column, ComponentTrace};
-use crate::harness::row::{CARRIED, WITNESS};
+use super::row::{CARRIED, WITNESS};
+use super::trace::ComponentTrace;
+use crate::column::{to_library_order, Column};
 
 /// The LogUp fractions of packed rows, in the order in which their tuples are stated.
 pub type Fractions = Vec<Fraction<PackedSecureField, PackedSecureField>>;

@@ -5,7 +5,16 @@
 //! anywhere have the same projection with probability at most `n / |QM31|` (Schwartz-Zippel).
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::harness::row::Place;
+/// The four coordinates of a projection column: which of the carried columns is the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(pub(super) usize);
+
+impl Place {
+    /// Number of the first coordinate's column among the carried ones, in reading order.
+    pub fn first(self) -> usize {
+        self.0
+    }
+}
 
 /// One extension field value of a row: its four coordinates, and their combination.
 pub struct Extension<E: EvalAtRow> {

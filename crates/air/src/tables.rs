@@ -1,0 +1,150 @@
+//! The lookup tables of a proof: which there are, how high they are, and where an entry stands.
+use alloc::vec;
+use alloc::vec::Vec;
+
+use matchmark_quant::centered;
+use matchmark_statement::ProofPart;
+use stwo::core::fields::m31::M31;
+
+use crate::layout::decoder::{DecoderLogRows, LOG_RANGE_ROWS, MANTISSA_BITS};
+use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
+use crate::relation::RelationTag;
+
+/// A lookup table in the preprocessed tree or in that of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// `(g, T[g])`.
+    Weights,
+    /// `-M ..= M`.
+    Values,
+    /// `0 .. 2^limb_bits`.
+    Limbs,
+    /// `(bits, x)` with `0 <= x < 2^bits`.
+    Ranges,
+    /// `(mantissa, factor)`.
+    ReciprocalRoots,
+    /// `(e, 4^e, smallest mantissa, divisor)`.
+    Exponents,
+    /// `(gate, activation)`; of the model.
+    Activations,
+    /// `(position, pair, cos, sin)`; of the model.
+    Rotations,
+}
+
+impl Table {
+    /// The tables of the attention, in the order in which they are laid out.
+    pub const ATTENTION: [Self; 3] = [Self::Weights, Self::Values, Self::Limbs];
+
+    /// The tables of a decoder, in the order in which they are laid out.
+    pub const DECODER: [Self; 8] = [
+        Self::Weights,
+        Self::Values,
+        Self::Limbs,
+        Self::Ranges,
+        Self::ReciprocalRoots,
+        Self::Exponents,
+        Self::Activations,
+        Self::Rotations,
+    ];
+
+    /// The tables of the proofs of one part, in the order in which they are laid out.
+    pub const fn of(part: ProofPart) -> &'static [Self] {
+        match part {
+            ProofPart::Fused => &Self::ATTENTION,
+            ProofPart::Arithmetic => &[Self::Values, Self::Limbs],
+            ProofPart::Lookup => &[Self::Weights],
+            ProofPart::Decoder => &Self::DECODER,
+        }
+    }
+
+    /// The relation that the table serves.
+    pub const fn tag(self) -> RelationTag {
+        match self {
+            Self::Weights => RelationTag::Weight,
+            Self::Values => RelationTag::Value,
+            Self::Limbs => RelationTag::Limb,
+            Self::Ranges => RelationTag::Range,
+            Self::ReciprocalRoots => RelationTag::ReciprocalRoot,
+            Self::Exponents => RelationTag::Exponent,
+            Self::Activations => RelationTag::Activation,
+            Self::Rotations => RelationTag::Rotation,
+        }
+    }
+
+    /// How many columns of an entry stand in the model tree.
+    pub const fn model_columns(self) -> usize {
+        match self {
+            Self::Activations => 2,
+            Self::Rotations => 4,
+            Self::Weights
+            | Self::Values
+            | Self::Limbs
+            | Self::Ranges
+            | Self::ReciprocalRoots
+            | Self::Exponents => 0,
+        }
+    }
+
+    /// Log of the number of entries.
+    pub fn log_rows(self, layout: &SegmentLayout) -> u32 {
+        let decoder = |of: fn(DecoderLogRows) -> u32| of(layout.expect_decoder().log_rows());
+        match self {
+            Self::Weights => layout.log_rows().weights,
+            Self::Values => layout.log_rows().values,
+            Self::Limbs => layout.log_rows().limbs,
+            Self::Ranges => LOG_RANGE_ROWS,
+            Self::ReciprocalRoots => MANTISSA_BITS,
+            Self::Exponents => MIN_LOG_ROWS,
+            Self::Activations => decoder(|rows| rows.silu),
+            Self::Rotations => decoder(|rows| rows.rotations),
+        }
+    }
+
+    /// The row of the table at which a tuple of its relation stands, if it is an entry as far as its first
+    /// elements say.
+    pub fn entry(self, layout: &SegmentLayout, tuple: &[M31]) -> Option<usize> {
+        let signed = |limit: i32| centered(tuple[0].0) + i64::from(limit);
+        let row = match self {
+            Self::Weights | Self::Limbs | Self::ReciprocalRoots | Self::Exponents => {
+                i64::from(tuple[0].0)
+            }
+            Self::Values => signed(layout.value_bits().max_value()),
+            Self::Activations => signed(
+                layout
+                    .expect_decoder()
+                    .arithmetic()
+                    .value_bits()
+                    .max_value(),
+            ),
+            // Row 0 repeats the number of no width, which nothing looks up.
+            Self::Ranges => {
+                let (bits, value) = (tuple[0].0, i64::from(tuple[1].0));
+                let first = 1_i64.checked_shl(bits).filter(|first| value < *first)?;
+                first + value
+            }
+            Self::Rotations => {
+                let pairs = layout.expect_decoder().shape().attention().head_dim() / 2;
+                let (position, pair) = (tuple[0].0, tuple[1].0);
+                let pairs = i64::try_from(pairs).ok()?;
+                i64::from(position) * pairs + Some(i64::from(pair)).filter(|it| *it < pairs)?
+            }
+        };
+        let row = usize::try_from(row).ok()?;
+        (row < 1 << self.log_rows(layout)).then_some(row)
+    }
+}
+
+/// The tables of a part's proofs, those of equal height together, in order of height.
+pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
+    let log_rows = |table: Table| table.log_rows(layout);
+    let mut tables = Table::of(part).to_vec();
+    tables.sort_by_key(|table| log_rows(*table));
+    let mut groups: Vec<(u32, Vec<Table>)> = vec![];
+    for table in tables {
+        match groups.last_mut() {
+            Some((log, group)) if *log == log_rows(table) => group.push(table),
+            _ => groups.push((log_rows(table), vec![table])),
+        }
+    }
+    groups
+}
