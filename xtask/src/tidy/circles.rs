@@ -34,7 +34,7 @@ const KNOWN: [(&str, &[&str]); 5] = [
     ),
     ("crates/composer/src/proving/memory", &["cgroup", "room"]),
     (
-        "crates/hostile/src",
+        "dev/hostile/src",
         &[
             "attacks", "attempt", "cases", "cell", "checker", "decoder", "forge", "gadgets",
             "proving", "reduced", "world",

@@ -10,7 +10,7 @@ use super::tree::Tree;
 use super::Finding;
 
 /// Where traces and witnesses are.
-const FOLDERS: [&str; 3] = ["crates/air/src/", "crates/prover/", "crates/hostile/"];
+const FOLDERS: [&str; 3] = ["crates/air/src/", "crates/prover/", "dev/hostile/"];
 /// The file of a component in which its columns stand in order.
 const COLUMNS: &str = "/columns.rs";
 /// What holds columns, by its name.
@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn lines(code: &str) -> Vec<usize> {
-        lines_of("crates/hostile/src/b.rs", code)
+        lines_of("dev/hostile/src/b.rs", code)
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::checker::{names, Drop, Names};
 use crate::decoder;
 
 /// Where the list stands, from the root of the workspace.
-pub const PATH: &str = "crates/hostile/stated.json";
+pub const PATH: &str = "dev/hostile/stated.json";
 
 static LIST: LazyLock<Vec<Statement>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../stated.json")).unwrap());
