@@ -3,16 +3,16 @@ use stwo::core::channel::Channel;
 use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::logup::LookupElements;
 
-/// Points of the random projections; drawn after the witness tree is committed.
+/// Points of the random linear combinations; drawn after the witness tree is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProjectionChallenges {
-    /// `r`: projects over the head dimension (values and numerators).
+pub struct RlcChallenges {
+    /// `r`: combines over the head dimension (values and numerators).
     pub dimension: QM31,
-    /// `t`: projects over cache positions (keys and scores).
+    /// `t`: combines over cache positions (keys and scores).
     pub position: QM31,
 }
 
-impl ProjectionChallenges {
+impl RlcChallenges {
     /// Draws both points.
     pub fn draw(channel: &mut impl Channel) -> Self {
         let dimension = channel.draw_secure_felt();
@@ -36,7 +36,7 @@ impl ProjectionChallenges {
 /// Longest tuple of a relation, tag included ([`StepTotals`](crate::relation::StepTotals)).
 pub const MAX_TUPLE: usize = 10;
 
-/// Coefficients of the LogUp relations; drawn after the projections tree is committed.
+/// Coefficients of the LogUp relations; drawn after the rlc tree is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupChallenges(LookupElements<MAX_TUPLE>);
 
@@ -65,8 +65,8 @@ impl LookupChallenges {
 /// Every challenge that a constraint may contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenges {
-    /// Points of the random projections.
-    pub projection: ProjectionChallenges,
+    /// Points of the random linear combinations.
+    pub rlc: RlcChallenges,
     /// Coefficients of the LogUp relations.
     pub lookup: LookupChallenges,
 }
@@ -75,7 +75,7 @@ impl Challenges {
     /// Fixed values, for structure that does not depend on challenges.
     pub fn structural() -> Self {
         Self {
-            projection: ProjectionChallenges::structural(),
+            rlc: RlcChallenges::structural(),
             lookup: LookupChallenges::structural(),
         }
     }

@@ -1,5 +1,5 @@
 //! Honest executions, of which components make their columns.
-use matchmark_model::{IntegerModel, ModelExecution};
+use matchmark_models::{IntegerModel, ModelExecution};
 use matchmark_quant::{Rescale, Rescaled};
 use matchmark_runtime::SegmentExecution;
 use matchmark_tables::WeightTable;
@@ -45,7 +45,7 @@ impl<'a> Execution<'a> {
 
 /// Makes the columns of a component.
 pub trait Generate {
-    /// The columns that are neither projections nor those of a port that is given to the component, in
+    /// The columns that are neither random combinations nor those of a port that is given to the component, in
     /// reading order.
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
 

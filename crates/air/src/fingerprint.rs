@@ -154,10 +154,7 @@ impl<'a> PortContent<'a> {
                 of_chain(shape).into_iter().chain([*entries]).collect()
             }
             Self::Boundary(layout) => {
-                let own = [
-                    layout.steps() as u64,
-                    u64::from(layout.log_rows().candidates),
-                ];
+                let own = [layout.steps() as u64, u64::from(layout.log_rows().scores)];
                 of_chain(layout.shape()).into_iter().chain(own).collect()
             }
             Self::Model {

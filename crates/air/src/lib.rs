@@ -5,29 +5,29 @@
 //!
 //! | component | a row is | what it shows |
 //! |---|---|---|
-//! | [`components::vectors`] | query head, step, dimension | `q · K`, output quotient and remainder |
-//! | [`components::candidates`] | query head, step, candidate | maximum, gap, clip, weight, sums |
-//! | [`components::state`] | cache position, dimension | the cache before and after, projections of keys and values |
-//! | [`components::tables`] | table entry | the lookup tables and how often each entry is used |
+//! | [`ops::attention::vectors`] | query head, step, dimension | `q · K`, output quotient and remainder |
+//! | [`ops::attention::scores`] | query head, step, cache position | maximum, gap, clip, weight, sums |
+//! | [`ops::attention::cache`] | cache position, dimension | the cache before and after, random combinations of keys and values |
+//! | [`ops::tables`] | table entry | the lookup tables and how often each entry is used |
 //!
-//! A segment of a whole decoder has seven more ([`decoder::components`]), around the attention of all its
+//! A segment of a whole decoder has seven more, around the attention of all its
 //! layers:
 //!
 //! | component | a row is | what it shows |
 //! |---|---|---|
-//! | [`linear`](decoder::components::linear) | matrix, block of outputs, input | the products with the weights |
-//! | [`stream`](decoder::components::stream) | stage, channel, step | what is added to the residual stream, and its normalization |
-//! | [`norms`](decoder::components::norms) | stage, step | the factor by which a stage is normalized |
-//! | [`rotary`](decoder::components::rotary) | layer, head, pair of dimensions, step | queries and keys, rotated |
-//! | [`values`](decoder::components::values) | layer, key/value head, dimension, step | the new values of the cache |
-//! | [`gated`](decoder::components::gated) | layer, channel of the MLP, step | gate, up, and their product |
-//! | [`choice`](decoder::components::choice) | token of the vocabulary, step | logits, their maximum, the chosen token |
+//! | [`linear`](ops::linear) | matrix, block of outputs, input | the products with the weights |
+//! | [`stream`](ops::stream) | stage, channel, step | what is added to the residual stream, and its normalization |
+//! | [`norms`](ops::norms) | stage, step | the factor by which a stage is normalized |
+//! | [`rotary`](ops::rotary) | layer, head, pair of dimensions, step | queries and keys, rotated |
+//! | [`values`](ops::values) | layer, key/value head, dimension, step | the new values of the cache |
+//! | [`gated`](ops::gated) | layer, channel of the MLP, step | gate, up, and their product |
+//! | [`argmax`](ops::argmax) | token of the vocabulary, step | logits, their maximum, the chosen token |
 //!
 //! A split segment has two proofs: the first has the attention's components without the weight table, the
-//! second has [`components::membership`] and the weight table.
+//! second has [`ops::membership`] and the weight table.
 //!
-//! Dense arithmetic is done by random projections: [`challenges::ProjectionChallenges`] are drawn
-//! after the witness is committed, the projected columns are committed next, and only then are the
+//! Dense arithmetic is done by random linear combinations: [`challenges::RlcChallenges`] are drawn
+//! after the witness is committed, the combined columns are committed next, and only then are the
 //! [`challenges::LookupChallenges`] drawn. See `docs/soundness.md`.
 //!
 //! Verifier and prover run the same constraint code. What only the prover needs (trace generation,
@@ -39,13 +39,13 @@ extern crate alloc;
 
 pub mod challenges;
 pub mod circuit;
-pub mod components;
 pub mod decoder;
 pub mod fingerprint;
 pub mod gadgets;
 pub mod harness;
 pub mod hash;
 pub mod layout;
+pub mod ops;
 pub mod points;
 pub mod preprocessed;
 pub mod protocol;

@@ -12,7 +12,7 @@ use stwo::core::fields::m31::M31;
 use stwo::prover::backend::simd::m31::PackedBaseField;
 use stwo::prover::backend::simd::qm31::PackedSecureField;
 
-use crate::challenges::ProjectionChallenges;
+use crate::challenges::RlcChallenges;
 use crate::circuit::Circuit;
 use crate::harness::evaluator::{RowEvaluator, Rows};
 use crate::harness::row::Observer;
@@ -158,13 +158,13 @@ fn check_part(
 
 /// Checks a witness: all constraints, then all relations.
 ///
-/// The projections are those of the witness at fixed points; a verifier draws them at random.
+/// The random combinations are those of the witness at fixed points; a verifier draws them at random.
 ///
 /// # Errors
 ///
 /// The first [`MockFailure`], components in order.
 pub fn check(layout: &SegmentLayout, witness: &SegmentWitness) -> Result<(), MockFailure> {
-    let trace = witness.project(layout, ProjectionChallenges::structural());
+    let trace = witness.combine(layout, RlcChallenges::structural());
     let mut failures = failures(layout, witness, &trace);
     if failures.is_empty() {
         return Ok(());
@@ -174,14 +174,14 @@ pub fn check(layout: &SegmentLayout, witness: &SegmentWitness) -> Result<(), Moc
 
 /// Everything that fails: each constraint once, with its first row, then each relation once, with its first
 /// tuple; then the same for the lookup proof of a split segment. `trace` is that of the witness with its
-/// projections, which are taken as they are given; an honest prover has them from
-/// [`SegmentWitness::project`] at [`ProjectionChallenges::structural`].
+/// random combinations, which are taken as they are given; an honest prover has them from
+/// [`SegmentWitness::combine`] at [`RlcChallenges::structural`].
 pub fn failures(
     layout: &SegmentLayout,
     witness: &SegmentWitness,
     trace: &PartTrace,
 ) -> Vec<MockFailure> {
-    let challenges = ProjectionChallenges::structural();
+    let challenges = RlcChallenges::structural();
     let (mut failures, mut open) = (Vec::new(), Open::new());
     let circuit = witness.circuit(layout, challenges);
     check_part(&circuit, trace, &mut failures, &mut open);

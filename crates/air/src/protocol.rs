@@ -8,13 +8,13 @@
 //! 2. roots of the preprocessed tree and of the ports: the model of a decoder, the state before, the state
 //!    after, the boundary of a split segment;
 //! 3. root of the witness tree;
-//! 4. the projection challenges are drawn;
-//! 5. root of the projections tree;
+//! 4. the rlc challenges are drawn;
+//! 5. root of the rlc tree;
 //! 6. the lookup challenges are drawn;
 //! 7. claimed sums, root of the lookups tree;
 //! 8. the library: composition, out-of-domain point, openings, low-degree test.
 //!
-//! A lookup proof has no states and no projections: steps 4 and 5 are left out.
+//! A lookup proof has no states and no random combinations: steps 4 and 5 are left out.
 //!
 //! A relation's challenges come after every value that the relation carries; the commitments to ports,
 //! which hold root and fingerprint, stand in the statement, and the fingerprint points follow from the
@@ -26,7 +26,7 @@ use matchmark_statement::{SecurityParameters, StatementDigest};
 use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::fields::qm31::QM31;
 
-use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use crate::challenges::{Challenges, LookupChallenges, RlcChallenges};
 use crate::trees::{Tree, TreeOrder};
 
 /// Labels of what is absorbed, each with its length.
@@ -98,12 +98,12 @@ impl Transcript {
         &mut self.channel
     }
 
-    /// Draws the points of the random projections. The witness tree must be committed.
-    pub fn draw_projection(&mut self) -> ProjectionChallenges {
-        ProjectionChallenges::draw(&mut self.channel)
+    /// Draws the points of the random linear combinations. The witness tree must be committed.
+    pub fn draw_rlc(&mut self) -> RlcChallenges {
+        RlcChallenges::draw(&mut self.channel)
     }
 
-    /// Draws the coefficients of the relations. The projections tree must be committed.
+    /// Draws the coefficients of the relations. The rlc tree must be committed.
     pub fn draw_lookup(&mut self) -> LookupChallenges {
         LookupChallenges::draw(&mut self.channel)
     }
@@ -131,12 +131,12 @@ pub trait Side {
     /// If the side stops here.
     fn commit(&mut self, tree: Tree, transcript: &mut Transcript) -> Result<(), Self::Error>;
 
-    /// The projection challenges are known; the projections tree is committed next.
+    /// The rlc challenges are known; the rlc tree is committed next.
     ///
     /// # Errors
     ///
     /// If the side stops here.
-    fn project(&mut self, _challenges: &ProjectionChallenges) -> Result<(), Self::Error> {
+    fn combine(&mut self, _challenges: &RlcChallenges) -> Result<(), Self::Error> {
         Ok(())
     }
 
@@ -147,9 +147,9 @@ pub trait Side {
     /// If the side stops here.
     fn claim(&mut self, challenges: &Challenges) -> Result<Vec<QM31>, Self::Error>;
 
-    /// Draws the projection challenges.
-    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
-        transcript.draw_projection()
+    /// Draws the rlc challenges.
+    fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
+        transcript.draw_rlc()
     }
 
     /// Draws the lookup challenges.
@@ -177,8 +177,8 @@ pub fn run<S: Side>(
     transcript: &mut Transcript,
     side: &mut S,
 ) -> Result<Claimed, S::Error> {
-    // No constraint of a proof without projections names their points.
-    let mut projection = ProjectionChallenges::structural();
+    // No constraint of a proof without random combinations names their points.
+    let mut rlc = RlcChallenges::structural();
     let mut claimed = None;
     for tree in order.of_components() {
         match tree {
@@ -188,13 +188,13 @@ pub fn run<S: Side>(
             | Tree::StateAfter
             | Tree::Boundary
             | Tree::Witness => {}
-            Tree::Projections => {
-                projection = side.draw_projection(transcript);
-                side.project(&projection)?;
+            Tree::Rlc => {
+                rlc = side.draw_rlc(transcript);
+                side.combine(&rlc)?;
             }
             Tree::Lookups => {
                 let lookup = side.draw_lookup(transcript);
-                let challenges = Challenges { projection, lookup };
+                let challenges = Challenges { rlc, lookup };
                 let claimed_sums = side.claim(&challenges)?;
                 transcript.claim_sums(&claimed_sums);
                 claimed = Some(Claimed {

@@ -107,8 +107,8 @@ relations! {
         /// The number `x`.
         value: F,
     }
-    /// The projected value vector that ends at a cache row.
-    ValueProjection = 4, "value projection" {
+    /// The combined value vector that ends at a cache row.
+    ValueRlc = 4, "value rlc" {
         /// The cache row of the last dimension.
         row: F,
         /// 1 at the head's first position, 0 elsewhere.
@@ -116,8 +116,8 @@ relations! {
         /// `V`.
         value: [F; SECURE_EXTENSION_DEGREE],
     }
-    /// The projection of all keys up to a cache row, and the new entry there.
-    KeyProjection = 5, "key projection" {
+    /// The random combination of all keys up to a cache row, and the new entry there.
+    KeyRlc = 5, "key rlc" {
         /// The cache row.
         row: F,
         /// `K`.
@@ -127,13 +127,13 @@ relations! {
         /// New value entry.
         value: F,
     }
-    /// The projected scores and numerators of one step.
+    /// The combined scores and numerators of one step.
     StepTotals = 6, "step totals" {
         /// The cache row of the step's last entry, at its last dimension.
         row: F,
-        /// Projected scores.
+        /// Combined scores.
         scores: [F; SECURE_EXTENSION_DEGREE],
-        /// Projected numerators.
+        /// Combined numerators.
         numerators: [F; SECURE_EXTENSION_DEGREE],
     }
     /// `0 <= x < 2^bits`.
@@ -206,14 +206,14 @@ relations! {
         /// The entry.
         value: F,
     }
-    /// An input of matrices, projected over the steps.
+    /// An input of matrices, combined over the steps.
     LinearInput = 15, "linear input" {
         /// Name of the input.
         name: F,
         /// `X`.
         value: [F; SECURE_EXTENSION_DEGREE],
     }
-    /// The outputs of a matrix, projected over outputs and steps.
+    /// The outputs of a matrix, combined over outputs and steps.
     LinearOutput = 16, "linear output" {
         /// Name of the outputs.
         name: F,
@@ -221,7 +221,7 @@ relations! {
         value: [F; SECURE_EXTENSION_DEGREE],
     }
     /// The greedy choice after a step.
-    Choice = 17, "choice" {
+    Argmax = 17, "argmax" {
         /// The step.
         step: F,
         /// The token.
@@ -235,8 +235,8 @@ impl RelationTag {
         Self::Weight,
         Self::Limb,
         Self::Value,
-        Self::ValueProjection,
-        Self::KeyProjection,
+        Self::ValueRlc,
+        Self::KeyRlc,
         Self::StepTotals,
     ];
 
@@ -252,14 +252,14 @@ impl RelationTag {
         Self::AttentionEntry,
         Self::LinearInput,
         Self::LinearOutput,
-        Self::Choice,
+        Self::Argmax,
     ];
 
-    /// Where a projected value stands in the tuples of the relation whose first element is its name.
-    pub const fn projected_at(self) -> Option<usize> {
+    /// Where a combined value stands in the tuples of the relation whose first element is its name.
+    pub const fn combined_at(self) -> Option<usize> {
         match self {
-            Self::KeyProjection | Self::LinearInput | Self::LinearOutput => Some(1),
-            Self::ValueProjection => Some(2),
+            Self::KeyRlc | Self::LinearInput | Self::LinearOutput => Some(1),
+            Self::ValueRlc => Some(2),
             Self::Weight
             | Self::Limb
             | Self::Value
@@ -272,7 +272,7 @@ impl RelationTag {
             | Self::SquareSums
             | Self::NormFactor
             | Self::AttentionEntry
-            | Self::Choice => None,
+            | Self::Argmax => None,
         }
     }
 
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn elements_are_in_the_order_of_the_fields() {
-        let tuple = KeyProjection {
+        let tuple = KeyRlc {
             row: 1,
             keys: [2, 3, 4, 5],
             key: 6,

@@ -19,8 +19,8 @@ pub enum Tree {
     Boundary,
     /// Everything else that does not depend on a challenge.
     Witness,
-    /// Columns that depend on the projection challenges.
-    Projections,
+    /// Columns that depend on the rlc challenges.
+    Rlc,
     /// LogUp columns, which depend on the lookup challenges.
     Lookups,
     /// The composition polynomial, committed by the library.
@@ -35,11 +35,9 @@ impl Tree {
             Self::StateBefore => Some(Port::StateBefore),
             Self::StateAfter => Some(Port::StateAfter),
             Self::Boundary => Some(Port::Boundary),
-            Self::Preprocessed
-            | Self::Witness
-            | Self::Projections
-            | Self::Lookups
-            | Self::Composition => None,
+            Self::Preprocessed | Self::Witness | Self::Rlc | Self::Lookups | Self::Composition => {
+                None
+            }
         }
     }
 
@@ -57,7 +55,7 @@ impl Tree {
             Self::StateAfter => "state after",
             Self::Boundary => "boundary",
             Self::Witness => "witness",
-            Self::Projections => "projections",
+            Self::Rlc => "rlc",
             Self::Lookups => "lookups",
             Self::Composition => "composition",
         }
@@ -70,7 +68,7 @@ const FUSED: [Tree; 7] = [
     Tree::StateBefore,
     Tree::StateAfter,
     Tree::Witness,
-    Tree::Projections,
+    Tree::Rlc,
     Tree::Lookups,
     Tree::Composition,
 ];
@@ -82,7 +80,7 @@ const ARITHMETIC: [Tree; 8] = [
     Tree::StateAfter,
     Tree::Boundary,
     Tree::Witness,
-    Tree::Projections,
+    Tree::Rlc,
     Tree::Lookups,
     Tree::Composition,
 ];
@@ -94,7 +92,7 @@ const DECODER: [Tree; 8] = [
     Tree::StateBefore,
     Tree::StateAfter,
     Tree::Witness,
-    Tree::Projections,
+    Tree::Rlc,
     Tree::Lookups,
     Tree::Composition,
 ];

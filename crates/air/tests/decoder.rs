@@ -1,13 +1,13 @@
 //! The decoder's relation on a small model: an honest witness satisfies it.
 #![allow(clippy::unwrap_used, missing_docs)]
-use matchmark_air::components::state::witness::entries;
-use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::mock::check;
+use matchmark_air::ops::attention::cache::witness::entries;
+use matchmark_air::ops::attention::vectors::entries::entry_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
-use matchmark_model::{
+use matchmark_models::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel, Matrix,
     ModelState,
 };

@@ -72,7 +72,7 @@ fn cache_rows_are_unique_over_lanes() {
                     let row = layout.cache_row(head, position, dim);
                     assert!(rows.insert(row));
                     assert_eq!(row, layout.cache_row(head, 0, dim) + 3 * position);
-                    assert!(row >> layout.log_rows().state < layout.lanes());
+                    assert!(row >> layout.log_rows().cache < layout.lanes());
                 }
             }
         }
@@ -82,10 +82,7 @@ fn cache_rows_are_unique_over_lanes() {
 #[test]
 fn all_components_of_the_fixture_are_equally_high() {
     let rows = layout(FIXTURE).unwrap().log_rows();
-    assert_eq!(
-        [rows.vectors, rows.candidates, rows.state, rows.limbs],
-        [14; 4]
-    );
+    assert_eq!([rows.vectors, rows.scores, rows.cache, rows.limbs], [14; 4]);
 }
 
 #[test]

@@ -137,7 +137,7 @@ proptest! {
         let of_all = layout(shape, arithmetic, positions);
         let is_fine = matches!(
             of_all,
-            Ok(_) | Err(LayoutError::TooManyRows { component: "candidates" | "state", .. })
+            Ok(_) | Err(LayoutError::TooManyRows { component: "scores" | "cache", .. })
         );
         prop_assert!(is_fine, "{of_all:?}");
     }

@@ -8,7 +8,7 @@ use matchmark::{
     ChainReadError, Error, ErrorKind, PlanError, QuantError, StatementError, TraceError,
     VerifyError,
 };
-use matchmark_model::ModelError;
+use matchmark_models::ModelError;
 use matchmark_planner::PlannerError;
 use matchmark_runtime::RuntimeError;
 use matchmark_statement::{ChainError, SegmentKind};

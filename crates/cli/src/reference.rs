@@ -9,7 +9,7 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
 use matchmark::Error as LibraryError;
 use matchmark_files::MAX_FILE_BYTES;
-use matchmark_model::FloatModel;
+use matchmark_models::FloatModel;
 use matchmark_quant::ModelShape;
 
 use crate::error::CliError;

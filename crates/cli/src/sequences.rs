@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use matchmark::files::{read_text, Form};
-use matchmark_model::{text_sequences, Tokenizer};
+use matchmark_models::{text_sequences, Tokenizer};
 
 use crate::error::CliError;
 use crate::output::note;

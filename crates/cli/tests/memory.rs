@@ -7,7 +7,7 @@ use std::fs;
 
 use camino::Utf8PathBuf;
 use common::{expect, expect_error, expect_json, tree, Place, TraceFile};
-use matchmark_model::{synthetic_arithmetic, synthetic_model};
+use matchmark_models::{synthetic_arithmetic, synthetic_model};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
     QueryHeads, ValueBits, VocabularySize,

@@ -8,7 +8,7 @@ use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::{expect, expect_error, expect_json, matchmark, tree, Place};
-use matchmark_model::{synthetic_arithmetic, synthetic_model, IntegerModel};
+use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
     QueryHeads, ValueBits, VocabularySize,

@@ -17,7 +17,7 @@ use matchmark_composer::{
     PlanError, Progress, ProveEvent, ProvenRow, SegmentTokens, Silent, VerifyDirectoryError,
     MODEL_FILE,
 };
-use matchmark_model::{execute_model, IntegerModel, ModelExecution, ModelState};
+use matchmark_models::{execute_model, IntegerModel, ModelExecution, ModelState};
 use matchmark_prover::ProveError;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{Security, SecurityLevel, TokenId};

@@ -198,7 +198,7 @@ fn progress_is_told_everything_in_order() {
     let prover = prover.with_schedule(schedule(1, 1));
     let report = prover.run(&tell).unwrap();
     drop(prover);
-    // 2 heads; steps see 3 to 8 candidates.
+    // 2 heads; steps see 3 to 8 scores.
     assert_eq!(report.lookup_claims, 2 * (3 + 4 + 5 + 6 + 7 + 8));
     assert_eq!(report.segments_kept, 0);
     assert!(report.opened_columns > 0 && report.committed_cells > report.trace_rows);

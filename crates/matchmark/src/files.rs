@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use matchmark_composer::{segment_file_name, FileKind};
 use matchmark_files::{is_standard, is_standard_output, InputError};
 #[cfg(feature = "model")]
-use matchmark_model::{FloatModel, Tokenizer};
+use matchmark_models::{FloatModel, Tokenizer};
 #[cfg(feature = "prover")]
 use matchmark_runtime::AttentionTrace;
 use matchmark_statement::AcceptancePolicy;

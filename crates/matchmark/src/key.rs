@@ -3,7 +3,7 @@
 #[cfg(feature = "prover")]
 use matchmark_composer::{derive_key, rederive_key, Resources};
 #[cfg(feature = "model")]
-use matchmark_model::Tokenizer;
+use matchmark_models::Tokenizer;
 #[cfg(feature = "prover")]
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::AcceptancePolicy;

@@ -109,7 +109,7 @@ pub use matchmark_verifier::chain::FoldError;
 pub use matchmark_verifier::{KeyError, ModelKey, SecurityFigures, SegmentFile, Verified};
 
 #[cfg(feature = "model")]
-pub use matchmark_model::{
+pub use matchmark_models::{
     quantize_model, FloatModel, ImportError, IntegerModel, ModelFileError, ModelId, Tokenizer,
     TokenizerError,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use matchmark_model::{IntegerModel, ModelId, Tokenizer};
+use matchmark_models::{IntegerModel, ModelId, Tokenizer};
 use matchmark_quant::CacheCapacity;
 
 use crate::error::Error;

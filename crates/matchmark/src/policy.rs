@@ -1,7 +1,7 @@
 //! The policy for a chain of a model, from its key and a verifier's choices.
 
 #[cfg(feature = "model")]
-use matchmark_model::Tokenizer;
+use matchmark_models::Tokenizer;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{AcceptancePolicy, Security, TokenId, VerifierDomain};
 use matchmark_verifier::{ModelKey, ModelOptions};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use matchmark_composer::SegmentTokens;
-use matchmark_model::Tokenizer;
+use matchmark_models::Tokenizer;
 use serde_json::{json, Value};
 
 use crate::error::Error;
@@ -196,7 +196,7 @@ impl ChainText {
     }
 }
 
-fn refused(source: matchmark_model::TokenizerError) -> Error {
+fn refused(source: matchmark_models::TokenizerError) -> Error {
     Error::Tokens {
         what: "tokens of the chain",
         source,
@@ -230,7 +230,7 @@ fn take_whole(open: &mut Vec<u8>, text: &mut String) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use matchmark_model::TokenizerParts;
+    use matchmark_models::TokenizerParts;
     use matchmark_statement::TokenId;
 
     use super::*;

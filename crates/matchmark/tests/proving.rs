@@ -11,7 +11,7 @@ use matchmark::{
     ErrorKind, HeadDim, Job, Key, KeyOptions, KvHeads, Model, Profile, ProveEvent, QueryHeads,
     Security, SecurityLevel, SegmentSteps, StepRange, Trace, ValueBits,
 };
-use matchmark_model::{synthetic_arithmetic, synthetic_model};
+use matchmark_models::{synthetic_arithmetic, synthetic_model};
 use matchmark_quant::{CacheCapacity, HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
 use tempfile::TempDir;
 

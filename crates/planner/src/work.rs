@@ -107,11 +107,7 @@ impl ChainWork {
             (ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Decoder, Tree::Boundary)
             | (
                 _,
-                Tree::StateAfter
-                | Tree::Witness
-                | Tree::Projections
-                | Tree::Lookups
-                | Tree::Composition,
+                Tree::StateAfter | Tree::Witness | Tree::Rlc | Tree::Lookups | Tree::Composition,
             ) => self.segments as f64,
         }
     }
@@ -184,7 +180,7 @@ impl ChainWork {
                     | Tree::StateAfter
                     | Tree::Boundary
                     | Tree::Witness
-                    | Tree::Projections
+                    | Tree::Rlc
                     | Tree::Lookups
                     | Tree::Composition => at_a_time,
                 };

@@ -1,7 +1,7 @@
 //! Decoders: the reference coefficients against the measured segments that they are fitted to.
 #![allow(clippy::unwrap_used)]
 
-use matchmark_model::synthetic_arithmetic;
+use matchmark_models::synthetic_arithmetic;
 use matchmark_planner::fit::non_negative;
 use matchmark_planner::reference::DECODER;
 use matchmark_planner::work::ChainWork;

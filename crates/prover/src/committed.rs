@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::witness::Column;
-use matchmark_model::IntegerModel;
+use matchmark_models::IntegerModel;
 use matchmark_statement::{ModelId, PortCommitment};
 use matchmark_verifier::key::ModelOutline;
 

@@ -1,12 +1,12 @@
 //! Checking a segment's constraints without a proof.
 use std::sync::Arc;
 
-use matchmark_air::components::state::witness::entries;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::mock::check;
+use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::witness::Column;
-use matchmark_model::{IntegerModel, ModelExecution};
+use matchmark_models::{IntegerModel, ModelExecution};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
 use matchmark_statement::{Boundary, PortCommitment, TokenId, TokenValues};

@@ -1,9 +1,9 @@
 //! The proof of a segment of a whole decoder.
-use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::ops::attention::vectors::entries::entry_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
-use matchmark_model::{IntegerModel, ModelExecution};
+use matchmark_models::{IntegerModel, ModelExecution};
 use matchmark_statement::{
     OwnFields, SegmentBoundary, SegmentStatement, SegmentStatementParts, TokenCut, TokenId,
     TokenValues,

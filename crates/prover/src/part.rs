@@ -1,7 +1,7 @@
 //! One proof in the making: the prover's side of the protocol.
 use std::sync::Arc;
 
-use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::challenges::{Challenges, LookupChallenges, RlcChallenges};
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::column::{to_evaluation, Evaluation};
 use matchmark_air::fingerprint::fingerprint_point;
@@ -50,8 +50,8 @@ pub trait Strategy {
     /// The columns that do not depend on a challenge.
     fn trace(&self) -> &PartTrace;
 
-    /// The same with the projections at these challenges.
-    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace;
+    /// The same with the random combinations at these challenges.
+    fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace;
 
     /// The components that make the LogUp columns (as long as there are no claimed sums), and those that are
     /// proven.
@@ -62,9 +62,9 @@ pub trait Strategy {
     /// Sees the LogUp columns and the claimed sums before they are absorbed.
     fn claim(&mut self, _circuit: &Circuit, _columns: &mut [Evaluation], _sums: &mut [QM31]) {}
 
-    /// Draws the projection challenges.
-    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
-        transcript.draw_projection()
+    /// Draws the rlc challenges.
+    fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
+        transcript.draw_rlc()
     }
 
     /// Draws the lookup challenges.
@@ -163,7 +163,7 @@ impl<S: Strategy> Side for PartProver<'_, S> {
             | Tree::StateAfter
             | Tree::Boundary
             | Tree::Witness
-            | Tree::Projections
+            | Tree::Rlc
             | Tree::Composition => {
                 let columns = self.trace.tree(tree).into_iter();
                 columns.map(|column| to_evaluation(column)).collect()
@@ -175,9 +175,9 @@ impl<S: Strategy> Side for PartProver<'_, S> {
         Ok(())
     }
 
-    fn project(&mut self, challenges: &ProjectionChallenges) -> Result<(), ProveError> {
-        let _span = info_span!("projections").entered();
-        self.trace = self.strategy.project(challenges);
+    fn combine(&mut self, challenges: &RlcChallenges) -> Result<(), ProveError> {
+        let _span = info_span!("rlc").entered();
+        self.trace = self.strategy.combine(challenges);
         Ok(())
     }
 
@@ -194,8 +194,8 @@ impl<S: Strategy> Side for PartProver<'_, S> {
         Ok(sums)
     }
 
-    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
-        self.strategy.draw_projection(transcript)
+    fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
+        self.strategy.draw_rlc(transcript)
     }
 
     fn draw_lookup(&mut self, transcript: &mut Transcript) -> LookupChallenges {

@@ -1,11 +1,11 @@
 //! Proving of one segment: its statement, its witness, and one proof after the other.
 use std::sync::Arc;
 
-use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::circuit::CircuitContext;
-use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::ops::attention::vectors::entries::public_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::StepRange;
@@ -43,7 +43,7 @@ pub struct SegmentInput<'a> {
 /// Sizes of a proven segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentMetrics {
-    /// Uses of the weight table: candidates of all heads and steps.
+    /// Uses of the weight table: scores of all heads and steps.
     pub lookup_claims: u64,
     /// Rows of all components.
     pub trace_rows: u64,
@@ -328,10 +328,10 @@ impl Strategy for Honest<'_> {
         }
     }
 
-    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace {
+    fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace {
         match self {
-            Self::Main(witness, layout) => witness.project(layout, *challenges),
-            Self::Lookup(_) => unreachable!("a lookup proof has no projections"),
+            Self::Main(witness, layout) => witness.combine(layout, *challenges),
+            Self::Lookup(_) => unreachable!("a lookup proof has no random combinations"),
         }
     }
 }

@@ -7,7 +7,7 @@ use matchmark_air::decoder::model::model_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::{preprocessed_columns, Column};
-use matchmark_model::IntegerModel;
+use matchmark_models::IntegerModel;
 use matchmark_statement::{Boundary, PolicyCircuit, PreprocessedRoot, ProofPart};
 use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 use stwo::core::poly::circle::CanonicCoset;

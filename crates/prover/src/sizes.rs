@@ -135,7 +135,7 @@ impl SegmentMemory {
                     | Tree::StateAfter
                     | Tree::Boundary
                     | Tree::Witness
-                    | Tree::Projections
+                    | Tree::Rlc
                     | Tree::Lookups
                     | Tree::Composition => own = own.plus(held),
                 }

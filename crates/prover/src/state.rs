@@ -1,6 +1,6 @@
 //! Committed caches.
-use matchmark_air::components::state::witness::entries;
 use matchmark_air::fingerprint::{Opening, PortContent};
+use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::witness::Column;
 use matchmark_runtime::KvCache;
 use matchmark_statement::PortCommitment;

@@ -72,13 +72,13 @@ impl StepRange {
 
     /// `P + t + 1`, the number of cache entries that step `t` (0-based) attends to.
     #[must_use]
-    pub const fn candidates(&self, t: usize) -> usize {
+    pub const fn scores(&self, t: usize) -> usize {
         self.entries_before() + t + 1
     }
 
-    /// `sum_t (P + t + 1)`, the number of candidates of one query head over all steps.
+    /// `sum_t (P + t + 1)`, the number of scores of one query head over all steps.
     #[must_use]
-    pub const fn candidates_per_head(&self) -> u64 {
+    pub const fn scores_per_head(&self) -> u64 {
         let (p, s) = (self.entries_before as u64, self.steps as u64);
         p * s + s * (s + 1) / 2
     }
@@ -86,7 +86,7 @@ impl StepRange {
     /// `H * sum_t (P + t + 1)`, the number of uses of the weight table.
     #[must_use]
     pub const fn lookup_claims(&self, shape: &AttentionShape) -> u64 {
-        shape.query_heads() as u64 * self.candidates_per_head()
+        shape.query_heads() as u64 * self.scores_per_head()
     }
 
     /// Whether these steps begin exactly where `previous` ends.
@@ -234,9 +234,9 @@ mod tests {
             prop_assert_eq!(parts[parts.len() - 1].entries_after(), range.entries_after());
             prop_assert!(parts.windows(2).all(|pair| pair[1].follows(&pair[0])));
             prop_assert!(parts.iter().all(|part| range.contains(part)));
-            let claims: u64 = parts.iter().map(StepRange::candidates_per_head).sum();
-            prop_assert_eq!(claims, range.candidates_per_head());
-            let counted: usize = (0..range.steps()).map(|t| range.candidates(t)).sum();
+            let claims: u64 = parts.iter().map(StepRange::scores_per_head).sum();
+            prop_assert_eq!(claims, range.scores_per_head());
+            let counted: usize = (0..range.steps()).map(|t| range.scores(t)).sum();
             prop_assert_eq!(claims, counted as u64);
         }
     }

@@ -4,9 +4,9 @@ use matchmark_quant::{AttentionShape, StepRange};
 
 use crate::{DecodeRules, KvCache, RuntimeError, SegmentInputs};
 
-/// What happens to one candidate: query head, step and cache entry.
+/// What happens to one score: query head, step and cache entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CandidateRecord {
+pub struct ScoreRecord {
     /// Dot product of query and key.
     pub score: i64,
     /// `floor(e / D)` of the gap `e` between the maximum and the score, before clipping.
@@ -19,7 +19,7 @@ pub struct CandidateRecord {
     pub weight: u32,
 }
 
-/// What holds for all candidates of one query head and step.
+/// What holds for all scores of one query head and step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepRecord {
     /// Largest score.
@@ -44,7 +44,7 @@ pub struct SegmentExecution {
     /// Outputs, `[H, S, d]`.
     pub out: Vec<i16>,
     /// By query head, then step, then cache entry; step `t` has `P + t + 1` of them.
-    pub candidates: Vec<CandidateRecord>,
+    pub scores: Vec<ScoreRecord>,
     /// By query head, then step.
     pub rows: Vec<StepRecord>,
     /// Remainders of the outputs' divisions, `[H, S, d]`, as
@@ -53,21 +53,21 @@ pub struct SegmentExecution {
 }
 
 impl SegmentExecution {
-    /// Position of the first candidate of query head `h` at step `t` in
-    /// [`candidates`](Self::candidates).
+    /// Position of the first score of query head `h` at step `t` in
+    /// [`scores`](Self::scores).
     #[must_use]
-    pub fn first_candidate(&self, h: usize, t: usize) -> usize {
+    pub fn first_score(&self, h: usize, t: usize) -> usize {
         let (p, s) = (self.steps.entries_before(), self.steps.steps());
         h * (p * s + s * (s + 1) / 2) + p * t + t * (t + 1) / 2
     }
 
-    /// The candidates of query head `h` at step `t`, in the order of the cache.
+    /// The scores of query head `h` at step `t`, in the order of the cache.
     ///
     /// # Panics
     /// If there is no such head or step.
     #[must_use]
-    pub fn candidates_of(&self, h: usize, t: usize) -> &[CandidateRecord] {
-        &self.candidates[self.first_candidate(h, t)..][..self.steps.candidates(t)]
+    pub fn scores_of(&self, h: usize, t: usize) -> &[ScoreRecord] {
+        &self.scores[self.first_score(h, t)..][..self.steps.scores(t)]
     }
 }
 
@@ -113,7 +113,7 @@ pub fn execute_segment(
         k: inputs.k().to_vec(),
         v: inputs.v().to_vec(),
         out: Vec::with_capacity(heads * steps.steps() * d),
-        candidates: Vec::new(),
+        scores: Vec::new(),
         rows: Vec::with_capacity(heads * steps.steps()),
         remainders: Vec::with_capacity(heads * steps.steps() * d),
     };
@@ -122,7 +122,7 @@ pub fn execute_segment(
         for t in 0..steps.steps() {
             let query = inputs.vector(inputs.q(), h, t);
             // Causality: the entries up to and including the one that this step appended.
-            let visible = steps.candidates(t) * d;
+            let visible = steps.scores(t) * d;
             execute_row(
                 query,
                 &after.keys(g)[..visible],
@@ -183,7 +183,7 @@ fn execute_row(
             i32::try_from(weight).unwrap_or(i32::MAX),
             value,
         );
-        execution.candidates.push(CandidateRecord {
+        execution.scores.push(ScoreRecord {
             score,
             quotient,
             remainder,

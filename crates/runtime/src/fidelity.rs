@@ -114,7 +114,7 @@ pub(crate) fn exact_attention(
     for (row, query) in q.chunks_exact(d).enumerate() {
         let (g, t) = (shape.kv_head_of(row / s), row % s);
         let head = g * tokens * d..(g + 1) * tokens * d;
-        let visible = steps.candidates(t);
+        let visible = steps.scores(t);
         let scores: Vec<f64> = k[head.clone()]
             .chunks_exact(d)
             .take(visible)

@@ -60,7 +60,7 @@ pub use cache::KvCache;
 pub use container::TensorView;
 pub use decode::decode;
 pub use error::{FloatError, RuntimeError, TraceError};
-pub use execute::{execute_segment, CandidateRecord, SegmentExecution, StepRecord};
+pub use execute::{execute_segment, ScoreRecord, SegmentExecution, StepRecord};
 pub use fidelity::{FidelityReport, OutputDistance};
 pub use git_lfs::GitLfsPointer;
 pub use metadata::TraceMetadata;

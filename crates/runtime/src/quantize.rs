@@ -135,7 +135,7 @@ fn quantize_container(
         score_step,
         table,
         largest_quotient: execution
-            .candidates
+            .scores
             .iter()
             .map(|c| c.quotient)
             .max()

@@ -133,10 +133,10 @@ mod tests {
             let (execution, _) =
                 execute_segment(&KvCache::from_prefix(&trace), &inputs, &rules).unwrap();
             let last = u32::try_from(rules.table.len()).unwrap() - 1;
-            let candidates = execution.candidates;
-            let clipped = candidates.iter().filter(|c| c.index == last).count();
-            assert!(clipped * 4 < candidates.len(), "{clipped}");
-            assert!(candidates.iter().any(|c| c.index > last / 4));
+            let scores = execution.scores;
+            let clipped = scores.iter().filter(|c| c.index == last).count();
+            assert!(clipped * 4 < scores.len(), "{clipped}");
+            assert!(scores.iter().any(|c| c.index > last / 4));
         }
     }
 }

@@ -34,13 +34,13 @@ fn check_records(execution: &SegmentExecution, after: &KvCache, rules: &DecodeRu
         steps,
         q,
         out,
-        candidates,
+        scores,
         rows,
         remainders,
         ..
     } = execution;
     let (s, d) = (steps.steps(), shape.head_dim());
-    assert_eq!(candidates.len() as u64, steps.lookup_claims(shape));
+    assert_eq!(scores.len() as u64, steps.lookup_claims(shape));
     assert_eq!(rows.len(), shape.query_heads() * s);
     let step = i64::from(rules.score_step.get());
     let last = rules.table.len() as i64 - 1;
@@ -48,7 +48,7 @@ fn check_records(execution: &SegmentExecution, after: &KvCache, rules: &DecodeRu
     for h in 0..shape.query_heads() {
         let g = shape.kv_head_of(h);
         for t in 0..s {
-            let records = execution.candidates_of(h, t);
+            let records = execution.scores_of(h, t);
             let row = rows[h * s + t];
             let query = &q[(h * s + t) * d..][..d];
             assert!(records.iter().any(|c| c.score == row.maximum));
@@ -155,11 +155,7 @@ fn by_hand() {
         (-2, -643 + 2 * 347)
     );
     // Step 1: scores 0, 6, 3; weights 32, 256, 91; (32*-7 + 256*5 + 91*7) / 379 = 1693 / 379.
-    let weights: Vec<u32> = execution
-        .candidates_of(0, 1)
-        .iter()
-        .map(|c| c.weight)
-        .collect();
+    let weights: Vec<u32> = execution.scores_of(0, 1).iter().map(|c| c.weight).collect();
     assert_eq!(weights, [32, 256, 91]);
     assert_eq!(execution.out[2..], [4, -5]);
 }

@@ -59,7 +59,7 @@ fn all_products_of_values() {
             let inputs = trace.segment(trace.step_range()).unwrap();
             let cache = KvCache::from_prefix(&trace);
             let (execution, _) = execute_segment(&cache, &inputs, &rules).unwrap();
-            let scores: Vec<i64> = execution.candidates.iter().map(|it| it.score).collect();
+            let scores: Vec<i64> = execution.scores.iter().map(|it| it.score).collect();
             assert_eq!(scores, row_of_products(a), "{a}");
             assert_eq!(execution.out, decode(&trace, &rules).unwrap(), "{a}");
         }

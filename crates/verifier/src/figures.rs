@@ -39,8 +39,8 @@ pub struct SecurityFigures {
     pub constraints: f64,
     /// LogUp: tuples of all relations against a pair of challenges (Haböck 2022, Lemma 3).
     pub lookups: f64,
-    /// Random projections: a wrong vector with a right projection.
-    pub projections: f64,
+    /// Random linear combinations: a wrong vector with a right random combination.
+    pub rlcs: f64,
     /// Fingerprints of the states at points derived from their roots.
     pub fingerprints: f64,
     /// Work to find a collision of the Merkle hash.
@@ -87,7 +87,7 @@ impl SecurityFigures {
             // radius multiplies by less than 2^(log_rate + 2).
             constraints: FIELD_BITS - (degree + 2.0) - (log_rate + 2.0),
             lookups: FIELD_BITS - log2(tuples as f64) - 4.0,
-            projections: FIELD_BITS - log2(layout.projected_values() as f64),
+            rlcs: FIELD_BITS - log2(layout.combined_values() as f64),
             fingerprints: FIELD_BITS - degree - 2.0 * (log_rate + 2.0),
             hash_collision: (DIGEST_BYTES * 8) as f64 / 2.0,
             grinding: parameters.pow_bits,
@@ -111,7 +111,7 @@ impl fmt::Display for SecurityFigures {
             commit_johnson,
             constraints,
             lookups,
-            projections,
+            rlcs,
             fingerprints,
             hash_collision,
             grinding,
@@ -127,7 +127,7 @@ impl fmt::Display for SecurityFigures {
         )?;
         write!(
             f,
-            "  field terms   constraints {constraints:.1}, lookups {lookups:.1}, projections {projections:.1}, fingerprints {fingerprints:.1}; hash collision {hash_collision:.0}"
+            "  field terms   constraints {constraints:.1}, lookups {lookups:.1}, random combinations {rlcs:.1}, fingerprints {fingerprints:.1}; hash collision {hash_collision:.0}"
         )
     }
 }

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 
 use matchmark_air::challenges::Challenges;
 use matchmark_air::circuit::{Circuit, CircuitContext};
-use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::decoder::tokens::public_sum;
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::ops::attention::vectors::entries::public_columns;
 use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;

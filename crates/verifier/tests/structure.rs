@@ -337,7 +337,7 @@ fn figures_are_those_of_the_formulas() {
         let caught = (1.0 + (-rate).exp2()) / 2.0;
         let johnson = 3.5_f64.powi(7) / 3.0;
         let terms = f64::from(terms).log2();
-        let projected = (layout.projected_values() as f64).log2();
+        let combined = (layout.combined_values() as f64).log2();
         for (name, got, expected) in [
             ("conjectured", figures.conjectured, pow + queries * rate),
             ("johnson", figures.johnson, pow + queries * rate / 2.0),
@@ -362,7 +362,7 @@ fn figures_are_those_of_the_formulas() {
                 124.0 - rows - 2.0 - rate - 2.0,
             ),
             ("lookups", figures.lookups, 120.0 - (tuples as f64).log2()),
-            ("projections", figures.projections, 124.0 - projected),
+            ("rlc", figures.rlcs, 124.0 - combined),
             (
                 "fingerprints",
                 figures.fingerprints,

@@ -12,7 +12,7 @@ use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
 use super::checker::{tuple_labels, Drop};
-use super::forge::{tree_of, vectors_mut, Forge, Projector};
+use super::forge::{tree_of, vectors_mut, Combiner, Forge};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, World};
 use super::Rng;
@@ -42,7 +42,7 @@ fn other_entry(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<
     }
     let mut rng = Rng(seed ^ 0x6f74_6865);
     let (group, position) = (rng.below(groups), rng.below(before));
-    if case.layout.state_row(group, 0, 0).0 != lane {
+    if case.layout.lane_row(group, 0, 0).0 != lane {
         return None;
     }
     let other = World::random(case, seed ^ 0xffff_0000);
@@ -56,16 +56,16 @@ fn other_entry(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> Option<
     Some((claimed, used))
 }
 
-fn projections_of(case: &Arc<Case>, world: &World) -> Projector {
-    Forge::new(case, world).projector()
+fn rlcs_of(case: &Arc<Case>, world: &World) -> Combiner {
+    Forge::new(case, world).combiner()
 }
 
 /// Sets the totals at the end of every run to those of the vectors component.
 fn copy_totals(totals: &[(usize, usize)], trace: &mut PartTrace, which: &str) {
     for (row, last) in totals {
         let total = trace.component("vectors").extension(which, *row);
-        let candidates = trace.component_mut("candidates");
-        candidates.set_extension(which, *last, total);
+        let scores = trace.component_mut("scores");
+        scores.set_extension(which, *last, total);
     }
 }
 
@@ -111,30 +111,30 @@ pub fn denominator_by_dimension(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 pub fn scores_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (claimed, used) = other_query(case, seed);
     let mut forge = Forge::new(case, &used);
-    forge.projections = Some(forge.projector());
+    forge.rlcs = Some(forge.combiner());
     claim_entries(&mut forge, &claimed.witness(case), "query");
     Some(forge)
 }
 
-/// Scores of another query: the candidates' totals are taken as the claimed query's.
+/// Scores of another query: the scores' totals are taken as the claimed query's.
 pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (claimed, used) = other_query(case, seed);
     let mut forge = Forge::new(case, &used);
     let mut honest = Forge::new(case, &claimed);
-    let (of_used, of_claimed, totals) = (forge.projector(), honest.projector(), forge.totals());
-    forge.projections = Some(Arc::new(move |points| {
-        let mut projections = of_used(points);
+    let (of_used, of_claimed, totals) = (forge.combiner(), honest.combiner(), forge.totals());
+    forge.rlcs = Some(Arc::new(move |points| {
+        let mut rlcs = of_used(points);
         let claimed = of_claimed(points);
-        let vectors = projections.component_mut("vectors");
+        let vectors = rlcs.component_mut("vectors");
         vectors.take("score", claimed.component("vectors"));
-        copy_totals(&totals, &mut projections, "score");
-        projections
+        copy_totals(&totals, &mut rlcs, "score");
+        rlcs
     }));
     claim_entries(&mut forge, &honest.witness, "query");
     Some(forge)
 }
 
-/// An output that nothing supports; the caller says which projections hide it.
+/// An output that nothing supports; the caller says which random combinations hide it.
 fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x756e_7375);
     let mut forge = Forge::honest(case, seed);
@@ -149,11 +149,11 @@ fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// The projected numerator is the true one, the output is not.
-pub fn output_beside_its_projection(case: &Arc<Case>, seed: u64) -> Option<Forge> {
-    let projections = projections_of(case, &World::random(case, seed));
+/// The combined numerator is the true one, the output is not.
+pub fn output_beside_its_rlc(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    let rlcs = rlcs_of(case, &World::random(case, seed));
     let mut forge = unsupported_output(case, seed)?;
-    forge.projections = Some(projections);
+    forge.rlcs = Some(rlcs);
     Some(forge)
 }
 
@@ -161,7 +161,7 @@ pub fn output_beside_its_projection(case: &Arc<Case>, seed: u64) -> Option<Forge
 pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     case.layout.rounding_shift()?;
     let mut forge = Forge::honest(case, seed);
-    forge.projections = Some(forge.projector());
+    forge.rlcs = Some(forge.combiner());
     let at = entry(case, &mut Rng(seed ^ 0x7368_6966));
     let (denominator, numerators) = forge.sums(forge.run(at.0, at.1));
     let (out, rem) = case.terms.rounding.divide(numerators[at.2], denominator);
@@ -176,22 +176,22 @@ pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> 
     Some(forge)
 }
 
-/// The candidates' numerators are taken as those of the claimed output.
-pub fn numerators_beside_the_candidates(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+/// The scores' numerators are taken as those of the claimed output.
+pub fn numerators_beside_the_scores(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = unsupported_output(case, seed)?;
-    let (of_output, totals) = (forge.projector(), forge.totals());
-    forge.projections = Some(Arc::new(move |points| {
-        let mut projections = of_output(points);
-        copy_totals(&totals, &mut projections, "numerator");
-        projections
+    let (of_output, totals) = (forge.combiner(), forge.totals());
+    forge.rlcs = Some(Arc::new(move |points| {
+        let mut rlcs = of_output(points);
+        copy_totals(&totals, &mut rlcs, "numerator");
+        rlcs
     }));
     Some(forge)
 }
 
-/// No candidate answers for any output.
-pub fn output_without_candidates(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+/// No score answers for any output.
+pub fn output_without_scores(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = unsupported_output(case, seed)?;
-    forge.candidates.iter_mut().for_each(|row| row.last = 0);
+    forge.scores.iter_mut().for_each(|row| row.last = 0);
     Some(forge)
 }
 
@@ -205,22 +205,22 @@ pub fn run_out_of_order(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let inner = run.len().checked_sub(2).filter(|inner| *inner >= 2)?;
     let (a, b) = (rng.below(inner), rng.below(inner));
     let (a, b) = (run.start + 1 + a, run.start + 1 + b);
-    let rows = &mut forge.candidates;
+    let rows = &mut forge.scores;
     (rows[a].cache_row, rows[b].cache_row) = (rows[b].cache_row, rows[a].cache_row);
     forge.follow_run(head, step);
     Some(forge)
 }
 
-/// Every candidate has a maximum of its own, its score.
-pub fn maximum_by_candidate(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+/// Every score has a maximum of its own, its score.
+pub fn maximum_by_score(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6d61_7869);
     let mut forge = Forge::honest(case, seed);
     let (head, step, _) = entry(case, &mut rng);
     for row in forge.run(head, step) {
         let score = forge.score(row);
         forge.set_gap(row, 0, 0, 0);
-        forge.candidates[row].maximum = score;
-        forge.candidates[row].attained = 1;
+        forge.scores[row].maximum = score;
+        forge.scores[row].attained = 1;
     }
     forge.follow_run(head, step);
     Some(forge)
@@ -232,7 +232,7 @@ pub fn no_clip_with_cause(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6e6f_636c);
     let mut forge = Forge::honest(case, seed);
     let (head, step, row) = place(&forge, &mut rng);
-    let quotient = forge.candidates[row].index + forge.excess(row);
+    let quotient = forge.scores[row].index + forge.excess(row);
     let index = rng.below(forge.last_index() as usize) as i64;
     if index >= quotient {
         return None;
@@ -254,8 +254,8 @@ pub fn false_maximum(case: &Arc<Case>, seed: u64, attained: bool) -> Option<Forg
             return None;
         }
         forge.set_true_gap(row, gap);
-        forge.candidates[row].maximum += more;
-        forge.candidates[row].attained = i64::from(attained);
+        forge.scores[row].maximum += more;
+        forge.scores[row].attained = i64::from(attained);
     }
     if forge.sums(forge.run(head, step)).0 == 0 {
         return None;
@@ -264,8 +264,8 @@ pub fn false_maximum(case: &Arc<Case>, seed: u64, attained: bool) -> Option<Forg
     Some(forge)
 }
 
-/// Keys (or values) of the state are projected as if an old entry were another one.
-pub fn projection_of_another_entry(
+/// Keys (or values) of the state are combined as if an old entry were another one.
+pub fn rlc_of_another_entry(
     case: &Arc<Case>,
     seed: u64,
     lane: usize,
@@ -273,7 +273,7 @@ pub fn projection_of_another_entry(
 ) -> Option<Forge> {
     let (claimed, used) = other_entry(case, seed, lane, value)?;
     let mut forge = Forge::new(case, &used);
-    forge.projections = Some(forge.projector());
+    forge.rlcs = Some(forge.combiner());
     claim_states(&mut forge, &claimed.witness(case));
     Some(forge)
 }
@@ -286,20 +286,20 @@ pub fn entry_changes(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> O
     Some(forge)
 }
 
-/// The candidates use projected values of another cache.
+/// The scores use combined values of another cache.
 pub fn values_of_another_cache(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let lane = Rng(seed).below(case.layout.lanes());
     let (claimed, used) = other_entry(case, seed, lane, true)?;
     let mut forge = Forge::new(case, &used);
-    let (of_used, of_claimed) = (forge.projector(), projections_of(case, &claimed));
-    forge.projections = Some(Arc::new(move |points| {
-        let mut projections = of_used(points);
+    let (of_used, of_claimed) = (forge.combiner(), rlcs_of(case, &claimed));
+    forge.rlcs = Some(Arc::new(move |points| {
+        let mut rlcs = of_used(points);
         let claimed = of_claimed(points);
-        let state = projections.component_mut("state");
-        for name in ["projected keys", "projected values"] {
-            state.take(name, claimed.component("state"));
+        let state = rlcs.component_mut("cache");
+        for name in ["combined keys", "combined values"] {
+            state.take(name, claimed.component("cache"));
         }
-        projections
+        rlcs
     }));
     claim_states(&mut forge, &claimed.witness(case));
     Some(forge)
@@ -310,7 +310,7 @@ pub fn nothing_is_appended(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = Forge::honest(case, seed);
     let after = tree_of(&forge.witness.main, Tree::StateAfter);
     forge.witness.main.set_tree(Tree::StateBefore, &after);
-    let state = forge.witness.main.component_mut("state");
+    let state = forge.witness.main.component_mut("cache");
     state
         .named_mut("new")
         .for_each(|column| column.fill(M31::from(0)));
@@ -325,10 +325,10 @@ pub fn weight_not_in_table(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = Forge::honest(case, seed);
     let (head, step, row) = place(&forge, &mut rng);
     let weight = rng.below(1 + case.terms.weight_table().max_weight() as usize) as i64;
-    if weight == forge.candidates[row].weight {
+    if weight == forge.scores[row].weight {
         return None;
     }
-    forge.candidates[row].weight = weight;
+    forge.scores[row].weight = weight;
     if forge.sums(forge.run(head, step)).0 == 0 {
         return None;
     }
@@ -352,7 +352,7 @@ const CONSTRAINTS: [(&str, &str, Has); 15] = [
         "denominator is constant over a step",
         Has::Dimensions,
     ),
-    ("vectors", "projected score accumulates q * K", Has::All),
+    ("vectors", "combined score accumulates q * K", Has::All),
     (
         "vectors",
         "rounding shift is half of r - Z",
@@ -360,36 +360,32 @@ const CONSTRAINTS: [(&str, &str, Has); 15] = [
     ),
     (
         "vectors",
-        "projected numerator accumulates o * Z + r",
+        "combined numerator accumulates o * Z + r",
         Has::All,
     ),
     (
-        "candidates",
+        "scores",
         "a run steps through consecutive positions",
         Has::All,
     ),
-    ("candidates", "the maximum is constant over a run", Has::All),
-    ("candidates", "only the last index clips", Has::Excess),
+    ("scores", "the maximum is constant over a run", Has::All),
+    ("scores", "only the last index clips", Has::Excess),
     (
-        "candidates",
+        "scores",
         "attained grows only where the gap is zero",
         Has::All,
     ),
     (
-        "candidates",
+        "scores",
         "a run that ends has attained its maximum",
         Has::All,
     ),
-    ("candidates", "projected scores accumulate", Has::All),
-    (
-        "candidates",
-        "projected numerators accumulate w * V",
-        Has::All,
-    ),
+    ("scores", "combined scores accumulate", Has::All),
+    ("scores", "combined numerators accumulate w * V", Has::All),
     ("state", "a key is kept or new", Has::Lanes),
     ("state", "a value is kept or new", Has::Lanes),
-    ("state", "projected keys accumulate", Has::Lanes),
-    ("state", "projected values accumulate", Has::Lanes),
+    ("state", "combined keys accumulate", Has::Lanes),
+    ("state", "combined values accumulate", Has::Lanes),
 ];
 
 /// Which cases have a constraint that an attack can break.
@@ -456,11 +452,11 @@ pub fn alone(case: &Case) -> Vec<Alone> {
 pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     Some(match name {
         "denominator is constant over a step" => Box::new(denominator_by_dimension),
-        "projected score accumulates q * K" => Box::new(scores_of_another_query),
-        "projected numerator accumulates o * Z + r" => Box::new(output_beside_its_projection),
+        "combined score accumulates q * K" => Box::new(scores_of_another_query),
+        "combined numerator accumulates o * Z + r" => Box::new(output_beside_its_rlc),
         "rounding shift is half of r - Z" => Box::new(shift_beside_its_remainder),
         "a run steps through consecutive positions" => Box::new(run_out_of_order),
-        "the maximum is constant over a run" => Box::new(maximum_by_candidate),
+        "the maximum is constant over a run" => Box::new(maximum_by_score),
         "only the last index clips" => Box::new(no_clip_with_cause),
         "attained grows only where the gap is zero" => {
             Box::new(|case, seed| false_maximum(case, seed, true))
@@ -468,19 +464,19 @@ pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
         "a run that ends has attained its maximum" => {
             Box::new(|case, seed| false_maximum(case, seed, false))
         }
-        "projected scores accumulate" => Box::new(totals_of_another_query),
-        "projected numerators accumulate w * V" => Box::new(numerators_beside_the_candidates),
+        "combined scores accumulate" => Box::new(totals_of_another_query),
+        "combined numerators accumulate w * V" => Box::new(numerators_beside_the_scores),
         "a key is kept or new" => {
             Box::new(move |case, seed| entry_changes(case, seed, lane, false))
         }
         "a value is kept or new" => {
             Box::new(move |case, seed| entry_changes(case, seed, lane, true))
         }
-        "projected keys accumulate" => {
-            Box::new(move |case, seed| projection_of_another_entry(case, seed, lane, false))
+        "combined keys accumulate" => {
+            Box::new(move |case, seed| rlc_of_another_entry(case, seed, lane, false))
         }
-        "projected values accumulate" => {
-            Box::new(move |case, seed| projection_of_another_entry(case, seed, lane, true))
+        "combined values accumulate" => {
+            Box::new(move |case, seed| rlc_of_another_entry(case, seed, lane, true))
         }
         _ => return None,
     })
@@ -500,9 +496,9 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
             gadgets::output_remainder(case, seed, part)
         }),
         RelationTag::Value => Box::new(gadgets::query_out_of_range),
-        RelationTag::ValueProjection => Box::new(values_of_another_cache),
-        RelationTag::KeyProjection => Box::new(nothing_is_appended),
-        RelationTag::StepTotals => Box::new(output_without_candidates),
+        RelationTag::ValueRlc => Box::new(values_of_another_cache),
+        RelationTag::KeyRlc => Box::new(nothing_is_appended),
+        RelationTag::StepTotals => Box::new(output_without_scores),
         // Of a decoder alone.
         RelationTag::Range
         | RelationTag::Activation
@@ -514,7 +510,7 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
         | RelationTag::AttentionEntry
         | RelationTag::LinearInput
         | RelationTag::LinearOutput
-        | RelationTag::Choice => return None,
+        | RelationTag::Argmax => return None,
     };
     Some(attack)
 }
@@ -538,8 +534,8 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
     Some(match (component, label, part) {
         (0, "query range", _) => Box::new(gadgets::query_out_of_range),
         (0, "output range", _) => Box::new(gadgets::output_out_of_range),
-        (0, "key projection", _) => Box::new(nothing_is_appended),
-        (0, "step totals", _) => Box::new(output_without_candidates),
+        (0, "key rlc", _) => Box::new(nothing_is_appended),
+        (0, "step totals", _) => Box::new(output_without_scores),
         (0, _, Some(part)) if label.starts_with("rounding shift") => {
             Box::new(move |case, seed| gadgets::remainder_of_the_wrong_parity(case, seed, part))
         }
@@ -547,7 +543,7 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
             Box::new(move |case, seed| gadgets::output_remainder(case, seed, part))
         }
         (_, "weight", _) => Box::new(weight_not_in_table),
-        (1, "value projection", _) => Box::new(values_of_another_cache),
+        (1, "value rlc", _) => Box::new(values_of_another_cache),
         (1, "excess top bound", _) => Box::new(gadgets::gap_that_wraps),
         (1, _, Some(part)) if label.starts_with("excess complement") => {
             Box::new(move |case, seed| gadgets::excess_above_its_maximum(case, seed, part))

@@ -1,7 +1,7 @@
 //! Single cells of committed columns: where they are, and what a prover makes anew around a changed one.
 use std::fmt;
 
-use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::harness::row::{ColumnRead, Source};
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, PartTrace};
@@ -30,9 +30,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Whether it is a cell of the projections tree.
-    pub fn is_projection(&self) -> bool {
-        self.read.source == Source::Tree(Tree::Projections)
+    /// Whether it is a cell of the rlc tree.
+    pub fn is_rlc(&self) -> bool {
+        self.read.source == Source::Tree(Tree::Rlc)
     }
 
     /// Whether it says how often something is used.
@@ -43,7 +43,7 @@ impl Cell {
     fn trace<'a>(&self, forged: &'a mut Forged) -> &'a mut PartTrace {
         match &mut forged.witness.lookup {
             Some(lookup) if self.is_of_lookup => lookup,
-            _ if self.is_projection() => &mut forged.projections,
+            _ if self.is_rlc() => &mut forged.rlcs,
             _ => &mut forged.witness.main,
         }
     }
@@ -70,9 +70,9 @@ impl Cell {
             let boundary = tree_of(&forged.witness.main, Tree::Boundary);
             lookup.set_tree(Tree::Boundary, &boundary);
         }
-        if !self.is_projection() {
-            let points = ProjectionChallenges::structural();
-            forged.projections = forged.witness.project(&forged.case.layout, points);
+        if !self.is_rlc() {
+            let points = RlcChallenges::structural();
+            forged.rlcs = forged.witness.combine(&forged.case.layout, points);
         }
         if !self.is_multiplicity() {
             forged.refill(&Drop::Nothing);
@@ -94,7 +94,7 @@ impl Cell {
 /// the statement's commitment.
 pub fn columns(honest: &Forged) -> Vec<(Cell, usize)> {
     let lookup = honest.witness.lookup.iter().map(|trace| (true, trace));
-    let traces = std::iter::once((false, &honest.projections)).chain(lookup);
+    let traces = std::iter::once((false, &honest.rlcs)).chain(lookup);
     let mut cells = vec![];
     for (is_of_lookup, trace) in traces {
         for (place, component) in trace.components.iter().enumerate() {
@@ -109,7 +109,7 @@ pub fn columns(honest: &Forged) -> Vec<(Cell, usize)> {
                         | Tree::StateBefore
                         | Tree::StateAfter
                         | Tree::Witness
-                        | Tree::Projections
+                        | Tree::Rlc
                         | Tree::Lookups
                         | Tree::Composition,
                     ) => false,

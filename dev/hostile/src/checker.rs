@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
-use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::circuit::{parts, Circuit};
 use matchmark_air::harness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::harness::row::Observer;
@@ -129,13 +129,13 @@ fn run(evaluation: &mut Evaluation, first: usize, circuit: &Circuit, trace: &Par
     }
 }
 
-/// Evaluates everything at the projection points of the mock checker, with the projections of a trace.
+/// Evaluates everything at the random combination points of the mock checker, with the random combinations of a trace.
 /// Components are numbered as in descriptions, those of the lookup proof last.
-pub fn evaluate(case: &Case, witness: &SegmentWitness, projections: &PartTrace) -> Evaluation {
-    let points = ProjectionChallenges::structural();
+pub fn evaluate(case: &Case, witness: &SegmentWitness, rlcs: &PartTrace) -> Evaluation {
+    let points = RlcChallenges::structural();
     let mut evaluation = Evaluation::default();
     let circuit = witness.circuit(&case.layout, points);
-    let trace = witness.main.with_tree_of(Tree::Projections, projections);
+    let trace = witness.main.with_tree_of(Tree::Rlc, rlcs);
     run(&mut evaluation, 0, &circuit, &trace);
     let public = witness.public_tuples(&case.layout, points);
     for (index, (tag, values, multiplicity)) in public.into_iter().enumerate() {
@@ -254,9 +254,9 @@ impl Evaluation {
 pub fn mock_names(
     case: &Case,
     witness: &SegmentWitness,
-    projections: &PartTrace,
+    rlcs: &PartTrace,
 ) -> BTreeSet<&'static str> {
-    let trace = witness.main.with_tree_of(Tree::Projections, projections);
+    let trace = witness.main.with_tree_of(Tree::Rlc, rlcs);
     matchmark_air::mock::failures(&case.layout, witness, &trace)
         .iter()
         .map(|failure| failure.name())
@@ -266,7 +266,7 @@ pub fn mock_names(
 /// Every tuple of a row of every component: component, index, relation, what it is for, and whether
 /// the row requires it or provides it. Compared with the constraints themselves by the kill matrix.
 pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool)> {
-    use RelationTag::{KeyProjection, Limb, StepTotals, Value, ValueProjection, Weight};
+    use RelationTag::{KeyRlc, Limb, StepTotals, Value, ValueRlc, Weight};
     let layout = &case.layout;
     let less_than = |name: &str, wide: bool| -> Vec<(RelationTag, String, bool)> {
         let parts: &[&str] = if wide {
@@ -291,45 +291,37 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         one(Value, "output range", true),
         less_than("output remainder", case.forms.remainder),
         shift,
-        one(KeyProjection, "key projection", true),
+        one(KeyRlc, "key rlc", true),
         one(StepTotals, "step totals", false),
     ]
     .concat();
-    let (mut candidates, membership) = match layout.boundary() {
+    let (mut scores, membership) = match layout.boundary() {
         Boundary::Fused => (one(Weight, "weight", true), vec![]),
         Boundary::Split => (vec![], one(Weight, "weight", true)),
     };
     if case.forms.exact.is_some() {
-        candidates.extend(less_than("excess", true));
+        scores.extend(less_than("excess", true));
     } else if let Some(wide) = case.forms.excess {
-        candidates.extend(one(Limb, "excess low", true));
+        scores.extend(one(Limb, "excess low", true));
         if wide {
-            candidates.extend(one(Limb, "excess high", true));
+            scores.extend(one(Limb, "excess high", true));
         }
         if super::gadgets::excess_is_bounded(case) {
-            candidates.extend(one(Limb, "excess top bound", true));
+            scores.extend(one(Limb, "excess top bound", true));
         }
     }
     if let Some(wide) = case.forms.gap_remainder {
-        candidates.extend(less_than("gap remainder", wide));
+        scores.extend(less_than("gap remainder", wide));
     }
-    candidates.extend(one(ValueProjection, "value projection", true));
-    candidates.extend(one(StepTotals, "step totals", true));
+    scores.extend(one(ValueRlc, "value rlc", true));
+    scores.extend(one(StepTotals, "step totals", true));
     let state = (0..layout.lanes())
         .flat_map(|lane| {
             [
                 (Value, format!("key range of lane {lane}"), true),
                 (Value, format!("value range of lane {lane}"), true),
-                (
-                    ValueProjection,
-                    format!("value projection of lane {lane}"),
-                    false,
-                ),
-                (
-                    KeyProjection,
-                    format!("key projection of lane {lane}"),
-                    false,
-                ),
+                (ValueRlc, format!("value rlc of lane {lane}"), false),
+                (KeyRlc, format!("key rlc of lane {lane}"), false),
             ]
         })
         .collect();
@@ -338,7 +330,7 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         tables.into_iter().map(|table| label(table.tag())).collect()
     };
     let groups = table_groups(layout, layout.main_part());
-    let mut components = vec![vectors, candidates, state];
+    let mut components = vec![vectors, scores, state];
     components.extend(groups.into_iter().map(|(_, tables)| entries(tables)));
     if layout.boundary() == Boundary::Split {
         components.extend([membership, entries(Table::of(ProofPart::Lookup).to_vec())]);

@@ -3,13 +3,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::circuit::Circuit;
 use matchmark_air::column::field;
-use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::harness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::harness::row::{Observer, Source};
 use matchmark_air::harness::trace::TraceColumn;
+use matchmark_air::ops::attention::cache::columns::LaneEntries;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, PartTrace, SegmentWitness};
@@ -24,8 +24,8 @@ use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
-/// Projections of forged columns, at whichever points are drawn.
-pub type Projector = Arc<dyn Fn(ProjectionChallenges) -> PartTrace + Send + Sync>;
+/// Random combinations of forged columns, at whichever points are drawn.
+pub type Combiner = Arc<dyn Fn(RlcChallenges) -> PartTrace + Send + Sync>;
 
 /// Limbs of the columns that a range gadget adds; entries that a layout does not have are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub struct Limbs {
     pub complement_low: i64,
 }
 
-/// A row of the candidates component.
+/// A row of the scores component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CandidateRow {
+pub struct ScoreRow {
     pub cache_row: i64,
     pub first: i64,
     pub last: i64,
@@ -54,19 +54,19 @@ pub struct CandidateRow {
 pub struct Forge {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
-    /// Rows of the candidates component; [`Forge::finish`] writes them back.
-    pub candidates: Vec<CandidateRow>,
+    /// Rows of the scores component; [`Forge::finish`] writes them back.
+    pub scores: Vec<ScoreRow>,
     /// First row of the run of each (head, step), and its length.
     runs: HashMap<(usize, usize), Range<usize>>,
-    /// Projections, where the attack forges them; else those of the witness.
-    pub projections: Option<Projector>,
+    /// Random combinations, where the attack forges them; else those of the witness.
+    pub rlcs: Option<Combiner>,
     /// Whether the lookup proof of a split segment keeps the honest boundary.
     pub keeps_lookup: bool,
 }
 
-/// The columns of the candidates component by name, as [`CandidateRow`] has them. A layout has no others,
+/// The columns of the scores component by name, as [`ScoreRow`] has them. A layout has no others,
 /// and may have fewer.
-const CANDIDATES: [&str; 13] = [
+const SCORES: [&str; 13] = [
     "cache row",
     "first",
     "last",
@@ -82,9 +82,9 @@ const CANDIDATES: [&str; 13] = [
     "remainder complement low",
 ];
 
-impl CandidateRow {
-    /// The entries in the order of [`CANDIDATES`].
-    fn entries(&self) -> [i64; CANDIDATES.len()] {
+impl ScoreRow {
+    /// The entries in the order of [`SCORES`].
+    fn entries(&self) -> [i64; SCORES.len()] {
         let Self {
             cache_row,
             first,
@@ -113,7 +113,7 @@ impl CandidateRow {
         ]
     }
 
-    fn of_entries(entries: [i64; CANDIDATES.len()]) -> Self {
+    fn of_entries(entries: [i64; SCORES.len()]) -> Self {
         let [cache_row, first, last, maximum, index, weight, attained, a, b, c, d, e, f] = entries;
         let limbs = |[low, high, complement_low]: [i64; 3]| Limbs {
             low,
@@ -162,19 +162,19 @@ impl Forge {
         let mut runs = HashMap::new();
         let mut next = 0;
         for (h, t) in (0..heads).flat_map(|h| (0..steps).map(move |t| (h, t))) {
-            let count = case.steps.candidates(t);
+            let count = case.steps.scores(t);
             runs.insert((h, t), next..next + count);
             next += count;
         }
         let mut forge = Self {
             case: case.clone(),
-            candidates: vec![],
+            scores: vec![],
             witness,
             runs,
-            projections: None,
+            rlcs: None,
             keeps_lookup: false,
         };
-        forge.candidates = forge.read_candidates();
+        forge.scores = forge.read_scores();
         forge
     }
 
@@ -225,28 +225,28 @@ impl Forge {
         i64::from(self.case.layout.value_bits().max_value())
     }
 
-    fn read_candidates(&self) -> Vec<CandidateRow> {
-        let candidates = self.witness.main.component("candidates");
-        let columns = CANDIDATES.map(|name| {
-            let has = candidates.has_column(name);
-            has.then(|| candidates.column(name))
+    fn read_scores(&self) -> Vec<ScoreRow> {
+        let scores = self.witness.main.component("scores");
+        let columns = SCORES.map(|name| {
+            let has = scores.has_column(name);
+            has.then(|| scores.column(name))
         });
         let entry = |column: Option<&Column>, row: usize| {
             column.map_or(0, |column| centered(column[row].0))
         };
-        (0..1 << candidates.log_rows)
-            .map(|row| CandidateRow::of_entries(columns.map(|column| entry(column, row))))
+        (0..1 << scores.log_rows)
+            .map(|row| ScoreRow::of_entries(columns.map(|column| entry(column, row))))
             .collect()
     }
 
-    fn write_candidates(&mut self) {
-        let rows: Vec<_> = self.candidates.iter().map(CandidateRow::entries).collect();
-        let candidates = self.witness.main.component_mut("candidates");
-        assert_eq!(rows.len(), 1 << candidates.log_rows, "candidate rows");
-        for (index, name) in CANDIDATES.into_iter().enumerate() {
-            if candidates.has_column(name) {
+    fn write_scores(&mut self) {
+        let rows: Vec<_> = self.scores.iter().map(ScoreRow::entries).collect();
+        let scores = self.witness.main.component_mut("scores");
+        assert_eq!(rows.len(), 1 << scores.log_rows, "score rows");
+        for (index, name) in SCORES.into_iter().enumerate() {
+            if scores.has_column(name) {
                 let column = rows.iter().map(|entries| field(entries[index]));
-                *candidates.column_mut(name) = column.collect();
+                *scores.column_mut(name) = column.collect();
             }
         }
         if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
@@ -268,24 +268,23 @@ impl Forge {
     /// Excess `x` of a row.
     pub fn excess(&self, row: usize) -> i64 {
         let wide = self.case.forms.excess == Some(true);
-        self.limb_value(self.candidates[row].excess, wide)
+        self.limb_value(self.scores[row].excess, wide)
     }
 
     /// Gap remainder of a row.
     pub fn gap_remainder(&self, row: usize) -> i64 {
         let wide = self.case.forms.gap_remainder == Some(true);
-        self.limb_value(self.candidates[row].remainder, wide)
+        self.limb_value(self.scores[row].remainder, wide)
     }
 
     /// Gap of a row.
     pub fn gap(&self, row: usize) -> i64 {
-        (self.candidates[row].index + self.excess(row)) * self.score_step()
-            + self.gap_remainder(row)
+        (self.scores[row].index + self.excess(row)) * self.score_step() + self.gap_remainder(row)
     }
 
     /// Score of a row.
     pub fn score(&self, row: usize) -> i64 {
-        self.candidates[row].maximum - self.gap(row)
+        self.scores[row].maximum - self.gap(row)
     }
 
     /// Largest excess plus one, where that is what its complement is taken below.
@@ -318,7 +317,7 @@ impl Forge {
         let wide = forms.gap_remainder == Some(true);
         let remainder = self.split(wide, remainder, self.score_step());
         let weight = self.weight_of(index);
-        let row = &mut self.candidates[row];
+        let row = &mut self.scores[row];
         row.index = index;
         row.weight = weight;
         row.excess = excess;
@@ -337,7 +336,7 @@ impl Forge {
         let layout = &self.case.layout;
         let row = usize::try_from(cache_row).unwrap();
         let (lane, row) = (
-            row >> layout.log_rows().state,
+            row >> layout.log_rows().cache,
             row & (layout.lane_offset(1) - 1),
         );
         let column = self.witness.main.tree(Tree::StateAfter)[LaneEntries::of_lane(lane).value];
@@ -350,9 +349,9 @@ impl Forge {
         let mut denominator = 0;
         let mut numerators = vec![0; self.case.layout.head_dim()];
         for row in rows {
-            let CandidateRow {
+            let ScoreRow {
                 weight, cache_row, ..
-            } = self.candidates[row];
+            } = self.scores[row];
             denominator += weight;
             for (sum, value) in numerators.iter_mut().zip(self.value_vector(cache_row)) {
                 *sum += weight * value;
@@ -425,7 +424,7 @@ impl Forge {
         self.set_shift_limbs(row, shift.low, shift.high);
     }
 
-    /// Writes denominator, outputs and remainders of a step as they follow from rows of candidates.
+    /// Writes denominator, outputs and remainders of a step as they follow from rows of scores.
     pub fn follow(&mut self, head: usize, step: usize, rows: Range<usize>) {
         let (denominator, numerators) = self.sums(rows);
         for (c, numerator) in numerators.into_iter().enumerate() {
@@ -439,15 +438,15 @@ impl Forge {
         self.follow(head, step, self.run(head, step));
     }
 
-    /// Projections of the witness as it stands, whatever becomes of it later.
-    pub fn projector(&mut self) -> Projector {
-        self.write_candidates();
+    /// Random combinations of the witness as it stands, whatever becomes of it later.
+    pub fn combiner(&mut self) -> Combiner {
+        self.write_scores();
         let (case, witness) = (self.case.clone(), self.witness.clone());
-        Arc::new(move |points| witness.project(&case.layout, points))
+        Arc::new(move |points| witness.combine(&case.layout, points))
     }
 
     /// The rows that hold the totals of a step, for every step: among the vectors, and among the
-    /// candidates.
+    /// scores.
     pub fn totals(&self) -> Vec<(usize, usize)> {
         let layout = &self.case.layout;
         let rows = |(head, step)| {
@@ -460,39 +459,39 @@ impl Forge {
     /// Writes everything back and fills every multiplicity that a prover can choose so that the
     /// relations of a system without `drop` balance as far as they can.
     pub fn finish(mut self, drop: &Drop) -> Forged {
-        self.write_candidates();
-        let projector = self.projections.take();
-        let points = ProjectionChallenges::structural();
-        let projections = projections_at(&self.case, &self.witness, projector.as_ref(), points);
+        self.write_scores();
+        let combiner = self.rlcs.take();
+        let points = RlcChallenges::structural();
+        let rlcs = rlcs_at(&self.case, &self.witness, combiner.as_ref(), points);
         let case = self.case;
         let mut witness = self.witness;
-        balance(&case, &mut witness, &projections, drop);
+        balance(&case, &mut witness, &rlcs, drop);
         Forged {
             case,
             witness,
-            projections,
-            projector,
+            rlcs,
+            combiner,
         }
     }
 }
 
 /// What is forged at these points, or else what follows from the witness.
-fn projections_at(
+fn rlcs_at(
     case: &Case,
     witness: &SegmentWitness,
-    projector: Option<&Projector>,
-    points: ProjectionChallenges,
+    combiner: Option<&Combiner>,
+    points: RlcChallenges,
 ) -> PartTrace {
-    match projector {
-        Some(projector) => projector(points),
-        None => witness.project(&case.layout, points),
+    match combiner {
+        Some(combiner) => combiner(points),
+        None => witness.combine(&case.layout, points),
     }
 }
 
-/// Fills the multiplicities of the tables and of the projected values.
-pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &PartTrace, drop: &Drop) {
+/// Fills the multiplicities of the tables and of the combined values.
+pub fn balance(case: &Case, witness: &mut SegmentWitness, rlcs: &PartTrace, drop: &Drop) {
     let layout = &case.layout;
-    let points = ProjectionChallenges::structural();
+    let points = RlcChallenges::structural();
     let circuit = witness.circuit(layout, points);
     let of_lookup = Circuit::structural(layout, ProofPart::Lookup);
     let zero = |columns: &mut TraceColumn| {
@@ -512,24 +511,24 @@ pub fn balance(case: &Case, witness: &mut SegmentWitness, projections: &PartTrac
     if let Some(lookup) = &mut witness.lookup {
         multiplicities(lookup, &of_lookup);
     }
-    let state = witness.main.component_mut("state");
+    let state = witness.main.component_mut("cache");
     state
         .named_mut("value uses")
         .for_each(|column| column.fill(M31::zero()));
-    let open = evaluate(case, witness, projections).open(drop);
+    let open = evaluate(case, witness, rlcs).open(drop);
     fill(&circuit, &mut witness.main, &open);
     if let Some(lookup) = &mut witness.lookup {
         fill(&of_lookup, lookup, &open);
     }
-    // Projected values: the row is the first element of the tuple, and no two rows share it. Where
+    // Combined values: the row is the first element of the tuple, and no two rows share it. Where
     // the tuple is not the row's own, nothing balances, whatever stands here.
-    let state = witness.main.component_mut("state");
+    let state = witness.main.component_mut("cache");
     let mut uses: Vec<&mut Column> = state.named_mut("value uses").collect();
     for ((tag, values), net) in &open {
-        if *tag == RelationTag::ValueProjection {
+        if *tag == RelationTag::ValueRlc {
             let row = values[0].0 as usize;
             let (lane, row) = (
-                row >> layout.log_rows().state,
+                row >> layout.log_rows().cache,
                 row & (layout.lane_offset(1) - 1),
             );
             if let Some(column) = uses.get_mut(lane) {
@@ -600,20 +599,20 @@ impl Observer<RowEvaluator<'_>> for OpenEntries<'_> {
 pub struct Forged {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
-    /// A trace whose projections are those at the points of the mock checker.
-    pub projections: PartTrace,
-    projector: Option<Projector>,
+    /// A trace whose random combinations are those at the points of the mock checker.
+    pub rlcs: PartTrace,
+    combiner: Option<Combiner>,
 }
 
 impl Forged {
     /// What the crate's mock checker finds.
     pub fn failures(&self) -> BTreeSet<&'static str> {
-        mock_names(&self.case, &self.witness, &self.projections)
+        mock_names(&self.case, &self.witness, &self.rlcs)
     }
 
     /// Everything that it states.
     pub fn evaluate(&self) -> Evaluation {
-        evaluate(&self.case, &self.witness, &self.projections)
+        evaluate(&self.case, &self.witness, &self.rlcs)
     }
 
     /// What a system without `drop` finds.
@@ -623,23 +622,23 @@ impl Forged {
 
     /// Fills all multiplicities anew, as a prover of a system without `drop` would.
     pub fn refill(&mut self, drop: &Drop) {
-        balance(&self.case, &mut self.witness, &self.projections, drop);
+        balance(&self.case, &mut self.witness, &self.rlcs, drop);
     }
 
-    /// Whatever becomes of the witness, its projections are those of another one.
-    pub fn keep_projections_of(&mut self, other: &Self) {
+    /// Whatever becomes of the witness, its random combinations are those of another one.
+    pub fn keep_rlcs_of(&mut self, other: &Self) {
         let (case, witness) = (other.case.clone(), other.witness.clone());
-        self.projector = Some(Arc::new(move |points| {
-            witness.project(&case.layout, points)
+        self.combiner = Some(Arc::new(move |points| {
+            witness.combine(&case.layout, points)
         }));
     }
 
     /// The trace that a prover commits when these points are drawn.
-    pub fn trace_at(&self, points: ProjectionChallenges) -> PartTrace {
-        let projector = self.projector.as_ref();
-        let projections = projections_at(&self.case, &self.witness, projector, points);
+    pub fn trace_at(&self, points: RlcChallenges) -> PartTrace {
+        let combiner = self.combiner.as_ref();
+        let rlcs = rlcs_at(&self.case, &self.witness, combiner, points);
         let main = &self.witness.main;
-        main.with_tree_of(Tree::Projections, &projections)
+        main.with_tree_of(Tree::Rlc, &rlcs)
     }
 
     /// Whether the plain reference agrees with the claim.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use matchmark_composer::{derive_key, KeyOptions, ModelKey, ModelOptions};
-use matchmark_model::{execute_model, IntegerModel, ModelState};
+use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::{ModelArithmetic, ModelShifts, ScoreStep};
 use matchmark_statement::{
@@ -138,7 +138,7 @@ fn changed(model: &IntegerModel, change: Change) -> Arc<IntegerModel> {
         Change::Epsilon => epsilon += 1 << 12,
         Change::Table => {
             let table = &parts.tables.weights;
-            // Every candidate counts as much as the largest.
+            // Every score counts as much as the largest.
             let entries = vec![table.entries()[0]; table.entries().len()];
             parts.tables.weights = WeightTable::custom(entries, "flat").unwrap();
         }

@@ -115,7 +115,7 @@ pub fn gap_remainder(case: &Arc<Case>, seed: u64, part: Part) -> Option<Forge> {
     let mut forge = Forge::honest(case, seed);
     let (head, step, row) = place(&forge, &mut rng);
     let (index, excess, rem) = (
-        forge.candidates[row].index,
+        forge.scores[row].index,
         forge.excess(row),
         forge.gap_remainder(row),
     );
@@ -129,7 +129,7 @@ pub fn gap_remainder(case: &Arc<Case>, seed: u64, part: Part) -> Option<Forge> {
         return None;
     }
     forge.set_gap(row, index, 0, rem);
-    forge.candidates[row].remainder = broken(&forge, wide, part, rem, bound);
+    forge.scores[row].remainder = broken(&forge, wide, part, rem, bound);
     if forge.sums(forge.run(head, step)).0 == 0 {
         return None;
     }
@@ -143,13 +143,13 @@ pub fn clip_without_cause(case: &Arc<Case>, seed: u64, part: Part) -> Option<For
     let mut rng = Rng(seed ^ 0x636c_6970);
     let mut forge = Forge::honest(case, seed);
     let (head, step, row) = place(&forge, &mut rng);
-    let (index, rem) = (forge.candidates[row].index, forge.gap_remainder(row));
+    let (index, rem) = (forge.scores[row].index, forge.gap_remainder(row));
     let excess = index - forge.last_index();
     if excess >= 0 {
         return None;
     }
     forge.set_gap(row, forge.last_index(), 0, rem);
-    forge.candidates[row].excess = broken(&forge, wide, part, excess, forge.excess_bound());
+    forge.scores[row].excess = broken(&forge, wide, part, excess, forge.excess_bound());
     if forge.sums(forge.run(head, step)).0 == 0 {
         return None;
     }
@@ -158,7 +158,7 @@ pub fn clip_without_cause(case: &Arc<Case>, seed: u64, part: Part) -> Option<For
 }
 
 /// A maximum that some scores exceed: their negative gaps, taken modulo `p`, are huge quotients, and
-/// so the best candidates get the smallest weight.
+/// so the best scores get the smallest weight.
 pub fn gap_that_wraps(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     case.layout.excess()?;
     let mut rng = Rng(seed ^ 0x7772_6170);
@@ -179,8 +179,8 @@ pub fn gap_that_wraps(case: &Arc<Case>, seed: u64) -> Option<Forge> {
             forge.set_true_gap(row, gap);
         }
         attained |= i64::from(gap == 0);
-        forge.candidates[row].attained = attained;
-        forge.candidates[row].maximum = maximum;
+        forge.scores[row].attained = attained;
+        forge.scores[row].maximum = maximum;
     }
     if forge.sums(forge.run(head, step)).0 == 0 {
         return None;
@@ -194,10 +194,10 @@ pub fn gap_that_wraps(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 pub fn excess_above_its_maximum(case: &Arc<Case>, seed: u64, part: Part) -> Option<Forge> {
     let bound = case.forms.exact?;
     let mut forge = gap_that_wraps(case, seed)?;
-    for row in 0..forge.candidates.len() {
+    for row in 0..forge.scores.len() {
         let excess = forge.excess(row);
         if excess >= bound {
-            forge.candidates[row].excess = broken(&forge, true, part, excess, bound);
+            forge.scores[row].excess = broken(&forge, true, part, excess, bound);
         }
     }
     Some(forge)
@@ -220,7 +220,7 @@ pub fn entry_out_of_range(case: &Arc<Case>, seed: u64, lane: usize, value: bool)
     }
     let mut rng = Rng(seed ^ 0x656e_7472);
     let (group, rest) = (rng.below(groups), rng.below(before * dim));
-    if case.layout.state_row(group, 0, 0).0 != lane {
+    if case.layout.lane_row(group, 0, 0).0 != lane {
         return None;
     }
     let tensor = if value {

@@ -1,6 +1,6 @@
 //! Chains of eight one-step segments in memory: one, and others that differ from it in one thing.
 use matchmark_composer::{ChainVerifier, ChainVerifyError};
-use matchmark_model::{execute_model, ModelState};
+use matchmark_models::{execute_model, ModelState};
 use matchmark_prover::{ChainTerms, ModelInput, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};

@@ -1,16 +1,15 @@
 //! Worlds: integer tensors, executed by the semantics without any check of their ranges.
 use matchmark_air::circuit::Circuit;
 use matchmark_air::column::field;
-use matchmark_air::components::state::columns::LaneEntries;
-use matchmark_air::components::state::witness::entries;
 use matchmark_air::harness::component::AnyConstraints;
 use matchmark_air::harness::row::Source;
+use matchmark_air::ops::attention::cache::columns::LaneEntries;
+use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
 use matchmark_runtime::{
-    execute_segment, CandidateRecord, DecodeRules, KvCache, SegmentExecution, SegmentInputs,
-    StepRecord,
+    execute_segment, DecodeRules, KvCache, ScoreRecord, SegmentExecution, SegmentInputs, StepRecord,
 };
 use stwo::core::fields::m31::M31;
 
@@ -124,13 +123,13 @@ impl World {
             k: self.k.clone(),
             v: self.v.clone(),
             out: vec![],
-            candidates: vec![],
+            scores: vec![],
             rows: vec![],
             remainders: vec![],
         };
         for (h, t) in (0..heads).flat_map(|h| (0..steps).map(move |t| (h, t))) {
             let g = shape.kv_head_of(h);
-            let scores: Vec<i64> = (0..case.steps.candidates(t))
+            let scores: Vec<i64> = (0..case.steps.scores(t))
                 .map(|p| {
                     let q = &self.q[(h * steps + t) * dim..][..dim];
                     let products = q.iter().enumerate();
@@ -150,7 +149,7 @@ impl World {
                 for (c, numerator) in numerators.iter_mut().enumerate() {
                     *numerator += i64::from(weight) * self.value(case, g, p, c);
                 }
-                execution.candidates.push(CandidateRecord {
+                execution.scores.push(ScoreRecord {
                     score,
                     quotient,
                     remainder,
@@ -215,7 +214,7 @@ impl World {
 }
 
 /// The components of the attention, tables apart.
-pub const ATTENTION: [&str; 3] = ["vectors", "candidates", "state"];
+pub const ATTENTION: [&str; 3] = ["vectors", "scores", "cache"];
 
 /// The public columns, without the range check of public values.
 fn public_columns(case: &Case, execution: &SegmentExecution) -> Vec<Column> {
@@ -261,7 +260,7 @@ pub fn cache_of(case: &Case, columns: &[&Column], entry_count: usize) -> Option<
     let layout = &case.layout;
     let read = |which: fn(LaneEntries<usize>) -> usize| {
         tensor([groups, entry_count, dim], |g, p, c| {
-            let (lane, row) = layout.state_row(g, p, c);
+            let (lane, row) = layout.lane_row(g, p, c);
             columns[which(LaneEntries::of_lane(lane))][row]
         })
     };

@@ -26,7 +26,7 @@ const ANEW: [&str; 19] = [
     "matchmark",
     "matchmark-air",
     "matchmark-composer",
-    "matchmark-model",
+    "matchmark-models",
     "matchmark-prover",
     "matchmark-quant",
     "matchmark-runtime",

@@ -28,7 +28,7 @@ const ORDER: [&str; 15] = [
 const RUNTIME: &str = "matchmark-runtime";
 const BELOW_RUNTIME: [&str; 3] = ["matchmark-files", "matchmark-quant", "matchmark-tables"];
 /// The decoder models stand on the reference.
-const MODEL: &str = "matchmark-model";
+const MODEL: &str = "matchmark-models";
 const BELOW_MODEL: [&str; 4] = [
     "matchmark-files",
     "matchmark-quant",

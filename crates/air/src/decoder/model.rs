@@ -1,6 +1,6 @@
 //! The model tree: weights, and the tables that belong to a model. Its columns do not depend on a
 //! segment.
-use matchmark_model::{IntegerModel, Matrix};
+use matchmark_models::{IntegerModel, Matrix};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 

@@ -1,7 +1,7 @@
 //! The public side of a decoder's relations: the tokens that went in, and those that were chosen.
 //!
 //! The verifier knows both. It provides the embedding's inputs, the consumed tokens one-hot and
-//! projected over the steps, and requires one choice for each step: terms that are added to the claimed
+//! combined over the steps, and requires one choice for each step: terms that are added to the claimed
 //! sums of the components before they are compared with zero. No column carries a token.
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,21 +14,21 @@ use stwo_constraint_framework::Relation;
 
 use crate::challenges::Challenges;
 use crate::layout::decoder::{DecoderLayout, InputSpace};
-use crate::relation::{Choice, LinearInput, RelationTag, TaggedRelation, Tuple};
+use crate::relation::{Argmax, LinearInput, RelationTag, TaggedRelation, Tuple};
 
-/// The embedding's inputs, projected over the steps: for each token of the vocabulary
+/// The embedding's inputs, combined over the steps: for each token of the vocabulary
 /// `X_v = sum over the steps i with token v of t^(S-1-i)`.
-pub fn projected_tokens(decoder: &DecoderLayout, consumed: &[u32], challenge: QM31) -> Vec<QM31> {
-    let mut projected = vec![QM31::zero(); decoder.shape().vocabulary()];
+pub fn combined_tokens(decoder: &DecoderLayout, consumed: &[u32], challenge: QM31) -> Vec<QM31> {
+    let mut combined = vec![QM31::zero(); decoder.shape().vocabulary()];
     let mut power = QM31::one();
     for token in consumed.iter().rev() {
         // A statement's tokens are below the vocabulary.
-        if let Some(sum) = projected.get_mut(*token as usize) {
+        if let Some(sum) = combined.get_mut(*token as usize) {
             *sum += power;
         }
         power *= challenge;
     }
-    projected
+    combined
 }
 
 /// A tuple that the verifier adds to a relation: relation, values, and how often it requires them.
@@ -42,7 +42,7 @@ pub fn public_tuples(
     challenge: QM31,
 ) -> Vec<PublicTuple> {
     let provided = -M31::from(decoder.input_uses(InputSpace::Tokens));
-    let inputs = projected_tokens(decoder, consumed, challenge)
+    let inputs = combined_tokens(decoder, consumed, challenge)
         .into_iter()
         .enumerate()
         .map(|(token, input)| {
@@ -53,7 +53,7 @@ pub fn public_tuples(
             public_tuple(tuple, provided)
         });
     let choices = chosen.iter().enumerate().map(|(step, token)| {
-        let tuple = Choice {
+        let tuple = Argmax {
             step: M31::from(step),
             token: M31::from(*token),
         };
@@ -74,7 +74,7 @@ pub fn public_sum(
     chosen: &[u32],
     challenges: &Challenges,
 ) -> Option<QM31> {
-    let challenge = challenges.projection.position;
+    let challenge = challenges.rlc.position;
     let tuples = public_tuples(decoder, consumed, chosen, challenge);
     let denominators: Vec<QM31> = tuples
         .iter()

@@ -13,9 +13,9 @@ use stwo::core::fields::qm31::QM31;
 
 use super::ReferenceError;
 use crate::circuit::parts;
-use crate::components::vectors::entries::entry_columns;
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
+use crate::ops::attention::vectors::entries::entry_columns;
 use crate::preprocessed::Preprocessed;
 use crate::relation::RelationTag;
 
@@ -90,7 +90,7 @@ pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, Refer
             let (consumed, chosen) = (tokens(7), tokens(11));
             let challenge = QM31::from_u32_unchecked(3, 5, 7, 11);
             let tuples = public_tuples(decoder, &consumed, &chosen, challenge);
-            for tag in [RelationTag::LinearInput, RelationTag::Choice] {
+            for tag in [RelationTag::LinearInput, RelationTag::Argmax] {
                 let of_tag = tuples.iter().filter(|(it, _, _)| *it == tag);
                 let elements = of_tag.flat_map(|(tag, values, times)| {
                     let tag = [tag.element()].into_iter();

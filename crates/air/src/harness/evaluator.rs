@@ -1,6 +1,6 @@
 //! The one evaluator of rows over plain columns, sixteen rows at a time.
 //!
-//! Mock checker, use counts, projections and LogUp columns all run the constraints themselves under it, and
+//! Mock checker, use counts, random combinations and LogUp columns all run the constraints themselves under it, and
 //! see by an [`Observer`](crate::harness::row::Observer) what they state.
 use std::ops::Mul;
 

@@ -1,8 +1,8 @@
 //! What stands between the components and the library: how a row is read, how columns are routed to
 //! commitment trees, and how public columns are evaluated.
 pub mod component;
-pub mod projection;
 pub mod public_columns;
+pub mod rlc;
 pub mod row;
 
 #[cfg(feature = "prover")]

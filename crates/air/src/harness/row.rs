@@ -1,7 +1,7 @@
 //! How a component reads its row and states its constraints.
 //!
 //! [`Row`] wraps the library's evaluator. It gives every column and every constraint a name, and lets an
-//! observer see what is read and stated, which is how columns are routed to trees, projections and use
+//! observer see what is read and stated, which is how columns are routed to trees, random combinations and use
 //! counts are filled, witnesses are checked and descriptions are made, without a second copy of anything.
 use core::ops::Mul;
 
@@ -10,8 +10,8 @@ use stwo_constraint_framework::{
     EvalAtRow, FrameworkEval, RelationEntry, INTERACTION_TRACE_IDX, ORIGINAL_TRACE_IDX,
 };
 
-use super::projection::{Extension, Place, RunningSum};
-use crate::challenges::{Challenges, ProjectionChallenges};
+use super::rlc::{Extension, Place, RunningSum};
+use crate::challenges::{Challenges, RlcChallenges};
 use crate::preprocessed::decoder::DecoderSelector;
 use crate::preprocessed::Preprocessed;
 use crate::relation::{Elements, RelationTag, TaggedRelation, Tuple};
@@ -21,7 +21,7 @@ use crate::trees::Tree;
 pub const WITNESS: usize = ORIGINAL_TRACE_IDX;
 /// The framework's interaction that holds a component's LogUp columns.
 pub const LOOKUPS: usize = INTERACTION_TRACE_IDX;
-/// The framework's interaction for all other columns: public, projections, ports.
+/// The framework's interaction for all other columns: public, random combinations, ports.
 pub const CARRIED: usize = 3;
 
 /// Where a column stands.
@@ -66,7 +66,7 @@ pub trait Observer<E: EvalAtRow> {
     fn tuple(&mut self, _tag: RelationTag, _multiplicity: &E::F, _values: &[E::F]) {}
     /// The next constraint says what a running sum is, whose value before stands `distance` rows before.
     fn sum(&mut self, _place: Place, _distance: usize, _constraint: &SumConstraint<'_, E>) {}
-    /// The next tuple, of this relation, holds a projection that another component provides: that of this
+    /// The next tuple, of this relation, holds a random combination that another component provides: that of this
     /// name. What the column holds where the multiplicity is zero does not matter.
     fn received(&mut self, _place: Place, _tag: RelationTag, _times: &E::F, _name: &E::F) {}
 }
@@ -94,9 +94,9 @@ impl<'a, E: EvalAtRow> Row<'a, E> {
         }
     }
 
-    /// Points of the random projections.
-    pub fn projection(&self) -> &'a ProjectionChallenges {
-        &self.challenges.projection
+    /// Points of the random linear combinations.
+    pub fn rlc(&self) -> &'a RlcChallenges {
+        &self.challenges.rlc
     }
 
     /// A preprocessed column.
@@ -130,17 +130,17 @@ impl<'a, E: EvalAtRow> Row<'a, E> {
         value
     }
 
-    /// The next projection column at this row.
+    /// The next random combination column at this row.
     pub fn extension(&mut self, name: &'static str) -> Extension<E> {
         let place = Place(self.carried);
-        let tree = Source::Tree(Tree::Projections);
+        let tree = Source::Tree(Tree::Rlc);
         Extension::new(place, core::array::from_fn(|_| self.carried(name, tree)))
     }
 
-    /// The next projection column, a running sum, some rows before and at this one.
+    /// The next random combination column, a running sum, some rows before and at this one.
     pub fn running_sum(&mut self, name: &'static str, distance: usize) -> RunningSum<E> {
         let place = Place(self.carried);
-        let (tree, offsets) = (Source::Tree(Tree::Projections), [-offset(distance), 0]);
+        let (tree, offsets) = (Source::Tree(Tree::Rlc), [-offset(distance), 0]);
         let pairs: [[E::F; 2]; 4] =
             core::array::from_fn(|_| self.read(name, tree, CARRIED, offsets));
         RunningSum {
@@ -210,7 +210,7 @@ impl<'a, E: EvalAtRow> Row<'a, E> {
         self.tuple(T::TAG, multiplicity, &tuple.elements());
     }
 
-    /// Requires a tuple whose projected value is what another component provides under the tuple's first
+    /// Requires a tuple whose combined value is what another component provides under the tuple's first
     /// element. The prover fills the column with it.
     pub fn receive_times<T: Tuple<E::F>>(&mut self, multiplicity: E::F, place: Place, tuple: T) {
         let elements = tuple.elements();

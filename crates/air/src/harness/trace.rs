@@ -85,7 +85,7 @@ impl ComponentTrace {
         }
     }
 
-    /// All columns of a name, for writing: one a lane, or the coordinates of a projection.
+    /// All columns of a name, for writing: one a lane, or the coordinates of a random combination.
     ///
     /// # Panics
     ///
@@ -105,7 +105,7 @@ impl ComponentTrace {
         self.columns.iter().any(|column| column.read.name == name)
     }
 
-    /// A value of a projection column by its name: the first one of this name.
+    /// A value of a random combination column by its name: the first one of this name.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl ComponentTrace {
         QM31::from_m31_array(core::array::from_fn(coordinate))
     }
 
-    /// Sets a value of a projection column.
+    /// Sets a value of a random combination column.
     ///
     /// # Panics
     ///

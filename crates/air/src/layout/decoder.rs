@@ -86,7 +86,7 @@ pub struct DecoderLogRows {
     /// Rows (layer, channel of the MLP, step).
     pub gated: u32,
     /// Rows (token of the vocabulary, step).
-    pub choice: u32,
+    pub argmax: u32,
     /// Entries of the SiLU table.
     pub silu: u32,
     /// Entries of the rotary table.
@@ -148,7 +148,7 @@ impl DecoderLayout {
             rotary: rows("rotary", layers * (heads + kv_heads) * (dim / 2))?,
             values: rows("values", layers * kv_heads * dim)?,
             gated: rows("gated", layers * shape.mlp())?,
-            choice: rows("choice", shape.vocabulary())?,
+            argmax: rows("argmax", shape.vocabulary())?,
             silu: log_rows(
                 "SiLU table",
                 2 * u64::from(arithmetic.value_bits().max_value().unsigned_abs()) + 1,
@@ -204,20 +204,20 @@ impl DecoderLayout {
             rotary,
             values,
             gated,
-            choice,
+            argmax,
             silu,
             rotations,
         } = self.log_rows;
         [
-            linear, stream, norms, rotary, values, gated, choice, silu, rotations,
+            linear, stream, norms, rotary, values, gated, argmax, silu, rotations,
         ]
         .into_iter()
         .fold(LOG_RANGE_ROWS, u32::max)
     }
 
-    /// Values that enter random projections: inputs and outputs of matrices, in a vectors component of
+    /// Values that enter random linear combinations: inputs and outputs of matrices, in a vectors component of
     /// `2^vectors` rows.
-    pub(crate) fn projected_values(&self, vectors: u32) -> u64 {
+    pub(crate) fn combined_values(&self, vectors: u32) -> u64 {
         let rows = self.log_rows;
         // Additions and normalized values; both halves; up, gate and their product.
         [
@@ -225,7 +225,7 @@ impl DecoderLayout {
             (rows.rotary, 2),
             (rows.values, 1),
             (rows.gated, 3),
-            (rows.choice, 1),
+            (rows.argmax, 1),
             (vectors, 1),
         ]
         .into_iter()
@@ -272,12 +272,12 @@ impl DecoderLayout {
         (layer * self.shape.mlp() + channel) * self.steps + step
     }
 
-    /// Row of (token of the vocabulary, step) in the choice component.
-    pub fn choice_row(&self, token: usize, step: usize) -> usize {
+    /// Row of (token of the vocabulary, step) in the argmax component.
+    pub fn argmax_row(&self, token: usize, step: usize) -> usize {
         token * self.steps + step
     }
 
-    /// Name of an input of matrices: where its projection over the steps is provided.
+    /// Name of an input of matrices: where its random combination over the steps is provided.
     pub fn input(&self, space: InputSpace, index: usize) -> usize {
         let shape = &self.shape;
         let normalized = self.stages() * shape.hidden();
@@ -362,7 +362,7 @@ impl DecoderLayout {
 pub const STREAM_OUTPUT: usize = 0;
 /// Names of outputs in the gated component: the input that the last row provides.
 pub const GATED_OUTPUT: usize = 3 * KIND;
-/// Name of the outputs of the choice component.
+/// Name of the outputs of the argmax component.
 pub const CHOICE_OUTPUT: usize = 4 * KIND;
 
 /// Kinds of attention entries: queries by row of the vectors component.

@@ -24,7 +24,7 @@ pub use matchmark_quant::MAX_LOG_ROWS;
 /// at most, so that two limbs stay far from the modulus.
 const LIMB_BITS: core::ops::RangeInclusive<u32> = 12..=MAX_LIMB_BITS;
 /// Columns for keys (and for values) that a state tree is split into when there are several heads.
-const STATE_LANES: usize = 2;
+const CACHE_LANES: usize = 2;
 
 /// A shape that the relation cannot carry.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -58,10 +58,10 @@ pub enum LayoutError {
 pub struct LogRows {
     /// Rows (query head, step, dimension).
     pub vectors: u32,
-    /// Rows (query head, step, candidate).
-    pub candidates: u32,
+    /// Rows (query head, step, cache position).
+    pub scores: u32,
     /// Rows (key/value head within its lane, position, dimension).
-    pub state: u32,
+    pub cache: u32,
     /// Entries of the limb range table.
     pub limbs: u32,
     /// Entries of the value range table.
@@ -74,13 +74,13 @@ impl LogRows {
     fn max(&self) -> u32 {
         let Self {
             vectors,
-            candidates,
-            state,
+            scores,
+            cache,
             limbs,
             values,
             weights,
         } = *self;
-        [vectors, candidates, state, limbs, values, weights]
+        [vectors, scores, cache, limbs, values, weights]
             .into_iter()
             .fold(MIN_LOG_ROWS, u32::max)
     }
@@ -222,15 +222,15 @@ impl SegmentLayout {
         let (dim, heads) = (attention.head_dim() as u64, attention.query_heads() as u64);
         let capacity = u64::from(shape.capacity().get());
         let segment_steps = u64::from(shape.segment_steps().get());
-        let lanes = STATE_LANES.min(attention.kv_heads());
+        let lanes = CACHE_LANES.min(attention.kv_heads());
         let heads_per_lane = attention.kv_heads().div_ceil(lanes);
-        // The last full segment of the chain has the most candidates: its step `t` attends to
+        // The last full segment of the chain has the most scores: its step `t` attends to
         // `capacity - segment_steps + t + 1` entries.
-        let candidates =
+        let scores =
             segment_steps * (capacity - segment_steps) + segment_steps * (segment_steps + 1) / 2;
         let vectors = log_rows("vectors", heads * segment_steps * dim)?;
-        let candidates = log_rows("candidates", heads * candidates)?;
-        let state = log_rows("state", heads_per_lane as u64 * capacity * dim)?;
+        let scores = log_rows("scores", heads * scores)?;
+        let cache = log_rows("cache", heads_per_lane as u64 * capacity * dim)?;
         let max_value = u64::from(value_bits.max_value().unsigned_abs());
         let values = log_rows("value table", 2 * max_value + 1)?;
         let weights = log_rows("weight table", u64::from(table.len))?;
@@ -241,8 +241,8 @@ impl SegmentLayout {
             .max(score_step.get().into())
             .max(gaps.max_excess() + 1);
         let mut limb_bits = vectors
-            .max(candidates)
-            .max(state)
+            .max(scores)
+            .max(cache)
             .clamp(*LIMB_BITS.start(), *LIMB_BITS.end());
         if widest > 1 << (2 * limb_bits) {
             limb_bits = *LIMB_BITS.end();
@@ -263,8 +263,8 @@ impl SegmentLayout {
             lanes,
             log_rows: LogRows {
                 vectors,
-                candidates,
-                state,
+                scores,
+                cache,
                 limbs: limb_bits,
                 values,
                 weights,
@@ -429,29 +429,29 @@ impl SegmentLayout {
         (head * steps + step) * self.head_dim() + dim
     }
 
-    /// Positions that each key/value head has rows for in the state component: as many as its height
+    /// Positions that each key/value head has rows for in the cache component: as many as its height
     /// holds, and at least the capacity. They follow from the height alone, so that chains of many lengths
     /// share their preprocessed columns.
-    pub fn state_positions(&self) -> usize {
-        (1 << self.log_rows.state) / (self.heads_per_lane * self.head_dim())
+    pub fn cache_positions(&self) -> usize {
+        (1 << self.log_rows.cache) / (self.heads_per_lane * self.head_dim())
     }
 
-    /// Lane and row of (key/value head, cache position, dimension) in the state component.
-    pub fn state_row(&self, kv_head: usize, position: usize, dim: usize) -> (usize, usize) {
+    /// Lane and row of (key/value head, cache position, dimension) in the cache component.
+    pub fn lane_row(&self, kv_head: usize, position: usize, dim: usize) -> (usize, usize) {
         let head = kv_head % self.heads_per_lane;
-        let row = (head * self.state_positions() + position) * self.head_dim();
+        let row = (head * self.cache_positions() + position) * self.head_dim();
         (kv_head / self.heads_per_lane, row + dim)
     }
 
     /// Name of a cache row inside the relations: unique over lanes.
     pub fn cache_row(&self, kv_head: usize, position: usize, dim: usize) -> usize {
-        let (lane, row) = self.state_row(kv_head, position, dim);
+        let (lane, row) = self.lane_row(kv_head, position, dim);
         self.lane_offset(lane) + row
     }
 
     /// What [`Self::cache_row`] adds for a lane.
     pub fn lane_offset(&self, lane: usize) -> usize {
-        lane << self.log_rows.state
+        lane << self.log_rows.cache
     }
 
     /// What [`Self::cache_row`] grows by from one position to the next.
@@ -459,14 +459,14 @@ impl SegmentLayout {
         self.head_dim()
     }
 
-    /// Values that enter random projections: keys and values of the cache, scores, outputs; in a decoder
+    /// Values that enter random linear combinations: keys and values of the cache, scores, outputs; in a decoder
     /// all inputs and outputs of matrices.
-    pub fn projected_values(&self) -> u64 {
+    pub fn combined_values(&self) -> u64 {
         let rows = self.log_rows;
-        let attention = (2 * self.lanes as u64) * (1 << rows.state)
+        let attention = (2 * self.lanes as u64) * (1 << rows.cache)
             + 2 * (1 << rows.vectors)
-            + 2 * (1 << rows.candidates);
+            + 2 * (1 << rows.scores);
         let decoder = self.decoder.as_ref();
-        attention + decoder.map_or(0, |decoder| decoder.projected_values(rows.vectors))
+        attention + decoder.map_or(0, |decoder| decoder.combined_values(rows.vectors))
     }
 }

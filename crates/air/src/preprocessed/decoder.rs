@@ -144,16 +144,16 @@ selectors! {
         /// Gated: how often the input is used, on the last step.
         GatedInputUses, "gated_input_uses";
     }
-    Choice, ChoiceSelector {
-        /// Choice: 1 on the first token of the vocabulary.
+    Argmax, ArgmaxSelector {
+        /// Argmax: 1 on the first token of the vocabulary.
         ChoiceFirst, "choice_first";
-        /// Choice: 1 on the first row.
+        /// Argmax: 1 on the first row.
         ChoiceStart, "choice_start";
-        /// Choice: 1 on the last row.
+        /// Argmax: 1 on the last row.
         ChoiceLast, "choice_last";
-        /// Choice: the token of the vocabulary, and on padding the number of the row.
+        /// Argmax: the token of the vocabulary, and on padding the number of the row.
         ChoiceToken, "choice_token";
-        /// Choice: the step, and on padding one that the segment does not have.
+        /// Argmax: the step, and on padding one that the segment does not have.
         ChoiceStep, "choice_step";
     }
     Range, RangeSelector {
@@ -192,7 +192,7 @@ impl DecoderSelector {
             Group::Rotary(_) => rows.rotary,
             Group::Values(_) => rows.values,
             Group::Gated(_) => rows.gated,
-            Group::Choice(_) => rows.choice,
+            Group::Argmax(_) => rows.argmax,
             Group::Range(_) => LOG_RANGE_ROWS,
             Group::Root(_) => MANTISSA_BITS,
             Group::Exponent(_) => MIN_LOG_ROWS,
@@ -210,7 +210,7 @@ impl DecoderSelector {
             Group::Rotary(column) => column.entries(layout, decoder, rows),
             Group::Values(column) => column.entries(layout, decoder, rows),
             Group::Gated(column) => column.entries(decoder, rows),
-            Group::Choice(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
+            Group::Argmax(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
             Group::Range(column) => (0..rows).map(|row| column.entry(row)).collect(),
             Group::Root(column) => (0..rows).map(|row| column.entry(row)).collect(),
             Group::Exponent(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
@@ -402,7 +402,7 @@ impl GatedSelector {
     }
 }
 
-impl ChoiceSelector {
+impl ArgmaxSelector {
     fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
         let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
         match self {

@@ -27,11 +27,11 @@ pub enum Preprocessed {
     /// Vectors: cache row of (key/value head, step, dimension) in a cache that was empty before.
     VectorCacheRow,
     /// State: 1 on the first dimension of a position, and on padding.
-    StateFirstDimension,
+    CacheFirstDimension,
     /// State: 1 on the first position of a head, and on padding.
-    StateFirstPosition,
+    CacheFirstPosition,
     /// State: the number of the row.
-    StateRow,
+    CacheRow,
     /// Weight table: the index.
     TableIndex,
     /// Weight table: the weight.
@@ -51,9 +51,9 @@ impl Preprocessed {
         Self::VectorFirst,
         Self::VectorLast,
         Self::VectorCacheRow,
-        Self::StateFirstDimension,
-        Self::StateFirstPosition,
-        Self::StateRow,
+        Self::CacheFirstDimension,
+        Self::CacheFirstPosition,
+        Self::CacheRow,
         Self::TableIndex,
         Self::TableWeight,
         Self::TableValue,
@@ -87,9 +87,9 @@ impl Preprocessed {
             Self::VectorFirst => "vector_first",
             Self::VectorLast => "vector_last",
             Self::VectorCacheRow => "vector_cache_row",
-            Self::StateFirstDimension => "state_first_dimension",
-            Self::StateFirstPosition => "state_first_position",
-            Self::StateRow => "state_row",
+            Self::CacheFirstDimension => "cache_first_dimension",
+            Self::CacheFirstPosition => "cache_first_position",
+            Self::CacheRow => "cache_row",
             Self::TableIndex => "table_index",
             Self::TableWeight => "table_weight",
             Self::TableValue => "table_value",
@@ -116,7 +116,7 @@ impl Preprocessed {
             Self::VectorActive | Self::VectorFirst | Self::VectorLast | Self::VectorCacheRow => {
                 log_rows.vectors
             }
-            Self::StateFirstDimension | Self::StateFirstPosition | Self::StateRow => log_rows.state,
+            Self::CacheFirstDimension | Self::CacheFirstPosition | Self::CacheRow => log_rows.cache,
             Self::TableIndex | Self::TableWeight => log_rows.weights,
             Self::TableValue => log_rows.values,
             Self::TableLimb => log_rows.limbs,
@@ -144,9 +144,9 @@ impl Preprocessed {
                 let kv_head = layout.shape().attention().kv_head_of(h);
                 M31::from(layout.cache_row(kv_head, i, c))
             }),
-            Self::StateFirstDimension => state_column(layout, |_, c| c == 0),
-            Self::StateFirstPosition => state_column(layout, |p, _| p == 0),
-            Self::StateRow | Self::TableLimb => (0..rows).map(M31::from).collect(),
+            Self::CacheFirstDimension => cache_column(layout, |_, c| c == 0),
+            Self::CacheFirstPosition => cache_column(layout, |p, _| p == 0),
+            Self::CacheRow | Self::TableLimb => (0..rows).map(M31::from).collect(),
             Self::TableIndex => (0..rows).map(|row| M31::from(entry(row))).collect(),
             Self::TableWeight => (0..rows)
                 .map(|row| M31::from(table.entries()[entry(row)]))
@@ -176,13 +176,13 @@ fn vector_column(
     column
 }
 
-fn state_column(layout: &SegmentLayout, set: impl Fn(usize, usize) -> bool) -> Vec<M31> {
-    let mut column = vec![M31::one(); 1 << layout.log_rows().state];
+fn cache_column(layout: &SegmentLayout, set: impl Fn(usize, usize) -> bool) -> Vec<M31> {
+    let mut column = vec![M31::one(); 1 << layout.log_rows().cache];
     // The first lane has the most heads; all lanes have the same selectors.
     for head in 0..layout.heads_per_lane() {
-        for position in 0..layout.state_positions() {
+        for position in 0..layout.cache_positions() {
             for dim in 0..layout.head_dim() {
-                let (_, row) = layout.state_row(head, position, dim);
+                let (_, row) = layout.lane_row(head, position, dim);
                 column[row] = if set(position, dim) {
                     M31::one()
                 } else {

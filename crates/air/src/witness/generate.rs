@@ -40,12 +40,10 @@ impl PartTrace {
                 .map(|read| {
                     let mut ports = ports.iter_mut();
                     let port = ports.find(|(tree, _)| read.source == Source::Tree(*tree));
-                    let is_projection = read.source == Source::Tree(Tree::Projections);
+                    let is_rlc = read.source == Source::Tree(Tree::Rlc);
                     let entries = match port {
                         Some((_, columns)) => columns.next().cloned(),
-                        None if is_projection || !component.constraints().tables().is_empty() => {
-                            None
-                        }
+                        None if is_rlc || !component.constraints().tables().is_empty() => None,
                         None => own.next(),
                     };
                     TraceColumn {

@@ -1,18 +1,18 @@
 //! Trace generation, phase by phase.
 //!
-//! [`SegmentWitness`] holds everything that does not depend on a challenge; [`SegmentWitness::project`]
-//! fills the projections tree once `r` and `t` are known, and [`lookups::lookups_tree`] makes the LogUp tree
+//! [`SegmentWitness`] holds everything that does not depend on a challenge; [`SegmentWitness::combine`]
+//! fills the rlc tree once `r` and `t` are known, and [`lookups::lookups_tree`] makes the LogUp tree
 //! once `z` and `alpha` are. Columns are plain vectors in row order until they are committed, so that tests can
 //! forge them.
 mod generate;
 pub mod lookups;
-pub mod projections;
+pub mod rlc;
 mod uses;
 
 use matchmark_statement::{Boundary, ProofPart};
 use matchmark_tables::WeightTable;
 
-use crate::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use crate::challenges::{Challenges, LookupChallenges, RlcChallenges};
 use crate::circuit::{Circuit, CircuitContext};
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
@@ -79,12 +79,12 @@ impl SegmentWitness {
         }
     }
 
-    /// The components of the fused or the arithmetic proof for these projection challenges, LogUp left aside.
-    pub fn circuit(&self, layout: &SegmentLayout, challenges: ProjectionChallenges) -> Circuit {
+    /// The components of the fused or the arithmetic proof for these rlc challenges, LogUp left aside.
+    pub fn circuit(&self, layout: &SegmentLayout, challenges: RlcChallenges) -> Circuit {
         let context = CircuitContext {
             entries_before: self.entries_before,
             challenges: Challenges {
-                projection: challenges,
+                rlc: challenges,
                 lookup: LookupChallenges::structural(),
             },
             ..CircuitContext::structural(layout)
@@ -92,15 +92,15 @@ impl SegmentWitness {
         Circuit::new(layout, self.main.part, &context)
     }
 
-    /// The trace of the fused or the arithmetic proof with the projections at these challenges, for a witness
+    /// The trace of the fused or the arithmetic proof with the random combinations at these challenges, for a witness
     /// that is honest or not.
-    pub fn project(&self, layout: &SegmentLayout, challenges: ProjectionChallenges) -> PartTrace {
+    pub fn combine(&self, layout: &SegmentLayout, challenges: RlcChallenges) -> PartTrace {
         let mut trace = self.main.clone();
-        let mut provided = projections::Provided::default();
+        let mut provided = rlc::Provided::default();
         for (tag, values, _) in self.public_tuples(layout, challenges) {
             provided.add_tuple(tag, &values);
         }
-        projections::fill(&self.circuit(layout, challenges), &mut trace, provided);
+        rlc::fill(&self.circuit(layout, challenges), &mut trace, provided);
         trace
     }
 
@@ -108,7 +108,7 @@ impl SegmentWitness {
     pub fn public_tuples(
         &self,
         layout: &SegmentLayout,
-        challenges: ProjectionChallenges,
+        challenges: RlcChallenges,
     ) -> Vec<crate::decoder::tokens::PublicTuple> {
         match (layout.decoder(), &self.tokens) {
             (Some(decoder), Some(SegmentTokens { consumed, chosen })) => {

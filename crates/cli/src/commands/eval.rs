@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use camino::Utf8Path;
 use matchmark::files;
-use matchmark_model::{Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
+use matchmark_models::{Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
 

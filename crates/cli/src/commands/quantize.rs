@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use matchmark::files::{self, Form};
 use matchmark::Error;
-use matchmark_model::{quantize_model, FloatModel};
+use matchmark_models::{quantize_model, FloatModel};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_bytes;
 use serde_json::json;
@@ -51,7 +51,7 @@ fn model_file(
     let bits = match args.bits {
         Some(bits) => bits,
         None => ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)
-            .map_err(matchmark_model::ModelError::from)?,
+            .map_err(matchmark_models::ModelError::from)?,
     };
     let step = Step::new("reading the model");
     let float = read_folder(folder)?;

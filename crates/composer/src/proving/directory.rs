@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_model::IntegerModel;
+use matchmark_models::IntegerModel;
 use matchmark_runtime::AttentionTrace;
 use matchmark_tables::WeightTable;
 

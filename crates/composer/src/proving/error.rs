@@ -3,7 +3,7 @@
 use std::io;
 
 use camino::Utf8PathBuf;
-use matchmark_model::{ModelError, ModelFileError};
+use matchmark_models::{ModelError, ModelFileError};
 use matchmark_prover::ProveError;
 use matchmark_quant::QuantError;
 use matchmark_runtime::{RuntimeError, TraceError};

@@ -1,6 +1,6 @@
 //! The references: of attention by a trace, and of a model by its tokens.
 
-use matchmark_model::{execute_model, IntegerModel, ModelError, ModelExecution, ModelState};
+use matchmark_models::{execute_model, IntegerModel, ModelError, ModelExecution, ModelState};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{execute_segment, KvCache};
 

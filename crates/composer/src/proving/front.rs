@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use matchmark_model::ModelExecution;
+use matchmark_models::ModelExecution;
 use matchmark_prover::{
     CommittedState, ModelInput, ProveError, ProvenSegment, SegmentInput, SegmentProver,
 };

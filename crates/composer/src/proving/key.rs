@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use matchmark_model::IntegerModel;
+use matchmark_models::IntegerModel;
 use matchmark_prover::{model_outline, ModelChain, ModelOutline, ProveError, SegmentProver};
 use matchmark_quant::{CacheCapacity, QuantError, SegmentSteps};
 use matchmark_statement::{

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use matchmark_model::{IntegerModel, ModelState};
+use matchmark_models::{IntegerModel, ModelState};
 use matchmark_quant::{SegmentSteps, StepRange};
 use matchmark_statement::TokenId;
 use matchmark_verifier::ModelOptions;

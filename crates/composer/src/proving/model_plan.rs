@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use matchmark_model::{IntegerModel, ModelState};
+use matchmark_models::{IntegerModel, ModelState};
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;

@@ -41,7 +41,7 @@ pub struct ProveReport {
     pub segments_kept: u64,
     /// Number of steps.
     pub steps: usize,
-    /// Uses of the weight table: candidates of all heads and steps.
+    /// Uses of the weight table: scores of all heads and steps.
     pub lookup_claims: u64,
     /// Rows of all components.
     pub trace_rows: u64,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use matchmark_model::{IntegerModel, ModelError};
+use matchmark_models::{IntegerModel, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
@@ -25,8 +25,8 @@ use crate::{
     TABLE_FILE, TRACE_FILE,
 };
 
-/// So many heads over so many steps that the candidates have more rows than any layout.
-fn too_many_candidates() -> PlanError {
+/// So many heads over so many steps that the scores have more rows than any layout.
+fn too_many_scores() -> PlanError {
     let (heads, dim, steps) = (64, 2, 512);
     let shape = AttentionShape::new(
         QueryHeads::new(heads).unwrap(),
@@ -79,7 +79,7 @@ const PLAN: &[Case<PlanError>] = &[
         error
     }),
     ("Prove", || {
-        let error = too_many_candidates();
+        let error = too_many_scores();
         assert!(matches!(error, PlanError::Prove(ProveError::Layout(_))));
         error
     }),

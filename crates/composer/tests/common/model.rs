@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_composer::{ModelOptions, ModelPlan};
-use matchmark_model::{synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel};
+use matchmark_models::{synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
     ModelShape, QueryHeads, SegmentSteps, ValueBits, VocabularySize,

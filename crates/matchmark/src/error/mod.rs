@@ -10,7 +10,7 @@ use camino::Utf8PathBuf;
 use matchmark_composer::{ChainProveError, KeygenError, PlanError};
 use matchmark_composer::{ChainReadError, ChainVerifyError, VerifyDirectoryError, VerifyError};
 #[cfg(feature = "model")]
-use matchmark_model::{ImportError, ModelFileError, TokenizerError};
+use matchmark_models::{ImportError, ModelFileError, TokenizerError};
 use matchmark_quant::QuantError;
 #[cfg(feature = "prover")]
 use matchmark_runtime::TraceError;

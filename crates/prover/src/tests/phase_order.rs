@@ -1,12 +1,12 @@
 //! Lookup challenges that a prover knows too early let it prove a false output.
 //!
-//! The forger states a wrong output. The projected numerator of that step is then wrong, and the
-//! forger mends it by a wrong projected value `V` of one candidate, so that all constraints hold; only
-//! the value projection relation is left unbalanced. If `z` and `alpha` are known before `V` is
+//! The forger states a wrong output. The combined numerator of that step is then wrong, and the
+//! forger mends it by a wrong combined value `V` of one score, so that all constraints hold; only
+//! the value rlc relation is left unbalanced. If `z` and `alpha` are known before `V` is
 //! committed, a second wrong `V`, on a row that no step asks for, makes the two LogUp terms cancel:
 //! a linear equation in its four coordinates.
 use matchmark_air::challenges::LookupChallenges;
-use matchmark_air::relation::{RelationTag, TaggedRelation, Tuple, ValueProjection};
+use matchmark_air::relation::{RelationTag, TaggedRelation, Tuple, ValueRlc};
 use matchmark_air::witness::PartTrace;
 use matchmark_statement::{AttentionValues, Boundary, SecurityLevel, SegmentBoundary};
 use matchmark_verifier::{verify_segment, VerifyError};
@@ -17,16 +17,16 @@ use stwo_constraint_framework::Relation;
 
 use super::protocol::{Case, Honest, Variant};
 
-/// `alpha`-combination of the value projection tuple of a candidate row.
+/// `alpha`-combination of the value rlc tuple of a score row.
 fn tuple(trace: &PartTrace, row: usize, value: QM31, challenges: &LookupChallenges) -> QM31 {
-    let candidates = trace.component("candidates");
+    let scores = trace.component("scores");
     let relation = TaggedRelation {
-        tag: RelationTag::ValueProjection,
+        tag: RelationTag::ValueRlc,
         challenges,
     };
-    let tuple = ValueProjection {
-        row: candidates.column("cache row")[row],
-        first: candidates.column("first")[row],
+    let tuple = ValueRlc {
+        row: scores.column("cache row")[row],
+        first: scores.column("first")[row],
         value: value.to_m31_array(),
     };
     relation.combine(&tuple.elements())
@@ -62,36 +62,36 @@ fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
     QM31::from_m31_array(core::array::from_fn(|k| rows[k][4]))
 }
 
-/// Makes the projections fit the wrong output of head 0, step 0, given lookup challenges.
+/// Makes the random combinations fit the wrong output of head 0, step 0, given lookup challenges.
 fn forge(case: &Case, trace: &mut PartTrace, known: &LookupChallenges) {
-    let candidates = trace.component("candidates");
-    let (first, weight) = (candidates.column("first"), candidates.column("weight"));
+    let scores = trace.component("scores");
+    let (first, weight) = (scores.column("first"), scores.column("weight"));
     let (first, weight) = (first.clone(), weight.clone());
-    let count = case.inputs.steps().candidates(0);
+    let count = case.inputs.steps().scores(0);
     let last_dimension = case.layout.vector_row(0, 0, case.layout.head_dim() - 1);
     let expected = trace.component("vectors");
-    let missing = expected.extension("numerator", last_dimension)
-        - candidates.extension("numerator", count - 1);
+    let missing =
+        expected.extension("numerator", last_dimension) - scores.extension("numerator", count - 1);
     assert!(!missing.is_zero(), "the output is wrong");
     let row = (0..count).find(|row| !weight[*row].is_zero()).unwrap();
     let filler = first.len() - 1;
     let term = |row: usize, value: QM31| QM31::one() / tuple(trace, row, value, known);
-    let value = |row: usize| candidates.extension("value", row);
+    let value = |row: usize| scores.extension("value", row);
     let total = term(row, value(row)) + term(filler, value(filler));
     let other = value(row) + missing / QM31::from(weight[row]);
     let wanted = QM31::one() / (total - term(row, other));
     let of_filler = solve(known, wanted - tuple(trace, filler, QM31::zero(), known));
     assert_eq!(tuple(trace, filler, of_filler, known), wanted);
-    let candidates = trace.component_mut("candidates");
-    candidates.set_extension("value", row, other);
-    candidates.set_extension("value", filler, of_filler);
+    let scores = trace.component_mut("scores");
+    scores.set_extension("value", row, other);
+    scores.set_extension("value", filler, of_filler);
     let mut numerator = QM31::zero();
     for row in 0..first.len() {
         if first[row].is_one() {
             numerator = QM31::zero();
         }
-        numerator += candidates.extension("value", row) * weight[row];
-        candidates.set_extension("numerator", row, numerator);
+        numerator += scores.extension("value", row) * weight[row];
+        scores.set_extension("numerator", row, numerator);
     }
 }
 

@@ -1,13 +1,13 @@
 //! Variants of the protocol: sides of the one driver that differ from the real ones in one thing.
 use std::sync::Arc;
 
-use matchmark_air::challenges::{Challenges, LookupChallenges, ProjectionChallenges};
+use matchmark_air::challenges::{Challenges, LookupChallenges, RlcChallenges};
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::column::Evaluation;
-use matchmark_air::components::vectors::entries::public_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening, PortContent};
 use matchmark_air::hash::{MerkleHasher, ProofChannel};
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::ops::attention::vectors::entries::public_columns;
 use matchmark_air::points::PortPoints;
 use matchmark_air::protocol::{self, Side, Transcript};
 use matchmark_air::trees::Tree;
@@ -39,7 +39,7 @@ use crate::{ChainTerms, CommittedState, ProveError, SegmentProver};
 pub enum Variant {
     /// The protocol as it is.
     Real,
-    /// Lookup challenges are drawn together with the projection challenges, before the projections
+    /// Lookup challenges are drawn together with the rlc challenges, before the random combinations
     /// that the relations carry are committed.
     EarlyLookups,
     /// A state is committed by its root alone.
@@ -148,7 +148,7 @@ pub struct Attempt<'a> {
     pub after: &'a ProverTree,
 }
 
-/// What a forger may do to the projections, knowing what it knows at that point.
+/// What a forger may do to the random combinations, knowing what it knows at that point.
 pub type Forge<'a> = &'a dyn Fn(&mut PartTrace, &LookupChallenges);
 
 /// A forger in a variant of the protocol.
@@ -166,10 +166,10 @@ impl Strategy for Forger<'_> {
         &self.attempt.witness.main
     }
 
-    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
-        let projection = transcript.draw_projection();
+    fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
+        let rlc = transcript.draw_rlc();
         self.early = (self.variant == Variant::EarlyLookups).then(|| transcript.draw_lookup());
-        projection
+        rlc
     }
 
     fn draw_lookup(&mut self, transcript: &mut Transcript) -> LookupChallenges {
@@ -177,9 +177,9 @@ impl Strategy for Forger<'_> {
         early.unwrap_or_else(|| transcript.draw_lookup())
     }
 
-    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace {
+    fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace {
         let Attempt { case, witness, .. } = self.attempt;
-        let mut trace = witness.project(&case.layout, *challenges);
+        let mut trace = witness.combine(&case.layout, *challenges);
         let guess = LookupChallenges::structural();
         (self.forge)(&mut trace, self.early.as_ref().unwrap_or(&guess));
         trace
@@ -195,7 +195,7 @@ impl Strategy for Forger<'_> {
 
 impl Attempt<'_> {
     /// Proves by a variant of the protocol. `forge` sees the lookup challenges that the prover has
-    /// when it commits the projections: the real ones with [`Variant::EarlyLookups`], a guess
+    /// when it commits the random combinations: the real ones with [`Variant::EarlyLookups`], a guess
     /// otherwise. `None` if the library's own check already fails.
     pub fn prove(
         &self,
@@ -330,10 +330,10 @@ impl Side for VariantVerifier<'_> {
         Ok(sums.clone())
     }
 
-    fn draw_projection(&mut self, transcript: &mut Transcript) -> ProjectionChallenges {
-        let projection = transcript.draw_projection();
+    fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
+        let rlc = transcript.draw_rlc();
         self.early = (self.variant == Variant::EarlyLookups).then(|| transcript.draw_lookup());
-        projection
+        rlc
     }
 
     fn draw_lookup(&mut self, transcript: &mut Transcript) -> LookupChallenges {

@@ -43,10 +43,7 @@ fn attack(attempt: &Attempt<'_>, variant: Variant) -> Option<i64> {
     (1..=TRIALS).find(|trial| {
         let mut witness = attempt.witness.clone();
         // Free on rows that no step asks for.
-        let attained = witness
-            .main
-            .component_mut("candidates")
-            .column_mut("attained");
+        let attained = witness.main.component_mut("scores").column_mut("attained");
         let filler = attained.len() - 1;
         attained[filler] = field(*trial);
         let attempt = Attempt {

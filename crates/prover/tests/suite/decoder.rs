@@ -1,7 +1,7 @@
 //! Segments of a small decoder, proven and verified, and what must not pass.
 use std::sync::Arc;
 
-use matchmark_model::{
+use matchmark_models::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
     ModelState,
 };

@@ -96,12 +96,12 @@ fn each_limb_lookup_refuses_what_no_other_does() {
     // 2 M^2 d / D, less what the table holds: the largest excess.
     let max = 2 * 2047 * 2047 * 128 / 1200 - 4095;
     assert_eq!(check(&layout, &witness), Ok(()));
-    let candidates = witness.main.component("candidates");
+    let scores = witness.main.component("scores");
     let limbs = ["excess low", "excess high", "excess complement low"];
-    assert!(limbs.iter().all(|limb| candidates.has_column(limb)));
-    assert!(!candidates.has_column("remainder high"), "one limb");
-    let row = (1 << candidates.log_rows) - 1;
-    let low = candidates.column("excess low")[row];
+    assert!(limbs.iter().all(|limb| scores.has_column(limb)));
+    assert!(!scores.has_column("remainder high"), "one limb");
+    let row = (1 << scores.log_rows) - 1;
+    let low = scores.column("excess low")[row];
     assert_eq!(low, field(0), "nothing is clipped");
 
     // Low limb, high limb, low limb of the complement, and the only limb that is out of range.
@@ -118,9 +118,9 @@ fn each_limb_lookup_refuses_what_no_other_does() {
         let complement = max - (low + size * high);
         let complement_high = (complement - complement_low) / size;
         assert_eq!(complement_low + size * complement_high, complement);
-        let candidates = forged.main.component_mut("candidates");
+        let scores = forged.main.component_mut("scores");
         for (name, value) in limbs.into_iter().zip([low, high, complement_low]) {
-            candidates.column_mut(name)[row] = field(value);
+            scores.column_mut(name)[row] = field(value);
         }
         // Every limb in range is provided as often as it is used.
         let mut tables = forged.main.components.iter_mut();
@@ -148,8 +148,8 @@ fn each_limb_lookup_refuses_what_no_other_does() {
                 .count(),
             1
         );
-        let challenges = matchmark_air::challenges::ProjectionChallenges::structural();
-        let trace = forged.project(&layout, challenges);
+        let challenges = matchmark_air::challenges::RlcChallenges::structural();
+        let trace = forged.combine(&layout, challenges);
         let failed = failures(&layout, &forged, &trace);
         let of_limbs = failed.iter().find_map(|failure| match failure {
             MockFailure::Relation {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::column::field;
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::mock::failures;
@@ -43,7 +43,7 @@ fn nothing_appended() {
         let forged = attacks::nothing_is_appended(&case, 1)
             .unwrap()
             .finish(&Drop::Nothing);
-        assert_eq!(forged.failures(), BTreeSet::from(["key projection"]));
+        assert_eq!(forged.failures(), BTreeSet::from(["key rlc"]));
     }
 }
 
@@ -119,13 +119,13 @@ fn positions_relabelled() {
                 continue;
             }
             mounted += 1;
-            let points = ProjectionChallenges::structural();
+            let points = RlcChallenges::structural();
             let mut elsewhere = honest.witness.clone();
             elsewhere.entries_before = steps.entries_before();
-            let trace = elsewhere.project(&case.layout, points);
+            let trace = elsewhere.combine(&case.layout, points);
             let failures = failures(&case.layout, &elsewhere, &trace);
             let names: Vec<_> = failures.iter().map(|failure| failure.name()).collect();
-            assert!(names.contains(&"key projection"), "{names:?}");
+            assert!(names.contains(&"key rlc"), "{names:?}");
 
             let own = [claim.before.commitment(), claim.after.commitment()];
             let lifting = claim.prover.lifting_log_size();

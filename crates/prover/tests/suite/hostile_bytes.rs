@@ -366,7 +366,7 @@ fn a_shape_that_is_not_carried() {
     let sample = sample(13);
     let mut statement = sample.file.statement().parts();
     let mut policy = sample.policy.parts();
-    // A cache so long that the candidates of a segment are more than a component may have.
+    // A cache so long that the scores of a segment are more than a component may have.
     let attention = statement.terms.shape.attention();
     let capacity = CacheCapacity::new(CacheCapacity::MAX).unwrap();
     let segment_steps = statement.terms.shape.segment_steps();

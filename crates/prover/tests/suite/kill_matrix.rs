@@ -47,7 +47,7 @@ fn tuple_labels_are_complete() {
     for spec in all() {
         let case = spec.case();
         let honest: Forged = Forge::honest(&case, 2).finish(&Drop::Nothing);
-        let stated = evaluate(&case, &honest.witness, &honest.projections).tuples;
+        let stated = evaluate(&case, &honest.witness, &honest.rlcs).tuples;
         let labels = tuple_labels(&case);
         let places: BTreeSet<_> = stated
             .iter()

@@ -177,10 +177,7 @@ fn figures_state_proven_bits_beside_conjectured_ones() {
         );
         assert!((figures.johnson - johnson).abs() < 1e-9, "{figures}");
         assert!(figures.unique_decoding < figures.johnson, "{figures}");
-        assert!(
-            figures.lookups > 90.0 && figures.projections > 90.0,
-            "{figures}"
-        );
+        assert!(figures.lookups > 90.0 && figures.rlcs > 90.0, "{figures}");
         assert_eq!(figures.is_insecure(), level == SecurityLevel::Insecure13);
     }
 }
@@ -192,14 +189,14 @@ fn everything_moves_the_first_challenge() {
     let sample = sample(7);
     let statement_ = sample.file.statement();
     let first = |statement: &SegmentStatement, structure: &ProofStructure| {
-        transcript::begin(statement, structure).draw_projection()
+        transcript::begin(statement, structure).draw_rlc()
     };
     let own = first(statement_, &sample.structure);
     for byte in 0..32 {
         let mut digest = *statement_.digest().as_bytes();
         digest[byte] ^= 1 << (byte % 8);
         let digest = matchmark_statement::StatementDigest::from_bytes(digest);
-        let other = transcript::begin_with_digest(&digest, &sample.structure).draw_projection();
+        let other = transcript::begin_with_digest(&digest, &sample.structure).draw_rlc();
         assert_ne!(own, other, "byte {byte}");
     }
     // Parameters and column sizes, each under the same statement.
@@ -263,7 +260,7 @@ fn no_shape_has_as_many_uses_as_the_field_has_elements() {
         let layout = &spec.case().layout;
         let (claim, forged) = matchmark_hostile::proving::honest(&spec.case(), 1);
         let stated =
-            matchmark_hostile::checker::evaluate(&claim.case, &forged.witness, &forged.projections);
+            matchmark_hostile::checker::evaluate(&claim.case, &forged.witness, &forged.rlcs);
         let tuples = ProofColumns::of(layout, layout.main_part()).tuples;
         assert!((stated.tuples.len() as u64) <= tuples, "{}", spec.name);
         assert!(tuples < u64::from(MODULUS));

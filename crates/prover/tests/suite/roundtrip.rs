@@ -56,7 +56,7 @@ fn grid() -> Vec<Spec> {
         spec([1, 1, 1], [6, 3, 3, 3], 8, 17, NearestTiesUp, exp()),
         spec([1, 1, 32], [1, 1, 0, 1], 8, 17, NearestTiesUp, exp()),
         spec([2, 2, 64], [1, 1, 0, 1], 8, 17, Floor, exp()),
-        // No prefix; one step; one candidate in all.
+        // No prefix; one step; one score in all.
         spec([2, 2, 4], [4, 4, 0, 4], 8, 9, NearestTiesUp, exp()),
         spec([2, 2, 4], [9, 1, 8, 1], 8, 9, NearestTiesUp, exp()),
         spec([1, 1, 4], [1, 1, 0, 1], 8, 9, Floor, exp()),

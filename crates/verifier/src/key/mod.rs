@@ -53,8 +53,8 @@ pub struct CircuitSizes {
     pub log_height: u32,
     /// Steps of the chain's longest segments.
     pub segment_steps: SegmentSteps,
-    /// Base-two logarithm of the rows of the state component.
-    pub log_state: u32,
+    /// Base-two logarithm of the rows of the cache component.
+    pub log_cache: u32,
     /// Base-two logarithm of the entries of the limb table.
     pub log_limbs: u32,
 }
@@ -67,7 +67,7 @@ impl CircuitSizes {
             log_blowup,
             log_height: layout.lifting_log_size(log_blowup),
             segment_steps: layout.shape().segment_steps(),
-            log_state: rows.state,
+            log_cache: rows.cache,
             log_limbs: rows.limbs,
         }
     }
@@ -358,7 +358,7 @@ impl ModelKey {
                 log_blowup,
                 log_height,
                 segment_steps,
-                log_state,
+                log_cache,
                 log_limbs,
             } = it.sizes;
             let roots = it.steps.iter().zip(&it.roots);
@@ -367,7 +367,7 @@ impl ModelKey {
                 .collect();
             format!(
                 "cut every {segment_steps} steps at blowup 2^{log_blowup}, height 2^{log_height}, cache \
-                 2^{log_state}, limbs 2^{log_limbs}: {}",
+                 2^{log_cache}, limbs 2^{log_limbs}: {}",
                 roots.join(", ")
             )
         };

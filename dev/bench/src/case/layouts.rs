@@ -1,7 +1,7 @@
 //! What follows from a shape alone: arithmetic, layout and the features of the cost model.
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
-use matchmark_model::synthetic_arithmetic;
+use matchmark_models::synthetic_arithmetic;
 use matchmark_planner::work::{ChainWork, SegmentWork};
 use matchmark_quant::{
     CacheCapacity, ModelArithmetic, ModelBounds, ModelShape, QuantError, Rounding, SegmentSteps,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use matchmark_model::{synthetic_model, synthetic_tokens, text_sequences, IntegerModel};
+use matchmark_models::{synthetic_model, synthetic_tokens, text_sequences, IntegerModel};
 use matchmark_quant::ModelShape;
 use serde::Deserialize;
 

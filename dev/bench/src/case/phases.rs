@@ -17,7 +17,7 @@ use super::Failure;
 const NAMES: [&str; 11] = [
     "witness",
     "commit witness",
-    "commit projections",
+    "commit rlc",
     "commit lookups",
     "stark",
     "Composition",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use matchmark_air::layout::SegmentLayout;
-use matchmark_model::{execute_model, ModelState};
+use matchmark_models::{execute_model, ModelState};
 use matchmark_prover::{ModelChain, ModelInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{

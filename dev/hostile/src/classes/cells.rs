@@ -3,10 +3,10 @@
 //!
 //! A changed cell is refused, or it is on the list of cells that are free by design, with the reason
 //! ([`free`]). The list is complete and truthful: nothing else goes unnoticed, and a free cell does
-//! no harm, so that a proof over it is accepted. The projections tree is recomputed for a changed
-//! witness, as a prover would, and so are the multiplicities of tables and projected values, so that no
+//! no harm, so that a proof over it is accepted. The rlc tree is recomputed for a changed
+//! witness, as a prover would, and so are the multiplicities of tables and combined values, so that no
 //! change is refused for nothing but a table that was used as before; only multiplicities themselves are
-//! changed alone. The projections' own cells are changed under an honest witness.
+//! changed alone. The random combinations' own cells are changed under an honest witness.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn free(case: &Case, forge: &Forge, cell: Cell, new: M31) -> Option<&'static str
     let layout = &case.layout;
     let preprocessed = |column: Preprocessed| column.column(layout, case.terms.weight_table());
     let is_padding = || preprocessed(Preprocessed::VectorActive)[cell.row] == M31::from(0);
-    let rows = &forge.candidates;
+    let rows = &forge.scores;
     let remainder_low = forge
         .witness
         .main
@@ -48,19 +48,19 @@ fn free(case: &Case, forge: &Forge, cell: Cell, new: M31) -> Option<&'static str
         forge.remainder_bound(denominator) - 1 - centered(remainder.0)
     };
     match (cell.component, cell.read.name) {
-        ("candidates", "cache row") => {
+        ("scores", "cache row") => {
             let mask = layout.lane_offset(1) - 1;
             let (lane, row) = (
-                new.0 as usize >> layout.log_rows().state,
+                new.0 as usize >> layout.log_rows().cache,
                 new.0 as usize & mask,
             );
-            let is_first = preprocessed(Preprocessed::StateFirstPosition)[row] == M31::from(1);
+            let is_first = preprocessed(Preprocessed::CacheFirstPosition)[row] == M31::from(1);
             (is_alone(cell.row) && lane < layout.lanes() && is_first)
                 .then_some("cache row of a row that no step needs: another first position")
         }
-        ("candidates", "maximum") => is_alone(cell.row)
+        ("scores", "maximum") => is_alone(cell.row)
             .then_some("maximum of a row that no step needs: nobody asks for its score"),
-        ("candidates", "attained") => {
+        ("scores", "attained") => {
             let after = next(cell.row);
             let goes_on = rows[after].first == 0 && forge.gap(after) != 0;
             (forge.gap(cell.row) == 0 && rows[cell.row].last == 0 && !goes_on)
@@ -80,7 +80,7 @@ fn free(case: &Case, forge: &Forge, cell: Cell, new: M31) -> Option<&'static str
                 .then_some("remainder of a padding row, exchanged with its complement")
         }
         ("vectors", "keys") => {
-            is_padding().then_some("projected key of a padding row, whose query is zero")
+            is_padding().then_some("combined key of a padding row, whose query is zero")
         }
         _ => None,
     }
@@ -118,12 +118,12 @@ fn used(case: &Case, forge: &Forge, cell: &Cell, len: usize) -> usize {
     let attention = layout.shape().attention();
     let last = layout.head_dim() - 1;
     match cell.component {
-        "state" => layout.state_row(0, case.steps.entries_after() - 1, last).1 + 1,
+        "cache" => layout.lane_row(0, case.steps.entries_after() - 1, last).1 + 1,
         "vectors" => {
             let (head, step) = (attention.query_heads() - 1, case.steps.steps() - 1);
             layout.vector_row(head, step, last) + 1
         }
-        "candidates" => forge.first_filler(),
+        "scores" => forge.first_filler(),
         _ => len,
     }
 }
@@ -191,7 +191,7 @@ fn proofs(recorder: &mut Recorder) {
         let case = spec.case();
         let (forge, honest, cells) = cells(&case, recorder.seed + 10 + index as u64);
         for (cell, new) in cells.into_iter().step_by(every) {
-            if cell.is_projection() {
+            if cell.is_rlc() {
                 continue;
             }
             let forged = cell.changed(&honest, new);

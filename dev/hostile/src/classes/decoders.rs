@@ -186,7 +186,7 @@ fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
                 consumed: consumed.iter().map(|token| token.get()).collect(),
                 chosen: chosen.iter().map(|token| token.get()).collect(),
             });
-            forged.keep_projections_of(&honest);
+            forged.keep_rlcs_of(&honest);
             recorder.refuse(&label(&format!("{kind} token {step} stated")), || {
                 outcome(setup, &forged)
             });

@@ -74,7 +74,7 @@ fn of_kind(recorder: &mut Recorder, kind: &str, cases: &[Arc<Case>], every: usiz
 /// The attention's lookups of limbs, each worth one unit of an output or of a gap: in a decoder that moves
 /// hardly any choice. They are deleted from the attention's own cases.
 fn is_range_of_attention(item: &Item) -> bool {
-    let is_attention = ["vectors", "candidates"].contains(&item.component.as_str());
+    let is_attention = ["vectors", "scores"].contains(&item.component.as_str());
     is_attention && item.tag() == Some(RelationTag::Limb)
 }
 

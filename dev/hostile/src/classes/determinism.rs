@@ -15,7 +15,7 @@ use crate::report::Recorder;
 /// What is pinned of a case, SHA-256 each, whatever the build.
 struct Pinned {
     name: &'static str,
-    /// All columns of the trace before a challenge is drawn, and those of the projections: a change of the
+    /// All columns of the trace before a challenge is drawn, and those of the random combinations: a change of the
     /// relation or of the generation of its trace shows here.
     witness: &'static str,
     /// The segment file: a change of transcript or encoding shows here as well.
@@ -75,7 +75,7 @@ fn witness_digest(forged: &Forged) -> String {
         lookup,
         tokens: _,
     } = &forged.witness;
-    let main = main.with_tree_of(Tree::Projections, &forged.projections);
+    let main = main.with_tree_of(Tree::Rlc, &forged.rlcs);
     for trace in std::iter::once(&main).chain(lookup) {
         add(&trace.from(Source::Public));
         for tree in TreeOrder::of(trace.part).of_components() {
@@ -144,15 +144,15 @@ mod tests {
         }
         let of_decoder: [fn(&mut Forged); 3] = [
             |it| add(&mut it.witness.main, "stream", "value"),
-            |it| add(&mut it.witness.main, "choice", "maximum"),
-            |it| add(&mut it.projections, "vectors", "projected output"),
+            |it| add(&mut it.witness.main, "argmax", "maximum"),
+            |it| add(&mut it.rlcs, "vectors", "combined output"),
         ];
         differ(&first().case(), &of_decoder);
         let of_split: [fn(&mut Forged); 6] = [
             |it| add(&mut it.witness.main, "state", "key"),
-            |it| add(&mut it.witness.main, "candidates", "cache row"),
+            |it| add(&mut it.witness.main, "scores", "cache row"),
             |it| add(&mut it.witness.main, "tables", "value uses"),
-            |it| add(&mut it.witness.main, "candidates", "weight"),
+            |it| add(&mut it.witness.main, "scores", "weight"),
             |it| {
                 add(
                     it.witness.lookup.as_mut().unwrap(),
@@ -160,7 +160,7 @@ mod tests {
                     "weight uses",
                 )
             },
-            |it| add(&mut it.projections, "vectors", "keys"),
+            |it| add(&mut it.rlcs, "vectors", "keys"),
         ];
         differ(&split_narrow().case(), &of_split);
     }

@@ -110,14 +110,14 @@ fn first_challenge(sample: &Sample, encoding: &[u8]) -> String {
         .finish();
     let digest = StatementDigest::from_bytes(digest);
     let mut transcript = transcript::begin_with_digest(&digest, &sample.structure);
-    format!("{:?}", transcript.draw_projection())
+    format!("{:?}", transcript.draw_rlc())
 }
 
 fn challenges(recorder: &mut Recorder, name: &str, sample: &Sample) {
     let statement = sample.file.statement();
     let encoding = statement.encode();
     let mut transcript = transcript::begin(statement, &sample.structure);
-    let own = format!("{:?}", transcript.draw_projection());
+    let own = format!("{:?}", transcript.draw_rlc());
     recorder.require(
         &format!("{name}/the challenge is that of the encoding"),
         || {

@@ -19,7 +19,7 @@ use crate::cases::{
 };
 use crate::checker::Drop;
 use crate::forge::vectors_mut;
-use crate::forge::{CandidateRow, Forge, Forged};
+use crate::forge::{Forge, Forged, ScoreRow};
 use crate::gadgets::{self, entry, Part};
 use crate::proving::{outcome, Outcome};
 use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
@@ -88,10 +88,10 @@ const KINDS: [(&str, Kind); 20] = [
     ),
     ("gap quotient off by one step", gap_quotient_off_by_one_step),
     ("remainder is any number", remainder_is_any_number),
-    ("sum misses a candidate", sum_misses_a_candidate),
-    ("future candidate attended", future_candidate_attended),
-    ("masked candidate counted", masked_candidate_counted),
-    ("past candidate left out", past_candidate_left_out),
+    ("sum misses a score", sum_misses_a_score),
+    ("future score attended", future_score_attended),
+    ("masked score counted", masked_score_counted),
+    ("past score left out", past_score_left_out),
     ("weight not in the table", weight_not_in_the_table),
     ("gap wraps the modulus", gap_wraps_the_modulus),
     ("rounding of the other kind", rounding_of_the_other_kind),
@@ -249,7 +249,7 @@ fn record(recorder: &mut Recorder, forgery: &Forgery, attempt: &Attempt) {
     });
 }
 
-/// What becomes of a forged witness whose projections and states are committed as they are, unlike by the
+/// What becomes of a forged witness whose random combinations and states are committed as they are, unlike by the
 /// prover, which makes the ones from the witness and takes nothing but caches for the others.
 fn outcome_as_forged(forged: &Forged) -> Outcome {
     let setup = Setup::new(&forged.case);
@@ -281,7 +281,7 @@ fn false_maximum(list: &mut List) {
         CONSTRAINT,
     );
     let reason = "the maximum is constant over a run";
-    list.add(&all(), attacks::maximum_by_candidate, reason, CONSTRAINT);
+    list.add(&all(), attacks::maximum_by_score, reason, CONSTRAINT);
 }
 
 fn clip_without_cause(list: &mut List) {
@@ -296,7 +296,7 @@ fn clip_without_cause(list: &mut List) {
 fn clip_by_gap(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = Forge::honest(case, seed);
     let (head, step, row) = gadgets::place(&forge, &mut Rng(seed));
-    if forge.candidates[row].index == forge.last_index() || forge.gap(row) == 0 {
+    if forge.scores[row].index == forge.last_index() || forge.gap(row) == 0 {
         return None;
     }
     let rem = forge.gap_remainder(row);
@@ -374,7 +374,7 @@ fn sum_without(case: &Arc<Case>, seed: u64, first: bool) -> Option<Forge> {
     Some(forge)
 }
 
-fn sum_misses_a_candidate(list: &mut List) {
+fn sum_misses_a_score(list: &mut List) {
     list.add(
         &all(),
         |case, seed| sum_without(case, seed, true),
@@ -390,16 +390,16 @@ fn sum_misses_a_candidate(list: &mut List) {
 }
 
 /// Replaces the rows of a run, keeping the number of all rows.
-fn replace_run(forge: &mut Forge, head: usize, step: usize, rows: Vec<CandidateRow>) -> Option<()> {
+fn replace_run(forge: &mut Forge, head: usize, step: usize, rows: Vec<ScoreRow>) -> Option<()> {
     let run = forge.run(head, step);
-    let total = forge.candidates.len();
-    let filler = *forge.candidates.last()?;
+    let total = forge.scores.len();
+    let filler = *forge.scores.last()?;
     if forge.first_filler() + rows.len() - run.len() > total {
         return None;
     }
     let len = rows.len();
-    forge.candidates.splice(run.clone(), rows);
-    forge.candidates.resize(total, filler);
+    forge.scores.splice(run.clone(), rows);
+    forge.scores.resize(total, filler);
     if forge.sums(run.start..run.start + len).0 == 0 {
         return None;
     }
@@ -408,7 +408,7 @@ fn replace_run(forge: &mut Forge, head: usize, step: usize, rows: Vec<CandidateR
 }
 
 /// The run goes on to the next position, which the step must not see.
-fn future_candidate(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
+fn future_score(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
     let (_, _, dim, before, steps) = sizes(case);
     let mut forge = Forge::honest(case, seed);
     let (head, step, _) = entry(case, &mut Rng(seed));
@@ -424,12 +424,12 @@ fn future_candidate(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
                 * world.key(case, group, position, c)
         })
         .sum();
-    let mut rows = forge.candidates[forge.run(head, step)].to_vec();
+    let mut rows = forge.scores[forge.run(head, step)].to_vec();
     let last = rows.last_mut()?;
     let gap = last.maximum - score;
     let mut next = *last;
     // Told: the step's totals are said to end at the future position. Else they end where they
-    // should, and the future candidate is only counted.
+    // should, and the future score is only counted.
     last.last = i64::from(!told);
     next.last = i64::from(told);
     next.cache_row = case.layout.cache_row(group, position, dim - 1) as i64;
@@ -446,19 +446,19 @@ fn future_candidate(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
     Some(forge)
 }
 
-fn future_candidate_attended(list: &mut List) {
+fn future_score_attended(list: &mut List) {
     for told in [true, false] {
-        let attack = move |case: &Arc<Case>, seed| future_candidate(case, seed, told);
+        let attack = move |case: &Arc<Case>, seed| future_score(case, seed, told);
         list.add(&all(), attack, "step totals", BALANCE);
     }
 }
 
-fn masked_candidate_counted(list: &mut List) {
+fn masked_score_counted(list: &mut List) {
     // The first position is visited twice in a run: `first` is 1 there by the relation, so that the
     // sums begin anew; saying 0 is refused by the relation.
     for first in [0, 1] {
         let reason = if first == 0 {
-            "value projection"
+            "value rlc"
         } else {
             "step totals"
         };
@@ -467,7 +467,7 @@ fn masked_candidate_counted(list: &mut List) {
             move |case, seed| {
                 let mut forge = Forge::honest(case, seed);
                 let (head, step, _) = entry(case, &mut Rng(seed));
-                let mut rows = forge.candidates[forge.run(head, step)].to_vec();
+                let mut rows = forge.scores[forge.run(head, step)].to_vec();
                 let mut again = rows[0];
                 again.first = first;
                 rows.insert(1, again);
@@ -480,14 +480,14 @@ fn masked_candidate_counted(list: &mut List) {
     }
 }
 
-fn past_candidate_left_out(list: &mut List) {
+fn past_score_left_out(list: &mut List) {
     let reason = "a run steps through consecutive positions";
     list.add(
         &all(),
         |case, seed| {
             let mut forge = Forge::honest(case, seed);
             let (head, step, _) = entry(case, &mut Rng(seed));
-            let mut rows = forge.candidates[forge.run(head, step)].to_vec();
+            let mut rows = forge.scores[forge.run(head, step)].to_vec();
             if rows.len() < 3 {
                 return None;
             }
@@ -511,7 +511,7 @@ fn past_candidate_left_out(list: &mut List) {
             let group = case.layout.shape().attention().kv_head_of(head);
             world.prefix_k[group * before * dim..][..dim].fill(0);
             let mut forge = Forge::new(case, &world);
-            let mut rows = forge.candidates[forge.run(head, step)].to_vec();
+            let mut rows = forge.scores[forge.run(head, step)].to_vec();
             let (best, oldest) = (
                 rows[1..]
                     .iter()
@@ -526,7 +526,7 @@ fn past_candidate_left_out(list: &mut List) {
             replace_run(&mut forge, head, step, rows)?;
             Some(forge)
         },
-        "value projection",
+        "value rlc",
         BALANCE,
     );
 }
@@ -651,7 +651,7 @@ fn new_entry_is_not_the_public_one(list: &mut List) {
                 }
                 Some(forge)
             },
-            "key projection",
+            "key rlc",
             BALANCE,
         );
     }
@@ -719,14 +719,14 @@ fn multiplicity_wraps(list: &mut List) {
     list.add(
         &all(),
         |case, seed| {
-            let mut forge = attacks::output_without_candidates(case, seed)?;
+            let mut forge = attacks::output_without_scores(case, seed)?;
             let rows: Vec<_> = forge
                 .steps()
                 .iter()
                 .map(|at| forge.run(at.0, at.1).end - 1)
                 .collect();
             for (index, row) in rows.iter().enumerate() {
-                forge.candidates[*row].last = [2, -1 + 1, 1, -1][index % 4];
+                forge.scores[*row].last = [2, -1 + 1, 1, -1][index % 4];
             }
             Some(forge)
         },

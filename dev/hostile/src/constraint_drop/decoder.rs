@@ -13,7 +13,7 @@ use crate::decoder::attacks::{is_fixed, on_constraint, on_relation, on_tuple};
 use crate::stated::{items, Item, What};
 
 /// The constraint that joins the attention to what comes after it.
-const JOINT: &str = "projected outputs accumulate";
+const JOINT: &str = "combined outputs accumulate";
 
 /// Everything of it.
 pub fn targets(case: &Arc<Case>) -> Vec<Target> {
@@ -86,7 +86,7 @@ fn of_item(case: &Arc<Case>, names: &[Names], item: Item) -> Target {
 /// there are more. Its own uses of relations are left out of its own cases.
 fn is_in_scope(case: &Case, item: &Item) -> bool {
     let layers = case.expect_decoder().1.shape().layers();
-    let is_attention = ["vectors", "candidates", "state"].contains(&item.component.as_str());
+    let is_attention = ["vectors", "scores", "cache"].contains(&item.component.as_str());
     match item.what {
         What::Relation => false,
         What::Constraint => !is_attention || layers > 1 || item.name == JOINT,

@@ -27,7 +27,7 @@ impl Target {
             Drop::Boundary => is_other_boundary,
             Drop::Balance => is_unbalanced,
             // The verifier has terms of its own in them.
-            Drop::Relation(RelationTag::Choice | RelationTag::LinearInput) => is_unbalanced,
+            Drop::Relation(RelationTag::Argmax | RelationTag::LinearInput) => is_unbalanced,
             _ => is_unsatisfied,
         };
         expect(

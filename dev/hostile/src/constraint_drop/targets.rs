@@ -16,8 +16,8 @@ use crate::stated::{items, Item, What};
 /// number the prover does not choose. Leaving one out makes every claim unprovable, so there is
 /// nothing to kill.
 const PROVIDERS: [&str; 4] = [
-    "value projection of lane",
-    "key projection of lane",
+    "value rlc of lane",
+    "key rlc of lane",
     "step totals",
     "entries of",
 ];

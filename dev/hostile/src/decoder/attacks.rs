@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::components::state::columns::LaneEntries;
 use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
+use matchmark_air::ops::attention::cache::columns::LaneEntries;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::PartTrace;
@@ -340,8 +340,8 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
             }
         }
         for (token, logit) in logits.iter().enumerate() {
-            let row = decoder.choice_row(token, step);
-            let columns = trace.component_mut("choice");
+            let row = decoder.argmax_row(token, step);
+            let columns = trace.component_mut("argmax");
             let mut set = |name, value| columns.column_mut(name)[row] = value;
             match how {
                 Choosing::LowGap => {
@@ -364,16 +364,16 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
 
 /// A token behind the vocabulary that has a row for every step.
 fn padding_token(decoder: &DecoderLayout, rng: &mut Rng) -> Option<usize> {
-    let (tokens, rows) = (decoder.shape().vocabulary(), 1 << decoder.log_rows().choice);
+    let (tokens, rows) = (decoder.shape().vocabulary(), 1 << decoder.log_rows().argmax);
     let room = rows / decoder.steps() - tokens;
     (room > 0).then(|| tokens + rng.below(room))
 }
 
 /// On padding `below` goes on to be 1, and falls at a token.
 fn choose_padding(decoder: &DecoderLayout, trace: &mut PartTrace, step: usize, chosen: usize) {
-    let columns = trace.component_mut("choice");
+    let columns = trace.component_mut("argmax");
     for token in decoder.shape().vocabulary().. {
-        let row = decoder.choice_row(token, step);
+        let row = decoder.argmax_row(token, step);
         if row >= 1 << columns.log_rows {
             break;
         }
@@ -398,7 +398,7 @@ pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let shape = case.layout.shape().attention();
     let position = case.steps.entries_before() + rng.below(case.steps.steps());
     let (head, c) = (rng.below(shape.kv_heads()), rng.below(shape.head_dim()));
-    let (lane, row) = case.layout.state_row(head, position, c);
+    let (lane, row) = case.layout.lane_row(head, position, c);
     let mut after = tree_of(&run.witness.main, Tree::StateAfter);
     let cell = &mut after[LaneEntries::of_lane(lane).key][row];
     let other = rng.symmetric(i64::from(case.layout.value_bits().max_value()));
@@ -426,14 +426,14 @@ fn output_off(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// The keys (or values) of a lane are projected as if an old entry were another one.
+/// The keys (or values) of a lane are combined as if an old entry were another one.
 pub fn other_old_entry(lane: usize, value: bool) -> Attack {
     attack(move |case, seed| {
         let mut rng = Rng(seed ^ 0x6f6c_6465);
         let shape = case.layout.shape().attention();
         let (before, dim) = (case.steps.entries_before(), shape.head_dim());
         let heads =
-            (0..shape.kv_heads()).filter(|head| case.layout.state_row(*head, 0, 0).0 == lane);
+            (0..shape.kv_heads()).filter(|head| case.layout.lane_row(*head, 0, 0).0 == lane);
         let heads: Vec<_> = heads.collect();
         let (head, position, c) = (
             heads[rng.below(heads.len())],
@@ -451,10 +451,10 @@ pub fn other_old_entry(lane: usize, value: bool) -> Attack {
         };
         let run = run_behind(case, seed, alter, &mut |_, _| {});
         let mut forge = forge(case, run, vec![]);
-        forge.projections = Some(forge.projector());
+        forge.rlcs = Some(forge.combiner());
         let honest = World::random(case, seed).witness(case);
         claim_state(&mut forge, &honest, Tree::StateBefore);
-        let row = case.layout.state_row(head, position, c).1;
+        let row = case.layout.lane_row(head, position, c).1;
         let column = 2 * lane + usize::from(value);
         let trees = [Tree::StateBefore, Tree::StateAfter];
         let [before, mut after] = trees.map(|tree| tree_of(&forge.witness.main, tree));
@@ -464,11 +464,11 @@ pub fn other_old_entry(lane: usize, value: bool) -> Attack {
     })
 }
 
-/// The attention's own projections.
-const PROJECTIONS_OF_ATTENTION: &[(&str, &[&str])] = &[
+/// The attention's own random combinations.
+const RLCS_OF_ATTENTION: &[(&str, &[&str])] = &[
     ("vectors", &["keys", "score", "numerator"]),
-    ("candidates", &["value", "score", "numerator"]),
-    ("state", &["projected keys", "projected values"]),
+    ("scores", &["value", "score", "numerator"]),
+    ("state", &["combined keys", "combined values"]),
 ];
 
 /// An attack on the attention of the last layer, with a decoder that goes on with its outputs.
@@ -495,18 +495,18 @@ pub fn on_attention(attack: Attack) -> Attack {
         });
         take_decoder(&mut forge.witness.main, &run.witness.main);
         forge.witness.tokens = run.witness.tokens;
-        if let Some(of_attention) = forge.projections.take() {
+        if let Some(of_attention) = forge.rlcs.take() {
             let (case, witness) = (case.clone(), forge.witness.clone());
-            forge.projections = Some(Arc::new(move |points| {
-                let mut projections = witness.project(&case.layout, points);
+            forge.rlcs = Some(Arc::new(move |points| {
+                let mut rlcs = witness.combine(&case.layout, points);
                 let of_attention = of_attention(points);
-                for (name, columns) in PROJECTIONS_OF_ATTENTION {
-                    let component = projections.component_mut(name);
+                for (name, columns) in RLCS_OF_ATTENTION {
+                    let component = rlcs.component_mut(name);
                     for column in *columns {
                         component.take(column, of_attention.component(name));
                     }
                 }
-                projections
+                rlcs
             }));
         }
         Some(forge)
@@ -518,51 +518,51 @@ pub fn on_constraint(component: &str, name: &str, ordinal: usize) -> Option<Atta
     let interior = |value| rescaled(value, Break::Interior);
     let to_component = |kind| given(kind, Some(Patch::ToComponent));
     Some(match (component, name, ordinal) {
-        ("vectors", "projected outputs accumulate", _) => taken(InputSpace::Attention(0), true),
-        ("linear", "projected outputs accumulate W * X", _) => {
+        ("vectors", "combined outputs accumulate", _) => taken(InputSpace::Attention(0), true),
+        ("linear", "combined outputs accumulate W * X", _) => {
             given(MatrixKind::Output(0), Some(Patch::ToLinear))
         }
-        ("stream", "projected additions accumulate", _) => to_component(MatrixKind::Down(0)),
+        ("stream", "combined additions accumulate", _) => to_component(MatrixKind::Down(0)),
         ("stream", "only an end clamps", 0) => interior(Value::Stream),
         ("stream", "square is split into two parts", _) => norm(norms::Break::Square),
         ("stream", "high parts of squares accumulate", _) => norm(norms::Break::HighSum),
         ("stream", "low parts of squares accumulate", _) => norm(norms::Break::LowSum),
         ("stream", "normalized value is h * R over the divisor", _) => normalized(None),
         ("stream", "only an end clamps", 1) => normalized(Some(Break::Interior)),
-        ("stream", "projected normalized values accumulate", _) => {
+        ("stream", "combined normalized values accumulate", _) => {
             taken(InputSpace::Normalized(1), true)
         }
         ("norms", "mantissa and remainder make up the norm", _) => norm(norms::Break::Mantissa),
-        ("rotary", "projected query and key accumulators accumulate", _) => {
+        ("rotary", "combined query and key accumulators accumulate", _) => {
             to_component(MatrixKind::Rotary(0))
         }
         ("rotary", "only an end clamps", which @ 0..=1) => interior(Value::Rotary(which)),
         ("rotary", "first value is rotated", _) => any_value(Value::Rotated(0)),
         ("rotary", "second value is rotated", _) => any_value(Value::Rotated(1)),
         ("rotary", "only an end clamps", which @ 2..=3) => interior(Value::Rotated(which - 2)),
-        ("values", "projected value accumulators accumulate", _) => {
+        ("values", "combined value accumulators accumulate", _) => {
             to_component(MatrixKind::Values(0))
         }
         ("values", "only an end clamps", _) => interior(Value::Value),
-        ("gated", "projected up and gate accumulators accumulate", _) => {
+        ("gated", "combined up and gate accumulators accumulate", _) => {
             to_component(MatrixKind::UpGate(0))
         }
         ("gated", "only an end clamps", 0) => interior(Value::Gate),
         ("gated", "only an end clamps", 1) => interior(Value::Up),
         ("gated", "gated value is activation * up, rescaled", _) => any_value(Value::Gated),
         ("gated", "only an end clamps", 2) => interior(Value::Gated),
-        ("gated", "projected gated values accumulate", _) => taken(InputSpace::Gated(0), true),
-        ("choice", "the maximum is the same for all tokens", _) => {
+        ("gated", "combined gated values accumulate", _) => taken(InputSpace::Gated(0), true),
+        ("argmax", "the maximum is the same for all tokens", _) => {
             choice(Choosing::OwnMaximum, false)
         }
-        ("choice", "projected logits accumulate", _) => to_component(MatrixKind::Head),
-        ("choice", "a token is chosen where below falls", _) => choice(Choosing::AnyBelow, false),
-        ("choice", "the chosen token attains the maximum", _) => {
+        ("argmax", "combined logits accumulate", _) => to_component(MatrixKind::Head),
+        ("argmax", "a token is chosen where below falls", _) => choice(Choosing::AnyBelow, false),
+        ("argmax", "the chosen token attains the maximum", _) => {
             choice(Choosing::Unattained, false)
         }
-        ("state", "projected keys accumulate", lane) => other_old_entry(lane, false),
-        ("state", "projected values accumulate", lane) => other_old_entry(lane, true),
-        ("vectors" | "candidates" | "state", name, lane) => {
+        ("cache", "combined keys accumulate", lane) => other_old_entry(lane, false),
+        ("cache", "combined values accumulate", lane) => other_old_entry(lane, true),
+        ("vectors" | "scores" | "cache", name, lane) => {
             on_attention(crate::attacks::on_constraint(name, lane)?)
         }
         _ => return None,
@@ -605,11 +605,11 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
             let matrices = decoder.matrices().iter();
             matrices.map(|matrix| of_matrix(matrix.kind)).collect()
         }
-        RelationTag::Choice => one(choice(Choosing::Public, false)),
+        RelationTag::Argmax => one(choice(Choosing::Public, false)),
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
-        RelationTag::KeyProjection => one(Box::new(other_new_key)),
+        RelationTag::KeyRlc => one(Box::new(other_new_key)),
         RelationTag::Limb => one(on_attention(Box::new(output_off))),
-        RelationTag::Weight | RelationTag::ValueProjection | RelationTag::StepTotals => {
+        RelationTag::Weight | RelationTag::ValueRlc | RelationTag::StepTotals => {
             crate::attacks::on_relation(tag)
                 .map(|attack| (String::new(), on_attention(attack)))
                 .into_iter()
@@ -657,8 +657,8 @@ pub fn on_tuple(component: &str, tag: RelationTag, ordinal: usize) -> Option<Att
         ("gated", Tag::Range, 4) => excess(Value::Gated),
         ("gated", Tag::Range, 5) => remainder(Value::Gated),
         ("gated", Tag::Value, 1) => unclipped(Value::Gated),
-        ("choice", Tag::Range, 0) => choice(Choosing::LowGap, false),
-        ("choice", Tag::Range, 1) => choice(Choosing::HighGap, false),
+        ("argmax", Tag::Range, 0) => choice(Choosing::LowGap, false),
+        ("argmax", Tag::Range, 1) => choice(Choosing::HighGap, false),
         _ => return None,
     })
 }
@@ -678,7 +678,7 @@ pub fn is_fixed(component: &str, tag: RelationTag) -> bool {
             | ("norms", Tag::SquareSums | Tag::NormFactor)
             | ("rotary" | "values", Tag::AttentionEntry | Tag::LinearOutput)
             | ("gated", Tag::LinearInput | Tag::LinearOutput)
-            | ("choice", Tag::Choice | Tag::LinearOutput)
+            | ("argmax", Tag::Argmax | Tag::LinearOutput)
             | ("tables", _)
     )
 }

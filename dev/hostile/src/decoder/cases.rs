@@ -1,14 +1,14 @@
 //! Small decoders, and what the suite needs to know about each.
 use std::sync::Arc;
 
-use matchmark_air::components::state::columns::LaneEntries;
-use matchmark_air::components::state::witness::entries;
-use matchmark_air::components::vectors::entries::entry_columns;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::layout::decoder::DecoderLayout;
+use matchmark_air::ops::attention::cache::columns::LaneEntries;
+use matchmark_air::ops::attention::cache::witness::entries;
+use matchmark_air::ops::attention::vectors::entries::entry_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
-use matchmark_model::{
+use matchmark_models::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
     ModelExecution, ModelState,
 };
@@ -280,7 +280,7 @@ impl HonestRun {
             (0..shape.kv_heads() * before * dim)
                 .map(|index| {
                     let (head, rest) = (index / (before * dim), index % (before * dim));
-                    let (lane, row) = case.layout.state_row(head, rest / dim, rest % dim);
+                    let (lane, row) = case.layout.lane_row(head, rest / dim, rest % dim);
                     centered(columns[which(LaneEntries::of_lane(lane))][row].0) as i16
                 })
                 .collect()

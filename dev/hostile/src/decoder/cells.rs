@@ -4,7 +4,7 @@
 //! As with the attention, a changed cell is refused, or it is on the list of cells that are free by
 //! design, with the reason, and the list is complete and truthful. The model tree is held by the
 //! statement's commitment, not by the constraints: a changed weight is another model. What a prover makes
-//! anew around a cell, projections and the multiplicities of tables, is made anew.
+//! anew around a cell, random combinations and the multiplicities of tables, is made anew.
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -26,9 +26,9 @@ use crate::Rng;
 fn is_around_attention(cell: &Cell) -> bool {
     match cell.component {
         "vectors" => {
-            ["query", "key", "value", "output", "projected output"].contains(&cell.read.name)
+            ["query", "key", "value", "output", "combined output"].contains(&cell.read.name)
         }
-        "candidates" | "state" => false,
+        "scores" | "cache" => false,
         _ => true,
     }
 }
@@ -57,7 +57,7 @@ fn used(case: &Case, component: &str, len: usize) -> usize {
         "rotary" => decoder.rotary_row(last, heads, 0, 0),
         "values" => decoder.values_row(last, keys, 0, 0),
         "gated" => decoder.gated_row(last, shape.mlp(), 0),
-        "choice" => decoder.choice_row(shape.vocabulary(), 0),
+        "argmax" => decoder.argmax_row(shape.vocabulary(), 0),
         _ => len,
     }
 }
@@ -101,7 +101,7 @@ fn free(
         ("norms", "low") => (is_padding && is_below(SQUARE_LOW_BITS))
             .then_some("low part of the sum of a padding row: nobody has summed it"),
         ("values", "value") => is_padding.then_some("value of a padding row: nobody takes it in"),
-        ("choice", "gap low" | "gap high") => (is_padding && is_below(RANGE_BITS))
+        ("argmax", "gap low" | "gap high") => (is_padding && is_below(RANGE_BITS))
             .then_some("gap of a padding row: its logit comes from nowhere"),
         ("linear", "input") => {
             is_padding.then_some("input of a padding row, whose weights are zero")
@@ -141,11 +141,8 @@ pub fn attempts(
             expect: free.map_or(Expect::Refused, Expect::Holds),
             follows: !cell.is_multiplicity(),
         };
-        let is_projection = cell.is_projection();
-        Some((
-            attempt,
-            place % proven == 0 && !is_projection && free.is_none(),
-        ))
+        let is_rlc = cell.is_rlc();
+        Some((attempt, place % proven == 0 && !is_rlc && free.is_none()))
     });
     std::iter::once((unchanged, false)).chain(changed)
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::decoder::components::norms::columns::Witness;
 use matchmark_air::harness::row::Source;
 use matchmark_air::layout::decoder::{
     DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS,
 };
+use matchmark_air::ops::norms::columns::Witness;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{PartTrace, SegmentTokens, SegmentWitness};
-use matchmark_model::{IntegerModel, Matrix};
+use matchmark_models::{IntegerModel, Matrix};
 use matchmark_quant::Rescale;
 use matchmark_tables::reciprocal_root;
 
@@ -680,11 +680,11 @@ pub fn write_choice(
     maximum: i64,
     below: impl Fn(usize) -> i64,
 ) {
-    let columns = trace.component_mut("choice");
+    let columns = trace.component_mut("argmax");
     let mut before = 1;
     let rows = 1_usize << columns.log_rows;
     for token in 0..rows.div_ceil(decoder.steps()) {
-        let row = decoder.choice_row(token, step);
+        let row = decoder.argmax_row(token, step);
         if row >= rows {
             break;
         }
@@ -726,7 +726,7 @@ mod tests {
                 assert!(run.shadow.is_none());
                 let forged = forge(&case, run, vec![]).finish(&Drop::Nothing);
                 assert!(forged.is_true());
-                let failures = mock_names(&case, &forged.witness, &forged.projections);
+                let failures = mock_names(&case, &forged.witness, &forged.rlcs);
                 assert!(failures.is_empty(), "{} {seed}: {failures:?}", case.name);
                 // Without the uses of tables, whose equal entries may share them in several ways.
                 let columns = |witness: &SegmentWitness| -> Vec<_> {

@@ -1,4 +1,4 @@
-//! From a run with a lie to a forged witness: what projections say where the witness says something else.
+//! From a run with a lie to a forged witness: what random combinations say where the witness says something else.
 use std::sync::Arc;
 
 use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind};
@@ -9,7 +9,7 @@ use super::execution::Run;
 use crate::cases::Case;
 use crate::forge::Forge;
 
-/// What stands in a projection in the place of what follows from the witness.
+/// What stands in a random combination in the place of what follows from the witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patch {
     /// A vector's entry as matrices took it in, where its component says what it is.
@@ -22,7 +22,7 @@ pub enum Patch {
     Keys,
 }
 
-/// A cell of a projection column: component, column, row.
+/// A cell of a random combination column: component, column, row.
 type Place = (&'static str, &'static str, usize);
 
 fn get(trace: &PartTrace, (component, column, row): Place) -> QM31 {
@@ -34,7 +34,7 @@ fn set(trace: &mut PartTrace, (component, column, row): Place, value: QM31) {
     component.set_extension(column, row, value);
 }
 
-/// Where the projected outputs of a matrix stand in the component that uses them.
+/// Where the combined outputs of a matrix stand in the component that uses them.
 fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
     let shape = decoder.shape();
     let attention = shape.attention();
@@ -65,8 +65,8 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
             ("gated", "accumulators", row)
         }
         MatrixKind::Head => {
-            let row = decoder.choice_row(shape.vocabulary() - 1, last);
-            ("choice", "logits", row)
+            let row = decoder.argmax_row(shape.vocabulary() - 1, last);
+            ("argmax", "logits", row)
         }
     }
 }
@@ -79,7 +79,7 @@ fn given(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
     ("linear", "output", row)
 }
 
-/// Where the projected entry of a vector stands in the component that provides it.
+/// Where the combined entry of a vector stands in the component that provides it.
 fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
     let (_, decoder) = case.expect_decoder();
     let last = decoder.steps() - 1;
@@ -87,23 +87,23 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
         InputSpace::Tokens => unreachable!("the verifier provides tokens"),
         InputSpace::Normalized(stage) => {
             let row = decoder.stream_row(stage, index, last);
-            ("stream", "projected normalized", row)
+            ("stream", "combined normalized", row)
         }
         InputSpace::Attention(layer) => {
             let attention = decoder.shape().attention();
             let dim = attention.head_dim();
             let head = layer * attention.query_heads() + index / dim;
             let row = case.layout.vector_row(head, last, index % dim);
-            ("vectors", "projected output", row)
+            ("vectors", "combined output", row)
         }
         InputSpace::Gated(layer) => {
             let row = decoder.gated_row(layer, index, last);
-            ("gated", "projected gated", row)
+            ("gated", "combined gated", row)
         }
     }
 }
 
-/// Replaces parts of projections by others of them, or by those of the shadow.
+/// Replaces parts of random combinations by others of them, or by those of the shadow.
 fn apply(case: &Case, patch: Patch, trace: &mut PartTrace, shadow: &PartTrace) {
     let (_, decoder) = case.expect_decoder();
     match patch {
@@ -139,18 +139,18 @@ pub fn forge(case: &Arc<Case>, run: Run, patches: Vec<Patch>) -> Forge {
     }
     let (case, witness) = (case.clone(), forge.witness.clone());
     let shadow = shadow.unwrap_or_else(|| witness.clone());
-    forge.projections = Some(Arc::new(move |points| {
-        let of = |witness: &SegmentWitness| witness.project(&case.layout, points);
-        let (mut projections, taken) = (of(&witness), of(&shadow));
+    forge.rlcs = Some(Arc::new(move |points| {
+        let of = |witness: &SegmentWitness| witness.combine(&case.layout, points);
+        let (mut rlcs, taken) = (of(&witness), of(&shadow));
         // Matrices multiply what they took in.
-        let linear = projections.component_mut("linear");
+        let linear = rlcs.component_mut("linear");
         for name in ["input", "output"] {
             linear.take(name, taken.component("linear"));
         }
         for patch in &patches {
-            apply(&case, *patch, &mut projections, &taken);
+            apply(&case, *patch, &mut rlcs, &taken);
         }
-        projections
+        rlcs
     }));
     forge
 }

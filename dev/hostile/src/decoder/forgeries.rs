@@ -242,9 +242,9 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     list.add("query of the attention", entry(Entry::Query), entries);
     list.add("key of the attention", entry(Entry::Key), entries);
     list.add("value of the attention", entry(Entry::Value), entries);
-    let keys = RelationTag::KeyProjection.name();
+    let keys = RelationTag::KeyRlc.name();
     list.add("new key of the cache", Box::new(other_new_key), keys);
-    let public = RelationTag::Choice.name();
+    let public = RelationTag::Argmax.name();
     list.add("public choice", choice(Choosing::Public, false), public);
     list.add(
         "public choice, tied",

@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::decoder::components::norms::columns::{Witness, COLUMNS};
 use matchmark_air::layout::decoder::{DecoderLayout, SQUARE_LOW_BITS};
+use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
 
 use super::execution::{norm_columns, norm_with, What};
 use crate::cases::Case;

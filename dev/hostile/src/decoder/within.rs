@@ -16,7 +16,7 @@ use crate::Rng;
 const ENTRIES: [&str; 5] = [
     "query range",
     "output range",
-    "key projection",
+    "key rlc",
     "key range",
     "value range",
 ];
@@ -97,7 +97,7 @@ fn old_entry_out_of_range(lane: usize, value: bool) -> Attack {
         let attention = case.layout.shape().attention();
         let (before, dim) = (case.steps.entries_before(), attention.head_dim());
         let head = rng.below(attention.kv_heads());
-        if case.layout.state_row(head, 0, 0).0 != lane {
+        if case.layout.lane_row(head, 0, 0).0 != lane {
             return None;
         }
         let at = head * before * dim + rng.below(before * dim);

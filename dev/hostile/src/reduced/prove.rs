@@ -2,7 +2,7 @@
 //! that system.
 use std::sync::Arc;
 
-use matchmark_air::challenges::ProjectionChallenges;
+use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::column::coordinates;
 use matchmark_air::column::{to_library_order, Evaluation};
@@ -82,7 +82,7 @@ impl Strategy for Lacking<'_> {
         self.trace
     }
 
-    fn project(&mut self, challenges: &ProjectionChallenges) -> PartTrace {
+    fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace {
         self.forged.trace_at(*challenges)
     }
 

@@ -188,7 +188,7 @@ fn public_sum(claimed: &Claimed<'_>, drop: &Drop, challenges: &Challenges) -> QM
     let (Some(layout), Some(tokens)) = (layout, &claimed.forged.witness.tokens) else {
         return QM31::zero();
     };
-    let challenge = challenges.projection.position;
+    let challenge = challenges.rlc.position;
     let tuples = public_tuples(layout, &tokens.consumed, &tokens.chosen, challenge);
     let stated = tuples
         .into_iter()

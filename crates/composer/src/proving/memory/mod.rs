@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::thread;
 
-use matchmark_model::IntegerModel;
+use matchmark_models::IntegerModel;
 use matchmark_prover::{
     model_outline, ChainTerms, ModelChain, ModelOutline, ProveError, SegmentMemory,
 };

@@ -207,7 +207,7 @@ fn obstacles(larger: &Larger, machine_bytes: Option<f64>) -> Result<String, Fail
          weights, hence coarser ones, or values of fewer bits, or numerators in two limbs.\n\
          - In all of them embedding and head are two matrices in the relation. A model that ties them \
          pays for one of them twice; sharing the cells would need one more use of the same columns.\n\
-         - Heights: candidates of the attention grow with tokens times cache, choices with tokens times \
+         - Heights: scores of the attention grow with tokens times cache, choices with tokens times \
          vocabulary, and a component is one table of rows. Past the largest height a segment has to be \
          shorter, or these components have to be cut into several of them.\n\
          - Memory: all columns of all trees are held at the blowup while one segment is proven. What is \

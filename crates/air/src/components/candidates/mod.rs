@@ -1,7 +1,0 @@
-//! Rows (query head, step, candidate): the maximum, gaps, clipping, weights and their sums.
-pub mod columns;
-pub mod constraints;
-#[cfg(feature = "prover")]
-pub mod witness;
-
-pub use constraints::Candidates;

@@ -1,8 +1,0 @@
-//! Rows (query head, step, dimension): scores as projections, output quotient and remainder.
-pub mod columns;
-pub mod constraints;
-pub mod entries;
-#[cfg(feature = "prover")]
-pub mod witness;
-
-pub use constraints::Vectors;

@@ -1,0 +1,174 @@
+//! Constraints of the vectors component.
+use matchmark_quant::Rounding;
+use stwo::core::fields::m31::M31;
+use stwo_constraint_framework::EvalAtRow;
+
+use super::columns::Columns;
+use crate::harness::row::{constant, Constraints, Row};
+use crate::layout::decoder::{KEY_ENTRY, VALUE_ENTRY};
+use crate::layout::SegmentLayout;
+use crate::relation::{AttentionEntry, KeyRlc, LinearInput, StepTotals, Value};
+
+/// The vectors component of one segment.
+#[derive(Clone, Debug)]
+pub struct Vectors {
+    /// Layout of the segment.
+    pub layout: SegmentLayout,
+    /// Cache entries before the segment, `P`.
+    pub entries_before: usize,
+}
+
+impl Vectors {
+    /// The component of a segment with so many cache entries before it.
+    pub fn new(layout: &SegmentLayout, entries_before: usize) -> Self {
+        Self {
+            layout: layout.clone(),
+            entries_before,
+        }
+    }
+}
+
+impl Constraints for Vectors {
+    fn name(&self) -> &'static str {
+        "vectors"
+    }
+
+    fn log_rows(&self) -> u32 {
+        self.layout.log_rows().vectors
+    }
+
+    fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
+        let columns = Columns::read(row, &self.layout);
+        let rlc = row.rlc();
+        let one = constant::<E>(1);
+        let first = columns.selectors.first;
+        let follows = one.clone() - first.clone();
+        let [denominator_before, denominator] = columns.witness.denominator;
+
+        // All rows of a step divide by the same Z. Else: a denominator for each dimension.
+        row.constrain(
+            "denominator is constant over a step",
+            follows.clone() * (denominator.clone() - denominator_before),
+        );
+
+        // The dot product of query and combined keys, over the dimensions of the step.
+        let keys = columns.rlcs.keys;
+        let score = row.accumulate(
+            "combined score accumulates q * K",
+            columns.rlcs.score,
+            |score, before| {
+                score
+                    - before * follows.clone()
+                    - keys.value.clone() * columns.entries.query.clone()
+            },
+        );
+
+        // N_c by the rounding rule: o Z + r for `Floor`; for `NearestTiesUp`, where the remainder
+        // is that of 2 N + Z by 2 Z, N = o Z + (r - Z) / 2.
+        let gadget = self.layout.remainder();
+        let remainder = gadget.value::<E>(&columns.witness.remainder);
+        let shift_gadget = self.layout.rounding_shift();
+        let shift_columns = shift_gadget.zip(columns.witness.shift.as_ref());
+        let (shift, bound) = match self.layout.rounding() {
+            Rounding::Floor => (remainder, denominator.clone()),
+            Rounding::NearestTiesUp => {
+                let bound = denominator.clone() + denominator.clone();
+                let doubled = remainder - denominator.clone();
+                let shift = match &shift_columns {
+                    // The layout's bounds leave no room for a remainder of the wrong parity.
+                    None => doubled * M31::from_u32_unchecked(2).inverse(),
+                    Some((gadget, columns)) => {
+                        let shift = gadget.value::<E>(columns)
+                            - constant::<E>(self.layout.rounding_offset());
+                        row.constrain(
+                            "rounding shift is half of r - Z",
+                            doubled - shift.clone() - shift.clone(),
+                        );
+                        shift
+                    }
+                };
+                (shift, bound)
+            }
+        };
+        let numerator = row.accumulate(
+            "combined numerator accumulates o * Z + r",
+            columns.rlcs.numerator,
+            |numerator, before| {
+                let before = before * follows.clone() + first.clone() * denominator.clone();
+                let output = columns.entries.output.clone();
+                numerator
+                    - before * rlc.dimension
+                    - E::EF::from(output * denominator.clone() + shift.clone())
+            },
+        );
+
+        for value in [&columns.entries.query, &columns.entries.output] {
+            let value = value.clone();
+            row.require(Value { value });
+        }
+        // 0 <= r < Z, or 2 Z: else the quotient is any number.
+        gadget.constrain(row, &columns.witness.remainder, bound);
+        // The shift is a small integer: else r - Z may be odd, and the half of it huge.
+        if let Some((gadget, columns)) = shift_columns {
+            gadget.constrain(row, columns);
+        }
+
+        // In a decoder, queries, keys and values are what the rest of the layer computed, and the outputs
+        // go to the next matrix. Else: an attention over queries, keys and values of one's own choosing.
+        if let Some(joints) = columns.joints {
+            let base = columns.selectors.cache_row.clone();
+            let name = |kind: usize| base.clone() + E::F::from(M31::from(kind));
+            let entries = &columns.entries;
+            for (name, entry) in [
+                (joints.query, &entries.query),
+                (name(KEY_ENTRY), &entries.key),
+                (name(VALUE_ENTRY), &entries.value),
+            ] {
+                let value = entry.clone();
+                let active = columns.selectors.active.clone();
+                row.require_times(active, AttentionEntry { name, value });
+            }
+            let output = row.accumulate(
+                "combined outputs accumulate",
+                joints.output,
+                |output, before| {
+                    output
+                        - before * rlc.position * (constant::<E>(1) - joints.first_step.clone())
+                        - E::EF::from(entries.output.clone())
+                },
+            );
+            row.provide_times(
+                joints.input_uses,
+                LinearInput {
+                    name: joints.input,
+                    value: output.coordinates,
+                },
+            );
+        }
+
+        let entries_before = u32::try_from(self.entries_before * self.layout.position_stride());
+        let cache_row =
+            columns.selectors.cache_row + constant::<E>(entries_before.unwrap_or(u32::MAX));
+        // The combined keys and the new entry are those of the cache after the segment, at the
+        // position of this step.
+        row.receive_times(
+            columns.selectors.active,
+            keys.place,
+            KeyRlc {
+                row: cache_row.clone(),
+                keys: keys.coordinates,
+                key: columns.entries.key.clone(),
+                value: columns.entries.value.clone(),
+            },
+        );
+        // Some run of scores that ends at this position has these totals.
+        row.provide_times(
+            columns.selectors.last,
+            StepTotals {
+                row: cache_row,
+                scores: score.coordinates,
+                numerators: numerator.coordinates,
+            },
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! Rows (query head, step, dimension): scores as random combinations, output quotient and remainder.
+pub mod columns;
+pub mod constraints;
+pub mod entries;
+#[cfg(feature = "prover")]
+pub mod witness;
+
+pub use constraints::Vectors;

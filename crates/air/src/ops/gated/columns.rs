@@ -1,0 +1,95 @@
+//! What a row (layer, channel of the MLP, step) of the gated component is.
+use stwo_constraint_framework::EvalAtRow;
+
+use crate::gadgets::rescaling::{Rescaling, RescalingColumns};
+use crate::harness::rlc::RunningSum;
+use crate::harness::row::Row;
+use crate::layout::decoder::DecoderLayout;
+use crate::preprocessed::decoder::DecoderSelector;
+
+/// Selectors, fixed by the shape.
+#[derive(Clone, Debug)]
+pub struct Selectors<T> {
+    /// 1 on the first row of a layer.
+    pub first: T,
+    /// 1 on the last row of a layer.
+    pub last: T,
+    /// 1 on the first step of a channel.
+    pub first_step: T,
+    /// Name of the gated value as an input of matrices.
+    pub input: T,
+    /// How often the input is used; on the last step.
+    pub input_uses: T,
+}
+
+/// Columns of the witness tree.
+#[derive(Clone, Debug)]
+pub struct Witness<T> {
+    /// The gate.
+    pub gate: RescalingColumns<T>,
+    /// What it is multiplied with.
+    pub up: RescalingColumns<T>,
+    /// The gate's activation, from the SiLU table.
+    pub activation: T,
+    /// The product.
+    pub gated: RescalingColumns<T>,
+}
+
+impl<T> Witness<T> {
+    /// The columns in reading order.
+    pub fn into_columns(self) -> impl Iterator<Item = T> {
+        let Self {
+            gate,
+            up,
+            activation,
+            gated,
+        } = self;
+        let (gate, up, gated) = (gate.into_columns(), up.into_columns(), gated.into_columns());
+        gate.into_iter().chain(up).chain([activation]).chain(gated)
+    }
+}
+
+/// Columns of the rlc tree.
+pub struct Rlcs<E: EvalAtRow> {
+    /// Accumulators of up and gate of the layer so far.
+    pub accumulators: RunningSum<E>,
+    /// The product over the steps so far.
+    pub gated: RunningSum<E>,
+}
+
+/// A whole row, in reading order.
+pub struct Columns<E: EvalAtRow> {
+    /// Selectors.
+    pub selectors: Selectors<E::F>,
+    /// Witness columns.
+    pub witness: Witness<E::F>,
+    /// Random combinations.
+    pub rlcs: Rlcs<E>,
+}
+
+impl<E: EvalAtRow> Columns<E> {
+    /// Reads a row.
+    pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
+        Self {
+            selectors: Selectors {
+                first: row.decoder(DecoderSelector::GatedFirst),
+                last: row.decoder(DecoderSelector::GatedLast),
+                first_step: row.decoder(DecoderSelector::GatedFirstStep),
+                input: row.decoder(DecoderSelector::GatedInput),
+                input_uses: row.decoder(DecoderSelector::GatedInputUses),
+            },
+            witness: Witness {
+                gate: Rescaling::of(decoder.gate())
+                    .read(row, ["gate", "gate excess", "gate remainder"]),
+                up: Rescaling::of(decoder.up()).read(row, ["up", "up excess", "up remainder"]),
+                activation: row.witness("activation"),
+                gated: Rescaling::of(decoder.gated())
+                    .read(row, ["gated", "gated excess", "gated remainder"]),
+            },
+            rlcs: Rlcs {
+                accumulators: row.running_sum("accumulators", 1),
+                gated: row.running_sum("combined gated", 1),
+            },
+        }
+    }
+}

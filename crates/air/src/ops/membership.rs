@@ -1,0 +1,51 @@
+//! Rows of the boundary of a split segment: every pair (index, weight) is an entry of the weight
+//! table. The component of the lookup proof, which knows nothing of what the pairs are used for.
+use stwo_constraint_framework::EvalAtRow;
+
+use crate::harness::row::{Constraints, Row, Source};
+use crate::layout::SegmentLayout;
+use crate::relation::Weight;
+use crate::trees::Tree;
+
+/// The membership component of one segment.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Log of the number of rows: that of the scores component.
+    pub log_rows: u32,
+}
+
+impl Membership {
+    /// The component of a segment.
+    pub fn new(layout: &SegmentLayout) -> Self {
+        Self {
+            log_rows: layout.log_rows().scores,
+        }
+    }
+}
+
+impl Constraints for Membership {
+    fn name(&self) -> &'static str {
+        "membership"
+    }
+
+    fn log_rows(&self) -> u32 {
+        self.log_rows
+    }
+
+    fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
+        // Both columns are opened at their fingerprint as well, and the arithmetic proof opens the same
+        // tree: without that the pairs here could be others than those used there.
+        let boundary = Source::Tree(Tree::Boundary);
+        let index = row.carried("index", boundary);
+        let weight = row.carried("weight", boundary);
+        // Without this a weight could be any number.
+        row.require(Weight { index, weight });
+    }
+}
+
+#[cfg(feature = "prover")]
+impl crate::execution::Generate for Membership {
+    fn generate(&self, _execution: &crate::witness::Execution<'_>) -> Vec<crate::witness::Column> {
+        vec![]
+    }
+}

@@ -1,0 +1,177 @@
+//! What a row (stage, channel, step) of the stream component is.
+use stwo_constraint_framework::EvalAtRow;
+
+use crate::gadgets::rescaling::{ClampedColumns, Rescaling, RescalingColumns};
+use crate::harness::rlc::RunningSum;
+use crate::harness::row::Row;
+use crate::layout::decoder::DecoderLayout;
+use crate::preprocessed::decoder::DecoderSelector;
+
+/// Selectors, fixed by the shape.
+#[derive(Clone, Debug)]
+pub struct Selectors<T> {
+    /// 1 on rows of a stage, 0 on padding.
+    pub active: T,
+    /// What the stream of the stage before is multiplied by; 0 on the first stage.
+    pub before: T,
+    /// 1 on the first channel of a stage.
+    pub first_channel: T,
+    /// 1 on the last channel of a stage.
+    pub last_channel: T,
+    /// 1 on the first step of a channel.
+    pub first_step: T,
+    /// 1 on the last row of a stage.
+    pub last: T,
+    /// Number of (stage, step).
+    pub norm: T,
+    /// Name of the normalized value as an input of matrices.
+    pub input: T,
+    /// How often the input is used; on the last step.
+    pub input_uses: T,
+}
+
+/// Columns of the witness tree. `Value` columns are read one stage before as well, `Sum` columns one
+/// channel before.
+#[derive(Clone, Debug)]
+pub struct Witness<T, Value, Sum> {
+    /// The stream after this stage.
+    pub value: Value,
+    /// What clamping took from it.
+    pub excess: T,
+    /// Remainder of what was added to it.
+    pub remainder: T,
+    /// `floor(h^2 / 2^14)`.
+    pub square_high: T,
+    /// `h^2 mod 2^14`.
+    pub square_low: T,
+    /// Sum of the high parts over the channels so far.
+    pub high_sum: Sum,
+    /// Sum of the low parts over the channels so far.
+    pub low_sum: Sum,
+    /// Factor of the normalization, the same for all channels.
+    pub factor: T,
+    /// What normalization divides by, `2^bits`.
+    pub divisor: T,
+    /// The divisor's width in bits.
+    pub divisor_bits: T,
+    /// The normalized value.
+    pub normalized: ClampedColumns<T>,
+    /// Remainder of the normalization, its low bits.
+    pub norm_remainder_low: T,
+    /// Remainder of the normalization, the others.
+    pub norm_remainder_high: T,
+}
+
+impl<T> Witness<T, T, T> {
+    /// The columns in reading order.
+    pub fn into_columns(self) -> [T; COLUMNS] {
+        let Self {
+            value,
+            excess,
+            remainder,
+            square_high,
+            square_low,
+            high_sum,
+            low_sum,
+            factor,
+            divisor,
+            divisor_bits,
+            normalized,
+            norm_remainder_low,
+            norm_remainder_high,
+        } = self;
+        [
+            value,
+            excess,
+            remainder,
+            square_high,
+            square_low,
+            high_sum,
+            low_sum,
+            factor,
+            divisor,
+            divisor_bits,
+            normalized.out,
+            normalized.excess,
+            norm_remainder_low,
+            norm_remainder_high,
+        ]
+    }
+}
+
+/// Columns of the rlc tree.
+pub struct Rlcs<E: EvalAtRow> {
+    /// What was added to the stream, over the steps and channels of a stage so far.
+    pub added: RunningSum<E>,
+    /// The normalized value over the steps so far.
+    pub normalized: RunningSum<E>,
+}
+
+/// A whole row, in reading order.
+pub struct Columns<E: EvalAtRow> {
+    /// Selectors.
+    pub selectors: Selectors<E::F>,
+    /// Witness columns.
+    pub witness: Witness<E::F, [E::F; 2], [E::F; 2]>,
+    /// Random combinations.
+    pub rlcs: Rlcs<E>,
+}
+
+/// Number of columns in the witness tree.
+pub const COLUMNS: usize = 14;
+impl<E: EvalAtRow> Columns<E> {
+    /// Reads a row.
+    pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
+        let steps = decoder.steps();
+        let mut selector = |selector: DecoderSelector| row.decoder(selector);
+        let selectors = Selectors {
+            active: selector(DecoderSelector::StreamActive),
+            before: selector(DecoderSelector::StreamBefore),
+            first_channel: selector(DecoderSelector::StreamFirstChannel),
+            last_channel: selector(DecoderSelector::StreamLastChannel),
+            first_step: selector(DecoderSelector::StreamFirstStep),
+            last: selector(DecoderSelector::StreamLast),
+            norm: selector(DecoderSelector::StreamNorm),
+            input: selector(DecoderSelector::StreamInput),
+            input_uses: selector(DecoderSelector::StreamInputUses),
+        };
+        Self {
+            selectors,
+            witness: Witness {
+                value: row.witness_before("value", decoder.shape().hidden() * steps),
+                excess: row.witness("excess"),
+                remainder: row.witness("remainder"),
+                square_high: row.witness("square high"),
+                square_low: row.witness("square low"),
+                high_sum: row.witness_before("high sum", steps),
+                low_sum: row.witness_before("low sum", steps),
+                factor: row.witness("factor"),
+                divisor: row.witness("divisor"),
+                divisor_bits: row.witness("divisor bits"),
+                normalized: ClampedColumns {
+                    out: row.witness("normalized"),
+                    excess: row.witness("normalized excess"),
+                },
+                norm_remainder_low: row.witness("norm remainder low"),
+                norm_remainder_high: row.witness("norm remainder high"),
+            },
+            rlcs: Rlcs {
+                added: row.running_sum("added", 1),
+                normalized: row.running_sum("combined normalized", 1),
+            },
+        }
+    }
+
+    /// The stream's value as the rescaling gadget sees it.
+    pub fn rescaled(&self, decoder: &DecoderLayout) -> (Rescaling, RescalingColumns<E::F>) {
+        let [_, value] = &self.witness.value;
+        let columns = RescalingColumns {
+            clamped: ClampedColumns {
+                out: value.clone(),
+                excess: self.witness.excess.clone(),
+            },
+            remainder: self.witness.remainder.clone(),
+        };
+        (Rescaling::of(decoder.stream()), columns)
+    }
+}
