@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::{Boundary, ProofPart};
+use matchmark_statement::ProofPart;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
@@ -62,17 +62,8 @@ impl CircuitContext {
 
 /// The components of a proof.
 pub struct Circuit {
-    part: ProofPart,
+    order: TreeOrder,
     components: Vec<Box<dyn AnyComponent>>,
-}
-
-/// The parts of a segment that are proven one by one, in the order of their proofs.
-pub fn parts(layout: &SegmentLayout) -> Vec<ProofPart> {
-    let main = layout.main_part();
-    match layout.boundary() {
-        Boundary::Fused => vec![main],
-        Boundary::Split => vec![main, ProofPart::Lookup],
-    }
 }
 
 impl Circuit {
@@ -106,15 +97,12 @@ impl Circuit {
             points,
             public,
         };
-        let (is_main, is_decoder) = match part {
-            ProofPart::Fused | ProofPart::Arithmetic => (true, false),
-            ProofPart::Decoder => (true, true),
-            ProofPart::Lookup => (false, false),
-        };
+        let is_main = part.is_main();
         let attention = is_main.then_some((layout, *entries_before));
-        let decoder = is_decoder.then(|| (layout.expect_decoder(), *entries_before));
+        let decoder = layout.decoder().filter(|_| is_main);
+        let decoder = decoder.map(|decoder| (decoder, *entries_before));
 
-        let mut assembly = Assembly::new(part, system, wiring);
+        let mut assembly = Assembly::new(layout.kind(), part, system, wiring);
         assembly.add(attention.map(|(layout, before)| Vectors::new(layout, before)));
         assembly.add(attention.map(|(layout, _)| Scores::new(layout)));
         assembly.add(attention.map(|(layout, _)| Cache::new(layout)));
@@ -130,14 +118,19 @@ impl Circuit {
             assembly.add(Some(Tables::new(part, log_rows, tables)));
         }
         Self {
-            part,
+            order: TreeOrder::of(layout.kind(), part),
             components: assembly.finish(),
         }
     }
 
     /// What the proof shows.
     pub fn part(&self) -> ProofPart {
-        self.part
+        self.order.part()
+    }
+
+    /// The order of its trees.
+    pub fn order(&self) -> &TreeOrder {
+        &self.order
     }
 
     /// Number of components, and of claimed sums.
@@ -228,7 +221,7 @@ impl ProofColumns {
     /// The columns of a part's proofs.
     pub fn of(layout: &SegmentLayout, part: ProofPart) -> Self {
         let circuit = Circuit::structural(layout, part);
-        let trees = TreeOrder::of(part).of_components().len();
+        let trees = TreeOrder::of(layout.kind(), part).of_components().len();
         let mut columns = Self {
             log_sizes: vec![vec![]; trees],
             samples: vec![vec![]; trees],
@@ -251,7 +244,7 @@ impl ProofColumns {
             }
         }
         // Preprocessed columns may be shared by components; they stand in their tree once.
-        let preprocessed = Preprocessed::of(part);
+        let preprocessed = Preprocessed::of(layout.kind(), part);
         columns.samples[0] = vec![1; preprocessed.len()];
         columns.log_sizes[0] = preprocessed
             .into_iter()

@@ -14,12 +14,12 @@ use matchmark_quant::{
     ModelShape, ModelShifts, QuantError, QueryHeads, Rounding, ScoreStep, SegmentSteps,
     TableBounds, TaggedSha256, ValueBits, VocabularySize,
 };
-use matchmark_statement::{Boundary, RelationDigest, SegmentShape};
+use matchmark_statement::{Cut, RelationDigest, SegmentShape};
 use stwo_constraint_framework::EvalAtRow;
 
 pub use contents::{contents, describe_contents, ContentDescription};
 
-use crate::circuit::{parts, Circuit, CircuitContext};
+use crate::circuit::{Circuit, CircuitContext};
 use crate::harness::component::AnyComponent;
 use crate::harness::row::{Observer, Source};
 use crate::layout::SegmentLayout;
@@ -62,7 +62,7 @@ impl<E: EvalAtRow> Observer<E> for Names {
     }
 }
 
-fn describe(order: TreeOrder, component: &dyn AnyComponent) -> ComponentDescription {
+fn describe(order: &TreeOrder, component: &dyn AnyComponent) -> ComponentDescription {
     let mut names = Names::default();
     component.constraints().observe_structure(&mut names);
     let expressions = component.evaluation().expressions();
@@ -112,10 +112,11 @@ pub fn describe_segment(
     };
     let of_part = |part| {
         let circuit = Circuit::new(layout, part, &context);
-        let describe = |component| describe(TreeOrder::of(part), component);
+        let order = TreeOrder::of(layout.kind(), part);
+        let describe = |component| describe(&order, component);
         circuit.iter().map(describe).collect::<Vec<_>>()
     };
-    parts(layout).into_iter().flat_map(of_part).collect()
+    layout.parts().flat_map(of_part).collect()
 }
 
 impl fmt::Display for ComponentDescription {
@@ -178,7 +179,7 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
         Ok::<_, ReferenceError>((layout, (capacity - steps) as usize))
     };
     let split = |(layout, entries_before): (SegmentLayout, usize)| {
-        (layout.with_boundary(Boundary::Split), entries_before)
+        (layout.with_cut(Cut::Split), entries_before)
     };
     Ok(vec![
         // The default: wide remainders, clipping in one limb, two lanes.
@@ -237,7 +238,7 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             Rounding::NearestTiesUp,
             (256, 4096),
         )?),
-        // A split segment whose boundary is shorter than its table.
+        // A split segment with fewer pairs than its table has entries.
         split(layout(
             [2, 1, 8],
             [9, 1],
@@ -247,6 +248,7 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             (4096, 4096),
         )?),
         reference_decoder()?,
+        split(reference_decoder()?),
     ])
 }
 

@@ -5,13 +5,11 @@
 //! fingerprint): the point `z` is derived from the root, and the fingerprint is the value of every
 //! column at `z`, opened in the same batch as everything else. With root and fingerprint fixed there
 //! is one set of columns left; the argument is in `docs/soundness.md`. The carried state, weights and
-//! tables of a model, and the boundary of a split segment are committed in this way.
+//! tables of a model, and the pairs of a split segment are committed in this way.
 use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts};
-use matchmark_statement::{
-    Boundary, Port, PortCommitment, SegmentShape, SegmentStatement, TableId,
-};
+use matchmark_statement::{Cut, Port, PortCommitment, SegmentShape, SegmentStatement, TableId};
 use num_traits::Zero;
 use sha2::{Digest, Sha256};
 use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
@@ -26,12 +24,8 @@ use crate::layout::SegmentLayout;
 
 /// Domain tag of the fingerprint point (`"fingerprint"` as little-endian words, zero padded).
 const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
-/// Domain tag of commitments to states.
-const STATE_TAG: &[u8] = b"matchmark/state/v2";
-/// Domain tag of commitments to models.
-const MODEL_TAG: &[u8] = b"matchmark/model-tree/v2";
-/// Domain tag of commitments to boundaries.
-const BOUNDARY_TAG: &[u8] = b"matchmark/boundary/v1";
+/// Domain tag of commitments to ports.
+const PORT_TAG: &[u8] = b"matchmark/port/v1";
 
 /// The point at which the columns of the tree with this root are fingerprinted.
 pub fn fingerprint_point(root: Blake2sHash) -> CirclePoint<QM31> {
@@ -55,9 +49,10 @@ impl Opening {
     /// of its columns, the root and the fingerprint.
     pub fn commitment(&self, content: &PortContent<'_>, lifting_log_size: u32) -> PortCommitment {
         let mut hash = Sha256::new();
-        hash.update(content.tag());
+        hash.update(PORT_TAG);
         let sizes = [u64::from(lifting_log_size), self.fingerprint.len() as u64];
-        for size in content.sizes().into_iter().chain(sizes) {
+        let kind = [content.kind()].into_iter();
+        for size in kind.chain(content.sizes()).chain(sizes) {
             hash.update(size.to_le_bytes());
         }
         hash.update(digest_to_bytes(&self.root));
@@ -96,7 +91,7 @@ pub enum PortContent<'a> {
         entries: u64,
     },
     /// The pairs of a split segment.
-    Boundary(&'a SegmentLayout),
+    Pairs(&'a SegmentLayout),
     /// The function that a model computes. It does not depend on a chain, but on the height of its trees.
     ///
     /// What the tree does not hold is named as well, so that whoever has the commitment has the function: the
@@ -128,9 +123,9 @@ impl<'a> PortContent<'a> {
                 shape,
                 entries: steps.entries_after() as u64,
             }),
-            Port::Boundary => match layout.boundary() {
-                Boundary::Fused => None,
-                Boundary::Split => Some(Self::Boundary(layout)),
+            Port::Pairs => match layout.cut() {
+                Cut::Fused => None,
+                Cut::Split => Some(Self::Pairs(layout)),
             },
             Port::Model => statement.decoder().map(|decoder| Self::Model {
                 shape: &decoder.shape,
@@ -140,11 +135,12 @@ impl<'a> PortContent<'a> {
         }
     }
 
-    fn tag(&self) -> &'static [u8] {
+    /// Which of the three it is, so that a commitment to one is none to another.
+    fn kind(&self) -> u64 {
         match self {
-            Self::State { .. } => STATE_TAG,
-            Self::Boundary(_) => BOUNDARY_TAG,
-            Self::Model { .. } => MODEL_TAG,
+            Self::Model { .. } => 0,
+            Self::State { .. } => 1,
+            Self::Pairs(_) => 2,
         }
     }
 
@@ -153,7 +149,7 @@ impl<'a> PortContent<'a> {
             Self::State { shape, entries } => {
                 of_chain(shape).into_iter().chain([*entries]).collect()
             }
-            Self::Boundary(layout) => {
+            Self::Pairs(layout) => {
                 let own = [layout.steps() as u64, u64::from(layout.log_rows().scores)];
                 of_chain(layout.shape()).into_iter().chain(own).collect()
             }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use matchmark_statement::{Boundary, ProofPart};
+use matchmark_statement::{Cut, ProofPart};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo::prover::backend::simd::m31::PackedBaseField;
@@ -47,9 +47,9 @@ pub enum MockFailure {
         /// The first row that names the tuple.
         origin: Origin,
     },
-    /// The two proofs of a split segment do not share their boundary columns.
-    #[error("boundary: the columns of the lookup proof are not those of the arithmetic proof")]
-    Boundary,
+    /// The two proofs of a split segment do not share their pairs.
+    #[error("pairs: the columns of the lookup proof are not those of the arithmetic proof")]
+    Pairs,
 }
 
 impl MockFailure {
@@ -58,7 +58,7 @@ impl MockFailure {
         match self {
             Self::Constraint { constraint, .. } => constraint,
             Self::Relation { relation, .. } => relation.name(),
-            Self::Boundary => "boundary",
+            Self::Pairs => "pairs",
         }
     }
 }
@@ -194,7 +194,7 @@ pub fn failures(
         *net += times;
     }
     failures.extend(unbalanced(open));
-    failures.extend(boundary_failure(layout, witness));
+    failures.extend(pairs_failure(layout, witness));
     if let Some(lookup) = &witness.lookup {
         let mut open = Open::new();
         let circuit = Circuit::structural(layout, ProofPart::Lookup);
@@ -205,17 +205,15 @@ pub fn failures(
 }
 
 /// The two proofs of a split segment open one tree: their columns are the same.
-fn boundary_failure(layout: &SegmentLayout, witness: &SegmentWitness) -> Option<MockFailure> {
-    let shared = match layout.boundary() {
-        Boundary::Fused => witness.lookup.is_none(),
-        Boundary::Split => {
+fn pairs_failure(layout: &SegmentLayout, witness: &SegmentWitness) -> Option<MockFailure> {
+    let shared = match layout.cut() {
+        Cut::Fused => witness.lookup.is_none(),
+        Cut::Split => {
             let lookup = witness.lookup.as_ref();
-            lookup.is_some_and(|lookup| {
-                lookup.tree(Tree::Boundary) == witness.main.tree(Tree::Boundary)
-            })
+            lookup.is_some_and(|lookup| lookup.tree(Tree::Pairs) == witness.main.tree(Tree::Pairs))
         }
     };
-    (!shared).then_some(MockFailure::Boundary)
+    (!shared).then_some(MockFailure::Pairs)
 }
 
 /// For each relation that does not cancel, its first tuple by origin.

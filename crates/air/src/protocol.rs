@@ -6,7 +6,7 @@
 //! **Invariant (order of phases):**
 //! 1. [`Transcript::begin`]: statement digest, security parameters, column sizes;
 //! 2. roots of the preprocessed tree and of the ports: the model of a decoder, the state before, the state
-//!    after, the boundary of a split segment;
+//!    after, the pairs of a split segment;
 //! 3. root of the witness tree;
 //! 4. the rlc challenges are drawn;
 //! 5. root of the rlc tree;
@@ -173,7 +173,7 @@ pub struct Claimed {
 ///
 /// Those of the side.
 pub fn run<S: Side>(
-    order: TreeOrder,
+    order: &TreeOrder,
     transcript: &mut Transcript,
     side: &mut S,
 ) -> Result<Claimed, S::Error> {
@@ -186,7 +186,7 @@ pub fn run<S: Side>(
             | Tree::Model
             | Tree::StateBefore
             | Tree::StateAfter
-            | Tree::Boundary
+            | Tree::Pairs
             | Tree::Witness => {}
             Tree::Rlc => {
                 rlc = side.draw_rlc(transcript);

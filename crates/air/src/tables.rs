@@ -3,7 +3,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_quant::centered;
-use matchmark_statement::ProofPart;
+use matchmark_statement::{ProofPart, SegmentKind};
 use stwo::core::fields::m31::M31;
 
 use crate::layout::decoder::{DecoderLogRows, LOG_RANGE_ROWS, MANTISSA_BITS};
@@ -47,14 +47,17 @@ impl Table {
         Self::Rotations,
     ];
 
-    /// The tables of the proofs of one part, in the order in which they are laid out.
-    pub const fn of(part: ProofPart) -> &'static [Self] {
-        match part {
-            ProofPart::Fused => &Self::ATTENTION,
-            ProofPart::Arithmetic => &[Self::Values, Self::Limbs],
-            ProofPart::Lookup => &[Self::Weights],
-            ProofPart::Decoder => &Self::DECODER,
-        }
+    /// The tables of the proofs of one part of segments of this kind, in the order in which they are laid out.
+    pub fn of(kind: SegmentKind, part: ProofPart) -> impl Iterator<Item = Self> {
+        let all: &[Self] = match kind {
+            SegmentKind::Attention => &Self::ATTENTION,
+            SegmentKind::Decoder => &Self::DECODER,
+        };
+        all.iter().copied().filter(move |table| match part {
+            ProofPart::Whole => true,
+            ProofPart::Arithmetic => *table != Self::Weights,
+            ProofPart::Lookup => *table == Self::Weights,
+        })
     }
 
     /// The relation that the table serves.
@@ -137,7 +140,7 @@ impl Table {
 /// The tables of a part's proofs, those of equal height together, in order of height.
 pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
     let log_rows = |table: Table| table.log_rows(layout);
-    let mut tables = Table::of(part).to_vec();
+    let mut tables: Vec<Table> = Table::of(layout.kind(), part).collect();
     tables.sort_by_key(|table| log_rows(*table));
     let mut groups: Vec<(u32, Vec<Table>)> = vec![];
     for table in tables {

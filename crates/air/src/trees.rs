@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** the order is part of soundness. A challenge is drawn only after every tree that
 //! holds a value it has to be independent of (see `docs/soundness.md`, "Order of the transcript").
-use matchmark_statement::{Port, ProofPart};
+use arrayvec::ArrayVec;
+use matchmark_statement::{Cut, Port, ProofPart, SegmentKind};
 
 /// A commitment tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +17,7 @@ pub enum Tree {
     /// Key and value columns of the cache after the segment.
     StateAfter,
     /// The columns that the two proofs of a split segment share: table index and weight.
-    Boundary,
+    Pairs,
     /// Everything else that does not depend on a challenge.
     Witness,
     /// Columns that depend on the rlc challenges.
@@ -28,13 +29,37 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// All trees, in the order in which they are committed: a challenge is drawn only after every tree that holds
+    /// a value it has to be independent of. The pairs come before every challenge, as the witness does.
+    const ORDER: [Self; 9] = [
+        Self::Preprocessed,
+        Self::Model,
+        Self::StateBefore,
+        Self::StateAfter,
+        Self::Pairs,
+        Self::Witness,
+        Self::Rlc,
+        Self::Lookups,
+        Self::Composition,
+    ];
+
+    /// Whether the proofs of such a part of such segments have the tree.
+    const fn is_of(self, kind: SegmentKind, part: ProofPart) -> bool {
+        match self {
+            Self::Preprocessed | Self::Witness | Self::Lookups | Self::Composition => true,
+            Self::Model => part.is_main() && matches!(kind, SegmentKind::Decoder),
+            Self::StateBefore | Self::StateAfter | Self::Rlc => part.is_main(),
+            Self::Pairs => matches!(part.cut(), Cut::Split),
+        }
+    }
+
     /// The port that stands in the tree, if other proofs open it, too: it is committed by root and fingerprint.
     pub const fn port(self) -> Option<Port> {
         match self {
             Self::Model => Some(Port::Model),
             Self::StateBefore => Some(Port::StateBefore),
             Self::StateAfter => Some(Port::StateAfter),
-            Self::Boundary => Some(Port::Boundary),
+            Self::Pairs => Some(Port::Pairs),
             Self::Preprocessed | Self::Witness | Self::Rlc | Self::Lookups | Self::Composition => {
                 None
             }
@@ -53,7 +78,7 @@ impl Tree {
             Self::Model => "model",
             Self::StateBefore => "state before",
             Self::StateAfter => "state after",
-            Self::Boundary => "boundary",
+            Self::Pairs => "pairs",
             Self::Witness => "witness",
             Self::Rlc => "rlc",
             Self::Lookups => "lookups",
@@ -62,81 +87,36 @@ impl Tree {
     }
 }
 
-/// The trees of a fused proof.
-const FUSED: [Tree; 7] = [
-    Tree::Preprocessed,
-    Tree::StateBefore,
-    Tree::StateAfter,
-    Tree::Witness,
-    Tree::Rlc,
-    Tree::Lookups,
-    Tree::Composition,
-];
-
-/// The trees of an arithmetic proof. The boundary comes before every challenge, as the witness does.
-const ARITHMETIC: [Tree; 8] = [
-    Tree::Preprocessed,
-    Tree::StateBefore,
-    Tree::StateAfter,
-    Tree::Boundary,
-    Tree::Witness,
-    Tree::Rlc,
-    Tree::Lookups,
-    Tree::Composition,
-];
-
-/// The trees of the proof of a decoder segment.
-const DECODER: [Tree; 8] = [
-    Tree::Preprocessed,
-    Tree::Model,
-    Tree::StateBefore,
-    Tree::StateAfter,
-    Tree::Witness,
-    Tree::Rlc,
-    Tree::Lookups,
-    Tree::Composition,
-];
-
-/// The trees of a lookup proof.
-const LOOKUP: [Tree; 5] = [
-    Tree::Preprocessed,
-    Tree::Boundary,
-    Tree::Witness,
-    Tree::Lookups,
-    Tree::Composition,
-];
-
 /// The trees of the proofs of one part, in order of commitment. The composition is the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeOrder {
     part: ProofPart,
+    trees: ArrayVec<Tree, { Tree::ORDER.len() }>,
 }
 
 impl TreeOrder {
-    /// The order of a part.
-    pub const fn of(part: ProofPart) -> Self {
-        Self { part }
+    /// The order of a part of segments of this kind.
+    pub fn of(kind: SegmentKind, part: ProofPart) -> Self {
+        let trees = Tree::ORDER.into_iter();
+        Self {
+            part,
+            trees: trees.filter(|tree| tree.is_of(kind, part)).collect(),
+        }
     }
 
     /// The part.
-    pub const fn part(self) -> ProofPart {
+    pub fn part(&self) -> ProofPart {
         self.part
     }
 
     /// All trees.
-    pub const fn all(self) -> &'static [Tree] {
-        match self.part {
-            ProofPart::Fused => &FUSED,
-            ProofPart::Arithmetic => &ARITHMETIC,
-            ProofPart::Lookup => &LOOKUP,
-            ProofPart::Decoder => &DECODER,
-        }
+    pub fn all(&self) -> &[Tree] {
+        &self.trees
     }
 
     /// The trees that hold columns of components: all but the composition.
-    pub fn of_components(self) -> &'static [Tree] {
-        let all = self.all();
-        &all[..all.len() - 1]
+    pub fn of_components(&self) -> &[Tree] {
+        &self.trees[..self.trees.len() - 1]
     }
 
     /// Place of a tree in the transcript, from 0.
@@ -144,8 +124,8 @@ impl TreeOrder {
     /// # Panics
     ///
     /// If the part has no such tree: an error in the program, never in its input.
-    pub fn place(self, tree: Tree) -> usize {
-        match self.all().iter().position(|other| *other == tree) {
+    pub fn place(&self, tree: Tree) -> usize {
+        match self.trees.iter().position(|other| *other == tree) {
             Some(place) => place,
             None => panic!("a {} proof has no {} tree", self.part, tree.name()),
         }
@@ -156,10 +136,15 @@ impl TreeOrder {
 mod tests {
     use super::*;
 
+    const KINDS: [SegmentKind; 2] = [SegmentKind::Attention, SegmentKind::Decoder];
+
     #[test]
     fn trees_are_committed_in_the_order_of_their_dependence() {
-        for part in ProofPart::ALL {
-            let order = TreeOrder::of(part);
+        for (kind, part) in KINDS
+            .into_iter()
+            .flat_map(|kind| ProofPart::ALL.map(|part| (kind, part)))
+        {
+            let order = TreeOrder::of(kind, part);
             assert!(order.all().windows(2).all(|pair| pair[0] < pair[1]));
             assert_eq!(order.place(Tree::Preprocessed), 0);
             assert_eq!(order.place(Tree::Composition), order.of_components().len());
@@ -170,8 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn the_boundary_stands_in_the_two_proofs_that_it_joins() {
-        let has = |part| TreeOrder::of(part).all().contains(&Tree::Boundary);
-        assert_eq!(ProofPart::ALL.map(has), [false, true, true, false]);
+    fn ports_stand_in_the_proofs_that_they_join() {
+        let having = |kind, tree: Tree| {
+            ProofPart::ALL.map(|part| TreeOrder::of(kind, part).all().contains(&tree))
+        };
+        for kind in KINDS {
+            assert_eq!(having(kind, Tree::Pairs), [false, true, true]);
+            assert_eq!(having(kind, Tree::StateBefore), [true, true, false]);
+            assert_eq!(having(kind, Tree::StateAfter), [true, true, false]);
+            assert_eq!(having(kind, Tree::Rlc), [true, true, false]);
+            let has_model = kind == SegmentKind::Decoder;
+            assert_eq!(having(kind, Tree::Model), [has_model, has_model, false]);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! the relation digest.
 #![allow(clippy::unwrap_used)]
 
-use matchmark_air::circuit::{parts, ProofColumns};
+use matchmark_air::circuit::ProofColumns;
 use matchmark_air::describe::{
     contents, describe_contents, describe_relation, describe_segment, digest_of, reference_layouts,
     relation_digest, ContentDescription,
@@ -10,7 +10,7 @@ use matchmark_air::describe::{
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::trees::TreeOrder;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_statement::ProofPart;
+use matchmark_statement::{ProofPart, SegmentKind};
 use num_traits::One;
 use stwo::core::fields::m31::M31;
 
@@ -24,8 +24,8 @@ fn description(index: usize) -> String {
     }
     let mut openings = |title: &str, part, columns: ProofColumns| {
         text.push_str(title);
-        let trees = TreeOrder::of(part).of_components();
-        for (tree, columns) in trees.iter().zip(&columns.samples) {
+        let order = TreeOrder::of(layout.kind(), part);
+        for (tree, columns) in order.of_components().iter().zip(&columns.samples) {
             let openings: usize = columns.iter().sum();
             text.push_str(&format!(
                 "\n  {}: {} ({openings} samples)",
@@ -35,7 +35,7 @@ fn description(index: usize) -> String {
         }
     };
     let titles = ["opened columns by tree:", "\nof the lookup proof:"];
-    for (title, part) in titles.into_iter().zip(parts(&layout)) {
+    for (title, part) in titles.into_iter().zip(layout.parts()) {
         openings(title, part, ProofColumns::of(&layout, part));
     }
     text.push_str("\ncontents:");
@@ -81,7 +81,7 @@ fn default_relation_split() {
 }
 
 #[test]
-fn split_with_a_table_longer_than_the_boundary() {
+fn split_with_a_table_longer_than_the_pairs() {
     insta::assert_snapshot!(description(7));
 }
 
@@ -114,8 +114,8 @@ fn one_other_element_is_another_relation() {
             names.push(name);
         }
     }
-    for column in Preprocessed::of(ProofPart::Decoder) {
-        let name = format!("{} {}", ProofPart::Decoder, column.name());
+    for column in Preprocessed::of(SegmentKind::Decoder, ProofPart::Whole) {
+        let name = format!("{} {}", ProofPart::Whole, column.name());
         assert!(names.contains(&name), "{name} is not covered");
     }
     for name in [

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
-use matchmark::BoundaryPattern;
+use matchmark::CutPattern;
 use matchmark_planner::Objective;
 use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
@@ -74,10 +74,6 @@ pub struct TermsArgs {
     /// What a model's tokens are proven by, too.
     #[command(flatten)]
     pub common: CommonArgs,
-    /// fused (one proof a segment) or split (two, joined by a committed boundary); several names, separated
-    /// by commas, alternate over the segments
-    #[arg(long, value_name = "BOUNDARY", default_value_t)]
-    pub boundary: BoundaryPattern,
     /// Rounding of the outputs: floor or nearest
     #[arg(long, value_name = "RULE", default_value_t = Rounding::NearestTiesUp)]
     pub rounding: Rounding,
@@ -93,6 +89,11 @@ pub struct TermsArgs {
 /// How a chain is proven, of a trace or of a model.
 #[derive(Args, Clone, Debug)]
 pub struct CommonArgs {
+    /// fused (one proof a segment) or split (two, joined by committed pairs); several names, separated by
+    /// commas, alternate over the segments
+    // What the option was called before.
+    #[arg(long, alias = "boundary", value_name = "CUT", default_value_t)]
+    pub cut: CutPattern,
     /// Steps of a segment [default: all steps of a trace in one segment; 16 tokens of a model]
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub segment_steps: Option<SegmentSteps>,
@@ -228,7 +229,7 @@ pub struct ProveArgs {
         long,
         value_name = "MODEL.mm",
         requires_all = ["prompt", "tokens"],
-        conflicts_with_all = ["trace", "boundary", "rounding", "table", "score_step", "plan"]
+        conflicts_with_all = ["trace", "rounding", "table", "score_step", "plan"]
     )]
     pub model: Option<Utf8PathBuf>,
     /// The text that the model continues
@@ -243,8 +244,8 @@ pub struct ProveArgs {
     /// How it is proven.
     #[command(flatten)]
     pub terms: TermsArgs,
-    /// Choose boundary, segment length and profile so that this is least: bytes, prove, verify or memory
-    #[arg(long, value_name = "OBJECTIVE", conflicts_with_all = ["boundary", "segment_steps", "profile"])]
+    /// Choose cut, segment length and profile so that this is least: bytes, prove, verify or memory
+    #[arg(long, value_name = "OBJECTIVE", conflicts_with_all = ["cut", "segment_steps", "profile"])]
     pub plan: Option<Objective>,
     /// What proving may use of the machine.
     #[command(flatten)]
@@ -326,7 +327,7 @@ pub struct VerifyArgs {
         long,
         value_name = "FILE",
         required_unless_present = "key",
-        conflicts_with_all = ["tokens", "segment_steps", "security", "profile", "domain", "nonce"]
+        conflicts_with_all = ["tokens", "cut", "segment_steps", "security", "profile", "domain", "nonce"]
     )]
     pub policy: Option<Utf8PathBuf>,
     /// Key of the model; a policy must be the one that follows from it
@@ -430,7 +431,7 @@ pub struct MockArgs {
         long,
         value_name = "MODEL.mm",
         requires_all = ["prompt", "tokens"],
-        conflicts_with_all = ["trace", "boundary", "rounding", "table", "score_step"]
+        conflicts_with_all = ["trace", "rounding", "table", "score_step"]
     )]
     pub model: Option<Utf8PathBuf>,
     /// The text that the model continues

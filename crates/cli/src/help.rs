@@ -33,7 +33,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Proof",
         &[
-            "boundary",
+            "cut",
             "segment_steps",
             "max_latency_steps",
             "security",

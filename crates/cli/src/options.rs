@@ -65,9 +65,7 @@ pub(crate) fn trace_claim(
     table: Option<Table>,
     args: &TermsArgs,
 ) -> Result<Prove<TraceOf>, CliError> {
-    let mut claim = common_claim(prove(trace), &args.common)?
-        .rounding(args.rounding)
-        .boundaries(args.boundary.clone());
+    let mut claim = common_claim(prove(trace), &args.common)?.rounding(args.rounding);
     if let Some(table) = table {
         claim = claim.table(table);
     }
@@ -80,6 +78,7 @@ pub(crate) fn trace_claim(
 /// What is claimed of a trace and of a model alike.
 pub(crate) fn common_claim<S>(claim: Prove<S>, args: &CommonArgs) -> Result<Prove<S>, CliError> {
     let claim = claim.security(security(args)?).domain(domain(args)?);
+    let claim = claim.cuts(args.cut.clone());
     Ok(match args.segment_steps {
         Some(steps) => claim.segment_steps(steps),
         None => claim,
@@ -93,7 +92,7 @@ pub(crate) fn model_policy<'a>(
     tokens: u32,
 ) -> Result<ModelPolicy<'a>, CliError> {
     let policy = policy.security(security(args)?).domain(domain(args)?);
-    let policy = policy.tokens(tokens);
+    let policy = policy.tokens(tokens).cuts(args.cut.clone());
     Ok(match args.segment_steps {
         Some(steps) => policy.segment_steps(steps),
         None => policy,

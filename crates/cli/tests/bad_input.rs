@@ -136,7 +136,7 @@ fn wrong_use() {
         &["prove", "--trace", "x", "--out", "y", "--security", "none"],
         &["prove", "--trace", "x", "--out", "y", "--profile", "slow"],
         &["prove", "--trace", "x", "--out", "y", "--rounding", "up"],
-        &["prove", "--trace", "x", "--out", "y", "--boundary", "both"],
+        &["prove", "--trace", "x", "--out", "y", "--cut", "both"],
         &["prove", "--trace", "x", "--out", "y", "--score-step", "0"],
         &["prove", "--trace", "x", "--out", "y", "--nonce", "12"],
         &["quantize", "--float", "x", "--prefix", "-1", "--to", "y"],

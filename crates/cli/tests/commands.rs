@@ -153,7 +153,7 @@ fn inspect_prints_claims_and_writes_public_values() {
 #[test]
 fn mixed_chains_and_where_their_bytes_are() {
     let place = Place::new();
-    let mixed = ["--segment-steps", "3", "--boundary", "fused,split"];
+    let mixed = ["--segment-steps", "3", "--cut", "fused,split"];
     let out = place.prove("mixed", 4, &mixed);
     let policy = place.policy(&out);
     let verify = ["verify", out.as_str(), "--policy", policy.as_str()];

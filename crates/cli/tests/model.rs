@@ -403,7 +403,7 @@ fn constraints_are_checked_without_a_proof() {
     // What is not of a model, and what makes no chain of it.
     expect(&["mock", "--model", model.as_str()], 2);
     let mut both = args.clone();
-    both.extend(["--boundary", "split"]);
+    both.extend(["--cut", "split"]);
     expect(&both, 2);
     args[6] = "500";
     expect_error(&args, 2, &["positions"]);

@@ -87,8 +87,8 @@ fn plan_as_json() {
             .map(|one| one[key].as_f64().unwrap())
             .collect();
         assert!(costs.is_sorted(), "{objective}: {costs:?}");
-        for boundary in ["fused", "split"] {
-            assert!(candidates.iter().any(|one| one["boundary"] == boundary));
+        for cut in ["fused", "split"] {
+            assert!(candidates.iter().any(|one| one["cut"] == cut));
         }
         for one in candidates {
             assert_eq!(one["security"], "conjectured-100");
@@ -115,7 +115,7 @@ fn limits_and_text() {
     assert!(reason.contains("Without the bound on latency of 12 steps"));
     let output = command(&place.path, &SHAPE).args(options).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    for words in ["boundary", "of a reference machine", "--calibrate", reason] {
+    for words in ["cut", "of a reference machine", "--calibrate", reason] {
         assert!(text.contains(words), "{text}");
     }
     let least = plan(&place.path, &["--objective", "memory"], 0)["choice"]["memory_bytes"].clone();
@@ -272,7 +272,7 @@ fn prove_by_a_plan() {
     for option in [
         ["--segment-steps", "2"],
         ["--profile", "compact"],
-        ["--boundary", "split"],
+        ["--cut", "split"],
     ] {
         let out = place.join("never");
         let mut args = vec!["prove", "--trace", trace.as_str(), "--out", out.as_str()];

@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use matchmark_composer::{
-    policy_for, verify_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProver, Schedule,
-    Silent,
+    policy_for, verify_directory, ChainOptions, ChainPlan, ChainProver, Schedule, Silent,
 };
 use matchmark_quant::{Rounding, SegmentSteps};
 use matchmark_runtime::AttentionTrace;
-use matchmark_statement::{ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain};
+use matchmark_statement::{
+    CutPattern, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             table: None,
             score_step: None,
             segment_steps: Some(SegmentSteps::new(steps.parse()?)?),
-            boundaries: BoundaryPattern::default(),
+            cuts: CutPattern::default(),
         },
     )?;
     let mut prover = ChainProver::create(&directory, plan)?;

@@ -87,8 +87,8 @@ pub use verifier::{verify_directory, ChainRun, ChainVerifier};
 pub use matchmark_prover::unused_instructions;
 #[cfg(feature = "prover")]
 pub use proving::{
-    derive_key, policy_for, rederive_key, BoundaryPattern, CancelToken, ChainInputs, ChainManifest,
-    ChainOptions, ChainOutline, ChainPlan, ChainProgress, ChainProveError, ChainProver, ChainWork,
+    derive_key, policy_for, rederive_key, CancelToken, ChainInputs, ChainManifest, ChainOptions,
+    ChainOutline, ChainPlan, ChainProgress, ChainProveError, ChainProver, ChainWork,
     DirectoryError, FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference,
     MemoryBound, MemoryFit, MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveEvent,
     ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent, Storage,

@@ -12,7 +12,7 @@ use matchmark_composer::{
     policy_for, ChainPlan, ChainProveError, ChainProver, DirectoryError, PlanError, Silent,
 };
 use matchmark_quant::{QuantError, Rounding};
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 use matchmark_tables::WeightTable;
 
 fn create(path: &Utf8Path, plan: ChainPlan) -> DirectoryError {
@@ -276,7 +276,7 @@ fn the_mock_checker_accepts_the_reference_and_names_what_fails() {
         matchmark_runtime::execute_segment(&before, &inputs, plan.rules()).unwrap();
     execution.out[0] += if execution.out[0] > 0 { -1 } else { 1 };
     assert!(matches!(
-        matchmark_prover::mock_segment(plan.terms(), &execution, &before, &after, Boundary::Fused),
+        matchmark_prover::mock_segment(plan.terms(), &execution, &before, &after, Cut::Fused),
         Err(matchmark_prover::ProveError::Mock(_))
     ));
 }

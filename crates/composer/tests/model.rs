@@ -20,7 +20,7 @@ use matchmark_composer::{
 use matchmark_models::{execute_model, IntegerModel, ModelExecution, ModelState};
 use matchmark_prover::ProveError;
 use matchmark_quant::SegmentSteps;
-use matchmark_statement::{Security, SecurityLevel, TokenId};
+use matchmark_statement::{Cut, Security, SecurityLevel, TokenId};
 
 /// Prompt and decoded tokens, one at a time.
 fn text(model: &IntegerModel) -> Vec<u32> {
@@ -251,7 +251,7 @@ fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
     let empty = ModelState::empty(&model);
     let (execution, after) = execute_model(&model, &empty, &prompt).unwrap();
     let check = |execution: &ModelExecution, after: &ModelState| {
-        mock.check(execution, empty.cache(), after.cache())
+        mock.check(execution, empty.cache(), after.cache(), Cut::Fused)
     };
     check(&execution, &after).unwrap();
     // Another choice than the greedy one, and a cache that stands elsewhere.

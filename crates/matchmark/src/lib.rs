@@ -100,9 +100,9 @@ pub use matchmark_quant::{
     SegmentSteps, StepRange, ValueBits,
 };
 pub use matchmark_statement::{
-    AcceptancePolicy as Policy, Boundary, ChainDigest, ChainStatement, PolicyError, PolicyMismatch,
-    PortCommitment, Profile, PublicValues, Security, SecurityLevel, SegmentStatement,
-    StatementError, TokenId, VerifierDomain as Domain,
+    AcceptancePolicy as Policy, ChainDigest, ChainStatement, Cut, CutPattern, PolicyError,
+    PolicyMismatch, PortCommitment, Profile, PublicValues, Security, SecurityLevel,
+    SegmentStatement, StatementError, TokenId, VerifierDomain as Domain,
 };
 pub use matchmark_tables::{Rational, TableError, WeightTable as Table};
 pub use matchmark_verifier::chain::FoldError;
@@ -116,9 +116,9 @@ pub use matchmark_models::{
 
 #[cfg(feature = "prover")]
 pub use matchmark_composer::{
-    unused_instructions, BoundaryPattern, CancelToken, ChainOutline, ChainProgress,
-    ChainProveError, ChainWork, DirectoryError, KeygenError, MemoryFit, MemoryShortage, PlanError,
-    Progress, ProveEvent, ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent,
+    unused_instructions, CancelToken, ChainOutline, ChainProgress, ChainProveError, ChainWork,
+    DirectoryError, KeygenError, MemoryFit, MemoryShortage, PlanError, Progress, ProveEvent,
+    ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent,
 };
 #[cfg(feature = "prover")]
 pub use matchmark_runtime::{synthetic_trace, AttentionTrace as Trace, TraceError};

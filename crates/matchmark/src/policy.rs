@@ -3,7 +3,7 @@
 #[cfg(feature = "model")]
 use matchmark_models::Tokenizer;
 use matchmark_quant::SegmentSteps;
-use matchmark_statement::{AcceptancePolicy, Security, TokenId, VerifierDomain};
+use matchmark_statement::{AcceptancePolicy, CutPattern, Security, TokenId, VerifierDomain};
 use matchmark_verifier::{ModelKey, ModelOptions};
 
 use crate::error::Error;
@@ -30,6 +30,7 @@ pub struct ModelPolicy<'a> {
     domain: Option<VerifierDomain>,
     security: Security,
     segment_steps: Option<SegmentSteps>,
+    cuts: CutPattern,
 }
 
 impl<'a> ModelPolicy<'a> {
@@ -41,6 +42,7 @@ impl<'a> ModelPolicy<'a> {
             domain: None,
             security: Security::default(),
             segment_steps: None,
+            cuts: CutPattern::default(),
         }
     }
 
@@ -86,6 +88,12 @@ impl<'a> ModelPolicy<'a> {
         self
     }
 
+    /// Which segments are fused, and which are split. Without it all are fused.
+    pub fn cuts(mut self, cuts: impl Into<CutPattern>) -> Self {
+        self.cuts = cuts.into();
+        self
+    }
+
     /// The policy.
     ///
     /// # Errors
@@ -100,6 +108,7 @@ impl<'a> ModelPolicy<'a> {
             security: self.security,
             segment_steps: self.segment_steps,
             tokens: self.tokens,
+            cuts: self.cuts,
         };
         Ok(self.key.policy(&self.prompt, &options)?)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::thread;
 
-use matchmark_statement::{Boundary, Profile, RelationDigest, SecurityLevel};
+use matchmark_statement::{Cut, Profile, RelationDigest, SecurityLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostModel;
@@ -36,7 +36,7 @@ pub struct Case {
     /// Profile.
     pub profile: Profile,
     /// Whether a segment is one proof or two.
-    pub boundary: Boundary,
+    pub cut: Cut,
 }
 
 const fn case(
@@ -44,7 +44,7 @@ const fn case(
     [prefix, steps, segment_steps]: [u32; 3],
     level: SecurityLevel,
     profile: Profile,
-    boundary: Boundary,
+    cut: Cut,
 ) -> Case {
     Case {
         query_heads,
@@ -55,7 +55,7 @@ const fn case(
         segment_steps,
         level,
         profile,
-        boundary,
+        cut,
     }
 }
 
@@ -63,7 +63,7 @@ const fn case(
 /// blowups; the proof of work is random, and single proofs of `insecure-13`, which has next to none, and
 /// chains of many proofs keep it apart from the rest.
 pub const CASES: [Case; 17] = {
-    use Boundary::{Fused, Split};
+    use Cut::{Fused, Split};
     use Profile::{Compact, Fast};
     use SecurityLevel::{Conjectured100, Insecure13, Johnson100};
     [

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use matchmark_statement::{Boundary, Profile, SecurityLevel};
+use matchmark_statement::{Cut, Profile, SecurityLevel};
 use serde::Serialize;
 
 use crate::bytes::BytesByPart;
@@ -12,7 +12,7 @@ use crate::request::{Limits, Objective};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
     /// Whether a segment is one proof or two.
-    pub boundary: Boundary,
+    pub cut: Cut,
     /// Steps of a segment; the last may have fewer.
     pub segment_steps: u32,
     /// Number of segments.

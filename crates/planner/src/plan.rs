@@ -2,7 +2,7 @@
 
 use matchmark_air::layout::SegmentLayout;
 use matchmark_quant::SegmentSteps;
-use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel};
 use matchmark_verifier::structure::ProofStructure;
 
 use crate::bytes::{BytesByPart, ProofBytes};
@@ -130,7 +130,7 @@ fn nothing_fits(all: &[Candidate], limits: &Limits) -> PlannerError {
     }
 }
 
-/// Every candidate, in no order: boundaries, segment lengths and profiles, but for segments that the
+/// Every candidate, in no order: cuts, segment lengths and profiles, but for segments that the
 /// relation cannot carry.
 fn candidates(
     workload: &Workload,
@@ -148,8 +148,8 @@ fn candidates(
                 continue;
             }
         };
-        for &boundary in workload.boundaries() {
-            let layout = layout.clone().with_boundary(boundary);
+        for cut in Cut::ALL {
+            let layout = layout.clone().with_cut(cut);
             for profile in Profile::ALL {
                 // A level need not have every profile.
                 let Ok(security) = Security::new(level, profile) else {
@@ -176,7 +176,7 @@ fn candidate(
     let costs = model.predict(work);
     let segment_steps = layout.shape().segment_steps().get();
     Candidate {
-        boundary: layout.boundary(),
+        cut: layout.cut(),
         segment_steps,
         segments: work.segments,
         security: security.level(),
@@ -234,11 +234,11 @@ impl ChainWork {
     /// [`PlannerError::Layout`] and the like if there is no such chain.
     pub fn of(
         workload: &Workload,
-        boundary: Boundary,
+        cut: Cut,
         segment_steps: SegmentSteps,
         security: Security,
     ) -> Result<Self, PlannerError> {
-        let layout = workload.layout(segment_steps)?.with_boundary(boundary);
+        let layout = workload.layout(segment_steps)?.with_cut(cut);
         Ok(Self::new(workload, &layout, security))
     }
 

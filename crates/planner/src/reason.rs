@@ -6,13 +6,13 @@ use crate::request::{Limits, Objective};
 /// A candidate in a few words.
 pub(crate) fn describe(candidate: &Candidate) -> String {
     let Candidate {
-        boundary,
+        cut,
         segment_steps,
         profile,
         ..
     } = candidate;
     let plural = if *segment_steps == 1 { "" } else { "s" };
-    format!("{boundary}, {segment_steps} step{plural} a segment, {profile}")
+    format!("{cut}, {segment_steps} step{plural} a segment, {profile}")
 }
 
 /// A cost with its unit.

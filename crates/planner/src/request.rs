@@ -8,7 +8,7 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, ModelArithmetic, ModelShape, QuantError, Rounding, ScoreStep,
     SegmentSteps, StepRange, TableBounds, ValueBits,
 };
-use matchmark_statement::{Boundary, SecurityLevel, SegmentShape};
+use matchmark_statement::{SecurityLevel, SegmentShape};
 use serde::Serialize;
 
 use crate::error::PlannerError;
@@ -135,15 +135,6 @@ impl Workload {
         match self.decoder {
             None => Ok(layout),
             Some(Decoder { shape, arithmetic }) => Ok(layout.with_decoder(shape, arithmetic)?),
-        }
-    }
-
-    /// The ways in which segments of it can be proven: a decoder's by one proof alone.
-    #[must_use]
-    pub fn boundaries(&self) -> &'static [Boundary] {
-        match self.decoder {
-            None => &Boundary::ALL,
-            Some(_) => &[Boundary::Fused],
         }
     }
 }

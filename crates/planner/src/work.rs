@@ -94,8 +94,8 @@ fn nonces_in_vain(nonces: f64) -> f64 {
 
 impl ChainWork {
     /// How often a tree of such a proof is committed in the chain: a preprocessed tree once for each
-    /// length, a state once after each segment and once before the first, a boundary once for both proofs
-    /// that open it, anything else once in each segment. A model's tree is committed once, unless the trees
+    /// length, a state once after each segment and once before the first, the pairs once for both
+    /// proofs that open them, anything else once in each segment. A model's tree is committed once, unless the trees
     /// that all segments share are there already.
     #[allow(clippy::cast_precision_loss)] // Chains have a few thousand segments.
     fn commitments(&self, part: ProofPart, tree: Tree) -> f64 {
@@ -103,8 +103,8 @@ impl ChainWork {
             (_, Tree::Preprocessed) => self.lengths as f64,
             (_, Tree::StateBefore) => 1.0,
             (_, Tree::Model) => self.lengths.min(1) as f64,
-            (ProofPart::Lookup, Tree::Boundary) => 0.0,
-            (ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Decoder, Tree::Boundary)
+            (ProofPart::Lookup, Tree::Pairs) => 0.0,
+            (ProofPart::Whole | ProofPart::Arithmetic, Tree::Pairs)
             | (
                 _,
                 Tree::StateAfter | Tree::Witness | Tree::Rlc | Tree::Lookups | Tree::Composition,
@@ -178,7 +178,7 @@ impl ChainWork {
                     Tree::Preprocessed
                     | Tree::StateBefore
                     | Tree::StateAfter
-                    | Tree::Boundary
+                    | Tree::Pairs
                     | Tree::Witness
                     | Tree::Rlc
                     | Tree::Lookups

@@ -10,7 +10,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, synthetic_score_step, synthetic_trace, KvCache};
 use matchmark_statement::{
-    Boundary, Profile, ProofPart, Security, SecurityLevel, SegmentShape, VerifierDomain,
+    Cut, Profile, ProofPart, Security, SecurityLevel, SegmentShape, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::queries::QueryCounts;
@@ -33,23 +33,23 @@ fn workload([heads, kv_heads, dim]: [u32; 3], [prefix, steps]: [u32; 2]) -> Work
 }
 
 /// The structures of all proofs of a workload in one segment.
-fn structures(workload: &Workload, boundary: Boundary, security: Security) -> Vec<ProofStructure> {
+fn structures(workload: &Workload, cut: Cut, security: Security) -> Vec<ProofStructure> {
     let steps = u32::try_from(workload.steps.steps()).unwrap();
     let layout = workload.layout(SegmentSteps::new(steps).unwrap()).unwrap();
-    ProofStructure::all(&layout.with_boundary(boundary), security)
+    ProofStructure::all(&layout.with_cut(cut), security)
 }
 
 /// Those of the fused proof and of the two split ones.
 fn all_structures(workload: &Workload, security: Security) -> Vec<ProofStructure> {
-    Boundary::ALL
+    Cut::ALL
         .into_iter()
-        .flat_map(|boundary| structures(workload, boundary, security))
+        .flat_map(|cut| structures(workload, cut, security))
         .collect()
 }
 
 /// Expected bytes of all proofs of a workload in one segment.
-fn expected(workload: &Workload, boundary: Boundary, security: Security) -> Vec<BytesByPart> {
-    structures(workload, boundary, security)
+fn expected(workload: &Workload, cut: Cut, security: Security) -> Vec<BytesByPart> {
+    structures(workload, cut, security)
         .iter()
         .map(|structure| ProofBytes::expected(structure).by_part)
         .collect()
@@ -123,7 +123,7 @@ fn expectations_are_the_means_of_the_verifiers_counting() {
 }
 
 /// Real proofs for so many domains: mean bytes, after the parts that are exact were compared.
-fn proven(workload: &Workload, boundary: Boundary, security: Security, domains: u32) -> f64 {
+fn proven(workload: &Workload, cut: Cut, security: Security, domains: u32) -> f64 {
     let trace = synthetic_trace(workload.shape, workload.value_bits, workload.steps, 1).unwrap();
     let rules = trace.rules(workload.rounding, None, None).unwrap();
     let length = |entries: usize| u32::try_from(entries).unwrap();
@@ -132,7 +132,7 @@ fn proven(workload: &Workload, boundary: Boundary, security: Security, domains: 
     let cache = KvCache::from_prefix(&trace);
     let inputs = trace.segment(workload.steps).unwrap();
     let (execution, after) = execute_segment(&cache, &inputs, &rules).unwrap();
-    let expected = expected(workload, boundary, security);
+    let expected = expected(workload, cut, security);
     let mut sum = 0;
     for domain in 0..domains {
         let prover = SegmentProver::new(ChainTerms::attention(
@@ -150,7 +150,7 @@ fn proven(workload: &Workload, boundary: Boundary, security: Security, domains: 
             execution: &execution,
             before: &before,
             after: &after,
-            boundary,
+            cut,
         };
         let proven = prover.prove(&segment).unwrap();
         let whole = |part: f64| format!("{part:.3}");
@@ -178,11 +178,11 @@ fn real_proofs_have_the_expected_bytes() {
         ([2, 2, 16], [4, 12], fast, 4),
     ] {
         let workload = workload(heads, steps);
-        for boundary in Boundary::ALL {
-            let parts = expected(&workload, boundary, security);
+        for cut in Cut::ALL {
+            let parts = expected(&workload, cut, security);
             let expected: f64 = parts.iter().map(BytesByPart::total).sum();
-            let ratio = expected / proven(&workload, boundary, security, domains);
-            let case = format!("{heads:?} {boundary} {security}");
+            let ratio = expected / proven(&workload, cut, security, domains);
+            let case = format!("{heads:?} {cut} {security}");
             assert!((ratio - 1.0).abs() < 0.05, "{case}: {ratio}");
         }
     }
@@ -206,8 +206,8 @@ fn trees_add_up_to_their_parts() {
         assert!((sum.queried_values - by_part.queried_values).abs() < 1e-6);
         assert!((sum.merkle_paths - by_part.merkle_paths).abs() < 1e-6);
         let trees = match structure.part() {
-            ProofPart::Fused => 7,
-            ProofPart::Arithmetic | ProofPart::Decoder => 8,
+            ProofPart::Whole => 7,
+            ProofPart::Arithmetic => 8,
             ProofPart::Lookup => 5,
         };
         assert_eq!(by_tree.len(), trees);

@@ -11,7 +11,7 @@ use matchmark_quant::{
     ModelShape, QueryHeads, SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_runtime::TableResolution;
-use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel};
 
 /// A decoder of these sizes (layers, width of the stream, heads, their dimension, MLP, vocabulary).
 fn decoder([layers, hidden, heads, dim, mlp, vocabulary]: [u32; 6]) -> Decoder {
@@ -96,7 +96,7 @@ fn segment((sizes, before, steps, profile, _): &Measured) -> ChainWork {
     ChainWork {
         segments: 1,
         lengths: 0,
-        ..ChainWork::of(&workload, Boundary::Fused, length, security).unwrap()
+        ..ChainWork::of(&workload, Cut::Fused, length, security).unwrap()
     }
 }
 
@@ -187,10 +187,7 @@ fn plan(objective: Objective, limits: Limits) -> Plan {
 #[test]
 fn chains_of_a_decoder_are_planned() {
     let bytes = plan(Objective::Bytes, Limits::default());
-    assert!(bytes
-        .candidates()
-        .iter()
-        .all(|it| it.boundary == Boundary::Fused));
+    assert!(bytes.candidates().iter().all(|it| it.cut == Cut::Fused));
     let choice = bytes.choice();
     assert_eq!((choice.segments, choice.segment_steps), (1, 64));
     assert_eq!(choice.profile, Profile::Compact);

@@ -9,7 +9,7 @@ use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange,
     ValueBits,
 };
-use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel};
 use matchmark_tables::WeightTable;
 use proptest::prelude::*;
 
@@ -36,7 +36,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     // Few different numbers, so that there are ties.
     let one = (1_u32..20, 1_u64..6, 1_u64..6, 1_u64..6, 1_u32..4).prop_map(
         |(steps, bytes, memory, verify, cpu)| Candidate {
-            boundary: Boundary::ALL[steps as usize % 2],
+            cut: Cut::ALL[steps as usize % 2],
             segment_steps: steps,
             segments: 1,
             security: SecurityLevel::Conjectured100,
@@ -171,11 +171,11 @@ fn levels_without_a_profile_and_shapes_that_cannot_be_proven() {
 fn work_of_a_chain() {
     let workload = request(10, Objective::Bytes, Limits::default()).workload;
     let security = Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap();
-    let work_of = |boundary: Boundary, steps: u32| {
+    let work_of = |cut: Cut, steps: u32| {
         let length = SegmentSteps::new(steps).unwrap();
-        ChainWork::of(&workload, boundary, length, security).unwrap()
+        ChainWork::of(&workload, cut, length, security).unwrap()
     };
-    let work = |steps: u32| work_of(Boundary::Fused, steps);
+    let work = |steps: u32| work_of(Cut::Fused, steps);
     for (steps, segments, lengths) in [(10, 1, 1), (5, 2, 1), (4, 3, 2), (1, 10, 1)] {
         let work = work(steps);
         assert_eq!((work.segments, work.lengths), (segments, lengths));
@@ -189,9 +189,9 @@ fn work_of_a_chain() {
         // Two at a time, where there are two.
         let ratio = work.memory(2)[1] / work.memory(1)[1];
         assert!((ratio - segments.min(2) as f64).abs() < 1e-9);
-        // Split: the arithmetic proof has a boundary tree more. The lookup proof opens the same one, and
+        // Split: the arithmetic proof has a tree of the pairs more. The lookup proof opens the same one, and
         // commits to a table, two trees and its composition.
-        let split = work_of(Boundary::Split, steps);
+        let split = work_of(Cut::Split, steps);
         let heights = split.segment.structures.iter();
         let points: Vec<f64> = heights
             .map(|structure| f64::from(structure.lifting_log_size()).exp2())

@@ -16,7 +16,7 @@
 //! };
 //! use matchmark_runtime::{execute_segment, synthetic_trace, KvCache};
 //! use matchmark_statement::{
-//!     Boundary, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+//!     Cut, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
 //! };
 //! use matchmark_verifier::SegmentFile;
 //!
@@ -38,12 +38,12 @@
 //!     rules.table.clone(),
 //! );
 //! // The constraints, row by row, without a proof: where one fails, it is named.
-//! mock_segment(&terms, &execution, &before, &after, Boundary::Fused)?;
+//! mock_segment(&terms, &execution, &before, &after, Cut::Fused)?;
 //!
 //! let prover = SegmentProver::new(terms)?;
 //! let (before, after) = (prover.state(before)?, prover.state(after)?);
 //! let proven = prover.prove(&SegmentInput {
-//!     boundary: Boundary::Fused,
+//!     cut: Cut::Fused,
 //!     execution: &execution,
 //!     before: &before,
 //!     after: &after,

@@ -9,7 +9,7 @@ use matchmark_air::witness::Column;
 use matchmark_models::{IntegerModel, ModelExecution};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
-use matchmark_statement::{Boundary, PortCommitment, TokenId, TokenValues};
+use matchmark_statement::{Cut, PortCommitment, TokenId, TokenValues};
 
 use matchmark_verifier::key::{ChainTerms, ModelChain};
 
@@ -31,11 +31,11 @@ pub fn mock_segment(
     execution: &SegmentExecution,
     before: &KvCache,
     after: &KvCache,
-    boundary: Boundary,
+    cut: Cut,
 ) -> Result<(), ProveError> {
     let steps = execution.steps;
     let layout = terms.layout(steps.steps()).map_err(ProveError::from)?;
-    let layout = layout.with_boundary(boundary);
+    let layout = layout.with_cut(cut);
     check_caches(&layout, steps, before, after)?;
     let states = [before, after].map(|cache| entries(&layout, cache));
     let witness = attention_witness(terms, &layout, execution, states)?;
@@ -109,9 +109,11 @@ impl ModelMock {
         execution: &ModelExecution,
         before: &KvCache,
         after: &KvCache,
+        cut: Cut,
     ) -> Result<(), ProveError> {
         let steps = execution.steps;
         let layout = self.terms.layout(steps.steps()).map_err(ProveError::from)?;
+        let layout = layout.with_cut(cut);
         check_caches(&layout, steps, before, after)?;
         let tokens = |tokens: &[u32]| tokens.iter().copied().map(TokenId::new).collect::<Vec<_>>();
         let (consumed, chosen) = (tokens(&execution.tokens), tokens(&execution.choices));

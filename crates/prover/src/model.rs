@@ -5,7 +5,7 @@ use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
 use matchmark_models::{IntegerModel, ModelExecution};
 use matchmark_statement::{
-    OwnFields, SegmentBoundary, SegmentStatement, SegmentStatementParts, TokenCut, TokenId,
+    Cut, OwnFields, SegmentCut, SegmentStatement, SegmentStatementParts, TokenEnds, TokenId,
     TokenValues,
 };
 
@@ -22,6 +22,8 @@ pub struct ModelInput<'a> {
     pub before: &'a CommittedState,
     /// The cache after the last token.
     pub after: &'a CommittedState,
+    /// Whether one proof is to show the segment, or two.
+    pub cut: Cut,
 }
 
 impl SegmentProver {
@@ -35,12 +37,25 @@ impl SegmentProver {
         &self,
         input: &ModelInput<'_>,
     ) -> Result<(SegmentStatement, TokenValues), ProveError> {
+        let cut = match input.cut {
+            Cut::Fused => SegmentCut::Fused,
+            Cut::Split => self.cut(&self.model_layout(input)?, &self.model_witness(input)?),
+        };
+        self.state_model(input, cut)
+    }
+
+    /// The statement of an execution of a model between two caches, cut in this way, and its tokens.
+    fn state_model(
+        &self,
+        input: &ModelInput<'_>,
+        cut: SegmentCut,
+    ) -> Result<(SegmentStatement, TokenValues), ProveError> {
         let decoder = self.terms().decoder.ok_or(ProveError::NoModel)?;
         let execution = input.execution;
         let tokens = |tokens: &[u32]| tokens.iter().copied().map(TokenId::new).collect::<Vec<_>>();
         let (consumed, chosen) = (tokens(&execution.tokens), tokens(&execution.choices));
-        let cut = consumed.first().zip(chosen.last());
-        let own_tokens = cut.map(|(first, next)| TokenCut {
+        let ends = consumed.first().zip(chosen.last());
+        let own_tokens = ends.map(|(first, next)| TokenEnds {
             first: *first,
             next: *next,
         });
@@ -51,11 +66,16 @@ impl SegmentProver {
             public_values: values.digest(),
             state_before: input.before.commitment(),
             state_after: input.after.commitment(),
-            boundary: SegmentBoundary::Fused,
+            cut,
             tokens: own_tokens,
         };
         let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
         Ok((SegmentStatement::new(parts)?, values))
+    }
+
+    fn model_layout(&self, input: &ModelInput<'_>) -> Result<SegmentLayout, ProveError> {
+        let layout = self.terms().layout(input.execution.steps.steps())?;
+        Ok(layout.with_cut(input.cut))
     }
 
     /// The witness of an execution between two caches: what [`Self::prove_model`] proves, and what the
@@ -66,7 +86,7 @@ impl SegmentProver {
     /// [`ProveError::NoModel`], or [`ProveError::Layout`].
     pub fn model_witness(&self, input: &ModelInput<'_>) -> Result<SegmentWitness, ProveError> {
         let committed = self.model().ok_or(ProveError::NoModel)?;
-        let layout = self.terms().layout(input.execution.steps.steps())?;
+        let layout = self.model_layout(input)?;
         let states = [input.before, input.after].map(|state| state.columns().to_vec());
         Ok(decoder_witness(
             &layout,
@@ -88,11 +108,15 @@ impl SegmentProver {
             execution,
             before,
             after,
+            cut: _,
         } = input;
         crate::segment::check_entries(execution.steps, before, after)?;
-        let (statement, tokens) = self.claim_model(input)?;
         let witness = tracing::info_span!("witness").in_scope(|| self.model_witness(input))?;
-        self.prove_witness(statement, tokens, &witness, before, after)
+        let pairs = self.commit_pairs(&witness);
+        let cut = self.name_pairs(&self.model_layout(input)?, pairs.as_ref());
+        let (statement, tokens) = self.state_model(input, cut)?;
+        let states = [*before, *after];
+        self.prove_committed(statement, tokens.into(), &witness, states, pairs.as_ref())
     }
 }
 

@@ -161,7 +161,7 @@ impl<S: Strategy> Side for PartProver<'_, S> {
             | Tree::Model
             | Tree::StateBefore
             | Tree::StateAfter
-            | Tree::Boundary
+            | Tree::Pairs
             | Tree::Witness
             | Tree::Rlc
             | Tree::Composition => {

@@ -11,8 +11,8 @@ use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::StepRange;
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{
-    AttentionValues, Boundary, LookupStatement, OwnFields, PublicValues, SegmentBoundary,
-    SegmentStatement, SegmentStatementParts,
+    AttentionValues, Cut, LookupStatement, OwnFields, PublicValues, SegmentCut, SegmentStatement,
+    SegmentStatementParts,
 };
 use matchmark_verifier::key::ChainTerms;
 use matchmark_verifier::sizes::ProofSizes;
@@ -37,7 +37,7 @@ pub struct SegmentInput<'a> {
     /// The cache after the last step.
     pub after: &'a CommittedState,
     /// Whether one proof is to show the segment, or two.
-    pub boundary: Boundary,
+    pub cut: Cut,
 }
 
 /// Sizes of a proven segment.
@@ -96,22 +96,16 @@ impl SegmentProver {
             execution,
             before,
             after,
-            boundary: _,
+            cut: _,
         } = input;
         check_entries(execution.steps, before, after)?;
         let values = public_values(self.terms(), execution)?;
         let witness = info_span!("witness").in_scope(|| self.witness(input))?;
-        let boundary = self.commit_boundary(&witness);
-        let named = self.name_boundary(&self.layout(input)?, boundary.as_ref());
+        let pairs = self.commit_pairs(&witness);
+        let named = self.name_pairs(&self.layout(input)?, pairs.as_ref());
         let statement = self.statement(input, &values, named)?;
         let states = [*before, *after];
-        self.prove_committed(
-            statement,
-            values.into(),
-            &witness,
-            states,
-            boundary.as_ref(),
-        )
+        self.prove_committed(statement, values.into(), &witness, states, pairs.as_ref())
     }
 
     /// The witness of an execution between two caches: what [`Self::prove`] proves, and what the mock
@@ -136,45 +130,45 @@ impl SegmentProver {
         input: &SegmentInput<'_>,
     ) -> Result<(SegmentStatement, AttentionValues), ProveError> {
         let values = public_values(self.terms(), input.execution)?;
-        let boundary = match input.boundary {
-            Boundary::Fused => SegmentBoundary::Fused,
-            Boundary::Split => self.boundary(&self.layout(input)?, &self.witness(input)?),
+        let cut = match input.cut {
+            Cut::Fused => SegmentCut::Fused,
+            Cut::Split => self.cut(&self.layout(input)?, &self.witness(input)?),
         };
-        let statement = self.statement(input, &values, boundary)?;
+        let statement = self.statement(input, &values, cut)?;
         Ok((statement, values))
     }
 
-    /// Commits the boundary of a split segment.
-    fn commit_boundary(&self, witness: &SegmentWitness) -> Option<CommittedColumns> {
+    /// Commits the pairs of a split segment.
+    pub(crate) fn commit_pairs(&self, witness: &SegmentWitness) -> Option<CommittedColumns> {
         witness.lookup.as_ref()?;
-        let columns = witness.main.tree(Tree::Boundary);
+        let columns = witness.main.tree(Tree::Pairs);
         Some(self.commit_with_fingerprint(columns.into_iter().cloned().collect()))
     }
 
-    /// The boundary as statements name it.
-    fn name_boundary(
+    /// The pairs as statements name them.
+    pub(crate) fn name_pairs(
         &self,
         layout: &SegmentLayout,
-        boundary: Option<&CommittedColumns>,
-    ) -> SegmentBoundary {
+        pairs: Option<&CommittedColumns>,
+    ) -> SegmentCut {
         let height = self.lifting_log_size();
-        boundary.map_or(SegmentBoundary::Fused, |boundary| {
-            let content = PortContent::Boundary(layout);
-            SegmentBoundary::Split(boundary.opening.commitment(&content, height))
+        pairs.map_or(SegmentCut::Fused, |pairs| {
+            let content = PortContent::Pairs(layout);
+            SegmentCut::Split(pairs.opening.commitment(&content, height))
         })
     }
 
-    /// The boundary of a witness as a statement names it.
-    pub fn boundary(&self, layout: &SegmentLayout, witness: &SegmentWitness) -> SegmentBoundary {
-        self.name_boundary(layout, self.commit_boundary(witness).as_ref())
+    /// The cut of a witness as a statement names it, its pairs included.
+    pub fn cut(&self, layout: &SegmentLayout, witness: &SegmentWitness) -> SegmentCut {
+        self.name_pairs(layout, self.commit_pairs(witness).as_ref())
     }
 
     fn layout(&self, input: &SegmentInput<'_>) -> Result<SegmentLayout, ProveError> {
         let layout = self.terms().layout(input.execution.steps.steps())?;
-        Ok(layout.with_boundary(input.boundary))
+        Ok(layout.with_cut(input.cut))
     }
 
-    /// The statement of an execution between two caches, with this boundary.
+    /// The statement of an execution between two caches, cut in this way.
     ///
     /// # Errors
     ///
@@ -183,14 +177,14 @@ impl SegmentProver {
         &self,
         input: &SegmentInput<'_>,
         public_values: &AttentionValues,
-        boundary: SegmentBoundary,
+        cut: SegmentCut,
     ) -> Result<SegmentStatement, ProveError> {
         let own = OwnFields {
             steps: input.execution.steps,
             public_values: public_values.digest(),
             state_before: input.before.commitment(),
             state_after: input.after.commitment(),
-            boundary,
+            cut,
             tokens: None,
         };
         let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
@@ -212,25 +206,25 @@ impl SegmentProver {
         before: &CommittedState,
         after: &CommittedState,
     ) -> Result<ProvenSegment, ProveError> {
-        let boundary = self.commit_boundary(witness);
+        let pairs = self.commit_pairs(witness);
         let states = [before, after];
         self.prove_committed(
             statement,
             public_values.into(),
             witness,
             states,
-            boundary.as_ref(),
+            pairs.as_ref(),
         )
     }
 
-    /// Proves a witness whose boundary is committed: both proofs open that one tree.
-    fn prove_committed(
+    /// Proves a witness whose pairs are committed: both proofs open that one tree.
+    pub(crate) fn prove_committed(
         &self,
         statement: SegmentStatement,
         public_values: PublicValues,
         witness: &SegmentWitness,
         [before, after]: [&CommittedState; 2],
-        boundary: Option<&CommittedColumns>,
+        pairs: Option<&CommittedColumns>,
     ) -> Result<ProvenSegment, ProveError> {
         let layout = SegmentLayout::of(&statement)?;
         let structures = ProofStructure::all(&layout, statement.security());
@@ -259,7 +253,7 @@ impl SegmentProver {
         ]
         .into_iter()
         .chain(self.model().map(|model| (Tree::Model, model.tree())))
-        .chain(boundary.map(|boundary| (Tree::Boundary, &boundary.tree)))
+        .chain(pairs.map(|pairs| (Tree::Pairs, &pairs.tree)))
         .collect();
         let transcript = transcript::begin(&statement, main);
         let mut honest = Honest::Main(witness, &layout);
@@ -267,19 +261,19 @@ impl SegmentProver {
         metrics.proofs.push(proof.sizes(main));
 
         let mut lookup = None;
-        if let (Some(boundary), Some(structure), Some(trace)) =
-            (boundary, structures.get(1), &witness.lookup)
+        if let (Some(pairs), Some(structure), Some(trace)) =
+            (pairs, structures.get(1), &witness.lookup)
         {
             let statement = LookupStatement::new(statement.clone())?;
             let preprocessed = self.preprocessed(structure.part(), &layout);
-            // An honest witness has the same boundary in both proofs. A forged one may not.
-            let columns = trace.tree(Tree::Boundary).into_iter();
-            let other = (!columns.clone().eq(&boundary.columns))
+            // An honest witness has the same pairs in both proofs. A forged one may not.
+            let columns = trace.tree(Tree::Pairs).into_iter();
+            let other = (!columns.clone().eq(&pairs.columns))
                 .then(|| self.commit_with_fingerprint(columns.cloned().collect()));
             let mut of_lookup = input(structure);
             of_lookup.trees = vec![
                 (Tree::Preprocessed, &*preprocessed),
-                (Tree::Boundary, &other.as_ref().unwrap_or(boundary).tree),
+                (Tree::Pairs, &other.as_ref().unwrap_or(pairs).tree),
             ];
             let transcript = transcript::begin_lookup(&statement, structure);
             let proof = prove_part(&of_lookup, transcript, &mut Honest::Lookup(trace))?;

@@ -8,7 +8,7 @@ use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_models::IntegerModel;
-use matchmark_statement::{Boundary, PolicyCircuit, PreprocessedRoot, ProofPart};
+use matchmark_statement::{Cut, PolicyCircuit, PreprocessedRoot, ProofPart};
 use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 use stwo::core::poly::circle::CanonicCoset;
 use stwo::prover::backend::simd::SimdBackend;
@@ -166,7 +166,7 @@ impl SegmentProver {
         Ok(PreprocessedRoot::from_bytes(tree.commitment.root().0))
     }
 
-    /// The root that a policy pins for segments of `steps` steps of another chain of the prover's model, whose
+    /// The root that a policy pins for this part of segments of `steps` steps of another chain of the prover's model, whose
     /// trees are as high as this one's. The tree is not kept: this is for keys, which have the roots of many.
     ///
     /// # Errors
@@ -177,6 +177,7 @@ impl SegmentProver {
         &self,
         chain: &ModelChain,
         outline: &ModelOutline,
+        part: ProofPart,
         steps: usize,
     ) -> Result<PreprocessedRoot, ProveError> {
         let layout = chain.layout(outline, steps)?;
@@ -185,7 +186,7 @@ impl SegmentProver {
         if (self.log_blowup, expected) != (log_blowup, got) {
             return Err(ProveError::OtherHeight { expected, got });
         }
-        let columns = preprocessed_columns(&layout, ProofPart::Decoder, &outline.table);
+        let columns = preprocessed_columns(&layout, part, &outline.table);
         let root = self.commit(&columns).commitment.root();
         Ok(PreprocessedRoot::from_bytes(root.0))
     }
@@ -195,16 +196,8 @@ impl SegmentProver {
     /// # Errors
     ///
     /// [`ProveError::Layout`].
-    pub fn circuits(
-        &self,
-        boundary: Boundary,
-        steps: usize,
-    ) -> Result<Vec<PolicyCircuit>, ProveError> {
-        let parts = match self.terms.decoder {
-            None => boundary.parts(),
-            Some(_) => &[ProofPart::Decoder],
-        };
-        parts
+    pub fn circuits(&self, cut: Cut, steps: usize) -> Result<Vec<PolicyCircuit>, ProveError> {
+        cut.parts()
             .iter()
             .map(|&part| {
                 Ok(PolicyCircuit {

@@ -1,6 +1,6 @@
 //! Sizes of a segment that follow from its layout alone.
 use matchmark_air::trees::Tree;
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 use matchmark_verifier::structure::ProofStructure;
 
 use crate::error::ProveError;
@@ -48,8 +48,8 @@ impl SegmentSizes {
     /// # Errors
     ///
     /// [`ProveError::Layout`].
-    pub fn of(terms: &ChainTerms, boundary: Boundary, steps: usize) -> Result<Self, ProveError> {
-        let layout = terms.layout(steps)?.with_boundary(boundary);
+    pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
+        let layout = terms.layout(steps)?.with_cut(cut);
         let structures = ProofStructure::all(&layout, terms.security);
         Ok(Self::new(&structures))
     }
@@ -133,7 +133,7 @@ impl SegmentMemory {
                     Tree::Preprocessed => memory.preprocessed = memory.preprocessed.plus(held),
                     Tree::StateBefore
                     | Tree::StateAfter
-                    | Tree::Boundary
+                    | Tree::Pairs
                     | Tree::Witness
                     | Tree::Rlc
                     | Tree::Lookups
@@ -152,8 +152,8 @@ impl SegmentMemory {
     /// # Errors
     ///
     /// [`ProveError::Layout`].
-    pub fn of(terms: &ChainTerms, boundary: Boundary, steps: usize) -> Result<Self, ProveError> {
-        let layout = terms.layout(steps)?.with_boundary(boundary);
+    pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
+        let layout = terms.layout(steps)?.with_cut(cut);
         let structures = ProofStructure::all(&layout, terms.security);
         Ok(Self::new(&structures))
     }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::identity::{ChainDigest, PortCommitment, StatementDigest, StatementVersion};
 use crate::segment::SegmentStatement;
 use crate::terms::{SharedTerms, TermsDifference};
-use crate::tokens::{TokenCut, TokenId};
+use crate::tokens::{TokenEnds, TokenId};
 
 /// Why a segment does not continue a chain. Segments are counted from 0.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -80,7 +80,7 @@ pub struct ChainStatement {
     last_state: PortCommitment,
     steps: StepRange,
     segments: u64,
-    tokens: Option<TokenCut>,
+    tokens: Option<TokenEnds>,
     chain_digest: ChainDigest,
 }
 
@@ -118,7 +118,7 @@ impl ChainStatement {
     /// The first token that the chain consumes and the last one that it chooses, if it is one of a
     /// decoder.
     #[must_use]
-    pub const fn tokens(&self) -> Option<TokenCut> {
+    pub const fn tokens(&self) -> Option<TokenEnds> {
         self.tokens
     }
 
@@ -149,7 +149,7 @@ impl Serialize for ChainStatement {
             steps: StepRange,
             first_state: PortCommitment,
             last_state: PortCommitment,
-            tokens: Option<TokenCut>,
+            tokens: Option<TokenEnds>,
             chain_digest: ChainDigest,
         }
         View {
@@ -292,7 +292,7 @@ fn join(first: StepRange, second: StepRange) -> Result<StepRange, QuantError> {
 fn join_tokens(
     chain: &ChainStatement,
     next: &SegmentStatement,
-) -> Result<Option<TokenCut>, ChainError> {
+) -> Result<Option<TokenEnds>, ChainError> {
     let (Some(decoder), Some(so_far), Some(cut)) = (next.decoder(), chain.tokens, next.tokens())
     else {
         return Ok(None);
@@ -305,7 +305,7 @@ fn join_tokens(
             got,
         });
     }
-    Ok(Some(TokenCut {
+    Ok(Some(TokenEnds {
         first: so_far.first,
         next: cut.next,
     }))

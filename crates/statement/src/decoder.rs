@@ -5,11 +5,10 @@ use core::fmt;
 use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, Rounding};
 use serde::{Deserialize, Serialize};
 
-use crate::boundary::Boundary;
 use crate::error::StatementError;
 use crate::identity::{ModelIdentity, PortCommitment};
 use crate::terms::SharedTerms;
-use crate::tokens::{PromptLength, TokenCut, TokenId};
+use crate::tokens::{PromptLength, TokenEnds, TokenId};
 
 /// What a segment is a segment of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,20 +130,13 @@ impl DecoderTerms {
 /// Whether a segment's own fields go with there being a decoder, or none.
 pub(crate) fn check_own(
     decoder: Option<&DecoderTerms>,
-    boundary: Boundary,
-    tokens: Option<TokenCut>,
+    tokens: Option<TokenEnds>,
 ) -> Result<(), StatementError> {
     match (decoder, tokens) {
         (None, None) => Ok(()),
         (None, Some(got)) => Err(StatementError::TokensUnexpected { got }),
         (Some(_), None) => Err(StatementError::TokensMissing),
-        (Some(decoder), Some(TokenCut { first, next })) => {
-            if boundary != Boundary::Fused {
-                return Err(StatementError::DecoderSplit {
-                    expected: Boundary::Fused,
-                    got: boundary,
-                });
-            }
+        (Some(decoder), Some(TokenEnds { first, next })) => {
             decoder.check_token("first", first)?;
             decoder.check_token("next", next)
         }

@@ -7,11 +7,11 @@ use matchmark_quant::{
 };
 use thiserror::Error;
 
-use crate::boundary::Boundary;
 use crate::codec::CodecError;
+use crate::cut::Cut;
 use crate::identity::{ModelId, PortCommitment, StatementVersion};
 use crate::security::{Profile, SecurityLevel};
-use crate::tokens::{PromptLength, TokenCut, TokenId};
+use crate::tokens::{PromptLength, TokenEnds, TokenId};
 
 /// Why a statement, or a part of one, is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -59,9 +59,9 @@ pub enum StatementError {
         /// The character.
         got: char,
     },
-    /// There is no boundary of this name.
-    #[error("boundary is {got:?}, expected {expected}")]
-    UnknownBoundary {
+    /// There is no cut of this name.
+    #[error("cut is {got:?}, expected {expected}")]
+    UnknownCut {
         /// The names there are.
         expected: &'static str,
         /// The name given.
@@ -71,9 +71,9 @@ pub enum StatementError {
     #[error("segment is {got}, expected {expected}")]
     NotSplit {
         /// How a segment with a lookup proof is proven.
-        expected: Boundary,
+        expected: Cut,
         /// How this one is.
-        got: Boundary,
+        got: Cut,
     },
     /// The statement is of a version that this crate does not know.
     #[error("statement version is {got}, expected {expected}")]
@@ -169,14 +169,6 @@ pub enum StatementError {
         /// The rule given.
         got: Rounding,
     },
-    /// A decoder segment was said to be proven by two proofs.
-    #[error("decoder segment is {got}, expected {expected}")]
-    DecoderSplit {
-        /// How a decoder segment is proven.
-        expected: Boundary,
-        /// How this one is.
-        got: Boundary,
-    },
     /// The chain would go beyond the position limit of the decoder.
     #[error("cache capacity is {got}, expected at most the {expected} positions of the decoder")]
     CapacityAbovePositions {
@@ -200,7 +192,7 @@ pub enum StatementError {
     #[error("attention segment has tokens ({got}), expected none")]
     TokensUnexpected {
         /// The tokens.
-        got: TokenCut,
+        got: TokenEnds,
     },
     /// A token is not in the vocabulary.
     #[error("the {which} token is {got}, expected one below {expected}")]

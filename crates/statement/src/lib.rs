@@ -55,9 +55,9 @@
 
 extern crate alloc;
 
-mod boundary;
 mod chain;
 pub mod codec;
+mod cut;
 mod decoder;
 mod domain;
 mod error;
@@ -72,9 +72,9 @@ mod terms;
 mod text;
 mod tokens;
 
-pub use boundary::{Boundary, LookupStatement, ProofPart, SegmentBoundary};
 pub use chain::{ChainAccumulator, ChainError, ChainStatement};
 pub use codec::CodecError;
+pub use cut::{Cut, CutPattern, LookupStatement, ProofPart, SegmentCut};
 pub use decoder::{DecoderTerms, SegmentKind};
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
@@ -86,8 +86,7 @@ pub use identity::{
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
 pub use policy::{
-    AcceptancePolicy, AcceptancePolicyParts, CircuitRoots, PolicyCircuit, PolicyError,
-    PolicyMismatch,
+    AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError, PolicyMismatch,
 };
 pub use port::Port;
 pub use public_values::{AttentionValues, FormError, PublicValues, PublicValuesError, TokenValues};
@@ -95,7 +94,7 @@ pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
 pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
 pub use shape::SegmentShape;
 pub use terms::{SharedTerms, TermsDifference};
-pub use tokens::{PromptLength, TokenCut, TokenError, TokenId};
+pub use tokens::{PromptLength, TokenEnds, TokenError, TokenId};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

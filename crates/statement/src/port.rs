@@ -17,7 +17,7 @@ pub enum Port {
     /// The cache after the segment: opened by the next segment, too.
     StateAfter,
     /// The pairs (index, weight) of a split segment: opened by both of its proofs.
-    Boundary,
+    Pairs,
 }
 
 impl Port {
@@ -26,7 +26,7 @@ impl Port {
         Self::Model,
         Self::StateBefore,
         Self::StateAfter,
-        Self::Boundary,
+        Self::Pairs,
     ];
 
     /// The name used in messages.
@@ -36,7 +36,7 @@ impl Port {
             Self::Model => "model",
             Self::StateBefore => "state before",
             Self::StateAfter => "state after",
-            Self::Boundary => "boundary",
+            Self::Pairs => "pairs",
         }
     }
 }

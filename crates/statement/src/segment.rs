@@ -8,8 +8,8 @@ use matchmark_quant::{
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::boundary::SegmentBoundary;
 use crate::codec;
+use crate::cut::SegmentCut;
 use crate::decoder::{self, DecoderTerms, SegmentKind};
 use crate::error::StatementError;
 use crate::identity::{PortCommitment, PublicValuesDigest, StatementDigest, StatementVersion};
@@ -18,7 +18,7 @@ use crate::public_values::{FormError, PublicValues, PublicValuesError};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
-use crate::tokens::{TokenCut, TokenError};
+use crate::tokens::{TokenEnds, TokenError};
 
 /// Largest accepted length of an encoded statement, in bytes. The longest there is has 447.
 pub const MAX_STATEMENT_LEN: usize = 512;
@@ -39,9 +39,9 @@ pub struct SegmentStatementParts {
     /// Commitment to the cache after the last step.
     pub state_after: PortCommitment,
     /// Whether one proof shows the segment, or two that this commitment joins.
-    pub boundary: SegmentBoundary,
+    pub cut: SegmentCut,
     /// The first token consumed and the last one chosen, if there is a decoder.
-    pub tokens: Option<TokenCut>,
+    pub tokens: Option<TokenEnds>,
 }
 
 /// What the proof of one segment claims. Immutable, valid by construction, with one canonical encoding
@@ -74,9 +74,9 @@ pub struct OwnFields {
     /// Commitment to the cache after the last step.
     pub state_after: PortCommitment,
     /// Whether one proof shows the segment, or two that this commitment joins.
-    pub boundary: SegmentBoundary,
+    pub cut: SegmentCut,
     /// The first token consumed and the last one chosen, if there is a decoder.
-    pub tokens: Option<TokenCut>,
+    pub tokens: Option<TokenEnds>,
 }
 
 impl SegmentStatementParts {
@@ -88,7 +88,7 @@ impl SegmentStatementParts {
             public_values,
             state_before,
             state_after,
-            boundary,
+            cut,
             tokens,
         } = own;
         Self {
@@ -98,7 +98,7 @@ impl SegmentStatementParts {
             public_values,
             state_before,
             state_after,
-            boundary,
+            cut,
             tokens,
         }
     }
@@ -106,7 +106,7 @@ impl SegmentStatementParts {
 
 impl SegmentStatement {
     /// Domain tag of the digest.
-    pub const TAG: &'static str = "matchmark/segment-statement/v4";
+    pub const TAG: &'static str = "matchmark/segment-statement/v5";
 
     /// Checks the fields against each other and makes a statement of them.
     ///
@@ -115,8 +115,7 @@ impl SegmentStatement {
     /// - [`StatementError::UnsupportedVersion`] for any statement version but the current one;
     /// - [`StatementError::StepsAboveSegment`] and [`StatementError::EntriesAboveCapacity`] if the steps
     ///   do not fit the shape;
-    /// - those of [`SharedTerms::check`] if the terms do not go with each other, and
-    ///   [`StatementError::DecoderSplit`] for a decoder's segment that is split;
+    /// - those of [`SharedTerms::check`] if the terms do not go with each other;
     /// - [`StatementError::TokensMissing`], [`StatementError::TokensUnexpected`] and
     ///   [`StatementError::TokenAboveVocabulary`] unless there are tokens, of the vocabulary, exactly if
     ///   there is a decoder.
@@ -130,7 +129,7 @@ impl SegmentStatement {
         let decoder = parts.terms.decoder.as_ref();
         parts.terms.shape.check_steps(&parts.steps)?;
         parts.terms.check()?;
-        decoder::check_own(decoder, parts.boundary.kind(), parts.tokens)?;
+        decoder::check_own(decoder, parts.tokens)?;
         let mut encoding = codec::encode(&(parts.version, &parts.terms))?;
         let terms_len = encoding.len();
         // The encoding of a tuple is the concatenation of its elements' encodings, so this is the
@@ -168,7 +167,7 @@ impl SegmentStatement {
     }
 
     /// The canonical encoding: the version, the [`SharedTerms`] in order, then steps, public values, state
-    /// before, state after, boundary, tokens, by [`codec`].
+    /// before, state after, cut, tokens, by [`codec`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encoding.clone()
@@ -350,19 +349,19 @@ impl SegmentStatement {
             Port::Model => self.decoder().map(|decoder| decoder.weights),
             Port::StateBefore => Some(self.state_before()),
             Port::StateAfter => Some(self.state_after()),
-            Port::Boundary => self.boundary().commitment(),
+            Port::Pairs => self.cut().commitment(),
         }
     }
 
     /// Whether one proof shows the segment, or two, and what joins them.
     #[must_use]
-    pub const fn boundary(&self) -> SegmentBoundary {
-        self.parts.boundary
+    pub const fn cut(&self) -> SegmentCut {
+        self.parts.cut
     }
 
     /// The first token consumed and the last one chosen, if there is a decoder.
     #[must_use]
-    pub const fn tokens(&self) -> Option<TokenCut> {
+    pub const fn tokens(&self) -> Option<TokenEnds> {
         self.parts.tokens
     }
 
@@ -378,7 +377,7 @@ impl SegmentStatement {
             public_values,
             state_before,
             state_after,
-            boundary,
+            cut,
             tokens,
         } = own_fields(&self.parts);
         let other = &other.parts;
@@ -387,7 +386,7 @@ impl SegmentStatement {
             ("public_values", public_values == other.public_values),
             ("state_before", state_before == other.state_before),
             ("state_after", state_after == other.state_after),
-            ("boundary", boundary == other.boundary),
+            ("cut", cut == other.cut),
             ("tokens", tokens == other.tokens),
         ]
         .into_iter()
@@ -401,7 +400,7 @@ const fn own_fields(parts: &SegmentStatementParts) -> OwnFields {
         public_values: parts.public_values,
         state_before: parts.state_before,
         state_after: parts.state_after,
-        boundary: parts.boundary,
+        cut: parts.cut,
         tokens: parts.tokens,
     }
 }

@@ -136,7 +136,7 @@ impl fmt::Display for SegmentStatement {
         line(f, "public values", self.public_values())?;
         line(f, "state before", self.state_before())?;
         line(f, "state after", self.state_after())?;
-        line(f, "boundary", self.boundary())?;
+        line(f, "cut", self.cut())?;
         if let Some(tokens) = self.tokens() {
             line(f, "tokens", tokens)?;
         }

@@ -100,14 +100,14 @@ impl fmt::Display for PromptLength {
 /// Where a segment cuts the sequence of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TokenCut {
+pub struct TokenEnds {
     /// The token that the first step consumes.
     pub first: TokenId,
     /// The choice after the last step: what the next segment begins with, unless that token is given.
     pub next: TokenId,
 }
 
-impl fmt::Display for TokenCut {
+impl fmt::Display for TokenEnds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "first {}, next {}", self.first, self.next)
     }

@@ -10,7 +10,7 @@ use common::{
 use matchmark_quant::StepRange;
 use matchmark_statement::{
     ChainAccumulator, ChainError, ChainStatement, SegmentStatement, SegmentStatementParts,
-    TokenCut, TokenId,
+    TokenEnds, TokenId,
 };
 
 /// Four segments, of 16 steps each, behind 2 prefix entries.
@@ -145,7 +145,7 @@ fn fields_are_compared(first: SegmentStatementParts, second: &SegmentStatementPa
         let result = chain.push(&statement(parts.clone()));
         match field {
             // A segment's own.
-            "public_values" | "state_after" | "boundary" => assert_eq!(result, Ok(())),
+            "public_values" | "state_after" | "cut" => assert_eq!(result, Ok(())),
             "state_before" => {
                 assert!(matches!(result, Err(ChainError::StateMismatch { .. })));
             }
@@ -190,7 +190,7 @@ fn tokens_are_carried_on() {
     let whole = join(decoder_chain()).unwrap();
     assert_eq!(whole.next_token(), Some(token(64)));
     let (first, next) = (token(0), token(64));
-    assert_eq!(whole.tokens(), Some(TokenCut { first, next }));
+    assert_eq!(whole.tokens(), Some(TokenEnds { first, next }));
     assert_eq!(whole.terms().decoder, Some(decoder()));
     let attention = join(chain()).unwrap();
     assert_eq!((attention.tokens(), attention.next_token()), (None, None));

@@ -9,16 +9,16 @@ use std::collections::BTreeSet;
 use common::{attention, decoder_segment, given, segment, shape, state, statement, variations};
 use matchmark_quant::{QuantError, Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, ChainAccumulator, ChainStatement,
-    CircuitRoots, ModelIdentity, PolicyCircuit, PolicyError, PolicyMismatch, PortCommitment,
-    PreprocessedRoot, Profile, ProofPart, Security, SecurityLevel, SegmentBoundary, SegmentKind,
-    SegmentStatement, SegmentStatementParts, StatementError,
+    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, Cut, ModelIdentity,
+    PolicyCircuit, PolicyError, PolicyMismatch, PortCommitment, PreprocessedRoot, Profile,
+    ProofPart, Security, SecurityLevel, SegmentCut, SegmentKind, SegmentStatement,
+    SegmentStatementParts, StatementError,
 };
 
 fn circuit(steps: u32) -> PolicyCircuit {
     PolicyCircuit {
         steps,
-        part: ProofPart::Fused,
+        part: ProofPart::Whole,
         preprocessed_root: root(steps),
     }
 }
@@ -52,7 +52,7 @@ fn the_chain_it_was_made_from_is_accepted() {
     for (before, steps) in [(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)] {
         assert_eq!(
             policy.check_segment(&statement(segment(before, steps))),
-            Ok(CircuitRoots::Fused(root(steps)))
+            Ok(vec![root(steps)])
         );
     }
     let chain = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)]);
@@ -96,7 +96,7 @@ fn decoder_chain() -> ChainStatement {
 
 fn decoder_circuit(steps: u32) -> PolicyCircuit {
     PolicyCircuit {
-        part: ProofPart::Decoder,
+        part: ProofPart::Whole,
         preprocessed_root: root(steps + 300),
         ..circuit(steps)
     }
@@ -108,7 +108,7 @@ fn a_decoders_chain_is_accepted_by_its_own_circuits() {
     for (before, steps) in [(0, 16), (32, 16), (64, 2)] {
         assert_eq!(
             policy.check_segment(&statement(decoder_segment(before, steps))),
-            Ok(CircuitRoots::Decoder(root(steps + 300)))
+            Ok(vec![root(steps + 300)])
         );
     }
     assert_eq!(policy.check_chain(&decoder_chain()), Ok(()));
@@ -213,33 +213,6 @@ fn decoders_begin_with_their_first_token() {
 }
 
 #[test]
-fn circuits_are_those_of_the_kind() {
-    let others = [circuit(16)].into_iter().chain(split_circuits(12));
-    for other in others {
-        let mut parts = decoder_policy().parts();
-        parts.circuits.push(other);
-        assert_eq!(
-            AcceptancePolicy::new(parts),
-            Err(PolicyError::CircuitKind {
-                expected: SegmentKind::Decoder,
-                got: other.part,
-                steps: other.steps
-            })
-        );
-    }
-    let mut parts = policy().parts();
-    parts.circuits.push(decoder_circuit(16));
-    assert_eq!(
-        AcceptancePolicy::new(parts),
-        Err(PolicyError::CircuitKind {
-            expected: SegmentKind::Attention,
-            got: ProofPart::Decoder,
-            steps: 16
-        })
-    );
-}
-
-#[test]
 fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
     type Change = fn(&mut AcceptancePolicyParts);
     let changes: [Change; 8] = [
@@ -305,8 +278,8 @@ fn every_field_has_its_own_refusal() {
             ("state_before", Err(PolicyMismatch::FirstState { got, .. })) => {
                 *got == parts.state_before
             }
-            ("boundary", Err(PolicyMismatch::Boundary { expected, got })) => {
-                (*expected, *got) == (Boundary::Fused, Boundary::Split)
+            ("cut", Err(PolicyMismatch::Cut { expected, got })) => {
+                (*expected, *got) == (Cut::Fused, Cut::Split)
             }
             // Bound by proof and chain, not by policy.
             ("public_values" | "state_after", Ok(_)) => true,
@@ -379,10 +352,7 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
     let mut parts = policy().parts();
     parts.terms.security = insecure;
     let named = AcceptancePolicy::new(parts).unwrap();
-    assert_eq!(
-        named.check_segment(&weak),
-        Ok(CircuitRoots::Fused(root(16)))
-    );
+    assert_eq!(named.check_segment(&weak), Ok(vec![root(16)]));
     // And then nothing else: a policy pins its level exactly.
     assert!(matches!(
         named.check_segment(&statement(segment(2, 16))),
@@ -407,7 +377,7 @@ fn segments_outside_of_the_chain_are_refused() {
     let policy = AcceptancePolicy::new(parts).unwrap();
     assert_eq!(
         policy.check_segment(&statement(segment(10, 16))),
-        Ok(CircuitRoots::Fused(root(16)))
+        Ok(vec![root(16)])
     );
     for before in [2, 9, 43, 50] {
         assert_eq!(
@@ -461,14 +431,7 @@ fn shared_terms_are_checked(policy: &AcceptancePolicy, base: &SegmentStatementPa
         let chain = ChainAccumulator::start(&statement(parts)).finish();
         let error = policy.check_chain(&chain).unwrap_err();
         let about_steps = matches!(error, PolicyMismatch::ChainSteps { .. });
-        let own = [
-            "steps",
-            "public_values",
-            "state_after",
-            "boundary",
-            "tokens",
-        ]
-        .contains(&field);
+        let own = ["steps", "public_values", "state_after", "cut", "tokens"].contains(&field);
         assert_eq!(about_steps, own, "{field}: {error}");
     }
 }
@@ -495,34 +458,28 @@ fn each_length_is_accepted_in_the_ways_that_have_circuits() {
         .chain(split_circuits(12))
         .collect();
     let policy = AcceptancePolicy::new(parts).unwrap();
-    let check = |before, steps, boundary| {
+    let check = |before, steps, cut| {
         let mut parts = segment(before, steps);
-        parts.boundary = boundary;
+        parts.cut = cut;
         policy.check_segment(&statement(parts))
     };
-    let split = SegmentBoundary::Split(PortCommitment::from_bytes([9; 32]));
-    let split_roots = |steps: u32| CircuitRoots::Split {
-        arithmetic: root(steps + 100),
-        lookup: root(steps + 200),
-    };
-    assert_eq!(
-        check(2, 16, SegmentBoundary::Fused),
-        Ok(CircuitRoots::Fused(root(16)))
-    );
+    let split = SegmentCut::Split(PortCommitment::from_bytes([9; 32]));
+    let split_roots = |steps: u32| vec![root(steps + 100), root(steps + 200)];
+    assert_eq!(check(2, 16, SegmentCut::Fused), Ok(vec![root(16)]));
     assert_eq!(check(2, 16, split), Ok(split_roots(16)));
     assert_eq!(check(50, 12, split), Ok(split_roots(12)));
     assert_eq!(
-        check(50, 12, SegmentBoundary::Fused),
-        Err(PolicyMismatch::Boundary {
-            expected: Boundary::Split,
-            got: Boundary::Fused
+        check(50, 12, SegmentCut::Fused),
+        Err(PolicyMismatch::Cut {
+            expected: Cut::Split,
+            got: Cut::Fused
         })
     );
     assert_eq!(
         check(62, 4, split),
-        Err(PolicyMismatch::Boundary {
-            expected: Boundary::Fused,
-            got: Boundary::Split
+        Err(PolicyMismatch::Cut {
+            expected: Cut::Fused,
+            got: Cut::Split
         })
     );
     assert_eq!(
@@ -565,7 +522,7 @@ fn policies_that_accept_nothing_are_refused() {
     assert_eq!(
         change(|parts| parts.circuits.push(circuit(12))),
         Err(PolicyError::DuplicateCircuit {
-            part: ProofPart::Fused,
+            part: ProofPart::Whole,
             got: 12
         })
     );

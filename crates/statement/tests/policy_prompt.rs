@@ -31,12 +31,12 @@ fn decoder_policy() -> AcceptancePolicy {
     for next in statements {
         chain.push(&next).unwrap();
     }
-    AcceptancePolicy::accepting(&chain.finish(), given(), circuits(ProofPart::Decoder)).unwrap()
+    AcceptancePolicy::accepting(&chain.finish(), given(), circuits(ProofPart::Whole)).unwrap()
 }
 
 fn attention_policy() -> AcceptancePolicy {
     let chain = ChainAccumulator::start(&statement(segment(2, 16))).finish();
-    AcceptancePolicy::accepting(&chain, vec![], circuits(ProofPart::Fused)).unwrap()
+    AcceptancePolicy::accepting(&chain, vec![], circuits(ProofPart::Whole)).unwrap()
 }
 
 fn with(change: impl FnOnce(&mut AcceptancePolicyParts)) -> Result<AcceptancePolicy, PolicyError> {

@@ -14,9 +14,9 @@ use matchmark_quant::{
     CacheCapacity, QuantError, Rounding, ScoreStep, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{
-    codec, Boundary, CodecError, ModelId, ModelIdentity, PortCommitment, SegmentBoundary,
-    SegmentStatement, SegmentStatementParts, StatementError, StatementVersion, TokenId,
-    VerifierDomain, MAX_STATEMENT_LEN,
+    codec, CodecError, ModelId, ModelIdentity, PortCommitment, SegmentCut, SegmentStatement,
+    SegmentStatementParts, StatementError, StatementVersion, TokenId, VerifierDomain,
+    MAX_STATEMENT_LEN,
 };
 use proptest::prelude::*;
 
@@ -130,7 +130,7 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
     let quantization = common::quantization(11, 345, None);
     let scales = common::quantization(11, 345, Some([1.0, 2.0, 3.0]));
     let beyond = TokenId::new(1000);
-    let cases: [Refused; 18] = [
+    let cases: [Refused; 17] = [
         (
             |it| it.terms.decoder = None,
             StatementError::DecoderMissing {
@@ -207,15 +207,6 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
             StatementError::PromptAboveCapacity {
                 expected: CacheCapacity::new(66).unwrap(),
                 got: prompt(67),
-            },
-        ),
-        (
-            |it| {
-                it.boundary = SegmentBoundary::Split(PortCommitment::from_bytes([6; 32]));
-            },
-            StatementError::DecoderSplit {
-                expected: Boundary::Fused,
-                got: Boundary::Split,
             },
         ),
         (|it| it.tokens = None, StatementError::TokensMissing),
@@ -361,7 +352,7 @@ fn no_statement_is_longer_than_the_limit() {
     // Scales and a second proof, or a decoder: no statement has both.
     let mut split = base();
     split.terms.domain = domain();
-    split.boundary = SegmentBoundary::Split(PortCommitment::from_bytes([0; 32]));
+    split.cut = SegmentCut::Split(PortCommitment::from_bytes([0; 32]));
     let mut decoder = decoder_segment(18, 16);
     decoder.terms.domain = domain();
     for (parts, expected) in [(split, 372), (decoder, 447)] {

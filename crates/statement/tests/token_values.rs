@@ -7,7 +7,7 @@ mod common;
 use common::{decoder_segment, model_shape, prompt, statement, SIZES};
 use matchmark_quant::{ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{
-    FormError, PublicValues, PublicValuesError, SegmentKind, SegmentStatement, TokenCut,
+    FormError, PublicValues, PublicValuesError, SegmentKind, SegmentStatement, TokenEnds,
     TokenError, TokenId, TokenValues,
 };
 use proptest::prelude::*;
@@ -157,7 +157,7 @@ const CONSUMED: [u32; 4] = [10, 11, 21, 22];
 const CHOSEN: [u32; 4] = [20, 21, 22, 23];
 
 fn check(consumed: [u32; 4], chosen: [u32; 4], before: u32, given: u32) -> Result<(), TokenError> {
-    let cut = TokenCut {
+    let cut = TokenEnds {
         first: TokenId::new(10),
         next: TokenId::new(23),
     };
@@ -239,7 +239,7 @@ fn both_ends_are_those_of_the_cut() {
             got: TokenId::new(24)
         })
     );
-    let cut = TokenCut {
+    let cut = TokenEnds {
         first: TokenId::new(10),
         next: TokenId::new(23),
     };
@@ -260,7 +260,7 @@ fn statement_of(values: &TokenValues, before: u32, cut: [u32; 2]) -> SegmentStat
     let [first, next] = cut.map(TokenId::new);
     let mut parts = decoder_segment(before, values.steps() as u32);
     parts.public_values = values.digest();
-    parts.tokens = Some(TokenCut { first, next });
+    parts.tokens = Some(TokenEnds { first, next });
     statement(parts)
 }
 
@@ -362,7 +362,7 @@ proptest! {
         let follow = (1..steps).all(|i| before as usize + i < given as usize || consumed[i] == chosen[i - 1]);
         let expected = follow && consumed[0] == cut.0 && chosen[steps - 1] == cut.1;
         let range = StepRange::new(before, steps as u32).unwrap();
-        let cut = TokenCut { first: TokenId::new(cut.0), next: TokenId::new(cut.1) };
+        let cut = TokenEnds { first: TokenId::new(cut.0), next: TokenId::new(cut.1) };
         prop_assert_eq!(values(&consumed, &chosen).check(range, prompt(given), cut).is_ok(), expected);
     }
 }

@@ -6,7 +6,7 @@ use matchmark_air::layout::LayoutError;
 use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{
     FormError, PolicyMismatch, Port, PortCommitment, PreprocessedRoot, ProofPart,
-    PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentBoundary,
+    PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentCut,
     StatementDigest, StatementError, TokenError,
 };
 
@@ -159,15 +159,15 @@ pub enum VerifyError {
     /// The segment is fused, and has a second proof.
     #[error("lookup proof: expected none, as the segment is fused; got one")]
     UnexpectedLookupProof,
-    /// The two proofs of a split segment have different boundaries.
-    #[error("boundary of the lookup proof: expected {expected}, got {got}")]
-    BoundaryMismatch {
-        /// Boundary of the arithmetic proof.
-        expected: SegmentBoundary,
-        /// Boundary of the lookup proof.
-        got: SegmentBoundary,
+    /// The two proofs of a split segment have different cuts.
+    #[error("cut of the lookup proof: expected {expected}, got {got}")]
+    CutMismatch {
+        /// Cut of the arithmetic proof.
+        expected: SegmentCut,
+        /// Cut of the lookup proof.
+        got: SegmentCut,
     },
-    /// The two proofs have the same boundary, but are about different segments.
+    /// The two proofs have the same pairs, but are about different segments.
     #[error(
         "segment of the lookup proof: expected {expected}, got {got}, which differs in {field}"
     )]
@@ -234,7 +234,7 @@ variant_names!(VerifyError {
     PortNotOpened,
     LookupProofMissing,
     UnexpectedLookupProof,
-    BoundaryMismatch,
+    CutMismatch,
     OtherLookup,
     Lookup,
     LookupSumNotZero,

@@ -5,7 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_air::circuit::{parts, ComponentColumns, ProofColumns};
+use matchmark_air::circuit::{ComponentColumns, ProofColumns};
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::trees::{Tree, TreeOrder};
 use matchmark_statement::{ProofPart, Security, SecurityParameters, SegmentStatement};
@@ -55,8 +55,7 @@ impl FriLayer {
 }
 
 impl ProofStructure {
-    /// The structure of the fused proof of this layout at this level, or of the arithmetic one if the
-    /// layout is split.
+    /// The structure of the proof of this layout at this level that shows the arithmetic.
     pub fn new(layout: &SegmentLayout, security: Security) -> Self {
         Self::of(layout.main_part(), layout, security)
     }
@@ -65,7 +64,7 @@ impl ProofStructure {
     /// a tree that two of them open has one height.
     pub fn all(layout: &SegmentLayout, security: Security) -> Vec<Self> {
         let of_part = |part| Self::of(part, layout, security);
-        parts(layout).into_iter().map(of_part).collect()
+        layout.parts().map(of_part).collect()
     }
 
     /// The structures of all proofs of a segment with this statement.
@@ -91,7 +90,7 @@ impl ProofStructure {
         samples.push(vec![1; COMPOSITION_COLUMNS]);
         let lifting_log_size = layout.lifting_log_size(parameters.log_blowup);
         Self {
-            order: TreeOrder::of(part),
+            order: TreeOrder::of(layout.kind(), part),
             parameters,
             lifting_log_size,
             claimed_sums: components.len(),
@@ -104,8 +103,8 @@ impl ProofStructure {
     }
 
     /// The order of their trees.
-    pub fn order(&self) -> TreeOrder {
-        self.order
+    pub fn order(&self) -> &TreeOrder {
+        &self.order
     }
 
     /// What the proofs show of a segment.
@@ -114,7 +113,7 @@ impl ProofStructure {
     }
 
     /// The commitment trees in order.
-    pub fn trees(&self) -> &'static [Tree] {
+    pub fn trees(&self) -> &[Tree] {
         self.order.all()
     }
 

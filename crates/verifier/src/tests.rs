@@ -23,7 +23,7 @@ use matchmark_quant::{
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, AttentionValues, ChainError, FormError,
     LookupStatement, PolicyCircuit, PolicyMismatch, Port, PortCommitment, PreprocessedRoot,
-    ProofPart, PublicValues, RelationDigest, SegmentBoundary, SegmentShape, SegmentStatement,
+    ProofPart, PublicValues, RelationDigest, SegmentCut, SegmentShape, SegmentStatement,
     SegmentStatementParts, VerifierDomain,
 };
 use num_traits::One;
@@ -208,7 +208,7 @@ impl Fixture {
             (Tree::StateBefore, point(fingerprint)),
             (Tree::StateAfter, point(false)),
         ]);
-        let circuit = Circuit::new(&layout, ProofPart::Fused, &context);
+        let circuit = Circuit::new(&layout, ProofPart::Whole, &context);
         let root = self.policy.parts().circuits[0].preprocessed_root;
         let session = Session::open(self.file.proof(), &self.structure, root)?;
         session.check_points(&circuit.components(), point(domain))
@@ -229,7 +229,7 @@ impl Fixture {
     /// The segment as a split one. Its proofs are those of a fused segment, or none.
     fn split(&self) -> (SegmentFile, AcceptancePolicy) {
         self.restated(
-            |parts| parts.boundary = boundary(1),
+            |parts| parts.cut = cut(1),
             |parts| parts.circuits = self.split_circuits([0; 32]),
         )
     }
@@ -287,8 +287,8 @@ impl Fixture {
     }
 }
 
-fn boundary(byte: u8) -> SegmentBoundary {
-    SegmentBoundary::Split(PortCommitment::from_bytes([byte; 32]))
+fn cut(byte: u8) -> SegmentCut {
+    SegmentCut::Split(PortCommitment::from_bytes([byte; 32]))
 }
 
 /// A lookup proof of no bytes in the name of this segment.
@@ -411,7 +411,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let after = |parts: &mut SegmentStatementParts| parts.state_after = other;
         is_of(&it.refused(after, |_| {}), Port::StateAfter);
         let error = it.zeros();
-        is_of(&error, Port::Boundary);
+        is_of(&error, Port::Pairs);
         error
     }),
     ("LookupProofMissing", |it| {
@@ -424,8 +424,8 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let file = it.file.clone().with_lookup(Some(lookup));
         verify_segment(&file, &it.policy).unwrap_err()
     }),
-    ("BoundaryMismatch", |it| {
-        it.with_lookup_of(|parts| parts.boundary = boundary(2))
+    ("CutMismatch", |it| {
+        it.with_lookup_of(|parts| parts.cut = cut(2))
     }),
     ("OtherLookup", |it| {
         it.with_lookup_of(|parts| parts.terms.domain = other_domain())

@@ -14,8 +14,7 @@ use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, CircuitRoots, Port, PreprocessedRoot, PublicValues, RelationVersion,
-    SegmentStatement,
+    AcceptancePolicy, Cut, Port, PreprocessedRoot, PublicValues, RelationVersion, SegmentStatement,
 };
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
@@ -72,17 +71,13 @@ pub fn verify_segment_watched(
 ) -> Result<VerifiedSegment, VerifyError> {
     begin(Part::Proof);
     let statement = file.statement();
-    let (root, lookup) = match (policy.check_segment(statement)?, file.lookup()) {
-        (CircuitRoots::Fused(root) | CircuitRoots::Decoder(root), None) => (root, None),
-        (CircuitRoots::Fused(_) | CircuitRoots::Decoder(_), Some(_)) => {
-            return Err(VerifyError::UnexpectedLookupProof)
-        }
-        (CircuitRoots::Split { .. }, None) => return Err(VerifyError::LookupProofMissing),
-        (CircuitRoots::Split { arithmetic, lookup }, Some(file)) => {
-            check_pair(statement, file.statement().segment())?;
-            (arithmetic, Some((lookup, file)))
-        }
-    };
+    let roots = policy.check_segment(statement)?;
+    match (statement.cut().kind(), file.lookup()) {
+        (Cut::Fused, None) => {}
+        (Cut::Fused, Some(_)) => return Err(VerifyError::UnexpectedLookupProof),
+        (Cut::Split, None) => return Err(VerifyError::LookupProofMissing),
+        (Cut::Split, Some(lookup)) => check_pair(statement, lookup.statement().segment())?,
+    }
     // Whatever the values were made for, the layout below is the statement's.
     statement.check_form(file.public_values())?;
     begin(Part::PublicValues);
@@ -99,12 +94,12 @@ pub fn verify_segment_watched(
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
     let structures = ProofStructure::all(&layout, statement.security());
-    verify_main(file, &layout, &structures[0], root, begin)?;
-    match (lookup, structures.get(1)) {
-        (None, None) => {}
-        (Some((root, file)), Some(structure)) => verify_lookup(file, &layout, structure, root)?,
-        (Some(_), None) => return Err(VerifyError::UnexpectedLookupProof),
-        (None, Some(_)) => return Err(VerifyError::LookupProofMissing),
+    for (structure, root) in structures.iter().zip(roots) {
+        match (structure.part().is_main(), file.lookup()) {
+            (true, _) => verify_main(file, &layout, structure, root, begin)?,
+            (false, Some(lookup)) => verify_lookup(lookup, &layout, structure, root)?,
+            (false, None) => return Err(VerifyError::LookupProofMissing),
+        }
     }
     Ok(VerifiedSegment {
         statement: Verified::new(statement.clone(), policy.id()),
@@ -112,11 +107,11 @@ pub fn verify_segment_watched(
     })
 }
 
-/// The two proofs of a split segment are about the same boundary, and about the same segment otherwise.
+/// The two proofs of a split segment are about the same pairs, and about the same segment otherwise.
 fn check_pair(segment: &SegmentStatement, lookup: &SegmentStatement) -> Result<(), VerifyError> {
-    let (expected, got) = (segment.boundary(), lookup.boundary());
+    let (expected, got) = (segment.cut(), lookup.cut());
     if expected != got {
-        return Err(VerifyError::BoundaryMismatch { expected, got });
+        return Err(VerifyError::CutMismatch { expected, got });
     }
     match segment.first_difference(lookup) {
         None => Ok(()),
@@ -251,7 +246,7 @@ impl PartVerifier<'_, '_> {
     }
 }
 
-/// Verifies the fused proof, or the arithmetic one.
+/// Verifies the proof that shows the arithmetic.
 fn verify_main(
     file: &SegmentFile,
     layout: &SegmentLayout,

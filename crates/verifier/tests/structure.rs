@@ -59,7 +59,7 @@ fn parts_and_lists_of_a_structure() {
             .map(|(_, structure)| structure.part())
             .collect()
     };
-    assert_eq!(parts(&narrow), [ProofPart::Fused]);
+    assert_eq!(parts(&narrow), [ProofPart::Whole]);
     assert_eq!(parts(&split), [ProofPart::Arithmetic, ProofPart::Lookup]);
     for (_, _, structures) in all() {
         for structure in structures {

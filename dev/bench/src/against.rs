@@ -19,8 +19,8 @@ const CALIBRATE: &str = "fixtures/models/calibrate.txt";
 
 /// What both prove: the name, and the arguments of `matchmark prove` behind what is proven.
 const CASES: [(&str, What, &[&str]); 3] = [
-    ("attention", What::Trace, &["--boundary", "fused"]),
-    ("attention, split", What::Trace, &["--boundary", "split"]),
+    ("attention", What::Trace, &["--cut", "fused"]),
+    ("attention, split", What::Trace, &["--cut", "split"]),
     (
         "decoder",
         What::Model,

@@ -10,9 +10,7 @@ use matchmark_quant::{
     AccumulatorBounds, AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy,
     QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, ValueBits,
 };
-use matchmark_statement::{
-    Boundary, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
-};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain};
 use matchmark_tables::{Rational, WeightTable};
 
 use super::decoder::cases::DecoderPart;
@@ -32,7 +30,7 @@ pub struct Spec {
     pub rounding: Rounding,
     pub table: WeightTable,
     pub security: Security,
-    pub boundary: Boundary,
+    pub cut: Cut,
 }
 
 /// A segment's terms and layout.
@@ -69,11 +67,11 @@ impl Forms {
             .iter()
             .find(|(tree, _)| *tree == Tree::Witness)
             .map_or(0, |(_, columns)| *columns);
-        // Seven columns that every layout has, two of them in the boundary tree if it is split, then
+        // Seven columns that every layout has, two of them in the tree of the pairs if it is split, then
         // the excess, then the gap remainder.
-        let plain = match layout.boundary() {
-            Boundary::Fused => 7,
-            Boundary::Split => 5,
+        let plain = match layout.cut() {
+            Cut::Fused => 7,
+            Cut::Split => 5,
         };
         let of_excess = columns - gap_columns - plain;
         Self {
@@ -147,7 +145,7 @@ impl Spec {
     pub fn try_case(&self) -> Result<Arc<Case>, ProveError> {
         let terms = self.terms();
         let layout = terms.layout(self.steps as usize)?;
-        let layout = layout.with_boundary(self.boundary);
+        let layout = layout.with_cut(self.cut);
         Ok(Arc::new(Case {
             name: self.name,
             forms: Forms::of(&layout, &terms),
@@ -178,7 +176,7 @@ pub fn narrow() -> Spec {
         rounding: Rounding::Floor,
         table: WeightTable::essay9(),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -197,7 +195,7 @@ pub fn wide() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: WeightTable::exp256_default(),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -216,7 +214,7 @@ pub fn bounded_wide() -> Spec {
         rounding: Rounding::Floor,
         table: WeightTable::exp256_default(),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -234,7 +232,7 @@ pub fn bounded_narrow() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: table(&[64, 40, 20, 10, 5, 3, 2, 1]),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -255,7 +253,7 @@ pub fn exact() -> Spec {
         rounding: Rounding::Floor,
         table: table(&entries),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -273,7 +271,7 @@ pub fn unclipped() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: WeightTable::essay9(),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -291,7 +289,7 @@ pub fn shifted() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: table(&[100_000, 60_000, 30_000, 9000, 2500, 800, 90, 1]),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -299,16 +297,16 @@ pub fn shifted() -> Spec {
 pub fn split_narrow() -> Spec {
     Spec {
         name: "split narrow",
-        boundary: Boundary::Split,
+        cut: Cut::Split,
         ..narrow()
     }
 }
 
-/// [`wide`] in two proofs: a table longer than the boundary, and grouped heads.
+/// [`wide`] in two proofs: a table longer than the cut, and grouped heads.
 pub fn split_wide() -> Spec {
     Spec {
         name: "split wide",
-        boundary: Boundary::Split,
+        cut: Cut::Split,
         ..wide()
     }
 }
@@ -327,7 +325,7 @@ pub fn one_dimension() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: WeightTable::essay9(),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -345,7 +343,7 @@ pub fn whole_chain() -> Spec {
         rounding: Rounding::Floor,
         table: WeightTable::essay9(),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -364,11 +362,11 @@ pub fn largest_step() -> Spec {
         rounding: Rounding::NearestTiesUp,
         table: table(&[3, 1]),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
-/// The longest table, in two proofs: the boundary is shorter than it.
+/// The longest table, in two proofs: the cut is shorter than it.
 pub fn longest_table() -> Spec {
     let len = WeightTable::MAX_LEN as u32;
     let entries: Vec<u32> = (0..len).map(|index| 1 + (len - index) / 5).collect();
@@ -384,7 +382,7 @@ pub fn longest_table() -> Spec {
         rounding: Rounding::Floor,
         table: table(&entries),
         security: insecure(),
-        boundary: Boundary::Split,
+        cut: Cut::Split,
     }
 }
 

@@ -63,12 +63,12 @@ impl Cell {
     pub fn changed(&self, honest: &Forged, new: M31) -> Forged {
         let mut forged = honest.clone();
         self.column(&mut forged)[self.row] = new;
-        // Both proofs of a split segment open the changed boundary.
-        if let (Some(lookup), Source::Tree(Tree::Boundary)) =
+        // Both proofs of a split segment open the changed pairs.
+        if let (Some(lookup), Source::Tree(Tree::Pairs)) =
             (&mut forged.witness.lookup, self.read.source)
         {
-            let boundary = tree_of(&forged.witness.main, Tree::Boundary);
-            lookup.set_tree(Tree::Boundary, &boundary);
+            let cut = tree_of(&forged.witness.main, Tree::Pairs);
+            lookup.set_tree(Tree::Pairs, &cut);
         }
         if !self.is_rlc() {
             let points = RlcChallenges::structural();
@@ -103,7 +103,7 @@ pub fn columns(honest: &Forged) -> Vec<(Cell, usize)> {
                 let is_held_elsewhere = match read.source {
                     Source::Public | Source::Tree(Tree::Model) => true,
                     // The arithmetic proof has the same columns.
-                    Source::Tree(Tree::Boundary) => is_of_lookup,
+                    Source::Tree(Tree::Pairs) => is_of_lookup,
                     Source::Tree(
                         Tree::Preprocessed
                         | Tree::StateBefore

@@ -7,14 +7,14 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use matchmark_air::challenges::RlcChallenges;
-use matchmark_air::circuit::{parts, Circuit};
+use matchmark_air::circuit::Circuit;
 use matchmark_air::harness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::harness::row::Observer;
 use matchmark_air::relation::RelationTag;
 use matchmark_air::tables::{table_groups, Table};
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, PartTrace, SegmentWitness};
-use matchmark_statement::{Boundary, ProofPart};
+use matchmark_statement::{Cut, ProofPart};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo::prover::backend::simd::m31::PackedBaseField;
@@ -47,8 +47,8 @@ pub enum Drop {
     },
     /// That the claimed sums of a proof cancel.
     Balance,
-    /// That the two proofs of a split segment have the same boundary.
-    Boundary,
+    /// That the two proofs of a split segment have the same pairs.
+    Pairs,
 }
 
 /// A tuple as a row states it: positive multiplicities require, negative ones provide.
@@ -68,8 +68,8 @@ pub struct Evaluation {
     /// Component, index and name of every constraint that fails on some row.
     pub failed: BTreeSet<(usize, usize, &'static str)>,
     pub tuples: Vec<Stated>,
-    /// Whether the two proofs have different boundaries.
-    pub boundary_differs: bool,
+    /// Whether the two proofs have different cuts.
+    pub pairs_differ: bool,
     /// Component and index of the uses that state tuples which do not cancel.
     open: OnceCell<BTreeSet<(usize, usize)>>,
 }
@@ -151,10 +151,10 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, rlcs: &PartTrace) -> Eval
     if let Some(lookup) = &witness.lookup {
         let of_lookup = Circuit::structural(&case.layout, ProofPart::Lookup);
         run(&mut evaluation, circuit.len(), &of_lookup, lookup);
-        let boundary = |trace: &PartTrace| -> Vec<Column> {
-            trace.tree(Tree::Boundary).into_iter().cloned().collect()
+        let cut = |trace: &PartTrace| -> Vec<Column> {
+            trace.tree(Tree::Pairs).into_iter().cloned().collect()
         };
-        evaluation.boundary_differs = boundary(lookup) != boundary(&witness.main);
+        evaluation.pairs_differ = cut(lookup) != cut(&witness.main);
     }
     evaluation
 }
@@ -180,7 +180,7 @@ impl<E: EvalAtRow> Observer<E> for Names {
 /// What the components of a segment's proofs state, by place.
 pub fn names(case: &Case) -> Vec<Names> {
     let mut all = vec![];
-    for part in parts(&case.layout) {
+    for part in case.layout.parts() {
         for component in Circuit::structural(&case.layout, part).iter() {
             let mut names = Names {
                 component: component.name(),
@@ -245,8 +245,8 @@ impl Evaluation {
             })
             .map(|(_, _, name)| *name);
         let relations = self.open(drop).into_keys().map(|(tag, _)| tag.name());
-        let boundary = (self.boundary_differs && *drop != Drop::Boundary).then_some("boundary");
-        constraints.chain(relations).chain(boundary).collect()
+        let pairs = (self.pairs_differ && *drop != Drop::Pairs).then_some("pairs");
+        constraints.chain(relations).chain(pairs).collect()
     }
 }
 
@@ -295,9 +295,9 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         one(StepTotals, "step totals", false),
     ]
     .concat();
-    let (mut scores, membership) = match layout.boundary() {
-        Boundary::Fused => (one(Weight, "weight", true), vec![]),
-        Boundary::Split => (vec![], one(Weight, "weight", true)),
+    let (mut scores, membership) = match layout.cut() {
+        Cut::Fused => (one(Weight, "weight", true), vec![]),
+        Cut::Split => (vec![], one(Weight, "weight", true)),
     };
     if case.forms.exact.is_some() {
         scores.extend(less_than("excess", true));
@@ -332,8 +332,8 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
     let groups = table_groups(layout, layout.main_part());
     let mut components = vec![vectors, scores, state];
     components.extend(groups.into_iter().map(|(_, tables)| entries(tables)));
-    if layout.boundary() == Boundary::Split {
-        components.extend([membership, entries(Table::of(ProofPart::Lookup).to_vec())]);
+    if layout.cut() == Cut::Split {
+        components.extend([membership, entries(vec![Table::Weights])]);
     }
     let numbered = components.into_iter().enumerate();
     numbered

@@ -6,8 +6,7 @@ use matchmark_quant::{
 };
 use matchmark_statement::{
     AcceptancePolicyParts, DecoderTerms, ModelId, ModelIdentity, PolicyCircuit, PortCommitment,
-    PromptLength, ProofPart, SegmentBoundary, SegmentShape, SegmentStatementParts, TokenCut,
-    TokenId,
+    PromptLength, ProofPart, SegmentShape, SegmentStatementParts, TokenEnds, TokenId,
 };
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -88,16 +87,15 @@ pub fn stated(base: &SegmentStatementParts, decoder: DecoderTerms) -> SegmentSta
     parts.terms.quantization = quantization(&parts.terms.quantization);
     parts.terms.rounding = Rounding::NearestTiesUp;
     parts.steps = from_the_first(parts.steps);
-    parts.boundary = SegmentBoundary::Fused;
     parts.terms.decoder = Some(decoder);
-    parts.tokens = Some(TokenCut {
+    parts.tokens = Some(TokenEnds {
         first: TokenId::new(1),
         next: TokenId::new(2),
     });
     parts
 }
 
-/// The policy of such a statement, with the circuits there are under the decoder's name.
+/// The policy of such a statement, with the circuits that there are.
 pub fn asked(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptancePolicyParts {
     let mut parts = base.clone();
     parts.terms.model = model(&decoder);
@@ -105,20 +103,24 @@ pub fn asked(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptanceP
     parts.terms.rounding = Rounding::NearestTiesUp;
     parts.steps = from_the_first(parts.steps);
     parts.terms.decoder = Some(decoder);
-    parts.circuits = renamed(parts.circuits);
     parts
 }
 
-/// The circuits of attention as if they were a decoder's.
-pub fn renamed(circuits: Vec<PolicyCircuit>) -> Vec<PolicyCircuit> {
-    circuits
-        .into_iter()
-        .filter(|circuit| circuit.part != ProofPart::Lookup)
-        .map(|circuit| PolicyCircuit {
-            part: ProofPart::Decoder,
+/// The circuits as if the segments were cut in the other way.
+pub fn recut(circuits: &[PolicyCircuit]) -> Vec<PolicyCircuit> {
+    let other = |circuit: &PolicyCircuit| {
+        let parts: &[ProofPart] = match circuit.part {
+            ProofPart::Whole => &[ProofPart::Arithmetic, ProofPart::Lookup],
+            ProofPart::Arithmetic => &[ProofPart::Whole],
+            ProofPart::Lookup => &[],
+        };
+        let circuit = *circuit;
+        parts.iter().map(move |part| PolicyCircuit {
+            part: *part,
             ..circuit
         })
-        .collect()
+    };
+    circuits.iter().flat_map(other).collect()
 }
 
 /// Terms that differ from these in one thing each, by the name of what is changed: every number that they

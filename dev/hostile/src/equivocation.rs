@@ -5,16 +5,14 @@
 //! the tree opens as either: at `q` queries after about `2^q` trials, whatever the blowup. What tells the
 //! two apart are their fingerprints, so that a commitment of root and fingerprint opens to one of them.
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
-use matchmark_statement::{
-    Port, PortCommitment, SegmentBoundary, SegmentStatement, VerifierDomain,
-};
+use matchmark_statement::{Port, PortCommitment, SegmentCut, SegmentStatement, VerifierDomain};
 use matchmark_verifier::VerifyError;
 use stwo::prover::backend::simd::column::BaseColumn;
 use stwo::prover::backend::Column as _;
 use stwo::prover::vcs_lifted::prover::MerkleProverLifted;
 
 use crate::checker::Drop;
-use crate::ports::{boundary_of, state_of};
+use crate::ports::{pairs_of, state_of};
 use crate::reduced::{prove, verify_as_stated, Claimed, Committed, Setup};
 
 /// A tree that two proofs speak of.
@@ -92,10 +90,10 @@ pub fn state_commitment(claimed: &Claimed<'_>, side: Side, opening: &Opening) ->
     state_of(opening, statement.shape(), side.entries(statement), height)
 }
 
-/// The commitment to what opens the boundary of a claim.
-pub fn boundary_commitment(claimed: &Claimed<'_>, opening: &Opening) -> PortCommitment {
+/// The commitment to what opens the cut of a claim.
+pub fn pairs_commitment(claimed: &Claimed<'_>, opening: &Opening) -> PortCommitment {
     let setup = claimed.setup;
-    boundary_of(
+    pairs_of(
         opening,
         &setup.case.layout,
         setup.structures[0].lifting_log_size(),
@@ -112,10 +110,10 @@ pub fn restate(claimed: &mut Claimed<'_>, side: Side, commitment: PortCommitment
     claimed.statement = SegmentStatement::new(parts).unwrap();
 }
 
-/// States a claim with another boundary.
-pub fn restate_boundary(claimed: &mut Claimed<'_>, commitment: PortCommitment) {
+/// States a claim with another cut.
+pub fn restate_pairs(claimed: &mut Claimed<'_>, commitment: PortCommitment) {
     let mut parts = claimed.statement.parts();
-    parts.boundary = SegmentBoundary::Split(commitment);
+    parts.cut = SegmentCut::Split(commitment);
     claimed.statement = SegmentStatement::new(parts).unwrap();
 }
 

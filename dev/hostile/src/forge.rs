@@ -60,7 +60,7 @@ pub struct Forge {
     runs: HashMap<(usize, usize), Range<usize>>,
     /// Random combinations, where the attack forges them; else those of the witness.
     pub rlcs: Option<Combiner>,
-    /// Whether the lookup proof of a split segment keeps the honest boundary.
+    /// Whether the lookup proof of a split segment keeps the honest pairs.
     pub keeps_lookup: bool,
 }
 
@@ -250,8 +250,8 @@ impl Forge {
             }
         }
         if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
-            let boundary = tree_of(&self.witness.main, Tree::Boundary);
-            lookup.set_tree(Tree::Boundary, &boundary);
+            let cut = tree_of(&self.witness.main, Tree::Pairs);
+            lookup.set_tree(Tree::Pairs, &cut);
         }
     }
 

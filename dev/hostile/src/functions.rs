@@ -8,7 +8,7 @@ use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::{ModelArithmetic, ModelShifts, ScoreStep};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, ModelId, ModelIdentity, PortCommitment,
+    AcceptancePolicy, ChainAccumulator, Cut, CutPattern, ModelId, ModelIdentity, PortCommitment,
     SegmentStatement, SegmentStatementParts, TokenId,
 };
 use matchmark_tables::WeightTable;
@@ -53,6 +53,7 @@ pub fn options() -> ModelOptions {
         security: chain.security,
         segment_steps: Some(chain.segment_steps),
         tokens: DECODED,
+        cuts: CutPattern::default(),
     }
 }
 
@@ -179,6 +180,7 @@ fn story(
         execution: &execution,
         before: &before,
         after: &after,
+        cut: Cut::Fused,
     };
     let (statement, values) = prover.claim_model(&input).unwrap();
     let parts = in_the_name_of(statement.parts(), identity, weights);
@@ -187,7 +189,7 @@ fn story(
     let witness = prover.model_witness(&input).unwrap();
     let proven = prover.prove_witness(statement.clone(), values, &witness, &before, &after);
     let chain = ChainAccumulator::start(&statement).finish();
-    let circuits = prover.circuits(Boundary::Fused, tokens.len()).unwrap();
+    let circuits = prover.circuits(Cut::Fused, tokens.len()).unwrap();
     let policy = AcceptancePolicy::accepting(&chain, prompt, circuits).unwrap();
     Story {
         name,

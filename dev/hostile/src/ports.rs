@@ -13,7 +13,7 @@ pub fn state_of(
     opening.commitment(&PortContent::State { shape, entries }, height)
 }
 
-/// The commitment to what opens the boundary of a segment.
-pub fn boundary_of(opening: &Opening, layout: &SegmentLayout, height: u32) -> PortCommitment {
-    opening.commitment(&PortContent::Boundary(layout), height)
+/// The commitment to what opens the pairs of a segment.
+pub fn pairs_of(opening: &Opening, layout: &SegmentLayout, height: u32) -> PortCommitment {
+    opening.commitment(&PortContent::Pairs(layout), height)
 }

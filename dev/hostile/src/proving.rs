@@ -9,8 +9,8 @@ use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
     AcceptancePolicy, AttentionValues, ChainAccumulator, OwnFields, Port, PortCommitment,
-    PublicValues, PublicValuesError, SegmentBoundary, SegmentStatement, SegmentStatementParts,
-    TokenCut, TokenId, TokenValues,
+    PublicValues, PublicValuesError, SegmentCut, SegmentStatement, SegmentStatementParts,
+    TokenEnds, TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
@@ -70,7 +70,7 @@ pub fn statement(
     steps: StepRange,
     values: &PublicValues,
     states: [PortCommitment; 2],
-    boundary: SegmentBoundary,
+    cut: SegmentCut,
 ) -> SegmentStatement {
     let [state_before, state_after] = states;
     let own = OwnFields {
@@ -78,10 +78,10 @@ pub fn statement(
         public_values: values.digest(),
         state_before,
         state_after,
-        boundary,
+        cut,
         tokens: match values {
             PublicValues::Attention(_) => None,
-            PublicValues::Tokens(tokens) => cut(tokens.consumed(), tokens.chosen()),
+            PublicValues::Tokens(tokens) => token_ends(tokens.consumed(), tokens.chosen()),
         },
     };
     let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
@@ -97,9 +97,9 @@ pub fn prover(case: &Case) -> SegmentProver {
 }
 
 /// The tokens at which a decoder's segment meets its neighbours.
-pub fn token_cut(decoder: &SegmentTokens) -> Option<TokenCut> {
+pub fn tokens_of(decoder: &SegmentTokens) -> Option<TokenEnds> {
     let [consumed, chosen] = tokens(decoder);
-    cut(&consumed, &chosen)
+    token_ends(&consumed, &chosen)
 }
 
 /// Consumed and chosen tokens.
@@ -108,9 +108,9 @@ fn tokens(decoder: &SegmentTokens) -> [Vec<TokenId>; 2] {
         .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect())
 }
 
-fn cut(consumed: &[TokenId], chosen: &[TokenId]) -> Option<TokenCut> {
-    let cut = consumed.first().zip(chosen.last());
-    cut.map(|(first, next)| TokenCut {
+fn token_ends(consumed: &[TokenId], chosen: &[TokenId]) -> Option<TokenEnds> {
+    let ends = consumed.first().zip(chosen.last());
+    ends.map(|(first, next)| TokenEnds {
         first: *first,
         next: *next,
     })
@@ -172,8 +172,8 @@ pub fn policy(
 ) -> AcceptancePolicy {
     let given = given(statement, values);
     let steps = statement.steps();
-    let boundary = statement.boundary().kind();
-    let mut circuits = prover.circuits(boundary, steps.steps()).unwrap();
+    let cut = statement.cut().kind();
+    let mut circuits = prover.circuits(cut, steps.steps()).unwrap();
     if statement.decoder().is_none() || steps.entries_before() == 0 {
         let chain = ChainAccumulator::start(statement).finish();
         return AcceptancePolicy::accepting(&chain, given, circuits).unwrap();
@@ -182,7 +182,7 @@ pub fn policy(
     let mut chain = ChainAccumulator::start(&segment_before(prover, statement));
     chain.push(statement).unwrap();
     if steps.entries_before() != steps.steps() {
-        circuits.extend(prover.circuits(boundary, steps.entries_before()).unwrap());
+        circuits.extend(prover.circuits(cut, steps.entries_before()).unwrap());
     }
     AcceptancePolicy::accepting(&chain.finish(), given, circuits).unwrap()
 }
@@ -196,8 +196,8 @@ fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> Segme
         public_values: statement.public_values(),
         state_before: prover.state(empty).unwrap().commitment(),
         state_after: statement.state_before(),
-        boundary: SegmentBoundary::Fused,
-        tokens: statement.tokens().map(|cut| TokenCut {
+        cut: SegmentCut::Fused,
+        tokens: statement.tokens().map(|cut| TokenEnds {
             first: cut.first,
             next: cut.first,
         }),
@@ -223,8 +223,8 @@ impl Claim {
         let after = state(Tree::StateAfter, steps.entries_after());
         let values = public_values(forged)?;
         let states = [before.commitment(), after.commitment()];
-        let boundary = prover.boundary(&case.layout, witness);
-        let statement = statement(&prover, steps, &values, states, boundary);
+        let cut = prover.cut(&case.layout, witness);
+        let statement = statement(&prover, steps, &values, states, cut);
         Ok(Self {
             case,
             prover,

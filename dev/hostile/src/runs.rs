@@ -5,7 +5,7 @@ use matchmark_prover::{ChainTerms, ModelInput, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, PolicyCircuit, Profile, Security, SecurityLevel,
+    AcceptancePolicy, ChainAccumulator, Cut, PolicyCircuit, Profile, Security, SecurityLevel,
     SegmentShape, VerifierDomain,
 };
 use matchmark_verifier::SegmentFile;
@@ -35,7 +35,7 @@ enum Other {
     Table,
     Domain,
     Level,
-    Boundary,
+    Pairs,
 }
 
 /// The plain run first, then one for each thing in which a run can differ.
@@ -47,7 +47,7 @@ pub fn all() -> Vec<Run> {
         ("other table", Other::Table),
         ("other domain", Other::Domain),
         ("other level", Other::Level),
-        ("split", Other::Boundary),
+        ("split", Other::Pairs),
     ]
     .map(|(name, other)| run(name, other))
     .into()
@@ -125,6 +125,7 @@ fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
             execution: &execution,
             before: &before,
             after: &after,
+            cut: Cut::Fused,
         };
         files.push(prover.prove_model(&input).unwrap().file);
         token = match segment + 1 < given {
@@ -133,7 +134,7 @@ fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
         };
         (state, before) = (next, after);
     }
-    whole(name, files, prover.circuits(Boundary::Fused, 1).unwrap())
+    whole(name, files, prover.circuits(Cut::Fused, 1).unwrap())
 }
 
 fn terms(other: Other) -> ChainTerms {
@@ -160,7 +161,7 @@ fn terms(other: Other) -> ChainTerms {
             let security = Security::new(SecurityLevel::Conjectured100, Profile::Fast);
             terms.with(|it| it.security = security.unwrap())
         }
-        Other::Nothing | Other::Inputs | Other::Prefix | Other::Boundary => terms,
+        Other::Nothing | Other::Inputs | Other::Prefix | Other::Pairs => terms,
     }
 }
 
@@ -183,9 +184,9 @@ fn run(name: &'static str, other: Other) -> Run {
     let values = |rng: &mut Rng, len: usize| -> Vec<i16> {
         (0..len).map(|_| rng.symmetric(limit) as i16).collect()
     };
-    let boundary = match other {
-        Other::Boundary => Boundary::Split,
-        _ => Boundary::Fused,
+    let cut = match other {
+        Other::Pairs => Cut::Split,
+        _ => Cut::Fused,
     };
     let mut rng = Rng(if other == Other::Prefix { 2 } else { 1 });
     let prefix = groups * PREFIX as usize * dim;
@@ -208,12 +209,12 @@ fn run(name: &'static str, other: Other) -> Run {
             execution: &execution,
             before: &before,
             after: &after,
-            boundary,
+            cut,
         };
         files.push(prover.prove(&input).unwrap().file);
         before = after;
     }
-    whole(name, files, prover.circuits(boundary, 1).unwrap())
+    whole(name, files, prover.circuits(cut, 1).unwrap())
 }
 
 /// A run with the policy that accepts it.

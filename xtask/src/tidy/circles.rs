@@ -43,7 +43,7 @@ const KNOWN: [(&str, &[&str]); 5] = [
     (
         "crates/statement/src",
         &[
-            "boundary",
+            "cut",
             "chain",
             "decoder",
             "domain",

@@ -9,7 +9,7 @@ use super::Finding;
 
 /// Relations, trees, tables, and what a proof is of; with them all whose names end in `Selector`.
 const ENUMS: [&str; 8] = [
-    "Boundary",
+    "Cut",
     "InputSpace",
     "MatrixKind",
     "Preprocessed",
@@ -180,8 +180,8 @@ mod tests {
         assert_eq!(arms(&["&trees::Tree::Witness | Tree::Model", "&_"]), [2]);
         assert_eq!(arms(&["Table::Limb(3)", "other"]), [2]);
         assert_eq!(arms(&["(ProofPart::Lookup, 1)", "(_, _)"]), [2]);
-        assert_eq!(arms(&["Some(Boundary::Split)", "Some(_)", "None"]), [2]);
-        assert_eq!(arms(&["Some(Boundary::Split)", "_"]), [2]);
+        assert_eq!(arms(&["Some(Cut::Split)", "Some(_)", "None"]), [2]);
+        assert_eq!(arms(&["Some(Cut::Split)", "_"]), [2]);
         assert_eq!(arms(&["Tree::Model if a", "b @ _"]), [2]);
     }
 

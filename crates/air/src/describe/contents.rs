@@ -12,7 +12,6 @@ use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 
 use super::ReferenceError;
-use crate::circuit::parts;
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
 use crate::ops::attention::vectors::entries::entry_columns;
@@ -65,8 +64,8 @@ impl fmt::Display for ContentDescription {
 pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, ReferenceError> {
     let table = reference_table(layout)?;
     let mut contents = vec![];
-    for part in parts(layout) {
-        for column in Preprocessed::of(part) {
+    for part in layout.parts() {
+        for column in Preprocessed::of(layout.kind(), part) {
             let name = format!("{part} {}", column.name());
             contents.push((name, column.column(layout, &table)));
         }

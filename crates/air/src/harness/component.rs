@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::ProofPart;
+use matchmark_statement::{ProofPart, SegmentKind};
 use stwo::core::air::accumulation::PointEvaluationAccumulator;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -134,15 +134,15 @@ pub struct Wiring<'a> {
 
 impl<'a, S: System> Assembly<'a, S> {
     /// No components yet.
-    pub fn new(part: ProofPart, system: &'a S, wiring: Wiring<'a>) -> Self {
-        let order = TreeOrder::of(part);
-        let preprocessed = Preprocessed::of(part);
+    pub fn new(kind: SegmentKind, part: ProofPart, system: &'a S, wiring: Wiring<'a>) -> Self {
+        let order = TreeOrder::of(kind, part);
+        let preprocessed = Preprocessed::of(kind, part);
         Self {
+            next: vec![0; order.of_components().len()],
             order,
             system,
             wiring,
             preprocessed: preprocessed.iter().map(|column| column.id()).collect(),
-            next: vec![0; order.of_components().len()],
             components: vec![],
         }
     }
@@ -191,7 +191,7 @@ impl<'a, S: System> Assembly<'a, S> {
         self.components.push(Box::new(Routed {
             whole,
             inner,
-            order: self.order,
+            order: self.order.clone(),
             columns,
             spans,
             fingerprints,

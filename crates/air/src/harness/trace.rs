@@ -263,7 +263,7 @@ pub fn preprocessed_columns(
     part: ProofPart,
     table: &WeightTable,
 ) -> Vec<Column> {
-    Preprocessed::of(part)
+    Preprocessed::of(layout.kind(), part)
         .into_iter()
         .map(|column| column.column(layout, table).into())
         .collect()

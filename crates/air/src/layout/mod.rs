@@ -12,7 +12,7 @@ use matchmark_quant::{
     AccumulatorBounds, AttentionShape, GapBounds, ModelArithmetic, ModelShape, Rounding, ScoreStep,
     TableBounds, ValueBits, MAX_LIMB_BITS, MODULUS,
 };
-use matchmark_statement::{Boundary, ProofPart, SegmentShape, SegmentStatement};
+use matchmark_statement::{Cut, ProofPart, SegmentKind, SegmentShape, SegmentStatement};
 
 use decoder::DecoderLayout;
 use limbs::{LessThan, NonNegative};
@@ -102,7 +102,7 @@ pub struct SegmentLayout {
     gap_remainder: Option<LessThan>,
     remainder: LessThan,
     rounding_shift: Option<NonNegative>,
-    boundary: Boundary,
+    cut: Cut,
     decoder: Option<DecoderLayout>,
 }
 
@@ -189,7 +189,7 @@ impl SegmentLayout {
             statement.rounding(),
             statement.table_bounds(),
         )?;
-        let layout = layout.with_boundary(statement.boundary().kind());
+        let layout = layout.with_cut(statement.cut().kind());
         match statement.decoder() {
             None => Ok(layout),
             Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
@@ -198,8 +198,8 @@ impl SegmentLayout {
 
     /// The same segment, proven in this way. Heights do not depend on it.
     #[must_use]
-    pub fn with_boundary(mut self, boundary: Boundary) -> Self {
-        self.boundary = boundary;
+    pub fn with_cut(mut self, cut: Cut) -> Self {
+        self.cut = cut;
         self
     }
 
@@ -273,7 +273,7 @@ impl SegmentLayout {
             gap_remainder,
             remainder: less_than(remainder_bound),
             rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits),
-            boundary: Boundary::Fused,
+            cut: Cut::Fused,
             decoder: None,
         })
     }
@@ -284,16 +284,25 @@ impl SegmentLayout {
     }
 
     /// Whether one proof shows the segment, or two.
-    pub fn boundary(&self) -> Boundary {
-        self.boundary
+    pub fn cut(&self) -> Cut {
+        self.cut
+    }
+
+    /// The parts that are proven one by one, in the order of their proofs.
+    pub fn parts(&self) -> impl Iterator<Item = ProofPart> {
+        self.cut.parts().iter().copied()
     }
 
     /// The proof that shows the arithmetic: the only one, or the first of two.
     pub fn main_part(&self) -> ProofPart {
-        match (self.boundary, &self.decoder) {
-            (Boundary::Fused, None) => ProofPart::Fused,
-            (Boundary::Fused, Some(_)) => ProofPart::Decoder,
-            (Boundary::Split, _) => ProofPart::Arithmetic,
+        self.cut.main_part()
+    }
+
+    /// What the segment is of.
+    pub fn kind(&self) -> SegmentKind {
+        match self.decoder {
+            None => SegmentKind::Attention,
+            Some(_) => SegmentKind::Decoder,
         }
     }
 

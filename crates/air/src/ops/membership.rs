@@ -1,4 +1,4 @@
-//! Rows of the boundary of a split segment: every pair (index, weight) is an entry of the weight
+//! Rows of the pairs of a split segment: every pair (index, weight) is an entry of the weight
 //! table. The component of the lookup proof, which knows nothing of what the pairs are used for.
 use stwo_constraint_framework::EvalAtRow;
 
@@ -35,9 +35,9 @@ impl Constraints for Membership {
     fn state<E: EvalAtRow>(&self, row: &mut Row<'_, E>) {
         // Both columns are opened at their fingerprint as well, and the arithmetic proof opens the same
         // tree: without that the pairs here could be others than those used there.
-        let boundary = Source::Tree(Tree::Boundary);
-        let index = row.carried("index", boundary);
-        let weight = row.carried("weight", boundary);
+        let pairs = Source::Tree(Tree::Pairs);
+        let index = row.carried("index", pairs);
+        let weight = row.carried("weight", pairs);
         // Without this a weight could be any number.
         row.require(Weight { index, weight });
     }

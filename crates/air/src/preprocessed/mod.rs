@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::ProofPart;
+use matchmark_statement::{ProofPart, SegmentKind};
 use matchmark_tables::WeightTable;
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -45,7 +45,7 @@ pub enum Preprocessed {
 }
 
 impl Preprocessed {
-    /// The columns of the attention, in the order of the tree of a fused proof.
+    /// The columns of the attention, in the order in which they are committed.
     pub const ATTENTION: [Self; 11] = [
         Self::VectorActive,
         Self::VectorFirst,
@@ -60,20 +60,20 @@ impl Preprocessed {
         Self::TableLimb,
     ];
 
-    /// The columns of the proofs of one part, in the order of their tree.
-    pub fn of(part: ProofPart) -> Vec<Self> {
-        let attention = Self::ATTENTION.into_iter().filter(|column| match part {
-            ProofPart::Fused | ProofPart::Decoder => true,
+    /// The columns of the proofs of one part of segments of this kind, in the order of their tree.
+    pub fn of(kind: SegmentKind, part: ProofPart) -> Vec<Self> {
+        let decoder: &[DecoderSelector] = match kind {
+            SegmentKind::Decoder => DecoderSelector::ALL,
+            SegmentKind::Attention => &[],
+        };
+        let decoder = decoder.iter().copied().map(Self::Decoder);
+        let all = Self::ATTENTION.into_iter().chain(decoder);
+        all.filter(|column| match part {
+            ProofPart::Whole => true,
             ProofPart::Arithmetic => !column.is_weight_table(),
             ProofPart::Lookup => column.is_weight_table(),
-        });
-        let decoder: &[DecoderSelector] = match part {
-            ProofPart::Decoder => DecoderSelector::ALL,
-            ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Lookup => &[],
-        };
-        attention
-            .chain(decoder.iter().copied().map(Self::Decoder))
-            .collect()
+        })
+        .collect()
     }
 
     const fn is_weight_table(self) -> bool {

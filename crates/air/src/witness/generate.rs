@@ -27,7 +27,7 @@ impl PartTrace {
         generate: impl Fn(&dyn AnyConstraints) -> Vec<Column>,
     ) -> Self {
         let part = circuit.part();
-        let of_part = Preprocessed::of(part);
+        let of_part = Preprocessed::of(layout.kind(), part);
         let mut ports: Vec<_> = ports
             .iter()
             .map(|(tree, columns)| (*tree, columns.iter()))

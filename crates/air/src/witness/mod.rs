@@ -9,7 +9,7 @@ pub mod lookups;
 pub mod rlc;
 mod uses;
 
-use matchmark_statement::{Boundary, ProofPart};
+use matchmark_statement::{Cut, ProofPart};
 use matchmark_tables::WeightTable;
 
 use crate::challenges::{Challenges, LookupChallenges, RlcChallenges};
@@ -61,11 +61,11 @@ impl SegmentWitness {
         let main = PartTrace::generate(&circuit, layout, execution.table, ports, |component| {
             component.generate(execution)
         });
-        let lookup = match layout.boundary() {
-            Boundary::Fused => None,
-            Boundary::Split => {
-                let boundary = main.tree(Tree::Boundary).into_iter().cloned().collect();
-                Some(lookup_trace(layout, execution.table, boundary))
+        let lookup = match layout.cut() {
+            Cut::Fused => None,
+            Cut::Split => {
+                let cut = main.tree(Tree::Pairs).into_iter().cloned().collect();
+                Some(lookup_trace(layout, execution.table, cut))
             }
         };
         Self {
@@ -119,14 +119,10 @@ impl SegmentWitness {
     }
 }
 
-/// The trace of a lookup proof for a boundary: that of the arithmetic proof. Pairs that are not entries of the
+/// The trace of a lookup proof for these pairs: those of the arithmetic proof. Pairs that are not entries of the
 /// table are counted with the entry of their index; no proof will follow from them.
-pub fn lookup_trace(
-    layout: &SegmentLayout,
-    table: &WeightTable,
-    boundary: Vec<Column>,
-) -> PartTrace {
+pub fn lookup_trace(layout: &SegmentLayout, table: &WeightTable, pairs: Vec<Column>) -> PartTrace {
     let circuit = Circuit::structural(layout, ProofPart::Lookup);
-    let ports = [(Tree::Boundary, boundary)];
+    let ports = [(Tree::Pairs, pairs)];
     PartTrace::generate(&circuit, layout, table, &ports, |_| vec![])
 }

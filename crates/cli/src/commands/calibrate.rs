@@ -95,12 +95,7 @@ fn workload(case: &Case) -> Result<Workload, CliError> {
 fn work(case: &Case) -> Result<ChainWork, CliError> {
     let length = SegmentSteps::new(case.segment_steps).map_err(CliError::Synthetic)?;
     let security = Security::new(case.level, case.profile)?;
-    Ok(ChainWork::of(
-        &workload(case)?,
-        case.boundary,
-        length,
-        security,
-    )?)
+    Ok(ChainWork::of(&workload(case)?, case.cut, length, security)?)
 }
 
 /// Proves and verifies the chain of a case, by processes of their own.
@@ -132,8 +127,8 @@ fn measure(case: &Case, seed: u64) -> Result<Costs, CliError> {
         case.level.name(),
         "--profile",
         case.profile.name(),
-        "--boundary",
-        case.boundary.name(),
+        "--cut",
+        case.cut.name(),
     ])?;
     run(&["policy", chain.as_str(), "--to", policy.as_str()])?;
     let verify = ["verify", chain.as_str(), "--policy", policy.as_str()];

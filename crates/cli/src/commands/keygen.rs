@@ -56,7 +56,9 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
     });
     let commitments = key.weights().len();
     let circuits = key.circuits().iter();
-    let circuits: usize = circuits.map(|circuits| circuits.roots.len()).sum();
+    let circuits: usize = circuits
+        .map(|circuits| 1 + circuits.whole.len() + circuits.arithmetic.len())
+        .sum();
     let text = format!(
         "{text}\nmodel      {identity}\nweights    {commitments} commitments\ncircuits   {circuits}"
     );

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark::{files, Boundary, PlanError, Table, Trace};
+use matchmark::{files, Cut, PlanError, Table, Trace};
 use matchmark_composer::ModelOptions;
 use matchmark_planner::calibration::cores;
 use matchmark_planner::{
@@ -12,7 +12,7 @@ use matchmark_planner::{
 };
 use matchmark_quant::{HeadDim, SegmentSteps, StepRange};
 use matchmark_runtime::synthetic_score_step;
-use matchmark_statement::{Security, VerifierDomain};
+use matchmark_statement::{CutPattern, Security, VerifierDomain};
 use serde_json::{json, Value};
 
 use crate::args::{PlanArgs, TermsArgs, WorkloadArgs};
@@ -151,6 +151,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         security: Security::default(),
         segment_steps: None,
         tokens,
+        cuts: CutPattern::default(),
     };
     let model = model.as_integer();
     let chain = options.chain_after(model.shape(), prompt);
@@ -217,12 +218,12 @@ fn attention(
 pub(crate) struct Choice {
     pub(crate) security: Security,
     pub(crate) segment_steps: SegmentSteps,
-    pub(crate) boundary: Boundary,
+    pub(crate) cut: Cut,
     /// What the report holds of it.
     pub(crate) object: Value,
 }
 
-/// Plans the proof of a trace: chooses boundary, segment length and profile, and says why on standard
+/// Plans the proof of a trace: chooses cut, segment length and profile, and says why on standard
 /// error.
 pub(crate) fn choose(
     trace: &Trace,
@@ -260,7 +261,7 @@ pub(crate) fn choose(
     Ok(Choice {
         security,
         segment_steps,
-        boundary: choice.boundary,
+        cut: choice.cut,
         object,
     })
 }
@@ -280,7 +281,7 @@ fn plan_object(plan: &Plan, basis: &Basis) -> Value {
 fn plan_text(plan: &Plan, basis: &Basis) -> String {
     let rows: Vec<Vec<String>> = plan.candidates().iter().take(SHOWN).map(row).collect();
     let header = [
-        "boundary",
+        "cut",
         "steps",
         "segments",
         "profile",
@@ -306,7 +307,7 @@ fn row(candidate: &Candidate) -> Vec<String> {
     #[allow(clippy::cast_precision_loss)] // Bytes are far below 2^52.
     let mebibytes = candidate.memory_bytes as f64 / f64::from(1_u32 << 20);
     vec![
-        candidate.boundary.to_string(),
+        candidate.cut.to_string(),
         candidate.segment_steps.to_string(),
         candidate.segments.to_string(),
         candidate.profile.to_string(),

@@ -41,7 +41,7 @@ fn prove_trace(args: &ProveArgs, trace: &Utf8Path, output: &Output) -> Result<Ou
         claim = claim
             .security(choice.security)
             .segment_steps(choice.segment_steps)
-            .boundaries(choice.boundary);
+            .cuts(choice.cut);
         told = Some(choice.object);
     }
     let job = claim.to(&args.out);

@@ -199,8 +199,8 @@ pub(crate) fn read_work(
         } => {
             let trace = read_trace(disk, path.join(TRACE_FILE), *trace_sha256)?;
             let table = read_table(disk, path.join(TABLE_FILE), *table_sha256)?;
-            let boundaries = manifest.boundaries.clone();
-            ChainPlan::from_terms(trace, table, &manifest.terms, boundaries)?.into()
+            let cuts = manifest.cuts.clone();
+            ChainPlan::from_terms(trace, table, &manifest.terms, cuts)?.into()
         }
         ChainInputs::Model {
             model_sha256,
@@ -208,7 +208,7 @@ pub(crate) fn read_work(
         } => {
             let model = read_model(disk, path.join(MODEL_FILE), *model_sha256)?;
             if let Some(resources) = resources {
-                check_begun(&model, &manifest.terms, manifest.steps, resources)?;
+                check_begun(&model, &manifest, resources)?;
             }
             ModelPlan::from_manifest(model, prompt, &manifest)?.into()
         }

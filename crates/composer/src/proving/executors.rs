@@ -3,6 +3,7 @@
 use matchmark_models::{execute_model, IntegerModel, ModelError, ModelExecution, ModelState};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{execute_segment, KvCache};
+use matchmark_statement::CutPattern;
 
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Execution, Executor};
@@ -24,10 +25,7 @@ impl Executor for TraceExecutor<'_> {
             .segment(steps)
             .and_then(|inputs| execute_segment(before, &inputs, plan.rules()))
             .map_err(|source| ChainProveError::Execute { segment, source })?;
-        Ok((
-            Execution::Attention(execution, plan.boundary(segment)),
-            after,
-        ))
+        Ok((Execution::Attention(execution, plan.cut(segment)), after))
     }
 }
 
@@ -35,15 +33,17 @@ impl Executor for TraceExecutor<'_> {
 pub(crate) struct ModelExecutor<'a> {
     model: &'a IntegerModel,
     prompt: &'a [u32],
+    cuts: &'a CutPattern,
     /// The choice after the segment before.
     next: Option<u32>,
 }
 
 impl<'a> ModelExecutor<'a> {
-    pub(crate) fn new(model: &'a IntegerModel, prompt: &'a [u32]) -> Self {
+    pub(crate) fn new(model: &'a IntegerModel, prompt: &'a [u32], cuts: &'a CutPattern) -> Self {
         Self {
             model,
             prompt,
+            cuts,
             next: None,
         }
     }
@@ -91,6 +91,7 @@ impl Executor for ModelExecutor<'_> {
         let (execution, after) = self
             .run(steps, before)
             .map_err(|source| ChainProveError::ExecuteModel { segment, source })?;
-        Ok((Execution::Model(Box::new(execution)), after))
+        let execution = Execution::Model(Box::new(execution), self.cuts.of(segment));
+        Ok((execution, after))
     }
 }

@@ -9,17 +9,17 @@ use matchmark_prover::{
 };
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
-use matchmark_statement::{Boundary, ChainAccumulator, ChainStatement, SegmentStatement};
+use matchmark_statement::{ChainAccumulator, ChainStatement, Cut, SegmentStatement};
 
 use crate::proving::error::ChainProveError;
 use crate::report::SegmentTokens;
 
 /// What the reference computed of a segment.
 pub(crate) enum Execution {
-    /// Attention, to be proven in this way.
-    Attention(SegmentExecution, Boundary),
-    /// A decoder.
-    Model(Box<ModelExecution>),
+    /// Attention, to be cut in this way.
+    Attention(SegmentExecution, Cut),
+    /// A decoder, to be cut in this way.
+    Model(Box<ModelExecution>, Cut),
 }
 
 impl Execution {
@@ -30,13 +30,13 @@ impl Execution {
         [before, after]: [&CommittedState; 2],
     ) -> Result<(SegmentStatement, Option<SegmentTokens>), ProveError> {
         match self {
-            Self::Attention(execution, boundary) => {
-                let input = attention_input(execution, *boundary, [before, after]);
+            Self::Attention(execution, cut) => {
+                let input = attention_input(execution, *cut, [before, after]);
                 Ok((prover.claim(&input)?.0, None))
             }
-            Self::Model(execution) => {
-                let (statement, tokens) =
-                    prover.claim_model(&model_input(execution, [before, after]))?;
+            Self::Model(execution, cut) => {
+                let input = model_input(execution, *cut, [before, after]);
+                let (statement, tokens) = prover.claim_model(&input)?;
                 Ok((statement, Some((&tokens).into())))
             }
         }
@@ -45,25 +45,27 @@ impl Execution {
 
 fn attention_input<'a>(
     execution: &'a SegmentExecution,
-    boundary: Boundary,
+    cut: Cut,
     [before, after]: [&'a CommittedState; 2],
 ) -> SegmentInput<'a> {
     SegmentInput {
         execution,
         before,
         after,
-        boundary,
+        cut,
     }
 }
 
 fn model_input<'a>(
     execution: &'a ModelExecution,
+    cut: Cut,
     [before, after]: [&'a CommittedState; 2],
 ) -> ModelInput<'a> {
     ModelInput {
         execution,
         before,
         after,
+        cut,
     }
 }
 
@@ -93,10 +95,12 @@ impl Job {
     pub(crate) fn prove(&self, prover: &SegmentProver) -> Result<ProvenSegment, ProveError> {
         let states = [&*self.before, &*self.after];
         match &self.execution {
-            Execution::Attention(execution, boundary) => {
-                prover.prove(&attention_input(execution, *boundary, states))
+            Execution::Attention(execution, cut) => {
+                prover.prove(&attention_input(execution, *cut, states))
             }
-            Execution::Model(execution) => prover.prove_model(&model_input(execution, states)),
+            Execution::Model(execution, cut) => {
+                prover.prove_model(&model_input(execution, *cut, states))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Deriving the key of a model: the commitments and the roots that its policies pin.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use matchmark_models::IntegerModel;
 use matchmark_prover::{model_outline, ModelChain, ModelOutline, ProveError, SegmentProver};
 use matchmark_quant::{CacheCapacity, QuantError, SegmentSteps};
 use matchmark_statement::{
-    PreprocessedRoot, Profile, PromptLength, RelationVersion, Security, SecurityLevel, TokenizerId,
+    Profile, PromptLength, ProofPart, RelationVersion, Security, SecurityLevel, TokenizerId,
     VerifierDomain,
 };
 use matchmark_verifier::key::{
@@ -120,7 +121,7 @@ pub fn derive_key(
     let trees: usize = chains.values().map(Height::trees).sum();
     let mut done = 0;
     let mut weights = Vec::new();
-    let mut circuits: BTreeMap<CircuitSizes, BTreeMap<u32, PreprocessedRoot>> = BTreeMap::new();
+    let mut circuits: BTreeMap<CircuitSizes, KeyCircuits> = BTreeMap::new();
     for ((log_blowup, log_height), height) in &chains {
         let prover = SegmentProver::for_model(height.chain.clone(), Arc::clone(model))?;
         if let Some(committed) = prover.model() {
@@ -132,18 +133,29 @@ pub fn derive_key(
         }
         done += 1;
         on_tree(done, trees);
+        // Ascending by sizes, and by steps below.
         for ((sizes, steps), chain) in &height.circuits {
-            let root = root(&prover, chain, &outline, *steps)?;
-            circuits.entry(*sizes).or_default().insert(*steps, root);
-            done += 1;
-            on_tree(done, trees);
+            let mut root = |part| {
+                let root = prover.root_of_chain(chain, &outline, part, *steps as usize);
+                done += 1;
+                on_tree(done, trees);
+                root
+            };
+            let of_sizes = match circuits.entry(*sizes) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(KeyCircuits {
+                    sizes: *sizes,
+                    steps: vec![],
+                    whole: vec![],
+                    arithmetic: vec![],
+                    lookup: root(ProofPart::Lookup)?,
+                }),
+            };
+            of_sizes.steps.push(*steps);
+            of_sizes.whole.push(root(ProofPart::Whole)?);
+            of_sizes.arithmetic.push(root(ProofPart::Arithmetic)?);
         }
     }
-    let circuits = circuits.into_iter().map(|(sizes, roots)| KeyCircuits {
-        sizes,
-        steps: roots.keys().copied().collect(),
-        roots: roots.into_values().collect(),
-    });
     Ok(ModelKey::new(ModelKeyParts {
         relation_version: RelationVersion::CURRENT,
         relation_digest: matchmark_verifier::RELATION_DIGEST,
@@ -151,7 +163,7 @@ pub fn derive_key(
         tokenizer: TokenizerId::from_bytes(*model.tokenizer().identity().as_bytes()),
         segment_steps,
         weights,
-        circuits: circuits.collect(),
+        circuits: circuits.into_values().collect(),
     })?)
 }
 
@@ -169,15 +181,6 @@ pub fn rederive_key(
     derive_key(model, &KeyOptions::of_key(key), on_tree)
 }
 
-fn root(
-    prover: &SegmentProver,
-    chain: &ModelChain,
-    outline: &ModelOutline,
-    steps: u32,
-) -> Result<PreprocessedRoot, ProveError> {
-    prover.root_of_chain(chain, outline, steps as usize)
-}
-
 /// What trees of one blowup and height are for.
 pub(crate) struct Height {
     /// A chain whose trees have it.
@@ -187,9 +190,10 @@ pub(crate) struct Height {
 }
 
 impl Height {
-    /// The tree of the weights, and those of the circuits.
+    /// The tree of the weights; two for the main parts of each circuit, and one of its sizes for the lookup.
     fn trees(&self) -> usize {
-        1 + self.circuits.len()
+        let sizes: BTreeSet<_> = self.circuits.keys().map(|(sizes, _)| sizes).collect();
+        1 + 2 * self.circuits.len() + sizes.len()
     }
 }
 

@@ -1,10 +1,9 @@
 //! The manifest of a chain: everything that is needed to resume, beside the copies of the inputs.
 
 use matchmark_quant::{digest_newtype, StepRange};
-use matchmark_statement::{SharedTerms, TermsDifference, TokenId};
+use matchmark_statement::{CutPattern, SharedTerms, TermsDifference, TokenId};
 use serde::{Deserialize, Serialize};
 
-use crate::proving::boundaries::BoundaryPattern;
 use sha2::{Digest, Sha256};
 
 digest_newtype! {
@@ -31,7 +30,7 @@ pub struct ChainManifest {
     /// The steps of the whole chain.
     pub steps: StepRange,
     /// Which segments are fused, and which are split.
-    pub boundaries: BoundaryPattern,
+    pub cuts: CutPattern,
     /// What the chain is computed from.
     pub inputs: ChainInputs,
     /// What all segments have in common.
@@ -167,7 +166,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 4;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
@@ -177,7 +176,7 @@ impl ChainManifest {
         let Self {
             format: _,
             steps,
-            boundaries,
+            cuts,
             inputs,
             terms,
         } = self;
@@ -202,7 +201,7 @@ impl ChainManifest {
             })
         };
         differ("steps", steps, &other.steps)
-            .or_else(|| differ("boundaries", boundaries, &other.boundaries))
+            .or_else(|| differ("cuts", cuts, &other.cuts))
             .or_else(|| inputs.first_difference(&other.inputs))
     }
 
@@ -234,8 +233,8 @@ mod tests {
         Scale, Scales, ScoreStep, SegmentSteps, TableBounds, ValueBits,
     };
     use matchmark_statement::{
-        Boundary, ModelIdentity, RelationDigest, RelationVersion, Security, SegmentShape, TableId,
-        VerifierDomain,
+        Cut, CutPattern, ModelIdentity, RelationDigest, RelationVersion, Security, SegmentShape,
+        TableId, VerifierDomain,
     };
     use proptest::prelude::*;
 
@@ -258,7 +257,7 @@ mod tests {
         ChainManifest {
             format: ChainManifest::FORMAT,
             steps: StepRange::new(2, 6).unwrap(),
-            boundaries: BoundaryPattern::default(),
+            cuts: CutPattern::default(),
             inputs: inputs(b"trace", b"table"),
             terms: SharedTerms {
                 relation_version: RelationVersion::CURRENT,
@@ -309,7 +308,7 @@ mod tests {
             text.replace("[inputs]", "[inputs]\nextra = 0"),
             text.replace("kind = \"trace\"", "kind = \"model\""),
             text.replace("kind = \"trace\"", "kind = \"tensor\""),
-            text.replace("boundaries = [\"fused\"]", "boundaries = []"),
+            text.replace("cuts = [\"fused\"]", "cuts = []"),
             text.replace("trace_sha256", "trace_sha512"),
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
@@ -339,10 +338,7 @@ mod tests {
         assert_eq!(field(&|m| m.inputs = inputs(b"trace", b"")), "table file");
         assert_eq!(field(&|m| m.inputs = model_inputs(b"", &[])), "inputs");
         assert_eq!(field(&|m| m.steps = StepRange::new(2, 5).unwrap()), "steps");
-        assert_eq!(
-            field(&|m| m.boundaries = Boundary::Split.into()),
-            "boundaries"
-        );
+        assert_eq!(field(&|m| m.cuts = Cut::Split.into()), "cuts");
         assert_eq!(field(&|m| m.terms.rounding = Rounding::Floor), "rounding");
         let one = model_inputs(b"model", &[1, 2]);
         let field = |other| one.first_difference(&other).unwrap().field;

@@ -1,6 +1,5 @@
 //! Proving of chains, with checkpoints and resume.
 
-mod boundaries;
 mod directory;
 mod disk;
 mod error;
@@ -20,7 +19,6 @@ mod schedule;
 mod storage;
 mod work;
 
-pub use boundaries::BoundaryPattern;
 pub use error::{ChainProveError, DirectoryError, PlanError};
 pub use key::{derive_key, rederive_key, KeyOptions, KeygenError};
 pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use matchmark_models::{IntegerModel, ModelState};
 use matchmark_quant::{SegmentSteps, StepRange};
-use matchmark_statement::TokenId;
+use matchmark_statement::{CutPattern, TokenId};
 use matchmark_verifier::ModelOptions;
 
 use crate::proving::error::{ChainProveError, PlanError};
@@ -17,6 +17,7 @@ pub struct ModelMock {
     prompt: Vec<u32>,
     steps: StepRange,
     segment_steps: SegmentSteps,
+    cuts: CutPattern,
     mock: matchmark_prover::ModelMock,
 }
 
@@ -35,6 +36,7 @@ impl ModelMock {
         let (chain, steps) = options.chain(model.shape(), &given)?;
         Ok(Self {
             mock: matchmark_prover::ModelMock::new(&chain, Arc::clone(&model))?,
+            cuts: options.cuts.clone(),
             segment_steps: chain.segment_steps,
             model,
             prompt,
@@ -69,14 +71,14 @@ impl ModelMock {
     /// [`ChainProveError::Execute`] and [`ChainProveError::ExecuteModel`] for a segment that the reference
     /// does not execute.
     pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), ChainProveError> {
-        let mut executor = ModelExecutor::new(&self.model, &self.prompt);
+        let mut executor = ModelExecutor::new(&self.model, &self.prompt, &self.cuts);
         let mut cache = ModelState::empty(&self.model).cache().clone();
         for (segment, steps) in (0..).zip(self.steps.segments(self.segment_steps)) {
             let (execution, after) = executor
                 .run(steps, &cache)
                 .map_err(|source| ChainProveError::ExecuteModel { segment, source })?;
             self.mock
-                .check(&execution, &cache, &after)
+                .check(&execution, &cache, &after, self.cuts.of(segment))
                 .map_err(|source| ChainProveError::Prove { segment, source })?;
             on_segment(segment, steps);
             cache = after;

@@ -7,15 +7,14 @@ use matchmark_models::{IntegerModel, ModelState};
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
-use matchmark_statement::{AcceptancePolicy, Boundary, TokenId};
+use matchmark_statement::{AcceptancePolicy, CutPattern, TokenId};
 use matchmark_verifier::key::{KeyWeights, ModelOptions};
 
 use crate::layout::MODEL_FILE;
-use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::PlanError;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
 use crate::proving::plan::to_u32;
-use crate::proving::work::{chain_policy, PlanFiles};
+use crate::proving::work::{chain_policy, segment_sizes, PlanFiles};
 
 /// A chain of a model that can be proven: the tokens have their positions, and weights and tables are
 /// committed.
@@ -24,6 +23,7 @@ pub struct ModelPlan {
     model: Arc<IntegerModel>,
     prompt: Vec<u32>,
     steps: StepRange,
+    cuts: CutPattern,
     prover: Arc<SegmentProver>,
 }
 
@@ -46,6 +46,7 @@ impl ModelPlan {
             model,
             prompt,
             steps,
+            cuts: options.cuts.clone(),
             prover,
         };
         for steps in plan.segments() {
@@ -61,7 +62,9 @@ impl ModelPlan {
         prompt: &[TokenId],
         manifest: &ChainManifest,
     ) -> Result<Self, PlanError> {
-        let ChainManifest { steps, terms, .. } = manifest;
+        let ChainManifest {
+            steps, terms, cuts, ..
+        } = manifest;
         let prompt: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
         // Where the steps are not such, the manifest of the plan differs from this one.
         let tokens = (steps.entries_after() + 1).saturating_sub(prompt.len());
@@ -70,6 +73,7 @@ impl ModelPlan {
             security: terms.security,
             segment_steps: Some(terms.shape.segment_steps()),
             tokens: to_u32(tokens),
+            cuts: cuts.clone(),
         };
         Self::new(Arc::new(model), prompt, &options)
     }
@@ -111,8 +115,13 @@ impl ModelPlan {
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let first = self.prover.state(self.first_cache())?.commitment();
-        let boundaries = BoundaryPattern::default();
-        chain_policy(&self.prover, self.given(), first, self.steps, &boundaries)
+        chain_policy(&self.prover, self.given(), first, self.steps, &self.cuts)
+    }
+
+    /// Which segments are fused, and which are split.
+    #[must_use]
+    pub fn cuts(&self) -> &CutPattern {
+        &self.cuts
     }
 
     /// The commitment to the weights in trees of the chain's height, as a key lists it.
@@ -142,8 +151,7 @@ impl ModelPlan {
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let terms = self.prover.terms();
         let steps = terms.shape.segment_steps().get() as usize;
-        let sizes = SegmentSizes::of(terms, Boundary::Fused, steps)?;
-        Ok(self.segments().map(|_| sizes).collect())
+        segment_sizes(terms, steps, &self.cuts, self.segment_count())
     }
 
     /// The manifest of the chain, with the content of the copy that it speaks of.
@@ -152,7 +160,7 @@ impl ModelPlan {
         let manifest = ChainManifest {
             format: ChainManifest::FORMAT,
             steps: self.steps,
-            boundaries: BoundaryPattern::default(),
+            cuts: self.cuts.clone(),
             inputs: ChainInputs::Model {
                 model_sha256: FileDigest::of(&model),
                 prompt: self.given(),

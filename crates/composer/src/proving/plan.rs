@@ -4,15 +4,15 @@ use matchmark_prover::{mock_segment, ChainTerms, ProveError, SegmentProver, Segm
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ModelIdentity, Security, SegmentShape, SharedTerms, VerifierDomain,
+    AcceptancePolicy, Cut, CutPattern, ModelIdentity, Security, SegmentShape, SharedTerms,
+    VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
 use crate::layout::{TABLE_FILE, TRACE_FILE};
-use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
-use crate::proving::work::{chain_policy, PlanFiles};
+use crate::proving::work::{chain_policy, segment_sizes, PlanFiles};
 
 /// What a prover decides about a chain, beside the trace.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct ChainOptions {
     /// Steps of a segment; `None` proves all steps in one, as does a number above theirs.
     pub segment_steps: Option<SegmentSteps>,
     /// Which segments are fused, and which are split.
-    pub boundaries: BoundaryPattern,
+    pub cuts: CutPattern,
 }
 
 /// A chain that can be proven: trace and terms fit each other, every accumulator stays within its
@@ -42,7 +42,7 @@ pub struct ChainPlan {
     trace: AttentionTrace,
     rules: DecodeRules,
     terms: ChainTerms,
-    boundaries: BoundaryPattern,
+    cuts: CutPattern,
 }
 
 impl ChainPlan {
@@ -61,7 +61,7 @@ impl ChainPlan {
             table,
             score_step,
             segment_steps,
-            boundaries,
+            cuts,
         } = options;
         let rules = trace.rules(rounding, table, score_step)?;
         let all = SegmentSteps::new(to_u32(range.steps()))?;
@@ -82,7 +82,7 @@ impl ChainPlan {
             trace,
             rules,
             terms,
-            boundaries,
+            cuts,
         };
         for steps in plan.segment_lengths() {
             plan.terms.layout(steps).map_err(ProveError::from)?;
@@ -95,7 +95,7 @@ impl ChainPlan {
         trace: AttentionTrace,
         table: WeightTable,
         terms: &SharedTerms,
-        boundaries: BoundaryPattern,
+        cuts: CutPattern,
     ) -> Result<Self, PlanError> {
         Self::new(
             trace,
@@ -107,7 +107,7 @@ impl ChainPlan {
                 table: Some(table),
                 score_step: Some(terms.quantization.score_step()),
                 segment_steps: Some(terms.shape.segment_steps()),
-                boundaries,
+                cuts,
             },
         )
     }
@@ -149,14 +149,14 @@ impl ChainPlan {
 
     /// Which segments are fused, and which are split.
     #[must_use]
-    pub fn boundaries(&self) -> &BoundaryPattern {
-        &self.boundaries
+    pub fn cuts(&self) -> &CutPattern {
+        &self.cuts
     }
 
     /// How a segment is proven.
     #[must_use]
-    pub fn boundary(&self, segment: u64) -> Boundary {
-        self.boundaries.of(segment)
+    pub fn cut(&self, segment: u64) -> Cut {
+        self.cuts.of(segment)
     }
 
     /// The same plan with other rules than its terms say: a defect, for the tests of what comes of it.
@@ -169,13 +169,7 @@ impl ChainPlan {
     /// Sizes of all segments together.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
         let steps = self.terms.shape.segment_steps().get() as usize;
-        let of = |boundary| SegmentSizes::of(&self.terms, boundary, steps);
-        let (fused, split) = (of(Boundary::Fused)?, of(Boundary::Split)?);
-        let sizes = (0..self.segment_count()).map(|segment| match self.boundary(segment) {
-            Boundary::Fused => fused,
-            Boundary::Split => split,
-        });
-        Ok(sizes.collect())
+        segment_sizes(&self.terms, steps, &self.cuts, self.segment_count())
     }
 
     /// The lengths of segments in use, in steps: one, or two if the last segment is shorter.
@@ -196,7 +190,7 @@ impl ChainPlan {
         let manifest = ChainManifest {
             format: ChainManifest::FORMAT,
             steps: self.steps(),
-            boundaries: self.boundaries.clone(),
+            cuts: self.cuts.clone(),
             inputs: ChainInputs::Trace {
                 trace_sha256: FileDigest::of(&trace),
                 table_sha256: FileDigest::of(&table),
@@ -219,13 +213,7 @@ impl ChainPlan {
         let prover = SegmentProver::new(self.terms.clone())?;
         let first = prover.state(KvCache::from_prefix(&self.trace))?;
         let given = Vec::new();
-        chain_policy(
-            &prover,
-            given,
-            first.commitment(),
-            self.steps(),
-            &self.boundaries,
-        )
+        chain_policy(&prover, given, first.commitment(), self.steps(), &self.cuts)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is
@@ -244,14 +232,8 @@ impl ChainPlan {
                 .segment(steps)
                 .and_then(|inputs| execute_segment(&cache, &inputs, &self.rules))
                 .map_err(|source| ChainProveError::Execute { segment, source })?;
-            mock_segment(
-                &self.terms,
-                &execution,
-                &cache,
-                &after,
-                self.boundary(segment),
-            )
-            .map_err(|source| ChainProveError::Prove { segment, source })?;
+            mock_segment(&self.terms, &execution, &cache, &after, self.cut(segment))
+                .map_err(|source| ChainProveError::Prove { segment, source })?;
             on_segment(segment, steps);
             cache = after;
         }

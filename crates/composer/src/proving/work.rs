@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
+use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, PortCommitment, TokenId,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PortCommitment, TokenId,
 };
 
-use crate::proving::boundaries::BoundaryPattern;
 use crate::proving::directory;
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::{ModelExecutor, TraceExecutor};
@@ -140,7 +139,8 @@ impl ChainWork {
                 Front::new(prover, first, plan.segments(), executor)
             }
             Self::Model(plan) => {
-                let executor = Box::new(ModelExecutor::new(plan.model(), plan.prompt()));
+                let executor =
+                    Box::new(ModelExecutor::new(plan.model(), plan.prompt(), plan.cuts()));
                 Front::new(prover, plan.first_cache(), plan.segments(), executor)
             }
         }
@@ -152,31 +152,47 @@ impl ChainWork {
         prover: &SegmentProver,
         first_state: PortCommitment,
     ) -> Result<AcceptancePolicy, PlanError> {
-        let (given, boundaries) = match self {
-            Self::Trace(plan) => (Vec::new(), plan.boundaries().clone()),
-            Self::Model(plan) => (plan.given(), BoundaryPattern::default()),
+        let (given, cuts) = match self {
+            Self::Trace(plan) => (Vec::new(), plan.cuts().clone()),
+            Self::Model(plan) => (plan.given(), plan.cuts().clone()),
         };
-        chain_policy(prover, given, first_state, self.steps(), &boundaries)
+        chain_policy(prover, given, first_state, self.steps(), &cuts)
     }
 }
 
-/// The policy for a chain of these terms that is given these tokens and begins with this state: the circuits of all segment lengths
-/// in use.
+/// Sizes of all segments of a chain, of at most so many steps each, in order.
+pub(crate) fn segment_sizes(
+    terms: &ChainTerms,
+    steps: usize,
+    cuts: &CutPattern,
+    segments: u64,
+) -> Result<Vec<SegmentSizes>, ProveError> {
+    let of = |cut| SegmentSizes::of(terms, cut, steps);
+    let (fused, split) = (of(Cut::Fused)?, of(Cut::Split)?);
+    let sizes = (0..segments).map(|segment| match cuts.of(segment) {
+        Cut::Fused => fused,
+        Cut::Split => split,
+    });
+    Ok(sizes.collect())
+}
+
+/// The policy for a chain of these terms that is given these tokens and begins with this state: the circuits of
+/// all segment lengths in use.
 pub(crate) fn chain_policy(
     prover: &SegmentProver,
     given: Vec<TokenId>,
     first_state: PortCommitment,
     steps: StepRange,
-    boundaries: &BoundaryPattern,
+    cuts: &CutPattern,
 ) -> Result<AcceptancePolicy, PlanError> {
     let terms = prover.terms();
-    let kinds: BTreeSet<(usize, Boundary)> = (0..)
+    let kinds: BTreeSet<(usize, Cut)> = (0..)
         .zip(steps.segments(terms.shape.segment_steps()))
-        .map(|(segment, steps)| (steps.steps(), boundaries.of(segment)))
+        .map(|(segment, steps)| (steps.steps(), cuts.of(segment)))
         .collect();
     let mut circuits = Vec::new();
-    for (steps, boundary) in kinds {
-        circuits.extend(prover.circuits(boundary, steps)?);
+    for (steps, cut) in kinds {
+        circuits.extend(prover.circuits(cut, steps)?);
     }
     Ok(AcceptancePolicy::new(AcceptancePolicyParts {
         terms: terms.shared().clone(),

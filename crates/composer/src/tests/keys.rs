@@ -3,7 +3,7 @@ use std::sync::{Arc, LazyLock};
 
 use matchmark_prover::{model_outline, ModelChain, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps};
-use matchmark_statement::{Boundary, PromptLength, SecurityLevel, TokenId};
+use matchmark_statement::{Cut, PromptLength, SecurityLevel, TokenId};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::key::{CircuitSizes, KeyError, ModelKey, ModelKeyParts};
 
@@ -73,7 +73,7 @@ fn roots_follow_from_the_sizes() {
         for steps in [1, 2] {
             let layout = chain.layout(&outline, steps).unwrap();
             let sizes = CircuitSizes::of(&layout, security.parameters().log_blowup);
-            let root = prover.circuits(Boundary::Fused, steps).unwrap()[0].preprocessed_root;
+            let root = prover.circuits(Cut::Fused, steps).unwrap()[0].preprocessed_root;
             match seen.insert((sizes, steps), root) {
                 None => {}
                 Some(other) => {
@@ -97,7 +97,11 @@ fn progress_is_told_of_every_tree() {
         told.push((done, all));
     });
     let key = key.unwrap();
-    let roots: usize = key.circuits().iter().map(|it| it.roots.len()).sum();
+    let roots: usize = key
+        .circuits()
+        .iter()
+        .map(|it| 1 + it.whole.len() + it.arithmetic.len())
+        .sum();
     let trees = roots + key.weights().len();
     assert_eq!(
         told,

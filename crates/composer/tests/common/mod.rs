@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
-    segment_file_name, segments_directory, BoundaryPattern, CancelToken, ChainOptions, ChainPlan,
-    ChainProver, ChainWork, ProveEvent, ProveReport, Schedule, Silent,
+    segment_file_name, segments_directory, CancelToken, ChainOptions, ChainPlan, ChainProver,
+    ChainWork, ProveEvent, ProveReport, Schedule, Silent,
 };
 use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, AttentionTraceParts};
-use matchmark_statement::{ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain};
+use matchmark_statement::{
+    CutPattern, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
+};
 use tempfile::TempDir;
 
 pub const PREFIX: u32 = 2;
@@ -56,7 +58,7 @@ pub fn trace(seed: u64) -> AttentionTrace {
 
 pub fn options(segment_steps: u32) -> ChainOptions {
     ChainOptions {
-        boundaries: BoundaryPattern::default(),
+        cuts: CutPattern::default(),
         domain: VerifierDomain::new("composer tests", [0; 16]).unwrap(),
         security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
         model: ModelIdentity::TraceOnly,

@@ -7,7 +7,7 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
     ModelShape, QueryHeads, SegmentSteps, ValueBits, VocabularySize,
 };
-use matchmark_statement::{Profile, Security, SecurityLevel, VerifierDomain};
+use matchmark_statement::{CutPattern, Profile, Security, SecurityLevel, VerifierDomain};
 
 /// Tokens that are given.
 pub const PROMPT: usize = 3;
@@ -50,6 +50,7 @@ pub fn options(segment_steps: u32) -> ModelOptions {
         security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
         segment_steps: Some(SegmentSteps::new(segment_steps).unwrap()),
         tokens: TOKENS,
+        cuts: CutPattern::default(),
     }
 }
 

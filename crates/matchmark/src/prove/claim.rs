@@ -1,12 +1,11 @@
 //! What is to be proven, of a trace or of a model.
 
 use matchmark_composer::{
-    BoundaryPattern, ChainOptions, ChainPlan, ChainWork, ModelMock, ModelOptions, ModelPlan,
-    Resources, Schedule,
+    ChainOptions, ChainPlan, ChainWork, ModelMock, ModelOptions, ModelPlan, Resources, Schedule,
 };
 use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::AttentionTrace;
-use matchmark_statement::{ModelIdentity, Security, VerifierDomain};
+use matchmark_statement::{CutPattern, ModelIdentity, Security, VerifierDomain};
 use matchmark_tables::WeightTable;
 
 use crate::error::Error;
@@ -21,6 +20,7 @@ pub fn prove<P: Provable>(what: P) -> Prove<P::Source> {
         domain: None,
         security: Security::default(),
         segment_steps: None,
+        cuts: CutPattern::default(),
     }
 }
 
@@ -71,7 +71,6 @@ impl Provable for AttentionTrace {
             rounding: Rounding::NearestTiesUp,
             table: None,
             score_step: None,
-            boundaries: BoundaryPattern::default(),
         }
     }
 }
@@ -93,6 +92,7 @@ pub struct Prove<S> {
     domain: Option<VerifierDomain>,
     security: Security,
     segment_steps: Option<SegmentSteps>,
+    cuts: CutPattern,
 }
 
 /// The tokens of a model, in a claim.
@@ -111,7 +111,6 @@ pub struct TraceOf {
     rounding: Rounding,
     table: Option<WeightTable>,
     score_step: Option<ScoreStep>,
-    boundaries: BoundaryPattern,
 }
 
 #[derive(Clone, Debug)]
@@ -137,6 +136,13 @@ impl<S> Prove<S> {
     /// steps than there are mean one segment.
     pub fn segment_steps(mut self, steps: SegmentSteps) -> Self {
         self.segment_steps = Some(steps);
+        self
+    }
+
+    /// Which segments are fused (one proof) and which are split (two proofs that open common pairs of index and
+    /// weight). Without it all are fused.
+    pub fn cuts(mut self, cuts: impl Into<CutPattern>) -> Self {
+        self.cuts = cuts.into();
         self
     }
 
@@ -203,6 +209,7 @@ impl Prove<TokensOf> {
             security: self.security,
             segment_steps: self.segment_steps,
             tokens: *tokens,
+            cuts: self.cuts.clone(),
         };
         Ok((model, prompt, options))
     }
@@ -239,12 +246,6 @@ impl Prove<TraceOf> {
         self
     }
 
-    /// Which segments are fused (one proof) and which are split (two proofs with a common boundary).
-    pub fn boundaries(mut self, boundaries: impl Into<BoundaryPattern>) -> Self {
-        self.source.boundaries = boundaries.into();
-        self
-    }
-
     /// Plans a check of the constraints without a proof.
     ///
     /// # Errors
@@ -261,7 +262,6 @@ impl Prove<TraceOf> {
             rounding,
             table,
             score_step,
-            boundaries,
         } = self.source;
         let options = ChainOptions {
             domain,
@@ -271,7 +271,7 @@ impl Prove<TraceOf> {
             table,
             score_step,
             segment_steps: self.segment_steps,
-            boundaries,
+            cuts: self.cuts,
         };
         Ok(ChainPlan::new(trace, options)?)
     }

@@ -8,7 +8,7 @@
 use matchmark_air::challenges::LookupChallenges;
 use matchmark_air::relation::{RelationTag, TaggedRelation, Tuple, ValueRlc};
 use matchmark_air::witness::PartTrace;
-use matchmark_statement::{AttentionValues, Boundary, SecurityLevel, SegmentBoundary};
+use matchmark_statement::{AttentionValues, Cut, SecurityLevel, SegmentCut};
 use matchmark_verifier::{verify_segment, VerifyError};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -116,12 +116,12 @@ fn false_output(case: &Case) -> Honest {
         execution: &honest.execution,
         before: &honest.before,
         after: &honest.after,
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     };
     honest.witness = case.prover.witness(&input).unwrap();
     honest.statement = case
         .prover
-        .statement(&input, &honest.public_values, SegmentBoundary::Fused)
+        .statement(&input, &honest.public_values, SegmentCut::Fused)
         .unwrap();
     honest
 }

@@ -18,8 +18,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentExecution, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, Boundary, ChainAccumulator, ProofPart, Security,
-    SecurityLevel, SegmentBoundary, SegmentShape, SegmentStatement, VerifierDomain,
+    AcceptancePolicy, AttentionValues, ChainAccumulator, Cut, ProofPart, Security, SecurityLevel,
+    SegmentCut, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::structure::ProofStructure;
@@ -131,8 +131,8 @@ impl Case {
     /// The policy that accepts a chain of this one segment.
     pub fn policy(&self, statement: &SegmentStatement) -> AcceptancePolicy {
         let steps = statement.steps().steps();
-        let boundary = statement.boundary().kind();
-        let circuits = self.prover.circuits(boundary, steps).unwrap();
+        let cut = statement.cut().kind();
+        let circuits = self.prover.circuits(cut, steps).unwrap();
         let chain = ChainAccumulator::start(statement).finish();
         AcceptancePolicy::accepting(&chain, vec![], circuits).unwrap()
     }
@@ -206,7 +206,7 @@ impl Attempt<'_> {
         let layout = &self.case.layout;
         let prover = &self.case.prover;
         let structure = ProofStructure::new(layout, self.statement.security());
-        let preprocessed = prover.preprocessed(ProofPart::Fused, layout);
+        let preprocessed = prover.preprocessed(ProofPart::Whole, layout);
         let input = PartInput {
             layout,
             structure: &structure,
@@ -274,7 +274,7 @@ impl Attempt<'_> {
             points: PortPoints::new(ports.map(point).collect()),
             public: Arc::new(public_columns(layout, self.public_values)),
         };
-        let circuit = Circuit::new(layout, ProofPart::Fused, &context);
+        let circuit = Circuit::new(layout, ProofPart::Whole, &context);
         let stark = StarkProof::<MerkleHasher>(proof.stark);
         verify(
             &circuit.components(),
@@ -361,12 +361,12 @@ impl Honest {
             execution: &execution,
             before: &before,
             after: &after,
-            boundary: Boundary::Fused,
+            cut: Cut::Fused,
         };
         let public_values = crate::public_values(case.prover.terms(), &execution).unwrap();
         let statement = case
             .prover
-            .statement(&input, &public_values, SegmentBoundary::Fused)
+            .statement(&input, &public_values, SegmentCut::Fused)
             .unwrap();
         let witness = case.prover.witness(&input).unwrap();
         Self {

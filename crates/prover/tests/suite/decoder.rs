@@ -11,10 +11,10 @@ use matchmark_quant::{
     QueryHeads, SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, Profile, PromptLength, Security, SecurityLevel,
-    VerifierDomain,
+    AcceptancePolicy, ChainAccumulator, Cut, LookupStatement, PolicyMismatch, Port, Profile,
+    PromptLength, ProofPart, Security, SecurityLevel, VerifierDomain,
 };
-use matchmark_verifier::{verify_segment, SegmentFile};
+use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, VerifyError};
 
 /// Two layers, grouped heads, nothing of a size that is a power of two but the cache.
 pub fn model() -> Arc<IntegerModel> {
@@ -58,14 +58,14 @@ fn prover(model: &Arc<IntegerModel>) -> SegmentProver {
     SegmentProver::for_model(decisions(), model.clone()).unwrap()
 }
 
-/// A prompt of three tokens, then five of the model's own choice: segments of 4, 3 and 1.
-pub fn chain(prover: &SegmentProver) -> Vec<ProvenSegment> {
+/// A prompt of three tokens, then five of the model's own choice: segments of 4, 3 and 1, cut in these ways.
+pub fn chain(prover: &SegmentProver, cuts: [Cut; 3]) -> Vec<ProvenSegment> {
     let model = prover.model().unwrap().model().clone();
     let mut state = ModelState::empty(&model);
     let mut committed = prover.state(state.cache().clone()).unwrap();
     let mut next = synthetic_tokens(model.shape(), 3, 1);
     let mut segments = vec![];
-    for length in [4, 3, 1] {
+    for (length, cut) in [4, 3, 1].into_iter().zip(cuts) {
         // One token at a time, as each depends on the one before.
         let mut tokens = vec![];
         let mut running = state.clone();
@@ -84,6 +84,7 @@ pub fn chain(prover: &SegmentProver) -> Vec<ProvenSegment> {
             execution: &execution,
             before: &committed,
             after: &after_committed,
+            cut,
         };
         segments.push(prover.prove_model(&input).unwrap());
         next = vec![*execution.choices.last().unwrap()];
@@ -93,6 +94,7 @@ pub fn chain(prover: &SegmentProver) -> Vec<ProvenSegment> {
     segments
 }
 
+/// The policy for these segments, each of which has a length of its own.
 fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
     let statements: Vec<_> = files.iter().map(|file| file.statement().clone()).collect();
     let mut chain = ChainAccumulator::start(&statements[0]);
@@ -100,8 +102,10 @@ fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
         chain.push(statement).unwrap();
     }
     let mut circuits = vec![];
-    for steps in [1, 3, 4] {
-        circuits.extend(prover.circuits(Boundary::Fused, steps).unwrap());
+    for file in files {
+        let statement = file.statement();
+        let (cut, steps) = (statement.cut().kind(), statement.steps().steps());
+        circuits.extend(prover.circuits(cut, steps).unwrap());
     }
     let chain = chain.finish();
     let tokens = files
@@ -116,12 +120,72 @@ fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
 #[test]
 fn a_decoder_is_proven_from_tokens_to_tokens() {
     let prover = prover(&model());
-    let segments = chain(&prover);
+    for cuts in [
+        [Cut::Fused; 3],
+        [Cut::Split; 3],
+        [Cut::Split, Cut::Fused, Cut::Split],
+    ] {
+        let segments = chain(&prover, cuts);
+        let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
+        let policy = policy(&prover, &files);
+        for (segment, cut) in segments.iter().zip(cuts) {
+            let parts: Vec<_> = segment.metrics.proofs.iter().map(|it| it.part).collect();
+            assert_eq!(parts, cut.parts());
+            let file = SegmentFile::decode(&segment.file.encode().unwrap()).unwrap();
+            let verified = verify_segment(&file, &policy);
+            assert!(verified.is_ok(), "{:?}", verified.err());
+        }
+    }
+}
+
+#[test]
+fn how_a_decoder_is_cut_changes_neither_its_tokens_nor_its_states() {
+    let prover = prover(&model());
+    let [fused, split] = Cut::ALL.map(|cut| chain(&prover, [cut; 3]));
+    for (fused, split) in fused.iter().zip(&split) {
+        assert_eq!(fused.file.public_values(), split.file.public_values());
+        let [mut fused, split] = [fused, split].map(|it| it.file.statement().parts());
+        assert_ne!(fused.cut, split.cut);
+        fused.cut = split.cut;
+        assert_eq!(fused, split);
+    }
+}
+
+#[test]
+fn the_two_proofs_of_a_split_decoder_go_with_each_other_alone() {
+    let prover = prover(&model());
+    let segments = chain(&prover, [Cut::Split; 3]);
     let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
     let policy = policy(&prover, &files);
-    for segment in &segments {
-        let file = SegmentFile::decode(&segment.file.encode().unwrap()).unwrap();
-        let verified = verify_segment(&file, &policy);
-        assert!(verified.is_ok(), "{:?}", verified.err());
-    }
+    let refusal = |file: &SegmentFile| verify_segment(file, &policy).unwrap_err();
+    let file = files[0];
+    assert_eq!(
+        refusal(&file.clone().with_lookup(None)),
+        VerifyError::LookupProofMissing
+    );
+    // The lookup proof of other pairs.
+    let other = file.clone().with_lookup(files[1].lookup().cloned());
+    assert!(matches!(refusal(&other), VerifyError::CutMismatch { .. }));
+    // In this segment's name.
+    let proof = files[1].lookup().unwrap().proof().to_vec();
+    let statement = LookupStatement::new(file.statement().clone()).unwrap();
+    let lookup = LookupFile::new(statement, proof);
+    let other = file.clone().with_lookup(Some(lookup));
+    assert!(matches!(
+        refusal(&other),
+        VerifyError::PortNotOpened {
+            port: Port::Pairs,
+            part: ProofPart::Lookup,
+            ..
+        }
+    ));
+    // Fused segments are not asked for.
+    let fused = &chain(&prover, [Cut::Fused; 3])[0].file;
+    assert!(matches!(
+        refusal(fused),
+        VerifyError::Policy(PolicyMismatch::Cut {
+            expected: Cut::Split,
+            got: Cut::Fused
+        })
+    ));
 }

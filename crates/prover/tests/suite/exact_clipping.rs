@@ -13,7 +13,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, ChainAccumulator, Profile, Security, SecurityLevel, SegmentShape,
+    AcceptancePolicy, ChainAccumulator, Cut, Profile, Security, SecurityLevel, SegmentShape,
     VerifierDomain,
 };
 use matchmark_tables::{Rational, WeightTable};
@@ -76,10 +76,10 @@ fn honest() -> (SegmentProver, SegmentWitness) {
         execution: &execution,
         before: &before,
         after: &after,
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     };
     let file = prover.prove(&input).unwrap().file;
-    let circuits = prover.circuits(Boundary::Fused, 2).unwrap();
+    let circuits = prover.circuits(Cut::Fused, 2).unwrap();
     let chain = ChainAccumulator::start(file.statement()).finish();
     let policy = AcceptancePolicy::accepting(&chain, vec![], circuits).unwrap();
     verify_segment(&file, &policy).unwrap();

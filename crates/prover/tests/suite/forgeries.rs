@@ -9,7 +9,7 @@ use matchmark_hostile::proving::{honest, outcome, Outcome};
 use matchmark_hostile::refusal::BALANCE;
 use matchmark_hostile::world::World;
 use matchmark_quant::Rounding;
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 use std::collections::BTreeSet;
 
 #[test]
@@ -99,7 +99,7 @@ fn heavy(bits: u8, capacity: u32, weight: u32, rounding: Rounding) -> Spec {
         rounding,
         table: table(&[weight, 1]),
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 

@@ -141,8 +141,8 @@ fn positions_relabelled() {
                 state.opening().commitment(&content, lifting)
             });
             for (states, refusal) in [(own, "state"), (relabelled, BALANCE)] {
-                let boundary = claim.statement.boundary();
-                let statement = statement(&claim.prover, steps, &claim.values, states, boundary);
+                let cut = claim.statement.cut();
+                let statement = statement(&claim.prover, steps, &claim.values, states, cut);
                 let policy = policy(&claim.prover, &statement, &claim.values);
                 let proven = claim
                     .prover

@@ -218,7 +218,7 @@ fn everything_moves_the_first_challenge() {
         claim.case.steps,
         &claim.values,
         states,
-        claim.statement.boundary(),
+        claim.statement.cut(),
     );
     assert_ne!(own, first(&replayed, &sample.structure));
     // The proof does not carry over, even for a policy of the other domain.

@@ -8,7 +8,7 @@ use matchmark_hostile::bytes::{fields, Kind, Sample, Tally};
 use matchmark_hostile::cases::{bounded_wide, fast, insecure, narrow};
 use matchmark_hostile::regrind::{fit, grind};
 use matchmark_hostile::Rng;
-use matchmark_statement::ProofPart;
+use matchmark_statement::{ProofPart, SegmentKind};
 use matchmark_verifier::SegmentProof;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -208,7 +208,9 @@ fn list_edits() -> Vec<(&'static str, Edit)> {
 
 /// Trees of a fused proof.
 fn trees() -> usize {
-    TreeOrder::of(ProofPart::Fused).all().len()
+    TreeOrder::of(SegmentKind::Attention, ProofPart::Whole)
+        .all()
+        .len()
 }
 
 #[test]

@@ -9,13 +9,11 @@ use std::path::Path;
 use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, Rounding, SegmentSteps};
 use matchmark_runtime::{execute_segment, AttentionTrace, KvCache};
-use matchmark_statement::{
-    Boundary, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
-};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain};
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SecurityFigures;
 
-fn describe(level: SecurityLevel, profile: Profile, boundary: Boundary) -> String {
+fn describe(level: SecurityLevel, profile: Profile, cut: Cut) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     let trace = AttentionTrace::load(fixtures.join("attention-layer0-8bit.safetensors")).unwrap();
     let rules = trace.rules(Rounding::NearestTiesUp, None, None).unwrap();
@@ -43,11 +41,11 @@ fn describe(level: SecurityLevel, profile: Profile, boundary: Boundary) -> Strin
         execution: &execution,
         before: &before,
         after: &after,
-        boundary,
+        cut,
     };
     let proven = prover.prove(&input).unwrap();
     let layout = prover.terms().layout(steps.steps()).unwrap();
-    let layout = layout.with_boundary(boundary);
+    let layout = layout.with_cut(cut);
     let security = prover.terms().security;
     let structures = ProofStructure::all(&layout, security);
     format!(
@@ -66,7 +64,7 @@ fn conjectured_100_compact() {
     insta::assert_snapshot!(describe(
         SecurityLevel::Conjectured100,
         Profile::Compact,
-        Boundary::Fused
+        Cut::Fused
     ));
 }
 
@@ -75,7 +73,7 @@ fn insecure_13() {
     insta::assert_snapshot!(describe(
         SecurityLevel::Insecure13,
         Profile::Compact,
-        Boundary::Fused
+        Cut::Fused
     ));
 }
 
@@ -84,6 +82,6 @@ fn conjectured_100_compact_split() {
     insta::assert_snapshot!(describe(
         SecurityLevel::Conjectured100,
         Profile::Compact,
-        Boundary::Split
+        Cut::Split
     ));
 }

@@ -10,7 +10,7 @@ use matchmark_hostile::world::{rules, World};
 use matchmark_hostile::Rng;
 use matchmark_quant::Rounding;
 use matchmark_runtime::{execute_segment, SegmentInputs};
-use matchmark_statement::{Boundary, Profile, Security, SecurityLevel};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::{SegmentFile, SegmentProof};
 
@@ -36,7 +36,7 @@ fn spec(
         rounding,
         table,
         security: insecure(),
-        boundary: Boundary::Fused,
+        cut: Cut::Fused,
     }
 }
 
@@ -233,7 +233,7 @@ fn the_provers_witness_is_the_one_under_attack() {
             execution: &execution,
             before: &claim.before,
             after: &claim.after,
-            boundary: case.layout.boundary(),
+            cut: case.layout.cut(),
         };
         let proven = claim.prover.prove(&input).unwrap();
         let again = claim.prove(&forged).unwrap();

@@ -5,8 +5,8 @@ use matchmark_hostile::cases::{fast, split_narrow, split_wide, Spec};
 use matchmark_hostile::proving::{honest, Claim};
 use matchmark_prover::ProvenSegment;
 use matchmark_statement::{
-    AcceptancePolicy, Boundary, LookupStatement, PolicyMismatch, Port, PortCommitment, ProofPart,
-    SegmentBoundary, SegmentStatement, VerifierDomain,
+    AcceptancePolicy, Cut, LookupStatement, PolicyMismatch, Port, PortCommitment, ProofPart,
+    SegmentCut, SegmentStatement, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, VerifyError};
@@ -21,7 +21,7 @@ fn split(spec: &Spec, seed: u64) -> Split {
     let (claim, forged) = honest(&spec.case(), seed);
     let ProvenSegment { file, metrics } = claim.prove(&forged).unwrap();
     let parts: Vec<_> = metrics.proofs.iter().map(|proof| proof.part).collect();
-    assert_eq!(parts, spec.boundary.parts());
+    assert_eq!(parts, spec.cut.parts());
     let bytes: usize = metrics.proofs.iter().map(|proof| proof.bytes).sum();
     assert_eq!(bytes, file.proof_bytes());
     let policy = claim.policy();
@@ -91,7 +91,7 @@ fn a_fused_segment_has_no_second_proof() {
     let two = split(&split_narrow(), 1);
     let fused = split(
         &Spec {
-            boundary: Boundary::Fused,
+            cut: Cut::Fused,
             ..split_narrow()
         },
         1,
@@ -106,16 +106,16 @@ fn a_fused_segment_has_no_second_proof() {
     parts.steps = two.policy.steps();
     assert!(matches!(
         refusal(&two.file, &fused.policy),
-        VerifyError::Policy(PolicyMismatch::Boundary {
-            expected: Boundary::Fused,
-            got: Boundary::Split
+        VerifyError::Policy(PolicyMismatch::Cut {
+            expected: Cut::Fused,
+            got: Cut::Split
         })
     ));
     assert!(matches!(
         refusal(&fused.file, &two.policy),
-        VerifyError::Policy(PolicyMismatch::Boundary {
-            expected: Boundary::Split,
-            got: Boundary::Fused
+        VerifyError::Policy(PolicyMismatch::Cut {
+            expected: Cut::Split,
+            got: Cut::Fused
         })
     ));
 }
@@ -128,13 +128,13 @@ fn pairs_of_different_runs_are_refused() {
     let mixed = one.file.clone().with_lookup(two.file.lookup().cloned());
     assert_eq!(
         refusal(&mixed, &one.policy),
-        VerifyError::BoundaryMismatch {
-            expected: one.file.statement().boundary(),
-            got: two.file.statement().boundary(),
+        VerifyError::CutMismatch {
+            expected: one.file.statement().cut(),
+            got: two.file.statement().cut(),
         }
     );
 
-    // The same boundary in every field, and another domain.
+    // The same cut in every field, and another domain.
     let mut parts = one.file.statement().parts();
     parts.terms.domain = VerifierDomain::new("another", [0; 16]).unwrap();
     let other = restated(&one, SegmentStatement::new(parts).unwrap());
@@ -175,17 +175,17 @@ fn restated(one: &Split, statement: SegmentStatement) -> SegmentFile {
 }
 
 #[test]
-fn swapped_and_invented_boundaries_are_refused() {
+fn swapped_and_invented_cuts_are_refused() {
     let one = split(&split_narrow(), 1);
     let two = split(&split_narrow(), 2);
-    let boundaries = [
-        two.file.statement().boundary(),
-        SegmentBoundary::Split(PortCommitment::from_bytes([0; 32])),
+    let cuts = [
+        two.file.statement().cut(),
+        SegmentCut::Split(PortCommitment::from_bytes([0; 32])),
     ];
-    for boundary in boundaries {
-        // Both statements name a boundary that neither proof opens.
+    for cut in cuts {
+        // Both statements name a cut that neither proof opens.
         let mut parts = one.file.statement().parts();
-        parts.boundary = boundary;
+        parts.cut = cut;
         let file = restated(&one, SegmentStatement::new(parts).unwrap());
         let policy = matchmark_hostile::proving::policy(
             &one.claim.prover,
@@ -194,13 +194,13 @@ fn swapped_and_invented_boundaries_are_refused() {
         );
         match refusal(&file, &policy) {
             VerifyError::PortNotOpened {
-                port: Port::Boundary,
+                port: Port::Pairs,
                 part: ProofPart::Arithmetic,
                 expected,
                 got,
             } => {
-                assert_eq!(SegmentBoundary::Split(expected), boundary);
-                assert_eq!(SegmentBoundary::Split(got), one.file.statement().boundary());
+                assert_eq!(SegmentCut::Split(expected), cut);
+                assert_eq!(SegmentCut::Split(got), one.file.statement().cut());
             }
             other => panic!("{other}"),
         }
@@ -213,7 +213,7 @@ fn swapped_and_invented_boundaries_are_refused() {
         assert!(matches!(
             refusal(&file, &one.policy),
             VerifyError::PortNotOpened {
-                port: Port::Boundary,
+                port: Port::Pairs,
                 part: ProofPart::Lookup,
                 ..
             }
@@ -221,15 +221,15 @@ fn swapped_and_invented_boundaries_are_refused() {
     }
 }
 
-/// Root and fingerprint of the boundary in the second proof, changed in place.
+/// Root and fingerprint of the cut in the second proof, changed in place.
 #[test]
-fn tampered_boundaries_are_refused() {
+fn tampered_cuts_are_refused() {
     let one = split(&split_narrow(), 1);
     let case = &one.claim.case;
     let structure = ProofStructure::all(&case.layout, case.terms.security).remove(1);
     let lookup = one.file.lookup().unwrap();
     let proof = matchmark_verifier::SegmentProof::decode(lookup.proof(), &structure).unwrap();
-    let place = structure.place(matchmark_air::trees::Tree::Boundary);
+    let place = structure.place(matchmark_air::trees::Tree::Pairs);
     let tampered = |edit: &dyn Fn(&mut matchmark_verifier::SegmentProof)| {
         let mut proof = proof.clone();
         edit(&mut proof);
@@ -241,7 +241,7 @@ fn tampered_boundaries_are_refused() {
         matches!(
             error,
             VerifyError::PortNotOpened {
-                port: Port::Boundary,
+                port: Port::Pairs,
                 ..
             }
         )

@@ -5,9 +5,8 @@ use alloc::string::String;
 use matchmark_quant::QuantError;
 use thiserror::Error;
 
-use crate::boundary::ProofPart;
 use crate::codec::CodecError;
-use crate::decoder::SegmentKind;
+use crate::cut::ProofPart;
 use crate::error::StatementError;
 use crate::tokens::TokenId;
 
@@ -46,18 +45,6 @@ pub enum PolicyError {
         expected: u32,
         /// The circuit's number of steps.
         got: u32,
-    },
-    /// A decoder's circuit without a decoder, or another circuit with one.
-    #[error(
-        "policy: {got} circuit for segments of {steps} steps, expected those of {expected} only"
-    )]
-    CircuitKind {
-        /// What the segments are of.
-        expected: SegmentKind,
-        /// What the circuit proves.
-        got: ProofPart,
-        /// The segment length.
-        steps: u32,
     },
     /// A decoder's chain that begins in the middle: no segment would have chosen its first token.
     #[error("policy: chain of a decoder begins after {got} cache entries, expected {expected}")]

@@ -9,7 +9,7 @@ use matchmark_quant::StepRange;
 use serde::Deserialize;
 
 use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError};
-use crate::boundary::ProofPart;
+use crate::cut::ProofPart;
 use crate::decoder::DecoderTerms;
 use crate::domain::VerifierDomain;
 use crate::identity::{ModelIdentity, PortCommitment, PreprocessedRoot};

@@ -9,7 +9,7 @@ use matchmark_quant::{
 use matchmark_tables::TableId;
 use thiserror::Error;
 
-use crate::boundary::Boundary;
+use crate::cut::Cut;
 use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::identity::{ModelIdentity, PortCommitment, RelationDigest, RelationVersion};
@@ -130,7 +130,7 @@ pub enum PolicyMismatch {
     },
     /// Segments of this length are accepted, but not proven in this way.
     #[error("segment is {got}, expected {expected}")]
-    Boundary { expected: Boundary, got: Boundary },
+    Cut { expected: Cut, got: Cut },
     /// No circuit is accepted for segments of this length; `expected` lists the lengths there are.
     #[error("segment has {got} steps, expected one of {expected:?}")]
     SegmentLength { expected: Vec<u32>, got: usize },

@@ -12,10 +12,10 @@ use alloc::vec::Vec;
 use matchmark_quant::{StepRange, TaggedSha256};
 use serde::{Deserialize, Serialize};
 
-use crate::boundary::{Boundary, ProofPart};
 use crate::chain::ChainStatement;
 use crate::codec;
-use crate::decoder::{DecoderTerms, SegmentKind};
+use crate::cut::{Cut, ProofPart};
+use crate::decoder::DecoderTerms;
 use crate::error::StatementError;
 use crate::identity::{PolicyId, PortCommitment, PreprocessedRoot};
 use crate::public_values::PublicValues;
@@ -39,22 +39,6 @@ pub struct PolicyCircuit {
     pub preprocessed_root: PreprocessedRoot,
 }
 
-/// The roots of the circuits by which a segment must be proven, one for each of its proofs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CircuitRoots {
-    /// Root for the one proof.
-    Fused(PreprocessedRoot),
-    /// Roots for the two proofs.
-    Split {
-        /// Root for the arithmetic proof.
-        arithmetic: PreprocessedRoot,
-        /// Root for the lookup proof.
-        lookup: PreprocessedRoot,
-    },
-    /// Root for the one proof of a decoder segment.
-    Decoder(PreprocessedRoot),
-}
-
 /// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,8 +52,8 @@ pub struct AcceptancePolicyParts {
     pub first_state: PortCommitment,
     /// The steps of the whole chain.
     pub steps: StepRange,
-    /// The circuits of each segment length in use, in any order: the fused one, or the two of split
-    /// segments, or all three; of a whole model the decoder's.
+    /// The circuits of each segment length in use, in any order: the one of fused segments, or the two of
+    /// split ones, or all three.
     pub circuits: Vec<PolicyCircuit>,
 }
 
@@ -86,7 +70,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v4";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v5";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -98,10 +82,9 @@ impl AcceptancePolicy {
     /// - [`PolicyError::PromptLength`], [`PolicyError::PromptToken`] unless the given tokens are as many
     ///   as the decoder's terms say and all of its vocabulary; attention alone has none;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
-    ///   [`PolicyError::CircuitSteps`], [`PolicyError::CircuitKind`], [`PolicyError::HalfCircuit`] for a
-    ///   list of circuits that is empty, names one twice, names a length that no segment has, has a
-    ///   decoder's circuit without a decoder or another with one, or has only one of the two circuits of
-    ///   split segments.
+    ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is empty,
+    ///   names one twice, names a length that no segment has, or has only one of the two circuits of split
+    ///   segments.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.terms.shape.check_entries(&parts.steps)?;
         parts.terms.check()?;
@@ -133,17 +116,9 @@ impl AcceptancePolicy {
                 got: circuit.steps,
             });
         }
-        let expected = SegmentKind::of(parts.terms.decoder.as_ref());
         for circuit in &parts.circuits {
-            if circuit.part.kind() != expected {
-                return Err(PolicyError::CircuitKind {
-                    expected,
-                    got: circuit.part,
-                    steps: circuit.steps,
-                });
-            }
             let expected = match circuit.part {
-                ProofPart::Fused | ProofPart::Decoder => continue,
+                ProofPart::Whole => continue,
                 ProofPart::Arithmetic => ProofPart::Lookup,
                 ProofPart::Lookup => ProofPart::Arithmetic,
             };
@@ -192,7 +167,7 @@ impl AcceptancePolicy {
     }
 
     /// Whether a segment with this statement may be part of the chain, and by which circuits it must be
-    /// proven: the roots of their preprocessed columns.
+    /// proven: the roots of the preprocessed columns of its proofs, in the order of [`Cut::parts`].
     ///
     /// # Errors
     ///
@@ -200,7 +175,7 @@ impl AcceptancePolicy {
     pub fn check_segment(
         &self,
         statement: &SegmentStatement,
-    ) -> Result<CircuitRoots, PolicyMismatch> {
+    ) -> Result<Vec<PreprocessedRoot>, PolicyMismatch> {
         self.check_terms(statement.terms())?;
         let (expected, got) = (self.parts.steps, statement.steps());
         if !expected.contains(&got) {
@@ -209,37 +184,24 @@ impl AcceptancePolicy {
         if got.entries_before() == expected.entries_before() {
             self.check_first_state(statement.state_before())?;
         }
-        self.circuits_for(got.steps(), statement.boundary().kind())
+        self.roots_for(got.steps(), statement.cut().kind())
     }
 
-    /// The circuits of segments of `steps` steps that are proven in this way. Statements of decoders are
-    /// fused by construction.
-    fn circuits_for(
-        &self,
-        steps: usize,
-        boundary: Boundary,
-    ) -> Result<CircuitRoots, PolicyMismatch> {
-        let root = |part| self.preprocessed_root(part, steps);
-        let roots = match (SegmentKind::of(self.parts.terms.decoder.as_ref()), boundary) {
-            (SegmentKind::Decoder, _) => root(ProofPart::Decoder).map(CircuitRoots::Decoder),
-            (SegmentKind::Attention, Boundary::Fused) => {
-                root(ProofPart::Fused).map(CircuitRoots::Fused)
-            }
-            (SegmentKind::Attention, Boundary::Split) => root(ProofPart::Arithmetic)
-                .zip(root(ProofPart::Lookup))
-                .map(|(arithmetic, lookup)| CircuitRoots::Split { arithmetic, lookup }),
-        };
-        roots.ok_or_else(|| {
+    /// The roots of the circuits of segments of `steps` steps that are cut in this way.
+    fn roots_for(&self, steps: usize, cut: Cut) -> Result<Vec<PreprocessedRoot>, PolicyMismatch> {
+        let parts = cut.parts().iter();
+        let roots = parts
+            .map(|part| self.preprocessed_root(*part, steps))
+            .collect();
+        Option::ok_or_else(roots, || {
             let circuits = self.parts.circuits.iter();
-            let of_length: Vec<Boundary> = circuits
+            let mut of_length = circuits
                 .clone()
-                .filter(|circuit| usize::try_from(circuit.steps) == Ok(steps))
-                .map(|circuit| circuit.part.boundary())
-                .collect();
-            match of_length.first() {
-                Some(&expected) => PolicyMismatch::Boundary {
-                    expected,
-                    got: boundary,
+                .filter(|circuit| usize::try_from(circuit.steps) == Ok(steps));
+            match of_length.next() {
+                Some(circuit) => PolicyMismatch::Cut {
+                    expected: circuit.part.cut(),
+                    got: cut,
                 },
                 None => {
                     let mut expected: Vec<u32> = circuits.map(|circuit| circuit.steps).collect();

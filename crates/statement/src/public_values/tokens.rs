@@ -6,7 +6,7 @@ use matchmark_quant::{ModelShape, StepRange, TaggedSha256};
 
 use super::{check_steps, PublicValuesError};
 use crate::identity::PublicValuesDigest;
-use crate::tokens::{PromptLength, TokenCut, TokenError, TokenId};
+use crate::tokens::{PromptLength, TokenEnds, TokenError, TokenId};
 
 /// Tokens of a decoder segment's steps: for each step the token that it consumes and the one that it
 /// chooses, the lowest of those with the largest logit; all below the size of the vocabulary.
@@ -132,13 +132,13 @@ impl TokenValues {
         &self,
         steps: StepRange,
         prompt: PromptLength,
-        cut: TokenCut,
+        cut: TokenEnds,
     ) -> Result<(), TokenError> {
         let (expected, got) = (steps.steps(), self.steps());
         if expected != got {
             return Err(TokenError::Steps { expected, got });
         }
-        let TokenCut { first, next } = cut;
+        let TokenEnds { first, next } = cut;
         // There is at least one step, so both are there.
         if let Some(got) = self.consumed.first().copied().filter(|got| *got != first) {
             let expected = first;

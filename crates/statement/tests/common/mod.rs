@@ -9,9 +9,9 @@ use matchmark_quant::{
 };
 use matchmark_statement::{
     DecoderTerms, ModelId, ModelIdentity, PortCommitment, Profile, PromptLength,
-    PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel, SegmentBoundary,
+    PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel, SegmentCut,
     SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId,
-    TokenCut, TokenId, VerifierDomain,
+    TokenEnds, TokenId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
@@ -139,7 +139,7 @@ pub fn decoder_segment(before: u32, steps: u32) -> SegmentStatementParts {
     parts.terms.model = ModelIdentity::Weights(ModelId::from_bytes([0x77; 32]));
     parts.terms.quantization = quantization(11, 345, None);
     parts.terms.decoder = Some(decoder());
-    parts.tokens = Some(TokenCut {
+    parts.tokens = Some(TokenEnds {
         first: token(parts.steps.entries_before()),
         next: token(parts.steps.entries_after()),
     });
@@ -198,7 +198,7 @@ pub fn segment(before: u32, steps: u32) -> SegmentStatementParts {
         public_values: PublicValuesDigest::from_bytes([0x44; 32]),
         state_before: state(steps.entries_before()),
         state_after: state(steps.entries_after()),
-        boundary: SegmentBoundary::Fused,
+        cut: SegmentCut::Fused,
         tokens: None,
     }
 }
@@ -221,7 +221,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         public_values,
         state_before,
         state_after,
-        boundary,
+        cut,
         tokens,
     } = base.clone();
     let SharedTerms {
@@ -285,7 +285,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         security(SecurityLevel::Johnson100, Profile::Fast),
         security(SecurityLevel::Insecure13, Profile::Compact));
     // A split segment is not one of a decoder.
-    if boundary == SegmentBoundary::Fused {
+    if cut == SegmentCut::Fused {
         out.push(("model", other_kind(base)));
     }
     if decoder.is_some() {
@@ -407,8 +407,8 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     vary_digest!(public_values, PublicValuesDigest);
     vary_digest!(state_before, PortCommitment);
     vary_digest!(state_after, PortCommitment);
-    if let Some(TokenCut { first, next }) = tokens {
-        let cut = |first, next| Some(TokenCut { first, next });
+    if let Some(TokenEnds { first, next }) = tokens {
+        let cut = |first, next| Some(TokenEnds { first, next });
         let last = TokenId::new(999);
         vary!(tokens:
             cut(next, first),
@@ -418,11 +418,11 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             cut(first, last),
             cut(first, TokenId::new(next.get() + 1)));
     } else {
-        vary!(boundary:
-        SegmentBoundary::Split(PortCommitment::from_bytes([0; 32])),
-        SegmentBoundary::Split(PortCommitment::from_bytes([1; 32])),
-        SegmentBoundary::Split(PortCommitment::from_bytes(state_before.to_bytes())),
-        SegmentBoundary::Split(PortCommitment::from_bytes(state_after.to_bytes())));
+        vary!(cut:
+        SegmentCut::Split(PortCommitment::from_bytes([0; 32])),
+        SegmentCut::Split(PortCommitment::from_bytes([1; 32])),
+        SegmentCut::Split(PortCommitment::from_bytes(state_before.to_bytes())),
+        SegmentCut::Split(PortCommitment::from_bytes(state_after.to_bytes())));
     }
     out
 }
@@ -444,7 +444,7 @@ pub const FIELDS: [&str; 15] = [
     "public_values",
     "state_before",
     "state_after",
-    "boundary",
+    "cut",
 ];
 
 /// The names of all fields that [`variations`] changes in a segment of a decoder.

@@ -1,5 +1,4 @@
 //! What is decided about a chain of a model, and the terms that follow from it.
-use alloc::vec::Vec;
 use core::ops::Deref;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
@@ -9,8 +8,8 @@ use matchmark_quant::{
     StepRange,
 };
 use matchmark_statement::{
-    DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength, RelationVersion, Security,
-    SegmentShape, SharedTerms, StatementError, TokenId, VerifierDomain,
+    CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength,
+    RelationVersion, Security, SegmentShape, SharedTerms, StatementError, TokenId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -250,6 +249,8 @@ pub struct ModelOptions {
     pub segment_steps: Option<SegmentSteps>,
     /// Tokens that are decoded.
     pub tokens: u32,
+    /// Which segments are fused, and which are split.
+    pub cuts: CutPattern,
 }
 
 /// Why options and given tokens make no chain of a model.
@@ -365,6 +366,7 @@ impl ModelOptions {
             security,
             segment_steps,
             tokens,
+            cuts: _, // Neither steps nor terms depend on how they are proven.
         } = self;
         let (expected, length) = (1, given);
         let given = to_u32(length);
@@ -408,12 +410,4 @@ impl ModelOptions {
         };
         Ok((chain, StepRange::new(0, steps).map_err(|_| full())?))
     }
-}
-
-/// The lengths of the segments of a chain, without repetition, ascending.
-pub(crate) fn segment_lengths(steps: StepRange, longest: SegmentSteps) -> Vec<usize> {
-    let mut lengths: Vec<usize> = steps.segments(longest).map(|it| it.steps()).collect();
-    lengths.sort_unstable();
-    lengths.dedup();
-    lengths
 }

@@ -10,6 +10,7 @@ mod error;
 #[cfg(feature = "std")]
 mod file;
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -17,10 +18,11 @@ use alloc::vec::Vec;
 use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_quant::{SegmentSteps, StepRange};
+use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PortCommitment, PreprocessedRoot,
-    ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId, TokenizerId,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PolicyCircuit, PortCommitment,
+    PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId,
+    TokenizerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +75,7 @@ impl CircuitSizes {
     }
 }
 
-/// The circuits of segments of all lengths that chains of these sizes have.
+/// The circuits of segments of all lengths that chains of these sizes have, fused and split.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyCircuits {
@@ -81,16 +83,23 @@ pub struct KeyCircuits {
     pub sizes: CircuitSizes,
     /// The lengths of segments, ascending.
     pub steps: Vec<u32>,
-    /// The roots of the preprocessed columns, one for each length.
-    pub roots: Vec<PreprocessedRoot>,
+    /// The roots of the preprocessed columns of fused segments, one for each length.
+    pub whole: Vec<PreprocessedRoot>,
+    /// The roots of those of the arithmetic proofs of split segments, one for each length.
+    pub arithmetic: Vec<PreprocessedRoot>,
+    /// The root of those of the lookup proofs of split segments, which no length changes.
+    pub lookup: PreprocessedRoot,
 }
 
 impl KeyCircuits {
-    /// The root for segments of this length.
-    fn root(&self, steps: usize) -> Option<PreprocessedRoot> {
-        let steps = u32::try_from(steps).ok()?;
+    /// The root for this part of segments of this length.
+    fn root(&self, part: ProofPart, steps: u32) -> Option<PreprocessedRoot> {
         let index = self.steps.binary_search(&steps).ok()?;
-        self.roots.get(index).copied()
+        match part {
+            ProofPart::Whole => self.whole.get(index).copied(),
+            ProofPart::Arithmetic => self.arithmetic.get(index).copied(),
+            ProofPart::Lookup => Some(self.lookup),
+        }
     }
 }
 
@@ -134,7 +143,7 @@ pub struct KeyDifference {
 
 impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// Checks the order of the lists and makes a key.
     ///
@@ -154,10 +163,12 @@ impl ModelKey {
         for circuits in &parts.circuits {
             let list = "roots of a circuit";
             ascending(list, &circuits.steps)?;
-            let (steps, roots) = (circuits.steps.len(), circuits.roots.len());
-            if steps != roots {
-                let index = steps.min(roots);
-                return Err(KeyError::Order { list, index });
+            let steps = circuits.steps.len();
+            for roots in [circuits.whole.len(), circuits.arithmetic.len()] {
+                if steps != roots {
+                    let index = steps.min(roots);
+                    return Err(KeyError::Order { list, index });
+                }
             }
         }
         Ok(Self { parts })
@@ -213,6 +224,20 @@ impl ModelKey {
         prompt: &[TokenId],
         options: &ModelOptions,
     ) -> Result<AcceptancePolicy, KeyError> {
+        self.policy_of(prompt, options, |lengths| {
+            let cuts = lengths.zip(0..);
+            cuts.map(|(steps, segment)| (steps, options.cuts.of(segment)))
+                .collect()
+        })
+    }
+
+    /// The policy, for segments whose lengths are cut as `kinds` says when it is given all lengths in order.
+    fn policy_of(
+        &self,
+        prompt: &[TokenId],
+        options: &ModelOptions,
+        kinds: impl FnOnce(&mut dyn Iterator<Item = usize>) -> BTreeSet<(usize, Cut)>,
+    ) -> Result<AcceptancePolicy, KeyError> {
         let outline = &self.parts.outline;
         let (expected, got) = (RELATION_DIGEST, self.parts.relation_digest);
         if expected != got || self.parts.relation_version != RelationVersion::CURRENT {
@@ -234,7 +259,9 @@ impl ModelKey {
         let terms = chain
             .terms(outline, commitment)
             .map_err(ChainTermsError::from)?;
-        let circuits = self.chain_circuits(&chain, steps)?;
+        let segments = steps.segments(chain.segment_steps);
+        let kinds = kinds(&mut segments.map(|it| it.steps()));
+        let circuits = self.chain_circuits(&chain, &kinds)?;
         let empty = PortContent::State {
             shape: terms.shape,
             entries: 0,
@@ -251,7 +278,8 @@ impl ModelKey {
     }
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
-    /// domain, the level and profile, the given tokens, how many are decoded, and where the chain is cut.
+    /// domain, the level and profile, the given tokens, how many are decoded, where the chain is cut, and
+    /// whether its segments may be fused or split.
     ///
     /// # Errors
     ///
@@ -272,8 +300,23 @@ impl ModelKey {
             security: policy.terms().security,
             segment_steps: Some(policy.terms().shape.segment_steps()),
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
+            cuts: CutPattern::default(),
         };
-        let derived = self.policy(policy.prompt(), &options)?;
+        // Each length may be proven in the ways that the policy has circuits for, and in one at least.
+        let derived = self.policy_of(policy.prompt(), &options, |lengths| {
+            let has = |steps, part| policy.preprocessed_root(part, steps).is_some();
+            let ways = |steps| {
+                let cuts = Cut::ALL.into_iter();
+                let split = has(steps, ProofPart::Arithmetic);
+                cuts.filter(move |cut| match cut {
+                    Cut::Fused => !split || has(steps, ProofPart::Whole),
+                    Cut::Split => split,
+                })
+            };
+            lengths
+                .flat_map(|steps| ways(steps).map(move |cut| (steps, cut)))
+                .collect()
+        })?;
         match derived.first_difference(policy) {
             None => Ok(()),
             Some(TermsDifference {
@@ -293,22 +336,22 @@ impl ModelKey {
             .map(|it| it.commitment)
     }
 
-    /// The circuits of the segments of a chain.
+    /// The circuits of the segments of a chain, of these lengths and cuts.
     fn chain_circuits(
         &self,
         chain: &ModelChain,
-        steps: StepRange,
+        kinds: &BTreeSet<(usize, Cut)>,
     ) -> Result<Vec<PolicyCircuit>, KeyError> {
         let outline = &self.parts.outline;
         let log_blowup = chain.security.parameters().log_blowup;
-        let circuit = |steps: usize| {
+        let circuit = |steps: usize, part: ProofPart| {
             let sizes = CircuitSizes::of(&chain.layout(outline, steps)?, log_blowup);
             let of_sizes = self.parts.circuits.iter().find(|it| it.sizes == sizes);
             let narrow = u32::try_from(steps).unwrap_or(u32::MAX);
-            match of_sizes.and_then(|it| it.root(steps)) {
+            match of_sizes.and_then(|it| it.root(part, narrow)) {
                 Some(preprocessed_root) => Ok(PolicyCircuit {
                     steps: narrow,
-                    part: ProofPart::Decoder,
+                    part,
                     preprocessed_root,
                 }),
                 None => Err(KeyError::NoCircuit {
@@ -319,10 +362,12 @@ impl ModelKey {
                 }),
             }
         };
-        chain::segment_lengths(steps, chain.segment_steps)
-            .into_iter()
-            .map(circuit)
-            .collect()
+        let parts = |(steps, cut): &(usize, Cut)| {
+            let steps = *steps;
+            cut.parts().iter().map(move |part| (steps, *part))
+        };
+        let all = kinds.iter().flat_map(parts);
+        all.map(|(steps, part)| circuit(steps, part)).collect()
     }
 
     /// Blowups and heights of the commitments, in words.
@@ -361,13 +406,16 @@ impl ModelKey {
                 log_cache,
                 log_limbs,
             } = it.sizes;
-            let roots = it.steps.iter().zip(&it.roots);
+            let roots = it.steps.iter().zip(it.whole.iter().zip(&it.arithmetic));
             let roots: Vec<String> = roots
-                .map(|(steps, root)| format!("{steps} {root}"))
+                .map(|(steps, (whole, arithmetic))| {
+                    format!("{steps} whole {whole}, arithmetic {arithmetic}")
+                })
                 .collect();
             format!(
                 "cut every {segment_steps} steps at blowup 2^{log_blowup}, height 2^{log_height}, cache \
-                 2^{log_cache}, limbs 2^{log_limbs}: {}",
+                 2^{log_cache}, limbs 2^{log_limbs}: lookup {}, {}",
+                it.lookup,
                 roots.join(", ")
             )
         };

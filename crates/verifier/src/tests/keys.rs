@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{CacheCapacity, ModelArithmetic, ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, CodecError, ModelId, PortCommitment, PreprocessedRoot,
-    Profile, PromptLength, RelationDigest, RelationVersion, Security, SecurityLevel,
-    StatementError, TokenId, TokenizerId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, ModelId, PortCommitment,
+    PreprocessedRoot, Profile, PromptLength, RelationDigest, RelationVersion, Security,
+    SecurityLevel, StatementError, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -46,12 +46,16 @@ fn options(tokens: u32) -> ModelOptions {
         security: Security::default(),
         segment_steps: Some(steps(2)),
         tokens,
+        cuts: CutPattern::default(),
     }
 }
 
 fn prompt() -> Vec<TokenId> {
     [3, 1].map(TokenId::new).to_vec()
 }
+
+/// The root of every lookup circuit of [`key_of`].
+const LOOKUP: PreprocessedRoot = PreprocessedRoot::from_bytes([200; 32]);
 
 /// The key of an outline for chains that are cut every two steps, with commitments and roots that are
 /// their own place in the list.
@@ -74,16 +78,20 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
                 CircuitSizes::of(&chain.layout(outline, steps as usize).unwrap(), log_blowup);
             weights.push((log_blowup, sizes.log_height));
             let root = PreprocessedRoot::from_bytes([u8::try_from(steps).unwrap(); 32]);
+            let arithmetic = PreprocessedRoot::from_bytes([u8::try_from(steps).unwrap() + 100; 32]);
             match circuits.iter_mut().find(|it| it.sizes == sizes) {
                 Some(it) if it.steps.contains(&steps) => {}
                 Some(it) => {
                     it.steps.push(steps);
-                    it.roots.push(root);
+                    it.whole.push(root);
+                    it.arithmetic.push(arithmetic);
                 }
                 None => circuits.push(KeyCircuits {
                     sizes,
                     steps: vec![steps],
-                    roots: vec![root],
+                    whole: vec![root],
+                    arithmetic: vec![arithmetic],
+                    lookup: LOOKUP,
                 }),
             }
         }
@@ -321,7 +329,10 @@ const KEYS: &[Case<(), KeyError>] = &[
         refused("circuits", |it| it.circuits.reverse());
         refused("circuits", |it| it.circuits.clear());
         refused("roots of a circuit", |it| {
-            it.circuits[1].roots.pop();
+            it.circuits[1].whole.pop();
+        });
+        refused("roots of a circuit", |it| {
+            it.circuits[1].arithmetic.pop();
         });
         altered(|it| it.circuits[1].steps.reverse()).unwrap_err()
     }),
@@ -496,7 +507,7 @@ fn keys_are_compared_field_by_field() {
     let key = key();
     assert_eq!(key.first_difference(&key), None);
     type Change = fn(&mut ModelKeyParts);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 8] = [
         ("model", |it| {
             it.outline.identity = ModelId::from_bytes([7; 32])
         }),
@@ -508,7 +519,13 @@ fn keys_are_compared_field_by_field() {
             it.weights[0].commitment = PortCommitment::from_bytes([7; 32]);
         }),
         ("circuit", |it| {
-            it.circuits[0].roots[0] = PreprocessedRoot::from_bytes([7; 32]);
+            it.circuits[0].whole[0] = PreprocessedRoot::from_bytes([7; 32]);
+        }),
+        ("circuit", |it| {
+            it.circuits[0].arithmetic[0] = PreprocessedRoot::from_bytes([7; 32]);
+        }),
+        ("circuit", |it| {
+            it.circuits[0].lookup = PreprocessedRoot::from_bytes([7; 32]);
         }),
         ("circuit", |it| {
             it.circuits.pop();

@@ -11,10 +11,10 @@ use matchmark_quant::{
     StepRange, TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainAccumulator, CircuitRoots, DecoderTerms, FormError,
-    ModelId, ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, PromptLength,
-    ProofPart, PublicValues, RelationVersion, Security, SegmentBoundary, SegmentKind, SegmentShape,
-    SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId, TokenCut,
+    AcceptancePolicy, AttentionValues, ChainAccumulator, DecoderTerms, FormError, ModelId,
+    ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, PromptLength, ProofPart,
+    PublicValues, RelationVersion, Security, SegmentCut, SegmentKind, SegmentShape,
+    SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId, TokenEnds,
     TokenError, TokenId, TokenValues, VerifierDomain,
 };
 use stwo::core::vcs::blake2_hash::Blake2sHash;
@@ -107,8 +107,8 @@ fn statement(values: &PublicValues, [first, next]: [u32; 2]) -> SegmentStatement
         public_values: values.digest(),
         state_before: PortCommitment::from_bytes([6; 32]),
         state_after: PortCommitment::from_bytes([7; 32]),
-        boundary: SegmentBoundary::Fused,
-        tokens: Some(TokenCut {
+        cut: SegmentCut::Fused,
+        tokens: Some(TokenEnds {
             first: TokenId::new(first),
             next: TokenId::new(next),
         }),
@@ -133,7 +133,7 @@ fn refusal_of_proof(values: PublicValues, cut: [u32; 2], proof: Vec<u8>) -> Veri
     let statement = statement(&values, cut);
     let circuit = PolicyCircuit {
         steps: 4,
-        part: ProofPart::Decoder,
+        part: ProofPart::Whole,
         preprocessed_root: ROOT,
     };
     let chain = ChainAccumulator::start(&statement).finish();
@@ -142,10 +142,7 @@ fn refusal_of_proof(values: PublicValues, cut: [u32; 2], proof: Vec<u8>) -> Veri
     let others = [TokenId::new(0); 4];
     let given = consumed.iter().chain(&others).take(prompt).copied();
     let policy = AcceptancePolicy::accepting(&chain, given.collect(), vec![circuit]).unwrap();
-    assert_eq!(
-        policy.check_segment(&statement),
-        Ok(CircuitRoots::Decoder(ROOT))
-    );
+    assert_eq!(policy.check_segment(&statement), Ok(vec![ROOT]));
     verify_segment(&SegmentFile::new(statement, values, proof), &policy).unwrap_err()
 }
 

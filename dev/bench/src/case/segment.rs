@@ -10,8 +10,8 @@ use matchmark_models::{execute_model, ModelState};
 use matchmark_prover::{ModelChain, ModelInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Boundary, Profile, PromptLength, Security,
-    SecurityLevel, TokenId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, Profile, PromptLength, Security, SecurityLevel,
+    TokenId, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
     let setup = Clock::start()?;
     let prover = SegmentProver::for_model(chain, model.clone())?;
     let model_seconds = setup.seconds()?;
-    let circuits = prover.circuits(Boundary::Fused, steps)?;
+    let circuits = prover.circuits(Cut::Fused, steps)?;
     let empty = ModelState::empty(&model);
     let mut state = empty.clone();
     if before > 0 {
@@ -93,6 +93,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
         execution: &execution,
         before: &state_before,
         after: &state_after,
+        cut: Cut::Fused,
     })?;
     let prove_seconds = proving.seconds()?;
     let (seconds, wall) = (clock.seconds()?, wall.elapsed().as_secs_f64());

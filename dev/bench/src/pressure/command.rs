@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::pressure::data::{Boundary, Configuration, Counts, Level, ProofSizes, Rules, Sample};
+use crate::pressure::data::{Configuration, Counts, Cut, Level, ProofSizes, Rules, Sample};
 use crate::run::{self, Run};
 use crate::statistics::median;
 use matchmark_tools::failure::{Context as _, Failure};
@@ -41,7 +41,7 @@ impl Level {
     }
 }
 
-impl Boundary {
+impl Cut {
     /// Its name in the command's options.
     pub fn name(self) -> &'static str {
         match self {
@@ -116,7 +116,7 @@ pub fn measure(
     if let Err(reason) = run(matchmark, &synthesize)? {
         return Ok(Outcome::Refused(reason));
     }
-    let (boundary, level) = (configuration.boundary.name(), configuration.level.name());
+    let (cut, level) = (configuration.cut.name(), configuration.level.name());
     let mut prove = words(&[
         &"prove",
         &"--trace",
@@ -125,8 +125,8 @@ pub fn measure(
         &chain,
         &"--segment-steps",
         &segment_steps,
-        &"--boundary",
-        &boundary,
+        &"--cut",
+        &cut,
         &"--security",
         &level,
         &"--profile",
@@ -213,10 +213,10 @@ fn outcome(
             json_bytes += whole(proof, "json_bytes")?;
         }
         let parts: Vec<&str> = sizes.iter().map(|proof| proof.part.as_str()).collect();
-        if parts != configuration.boundary.parts() {
+        if parts != configuration.cut.parts() {
             return Err(Failure::failed(format!(
                 "proofs of a segment: expected {:?}, got {parts:?}",
-                configuration.boundary.parts()
+                configuration.cut.parts()
             )));
         }
         if proofs.is_empty() {
@@ -375,18 +375,18 @@ mod tests {
         (proven, json!({"chain": chain, "segments": segments}))
     }
 
-    fn base(boundary: Boundary, segment_steps: u32) -> Configuration {
+    fn base(cut: Cut, segment_steps: u32) -> Configuration {
         let shape = crate::pressure::data::Shape {
             segment_steps,
             ..BASE
         };
-        configuration(shape, Level::Conjectured100, boundary)
+        configuration(shape, Level::Conjectured100, cut)
     }
 
     #[test]
     fn segments_add_up() {
         let (proven, inspected) = reports(&[&["fused"], &["fused"]], 200);
-        let it = base(Boundary::Fused, 32);
+        let it = base(Cut::Fused, 32);
         let Outcome::Measured { counts, sample } =
             outcome(&it, "01", &proven, &inspected, 2.5).unwrap()
         else {
@@ -407,8 +407,8 @@ mod tests {
             let failure = outcome(it, "01", &proven, &inspected, 1.0).unwrap_err();
             failure.message.unwrap()
         };
-        let fused = base(Boundary::Fused, 64);
-        let split = base(Boundary::Split, 64);
+        let fused = base(Cut::Fused, 64);
+        let split = base(Cut::Split, 64);
         assert!(failure(&split, &[&["fused"]], 100).contains("proofs of a segment"));
         assert!(failure(&fused, &[&["fused"]], 99).contains("bytes of all proofs"));
         assert!(failure(&fused, &[&["fused"], &["fused"]], 200).contains("segments"));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A workload and how it is cut: what is proven, apart from level and boundary.
+/// A workload and how it is cut: what is proven, apart from level and cut.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shape {
     /// Query heads.
@@ -49,7 +49,7 @@ pub enum Level {
 /// One proof a segment, or two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Boundary {
+pub enum Cut {
     /// One proof.
     Fused,
     /// An arithmetic and a lookup proof.
@@ -64,7 +64,7 @@ pub struct Configuration {
     /// The security level, always with the profile `compact`.
     pub level: Level,
     /// Fused or split.
-    pub boundary: Boundary,
+    pub cut: Cut,
 }
 
 /// One chain, proven and verified once, in processes of their own.

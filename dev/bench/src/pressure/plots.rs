@@ -3,8 +3,8 @@
 use matchmark_tools::failure::{Context as _, Failure};
 use plotters::prelude::*;
 
-use crate::pressure::data::{Boundary, Level};
-use crate::pressure::rows::{configuration, AXES, BASE, BOUNDARIES, LEVELS, SEGMENT_STEPS, STEPS};
+use crate::pressure::data::{Cut, Level};
+use crate::pressure::rows::{configuration, AXES, BASE, CUTS, LEVELS, SEGMENT_STEPS, STEPS};
 use crate::pressure::summary::{float, Costs, Summary};
 
 /// Width and height, in pixels.
@@ -55,16 +55,16 @@ struct Captions {
 }
 
 /// The costs along an axis at conjectured-100.
-fn along(summary: &Summary, axis: usize, boundary: Boundary) -> Vec<(f64, &Costs)> {
+fn along(summary: &Summary, axis: usize, cut: Cut) -> Vec<(f64, &Costs)> {
     let points = AXES[axis].points().filter_map(|(value, shape)| {
-        let it = configuration(shape, Level::Conjectured100, boundary);
+        let it = configuration(shape, Level::Conjectured100, cut);
         Some((f64::from(value), summary.costs(&it)?))
     });
     points.collect()
 }
 
 fn growth(summary: &Summary) -> Result<String, Failure> {
-    let [fused, split] = BOUNDARIES.map(|boundary| along(summary, STEPS, boundary));
+    let [fused, split] = CUTS.map(|cut| along(summary, STEPS, cut));
     let times_first = |label, points: &[(f64, &Costs)], value: fn(&Costs) -> f64| {
         let first = points.first().map_or(1.0, |(_, it)| value(it));
         let points = points.iter().map(|(x, it)| (*x, value(it) / first));
@@ -90,7 +90,7 @@ fn growth(summary: &Summary) -> Result<String, Failure> {
 }
 
 fn segments(summary: &Summary) -> Result<String, Failure> {
-    let [fused, split] = BOUNDARIES.map(|boundary| along(summary, SEGMENT_STEPS, boundary));
+    let [fused, split] = CUTS.map(|cut| along(summary, SEGMENT_STEPS, cut));
     let series = |label, points: &[(f64, &Costs)], value: fn(&Costs) -> f64| {
         let points = points.iter().map(|(x, it)| (*x, value(it))).collect();
         Series { label, points }
@@ -199,11 +199,11 @@ fn logarithmic(
 /// The parts of the proofs of the base shape, one bar a proof.
 fn parts(summary: &Summary) -> Result<String, Failure> {
     let mut bars = Vec::new();
-    for (level, boundary) in LEVELS
+    for (level, cut) in LEVELS
         .into_iter()
-        .flat_map(|level| BOUNDARIES.map(|it| (level, it)))
+        .flat_map(|level| CUTS.map(|it| (level, it)))
     {
-        let costs = summary.costs(&configuration(BASE, level, boundary));
+        let costs = summary.costs(&configuration(BASE, level, cut));
         for part in costs.iter().flat_map(|it| &it.parts) {
             let bytes = [
                 part.merkle_paths,

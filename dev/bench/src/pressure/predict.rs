@@ -58,7 +58,7 @@ fn candidate(plan: &Value, configuration: &Configuration) -> Result<Prediction, 
     let candidates = plan["candidates"].as_array();
     let found = candidates.and_then(|candidates| {
         candidates.iter().find(|one| {
-            one["boundary"] == configuration.boundary.name()
+            one["cut"] == configuration.cut.name()
                 && one["segment_steps"] == configuration.shape.segment_steps
                 && one["profile"] == "compact"
         })
@@ -82,13 +82,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::pressure::data::{Boundary, Level};
+    use crate::pressure::data::{Cut, Level};
     use crate::pressure::rows::{configuration, BASE};
 
     #[test]
     fn the_candidate_that_was_measured_is_taken() {
-        let listed = |boundary: &str, steps: u32, profile: &str, bytes: u64| {
-            json!({"boundary": boundary, "segment_steps": steps, "profile": profile, "bytes": bytes,
+        let listed = |cut: &str, steps: u32, profile: &str, bytes: u64| {
+            json!({"cut": cut, "segment_steps": steps, "profile": profile, "bytes": bytes,
                 "cpu_seconds": 1.5, "memory_bytes": 7, "verify_ms": 2})
         };
         let plan = json!({"candidates": [
@@ -97,7 +97,7 @@ mod tests {
             listed("fused", 32, "compact", 3),
             listed("fused", 64, "compact", 4),
         ]});
-        let it = configuration(BASE, Level::Conjectured100, Boundary::Fused);
+        let it = configuration(BASE, Level::Conjectured100, Cut::Fused);
         let prediction = candidate(&plan, &it).unwrap();
         assert_eq!((prediction.bytes, prediction.cpu_seconds), (4.0, 1.5));
         let mut other = it;

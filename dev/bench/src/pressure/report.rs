@@ -8,7 +8,7 @@ use matchmark_tools::document::Document;
 use matchmark_tools::failure::{Context as _, Failure};
 use matchmark_tools::table::{thousands, Table};
 
-use crate::pressure::data::{Boundary, Configuration, Rules};
+use crate::pressure::data::{Configuration, Cut, Rules};
 use crate::pressure::plots;
 use crate::pressure::rows::configuration;
 use crate::pressure::store::write_whole;
@@ -103,8 +103,8 @@ fn table(summary: &Summary) -> Table {
             continue;
         }
         seen.push((shape, level));
-        let [fused, split] = [Boundary::Fused, Boundary::Split]
-            .map(|boundary| summary.costs(&configuration(shape.clone(), *level, boundary)));
+        let [fused, split] = [Cut::Fused, Cut::Split]
+            .map(|cut| summary.costs(&configuration(shape.clone(), *level, cut)));
         let steps = match shape.segment_steps == shape.steps {
             true => shape.steps.to_string(),
             false => format!("{} by {}", shape.steps, shape.segment_steps),

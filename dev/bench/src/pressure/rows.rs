@@ -1,6 +1,6 @@
 //! Which configurations the report is about: its axes, as data.
 
-use crate::pressure::data::{Boundary, Configuration, Level, Rules, Shape};
+use crate::pressure::data::{Configuration, Cut, Level, Rules, Shape};
 
 /// The shape around which the axes go, one at a time: 64 steps at dimension 64 with 4 heads, and a
 /// prefix of 2, with which claims grow from 32 to 64 steps by the published 3.73.
@@ -17,8 +17,8 @@ pub const BASE: Shape = Shape {
 /// The levels, in the order of the report.
 pub const LEVELS: [Level; 3] = [Level::Conjectured100, Level::Johnson100, Level::Insecure13];
 
-/// Both boundaries.
-pub const BOUNDARIES: [Boundary; 2] = [Boundary::Fused, Boundary::Split];
+/// Both cuts.
+pub const CUTS: [Cut; 2] = [Cut::Fused, Cut::Split];
 
 /// One axis: the values of what is varied, and the shape at each.
 pub struct Axis {
@@ -107,9 +107,9 @@ pub fn one_head() -> Shape {
 }
 
 /// Shapes by which the planner is judged: none is on an axis, and none was measured to fit its cost model.
-/// Query heads, key/value heads, dimension, prefix, steps, steps of a segment; level; boundary.
-pub const PLANNER_ROWS: [([u32; 6], Level, Boundary); 24] = {
-    use Boundary::{Fused, Split};
+/// Query heads, key/value heads, dimension, prefix, steps, steps of a segment; level; cut.
+pub const PLANNER_ROWS: [([u32; 6], Level, Cut); 24] = {
+    use Cut::{Fused, Split};
     use Level::{Conjectured100, Insecure13, Johnson100};
     [
         ([3, 3, 32, 10, 40, 40], Conjectured100, Fused),
@@ -142,7 +142,7 @@ pub const PLANNER_ROWS: [([u32; 6], Level, Boundary); 24] = {
 /// The configurations of [`PLANNER_ROWS`].
 pub fn planner_configurations() -> Vec<Configuration> {
     let rows = PLANNER_ROWS.iter();
-    rows.map(|&(shape, level, boundary)| {
+    rows.map(|&(shape, level, cut)| {
         let [heads, kv_heads, head_dim, prefix, steps, segment_steps] = shape;
         Configuration {
             shape: Shape {
@@ -155,7 +155,7 @@ pub fn planner_configurations() -> Vec<Configuration> {
                 rules: Rules::Default,
             },
             level,
-            boundary,
+            cut,
         }
     })
     .collect()
@@ -198,9 +198,7 @@ pub fn quick() -> Vec<Configuration> {
 fn every_way(shapes: impl Iterator<Item = Shape>) -> Vec<Configuration> {
     shapes
         .flat_map(|shape| LEVELS.map(|level| (shape.clone(), level)))
-        .flat_map(|(shape, level)| {
-            BOUNDARIES.map(|boundary| configuration(shape.clone(), level, boundary))
-        })
+        .flat_map(|(shape, level)| CUTS.map(|cut| configuration(shape.clone(), level, cut)))
         .collect()
 }
 
@@ -211,12 +209,8 @@ fn without_repetition(mut all: Vec<Configuration>) -> Vec<Configuration> {
 }
 
 /// A configuration.
-pub fn configuration(shape: Shape, level: Level, boundary: Boundary) -> Configuration {
-    Configuration {
-        shape,
-        level,
-        boundary,
-    }
+pub fn configuration(shape: Shape, level: Level, cut: Cut) -> Configuration {
+    Configuration { shape, level, cut }
 }
 
 impl Shape {
@@ -255,9 +249,9 @@ impl Configuration {
             Level::Conjectured100 | Level::Johnson100 => 1.0e-6,
             Level::Insecure13 => 0.25e-6,
         };
-        let proofs = match self.boundary {
-            Boundary::Fused => 1.0,
-            Boundary::Split => 1.3,
+        let proofs = match self.cut {
+            Cut::Fused => 1.0,
+            Cut::Split => 1.3,
         };
         let segments = f64::from(self.shape.steps.div_ceil(self.shape.segment_steps));
         proofs * (cell * self.shape.rough_cells() + 0.15 * segments) + 0.5
@@ -300,17 +294,17 @@ mod tests {
         let different: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(different.len(), all.len());
         for level in LEVELS {
-            for boundary in BOUNDARIES {
+            for cut in CUTS {
                 for axis in &AXES {
                     for (_, shape) in axis.points() {
-                        assert!(all.contains(&configuration(shape, level, boundary)));
+                        assert!(all.contains(&configuration(shape, level, cut)));
                     }
                 }
                 for steps in ESSAY_STEPS {
                     for dim in ESSAY_DIMS {
                         for rules in [Rules::Default, Rules::Essay] {
                             let row = essay_row(dim, steps, rules);
-                            assert!(all.contains(&configuration(row, level, boundary)));
+                            assert!(all.contains(&configuration(row, level, cut)));
                         }
                     }
                 }
@@ -334,9 +328,8 @@ mod tests {
 
     #[test]
     fn longer_work_is_expected_to_take_longer() {
-        let seconds =
-            |shape, boundary| configuration(shape, Level::Conjectured100, boundary).rough_seconds();
-        assert!(seconds(steps(512), Boundary::Fused) > 10.0 * seconds(BASE, Boundary::Fused));
-        assert!(seconds(BASE, Boundary::Split) > seconds(BASE, Boundary::Fused));
+        let seconds = |shape, cut| configuration(shape, Level::Conjectured100, cut).rough_seconds();
+        assert!(seconds(steps(512), Cut::Fused) > 10.0 * seconds(BASE, Cut::Fused));
+        assert!(seconds(BASE, Cut::Split) > seconds(BASE, Cut::Fused));
     }
 }

@@ -132,8 +132,8 @@ pub fn describe(configuration: &Configuration) -> String {
     if shape.segment_steps != shape.steps {
         text += &format!(" by {}", shape.segment_steps);
     }
-    let (level, boundary) = (configuration.level.name(), configuration.boundary.name());
-    format!("{text}, {level}, {boundary}")
+    let (level, cut) = (configuration.level.name(), configuration.cut.name());
+    format!("{text}, {level}, {cut}")
 }
 
 /// Tenths of expected seconds: what the bar counts.

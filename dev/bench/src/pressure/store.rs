@@ -161,7 +161,7 @@ fn hex(bytes: &[u8]) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::pressure::data::{Boundary, Level};
+    use crate::pressure::data::{Cut, Level};
     use crate::pressure::rows::{configuration, BASE};
 
     fn program(version: &str) -> Program {
@@ -200,8 +200,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = |version| Store::open(folder.path().join("x"), program(version)).unwrap();
         let store = open("1");
-        let [fused, split] = [Boundary::Fused, Boundary::Split]
-            .map(|boundary| configuration(BASE, Level::Conjectured100, boundary));
+        let [fused, split] =
+            [Cut::Fused, Cut::Split].map(|cut| configuration(BASE, Level::Conjectured100, cut));
         assert_eq!(store.load(&fused, "01").unwrap(), None);
         store.save(&fused, "01", &measured()).unwrap();
         assert_eq!(store.load(&fused, "01").unwrap(), Some(measured()));
@@ -219,7 +219,7 @@ mod tests {
     fn a_file_that_is_cut_or_exchanged_is_measured_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().to_owned(), program("1")).unwrap();
-        let it = configuration(BASE, Level::Johnson100, Boundary::Fused);
+        let it = configuration(BASE, Level::Johnson100, Cut::Fused);
         store.save(&it, "01", &measured()).unwrap();
         store.save(&it, "02", &measured()).unwrap();
         let [one, two] = ["01", "02"].map(|nonce| store.path(&it, nonce).unwrap());

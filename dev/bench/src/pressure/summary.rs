@@ -144,7 +144,7 @@ pub fn float(count: u64) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::pressure::data::{Boundary, Level};
+    use crate::pressure::data::{Cut, Level};
     use crate::pressure::rows::{configuration, BASE};
 
     fn sample(bytes: u64, user: f64) -> Sample {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn medians_and_the_proof_that_has_them() {
         let measurement = Measurement {
-            configuration: configuration(BASE, Level::Conjectured100, Boundary::Fused),
+            configuration: configuration(BASE, Level::Conjectured100, Cut::Fused),
             counts: Some(Counts {
                 lookup_claims: 1,
                 trace_rows: 2,

@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
-    segments_directory, BoundaryPattern, ChainOptions, ChainPlan, ChainProveError, ChainProver,
-    ChainWork, DirectoryError, ModelOptions, ModelPlan, Silent, MANIFEST_FILE, MODEL_FILE,
-    TABLE_FILE, TRACE_FILE,
+    segments_directory, ChainOptions, ChainPlan, ChainProveError, ChainProver, ChainWork,
+    DirectoryError, ModelOptions, ModelPlan, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE,
+    TRACE_FILE,
 };
 use matchmark_quant::{
     AttentionShape, HeadDim, KvHeads, QueryHeads, Rounding, SegmentSteps, StepRange, ValueBits,
 };
 use matchmark_runtime::synthetic_trace;
-use matchmark_statement::{ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain};
+use matchmark_statement::{
+    CutPattern, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
+};
 
 use crate::decoder::cases::{uneven, DecoderSpec};
 use crate::report::Recorder;
@@ -32,7 +34,7 @@ const KILLS_OF_A_CHAIN: usize = 5;
 /// Options of the chains of this class and of `resources`.
 pub(super) fn options(segment_steps: Option<SegmentSteps>) -> ChainOptions {
     ChainOptions {
-        boundaries: BoundaryPattern::default(),
+        cuts: CutPattern::default(),
         domain: VerifierDomain::new("hostile", [0; 16]).unwrap(),
         security: Security::new(SecurityLevel::Conjectured100, Profile::Fast).unwrap(),
         model: ModelIdentity::TraceOnly,
@@ -110,6 +112,7 @@ fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
         segment_steps: options.segment_steps,
         // The last one is not consumed.
         tokens: steps + 1 - 3,
+        cuts: options.cuts,
     };
     ModelPlan::new(spec.model(), prompt, &options).unwrap()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 
 use super::{cells, decoders, forgeries};
 use crate::cases::{all, Case};
@@ -19,7 +19,7 @@ pub fn run(recorder: &mut Recorder) {
     let fused: Vec<_> = all().iter().map(|spec| spec.case()).collect();
     let (fused, split): (Vec<_>, Vec<_>) = fused
         .into_iter()
-        .partition(|case| case.layout.boundary() == Boundary::Fused);
+        .partition(|case| case.layout.cut() == Cut::Fused);
     let decoders: Vec<_> = decoder::cases::all()
         .iter()
         .map(|spec| spec.case())

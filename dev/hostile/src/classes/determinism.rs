@@ -57,7 +57,7 @@ fn text(digest: Sha256) -> String {
 }
 
 /// Digest of all columns of a trace, each list with its length.
-fn witness_digest(forged: &Forged) -> String {
+fn witness_digest(case: &Case, forged: &Forged) -> String {
     let mut digest = Sha256::new();
     let mut add = |columns: &[&Column]| {
         digest.update((columns.len() as u64).to_le_bytes());
@@ -78,7 +78,8 @@ fn witness_digest(forged: &Forged) -> String {
     let main = main.with_tree_of(Tree::Rlc, &forged.rlcs);
     for trace in std::iter::once(&main).chain(lookup) {
         add(&trace.from(Source::Public));
-        for tree in TreeOrder::of(trace.part).of_components() {
+        let order = TreeOrder::of(case.layout.kind(), trace.part);
+        for tree in order.of_components() {
             if *tree != Tree::Lookups {
                 add(&trace.tree(*tree));
             }
@@ -95,7 +96,7 @@ fn check(case: &Arc<Case>) -> Result<(), String> {
     let (claim, forged) = honest(case, 1);
     let bytes = claim.prove(&forged).unwrap().file.encode().unwrap();
     for (what, expected, got) in [
-        ("witness", pinned.witness, witness_digest(&forged)),
+        ("witness", pinned.witness, witness_digest(case, &forged)),
         ("file", pinned.file, text(Sha256::new_with_prefix(bytes))),
     ] {
         if expected != got {
@@ -167,11 +168,16 @@ mod tests {
 
     fn differ(case: &Arc<Case>, changes: &[fn(&mut Forged)]) {
         let (_, forged) = honest(case, 1);
-        let own = witness_digest(&forged);
+        let own = witness_digest(case, &forged);
         for (index, change) in changes.iter().enumerate() {
             let mut changed = forged.clone();
             change(&mut changed);
-            assert_ne!(witness_digest(&changed), own, "{}, {index}", case.name);
+            assert_ne!(
+                witness_digest(case, &changed),
+                own,
+                "{}, {index}",
+                case.name
+            );
         }
     }
 }

@@ -7,8 +7,8 @@ use matchmark_quant::{
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, LookupStatement, ModelId,
     ModelIdentity, PortCommitment, Profile, PublicValuesDigest, RelationDigest, RelationVersion,
-    Security, SecurityLevel, SegmentBoundary, SegmentKind, SegmentShape, SegmentStatement,
-    SegmentStatementParts, SharedTerms, StatementDigest, StatementVersion, TokenCut, TokenId,
+    Security, SecurityLevel, SegmentCut, SegmentKind, SegmentShape, SegmentStatement,
+    SegmentStatementParts, SharedTerms, StatementDigest, StatementVersion, TokenEnds, TokenId,
     VerifierDomain,
 };
 use matchmark_tables::TableId;
@@ -18,7 +18,7 @@ use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow};
 use crate::decoder::cases::uneven;
-use crate::decoders::{changed_terms, decoders, renamed, restate, stated};
+use crate::decoders::{changed_terms, decoders, restate, stated};
 use crate::report::Recorder;
 use crate::runs::{plain, plain_of_decoder, verify, Run};
 
@@ -59,7 +59,7 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
         prompt,
         first_state,
         steps: StepRange::new(0, entries).ok()?,
-        circuits: renamed(circuits),
+        circuits,
     })
     .ok()
 }
@@ -171,7 +171,7 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         public_values,
         state_before,
         state_after,
-        boundary: _,
+        cut: _,
         tokens: _,
     } = base.clone();
     let SharedTerms {
@@ -306,9 +306,9 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
     least(vary_digest!(public_values, PublicValuesDigest));
     least(vary_digest!(state_before, PortCommitment));
     least(vary_digest!(state_after, PortCommitment));
-    let split = |bytes| SegmentBoundary::Split(PortCommitment::from_bytes(bytes));
-    least(vary!(boundary:
-        SegmentBoundary::Fused,
+    let split = |bytes| SegmentCut::Split(PortCommitment::from_bytes(bytes));
+    least(vary!(cut:
+        SegmentCut::Fused,
         split([0; 32]),
         split([0xff; 32]),
         split(state_before.to_bytes()),
@@ -318,7 +318,7 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
     least(vary!(@terms decoder: decoder(0), decoder(1), decoder(2), decoder(3), decoder(4)));
     let cut = |first, next| {
         let (first, next) = (TokenId::new(first), TokenId::new(next));
-        Some(TokenCut { first, next })
+        Some(TokenEnds { first, next })
     };
     least(vary!(tokens: cut(0, 0), cut(0, 1), cut(1, 0), cut(u32::MAX, u32::MAX)));
     // A decoder's own terms, alone and with what follows from them.

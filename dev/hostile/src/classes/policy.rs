@@ -13,7 +13,7 @@ use super::chains::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, unclipped, wide};
 use crate::decoder::cases::first;
-use crate::decoders::{ask, asked, changed_terms, decoders, renamed};
+use crate::decoders::{ask, asked, changed_terms, decoders, recut};
 use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
@@ -126,7 +126,7 @@ fn variations(
         vary!(@terms decoder: Some(terms));
         out.push((format!("{name}, whole"), ask(base, terms)));
     }
-    vary!(circuits: renamed(circuits.clone()));
+    vary!(circuits: recut(&circuits));
     vary!(@terms rounding: Rounding::Floor, Rounding::NearestTiesUp);
     vary_digest!(@terms table, TableId);
     for other in &others {
@@ -157,9 +157,9 @@ fn variations(
             changed(&|it| root(&mut it.preprocessed_root, 0)),
             changed(&|it| root(&mut it.preprocessed_root, 24)),
             changed(&|it| it.steps += 1),
-            changed(&|it| it.part = ProofPart::Fused),
+            changed(&|it| it.part = ProofPart::Whole),
+            changed(&|it| it.part = ProofPart::Arithmetic),
             changed(&|it| it.part = ProofPart::Lookup),
-            changed(&|it| it.part = ProofPart::Decoder),
             vec![]);
     }
     out

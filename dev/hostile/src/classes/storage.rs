@@ -12,7 +12,7 @@ use matchmark_composer::{
     DirectoryError, ProveReport, Schedule, Silent, Storage, LOCK_FILE, MANIFEST_FILE,
     SEGMENTS_DIRECTORY,
 };
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 
 use super::crash::{finished, place, Finished, Of};
 use crate::cases::insecure;
@@ -46,7 +46,7 @@ impl Scene {
 /// A chain as it comes out where nothing fails.
 struct Whole {
     of: Of,
-    boundary: Boundary,
+    cut: Cut,
     digest: String,
     files: Files,
 }
@@ -61,14 +61,14 @@ struct Case<'a> {
 
 pub fn run(recorder: &mut Recorder) {
     let full = recorder.amount(0, 1) == 1;
-    let mut kinds = vec![(Of::Attention, Boundary::Fused)];
+    let mut kinds = vec![(Of::Attention, Cut::Fused)];
     if full {
-        kinds.push((Of::Attention, Boundary::Split));
-        kinds.push((Of::Decoder, Boundary::Fused));
+        kinds.push((Of::Attention, Cut::Split));
+        kinds.push((Of::Decoder, Cut::Fused));
     }
     let lasting: &[Fault] = if full { &Fault::ALL } else { &[Fault::Full] };
-    for (of, boundary) in kinds {
-        let whole = Whole::new(of, boundary);
+    for (of, cut) in kinds {
+        let whole = Whole::new(of, cut);
         let label = format!("{}/short writes without a fault", whole.name());
         recorder.require(&label, || whole.written_in_pieces());
         for scene in [Scene::Nothing, Scene::Manifest, Scene::Segments] {
@@ -93,10 +93,10 @@ pub fn run(recorder: &mut Recorder) {
     }
 }
 
-fn plan(of: Of, boundary: Boundary) -> ChainWork {
+fn plan(of: Of, cut: Cut) -> ChainWork {
     of.plan_of(STEPS, |options| {
         options.security = insecure();
-        options.boundaries = boundary.into();
+        options.cuts = cut.into();
     })
 }
 
@@ -165,21 +165,21 @@ fn segment(index: u64) -> String {
 }
 
 impl Whole {
-    fn new(of: Of, boundary: Boundary) -> Self {
+    fn new(of: Of, cut: Cut) -> Self {
         let (_guard, path) = place();
-        let report = prove(ChainProver::create(&path, plan(of, boundary)).unwrap()).unwrap();
+        let report = prove(ChainProver::create(&path, plan(of, cut)).unwrap()).unwrap();
         let files = files(&path);
         assert_eq!(files.len(), 1 + of.copies().len() + STEPS as usize);
         Self {
             of,
-            boundary,
+            cut,
             digest: report.chain_digest.to_string(),
             files,
         }
     }
 
     fn name(&self) -> String {
-        format!("{} {}", self.boundary, self.of.name())
+        format!("{} {}", self.cut, self.of.name())
     }
 
     fn prepare(&self, scene: Scene, chain: &Utf8Path) {
@@ -215,7 +215,7 @@ impl Whole {
     ) -> Result<ProveReport, ChainProveError> {
         prove(match scene {
             Scene::Nothing | Scene::Manifest => {
-                ChainProver::create_on(storage, chain, plan(self.of, self.boundary))?
+                ChainProver::create_on(storage, chain, plan(self.of, self.cut))?
             }
             Scene::Segments => ChainProver::resume_on(storage, chain)?,
         })
@@ -228,7 +228,7 @@ impl Whole {
             Ok(prover) => prover,
             // No chain yet, or one without the copies of its inputs.
             Err(_) if self.of.copies().iter().any(|it| !chain.join(it).exists()) => {
-                ChainProver::create_on(storage(), chain, plan(self.of, self.boundary))?
+                ChainProver::create_on(storage(), chain, plan(self.of, self.cut))?
             }
             Err(error) => return Err(error),
         };

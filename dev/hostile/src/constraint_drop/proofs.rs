@@ -24,7 +24,7 @@ impl Target {
 
         // The very proof of the system that lacks it.
         let is_refusal: fn(&VerifyError) -> bool = match self.drop {
-            Drop::Boundary => is_other_boundary,
+            Drop::Pairs => is_other_pairs,
             Drop::Balance => is_unbalanced,
             // The verifier has terms of its own in them.
             Drop::Relation(RelationTag::Argmax | RelationTag::LinearInput) => is_unbalanced,
@@ -44,7 +44,7 @@ impl Target {
             (_, Err(error)) => Err(format!("not provable with it: {error}")),
             (drop, Ok(full)) => {
                 let is_refusal = match drop {
-                    Drop::Boundary => is_other_boundary,
+                    Drop::Pairs => is_other_pairs,
                     _ => is_unbalanced,
                 };
                 expect(
@@ -105,11 +105,11 @@ fn is_unbalanced(error: &VerifyError) -> bool {
     matches!(innermost(error), VerifyError::LookupSumNotZero { .. })
 }
 
-fn is_other_boundary(error: &VerifyError) -> bool {
+fn is_other_pairs(error: &VerifyError) -> bool {
     matches!(
         innermost(error),
         VerifyError::PortNotOpened {
-            port: Port::Boundary,
+            port: Port::Pairs,
             ..
         }
     )

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use matchmark_air::circuit::Circuit;
 use matchmark_air::describe::describe_segment;
 use matchmark_air::relation::RelationTag;
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 
 use super::{Proof, Target};
 use crate::attacks::{memberships_of_other_pairs, on_constraint, on_relation, on_tuple};
@@ -55,11 +55,11 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
         targets.push(target(label, drop, tag.name(), proof));
     }
     let mut balanced = vec![RelationTag::Limb];
-    if case.layout.boundary() == Boundary::Split {
+    if case.layout.cut() == Cut::Split {
         balanced.push(RelationTag::Weight);
         let proof = Proof::Killed(Box::new(memberships_of_other_pairs));
-        let label = "comparison of the boundaries".to_owned();
-        targets.push(target(label, Drop::Boundary, "boundary", proof));
+        let label = "comparison of the cuts".to_owned();
+        targets.push(target(label, Drop::Pairs, "cut", proof));
     }
     // One relation of each proof: the claimed sums are about all of them together.
     for tag in balanced {

@@ -17,7 +17,7 @@ use matchmark_quant::{
     centered, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
     ModelArithmetic, ModelShape, QueryHeads, SegmentSteps, StepRange, ValueBits, VocabularySize,
 };
-use matchmark_statement::{PromptLength, VerifierDomain};
+use matchmark_statement::{Cut, PromptLength, VerifierDomain};
 
 use crate::cases::{insecure, Case, Forms};
 use crate::world::{cache_of, World};
@@ -36,6 +36,7 @@ pub struct DecoderSpec {
     pub segment_steps: u32,
     pub entries_before: u32,
     pub steps: u32,
+    pub cut: Cut,
 }
 
 /// The decoder of a case.
@@ -60,6 +61,7 @@ pub fn grouped() -> DecoderSpec {
         segment_steps: 4,
         entries_before: 4,
         steps: 3,
+        cut: Cut::Fused,
     }
 }
 
@@ -76,6 +78,7 @@ pub fn uneven() -> DecoderSpec {
         segment_steps: 2,
         entries_before: 2,
         steps: 2,
+        cut: Cut::Fused,
     }
 }
 
@@ -88,9 +91,18 @@ pub fn first() -> DecoderSpec {
     }
 }
 
+/// The same in two proofs.
+pub fn split() -> DecoderSpec {
+    DecoderSpec {
+        name: "split decoder",
+        cut: Cut::Split,
+        ..uneven()
+    }
+}
+
 /// Those around which the suite forges.
 pub fn all() -> Vec<DecoderSpec> {
-    vec![grouped(), uneven()]
+    vec![grouped(), uneven(), split()]
 }
 
 impl DecoderSpec {
@@ -158,6 +170,7 @@ impl DecoderSpec {
         let prover = SegmentProver::for_model(chain.clone(), model.clone()).unwrap();
         let terms = prover.terms().clone();
         let layout = terms.layout(self.steps as usize).unwrap();
+        let layout = layout.with_cut(self.cut);
         Arc::new(Case {
             name: self.name,
             forms: Forms::of(&layout, &terms),

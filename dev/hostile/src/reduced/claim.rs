@@ -8,8 +8,8 @@ use matchmark_air::witness::{preprocessed_columns, Column, PartTrace};
 use matchmark_prover::part::ProverTree;
 use matchmark_prover::SegmentProver;
 use matchmark_statement::{
-    AcceptancePolicy, OwnFields, PublicValues, PublicValuesDigest, SegmentBoundary,
-    SegmentStatement, SegmentStatementParts,
+    AcceptancePolicy, OwnFields, PublicValues, PublicValuesDigest, SegmentCut, SegmentStatement,
+    SegmentStatementParts,
 };
 use matchmark_verifier::structure::ProofStructure;
 use stwo::core::poly::circle::CanonicCoset;
@@ -20,8 +20,8 @@ use stwo::prover::poly::twiddles::TwiddleTree;
 
 use crate::cases::Case;
 use crate::forge::{tree_of, Forged};
-use crate::ports::{boundary_of, state_of};
-use crate::proving::{policy, prover, public_values, token_cut, NoValues};
+use crate::ports::{pairs_of, state_of};
+use crate::proving::{policy, prover, public_values, tokens_of, NoValues};
 
 /// What all proofs of a case share.
 pub struct Setup {
@@ -111,8 +111,8 @@ pub struct Claimed<'a> {
     pub statement: SegmentStatement,
     pub values: Result<PublicValues, NoValues>,
     pub states: [Committed; 2],
-    /// The boundary of each proof of a split segment.
-    pub boundaries: Vec<Committed>,
+    /// The cut of each proof of a split segment.
+    pub cuts: Vec<Committed>,
 }
 
 impl<'a> Claimed<'a> {
@@ -133,17 +133,17 @@ impl<'a> Claimed<'a> {
             state(&before, steps.entries_before()),
             state(&after, steps.entries_after()),
         ];
-        let boundaries: Vec<Committed> = match &witness.lookup {
+        let cuts: Vec<Committed> = match &witness.lookup {
             None => vec![],
             Some(lookup) => [&witness.main, lookup]
-                .map(|trace| commit(trace, Tree::Boundary))
+                .map(|trace| commit(trace, Tree::Pairs))
                 .into(),
         };
-        let boundary = match boundaries.first() {
-            None => SegmentBoundary::Fused,
-            Some(first) => SegmentBoundary::Split(boundary_of(&first.opening, layout, height)),
+        let cut = match cuts.first() {
+            None => SegmentCut::Fused,
+            Some(first) => SegmentCut::Split(pairs_of(&first.opening, layout, height)),
         };
-        assert_eq!(boundary.kind(), layout.boundary(), "boundary of the layout");
+        assert_eq!(cut.kind(), layout.cut(), "cut of the layout");
         let values = public_values(forged);
         let digest = match &values {
             Ok(values) => values.digest(),
@@ -156,8 +156,8 @@ impl<'a> Claimed<'a> {
             public_values: digest,
             state_before,
             state_after,
-            boundary,
-            tokens: forged.witness.tokens.as_ref().and_then(token_cut),
+            cut,
+            tokens: forged.witness.tokens.as_ref().and_then(tokens_of),
         };
         let parts = SegmentStatementParts::of(case.terms.shared().clone(), own);
         let statement = SegmentStatement::new(parts).unwrap();
@@ -167,7 +167,7 @@ impl<'a> Claimed<'a> {
             statement,
             values,
             states: [before, after],
-            boundaries,
+            cuts,
         }
     }
 
@@ -175,7 +175,7 @@ impl<'a> Claimed<'a> {
     pub fn main_trees(&self) -> Vec<(Tree, &ProverTree)> {
         let [before, after] = &self.states;
         let model = self.setup.model.iter().map(|it| (Tree::Model, it));
-        let boundary = self.boundaries.first().map(|it| (Tree::Boundary, it));
+        let cut = self.cuts.first().map(|it| (Tree::Pairs, it));
         [
             (Tree::Preprocessed, &self.setup.preprocessed[0]),
             (Tree::StateBefore, before),
@@ -183,7 +183,7 @@ impl<'a> Claimed<'a> {
         ]
         .into_iter()
         .chain(model)
-        .chain(boundary)
+        .chain(cut)
         .map(|(tree, committed)| (tree, &committed.tree))
         .collect()
     }
@@ -192,7 +192,7 @@ impl<'a> Claimed<'a> {
     pub fn lookup_trees(&self) -> Vec<(Tree, &ProverTree)> {
         vec![
             (Tree::Preprocessed, &self.setup.preprocessed[1].tree),
-            (Tree::Boundary, &self.boundaries[1].tree),
+            (Tree::Pairs, &self.cuts[1].tree),
         ]
     }
 

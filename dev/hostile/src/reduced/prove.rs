@@ -9,7 +9,7 @@ use matchmark_air::column::{to_library_order, Evaluation};
 use matchmark_air::harness::component::AnyComponent;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_air::trees::{Tree, TreeOrder};
+use matchmark_air::trees::Tree;
 use matchmark_air::witness::PartTrace;
 use matchmark_prover::part::{prove_part, PartInput, Strategy};
 use matchmark_prover::ProveError;
@@ -124,7 +124,7 @@ fn cancel(
     let Some(place) = component.checked_sub(first).filter(|it| *it < sums.len()) else {
         return;
     };
-    let lookups = TreeOrder::of(circuit.part()).place(Tree::Lookups);
+    let lookups = circuit.order().place(Tree::Lookups);
     let count = |it: &dyn AnyComponent| it.trace_log_degree_bounds()[lookups].len();
     let counts: Vec<usize> = circuit.iter().map(count).collect();
     let start: usize = counts[..place].iter().sum();

@@ -94,7 +94,7 @@ impl System for Reduced<'_> {
             | Drop::Tuple { .. }
             | Drop::Sum { .. }
             | Drop::Balance
-            | Drop::Boundary => {}
+            | Drop::Pairs => {}
         }
         Lacking { whole, omission }
     }

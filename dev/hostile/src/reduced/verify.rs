@@ -125,7 +125,7 @@ impl Lacking<'_> {
             return Ok(());
         };
         let (statement, part) = (&self.claimed.statement, self.structure.part());
-        if part == ProofPart::Lookup && *self.drop == Drop::Boundary {
+        if part == ProofPart::Lookup && *self.drop == Drop::Pairs {
             return Ok(());
         }
         let layout = &self.claimed.setup.case.layout;

@@ -31,7 +31,7 @@ impl Tables {
     /// The component of these tables in a part's proofs.
     pub fn new(part: ProofPart, log_rows: u32, tables: Vec<Table>) -> Self {
         let name = match part {
-            ProofPart::Fused | ProofPart::Arithmetic | ProofPart::Decoder => "tables",
+            ProofPart::Whole | ProofPart::Arithmetic => "tables",
             ProofPart::Lookup => "weight table",
         };
         Self {

@@ -19,13 +19,14 @@ use matchmark_prover::{
 };
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
-    Boundary, PortCommitment, Profile, PromptLength, Security, SecurityLevel, SegmentShape,
-    SharedTerms, VerifierDomain,
+    Cut, CutPattern, PortCommitment, Profile, PromptLength, Security, SecurityLevel, SegmentShape,
+    VerifierDomain,
 };
 use matchmark_verifier::key::{ModelKey, ModelOptions};
 
 use crate::proving::error::PlanError;
 use crate::proving::key::KeyOptions;
+use crate::proving::manifest::ChainManifest;
 use crate::proving::plan::{to_u32, ChainPlan};
 use crate::proving::schedule::{most_that_fit, Excess, Schedule};
 use crate::proving::work::ChainWork;
@@ -103,7 +104,7 @@ fn committing(
                 prompt: PromptLength::new(1).map_err(ProveError::from)?,
             };
             let terms = chain.terms(outline, NO_WEIGHTS).map_err(ProveError::from)?;
-            match SegmentMemory::of(&terms, Boundary::Fused, steps as usize) {
+            match SegmentMemory::of(&terms, Cut::Fused, steps as usize) {
                 Ok(memory) => return Ok(Need::of_committing(&memory)),
                 // Shorter ones may do.
                 Err(error) => refused = Some(error),
@@ -151,26 +152,30 @@ fn check_key(needs: &[(Security, Need)], rooms: &[Room]) -> Result<(), PlanError
 /// A chain whose memory is estimated: its terms, of which weights have no say in it.
 struct Draft {
     terms: ChainTerms,
-    ways: Vec<Boundary>,
+    ways: Vec<Cut>,
     steps: StepRange,
+}
+
+/// The ways in which so many segments are cut.
+fn ways(cuts: &CutPattern, segments: u64) -> Vec<Cut> {
+    let in_use = |cut: &Cut| (0..segments).any(|segment| cuts.of(segment) == *cut);
+    Cut::ALL.into_iter().filter(in_use).collect()
 }
 
 impl Draft {
     fn of_trace(plan: &ChainPlan) -> Self {
-        let in_use = |boundary: &Boundary| {
-            (0..plan.segment_count()).any(|segment| plan.boundary(segment) == *boundary)
-        };
         Self {
             terms: plan.terms().clone(),
-            ways: Boundary::ALL.into_iter().filter(in_use).collect(),
+            ways: ways(plan.cuts(), plan.segment_count()),
             steps: plan.steps(),
         }
     }
 
-    fn of_model(terms: ChainTerms, steps: StepRange) -> Self {
+    fn of_model(terms: ChainTerms, steps: StepRange, cuts: &CutPattern) -> Self {
+        let segments = steps.segments(terms.shape.segment_steps()).len();
         Self {
             terms,
-            ways: vec![Boundary::Fused],
+            ways: ways(cuts, segments as u64),
             steps,
         }
     }
@@ -307,7 +312,7 @@ impl Schedule {
         let (chain, steps) = options.chain_after(model.shape(), prompt)?;
         let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
         let terms = terms.map_err(ProveError::from)?;
-        Draft::of_model(terms, steps).schedule(resources, false)
+        Draft::of_model(terms, steps, &options.cuts).schedule(resources, false)
     }
 }
 
@@ -319,7 +324,10 @@ pub(crate) fn work_schedule(
 ) -> Result<Schedule, PlanError> {
     let draft = match work {
         ChainWork::Trace(plan) => Draft::of_trace(plan),
-        ChainWork::Model(plan) => Draft::of_model(plan.prover().terms().clone(), plan.steps()),
+        ChainWork::Model(plan) => {
+            let terms = plan.prover().terms().clone();
+            Draft::of_model(terms, plan.steps(), plan.cuts())
+        }
     };
     draft.schedule(resources, begun)
 }
@@ -327,10 +335,12 @@ pub(crate) fn work_schedule(
 /// Whether the chain of a manifest can be gone on with, before its model is committed.
 pub(crate) fn check_begun(
     model: &IntegerModel,
-    terms: &SharedTerms,
-    steps: StepRange,
+    manifest: &ChainManifest,
     resources: &Resources,
 ) -> Result<(), PlanError> {
+    let ChainManifest {
+        terms, steps, cuts, ..
+    } = manifest;
     // A manifest without one does not belong to a model: that is for others to say.
     let Some(decoder) = terms.decoder else {
         return Ok(());
@@ -344,6 +354,6 @@ pub(crate) fn check_begun(
     };
     let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
     let terms = terms.map_err(ProveError::from)?;
-    Draft::of_model(terms, steps).schedule(resources, true)?;
+    Draft::of_model(terms, *steps, cuts).schedule(resources, true)?;
     Ok(())
 }

@@ -4,8 +4,7 @@ use matchmark_air::fingerprint::Opening;
 use matchmark_air::trees::Tree;
 use matchmark_quant::{AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, SegmentSteps};
 use matchmark_statement::{
-    LookupStatement, Port, PortCommitment, ProofPart, SegmentBoundary, SegmentShape,
-    SegmentStatement,
+    LookupStatement, Port, PortCommitment, ProofPart, SegmentCut, SegmentShape, SegmentStatement,
 };
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, VerifyError};
 use num_traits::One;
@@ -15,7 +14,7 @@ use stwo::core::vcs::blake2_hash::Blake2sHash;
 use crate::bytes::Sample;
 use crate::cases::{fast, narrow, split_narrow, split_wide, wide, Spec};
 use crate::equivocation::Side;
-use crate::ports::{boundary_of, state_of};
+use crate::ports::{pairs_of, state_of};
 use crate::proving::policy;
 use crate::regrind::{fit, grind};
 use crate::report::Recorder;
@@ -173,7 +172,7 @@ pub fn states(recorder: &mut Recorder) {
                 wrong.push((format!("height {height}"), commitment));
             }
             let of_level = elsewhere.file.statement();
-            let boundary = boundary_of(&own, &case.layout, height).to_bytes();
+            let cut = pairs_of(&own, &case.layout, height).to_bytes();
             wrong.extend([
                 ("another level, before".to_owned(), of_level.state_before()),
                 ("another level, after".to_owned(), of_level.state_after()),
@@ -181,10 +180,7 @@ pub fn states(recorder: &mut Recorder) {
                     "the root itself".to_owned(),
                     PortCommitment::from_bytes(own.root.0),
                 ),
-                (
-                    "a boundary".to_owned(),
-                    PortCommitment::from_bytes(boundary),
-                ),
+                ("a cut".to_owned(), PortCommitment::from_bytes(cut)),
                 ("zeros".to_owned(), PortCommitment::from_bytes([0; 32])),
             ]);
             for (name, commitment) in wrong {
@@ -206,17 +202,15 @@ pub fn states(recorder: &mut Recorder) {
     }
 }
 
-pub fn boundaries(recorder: &mut Recorder) {
+pub fn cuts(recorder: &mut Recorder) {
     for spec in [split_narrow(), split_wide()] {
         let case = spec.case();
         let (sample, other) = (Sample::new(&case, 1), Sample::new(&case, 2));
         let elsewhere = at_another_level(&spec);
         let statement = sample.file.statement();
         let (layout, height) = (&case.layout, sample.structure.lifting_log_size());
-        let (own, foreign) = [&sample, &other]
-            .map(|it| opened(it, Tree::Boundary))
-            .into();
-        let commit = |opening: &Opening| boundary_of(opening, layout, height);
+        let (own, foreign) = [&sample, &other].map(|it| opened(it, Tree::Pairs)).into();
+        let commit = |opening: &Opening| pairs_of(opening, layout, height);
         let mut wrong: Vec<(String, PortCommitment)> = openings(&own, &foreign)
             .iter()
             .map(|(name, opening)| (name.clone(), commit(opening)))
@@ -227,21 +221,21 @@ pub fn boundaries(recorder: &mut Recorder) {
         }
         for steps in 1..=layout.shape().segment_steps().get() as usize {
             let layout = case.terms.layout(steps).unwrap();
-            let commitment = boundary_of(&own, &layout, height);
+            let commitment = pairs_of(&own, &layout, height);
             wrong.push((format!("{steps} steps"), commitment));
         }
         for (name, shape) in shapes(layout.shape()) {
             let terms = case.terms.clone().with(|it| it.shape = shape);
-            // Shapes that no layout carries have no boundary either.
+            // Shapes that no layout carries have no cut either.
             if let Ok(layout) = terms.layout(layout.steps()) {
-                wrong.push((name.to_owned(), boundary_of(&own, &layout, height)));
+                wrong.push((name.to_owned(), pairs_of(&own, &layout, height)));
             }
         }
         for height in [height - 1, height + 1] {
-            let commitment = boundary_of(&own, layout, height);
+            let commitment = pairs_of(&own, layout, height);
             wrong.push((format!("height {height}"), commitment));
         }
-        if let SegmentBoundary::Split(commitment) = elsewhere.file.statement().boundary() {
+        if let SegmentCut::Split(commitment) = elsewhere.file.statement().cut() {
             wrong.push(("another level".to_owned(), commitment));
         }
         for (name, bytes) in [
@@ -254,13 +248,13 @@ pub fn boundaries(recorder: &mut Recorder) {
         }
         for (name, commitment) in wrong {
             let mut parts = statement.parts();
-            let boundary = SegmentBoundary::Split(commitment);
-            if std::mem::replace(&mut parts.boundary, boundary) == boundary {
+            let cut = SegmentCut::Split(commitment);
+            if std::mem::replace(&mut parts.cut, cut) == cut {
                 continue;
             }
-            let label = format!("{}/boundary/{name}", spec.name);
+            let label = format!("{}/cut/{name}", spec.name);
             let arithmetic = ProofPart::Arithmetic;
-            let is_expected = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port: Port::Boundary, part, .. } if *part == arithmetic);
+            let is_expected = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port: Port::Pairs, part, .. } if *part == arithmetic);
             recorder.refuse_as(&label, is_expected, || {
                 restated(&sample, SegmentStatement::new(parts).unwrap())
             });

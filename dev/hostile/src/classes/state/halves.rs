@@ -10,8 +10,7 @@ use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, table, wide, Case};
 use crate::checker::Drop;
 use crate::equivocation::{
-    attempt, boundary_commitment, half_and_half, opens, restate, restate_boundary,
-    state_commitment, Side,
+    attempt, half_and_half, opens, pairs_commitment, restate, restate_pairs, state_commitment, Side,
 };
 use crate::forge::tree_of;
 use crate::forge::{Forge, Forged};
@@ -114,7 +113,7 @@ fn upside_down(honest: &WeightTable) -> WeightTable {
 
 /// One root for the pairs of a decode by another table and for true pairs: the arithmetic proof of false
 /// outputs is accepted, the lookup proof of the true pairs as well, and the two do not go together.
-pub fn boundaries(recorder: &mut Recorder) {
+pub fn cuts(recorder: &mut Recorder) {
     let case = split_narrow().case();
     let setup = Setup::new(&case);
     let mut other = Case::clone(&case);
@@ -122,7 +121,7 @@ pub fn boundaries(recorder: &mut Recorder) {
     let run = honest(&case, 1);
     let mut false_run = honest(&Arc::new(other), 1);
     false_run.witness.lookup = run.witness.lookup.clone();
-    let at = format!("{}/half-and-half boundary", case.name);
+    let at = format!("{}/half-and-half cut", case.name);
 
     let mut true_claim = Claimed::of(&setup, &run);
     let mut claim = Claimed::of(&setup, &false_run);
@@ -131,21 +130,21 @@ pub fn boundaries(recorder: &mut Recorder) {
         claim.statement.public_values(),
         "the outputs differ"
     );
-    // The claim's own boundaries: the false pairs for the arithmetic, the true ones for the lookup.
-    let [arithmetic, lookup] = &mut claim.boundaries[..] else {
-        panic!("two boundaries");
+    // The claim's own cuts: the false pairs for the arithmetic, the true ones for the lookup.
+    let [arithmetic, lookup] = &mut claim.cuts[..] else {
+        panic!("two cuts");
     };
     half_and_half(&setup, arithmetic, lookup);
     let [of_false, of_true] = [&*arithmetic, &*lookup].map(|it| it.opening.clone());
-    for boundary in &mut true_claim.boundaries {
-        let mut false_pairs = setup.commit(&tree_of(&false_run.witness.main, Tree::Boundary));
-        half_and_half(&setup, &mut false_pairs, boundary);
-        assert_eq!(boundary.opening, of_true);
+    for cut in &mut true_claim.cuts {
+        let mut false_pairs = setup.commit(&tree_of(&false_run.witness.main, Tree::Pairs));
+        half_and_half(&setup, &mut false_pairs, cut);
+        assert_eq!(cut.opening, of_true);
     }
-    let commitment = boundary_commitment(&true_claim, &of_true);
-    restate_boundary(&mut true_claim, commitment);
-    let commitment = boundary_commitment(&claim, &of_false);
-    restate_boundary(&mut claim, commitment);
+    let commitment = pairs_commitment(&true_claim, &of_true);
+    restate_pairs(&mut true_claim, commitment);
+    let commitment = pairs_commitment(&claim, &of_false);
+    restate_pairs(&mut claim, commitment);
 
     recorder.require(&format!("{at}/opens as the true pairs"), || {
         match opens(&mut true_claim, TRIALS) {
@@ -157,8 +156,8 @@ pub fn boundaries(recorder: &mut Recorder) {
     let mut found = None;
     for trial in 0..trials {
         // Where the queries are lucky the arithmetic is accepted, and the lookup proof is not.
-        let is_boundary = |error: &VerifyError| is_low_degree(error) || is_other_lookup(error);
-        recorder.refuse_as(&format!("{at}/false pairs/{trial}"), is_boundary, || {
+        let is_pairs = |error: &VerifyError| is_low_degree(error) || is_other_lookup(error);
+        recorder.refuse_as(&format!("{at}/false pairs/{trial}"), is_pairs, || {
             let (proofs, verified) = attempt(&mut claim, trial);
             if let Err(error) = &verified {
                 if is_other_lookup(error) {
@@ -181,7 +180,7 @@ pub fn boundaries(recorder: &mut Recorder) {
 
 fn is_other_lookup(error: &VerifyError) -> bool {
     let lookup = ProofPart::Lookup;
-    matches!(error, VerifyError::PortNotOpened { port: Port::Boundary, part, .. } if *part == lookup)
+    matches!(error, VerifyError::PortNotOpened { port: Port::Pairs, part, .. } if *part == lookup)
 }
 
 /// Two proofs each of which is accepted alone, put together in other ways.
@@ -203,17 +202,14 @@ fn pairs(
         Err(error) if error.name() == expected => Ok(()),
         other => Err(format!("expected {expected}, got {other:?}")),
     };
-    // Each half in the name of its own boundary: the two statements do not agree.
+    // Each half in the name of its own cut: the two statements do not agree.
     let own = verify(&true_claim.statement, proofs[1].clone());
-    refused(own, "BoundaryMismatch")?;
+    refused(own, "CutMismatch")?;
     // A false fingerprint in the lookup proof gets past the comparison, and no further.
     let structure = &claim.setup.structures[1];
     let mut lookup = SegmentProof::decode(&proofs[1], structure).unwrap();
-    let samples = &mut lookup.stark.sampled_values[structure.place(Tree::Boundary)];
-    for (samples, value) in samples
-        .iter_mut()
-        .zip(&claim.boundaries[0].opening.fingerprint)
-    {
+    let samples = &mut lookup.stark.sampled_values[structure.place(Tree::Pairs)];
+    for (samples, value) in samples.iter_mut().zip(&claim.cuts[0].opening.fingerprint) {
         samples[0] = *value;
     }
     let edited = verify(statement, lookup.encode(structure).unwrap());

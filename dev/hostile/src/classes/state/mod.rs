@@ -1,4 +1,4 @@
-//! States and boundaries: trees that open two ways, and commitments to something else than what a proof
+//! States and cuts: trees that open two ways, and commitments to something else than what a proof
 //! opens.
 mod commitments;
 mod halves;
@@ -7,8 +7,8 @@ use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
     halves::states(recorder);
-    halves::boundaries(recorder);
+    halves::cuts(recorder);
     commitments::states(recorder);
-    commitments::boundaries(recorder);
+    commitments::cuts(recorder);
     commitments::exchanged(recorder);
 }

@@ -2,7 +2,7 @@
 //! of a step are consecutive, from the first cache entry on; they are called a *run*.
 //!
 //! Rows that no step needs are runs of one score that nobody asks for.
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::less_than::{LessThanColumns, LimbNames};
@@ -12,7 +12,7 @@ use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
 use crate::trees::Tree;
 
-/// Columns of the witness tree, and of the boundary tree in a split segment. `Pair` columns are read at the row before as well.
+/// Columns of the witness tree, and of the tree of the pairs in a split segment. `Pair` columns are read at the row before as well.
 #[derive(Clone, Debug)]
 pub struct Witness<T, Pair> {
     /// Cache row of the score's last dimension.
@@ -23,9 +23,9 @@ pub struct Witness<T, Pair> {
     pub last: T,
     /// Maximal score of the run.
     pub maximum: Pair,
-    /// Table index `g`. In a split segment a column of the boundary tree.
+    /// Table index `g`. In a split segment a column of the tree of the pairs.
     pub index: T,
-    /// Weight `T[g]`. In a split segment a column of the boundary tree.
+    /// Weight `T[g]`. In a split segment a column of the tree of the pairs.
     pub weight: T,
     /// How often the maximum was attained in the run so far, in multiples that the prover chooses.
     pub attained: Pair,
@@ -69,9 +69,9 @@ const REMAINDER: LimbNames = LimbNames {
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, layout: &SegmentLayout) -> Self {
-        let shared = |row: &mut Row<'_, E>, name| match layout.boundary() {
-            Boundary::Fused => row.witness(name),
-            Boundary::Split => row.carried(name, Source::Tree(Tree::Boundary)),
+        let shared = |row: &mut Row<'_, E>, name| match layout.cut() {
+            Cut::Fused => row.witness(name),
+            Cut::Split => row.carried(name, Source::Tree(Tree::Pairs)),
         };
         Self {
             witness: Witness {

@@ -1,5 +1,5 @@
 //! Constraints of the scores component.
-use matchmark_statement::Boundary;
+use matchmark_statement::Cut;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
@@ -109,7 +109,7 @@ impl Constraints for Scores {
         );
 
         // The weight is the table's. In a split segment the lookup proof shows it, for the same columns.
-        if layout.boundary() == Boundary::Fused {
+        if layout.cut() == Cut::Fused {
             row.require(Weight {
                 index: witness.index,
                 weight: witness.weight,

@@ -5,15 +5,15 @@ mod common;
 
 use common::{options, place, prove, schedule, segment_bytes, stop_after, trace};
 use matchmark_composer::{
-    policy_for, segment_sizes, verify_directory, BoundaryPattern, ChainPlan, ChainProveError,
-    ChainProver, ChainVerifier, ChainVerifyError, DirectoryError, Silent,
+    policy_for, segment_sizes, verify_directory, ChainPlan, ChainProveError, ChainProver,
+    ChainVerifier, ChainVerifyError, DirectoryError, Silent,
 };
-use matchmark_statement::{AcceptancePolicy, Boundary, PolicyMismatch};
+use matchmark_statement::{AcceptancePolicy, Cut, CutPattern, PolicyMismatch};
 use matchmark_verifier::{SegmentFile, VerifyError};
 
 fn chain(seed: u64, pattern: &str) -> ChainPlan {
     let mut options = options(2);
-    options.boundaries = pattern.parse().unwrap();
+    options.cuts = pattern.parse().unwrap();
     ChainPlan::new(trace(seed), options).unwrap()
 }
 
@@ -51,9 +51,9 @@ fn every_pattern_makes_a_chain_over_the_same_states() {
     let chains = patterns.map(|pattern| segments(1, pattern));
     for (pattern, (files, policy)) in patterns.iter().zip(&chains) {
         assert_eq!(verify(files, policy), Ok(()), "{pattern}");
-        let wanted: BoundaryPattern = pattern.parse().unwrap();
+        let wanted: CutPattern = pattern.parse().unwrap();
         for (index, file) in (0..).zip(files) {
-            let split = wanted.of(index) == Boundary::Split;
+            let split = wanted.of(index) == Cut::Split;
             assert_eq!(file.lookup().is_some(), split, "{pattern} {index}");
         }
         // What is carried from step to step does not depend on how it is proven.
@@ -72,16 +72,16 @@ fn every_pattern_makes_a_chain_over_the_same_states() {
     // A policy that accepts one kind alone refuses the other, wherever it stands.
     assert!(matches!(
         refusal(&spliced, &fused.1, 1),
-        VerifyError::Policy(PolicyMismatch::Boundary {
-            expected: Boundary::Fused,
-            got: Boundary::Split
+        VerifyError::Policy(PolicyMismatch::Cut {
+            expected: Cut::Fused,
+            got: Cut::Split
         })
     ));
     assert!(matches!(
         refusal(&spliced, &split.1, 0),
-        VerifyError::Policy(PolicyMismatch::Boundary {
-            expected: Boundary::Split,
-            got: Boundary::Fused
+        VerifyError::Policy(PolicyMismatch::Cut {
+            expected: Cut::Split,
+            got: Cut::Fused
         })
     ));
 }
@@ -102,7 +102,7 @@ fn lookup_proofs_belong_to_their_segment() {
         for other in [&others[at], &files[next]] {
             assert!(matches!(
                 with(other.lookup().cloned()),
-                VerifyError::BoundaryMismatch { .. } | VerifyError::OtherLookup { .. }
+                VerifyError::CutMismatch { .. } | VerifyError::OtherLookup { .. }
             ));
         }
     }
@@ -134,7 +134,7 @@ fn a_mixed_chain_is_resumed_as_it_was_begun() {
                 got,
                 ..
             })) => {
-                assert_eq!(field, "boundaries");
+                assert_eq!(field, "cuts");
                 // What is asked for, and what stands there.
                 assert_eq!([&*expected, &*got], ["split", "split,fused"]);
             }

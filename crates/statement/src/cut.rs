@@ -1,14 +1,18 @@
-//! Whether a segment is shown by one proof or by two, and what joins the two.
+//! Where a segment is cut into proofs: whether one shows it or two, and what joins the two.
+//!
+//! What is proven ([`SegmentKind`](crate::SegmentKind)) is another question: attention alone and a whole
+//! decoder are cut in the same way.
 
 use core::fmt;
 use core::str::FromStr;
 
 use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use matchmark_quant::TaggedSha256;
 use serde::{Deserialize, Serialize};
 
-use crate::decoder::SegmentKind;
 use crate::error::StatementError;
 use crate::identity::{PortCommitment, StatementDigest};
 use crate::segment::SegmentStatement;
@@ -18,7 +22,7 @@ use crate::segment::SegmentStatement;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Boundary {
+pub enum Cut {
     /// One proof: arithmetic and membership in the weight table together. The default.
     #[default]
     Fused,
@@ -27,7 +31,7 @@ pub enum Boundary {
     Split,
 }
 
-impl Boundary {
+impl Cut {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Fused, Self::Split];
 
@@ -40,81 +44,148 @@ impl Boundary {
         }
     }
 
-    /// The proofs that show a segment of attention alone, in the order of its file. A segment of a whole
-    /// decoder is shown by [`ProofPart::Decoder`].
+    /// The proofs that show a segment, in the order of its file.
     #[must_use]
     pub const fn parts(self) -> &'static [ProofPart] {
         match self {
-            Self::Fused => &[ProofPart::Fused],
+            Self::Fused => &[ProofPart::Whole],
             Self::Split => &[ProofPart::Arithmetic, ProofPart::Lookup],
         }
     }
+
+    /// The proof that shows the arithmetic: the only one, or the first of two.
+    #[must_use]
+    pub const fn main_part(self) -> ProofPart {
+        self.parts()[0]
+    }
 }
 
-impl fmt::Display for Boundary {
+impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-impl FromStr for Boundary {
+impl FromStr for Cut {
     type Err = StatementError;
 
     fn from_str(text: &str) -> Result<Self, StatementError> {
         Self::ALL
             .into_iter()
-            .find(|boundary| boundary.name() == text)
-            .ok_or_else(|| StatementError::UnknownBoundary {
+            .find(|cut| cut.name() == text)
+            .ok_or_else(|| StatementError::UnknownCut {
                 expected: "fused or split",
                 got: text.to_string(),
             })
     }
 }
 
-/// What one proof shows of a segment.
+/// How the segments of a chain are proven, one after the other: a list that begins anew at its end.
+///
+/// `fused` and `split` stand for all segments; `fused,split` for every other one. `Default` is `fused`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Cut>", into = "Vec<Cut>")]
+pub struct CutPattern(Vec<Cut>);
+
+impl CutPattern {
+    /// How this segment is proven.
+    #[must_use]
+    pub fn of(&self, segment: u64) -> Cut {
+        let period = self.0.len() as u64;
+        usize::try_from(segment % period).map_or(Cut::Fused, |place| self.0[place])
+    }
+}
+
+impl Default for CutPattern {
+    fn default() -> Self {
+        Cut::default().into()
+    }
+}
+
+impl From<Cut> for CutPattern {
+    fn from(cut: Cut) -> Self {
+        Self(vec![cut])
+    }
+}
+
+impl TryFrom<Vec<Cut>> for CutPattern {
+    type Error = &'static str;
+
+    fn try_from(cuts: Vec<Cut>) -> Result<Self, Self::Error> {
+        if cuts.is_empty() {
+            return Err("expected fused or split at least once, got an empty list");
+        }
+        Ok(Self(cuts))
+    }
+}
+
+impl From<CutPattern> for Vec<Cut> {
+    fn from(pattern: CutPattern) -> Self {
+        pattern.0
+    }
+}
+
+impl FromStr for CutPattern {
+    type Err = StatementError;
+
+    /// Names, separated by commas.
+    fn from_str(text: &str) -> Result<Self, StatementError> {
+        // Splitting gives one piece at least.
+        text.split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for CutPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|cut| cut.name()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+/// What one proof shows of a segment, whatever the segment is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProofPart {
-    /// Everything of attention alone.
-    Fused,
-    /// Everything but that the pairs (index, weight) in the boundary are entries of the weight table.
+    /// Everything.
+    Whole,
+    /// Everything but that the pairs (index, weight) are entries of the weight table.
     Arithmetic,
-    /// That the pairs in the boundary are entries of the weight table, and nothing else.
+    /// That the pairs are entries of the weight table, and nothing else.
     Lookup,
-    /// Everything of a whole decoder, from tokens to tokens.
-    Decoder,
 }
 
 impl ProofPart {
     /// All parts.
-    pub const ALL: [Self; 4] = [Self::Fused, Self::Arithmetic, Self::Lookup, Self::Decoder];
+    pub const ALL: [Self; 3] = [Self::Whole, Self::Arithmetic, Self::Lookup];
 
     /// The name used in files and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Fused => "fused",
+            Self::Whole => "whole",
             Self::Arithmetic => "arithmetic",
             Self::Lookup => "lookup",
-            Self::Decoder => "decoder",
         }
     }
 
     /// How the segments are proven that have such a proof.
     #[must_use]
-    pub const fn boundary(self) -> Boundary {
+    pub const fn cut(self) -> Cut {
         match self {
-            Self::Fused | Self::Decoder => Boundary::Fused,
-            Self::Arithmetic | Self::Lookup => Boundary::Split,
+            Self::Whole => Cut::Fused,
+            Self::Arithmetic | Self::Lookup => Cut::Split,
         }
     }
 
-    /// What the segments are of that have such a proof.
+    /// Whether the proof shows the arithmetic: the only one, or the first of two.
     #[must_use]
-    pub const fn kind(self) -> SegmentKind {
+    pub const fn is_main(self) -> bool {
         match self {
-            Self::Fused | Self::Arithmetic | Self::Lookup => SegmentKind::Attention,
-            Self::Decoder => SegmentKind::Decoder,
+            Self::Whole | Self::Arithmetic => true,
+            Self::Lookup => false,
         }
     }
 }
@@ -130,7 +201,7 @@ impl fmt::Display for ProofPart {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum SegmentBoundary {
+pub enum SegmentCut {
     /// One proof.
     #[default]
     Fused,
@@ -138,13 +209,13 @@ pub enum SegmentBoundary {
     Split(PortCommitment),
 }
 
-impl SegmentBoundary {
+impl SegmentCut {
     /// How the segment is proven.
     #[must_use]
-    pub const fn kind(self) -> Boundary {
+    pub const fn kind(self) -> Cut {
         match self {
-            Self::Fused => Boundary::Fused,
-            Self::Split(_) => Boundary::Split,
+            Self::Fused => Cut::Fused,
+            Self::Split(_) => Cut::Split,
         }
     }
 
@@ -158,7 +229,7 @@ impl SegmentBoundary {
     }
 }
 
-impl fmt::Display for SegmentBoundary {
+impl fmt::Display for SegmentCut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fused => f.write_str("fused"),
@@ -169,19 +240,19 @@ impl fmt::Display for SegmentBoundary {
 
 /// The statement of a lookup proof.
 ///
-/// The claim: there are columns that open the segment's boundary commitment, and every pair (index,
+/// The claim: there are columns that open the segment's commitment to the pairs, and every pair (index,
 /// weight) in their rows is an entry of the weight table named in the segment's statement. It names the
 /// whole segment, so that it goes with no other, and has a digest of its own, so that neither proof
 /// passes for the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupStatement {
     segment: SegmentStatement,
-    boundary: PortCommitment,
+    pairs: PortCommitment,
 }
 
 impl LookupStatement {
     /// Domain tag of the digest.
-    pub const TAG: &'static str = "matchmark/lookup-statement/v1";
+    pub const TAG: &'static str = "matchmark/lookup-statement/v2";
 
     /// The statement of the lookup proof that belongs to a split segment.
     ///
@@ -189,11 +260,11 @@ impl LookupStatement {
     ///
     /// [`StatementError::NotSplit`] for a fused one.
     pub fn new(segment: SegmentStatement) -> Result<Self, StatementError> {
-        match segment.boundary() {
-            SegmentBoundary::Split(boundary) => Ok(Self { segment, boundary }),
-            SegmentBoundary::Fused => Err(StatementError::NotSplit {
-                expected: Boundary::Split,
-                got: Boundary::Fused,
+        match segment.cut() {
+            SegmentCut::Split(pairs) => Ok(Self { segment, pairs }),
+            SegmentCut::Fused => Err(StatementError::NotSplit {
+                expected: Cut::Split,
+                got: Cut::Fused,
             }),
         }
     }
@@ -206,8 +277,8 @@ impl LookupStatement {
 
     /// The commitment to the pairs.
     #[must_use]
-    pub const fn boundary(&self) -> PortCommitment {
-        self.boundary
+    pub const fn pairs(&self) -> PortCommitment {
+        self.pairs
     }
 
     /// SHA-256 of the segment statement's canonical encoding under [`Self::TAG`].

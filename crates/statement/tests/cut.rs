@@ -6,13 +6,13 @@ mod common;
 
 use common::{base, statement, variations};
 use matchmark_statement::{
-    Boundary, LookupStatement, PortCommitment, ProofPart, SegmentBoundary, SegmentKind,
-    SegmentStatement, StatementError,
+    Cut, CutPattern, LookupStatement, PortCommitment, ProofPart, SegmentCut, SegmentStatement,
+    StatementError,
 };
 
 fn split() -> SegmentStatement {
     let mut parts = base();
-    parts.boundary = SegmentBoundary::Split(PortCommitment::from_bytes([0x66; 32]));
+    parts.cut = SegmentCut::Split(PortCommitment::from_bytes([0x66; 32]));
     statement(parts)
 }
 
@@ -22,15 +22,15 @@ fn a_split_segment_has_two_digests_and_a_fused_one_has_one() {
     let lookup = LookupStatement::new(segment.clone()).unwrap();
     assert_eq!(lookup.segment(), &segment);
     let commitment = PortCommitment::from_bytes([0x66; 32]);
-    assert_eq!(segment.boundary().commitment(), Some(commitment));
-    assert_eq!(statement(base()).boundary().commitment(), None);
-    assert_eq!(lookup.boundary(), PortCommitment::from_bytes([0x66; 32]));
+    assert_eq!(segment.cut().commitment(), Some(commitment));
+    assert_eq!(statement(base()).cut().commitment(), None);
+    assert_eq!(lookup.pairs(), PortCommitment::from_bytes([0x66; 32]));
     assert_ne!(lookup.digest(), segment.digest());
     assert_eq!(
         LookupStatement::new(statement(base())),
         Err(StatementError::NotSplit {
-            expected: Boundary::Split,
-            got: Boundary::Fused
+            expected: Cut::Split,
+            got: Cut::Fused
         })
     );
 }
@@ -54,27 +54,47 @@ fn every_field_of_the_segment_moves_the_digest_of_its_lookup_statement() {
 
 #[test]
 fn names() {
-    for boundary in Boundary::ALL {
-        assert_eq!(boundary.to_string().parse(), Ok(boundary));
-        for part in boundary.parts() {
-            assert_eq!(part.boundary(), boundary);
+    for cut in Cut::ALL {
+        assert_eq!(cut.to_string().parse(), Ok(cut));
+        for part in cut.parts() {
+            assert_eq!(part.cut(), cut);
         }
     }
     for part in ProofPart::ALL {
-        // The parts of attention alone are those of its boundaries.
-        let listed = part.boundary().parts().contains(&part);
-        assert_eq!(listed, part.kind() == SegmentKind::Attention, "{part}");
+        assert!(part.cut().parts().contains(&part), "{part}");
+        // The first proof of a file is the one that shows the arithmetic.
+        assert_eq!(part.is_main(), part.cut().parts()[0] == part, "{part}");
     }
     assert_eq!(
         ProofPart::ALL.map(ProofPart::name),
-        ["fused", "arithmetic", "lookup", "decoder"]
+        ["whole", "arithmetic", "lookup"]
     );
-    assert_eq!(ProofPart::Decoder.boundary(), Boundary::Fused);
     assert_eq!(
-        "Split".parse::<Boundary>(),
-        Err(StatementError::UnknownBoundary {
+        "Split".parse::<Cut>(),
+        Err(StatementError::UnknownCut {
             expected: "fused or split",
             got: "Split".to_owned()
         })
     );
+}
+
+#[test]
+fn patterns_repeat() {
+    let pattern: CutPattern = "fused,split,split".parse().unwrap();
+    assert_eq!(pattern.to_string(), "fused,split,split");
+    let of = |segment| pattern.of(segment);
+    assert_eq!(
+        [of(0), of(1), of(2), of(3), of(4)],
+        [Cut::Fused, Cut::Split, Cut::Split, Cut::Fused, Cut::Split]
+    );
+    assert_eq!(CutPattern::default().of(u64::MAX), Cut::Fused);
+}
+
+#[test]
+fn what_is_no_pattern_is_refused() {
+    for bad in ["", ",", "fused,", "fused split", "FUSED"] {
+        let error = bad.parse::<CutPattern>().unwrap_err();
+        assert!(matches!(error, StatementError::UnknownCut { .. }), "{bad}");
+    }
+    assert!(CutPattern::try_from(vec![]).is_err());
 }
