@@ -91,6 +91,11 @@ fn decoder() {
 }
 
 #[test]
+fn split_decoder() {
+    insta::assert_snapshot!(description(9));
+}
+
+#[test]
 fn relation_digest_is_the_pinned_one() {
     assert_eq!(relation_digest().unwrap(), RELATION_DIGEST);
 }
