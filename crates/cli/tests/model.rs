@@ -354,8 +354,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 2", "format = 1"),
-            ["format 1", "expected 2"],
+            text.replace("format = 3", "format = 2"),
+            ["format 2", "expected 3"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),
@@ -403,8 +403,11 @@ fn constraints_are_checked_without_a_proof() {
     // What is not of a model, and what makes no chain of it.
     expect(&["mock", "--model", model.as_str()], 2);
     let mut both = args.clone();
-    both.extend(["--cut", "split"]);
+    both.extend(["--rounding", "floor"]);
     expect(&both, 2);
+    let mut split = args.clone();
+    split.extend(["--cut", "fused,split"]);
+    assert_eq!(expect_json(&split, 0)["ok"], json!(true));
     args[6] = "500";
     expect_error(&args, 2, &["positions"]);
 }

@@ -161,10 +161,10 @@ fn changed_inputs_and_manifests_are_refused() {
     assert!(matches!(
         with(
             "chain.toml",
-            manifest.replace("format = 3", "format = 9").as_bytes()
+            manifest.replace("format = 4", "format = 9").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 3,
+            expected: 4,
             got: 9,
             ..
         }

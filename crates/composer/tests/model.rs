@@ -314,6 +314,37 @@ fn a_key_gives_the_policy_without_the_weights() {
     ));
 }
 
+/// The segments of a decoder are cut as those of attention are, one after the other, and resumed so.
+#[test]
+fn a_model_is_proven_in_parts() {
+    let model = model(5);
+    let split = ModelOptions {
+        cuts: "fused,split".parse().unwrap(),
+        ..options(3)
+    };
+    let plan = ModelPlan::new(model.clone(), prompt(&model), &split).unwrap();
+    let (_guard, path) = place();
+    ChainProver::create(&path, plan)
+        .unwrap()
+        .run(&Silent)
+        .unwrap();
+    let key = key(5, &[3]);
+    let policy = key.policy(&given(), &split).unwrap();
+    assert_eq!(policy, policy_for(&path).unwrap());
+    key.check_policy(&policy).unwrap();
+    verify_directory(&path, &policy, |_| ()).unwrap();
+    // A verifier who asks for fused segments does not get split ones.
+    let fused = key.policy(&given(), &options(3)).unwrap();
+    assert!(verify_directory(&path, &fused, |_| ()).is_err());
+    // One segment less is proven again, in the way that the manifest says.
+    let segment = segments_directory(&path).join(segment_file_name(1));
+    let before = fs::read(&segment).unwrap();
+    fs::remove_file(&segment).unwrap();
+    ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
+    assert_eq!(fs::read(&segment).unwrap(), before);
+    verify_directory(&path, &policy, |_| ()).unwrap();
+}
+
 /// A chain that is given other tokens, and as many, is another chain.
 #[test]
 fn a_policy_pins_which_tokens_are_given() {

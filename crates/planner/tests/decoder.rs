@@ -187,8 +187,12 @@ fn plan(objective: Objective, limits: Limits) -> Plan {
 #[test]
 fn chains_of_a_decoder_are_planned() {
     let bytes = plan(Objective::Bytes, Limits::default());
-    assert!(bytes.candidates().iter().all(|it| it.cut == Cut::Fused));
+    // Both cuts are weighed; a second proof has more bytes.
+    for cut in Cut::ALL {
+        assert!(bytes.candidates().iter().any(|it| it.cut == cut), "{cut}");
+    }
     let choice = bytes.choice();
+    assert_eq!(choice.cut, Cut::Fused);
     assert_eq!((choice.segments, choice.segment_steps), (1, 64));
     assert_eq!(choice.profile, Profile::Compact);
     // The proof of 64 tokens in `docs/figures.md`.
@@ -198,7 +202,8 @@ fn chains_of_a_decoder_are_planned() {
     let one = |steps| {
         let mut all = bytes.candidates().iter();
         let of = |it: &&matchmark_planner::Candidate| {
-            it.segment_steps == steps && it.profile == Profile::Balanced
+            let is_fused = it.cut == Cut::Fused;
+            is_fused && it.segment_steps == steps && it.profile == Profile::Balanced
         };
         all.find(of).unwrap().cpu_seconds
     };

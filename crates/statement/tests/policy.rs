@@ -660,7 +660,8 @@ mod file {
             ("stream = 7", "stream = 15"),
             ("norm_epsilon = 3", "norm_epsilon = 1048576"),
             ("weights = \"88", "weights = \"8"),
-            ("part = \"decoder\"", "part = \"fused\""),
+            ("part = \"whole\"", "part = \"lookup\""),
+            ("part = \"whole\"", "part = \"decoder\""),
             ("entries_before = 0", "entries_before = 1"),
         ] {
             let changed = text.replacen(from, to, 1);
@@ -678,22 +679,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 4", "format = 5\nlater = true", 1);
+        let later = text.replacen("format = 5", "format = 6\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 4,
-                got: 5
+                expected: 5,
+                got: 6
             })
         );
-        for got in [0, 1, 2, 3] {
-            let earlier = text.replacen("format = 4", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3, 4] {
+            let earlier = text.replacen("format = 5", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 4, got })
+                Err(PolicyError::Format { expected: 5, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 4\nformat = 4"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 5\nformat = 5"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

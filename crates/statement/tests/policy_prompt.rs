@@ -188,12 +188,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 5;
+    later[17] = 6;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 4,
-            got: 5
+            expected: 5,
+            got: 6
         })
     );
     let mut longer = bytes.clone();

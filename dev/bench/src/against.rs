@@ -17,10 +17,11 @@ const TRACE: &str = "fixtures/attention-layer0-8bit.safetensors";
 const MODEL: &str = "fixtures/models/stories-2m";
 const CALIBRATE: &str = "fixtures/models/calibrate.txt";
 
-/// What both prove: the name, and the arguments of `matchmark prove` behind what is proven.
+/// What both prove: the name, and the arguments of `matchmark prove` behind what is proven. The cut is asked for
+/// by the option's older name, which both know.
 const CASES: [(&str, What, &[&str]); 3] = [
-    ("attention", What::Trace, &["--cut", "fused"]),
-    ("attention, split", What::Trace, &["--cut", "split"]),
+    ("attention", What::Trace, &["--boundary", "fused"]),
+    ("attention, split", What::Trace, &["--boundary", "split"]),
     (
         "decoder",
         What::Model,

@@ -382,10 +382,10 @@ const CONSTRAINTS: [(&str, &str, Has); 15] = [
     ),
     ("scores", "combined scores accumulate", Has::All),
     ("scores", "combined numerators accumulate w * V", Has::All),
-    ("state", "a key is kept or new", Has::Lanes),
-    ("state", "a value is kept or new", Has::Lanes),
-    ("state", "combined keys accumulate", Has::Lanes),
-    ("state", "combined values accumulate", Has::Lanes),
+    ("cache", "a key is kept or new", Has::Lanes),
+    ("cache", "a value is kept or new", Has::Lanes),
+    ("cache", "combined keys accumulate", Has::Lanes),
+    ("cache", "combined values accumulate", Has::Lanes),
 ];
 
 /// Which cases have a constraint that an attack can break.

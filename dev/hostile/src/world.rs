@@ -6,14 +6,16 @@ use matchmark_air::harness::row::Source;
 use matchmark_air::ops::attention::cache::columns::LaneEntries;
 use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
+use matchmark_air::witness::{lookup_trace, Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
 use matchmark_runtime::{
     execute_segment, DecodeRules, KvCache, ScoreRecord, SegmentExecution, SegmentInputs, StepRecord,
 };
+use matchmark_statement::Cut;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
+use super::forge::tree_of;
 use super::Rng;
 
 /// The tensors of a segment: `q [H,S,d]`, `k, v [G,S,d]`, `prefix_k, prefix_v [G,P,d]`.
@@ -204,10 +206,17 @@ impl World {
                 false => zeros(constraints),
             }
         });
+        let lookup = match layout.cut() {
+            Cut::Fused => None,
+            Cut::Split => {
+                let pairs = tree_of(&main, Tree::Pairs);
+                Some(lookup_trace(layout, honest.table, pairs))
+            }
+        };
         SegmentWitness {
             entries_before: case.steps.entries_before(),
             main,
-            lookup: None,
+            lookup,
             tokens: None,
         }
     }

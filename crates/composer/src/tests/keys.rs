@@ -35,9 +35,10 @@ fn a_key_has_the_policies_of_all_chains() {
     let ids: Vec<TokenId> = given.iter().copied().map(TokenId::new).collect();
     let positions = u32::try_from(model.shape().positions()).unwrap();
     for tokens in 1..=positions - u32::try_from(PROMPT).unwrap() + 1 {
-        for segment_steps in [3, 4] {
+        for (segment_steps, cuts) in [(3, "fused"), (4, "split"), (3, "split,fused")] {
             let options = ModelOptions {
                 tokens,
+                cuts: cuts.parse().unwrap(),
                 ..options(segment_steps)
             };
             let plan = ModelPlan::new(model.clone(), given.clone(), &options).unwrap();
@@ -45,7 +46,7 @@ fn a_key_has_the_policies_of_all_chains() {
             assert_eq!(
                 policy,
                 plan.policy().unwrap(),
-                "{tokens} by {segment_steps}"
+                "{tokens} by {segment_steps}, {cuts}"
             );
             KEY.check_policy(&policy).unwrap();
         }
@@ -73,11 +74,13 @@ fn roots_follow_from_the_sizes() {
         for steps in [1, 2] {
             let layout = chain.layout(&outline, steps).unwrap();
             let sizes = CircuitSizes::of(&layout, security.parameters().log_blowup);
-            let root = prover.circuits(Cut::Fused, steps).unwrap()[0].preprocessed_root;
-            match seen.insert((sizes, steps), root) {
+            let roots = Cut::ALL
+                .map(|cut| prover.circuits(cut, steps).unwrap())
+                .concat();
+            match seen.insert((sizes, steps), roots.clone()) {
                 None => {}
                 Some(other) => {
-                    assert_eq!(other, root, "capacity {capacity}");
+                    assert_eq!(other, roots, "capacity {capacity}");
                     repeated += 1;
                 }
             }

@@ -332,14 +332,14 @@ fn files_of_other_kinds() {
         );
         assert!(known, "{error}");
     }
-    for version in [0_u16, 1, 3, 256, u16::MAX] {
+    for version in [0_u16, 1, 2, 4, 256, u16::MAX] {
         let mut bytes = own.clone();
         bytes[8..10].copy_from_slice(&version.to_le_bytes());
         let error = attempt(&bytes, &sample.policy).unwrap_err();
         assert_eq!(
             error,
             VerifyError::WrongFormatVersion {
-                expected: 2,
+                expected: 3,
                 got: version
             }
         );

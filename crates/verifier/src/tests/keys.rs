@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use matchmark_quant::{CacheCapacity, ModelArithmetic, ModelShape, SegmentSteps, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, ModelId, PortCommitment,
-    PreprocessedRoot, Profile, PromptLength, RelationDigest, RelationVersion, Security,
+    PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest, RelationVersion, Security,
     SecurityLevel, StatementError, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
@@ -153,6 +153,42 @@ fn a_policy_follows_from_key_and_choices() {
     key().check_policy(&policy).unwrap();
 }
 
+/// Segments of two steps, and a last one of one: each with the circuits of its own cut.
+#[test]
+fn circuits_follow_from_the_cuts() {
+    let root = |byte| PreprocessedRoot::from_bytes([byte; 32]);
+    let of = |cuts: &str| -> Vec<_> {
+        let mut options = options(4);
+        options.cuts = cuts.parse().unwrap();
+        let policy = key().policy(&prompt(), &options).unwrap();
+        let circuits = policy.circuits().iter();
+        circuits
+            .map(|it| (it.steps, it.part, it.preprocessed_root))
+            .collect()
+    };
+    use ProofPart::{Arithmetic, Lookup, Whole};
+    assert_eq!(of("fused"), [(1, Whole, root(1)), (2, Whole, root(2))]);
+    assert_eq!(
+        of("split"),
+        [
+            (1, Arithmetic, root(101)),
+            (1, Lookup, LOOKUP),
+            (2, Arithmetic, root(102)),
+            (2, Lookup, LOOKUP),
+        ]
+    );
+    // The third segment is cut as the first.
+    assert_eq!(
+        of("fused,split"),
+        [
+            (1, Whole, root(1)),
+            (2, Whole, root(2)),
+            (2, Arithmetic, root(102)),
+            (2, Lookup, LOOKUP),
+        ]
+    );
+}
+
 /// Whatever is changed of a chain's terms: the table that they name is the one that they hold.
 #[test]
 fn terms_name_the_table_that_they_hold() {
@@ -250,6 +286,14 @@ fn a_policy_that_does_not_follow_is_refused() {
     key()
         .check_policy(&AcceptancePolicy::new(parts).unwrap())
         .unwrap();
+    // Among it, how segments are cut: each length in one way at least, by the circuits of the key.
+    for cuts in ["split", "split,fused", "fused,split"] {
+        let mut options = options(4);
+        options.cuts = cuts.parse().unwrap();
+        key()
+            .check_policy(&key().policy(&prompt(), &options).unwrap())
+            .unwrap();
+    }
     // One circuit less accepts fewer chains, and is not the key's either.
     let mut parts = policy().parts();
     parts.circuits.pop();
@@ -300,9 +344,9 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 1;
+        bytes[14] = 2;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 2", "format = 1"));
+        assert_eq!(error, with_text("format = 3", "format = 2"));
         error
     }),
     ("Encoding", |()| {
@@ -314,7 +358,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 2", "format = 2\nextra = 0")
+        with_text("format = 3", "format = 3\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),

@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "bd9022f52c7020d841a3edb9125bfa302364009088a5ddc5e9431134f3707e5e",
+        file: "66f76ef80bfbb5f13977881ededdeb374d47592a7d128f8bb33bb99318b35874",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "b6bc62ddacd433df16737ae5ab27985b32921b185d929cd78609a3fa612b38ba",
+        file: "fd2612c63a9f17779d09ceec37fc0ac468ffcac984ec09be03515592ad2309a5",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "4253f89d2a96db7a56f95ba8c4c1850ae53d5505936d21d54bda8cec3c3ee3c8",
+        file: "84f788365ce9a85bfc45c54648ae30c8c2f3a2e09e67647aed7129aa6339775b",
     },
     Pinned {
         name: "first segment of a decoder",
         witness: "de3b21218fd64ef1a0937c6e619b24805221d27f6dd106f26c7b12b48e84c864",
-        file: "436d8bd5968009768c05cb886d88cad401142b66d7456fdfa95e3908d5185925",
+        file: "d7d13045cc178ff9eb02d01ae3a4213a44f855f86837d51e53ded7c98ff9f5b1",
     },
 ];
 
@@ -150,7 +150,7 @@ mod tests {
         ];
         differ(&first().case(), &of_decoder);
         let of_split: [fn(&mut Forged); 6] = [
-            |it| add(&mut it.witness.main, "state", "key"),
+            |it| add(&mut it.witness.main, "cache", "key"),
             |it| add(&mut it.witness.main, "scores", "cache row"),
             |it| add(&mut it.witness.main, "tables", "value uses"),
             |it| add(&mut it.witness.main, "scores", "weight"),

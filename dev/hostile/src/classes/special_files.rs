@@ -312,7 +312,7 @@ fn in_the_place_of_inputs(recorder: &mut Recorder) {
             let path = place.path(spot);
             place.put(thing, &path);
             if matches!(spot, Spot::Lock) {
-                fs::write(place.path(Spot::Manifest), "format = 3\n").unwrap();
+                fs::write(place.path(Spot::Manifest), "format = 4\n").unwrap();
             }
             for command in place.commands(spot) {
                 let option = if command.iter().any(|it| it == "--follow") {

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
+use matchmark_statement::Cut;
 
 use super::{Proof, Target};
-use crate::attacks::Attack;
+use crate::attacks::{memberships_of_other_pairs, Attack};
 use crate::cases::Case;
 use crate::checker::{names, Drop, Names};
-use crate::decoder::attacks::{is_fixed, on_constraint, on_relation, on_tuple};
+use crate::decoder::attacks::{is_fixed, on_attention, on_constraint, on_relation, on_tuple};
 use crate::stated::{items, Item, What};
 
 /// The constraint that joins the attention to what comes after it.
@@ -24,6 +25,11 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
         .filter(|item| is_in_scope(case, item))
         .map(|item| of_item(case, &names, item))
         .collect();
+    if case.layout.cut() == Cut::Split {
+        let attack = on_attention(Box::new(memberships_of_other_pairs));
+        let label = "comparison of the pairs".to_owned();
+        targets.push(target(case, label, Drop::Pairs, "pairs", Some(attack)));
+    }
     for tag in RelationTag::ATTENTION
         .into_iter()
         .chain(RelationTag::DECODER)

@@ -15,7 +15,7 @@ use super::execution::{
 use super::forge::{forge, Patch};
 use super::norms;
 use super::rescalings::{is, lie, lie_normalized, Break};
-use crate::attacks::{claim_state, Attack};
+use crate::attacks::{claim_state, weight_not_in_table, Attack};
 use crate::cases::Case;
 use crate::forge::{entries, tree_of, Forge};
 use crate::gadgets;
@@ -468,7 +468,7 @@ pub fn other_old_entry(lane: usize, value: bool) -> Attack {
 const RLCS_OF_ATTENTION: &[(&str, &[&str])] = &[
     ("vectors", &["keys", "score", "numerator"]),
     ("scores", &["value", "score", "numerator"]),
-    ("state", &["combined keys", "combined values"]),
+    ("cache", &["combined keys", "combined values"]),
 ];
 
 /// An attack on the attention of the last layer, with a decoder that goes on with its outputs.
@@ -659,6 +659,7 @@ pub fn on_tuple(component: &str, tag: RelationTag, ordinal: usize) -> Option<Att
         ("gated", Tag::Value, 1) => unclipped(Value::Gated),
         ("argmax", Tag::Range, 0) => choice(Choosing::LowGap, false),
         ("argmax", Tag::Range, 1) => choice(Choosing::HighGap, false),
+        ("membership", Tag::Weight, 0) => on_attention(Box::new(weight_not_in_table)),
         _ => return None,
     })
 }
@@ -679,6 +680,6 @@ pub fn is_fixed(component: &str, tag: RelationTag) -> bool {
             | ("rotary" | "values", Tag::AttentionEntry | Tag::LinearOutput)
             | ("gated", Tag::LinearInput | Tag::LinearOutput)
             | ("argmax", Tag::Argmax | Tag::LinearOutput)
-            | ("tables", _)
+            | ("tables" | "weight table", _)
     )
 }
