@@ -325,7 +325,7 @@ impl Strategy for Honest<'_> {
     fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace {
         match self {
             Self::Main(witness, layout) => witness.combine(layout, *challenges),
-            Self::Lookup(_) => unreachable!("a lookup proof has no random combinations"),
+            Self::Lookup(_) => unreachable!("a lookup proof has no random linear combinations"),
         }
     }
 }

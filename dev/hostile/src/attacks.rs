@@ -134,7 +134,7 @@ pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// An output that nothing supports; the caller says which random combinations hide it.
+/// An output that nothing supports; the caller says which random linear combinations hide it.
 fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x756e_7375);
     let mut forge = Forge::honest(case, seed);

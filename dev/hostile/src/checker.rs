@@ -129,8 +129,8 @@ fn run(evaluation: &mut Evaluation, first: usize, circuit: &Circuit, trace: &Par
     }
 }
 
-/// Evaluates everything at the random combination points of the mock checker, with the random combinations of a trace.
-/// Components are numbered as in descriptions, those of the lookup proof last.
+/// Evaluates everything at the random linear combination points of the mock checker, with the random linear
+/// combinations of a trace. Components are numbered as in descriptions, those of the lookup proof last.
 pub fn evaluate(case: &Case, witness: &SegmentWitness, rlcs: &PartTrace) -> Evaluation {
     let points = RlcChallenges::structural();
     let mut evaluation = Evaluation::default();

@@ -24,7 +24,7 @@ use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
-/// Random combinations of forged columns, at whichever points are drawn.
+/// Random linear combinations of forged columns, at whichever points are drawn.
 pub type Combiner = Arc<dyn Fn(RlcChallenges) -> PartTrace + Send + Sync>;
 
 /// Limbs of the columns that a range gadget adds; entries that a layout does not have are ignored.
@@ -58,7 +58,7 @@ pub struct Forge {
     pub scores: Vec<ScoreRow>,
     /// First row of the run of each (head, step), and its length.
     runs: HashMap<(usize, usize), Range<usize>>,
-    /// Random combinations, where the attack forges them; else those of the witness.
+    /// Random linear combinations, where the attack forges them; else those of the witness.
     pub rlcs: Option<Combiner>,
     /// Whether the lookup proof of a split segment keeps the honest pairs.
     pub keeps_lookup: bool,
@@ -438,7 +438,7 @@ impl Forge {
         self.follow(head, step, self.run(head, step));
     }
 
-    /// Random combinations of the witness as it stands, whatever becomes of it later.
+    /// Random linear combinations of the witness as it stands, whatever becomes of it later.
     pub fn combiner(&mut self) -> Combiner {
         self.write_scores();
         let (case, witness) = (self.case.clone(), self.witness.clone());
@@ -599,7 +599,7 @@ impl Observer<RowEvaluator<'_>> for OpenEntries<'_> {
 pub struct Forged {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
-    /// A trace whose random combinations are those at the points of the mock checker.
+    /// A trace whose random linear combinations are those at the points of the mock checker.
     pub rlcs: PartTrace,
     combiner: Option<Combiner>,
 }
@@ -625,7 +625,7 @@ impl Forged {
         balance(&self.case, &mut self.witness, &self.rlcs, drop);
     }
 
-    /// Whatever becomes of the witness, its random combinations are those of another one.
+    /// Whatever becomes of the witness, its random linear combinations are those of another one.
     pub fn keep_rlcs_of(&mut self, other: &Self) {
         let (case, witness) = (other.case.clone(), other.witness.clone());
         self.combiner = Some(Arc::new(move |points| {

@@ -62,7 +62,7 @@ fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
     QM31::from_m31_array(core::array::from_fn(|k| rows[k][4]))
 }
 
-/// Makes the random combinations fit the wrong output of head 0, step 0, given lookup challenges.
+/// Makes the random linear combinations fit the wrong output of head 0, step 0, given lookup challenges.
 fn forge(case: &Case, trace: &mut PartTrace, known: &LookupChallenges) {
     let scores = trace.component("scores");
     let (first, weight) = (scores.column("first"), scores.column("weight"));

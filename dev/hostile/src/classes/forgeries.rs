@@ -249,8 +249,8 @@ fn record(recorder: &mut Recorder, forgery: &Forgery, attempt: &Attempt) {
     });
 }
 
-/// What becomes of a forged witness whose random combinations and states are committed as they are, unlike by the
-/// prover, which makes the ones from the witness and takes nothing but caches for the others.
+/// What becomes of a forged witness whose random linear combinations and states are committed as they are,
+/// unlike by the prover, which makes the ones from the witness and takes nothing but caches for the others.
 fn outcome_as_forged(forged: &Forged) -> Outcome {
     let setup = Setup::new(&forged.case);
     let claimed = Claimed::of(&setup, forged);
