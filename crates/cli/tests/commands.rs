@@ -173,13 +173,13 @@ fn mixed_chains_and_where_their_bytes_are() {
                 .collect()
         })
         .collect();
-    assert_eq!(parts, [vec!["fused"], vec!["arithmetic", "lookup"]]);
+    assert_eq!(parts, [vec!["whole"], vec!["arithmetic", "lookup"]]);
     // Without the option, nothing of it.
     let object = expect_json(&["inspect", out.as_str()], 0);
     assert!(object["segments"][0].get("proofs").is_none());
     let text = expect(&["inspect", out.as_str(), "--sizes"], 0).stdout;
     let text = String::from_utf8(text).unwrap();
-    for words in ["fused proof:", "arithmetic proof:", "lookup proof:"] {
+    for words in ["whole proof:", "arithmetic proof:", "lookup proof:"] {
         assert!(text.contains(words), "{text}");
     }
 }

@@ -74,7 +74,8 @@ impl Key {
     }
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: domain,
-    /// level and profile, given tokens, number of tokens, and where the chain is cut.
+    /// level and profile, given tokens, number of tokens, the longest segments, and whether they may be fused,
+    /// split or both.
     ///
     /// # Errors
     ///

@@ -62,7 +62,7 @@ pub trait Strategy {
     /// Sees the LogUp columns and the claimed sums before they are absorbed.
     fn claim(&mut self, _circuit: &Circuit, _columns: &mut [Evaluation], _sums: &mut [QM31]) {}
 
-    /// Draws the rlc challenges.
+    /// Draws the RLC challenges.
     fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
         transcript.draw_rlc()
     }

@@ -250,8 +250,8 @@ impl Forge {
             }
         }
         if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
-            let cut = tree_of(&self.witness.main, Tree::Pairs);
-            lookup.set_tree(Tree::Pairs, &cut);
+            let pairs = tree_of(&self.witness.main, Tree::Pairs);
+            lookup.set_tree(Tree::Pairs, &pairs);
         }
     }
 
@@ -424,7 +424,7 @@ impl Forge {
         self.set_shift_limbs(row, shift.low, shift.high);
     }
 
-    /// Writes denominator, outputs and remainders of a step as they follow from rows of scores.
+    /// Writes denominator, outputs and remainders of a step as they follow from rows of the scores component.
     pub fn follow(&mut self, head: usize, step: usize, rows: Range<usize>) {
         let (denominator, numerators) = self.sums(rows);
         for (c, numerator) in numerators.into_iter().enumerate() {

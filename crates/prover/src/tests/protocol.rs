@@ -39,7 +39,7 @@ use crate::{ChainTerms, CommittedState, ProveError, SegmentProver};
 pub enum Variant {
     /// The protocol as it is.
     Real,
-    /// Lookup challenges are drawn together with the rlc challenges, before the random linear combinations
+    /// Lookup challenges are drawn together with the RLC challenges, before the random linear combinations
     /// that the relations carry are committed.
     EarlyLookups,
     /// A state is committed by its root alone.

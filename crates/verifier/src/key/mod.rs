@@ -231,7 +231,7 @@ impl ModelKey {
         })
     }
 
-    /// The policy, for segments whose lengths are cut as `kinds` says when it is given all lengths in order.
+    /// The policy, for the lengths and cuts that `kinds` makes of the lengths of all segments in order.
     fn policy_of(
         &self,
         prompt: &[TokenId],
@@ -278,8 +278,8 @@ impl ModelKey {
     }
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
-    /// domain, the level and profile, the given tokens, how many are decoded, where the chain is cut, and
-    /// whether its segments may be fused or split.
+    /// domain, the level and profile, the given tokens, how many are decoded, the longest segments, and
+    /// whether segments may be fused, split or both.
     ///
     /// # Errors
     ///

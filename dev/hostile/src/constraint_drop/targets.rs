@@ -58,7 +58,7 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     if case.layout.cut() == Cut::Split {
         balanced.push(RelationTag::Weight);
         let proof = Proof::Killed(Box::new(memberships_of_other_pairs));
-        let label = "comparison of the cuts".to_owned();
+        let label = "comparison of the pairs".to_owned();
         targets.push(target(label, Drop::Pairs, "cut", proof));
     }
     // One relation of each proof: the claimed sums are about all of them together.
