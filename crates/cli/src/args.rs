@@ -89,8 +89,8 @@ pub struct TermsArgs {
 /// How a chain is proven, of a trace or of a model.
 #[derive(Args, Clone, Debug)]
 pub struct CommonArgs {
-    /// fused (one proof a segment) or split (two, joined by committed pairs); several names, separated by
-    /// commas, alternate over the segments
+    /// How segments are cut into proofs: fused (one) or split (two, joined by committed pairs of index and
+    /// weight); several names, separated by commas, alternate over the segments
     // What the option was called before.
     #[arg(long, alias = "boundary", value_name = "CUT", default_value_t)]
     pub cut: CutPattern,
