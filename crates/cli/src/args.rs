@@ -409,7 +409,7 @@ pub struct KeygenArgs {
     /// Profiles that the key is for [default: all of the levels]
     #[arg(long = "profile", value_name = "PROFILES", value_delimiter = ',')]
     pub profiles: Vec<Profile>,
-    /// After how many steps chains may be cut; each number costs some trees [default: 16]
+    /// How many steps the segments of chains may have; each number costs some trees [default: 16]
     #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
     pub segment_steps: Vec<SegmentSteps>,
     /// What memory may be used.

@@ -223,7 +223,7 @@ impl KeyOptions {
         self
     }
 
-    /// For chains that are cut after so many steps; none means 16. Each number costs some trees.
+    /// For chains whose segments have so many steps; none means 16. Each number costs some trees.
     #[must_use]
     pub fn segment_steps(mut self, steps: impl IntoIterator<Item = SegmentSteps>) -> Self {
         self.segment_steps = steps.into_iter().collect();
