@@ -41,7 +41,7 @@ pub struct SecurityFigures {
     pub lookups: f64,
     /// Random linear combinations: a wrong vector whose combination is the right one.
     pub rlcs: f64,
-    /// Fingerprints of the states at points derived from their roots.
+    /// Fingerprints of the ports at points derived from their roots.
     pub fingerprints: f64,
     /// Work to find a collision of the Merkle hash.
     pub hash_collision: f64,

@@ -395,7 +395,7 @@ enum Has {
     Dimensions,
     RoundingShift,
     Excess,
-    /// All of them, once for each lane of the state.
+    /// All of them, once for each lane of the cache.
     Lanes,
 }
 
@@ -448,7 +448,7 @@ pub fn alone(case: &Case) -> Vec<Alone> {
     constraints.chain(lookups).collect()
 }
 
-/// The attack on a constraint; constraints of the state repeat for every lane.
+/// The attack on a constraint; constraints of the cache component repeat for every lane.
 pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     Some(match name {
         "denominator is constant over a step" => Box::new(denominator_by_dimension),
