@@ -3,7 +3,7 @@ use stwo::core::channel::Channel;
 use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::logup::LookupElements;
 
-/// Points of the random linear combinations; drawn after the witness tree is committed.
+/// Points of the random linear combinations (RLC); drawn after the witness tree is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RlcChallenges {
     /// `r`: combines over the head dimension (values and numerators).
@@ -36,7 +36,7 @@ impl RlcChallenges {
 /// Longest tuple of a relation, tag included ([`StepTotals`](crate::relation::StepTotals)).
 pub const MAX_TUPLE: usize = 10;
 
-/// Coefficients of the LogUp relations; drawn after the rlc tree is committed.
+/// Coefficients of the LogUp relations; drawn after the RLC tree is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupChallenges(LookupElements<MAX_TUPLE>);
 

@@ -101,7 +101,8 @@ fn describe(order: &TreeOrder, component: &dyn AnyComponent) -> ComponentDescrip
     }
 }
 
-/// Describes all components of a layout, those of the lookup proof last, for a segment that begins at `entries_before`.
+/// Describes all components of a layout, those of the lookup proof last, for a segment that begins at
+/// `entries_before`.
 pub fn describe_segment(
     layout: &SegmentLayout,
     entries_before: usize,

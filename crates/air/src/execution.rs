@@ -45,8 +45,8 @@ impl<'a> Execution<'a> {
 
 /// Makes the columns of a component.
 pub trait Generate {
-    /// The columns that are neither random combinations nor those of a port that is given to the component, in
-    /// reading order.
+    /// The columns that are neither random linear combinations nor those of a port that is given to the
+    /// component, in reading order.
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
 
     /// The tables whose entries the rows are. Their columns are counted over all components.

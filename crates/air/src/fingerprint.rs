@@ -135,7 +135,7 @@ impl<'a> PortContent<'a> {
         }
     }
 
-    /// Which of the three it is, so that a commitment to one is none to another.
+    /// Which of the three it is, so that a commitment to one is never a commitment to another.
     fn kind(&self) -> u64 {
         match self {
             Self::Model { .. } => 0,

@@ -7,11 +7,10 @@
 //! |---|---|---|
 //! | [`ops::attention::vectors`] | query head, step, dimension | `q · K`, output quotient and remainder |
 //! | [`ops::attention::scores`] | query head, step, cache position | maximum, gap, clip, weight, sums |
-//! | [`ops::attention::cache`] | cache position, dimension | the cache before and after, random combinations of keys and values |
+//! | [`ops::attention::cache`] | cache position, dimension | the cache before and after, random linear combinations of keys and values |
 //! | [`ops::tables`] | table entry | the lookup tables and how often each entry is used |
 //!
-//! A segment of a whole decoder has seven more, around the attention of all its
-//! layers:
+//! A segment of a whole decoder has seven more, around the attention of all its layers:
 //!
 //! | component | a row is | what it shows |
 //! |---|---|---|
@@ -23,8 +22,8 @@
 //! | [`gated`](ops::gated) | layer, channel of the MLP, step | gate, up, and their product |
 //! | [`argmax`](ops::argmax) | token of the vocabulary, step | logits, their maximum, the chosen token |
 //!
-//! A split segment has two proofs: the first has the attention's components without the weight table, the
-//! second has [`ops::membership`] and the weight table.
+//! A split segment has two proofs, of attention alone and of a decoder alike: the first has all of these but
+//! the weight table, the second has [`ops::membership`] and the weight table.
 //!
 //! Dense arithmetic is done by random linear combinations: [`challenges::RlcChallenges`] are drawn
 //! after the witness is committed, the combined columns are committed next, and only then are the

@@ -158,7 +158,7 @@ fn check_part(
 
 /// Checks a witness: all constraints, then all relations.
 ///
-/// The random combinations are those of the witness at fixed points; a verifier draws them at random.
+/// The random linear combinations are those of the witness at fixed points; a verifier draws them at random.
 ///
 /// # Errors
 ///
@@ -174,7 +174,7 @@ pub fn check(layout: &SegmentLayout, witness: &SegmentWitness) -> Result<(), Moc
 
 /// Everything that fails: each constraint once, with its first row, then each relation once, with its first
 /// tuple; then the same for the lookup proof of a split segment. `trace` is that of the witness with its
-/// random combinations, which are taken as they are given; an honest prover has them from
+/// random linear combinations, which are taken as they are given; an honest prover has them from
 /// [`SegmentWitness::combine`] at [`RlcChallenges::structural`].
 pub fn failures(
     layout: &SegmentLayout,

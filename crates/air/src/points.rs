@@ -139,8 +139,8 @@ mod tests {
 
     /// A point whose `y` alone lies in the subfield: `x^2 = 1 - y^2` has no root there.
     fn y_in_subfield() -> CirclePoint<QM31> {
-        let scores = (2..).map(|t| point(QM31(CM31::zero(), CM31::from_u32_unchecked(t, 1))));
-        let mut turned = scores.map(|point| CirclePoint {
+        let points = (2..).map(|t| point(QM31(CM31::zero(), CM31::from_u32_unchecked(t, 1))));
+        let mut turned = points.map(|point| CirclePoint {
             x: point.y,
             y: point.x,
         });

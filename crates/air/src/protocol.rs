@@ -8,13 +8,13 @@
 //! 2. roots of the preprocessed tree and of the ports: the model of a decoder, the state before, the state
 //!    after, the pairs of a split segment;
 //! 3. root of the witness tree;
-//! 4. the rlc challenges are drawn;
-//! 5. root of the rlc tree;
+//! 4. the challenges of the random linear combinations (RLC) are drawn;
+//! 5. root of the RLC tree;
 //! 6. the lookup challenges are drawn;
 //! 7. claimed sums, root of the lookups tree;
 //! 8. the library: composition, out-of-domain point, openings, low-degree test.
 //!
-//! A lookup proof has no states and no random combinations: steps 4 and 5 are left out.
+//! A lookup proof has no states and no random linear combinations: steps 4 and 5 are left out.
 //!
 //! A relation's challenges come after every value that the relation carries; the commitments to ports,
 //! which hold root and fingerprint, stand in the statement, and the fingerprint points follow from the
@@ -103,7 +103,7 @@ impl Transcript {
         RlcChallenges::draw(&mut self.channel)
     }
 
-    /// Draws the coefficients of the relations. The rlc tree must be committed.
+    /// Draws the coefficients of the relations. The RLC tree must be committed.
     pub fn draw_lookup(&mut self) -> LookupChallenges {
         LookupChallenges::draw(&mut self.channel)
     }
@@ -131,7 +131,7 @@ pub trait Side {
     /// If the side stops here.
     fn commit(&mut self, tree: Tree, transcript: &mut Transcript) -> Result<(), Self::Error>;
 
-    /// The rlc challenges are known; the rlc tree is committed next.
+    /// The RLC challenges are known; the RLC tree is committed next.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ pub trait Side {
     /// If the side stops here.
     fn claim(&mut self, challenges: &Challenges) -> Result<Vec<QM31>, Self::Error>;
 
-    /// Draws the rlc challenges.
+    /// Draws the RLC challenges.
     fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
         transcript.draw_rlc()
     }
@@ -177,7 +177,7 @@ pub fn run<S: Side>(
     transcript: &mut Transcript,
     side: &mut S,
 ) -> Result<Claimed, S::Error> {
-    // No constraint of a proof without random combinations names their points.
+    // No constraint of a proof without random linear combinations names their points.
     let mut rlc = RlcChallenges::structural();
     let mut claimed = None;
     for tree in order.of_components() {

@@ -116,7 +116,7 @@ relations! {
         /// `V`.
         value: [F; SECURE_EXTENSION_DEGREE],
     }
-    /// The random combination of all keys up to a cache row, and the new entry there.
+    /// The random linear combination of all keys up to a cache row, and the new entry there.
     KeyRlc = 5, "key rlc" {
         /// The cache row.
         row: F,

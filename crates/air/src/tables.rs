@@ -47,7 +47,8 @@ impl Table {
         Self::Rotations,
     ];
 
-    /// The tables of the proofs of one part of segments of this kind, in the order in which they are laid out.
+    /// The tables of the proofs of one part of segments of this kind, in the order in which they are laid
+    /// out.
     pub fn of(kind: SegmentKind, part: ProofPart) -> impl Iterator<Item = Self> {
         let all: &[Self] = match kind {
             SegmentKind::Attention => &Self::ATTENTION,

@@ -20,7 +20,7 @@ pub enum Tree {
     Pairs,
     /// Everything else that does not depend on a challenge.
     Witness,
-    /// Columns that depend on the rlc challenges.
+    /// Random linear combinations: columns that depend on the RLC challenges.
     Rlc,
     /// LogUp columns, which depend on the lookup challenges.
     Lookups,
@@ -29,8 +29,8 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// All trees, in the order in which they are committed: a challenge is drawn only after every tree that holds
-    /// a value it has to be independent of. The pairs come before every challenge, as the witness does.
+    /// All trees, in the order in which they are committed: a challenge is drawn only after every tree that
+    /// holds a value it has to be independent of. The pairs come before every challenge, as the witness does.
     const ORDER: [Self; 9] = [
         Self::Preprocessed,
         Self::Model,

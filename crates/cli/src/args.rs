@@ -89,8 +89,8 @@ pub struct TermsArgs {
 /// How a chain is proven, of a trace or of a model.
 #[derive(Args, Clone, Debug)]
 pub struct CommonArgs {
-    /// fused (one proof a segment) or split (two, joined by committed pairs); several names, separated by
-    /// commas, alternate over the segments
+    /// How segments are cut into proofs: fused (one) or split (two, joined by committed pairs of index and
+    /// weight); several names, separated by commas, alternate over the segments
     // What the option was called before.
     #[arg(long, alias = "boundary", value_name = "CUT", default_value_t)]
     pub cut: CutPattern,
@@ -409,7 +409,7 @@ pub struct KeygenArgs {
     /// Profiles that the key is for [default: all of the levels]
     #[arg(long = "profile", value_name = "PROFILES", value_delimiter = ',')]
     pub profiles: Vec<Profile>,
-    /// After how many steps chains may be cut; each number costs some trees [default: 16]
+    /// How many steps the segments of chains may have; each number costs some trees [default: 16]
     #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
     pub segment_steps: Vec<SegmentSteps>,
     /// What memory may be used.

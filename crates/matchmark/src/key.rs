@@ -74,7 +74,8 @@ impl Key {
     }
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: domain,
-    /// level and profile, given tokens, number of tokens, and where the chain is cut.
+    /// level and profile, given tokens, number of tokens, the longest segments, and whether they may be fused,
+    /// split or both.
     ///
     /// # Errors
     ///
@@ -222,7 +223,7 @@ impl KeyOptions {
         self
     }
 
-    /// For chains that are cut after so many steps; none means 16. Each number costs some trees.
+    /// For chains whose segments have so many steps; none means 16. Each number costs some trees.
     #[must_use]
     pub fn segment_steps(mut self, steps: impl IntoIterator<Item = SegmentSteps>) -> Self {
         self.segment_steps = steps.into_iter().collect();

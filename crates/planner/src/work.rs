@@ -95,8 +95,8 @@ fn nonces_in_vain(nonces: f64) -> f64 {
 impl ChainWork {
     /// How often a tree of such a proof is committed in the chain: a preprocessed tree once for each
     /// length, a state once after each segment and once before the first, the pairs once for both
-    /// proofs that open them, anything else once in each segment. A model's tree is committed once, unless the trees
-    /// that all segments share are there already.
+    /// proofs that open them, anything else once in each segment. A model's tree is committed once, unless
+    /// the trees that all segments share are there already.
     #[allow(clippy::cast_precision_loss)] // Chains have a few thousand segments.
     fn commitments(&self, part: ProofPart, tree: Tree) -> f64 {
         match (part, tree) {

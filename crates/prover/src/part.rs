@@ -50,7 +50,7 @@ pub trait Strategy {
     /// The columns that do not depend on a challenge.
     fn trace(&self) -> &PartTrace;
 
-    /// The same with the random combinations at these challenges.
+    /// The same with the random linear combinations at these challenges.
     fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace;
 
     /// The components that make the LogUp columns (as long as there are no claimed sums), and those that are
@@ -62,7 +62,7 @@ pub trait Strategy {
     /// Sees the LogUp columns and the claimed sums before they are absorbed.
     fn claim(&mut self, _circuit: &Circuit, _columns: &mut [Evaluation], _sums: &mut [QM31]) {}
 
-    /// Draws the rlc challenges.
+    /// Draws the RLC challenges.
     fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
         transcript.draw_rlc()
     }
@@ -77,8 +77,9 @@ pub trait Strategy {
 ///
 /// # Errors
 ///
-/// [`ProveError::ConstraintsNotSatisfied`] if a constraint does not hold, [`ProveError::SubfieldPoint`] if a port
-/// cannot be opened at its fingerprint point. An unbalanced relation is not noticed here, but by the verifier.
+/// [`ProveError::ConstraintsNotSatisfied`] if a constraint does not hold, [`ProveError::SubfieldPoint`] if a
+/// port cannot be opened at its fingerprint point. An unbalanced relation is not noticed here, but by the
+/// verifier.
 pub fn prove_part(
     input: &PartInput<'_>,
     mut transcript: Transcript,

@@ -51,7 +51,7 @@ pub struct SegmentMetrics {
     pub committed_cells: u64,
     /// Columns opened at the queries, over all trees.
     pub opened_columns: u64,
-    /// Where the bytes of the proofs are: of the fused one, or of the arithmetic and the lookup one.
+    /// Where the bytes of the proofs are: of the only one, or of the arithmetic and the lookup proof.
     pub proofs: Vec<ProofSizes>,
 }
 
@@ -158,7 +158,7 @@ impl SegmentProver {
         })
     }
 
-    /// The cut of a witness as a statement names it, its pairs included.
+    /// The cut of a witness as a statement names it: with the commitment to its pairs, if it is split.
     pub fn cut(&self, layout: &SegmentLayout, witness: &SegmentWitness) -> SegmentCut {
         self.name_pairs(layout, self.commit_pairs(witness).as_ref())
     }
@@ -308,7 +308,7 @@ pub(crate) fn attention_witness(
 
 /// What an honest prover does with a witness.
 enum Honest<'a> {
-    /// In the fused proof, or the arithmetic one.
+    /// In the proof that shows the arithmetic.
     Main(&'a SegmentWitness, &'a SegmentLayout),
     /// In the lookup proof.
     Lookup(&'a PartTrace),
@@ -325,7 +325,7 @@ impl Strategy for Honest<'_> {
     fn combine(&mut self, challenges: &RlcChallenges) -> PartTrace {
         match self {
             Self::Main(witness, layout) => witness.combine(layout, *challenges),
-            Self::Lookup(_) => unreachable!("a lookup proof has no random combinations"),
+            Self::Lookup(_) => unreachable!("a lookup proof has no random linear combinations"),
         }
     }
 }

@@ -166,8 +166,9 @@ impl SegmentProver {
         Ok(PreprocessedRoot::from_bytes(tree.commitment.root().0))
     }
 
-    /// The root that a policy pins for this part of segments of `steps` steps of another chain of the prover's model, whose
-    /// trees are as high as this one's. The tree is not kept: this is for keys, which have the roots of many.
+    /// The root that a policy pins for this part of segments of `steps` steps of another chain of the
+    /// prover's model, whose trees are as high as this one's. The tree is not kept: this is for keys, which
+    /// have the roots of many.
     ///
     /// # Errors
     ///

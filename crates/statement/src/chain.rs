@@ -293,11 +293,11 @@ fn join_tokens(
     chain: &ChainStatement,
     next: &SegmentStatement,
 ) -> Result<Option<TokenEnds>, ChainError> {
-    let (Some(decoder), Some(so_far), Some(cut)) = (next.decoder(), chain.tokens, next.tokens())
+    let (Some(decoder), Some(so_far), Some(own)) = (next.decoder(), chain.tokens, next.tokens())
     else {
         return Ok(None);
     };
-    let (expected, got) = (so_far.next, cut.first);
+    let (expected, got) = (so_far.next, own.first);
     if !decoder.prompt.gives(next.steps().entries_before()) && expected != got {
         return Err(ChainError::TokenMismatch {
             segment: chain.segments,
@@ -307,7 +307,7 @@ fn join_tokens(
     }
     Ok(Some(TokenEnds {
         first: so_far.first,
-        next: cut.next,
+        next: own.next,
     }))
 }
 

@@ -1,4 +1,4 @@
-//! Where a segment is cut into proofs: whether one shows it or two, and what joins the two.
+//! How a segment is cut into proofs: whether one shows it or two, and what joins the two.
 //!
 //! What is proven ([`SegmentKind`](crate::SegmentKind)) is another question: attention alone and a whole
 //! decoder are cut in the same way.
@@ -17,7 +17,7 @@ use crate::error::StatementError;
 use crate::identity::{PortCommitment, StatementDigest};
 use crate::segment::SegmentStatement;
 
-/// How a segment is proven.
+/// How a segment is cut into proofs.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -26,8 +26,8 @@ pub enum Cut {
     /// One proof: arithmetic and membership in the weight table together. The default.
     #[default]
     Fused,
-    /// Two proofs: the arithmetic, and membership in the weight table alone. The columns that they share
-    /// are committed by themselves.
+    /// Two proofs: the arithmetic, and membership in the weight table alone. The columns that they share, the
+    /// *pairs* (index, weight), are committed by themselves.
     Split,
 }
 
@@ -205,7 +205,7 @@ pub enum SegmentCut {
     /// One proof.
     #[default]
     Fused,
-    /// Two proofs, which both open the tree with this commitment.
+    /// Two proofs, which both open the pairs with this commitment.
     Split(PortCommitment),
 }
 
@@ -219,7 +219,7 @@ impl SegmentCut {
         }
     }
 
-    /// The commitment that joins two proofs, if there are two.
+    /// The commitment to the pairs that join two proofs, if there are two.
     #[must_use]
     pub const fn commitment(self) -> Option<PortCommitment> {
         match self {

@@ -10,7 +10,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Port {
-    /// Weights and tables of a model: opened by every proof of its chains.
+    /// Weights and tables of a model: opened in every segment of its chains.
     Model,
     /// The cache before the segment: opened by the segment before, too.
     StateBefore,

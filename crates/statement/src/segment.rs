@@ -20,7 +20,7 @@ use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
 use crate::tokens::{TokenEnds, TokenError};
 
-/// Largest accepted length of an encoded statement, in bytes. The longest there is has 447.
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 479.
 pub const MAX_STATEMENT_LEN: usize = 512;
 
 /// The fields of a [`SegmentStatement`], open for construction and for taking apart.

@@ -97,7 +97,7 @@ impl fmt::Display for PromptLength {
     }
 }
 
-/// Where a segment cuts the sequence of tokens.
+/// The tokens at both ends of a segment, where it meets its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenEnds {

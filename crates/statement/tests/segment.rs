@@ -349,20 +349,22 @@ fn encoding_is_pinned() {
 #[test]
 fn no_statement_is_longer_than_the_limit() {
     let domain = || VerifierDomain::new("x".repeat(64), [0; 16]).unwrap();
-    // Scales and a second proof, or a decoder: no statement has both.
+    // Scales and a second proof, or a decoder and a second proof: a decoder has no scales.
     let mut split = base();
     split.terms.domain = domain();
     split.cut = SegmentCut::Split(PortCommitment::from_bytes([0; 32]));
     let mut decoder = decoder_segment(18, 16);
     decoder.terms.domain = domain();
-    for (parts, expected) in [(split, 372), (decoder, 447)] {
+    let mut split_decoder = decoder.clone();
+    split_decoder.cut = split.cut;
+    for (parts, expected) in [(split, 372), (decoder, 447), (split_decoder, 479)] {
         let bytes = statement(parts.clone()).encode();
         assert_eq!(bytes.len(), expected);
         assert!(bytes.len() <= MAX_STATEMENT_LEN);
         assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     }
     assert_eq!(
-        SegmentStatement::decode(&[&[4, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[5, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2

@@ -157,12 +157,12 @@ const CONSUMED: [u32; 4] = [10, 11, 21, 22];
 const CHOSEN: [u32; 4] = [20, 21, 22, 23];
 
 fn check(consumed: [u32; 4], chosen: [u32; 4], before: u32, given: u32) -> Result<(), TokenError> {
-    let cut = TokenEnds {
+    let ends = TokenEnds {
         first: TokenId::new(10),
         next: TokenId::new(23),
     };
     let steps = StepRange::new(before, 4).unwrap();
-    values(&consumed, &chosen).check(steps, prompt(given), cut)
+    values(&consumed, &chosen).check(steps, prompt(given), ends)
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn behind_the_prompt_every_token_is_the_choice_before() {
 }
 
 #[test]
-fn both_ends_are_those_of_the_cut() {
+fn both_ends_are_those_of_the_statement() {
     let mut consumed = CONSUMED;
     consumed[0] = 9;
     assert_eq!(
@@ -239,14 +239,14 @@ fn both_ends_are_those_of_the_cut() {
             got: TokenId::new(24)
         })
     );
-    let cut = TokenEnds {
+    let ends = TokenEnds {
         first: TokenId::new(10),
         next: TokenId::new(23),
     };
     for steps in [3, 5] {
         let range = StepRange::new(3, steps).unwrap();
         assert_eq!(
-            values(&CONSUMED, &CHOSEN).check(range, prompt(5), cut),
+            values(&CONSUMED, &CHOSEN).check(range, prompt(5), ends),
             Err(TokenError::Steps {
                 expected: steps as usize,
                 got: 4
@@ -256,8 +256,8 @@ fn both_ends_are_those_of_the_cut() {
 }
 
 /// A statement of these tokens, whether they follow from each other or not.
-fn statement_of(values: &TokenValues, before: u32, cut: [u32; 2]) -> SegmentStatement {
-    let [first, next] = cut.map(TokenId::new);
+fn statement_of(values: &TokenValues, before: u32, ends: [u32; 2]) -> SegmentStatement {
+    let [first, next] = ends.map(TokenId::new);
     let mut parts = decoder_segment(before, values.steps() as u32);
     parts.public_values = values.digest();
     parts.tokens = Some(TokenEnds { first, next });
@@ -297,8 +297,8 @@ fn a_statement_accepts_its_own_tokens_only() {
         free.check_tokens(&decoded),
         Err(TokenError::NotChosen { position: 5, .. })
     ));
-    for cut in [[11, 23], [10, 24]] {
-        let other = statement_of(&own, 3, cut);
+    for ends in [[11, 23], [10, 24]] {
+        let other = statement_of(&own, 3, ends);
         assert!(matches!(
             other.check_tokens(&decoded),
             Err(TokenError::First { .. } | TokenError::Next { .. })
@@ -353,16 +353,16 @@ proptest! {
     #[test]
     fn check_is_its_definition(
         tokens in proptest::collection::vec((0_u32..2, 0_u32..2), 1..6),
-        cut in (0_u32..2, 0_u32..2),
+        ends in (0_u32..2, 0_u32..2),
         before in 0_u32..4,
         given in 1_u32..9,
     ) {
         let (consumed, chosen): (Vec<u32>, Vec<u32>) = tokens.iter().copied().unzip();
         let steps = tokens.len();
         let follow = (1..steps).all(|i| before as usize + i < given as usize || consumed[i] == chosen[i - 1]);
-        let expected = follow && consumed[0] == cut.0 && chosen[steps - 1] == cut.1;
+        let expected = follow && consumed[0] == ends.0 && chosen[steps - 1] == ends.1;
         let range = StepRange::new(before, steps as u32).unwrap();
-        let cut = TokenEnds { first: TokenId::new(cut.0), next: TokenId::new(cut.1) };
-        prop_assert_eq!(values(&consumed, &chosen).check(range, prompt(given), cut).is_ok(), expected);
+        let ends = TokenEnds { first: TokenId::new(ends.0), next: TokenId::new(ends.1) };
+        prop_assert_eq!(values(&consumed, &chosen).check(range, prompt(given), ends).is_ok(), expected);
     }
 }

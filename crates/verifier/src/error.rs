@@ -159,15 +159,15 @@ pub enum VerifyError {
     /// The segment is fused, and has a second proof.
     #[error("lookup proof: expected none, as the segment is fused; got one")]
     UnexpectedLookupProof,
-    /// The two proofs of a split segment have different cuts.
+    /// The statements of the two proofs of a split segment name different pairs.
     #[error("cut of the lookup proof: expected {expected}, got {got}")]
     CutMismatch {
-        /// Cut of the arithmetic proof.
+        /// Cut in the statement of the arithmetic proof.
         expected: SegmentCut,
-        /// Cut of the lookup proof.
+        /// Cut in the statement of the lookup proof.
         got: SegmentCut,
     },
-    /// The two proofs have the same pairs, but are about different segments.
+    /// The two proofs name the same pairs, but are about different segments.
     #[error(
         "segment of the lookup proof: expected {expected}, got {got}, which differs in {field}"
     )]

@@ -39,9 +39,9 @@ pub struct SecurityFigures {
     pub constraints: f64,
     /// LogUp: tuples of all relations against a pair of challenges (Haböck 2022, Lemma 3).
     pub lookups: f64,
-    /// Random linear combinations: a wrong vector with a right random combination.
+    /// Random linear combinations: a wrong vector whose combination is the right one.
     pub rlcs: f64,
-    /// Fingerprints of the states at points derived from their roots.
+    /// Fingerprints of the ports at points derived from their roots.
     pub fingerprints: f64,
     /// Work to find a collision of the Merkle hash.
     pub hash_collision: f64,

@@ -78,7 +78,7 @@ impl SegmentFile {
         &self.public_values
     }
 
-    /// The proof in binary form: the fused one, or the arithmetic one of a split segment.
+    /// The proof in binary form that shows the arithmetic: the only one, or the first of a split segment.
     pub fn proof(&self) -> &[u8] {
         &self.proof
     }

@@ -46,7 +46,7 @@ fn a_segment_has_the_proofs_that_its_statement_says() {
     assert_eq!(fused.proof_bytes(), fused.proof().len());
 }
 
-/// The lookup proof of a segment that differs in one field only, with a cut of its own or not.
+/// The lookup proof of a segment that differs in one field only, with pairs of its own or not.
 #[test]
 fn the_proofs_of_a_segment_belong_together() {
     let (_, split, policy) = sample("split");

@@ -116,7 +116,7 @@ pub fn scores_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// Scores of another query: the scores' totals are taken as the claimed query's.
+/// Scores of another query: their totals are taken as the claimed query's.
 pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let (claimed, used) = other_query(case, seed);
     let mut forge = Forge::new(case, &used);
@@ -134,7 +134,7 @@ pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// An output that nothing supports; the caller says which random combinations hide it.
+/// An output that nothing supports; the caller says which random linear combinations hide it.
 fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x756e_7375);
     let mut forge = Forge::honest(case, seed);
@@ -176,7 +176,7 @@ pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> 
     Some(forge)
 }
 
-/// The scores' numerators are taken as those of the claimed output.
+/// The numerators of the scores component are taken as those of the claimed output.
 pub fn numerators_beside_the_scores(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = unsupported_output(case, seed)?;
     let (of_output, totals) = (forge.combiner(), forge.totals());
@@ -188,7 +188,7 @@ pub fn numerators_beside_the_scores(case: &Arc<Case>, seed: u64) -> Option<Forge
     Some(forge)
 }
 
-/// No score answers for any output.
+/// No run of scores answers for any output.
 pub fn output_without_scores(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut forge = unsupported_output(case, seed)?;
     forge.scores.iter_mut().for_each(|row| row.last = 0);
@@ -211,7 +211,7 @@ pub fn run_out_of_order(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// Every score has a maximum of its own, its score.
+/// Every row of a run has a maximum of its own, its score.
 pub fn maximum_by_score(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6d61_7869);
     let mut forge = Forge::honest(case, seed);
@@ -264,7 +264,7 @@ pub fn false_maximum(case: &Arc<Case>, seed: u64, attained: bool) -> Option<Forg
     Some(forge)
 }
 
-/// Keys (or values) of the state are combined as if an old entry were another one.
+/// Keys (or values) of the cache are combined as if an old entry were another one.
 pub fn rlc_of_another_entry(
     case: &Arc<Case>,
     seed: u64,
@@ -286,7 +286,7 @@ pub fn entry_changes(case: &Arc<Case>, seed: u64, lane: usize, value: bool) -> O
     Some(forge)
 }
 
-/// The scores use combined values of another cache.
+/// The scores component uses combined values of another cache.
 pub fn values_of_another_cache(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let lane = Rng(seed).below(case.layout.lanes());
     let (claimed, used) = other_entry(case, seed, lane, true)?;
@@ -395,7 +395,7 @@ enum Has {
     Dimensions,
     RoundingShift,
     Excess,
-    /// All of them, once for each lane of the state.
+    /// All of them, once for each lane of the cache.
     Lanes,
 }
 
@@ -448,7 +448,7 @@ pub fn alone(case: &Case) -> Vec<Alone> {
     constraints.chain(lookups).collect()
 }
 
-/// The attack on a constraint; constraints of the state repeat for every lane.
+/// The attack on a constraint; constraints of the cache component repeat for every lane.
 pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     Some(match name {
         "denominator is constant over a step" => Box::new(denominator_by_dimension),

@@ -302,7 +302,7 @@ pub fn split_narrow() -> Spec {
     }
 }
 
-/// [`wide`] in two proofs: a table longer than the cut, and grouped heads.
+/// [`wide`] in two proofs: a table with more entries than there are pairs, and grouped heads.
 pub fn split_wide() -> Spec {
     Spec {
         name: "split wide",
@@ -366,7 +366,7 @@ pub fn largest_step() -> Spec {
     }
 }
 
-/// The longest table, in two proofs: the cut is shorter than it.
+/// The longest table, in two proofs: it has more entries than there are pairs.
 pub fn longest_table() -> Spec {
     let len = WeightTable::MAX_LEN as u32;
     let entries: Vec<u32> = (0..len).map(|index| 1 + (len - index) / 5).collect();

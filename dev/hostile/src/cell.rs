@@ -15,7 +15,7 @@ use crate::Rng;
 /// A cell of a committed column.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
-    /// Of the lookup proof of a split segment, or of the fused or arithmetic one.
+    /// Of the lookup proof of a split segment, or of the proof that shows the arithmetic.
     pub is_of_lookup: bool,
     /// Place of the component in its proof.
     pub place: usize,
@@ -30,7 +30,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Whether it is a cell of the rlc tree.
+    /// Whether it is a cell of the RLC tree.
     pub fn is_rlc(&self) -> bool {
         self.read.source == Source::Tree(Tree::Rlc)
     }
@@ -67,8 +67,8 @@ impl Cell {
         if let (Some(lookup), Source::Tree(Tree::Pairs)) =
             (&mut forged.witness.lookup, self.read.source)
         {
-            let cut = tree_of(&forged.witness.main, Tree::Pairs);
-            lookup.set_tree(Tree::Pairs, &cut);
+            let pairs = tree_of(&forged.witness.main, Tree::Pairs);
+            lookup.set_tree(Tree::Pairs, &pairs);
         }
         if !self.is_rlc() {
             let points = RlcChallenges::structural();

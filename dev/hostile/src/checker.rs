@@ -68,7 +68,7 @@ pub struct Evaluation {
     /// Component, index and name of every constraint that fails on some row.
     pub failed: BTreeSet<(usize, usize, &'static str)>,
     pub tuples: Vec<Stated>,
-    /// Whether the two proofs have different cuts.
+    /// Whether the two proofs have different pairs.
     pub pairs_differ: bool,
     /// Component and index of the uses that state tuples which do not cancel.
     open: OnceCell<BTreeSet<(usize, usize)>>,
@@ -129,8 +129,8 @@ fn run(evaluation: &mut Evaluation, first: usize, circuit: &Circuit, trace: &Par
     }
 }
 
-/// Evaluates everything at the random combination points of the mock checker, with the random combinations of a trace.
-/// Components are numbered as in descriptions, those of the lookup proof last.
+/// Evaluates everything at the random linear combination points of the mock checker, with the random linear
+/// combinations of a trace. Components are numbered as in descriptions, those of the lookup proof last.
 pub fn evaluate(case: &Case, witness: &SegmentWitness, rlcs: &PartTrace) -> Evaluation {
     let points = RlcChallenges::structural();
     let mut evaluation = Evaluation::default();
@@ -151,10 +151,10 @@ pub fn evaluate(case: &Case, witness: &SegmentWitness, rlcs: &PartTrace) -> Eval
     if let Some(lookup) = &witness.lookup {
         let of_lookup = Circuit::structural(&case.layout, ProofPart::Lookup);
         run(&mut evaluation, circuit.len(), &of_lookup, lookup);
-        let cut = |trace: &PartTrace| -> Vec<Column> {
+        let pairs = |trace: &PartTrace| -> Vec<Column> {
             trace.tree(Tree::Pairs).into_iter().cloned().collect()
         };
-        evaluation.pairs_differ = cut(lookup) != cut(&witness.main);
+        evaluation.pairs_differ = pairs(lookup) != pairs(&witness.main);
     }
     evaluation
 }

@@ -90,7 +90,7 @@ pub fn state_commitment(claimed: &Claimed<'_>, side: Side, opening: &Opening) ->
     state_of(opening, statement.shape(), side.entries(statement), height)
 }
 
-/// The commitment to what opens the cut of a claim.
+/// The commitment to what opens the pairs of a claim.
 pub fn pairs_commitment(claimed: &Claimed<'_>, opening: &Opening) -> PortCommitment {
     let setup = claimed.setup;
     pairs_of(
@@ -110,7 +110,7 @@ pub fn restate(claimed: &mut Claimed<'_>, side: Side, commitment: PortCommitment
     claimed.statement = SegmentStatement::new(parts).unwrap();
 }
 
-/// States a claim with another cut.
+/// States a claim with another commitment to its pairs.
 pub fn restate_pairs(claimed: &mut Claimed<'_>, commitment: PortCommitment) {
     let mut parts = claimed.statement.parts();
     parts.cut = SegmentCut::Split(commitment);

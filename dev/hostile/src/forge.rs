@@ -24,7 +24,7 @@ use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::world::{claim_is_true, output_remainder, sizes, World};
 use super::Rng;
 
-/// Random combinations of forged columns, at whichever points are drawn.
+/// Random linear combinations of forged columns, at whichever points are drawn.
 pub type Combiner = Arc<dyn Fn(RlcChallenges) -> PartTrace + Send + Sync>;
 
 /// Limbs of the columns that a range gadget adds; entries that a layout does not have are ignored.
@@ -58,7 +58,7 @@ pub struct Forge {
     pub scores: Vec<ScoreRow>,
     /// First row of the run of each (head, step), and its length.
     runs: HashMap<(usize, usize), Range<usize>>,
-    /// Random combinations, where the attack forges them; else those of the witness.
+    /// Random linear combinations, where the attack forges them; else those of the witness.
     pub rlcs: Option<Combiner>,
     /// Whether the lookup proof of a split segment keeps the honest pairs.
     pub keeps_lookup: bool,
@@ -250,8 +250,8 @@ impl Forge {
             }
         }
         if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
-            let cut = tree_of(&self.witness.main, Tree::Pairs);
-            lookup.set_tree(Tree::Pairs, &cut);
+            let pairs = tree_of(&self.witness.main, Tree::Pairs);
+            lookup.set_tree(Tree::Pairs, &pairs);
         }
     }
 
@@ -424,7 +424,7 @@ impl Forge {
         self.set_shift_limbs(row, shift.low, shift.high);
     }
 
-    /// Writes denominator, outputs and remainders of a step as they follow from rows of scores.
+    /// Writes denominator, outputs and remainders of a step as they follow from rows of the scores component.
     pub fn follow(&mut self, head: usize, step: usize, rows: Range<usize>) {
         let (denominator, numerators) = self.sums(rows);
         for (c, numerator) in numerators.into_iter().enumerate() {
@@ -438,7 +438,7 @@ impl Forge {
         self.follow(head, step, self.run(head, step));
     }
 
-    /// Random combinations of the witness as it stands, whatever becomes of it later.
+    /// Random linear combinations of the witness as it stands, whatever becomes of it later.
     pub fn combiner(&mut self) -> Combiner {
         self.write_scores();
         let (case, witness) = (self.case.clone(), self.witness.clone());
@@ -599,7 +599,7 @@ impl Observer<RowEvaluator<'_>> for OpenEntries<'_> {
 pub struct Forged {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
-    /// A trace whose random combinations are those at the points of the mock checker.
+    /// A trace whose random linear combinations are those at the points of the mock checker.
     pub rlcs: PartTrace,
     combiner: Option<Combiner>,
 }
@@ -625,7 +625,7 @@ impl Forged {
         balance(&self.case, &mut self.witness, &self.rlcs, drop);
     }
 
-    /// Whatever becomes of the witness, its random combinations are those of another one.
+    /// Whatever becomes of the witness, its random linear combinations are those of another one.
     pub fn keep_rlcs_of(&mut self, other: &Self) {
         let (case, witness) = (other.case.clone(), other.witness.clone());
         self.combiner = Some(Arc::new(move |points| {

@@ -139,7 +139,7 @@ fn changed(model: &IntegerModel, change: Change) -> Arc<IntegerModel> {
         Change::Epsilon => epsilon += 1 << 12,
         Change::Table => {
             let table = &parts.tables.weights;
-            // Every score counts as much as the largest.
+            // Every cache entry counts as much as the one with the largest score.
             let entries = vec![table.entries()[0]; table.entries().len()];
             parts.tables.weights = WeightTable::custom(entries, "flat").unwrap();
         }

@@ -158,7 +158,7 @@ pub fn clip_without_cause(case: &Arc<Case>, seed: u64, part: Part) -> Option<For
 }
 
 /// A maximum that some scores exceed: their negative gaps, taken modulo `p`, are huge quotients, and
-/// so the best scores get the smallest weight.
+/// so the largest scores get the smallest weight.
 pub fn gap_that_wraps(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     case.layout.excess()?;
     let mut rng = Rng(seed ^ 0x7772_6170);

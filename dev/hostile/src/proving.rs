@@ -197,9 +197,9 @@ fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> Segme
         state_before: prover.state(empty).unwrap().commitment(),
         state_after: statement.state_before(),
         cut: SegmentCut::Fused,
-        tokens: statement.tokens().map(|cut| TokenEnds {
-            first: cut.first,
-            next: cut.first,
+        tokens: statement.tokens().map(|ends| TokenEnds {
+            first: ends.first,
+            next: ends.first,
         }),
     };
     let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);

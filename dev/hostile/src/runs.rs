@@ -35,7 +35,7 @@ enum Other {
     Table,
     Domain,
     Level,
-    Pairs,
+    Cut,
 }
 
 /// The plain run first, then one for each thing in which a run can differ.
@@ -47,7 +47,7 @@ pub fn all() -> Vec<Run> {
         ("other table", Other::Table),
         ("other domain", Other::Domain),
         ("other level", Other::Level),
-        ("split", Other::Pairs),
+        ("split", Other::Cut),
     ]
     .map(|(name, other)| run(name, other))
     .into()
@@ -161,7 +161,7 @@ fn terms(other: Other) -> ChainTerms {
             let security = Security::new(SecurityLevel::Conjectured100, Profile::Fast);
             terms.with(|it| it.security = security.unwrap())
         }
-        Other::Nothing | Other::Inputs | Other::Prefix | Other::Pairs => terms,
+        Other::Nothing | Other::Inputs | Other::Prefix | Other::Cut => terms,
     }
 }
 
@@ -185,7 +185,7 @@ fn run(name: &'static str, other: Other) -> Run {
         (0..len).map(|_| rng.symmetric(limit) as i16).collect()
     };
     let cut = match other {
-        Other::Pairs => Cut::Split,
+        Other::Cut => Cut::Split,
         _ => Cut::Fused,
     };
     let mut rng = Rng(if other == Other::Prefix { 2 } else { 1 });

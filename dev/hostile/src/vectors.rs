@@ -227,7 +227,7 @@ fn vectors(writer: &mut Writer) {
     proof_parts(writer, proof.start, &parts, "");
 }
 
-/// What a split segment has and a fused one has not: a lookup statement, a second proof, a cut.
+/// What a split segment has and a fused one has not: a lookup statement, a second proof, pairs.
 fn split_vectors(writer: &mut Writer) {
     let file = &writer.sample.file;
     let arithmetic = writer.sample.sections()[2].start;

@@ -16,7 +16,7 @@ use super::{policy_path, Commands, Options};
 
 /// The text that ranges are taken from.
 const CALIBRATION: &str = "fixtures/models/calibrate.txt";
-/// After how many steps a chain is cut where nothing is said.
+/// How many steps a segment has where nothing is said.
 const SEGMENT_STEPS: u32 = 16;
 
 /// Prepares, proves, verifies and reports.

@@ -189,14 +189,8 @@ mod tests {
     fn places() {
         let code = "columns[3][row]";
         assert_eq!(lines_of("crates/prover/tests/a.rs", code), [1]);
-        assert_eq!(
-            lines_of("crates/air/src/components/a/witness.rs", code),
-            [1]
-        );
-        assert_eq!(
-            lines_of("crates/air/src/components/a/columns.rs", code),
-            NONE
-        );
+        assert_eq!(lines_of("crates/air/src/ops/a/witness.rs", code), [1]);
+        assert_eq!(lines_of("crates/air/src/ops/a/columns.rs", code), NONE);
         assert_eq!(lines_of("crates/cli/src/text.rs", code), NONE);
     }
 }

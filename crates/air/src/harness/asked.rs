@@ -13,8 +13,8 @@ use crate::tables::Table;
 
 /// What the prover asks of constraints.
 pub trait GeneratesAndRuns {
-    /// The columns that the component makes itself, in reading order: those that are neither random combinations
-    /// nor columns of a port that is given to it.
+    /// The columns that the component makes itself, in reading order: those that are neither random linear
+    /// combinations nor columns of a port that is given to it.
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column>;
 
     /// The tables whose entries the rows are.

@@ -1,7 +1,7 @@
 //! The one evaluator of rows over plain columns, sixteen rows at a time.
 //!
-//! Mock checker, use counts, random combinations and LogUp columns all run the constraints themselves under it, and
-//! see by an [`Observer`](crate::harness::row::Observer) what they state.
+//! Mock checker, use counts, random linear combinations and LogUp columns all run the constraints themselves
+//! under it, and see by an [`Observer`](crate::harness::row::Observer) what they state.
 use std::ops::Mul;
 
 use num_traits::Zero;

@@ -1,11 +1,11 @@
 //! Columns over the extension field that carry random linear combinations.
 //!
-//! A random combination replaces a vector of base field values `x_0 .. x_n` by `sum_i r^(n-i) x_i`, built
-//! row by row as a running sum. Two vectors that were committed before `r` was drawn and that differ
-//! anywhere have the same random combination with probability at most `n / |QM31|` (Schwartz-Zippel).
+//! A random linear combination replaces a vector of base field values `x_0 .. x_n` by `sum_i r^(n-i) x_i`,
+//! built row by row as a running sum. Two vectors that were committed before `r` was drawn and that differ
+//! anywhere have the same random linear combination with probability at most `n / |QM31|` (Schwartz-Zippel).
 use stwo_constraint_framework::EvalAtRow;
 
-/// The four coordinates of a random combination column: which of the carried columns is the first of them.
+/// The four coordinates of an RLC column: which of the carried columns is the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(pub(super) usize);
 

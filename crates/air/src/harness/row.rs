@@ -1,8 +1,9 @@
 //! How a component reads its row and states its constraints.
 //!
 //! [`Row`] wraps the library's evaluator. It gives every column and every constraint a name, and lets an
-//! observer see what is read and stated, which is how columns are routed to trees, random combinations and use
-//! counts are filled, witnesses are checked and descriptions are made, without a second copy of anything.
+//! observer see what is read and stated, which is how columns are routed to trees, random linear combinations
+//! and use counts are filled, witnesses are checked and descriptions are made, without a second copy of
+//! anything.
 use core::ops::Mul;
 
 use stwo::core::fields::m31::M31;
@@ -21,7 +22,7 @@ use crate::trees::Tree;
 pub const WITNESS: usize = ORIGINAL_TRACE_IDX;
 /// The framework's interaction that holds a component's LogUp columns.
 pub const LOOKUPS: usize = INTERACTION_TRACE_IDX;
-/// The framework's interaction for all other columns: public, random combinations, ports.
+/// The framework's interaction for all other columns: public, random linear combinations, ports.
 pub const CARRIED: usize = 3;
 
 /// Where a column stands.
@@ -66,8 +67,8 @@ pub trait Observer<E: EvalAtRow> {
     fn tuple(&mut self, _tag: RelationTag, _multiplicity: &E::F, _values: &[E::F]) {}
     /// The next constraint says what a running sum is, whose value before stands `distance` rows before.
     fn sum(&mut self, _place: Place, _distance: usize, _constraint: &SumConstraint<'_, E>) {}
-    /// The next tuple, of this relation, holds a random combination that another component provides: that of this
-    /// name. What the column holds where the multiplicity is zero does not matter.
+    /// The next tuple, of this relation, holds a random linear combination that another component provides:
+    /// that of this name. What the column holds where the multiplicity is zero does not matter.
     fn received(&mut self, _place: Place, _tag: RelationTag, _times: &E::F, _name: &E::F) {}
 }
 
@@ -130,14 +131,14 @@ impl<'a, E: EvalAtRow> Row<'a, E> {
         value
     }
 
-    /// The next random combination column at this row.
+    /// The next RLC column at this row.
     pub fn extension(&mut self, name: &'static str) -> Extension<E> {
         let place = Place(self.carried);
         let tree = Source::Tree(Tree::Rlc);
         Extension::new(place, core::array::from_fn(|_| self.carried(name, tree)))
     }
 
-    /// The next random combination column, a running sum, some rows before and at this one.
+    /// The next RLC column, a running sum, some rows before and at this one.
     pub fn running_sum(&mut self, name: &'static str, distance: usize) -> RunningSum<E> {
         let place = Place(self.carried);
         let (tree, offsets) = (Source::Tree(Tree::Rlc), [-offset(distance), 0]);

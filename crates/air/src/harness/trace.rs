@@ -85,7 +85,7 @@ impl ComponentTrace {
         }
     }
 
-    /// All columns of a name, for writing: one a lane, or the coordinates of a random combination.
+    /// All columns of a name, for writing: one a lane, or the coordinates of a random linear combination.
     ///
     /// # Panics
     ///
@@ -105,7 +105,7 @@ impl ComponentTrace {
         self.columns.iter().any(|column| column.read.name == name)
     }
 
-    /// A value of a random combination column by its name: the first one of this name.
+    /// A value of an RLC column by its name: the first one of this name.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl ComponentTrace {
         QM31::from_m31_array(core::array::from_fn(coordinate))
     }
 
-    /// Sets a value of a random combination column.
+    /// Sets a value of an RLC column.
     ///
     /// # Panics
     ///

@@ -277,7 +277,7 @@ impl DecoderLayout {
         token * self.steps + step
     }
 
-    /// Name of an input of matrices: where its random combination over the steps is provided.
+    /// Name of an input of matrices: where its random linear combination over the steps is provided.
     pub fn input(&self, space: InputSpace, index: usize) -> usize {
         let shape = &self.shape;
         let normalized = self.stages() * shape.hidden();

@@ -23,7 +23,7 @@ pub use matchmark_quant::MAX_LOG_ROWS;
 /// Width of the limb table: at least, so that two limbs hold every remainder of small shapes, and
 /// at most, so that two limbs stay far from the modulus.
 const LIMB_BITS: core::ops::RangeInclusive<u32> = 12..=MAX_LIMB_BITS;
-/// Columns for keys (and for values) that a state tree is split into when there are several heads.
+/// Columns for keys (and for values) over which the heads of a cache are spread when there are several.
 const CACHE_LANES: usize = 2;
 
 /// A shape that the relation cannot carry.
@@ -468,8 +468,8 @@ impl SegmentLayout {
         self.head_dim()
     }
 
-    /// Values that enter random linear combinations: keys and values of the cache, scores, outputs; in a decoder
-    /// all inputs and outputs of matrices.
+    /// Values that enter random linear combinations: keys and values of the cache, scores, outputs; in a
+    /// decoder all inputs and outputs of matrices.
     pub fn combined_values(&self) -> u64 {
         let rows = self.log_rows;
         let attention = (2 * self.lanes as u64) * (1 << rows.cache)

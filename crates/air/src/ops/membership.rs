@@ -1,5 +1,5 @@
-//! Rows of the pairs of a split segment: every pair (index, weight) is an entry of the weight
-//! table. The component of the lookup proof, which knows nothing of what the pairs are used for.
+//! Rows are the pairs of a split segment: each pair (index, weight) is an entry of the weight table.
+//! The component of the lookup proof, which knows nothing of what the pairs are used for.
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::harness::row::{Constraints, Row, Source};

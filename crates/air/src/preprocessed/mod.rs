@@ -26,11 +26,11 @@ pub enum Preprocessed {
     VectorLast,
     /// Vectors: cache row of (key/value head, step, dimension) in a cache that was empty before.
     VectorCacheRow,
-    /// State: 1 on the first dimension of a position, and on padding.
+    /// Cache: 1 on the first dimension of a position, and on padding.
     CacheFirstDimension,
-    /// State: 1 on the first position of a head, and on padding.
+    /// Cache: 1 on the first position of a head, and on padding.
     CacheFirstPosition,
-    /// State: the number of the row.
+    /// Cache: the number of the row.
     CacheRow,
     /// Weight table: the index.
     TableIndex,

@@ -1,7 +1,7 @@
 //! Trace generation, phase by phase.
 //!
 //! [`SegmentWitness`] holds everything that does not depend on a challenge; [`SegmentWitness::combine`]
-//! fills the rlc tree once `r` and `t` are known, and [`lookups::lookups_tree`] makes the LogUp tree
+//! fills the RLC tree once `r` and `t` are known, and [`lookups::lookups_tree`] makes the LogUp tree
 //! once `z` and `alpha` are. Columns are plain vectors in row order until they are committed, so that tests can
 //! forge them.
 mod generate;
@@ -36,7 +36,7 @@ pub struct SegmentTokens {
 pub struct SegmentWitness {
     /// Cache entries before the segment.
     pub entries_before: usize,
-    /// The columns of the fused proof, or of the arithmetic one.
+    /// The columns of the proof that shows the arithmetic: the only one, or the first of two.
     pub main: PartTrace,
     /// The columns of the lookup proof of a split segment.
     pub lookup: Option<PartTrace>,
@@ -64,8 +64,8 @@ impl SegmentWitness {
         let lookup = match layout.cut() {
             Cut::Fused => None,
             Cut::Split => {
-                let cut = main.tree(Tree::Pairs).into_iter().cloned().collect();
-                Some(lookup_trace(layout, execution.table, cut))
+                let pairs = main.tree(Tree::Pairs).into_iter().cloned().collect();
+                Some(lookup_trace(layout, execution.table, pairs))
             }
         };
         Self {
@@ -79,7 +79,7 @@ impl SegmentWitness {
         }
     }
 
-    /// The components of the fused or the arithmetic proof for these rlc challenges, LogUp left aside.
+    /// The components of the proof that shows the arithmetic for these RLC challenges, LogUp left aside.
     pub fn circuit(&self, layout: &SegmentLayout, challenges: RlcChallenges) -> Circuit {
         let context = CircuitContext {
             entries_before: self.entries_before,
@@ -92,8 +92,8 @@ impl SegmentWitness {
         Circuit::new(layout, self.main.part, &context)
     }
 
-    /// The trace of the fused or the arithmetic proof with the random combinations at these challenges, for a witness
-    /// that is honest or not.
+    /// The trace of the proof that shows the arithmetic, with the random linear combinations at these
+    /// challenges, for a witness that is honest or not.
     pub fn combine(&self, layout: &SegmentLayout, challenges: RlcChallenges) -> PartTrace {
         let mut trace = self.main.clone();
         let mut provided = rlc::Provided::default();
@@ -119,8 +119,8 @@ impl SegmentWitness {
     }
 }
 
-/// The trace of a lookup proof for these pairs: those of the arithmetic proof. Pairs that are not entries of the
-/// table are counted with the entry of their index; no proof will follow from them.
+/// The trace of a lookup proof for these pairs: those of the arithmetic proof. Pairs that are not entries of
+/// the table are counted with the entry of their index; no proof will follow from them.
 pub fn lookup_trace(layout: &SegmentLayout, table: &WeightTable, pairs: Vec<Column>) -> PartTrace {
     let circuit = Circuit::structural(layout, ProofPart::Lookup);
     let ports = [(Tree::Pairs, pairs)];

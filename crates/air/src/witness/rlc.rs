@@ -1,6 +1,6 @@
-//! The rlc tree: columns that depend on the rlc challenges, filled from the constraints.
+//! The RLC tree: random linear combinations, which depend on the RLC challenges, filled from the constraints.
 //!
-//! A random combination column is either a running sum, whose constraint says what it is, or it holds what another
+//! An RLC column is either a running sum, whose constraint says what it is, or it holds what another
 //! component provides under a name, which a tuple says. Components are filled in the order in which
 //! they depend on each other, for a witness that is honest or not.
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::relation::RelationTag;
 /// Names above this are nobody's: a relation's names are numbers of rows, or fewer.
 const MAX_NAMES: usize = 1 << 27;
 
-/// What is provided under each name of each relation that holds random combinations.
+/// What is provided under each name of each relation that holds random linear combinations.
 #[derive(Default)]
 pub struct Provided(HashMap<RelationTag, Vec<Option<Entry>>>);
 
@@ -50,7 +50,7 @@ impl Provided {
         }
     }
 
-    /// Adds a tuple, if it is one of a relation that holds random combinations.
+    /// Adds a tuple, if it is one of a relation that holds random linear combinations.
     pub fn add_tuple(&mut self, tag: RelationTag, values: &[M31]) {
         if let Some(at) = tag.combined_at() {
             let value = core::array::from_fn(|index| values[at + index]);
@@ -65,7 +65,7 @@ impl Provided {
     }
 }
 
-/// The random combination columns of a component: what they are.
+/// The RLC columns of a component: what they are.
 #[derive(Default)]
 struct Structure {
     received: Vec<(Place, RelationTag)>,
@@ -107,7 +107,7 @@ impl Observer<InfoEvaluator> for Structure {
     }
 }
 
-/// Fills the random combination columns of a trace, given what the verifier itself provides.
+/// Fills the RLC columns of a trace, given what the verifier itself provides.
 ///
 /// # Panics
 ///
@@ -133,7 +133,7 @@ pub fn fill(circuit: &Circuit, trace: &mut PartTrace, mut provided: Provided) {
         };
         let next = open.iter().position(|(structure, ..)| !waits(structure));
         let Some(next) = next else {
-            panic!("components wait for each other's random combinations");
+            panic!("components wait for each other's random linear combinations");
         };
         let (structure, constraints, columns) = open.remove(next);
         fill_received(&structure, constraints, preprocessed, columns, &provided);
@@ -262,7 +262,7 @@ impl Observer<RowEvaluator<'_>> for Summer<'_> {
     }
 }
 
-/// Records the random combinations that a component provides.
+/// Records the random linear combinations that a component provides.
 struct Recorder<'a> {
     wanted: Vec<RelationTag>,
     provided: &'a mut Provided,
@@ -283,7 +283,7 @@ impl Observer<RowEvaluator<'_>> for Recorder<'_> {
     }
 }
 
-/// Sets the four columns of a random combination.
+/// Sets the four columns of a random linear combination.
 fn set(columns: &mut ComponentTrace, place: Place, values: &[QM31]) {
     let carried = columns.columns.iter_mut();
     let carried = carried.filter(|column| column.read.interaction == CARRIED);

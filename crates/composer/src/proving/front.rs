@@ -105,8 +105,8 @@ impl Job {
     }
 }
 
-/// Hands out the segments of a chain in order. It holds the reference at the cut that it has reached:
-/// one committed state, whatever the length of the chain.
+/// Hands out the segments of a chain in order. It holds the reference between the two segments that it has
+/// reached: one committed state, whatever the length of the chain.
 pub(crate) struct Front<'a> {
     prover: &'a SegmentProver,
     executor: Box<dyn Executor + 'a>,

@@ -24,7 +24,7 @@ use crate::proving::plan::to_u32;
 pub struct KeyOptions {
     /// Levels and profiles. Those of one blowup have one set of commitments.
     pub securities: Vec<Security>,
-    /// After how many steps chains are cut. Chains of fewer steps are one segment.
+    /// How many steps the segments of chains have. Chains of fewer steps are one segment.
     pub segment_steps: Vec<SegmentSteps>,
 }
 
@@ -190,7 +190,8 @@ pub(crate) struct Height {
 }
 
 impl Height {
-    /// The tree of the weights; two for the main parts of each circuit, and one of its sizes for the lookup.
+    /// How many trees there are: that of the weights, two for each length of segments (fused and arithmetic),
+    /// and one for the lookup proofs of all lengths.
     fn trees(&self) -> usize {
         let sizes: BTreeSet<_> = self.circuits.keys().map(|(sizes, _)| sizes).collect();
         1 + 2 * self.circuits.len() + sizes.len()

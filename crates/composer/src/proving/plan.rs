@@ -1,4 +1,4 @@
-//! What is to be proven: a trace, the terms, and the cuts between segments.
+//! What is to be proven: a trace, the terms, its segments, and which of them are split.
 
 use matchmark_prover::{mock_segment, ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};

@@ -177,7 +177,7 @@ pub(crate) fn segment_sizes(
 }
 
 /// The policy for a chain of these terms that is given these tokens and begins with this state: the circuits of
-/// all segment lengths in use.
+/// all segment lengths and cuts in use.
 pub(crate) fn chain_policy(
     prover: &SegmentProver,
     given: Vec<TokenId>,

@@ -139,8 +139,8 @@ impl<S> Prove<S> {
         self
     }
 
-    /// Which segments are fused (one proof) and which are split (two proofs that open common pairs of index and
-    /// weight). Without it all are fused.
+    /// Which segments are fused (one proof) and which are split (two proofs, joined by pairs of index and
+    /// weight that both open). Without it all are fused.
     pub fn cuts(mut self, cuts: impl Into<CutPattern>) -> Self {
         self.cuts = cuts.into();
         self

@@ -1,8 +1,8 @@
 //! Lookup challenges that a prover knows too early let it prove a false output.
 //!
 //! The forger states a wrong output. The combined numerator of that step is then wrong, and the
-//! forger mends it by a wrong combined value `V` of one score, so that all constraints hold; only
-//! the value rlc relation is left unbalanced. If `z` and `alpha` are known before `V` is
+//! forger mends it by a wrong combined value `V` of one cache entry, so that all constraints hold; only
+//! the relation "value rlc" is left unbalanced. If `z` and `alpha` are known before `V` is
 //! committed, a second wrong `V`, on a row that no step asks for, makes the two LogUp terms cancel:
 //! a linear equation in its four coordinates.
 use matchmark_air::challenges::LookupChallenges;
@@ -17,7 +17,7 @@ use stwo_constraint_framework::Relation;
 
 use super::protocol::{Case, Honest, Variant};
 
-/// `alpha`-combination of the value rlc tuple of a score row.
+/// `alpha`-combination of the tuple of "value rlc" of a row of the scores.
 fn tuple(trace: &PartTrace, row: usize, value: QM31, challenges: &LookupChallenges) -> QM31 {
     let scores = trace.component("scores");
     let relation = TaggedRelation {
@@ -62,7 +62,7 @@ fn solve(challenges: &LookupChallenges, target: QM31) -> QM31 {
     QM31::from_m31_array(core::array::from_fn(|k| rows[k][4]))
 }
 
-/// Makes the random combinations fit the wrong output of head 0, step 0, given lookup challenges.
+/// Makes the random linear combinations fit the wrong output of head 0, step 0, given lookup challenges.
 fn forge(case: &Case, trace: &mut PartTrace, known: &LookupChallenges) {
     let scores = trace.component("scores");
     let (first, weight) = (scores.column("first"), scores.column("weight"));

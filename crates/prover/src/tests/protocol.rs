@@ -39,7 +39,7 @@ use crate::{ChainTerms, CommittedState, ProveError, SegmentProver};
 pub enum Variant {
     /// The protocol as it is.
     Real,
-    /// Lookup challenges are drawn together with the rlc challenges, before the random combinations
+    /// Lookup challenges are drawn together with the RLC challenges, before the random linear combinations
     /// that the relations carry are committed.
     EarlyLookups,
     /// A state is committed by its root alone.
@@ -148,7 +148,7 @@ pub struct Attempt<'a> {
     pub after: &'a ProverTree,
 }
 
-/// What a forger may do to the random combinations, knowing what it knows at that point.
+/// What a forger may do to the random linear combinations, knowing what it knows at that point.
 pub type Forge<'a> = &'a dyn Fn(&mut PartTrace, &LookupChallenges);
 
 /// A forger in a variant of the protocol.
@@ -195,7 +195,7 @@ impl Strategy for Forger<'_> {
 
 impl Attempt<'_> {
     /// Proves by a variant of the protocol. `forge` sees the lookup challenges that the prover has
-    /// when it commits the random combinations: the real ones with [`Variant::EarlyLookups`], a guess
+    /// when it commits the random linear combinations: the real ones with [`Variant::EarlyLookups`], a guess
     /// otherwise. `None` if the library's own check already fails.
     pub fn prove(
         &self,

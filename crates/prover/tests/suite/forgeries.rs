@@ -103,7 +103,7 @@ fn heavy(bits: u8, capacity: u32, weight: u32, rounding: Rounding) -> Spec {
     }
 }
 
-/// Scores of full weight whose values are all `M`.
+/// Cache entries of full weight whose values are all `M`.
 fn heavy_world(bits: u8, capacity: u32, weight: u32, rounding: Rounding) -> Forge {
     let full = |len| vec![(1_i16 << (bits - 1)) - 1; len];
     let before = capacity as usize - 1;

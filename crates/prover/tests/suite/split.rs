@@ -134,7 +134,7 @@ fn pairs_of_different_runs_are_refused() {
         }
     );
 
-    // The same cut in every field, and another domain.
+    // The same pairs, and another domain.
     let mut parts = one.file.statement().parts();
     parts.terms.domain = VerifierDomain::new("another", [0; 16]).unwrap();
     let other = restated(&one, SegmentStatement::new(parts).unwrap());
@@ -175,7 +175,7 @@ fn restated(one: &Split, statement: SegmentStatement) -> SegmentFile {
 }
 
 #[test]
-fn swapped_and_invented_cuts_are_refused() {
+fn swapped_and_invented_pairs_are_refused() {
     let one = split(&split_narrow(), 1);
     let two = split(&split_narrow(), 2);
     let cuts = [
@@ -183,7 +183,7 @@ fn swapped_and_invented_cuts_are_refused() {
         SegmentCut::Split(PortCommitment::from_bytes([0; 32])),
     ];
     for cut in cuts {
-        // Both statements name a cut that neither proof opens.
+        // Both statements name pairs that neither proof opens.
         let mut parts = one.file.statement().parts();
         parts.cut = cut;
         let file = restated(&one, SegmentStatement::new(parts).unwrap());
@@ -221,9 +221,9 @@ fn swapped_and_invented_cuts_are_refused() {
     }
 }
 
-/// Root and fingerprint of the cut in the second proof, changed in place.
+/// Root and fingerprint of the pairs in the second proof, changed in place.
 #[test]
-fn tampered_cuts_are_refused() {
+fn tampered_pairs_are_refused() {
     let one = split(&split_narrow(), 1);
     let case = &one.claim.case;
     let structure = ProofStructure::all(&case.layout, case.terms.security).remove(1);

@@ -133,7 +133,7 @@ fn check_rows(shape: &ModelShape) -> Result<(), QuantError> {
         ("rotary", (layers * (queries + keys)) as u64 / 2),
         ("values", (layers * keys) as u64),
         ("gated", (layers * mlp) as u64),
-        ("choice", vocabulary as u64),
+        ("argmax", vocabulary as u64),
         ("rotary table", (shape.positions() * pairs) as u64),
     ] {
         let expected = 1 << MAX_LOG_ROWS;

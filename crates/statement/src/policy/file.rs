@@ -169,9 +169,9 @@ entries_before = {}
 steps = {}
 first_state = \"{first_state}\"
 
-# The circuits of each segment length in use: \"fused\" for segments with one proof, \"arithmetic\" and
-# \"lookup\" for those with two, \"decoder\" for those of a whole model. The root of the preprocessed
-# columns follows from everything above, and can be computed anew to check it.",
+# The circuits of each segment length in use: \"whole\" for segments with one proof, \"arithmetic\" and
+# \"lookup\" for those with two. The root of the preprocessed columns follows from everything above, and
+# can be computed anew to check it.",
             steps.entries_before(),
             steps.steps(),
         )?;

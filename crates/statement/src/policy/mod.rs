@@ -52,8 +52,8 @@ pub struct AcceptancePolicyParts {
     pub first_state: PortCommitment,
     /// The steps of the whole chain.
     pub steps: StepRange,
-    /// The circuits of each segment length in use, in any order: the one of fused segments, or the two of
-    /// split ones, or all three.
+    /// The circuits of each segment length in use, in any order: the one of fused segments, the two of split
+    /// ones, or all three.
     pub circuits: Vec<PolicyCircuit>,
 }
 

@@ -121,8 +121,8 @@ impl TokenValues {
         PublicValuesDigest::from_bytes(hasher.chain(&self.encode()).finish())
     }
 
-    /// Whether the tokens follow from each other: the first consumed and the last chosen are those of
-    /// the cut, and every token behind the prompt is the choice of the step before. Where the first
+    /// Whether the tokens follow from each other: the first consumed and the last chosen are these ends, and
+    /// every token behind the prompt is the choice of the step before. Where the first
     /// token of the segment comes from is for the chain to say.
     ///
     /// # Errors
@@ -132,13 +132,13 @@ impl TokenValues {
         &self,
         steps: StepRange,
         prompt: PromptLength,
-        cut: TokenEnds,
+        ends: TokenEnds,
     ) -> Result<(), TokenError> {
         let (expected, got) = (steps.steps(), self.steps());
         if expected != got {
             return Err(TokenError::Steps { expected, got });
         }
-        let TokenEnds { first, next } = cut;
+        let TokenEnds { first, next } = ends;
         // There is at least one step, so both are there.
         if let Some(got) = self.consumed.first().copied().filter(|got| *got != first) {
             let expected = first;

@@ -284,7 +284,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         security(SecurityLevel::Johnson100, Profile::Compact),
         security(SecurityLevel::Johnson100, Profile::Fast),
         security(SecurityLevel::Insecure13, Profile::Compact));
-    // A split segment is not one of a decoder.
+    // The other kind is fused: a split segment would differ from it in its cut as well.
     if cut == SegmentCut::Fused {
         out.push(("model", other_kind(base)));
     }
@@ -408,15 +408,15 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     vary_digest!(state_before, PortCommitment);
     vary_digest!(state_after, PortCommitment);
     if let Some(TokenEnds { first, next }) = tokens {
-        let cut = |first, next| Some(TokenEnds { first, next });
+        let ends = |first, next| Some(TokenEnds { first, next });
         let last = TokenId::new(999);
         vary!(tokens:
-            cut(next, first),
-            cut(TokenId::new(0), next),
-            cut(last, next),
-            cut(first, TokenId::new(0)),
-            cut(first, last),
-            cut(first, TokenId::new(next.get() + 1)));
+            ends(next, first),
+            ends(TokenId::new(0), next),
+            ends(last, next),
+            ends(first, TokenId::new(0)),
+            ends(first, last),
+            ends(first, TokenId::new(next.get() + 1)));
     } else {
         vary!(cut:
         SegmentCut::Split(PortCommitment::from_bytes([0; 32])),

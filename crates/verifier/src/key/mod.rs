@@ -122,7 +122,7 @@ pub struct ModelKeyParts {
     pub outline: ModelOutline,
     /// Identity of its tokenizer.
     pub tokenizer: TokenizerId,
-    /// After how many steps chains may be cut, ascending.
+    /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
     /// The commitments, by blowup and height, ascending.
     pub weights: Vec<KeyWeights>,
@@ -192,7 +192,7 @@ impl ModelKey {
         self.parts.tokenizer
     }
 
-    /// After how many steps chains may be cut, ascending.
+    /// How many steps the segments of chains may have, all but the last, ascending.
     #[must_use]
     pub fn segment_steps(&self) -> &[SegmentSteps] {
         &self.parts.segment_steps
@@ -231,7 +231,7 @@ impl ModelKey {
         })
     }
 
-    /// The policy, for segments whose lengths are cut as `kinds` says when it is given all lengths in order.
+    /// The policy, for the lengths and cuts that `kinds` makes of the lengths of all segments in order.
     fn policy_of(
         &self,
         prompt: &[TokenId],
@@ -278,8 +278,8 @@ impl ModelKey {
     }
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
-    /// domain, the level and profile, the given tokens, how many are decoded, where the chain is cut, and
-    /// whether its segments may be fused or split.
+    /// domain, the level and profile, the given tokens, how many are decoded, the longest segments, and
+    /// whether segments may be fused, split or both.
     ///
     /// # Errors
     ///
@@ -413,7 +413,7 @@ impl ModelKey {
                 })
                 .collect();
             format!(
-                "cut every {segment_steps} steps at blowup 2^{log_blowup}, height 2^{log_height}, cache \
+                "{segment_steps} steps a segment at blowup 2^{log_blowup}, height 2^{log_height}, cache \
                  2^{log_cache}, limbs 2^{log_limbs}: lookup {}, {}",
                 it.lookup,
                 roots.join(", ")

@@ -125,12 +125,12 @@ pub(super) fn tokens(consumed: [u32; 4], chosen: [u32; 4]) -> PublicValues {
 
 /// What the verifier says of these values under a statement that names them, and a policy that accepts
 /// it.
-pub(super) fn refusal(values: PublicValues, cut: [u32; 2]) -> VerifyError {
-    refusal_of_proof(values, cut, vec![])
+pub(super) fn refusal(values: PublicValues, ends: [u32; 2]) -> VerifyError {
+    refusal_of_proof(values, ends, vec![])
 }
 
-fn refusal_of_proof(values: PublicValues, cut: [u32; 2], proof: Vec<u8>) -> VerifyError {
-    let statement = statement(&values, cut);
+fn refusal_of_proof(values: PublicValues, ends: [u32; 2], proof: Vec<u8>) -> VerifyError {
+    let statement = statement(&values, ends);
     let circuit = PolicyCircuit {
         steps: 4,
         part: ProofPart::Whole,
@@ -149,8 +149,8 @@ fn refusal_of_proof(values: PublicValues, cut: [u32; 2], proof: Vec<u8>) -> Veri
 /// What the verifier says of a proof that is all zeros but for the preprocessed root, and so opens other
 /// weights than the statement names.
 pub(super) fn other_weights() -> VerifyError {
-    let (values, cut) = (tokens([1, 2, 8, 9], [7, 8, 9, 10]), [1, 10]);
-    let statement = statement(&values, cut);
+    let (values, ends) = (tokens([1, 2, 8, 9], [7, 8, 9, 10]), [1, 10]);
+    let statement = statement(&values, ends);
     let [structure] =
         <[_; 1]>::try_from(ProofStructure::of_statement(&statement).unwrap()).unwrap();
     let zeros = vec![0; 1 << 17];
@@ -160,7 +160,7 @@ pub(super) fn other_weights() -> VerifyError {
     };
     let mut proof = SegmentProof::decode(&zeros[left..], &structure).unwrap();
     proof.stark.commitments[0] = Blake2sHash(ROOT.to_bytes());
-    refusal_of_proof(values, cut, proof.encode(&structure).unwrap())
+    refusal_of_proof(values, ends, proof.encode(&structure).unwrap())
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Cut {
     /// The names of the proofs of a segment.
     fn parts(self) -> &'static [&'static str] {
         match self {
-            Self::Fused => &["fused"],
+            Self::Fused => &["whole"],
             Self::Split => &["arithmetic", "lookup"],
         }
     }
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn segments_add_up() {
-        let (proven, inspected) = reports(&[&["fused"], &["fused"]], 200);
+        let (proven, inspected) = reports(&[&["whole"], &["whole"]], 200);
         let it = base(Cut::Fused, 32);
         let Outcome::Measured { counts, sample } =
             outcome(&it, "01", &proven, &inspected, 2.5).unwrap()
@@ -409,13 +409,13 @@ mod tests {
         };
         let fused = base(Cut::Fused, 64);
         let split = base(Cut::Split, 64);
-        assert!(failure(&split, &[&["fused"]], 100).contains("proofs of a segment"));
-        assert!(failure(&fused, &[&["fused"]], 99).contains("bytes of all proofs"));
-        assert!(failure(&fused, &[&["fused"], &["fused"]], 200).contains("segments"));
+        assert!(failure(&split, &[&["whole"]], 100).contains("proofs of a segment"));
+        assert!(failure(&fused, &[&["whole"]], 99).contains("bytes of all proofs"));
+        assert!(failure(&fused, &[&["whole"], &["whole"]], 200).contains("segments"));
         let mut other = fused.clone();
         other.shape.prefix = 3;
-        assert!(failure(&other, &[&["fused"]], 100).contains("lookup claims"));
-        let mut broken = proof("fused");
+        assert!(failure(&other, &[&["whole"]], 100).contains("lookup claims"));
+        let mut broken = proof("whole");
         broken["rest"] = json!(16);
         assert!(proof_sizes(&broken).is_err());
         broken["rest"] = json!("15");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A workload and how it is cut: what is proven, apart from level and cut.
+/// A workload and its segments: what is proven, apart from level and cut.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shape {
     /// Query heads.

@@ -214,7 +214,7 @@ pub fn configuration(shape: Shape, level: Level, cut: Cut) -> Configuration {
 }
 
 impl Shape {
-    /// Lookup claims: the candidates of all steps of all heads.
+    /// Lookup claims: the scores of all steps of all heads.
     pub fn claims(&self) -> u64 {
         let [heads, prefix, steps] = [self.heads, self.prefix, self.steps].map(u64::from);
         heads * (steps * prefix + steps * (steps + 1) / 2)
@@ -235,10 +235,10 @@ impl Shape {
         let padded = |rows: f64| rows.max(32.0).log2().ceil().exp2();
         let capacity = prefix + steps;
         let vectors = padded(heads * length * dim);
-        let candidates = padded(heads * length * (capacity - length / 2.0));
-        let state = padded((kv_heads / 2.0).ceil() * capacity * dim);
+        let scores = padded(heads * length * (capacity - length / 2.0));
+        let cache = padded((kv_heads / 2.0).ceil() * capacity * dim);
         let tables = padded(4096.0);
-        (steps / length).ceil() * (32.0 * vectors + 36.0 * candidates + 44.0 * state + 6.0 * tables)
+        (steps / length).ceil() * (32.0 * vectors + 36.0 * scores + 44.0 * cache + 6.0 * tables)
     }
 }
 

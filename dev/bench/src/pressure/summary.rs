@@ -159,7 +159,7 @@ mod tests {
             proof_bytes: bytes,
             json_bytes: 3 * bytes,
             proofs: vec![ProofSizes {
-                part: "fused".to_owned(),
+                part: "whole".to_owned(),
                 bytes,
                 samples: 1,
                 queried_values: 1,

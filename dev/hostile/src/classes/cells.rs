@@ -3,10 +3,10 @@
 //!
 //! A changed cell is refused, or it is on the list of cells that are free by design, with the reason
 //! ([`free`]). The list is complete and truthful: nothing else goes unnoticed, and a free cell does
-//! no harm, so that a proof over it is accepted. The rlc tree is recomputed for a changed
+//! no harm, so that a proof over it is accepted. The RLC tree is recomputed for a changed
 //! witness, as a prover would, and so are the multiplicities of tables and combined values, so that no
 //! change is refused for nothing but a table that was used as before; only multiplicities themselves are
-//! changed alone. The random combinations' own cells are changed under an honest witness.
+//! changed alone. The random linear combinations' own cells are changed under an honest witness.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use crate::report::Recorder;
 /// What is pinned of a case, SHA-256 each, whatever the build.
 struct Pinned {
     name: &'static str,
-    /// All columns of the trace before a challenge is drawn, and those of the random combinations: a change of the
-    /// relation or of the generation of its trace shows here.
+    /// All columns of the trace before a challenge is drawn, and those of the random linear combinations: a
+    /// change of the relation or of the generation of its trace shows here.
     witness: &'static str,
     /// The segment file: a change of transcript or encoding shows here as well.
     file: &'static str,

@@ -316,11 +316,11 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
     let decoders = decoders(&shape, &quantization);
     let decoder = |index: usize| Some(decoders[index]);
     least(vary!(@terms decoder: decoder(0), decoder(1), decoder(2), decoder(3), decoder(4)));
-    let cut = |first, next| {
+    let ends = |first, next| {
         let (first, next) = (TokenId::new(first), TokenId::new(next));
         Some(TokenEnds { first, next })
     };
-    least(vary!(tokens: cut(0, 0), cut(0, 1), cut(1, 0), cut(u32::MAX, u32::MAX)));
+    least(vary!(tokens: ends(0, 0), ends(0, 1), ends(1, 0), ends(u32::MAX, u32::MAX)));
     // A decoder's own terms, alone and with what follows from them.
     for (name, terms) in base.terms.decoder.iter().flat_map(changed_terms) {
         let mut parts = base.clone();

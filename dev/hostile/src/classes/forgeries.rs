@@ -88,10 +88,10 @@ const KINDS: [(&str, Kind); 20] = [
     ),
     ("gap quotient off by one step", gap_quotient_off_by_one_step),
     ("remainder is any number", remainder_is_any_number),
-    ("sum misses a score", sum_misses_a_score),
-    ("future score attended", future_score_attended),
-    ("masked score counted", masked_score_counted),
-    ("past score left out", past_score_left_out),
+    ("sum leaves out an entry", sum_leaves_out_an_entry),
+    ("future entry attended", future_entry_attended),
+    ("masked entry counted", masked_entry_counted),
+    ("past entry left out", past_entry_left_out),
     ("weight not in the table", weight_not_in_the_table),
     ("gap wraps the modulus", gap_wraps_the_modulus),
     ("rounding of the other kind", rounding_of_the_other_kind),
@@ -249,8 +249,8 @@ fn record(recorder: &mut Recorder, forgery: &Forgery, attempt: &Attempt) {
     });
 }
 
-/// What becomes of a forged witness whose random combinations and states are committed as they are, unlike by the
-/// prover, which makes the ones from the witness and takes nothing but caches for the others.
+/// What becomes of a forged witness whose random linear combinations and states are committed as they are,
+/// unlike by the prover, which makes the ones from the witness and takes nothing but caches for the others.
 fn outcome_as_forged(forged: &Forged) -> Outcome {
     let setup = Setup::new(&forged.case);
     let claimed = Claimed::of(&setup, forged);
@@ -374,7 +374,7 @@ fn sum_without(case: &Arc<Case>, seed: u64, first: bool) -> Option<Forge> {
     Some(forge)
 }
 
-fn sum_misses_a_score(list: &mut List) {
+fn sum_leaves_out_an_entry(list: &mut List) {
     list.add(
         &all(),
         |case, seed| sum_without(case, seed, true),
@@ -408,7 +408,7 @@ fn replace_run(forge: &mut Forge, head: usize, step: usize, rows: Vec<ScoreRow>)
 }
 
 /// The run goes on to the next position, which the step must not see.
-fn future_score(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
+fn future_entry(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
     let (_, _, dim, before, steps) = sizes(case);
     let mut forge = Forge::honest(case, seed);
     let (head, step, _) = entry(case, &mut Rng(seed));
@@ -429,7 +429,7 @@ fn future_score(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
     let gap = last.maximum - score;
     let mut next = *last;
     // Told: the step's totals are said to end at the future position. Else they end where they
-    // should, and the future score is only counted.
+    // should, and the future entry is only counted.
     last.last = i64::from(!told);
     next.last = i64::from(told);
     next.cache_row = case.layout.cache_row(group, position, dim - 1) as i64;
@@ -446,14 +446,14 @@ fn future_score(case: &Arc<Case>, seed: u64, told: bool) -> Option<Forge> {
     Some(forge)
 }
 
-fn future_score_attended(list: &mut List) {
+fn future_entry_attended(list: &mut List) {
     for told in [true, false] {
-        let attack = move |case: &Arc<Case>, seed| future_score(case, seed, told);
+        let attack = move |case: &Arc<Case>, seed| future_entry(case, seed, told);
         list.add(&all(), attack, "step totals", BALANCE);
     }
 }
 
-fn masked_score_counted(list: &mut List) {
+fn masked_entry_counted(list: &mut List) {
     // The first position is visited twice in a run: `first` is 1 there by the relation, so that the
     // sums begin anew; saying 0 is refused by the relation.
     for first in [0, 1] {
@@ -480,7 +480,7 @@ fn masked_score_counted(list: &mut List) {
     }
 }
 
-fn past_score_left_out(list: &mut List) {
+fn past_entry_left_out(list: &mut List) {
     let reason = "a run steps through consecutive positions";
     list.add(
         &all(),

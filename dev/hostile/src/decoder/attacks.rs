@@ -464,7 +464,7 @@ pub fn other_old_entry(lane: usize, value: bool) -> Attack {
     })
 }
 
-/// The attention's own random combinations.
+/// The attention's own random linear combinations.
 const RLCS_OF_ATTENTION: &[(&str, &[&str])] = &[
     ("vectors", &["keys", "score", "numerator"]),
     ("scores", &["value", "score", "numerator"]),

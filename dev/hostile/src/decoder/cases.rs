@@ -91,7 +91,7 @@ pub fn first() -> DecoderSpec {
     }
 }
 
-/// The same in two proofs.
+/// [`uneven`] in two proofs.
 pub fn split() -> DecoderSpec {
     DecoderSpec {
         name: "split decoder",

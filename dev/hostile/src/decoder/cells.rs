@@ -4,7 +4,7 @@
 //! As with the attention, a changed cell is refused, or it is on the list of cells that are free by
 //! design, with the reason, and the list is complete and truthful. The model tree is held by the
 //! statement's commitment, not by the constraints: a changed weight is another model. What a prover makes
-//! anew around a cell, random combinations and the multiplicities of tables, is made anew.
+//! anew around a cell, random linear combinations and the multiplicities of tables, is made anew.
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

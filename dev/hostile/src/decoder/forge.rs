@@ -1,4 +1,5 @@
-//! From a run with a lie to a forged witness: what random combinations say where the witness says something else.
+//! From a run with a lie to a forged witness: what random linear combinations say where the witness says
+//! something else.
 use std::sync::Arc;
 
 use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind};
@@ -9,7 +10,7 @@ use super::execution::Run;
 use crate::cases::Case;
 use crate::forge::Forge;
 
-/// What stands in a random combination in the place of what follows from the witness.
+/// What stands in a random linear combination in the place of what follows from the witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patch {
     /// A vector's entry as matrices took it in, where its component says what it is.
@@ -22,7 +23,7 @@ pub enum Patch {
     Keys,
 }
 
-/// A cell of a random combination column: component, column, row.
+/// A cell of an RLC column: component, column, row.
 type Place = (&'static str, &'static str, usize);
 
 fn get(trace: &PartTrace, (component, column, row): Place) -> QM31 {
@@ -103,7 +104,7 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
     }
 }
 
-/// Replaces parts of random combinations by others of them, or by those of the shadow.
+/// Replaces parts of random linear combinations by others of them, or by those of the shadow.
 fn apply(case: &Case, patch: Patch, trace: &mut PartTrace, shadow: &PartTrace) {
     let (_, decoder) = case.expect_decoder();
     match patch {

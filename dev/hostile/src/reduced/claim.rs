@@ -27,7 +27,7 @@ use crate::proving::{policy, prover, public_values, tokens_of, NoValues};
 pub struct Setup {
     pub case: Arc<Case>,
     pub prover: SegmentProver,
-    /// One structure a proof: the fused one, or the arithmetic and the lookup one.
+    /// One structure a proof: of the only one, or of the arithmetic and the lookup proof.
     pub structures: Vec<ProofStructure>,
     /// The preprocessed tree of each.
     pub preprocessed: Vec<Committed>,
@@ -111,8 +111,8 @@ pub struct Claimed<'a> {
     pub statement: SegmentStatement,
     pub values: Result<PublicValues, NoValues>,
     pub states: [Committed; 2],
-    /// The cut of each proof of a split segment.
-    pub cuts: Vec<Committed>,
+    /// The pairs of each proof of a split segment.
+    pub pairs: Vec<Committed>,
 }
 
 impl<'a> Claimed<'a> {
@@ -133,13 +133,13 @@ impl<'a> Claimed<'a> {
             state(&before, steps.entries_before()),
             state(&after, steps.entries_after()),
         ];
-        let cuts: Vec<Committed> = match &witness.lookup {
+        let pairs: Vec<Committed> = match &witness.lookup {
             None => vec![],
             Some(lookup) => [&witness.main, lookup]
                 .map(|trace| commit(trace, Tree::Pairs))
                 .into(),
         };
-        let cut = match cuts.first() {
+        let cut = match pairs.first() {
             None => SegmentCut::Fused,
             Some(first) => SegmentCut::Split(pairs_of(&first.opening, layout, height)),
         };
@@ -167,15 +167,15 @@ impl<'a> Claimed<'a> {
             statement,
             values,
             states: [before, after],
-            cuts,
+            pairs,
         }
     }
 
-    /// The trees of the fused or the arithmetic proof that come before every challenge, the witness apart.
+    /// The trees of the proof that shows the arithmetic that come before every challenge, the witness apart.
     pub fn main_trees(&self) -> Vec<(Tree, &ProverTree)> {
         let [before, after] = &self.states;
         let model = self.setup.model.iter().map(|it| (Tree::Model, it));
-        let cut = self.cuts.first().map(|it| (Tree::Pairs, it));
+        let pairs = self.pairs.first().map(|it| (Tree::Pairs, it));
         [
             (Tree::Preprocessed, &self.setup.preprocessed[0]),
             (Tree::StateBefore, before),
@@ -183,7 +183,7 @@ impl<'a> Claimed<'a> {
         ]
         .into_iter()
         .chain(model)
-        .chain(cut)
+        .chain(pairs)
         .map(|(tree, committed)| (tree, &committed.tree))
         .collect()
     }
@@ -192,7 +192,7 @@ impl<'a> Claimed<'a> {
     pub fn lookup_trees(&self) -> Vec<(Tree, &ProverTree)> {
         vec![
             (Tree::Preprocessed, &self.setup.preprocessed[1].tree),
-            (Tree::Pairs, &self.cuts[1].tree),
+            (Tree::Pairs, &self.pairs[1].tree),
         ]
     }
 

@@ -24,7 +24,7 @@ use super::system::Reduced;
 use crate::checker::Drop;
 use crate::forge::Forged;
 
-/// Proves a claim in the system without `drop`: the bytes of the fused proof, or of both proofs.
+/// Proves a claim in the system without `drop`: the bytes of the only proof, or of both.
 ///
 /// Where a constraint on LogUp columns is left out, the claimed sum of its component is whatever makes
 /// all sums cancel, and the columns follow.

@@ -49,7 +49,7 @@ impl<T> Witness<T> {
     }
 }
 
-/// Columns of the rlc tree.
+/// Columns of the RLC tree.
 pub struct Rlcs<E: EvalAtRow> {
     /// Accumulators of up and gate of the layer so far.
     pub accumulators: RunningSum<E>,
@@ -63,7 +63,7 @@ pub struct Columns<E: EvalAtRow> {
     pub selectors: Selectors<E::F>,
     /// Witness columns.
     pub witness: Witness<E::F>,
-    /// Random combinations.
+    /// Random linear combinations.
     pub rlcs: Rlcs<E>,
 }
 

@@ -17,8 +17,8 @@ pub struct Gated {
 }
 
 impl Gated {
-    /// By how much the up outputs stand before the gate outputs in the random combination: `t` to the number
-    /// of rows of a layer.
+    /// By how much the up outputs stand before the gate outputs in the random linear combination: `t` to the
+    /// number of rows of a layer.
     fn up_shift(&self, position: QM31) -> QM31 {
         let rows = self.decoder.shape().mlp() * self.decoder.steps();
         position.pow(rows as u128)

@@ -32,7 +32,7 @@ pub struct Columns<E: EvalAtRow> {
     pub selectors: Selectors<E::F>,
     /// Weights of the block's outputs for this input; columns of the model tree.
     pub weights: Vec<E::F>,
-    /// The input's random combination over the steps, `X = sum_i t^(S-1-i) x_i`.
+    /// The input's random linear combination over the steps, `X = sum_i t^(S-1-i) x_i`.
     pub input: Extension<E>,
     /// Combined outputs of the matrix so far.
     pub output: RunningSum<E>,

@@ -17,8 +17,8 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// What the random combination over outputs grows by from one output to the next: `t^S`, so that outputs
-    /// and steps together are combined by consecutive powers of `t`.
+    /// What the random linear combination over outputs grows by from one output to the next: `t^S`, so that
+    /// outputs and steps together are combined by consecutive powers of `t`.
     fn output_challenge(&self, position: QM31) -> QM31 {
         position.pow(self.decoder.steps() as u128)
     }

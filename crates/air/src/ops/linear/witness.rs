@@ -1,4 +1,4 @@
-//! Trace generation of the linear component: all its columns are the model's, or random combinations.
+//! Trace generation of the linear component: all its columns are the model's, or random linear combinations.
 use super::constraints::Linear;
 use crate::column::Column;
 use crate::execution::{Execution, Generate};

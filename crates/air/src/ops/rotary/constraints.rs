@@ -21,8 +21,8 @@ pub struct Rotary {
 }
 
 impl Rotary {
-    /// By how much second halves stand before first halves in the random combination: `t` to the number of
-    /// rows of a layer.
+    /// By how much second halves stand before first halves in the random linear combination: `t` to the
+    /// number of rows of a layer.
     fn second_half(&self, position: QM31) -> QM31 {
         let attention = self.decoder.shape().attention();
         let heads = attention.query_heads() + attention.kv_heads();

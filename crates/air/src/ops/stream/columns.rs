@@ -99,7 +99,7 @@ impl<T> Witness<T, T, T> {
     }
 }
 
-/// Columns of the rlc tree.
+/// Columns of the RLC tree.
 pub struct Rlcs<E: EvalAtRow> {
     /// What was added to the stream, over the steps and channels of a stage so far.
     pub added: RunningSum<E>,
@@ -113,7 +113,7 @@ pub struct Columns<E: EvalAtRow> {
     pub selectors: Selectors<E::F>,
     /// Witness columns.
     pub witness: Witness<E::F, [E::F; 2], [E::F; 2]>,
-    /// Random combinations.
+    /// Random linear combinations.
     pub rlcs: Rlcs<E>,
 }
 

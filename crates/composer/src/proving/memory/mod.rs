@@ -156,7 +156,7 @@ struct Draft {
     steps: StepRange,
 }
 
-/// The ways in which so many segments are cut.
+/// The cuts that so many segments have between them.
 fn ways(cuts: &CutPattern, segments: u64) -> Vec<Cut> {
     let in_use = |cut: &Cut| (0..segments).any(|segment| cuts.of(segment) == *cut);
     Cut::ALL.into_iter().filter(in_use).collect()

@@ -12,7 +12,7 @@ use matchmark_tools::table::{thousands, Table};
 
 /// What has to be said beside the tables.
 pub const NOTE: &str = "Cells are those of the trace, before the blowup; columns of the preprocessed tree, \
-     which components share, are not in the table of components. The time of rlcs and lookups \
+     which components share, are not in the table of components. The time of random linear combinations and lookups \
      includes making their columns; that of constraints the extension of columns where there is one. \
      Each time is the median of its own, so that they need not add up exactly.";
 
@@ -36,7 +36,10 @@ pub fn phases(measured: &Measured) -> Result<Table, Failure> {
         ("commitment of the cache afterwards", part("state after")?),
         ("witness: values of all columns", span("witness")),
         ("commitment of the witness", span("commit witness")),
-        ("rlcs, and their commitment", span("commit rlc")),
+        (
+            "random linear combinations, and their commitment",
+            span("commit rlc"),
+        ),
         ("lookup sums, and their commitment", span("commit lookups")),
         ("composition: constraints", constraints),
         ("composition: commitment", span("Composition") - constraints),

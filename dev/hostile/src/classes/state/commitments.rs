@@ -172,7 +172,7 @@ pub fn states(recorder: &mut Recorder) {
                 wrong.push((format!("height {height}"), commitment));
             }
             let of_level = elsewhere.file.statement();
-            let cut = pairs_of(&own, &case.layout, height).to_bytes();
+            let pairs = pairs_of(&own, &case.layout, height).to_bytes();
             wrong.extend([
                 ("another level, before".to_owned(), of_level.state_before()),
                 ("another level, after".to_owned(), of_level.state_after()),
@@ -180,7 +180,7 @@ pub fn states(recorder: &mut Recorder) {
                     "the root itself".to_owned(),
                     PortCommitment::from_bytes(own.root.0),
                 ),
-                ("a cut".to_owned(), PortCommitment::from_bytes(cut)),
+                ("pairs".to_owned(), PortCommitment::from_bytes(pairs)),
                 ("zeros".to_owned(), PortCommitment::from_bytes([0; 32])),
             ]);
             for (name, commitment) in wrong {
@@ -202,7 +202,7 @@ pub fn states(recorder: &mut Recorder) {
     }
 }
 
-pub fn cuts(recorder: &mut Recorder) {
+pub fn pairs(recorder: &mut Recorder) {
     for spec in [split_narrow(), split_wide()] {
         let case = spec.case();
         let (sample, other) = (Sample::new(&case, 1), Sample::new(&case, 2));
@@ -226,7 +226,7 @@ pub fn cuts(recorder: &mut Recorder) {
         }
         for (name, shape) in shapes(layout.shape()) {
             let terms = case.terms.clone().with(|it| it.shape = shape);
-            // Shapes that no layout carries have no cut either.
+            // Shapes that no layout carries have no pairs either.
             if let Ok(layout) = terms.layout(layout.steps()) {
                 wrong.push((name.to_owned(), pairs_of(&own, &layout, height)));
             }
@@ -252,7 +252,7 @@ pub fn cuts(recorder: &mut Recorder) {
             if std::mem::replace(&mut parts.cut, cut) == cut {
                 continue;
             }
-            let label = format!("{}/cut/{name}", spec.name);
+            let label = format!("{}/pairs/{name}", spec.name);
             let arithmetic = ProofPart::Arithmetic;
             let is_expected = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port: Port::Pairs, part, .. } if *part == arithmetic);
             recorder.refuse_as(&label, is_expected, || {

@@ -113,7 +113,7 @@ fn upside_down(honest: &WeightTable) -> WeightTable {
 
 /// One root for the pairs of a decode by another table and for true pairs: the arithmetic proof of false
 /// outputs is accepted, the lookup proof of the true pairs as well, and the two do not go together.
-pub fn cuts(recorder: &mut Recorder) {
+pub fn pairs(recorder: &mut Recorder) {
     let case = split_narrow().case();
     let setup = Setup::new(&case);
     let mut other = Case::clone(&case);
@@ -121,7 +121,7 @@ pub fn cuts(recorder: &mut Recorder) {
     let run = honest(&case, 1);
     let mut false_run = honest(&Arc::new(other), 1);
     false_run.witness.lookup = run.witness.lookup.clone();
-    let at = format!("{}/half-and-half cut", case.name);
+    let at = format!("{}/half-and-half pairs", case.name);
 
     let mut true_claim = Claimed::of(&setup, &run);
     let mut claim = Claimed::of(&setup, &false_run);
@@ -130,16 +130,16 @@ pub fn cuts(recorder: &mut Recorder) {
         claim.statement.public_values(),
         "the outputs differ"
     );
-    // The claim's own cuts: the false pairs for the arithmetic, the true ones for the lookup.
-    let [arithmetic, lookup] = &mut claim.cuts[..] else {
-        panic!("two cuts");
+    // The claim's own trees: the false pairs for the arithmetic, the true ones for the lookup.
+    let [arithmetic, lookup] = &mut claim.pairs[..] else {
+        panic!("two trees of pairs");
     };
     half_and_half(&setup, arithmetic, lookup);
     let [of_false, of_true] = [&*arithmetic, &*lookup].map(|it| it.opening.clone());
-    for cut in &mut true_claim.cuts {
+    for pairs in &mut true_claim.pairs {
         let mut false_pairs = setup.commit(&tree_of(&false_run.witness.main, Tree::Pairs));
-        half_and_half(&setup, &mut false_pairs, cut);
-        assert_eq!(cut.opening, of_true);
+        half_and_half(&setup, &mut false_pairs, pairs);
+        assert_eq!(pairs.opening, of_true);
     }
     let commitment = pairs_commitment(&true_claim, &of_true);
     restate_pairs(&mut true_claim, commitment);
@@ -174,7 +174,7 @@ pub fn cuts(recorder: &mut Recorder) {
             is_other.then(|| (claim.statement.clone(), proofs))
         });
         let (statement, proofs) = found.take().or(more).ok_or("the tree opens one way only")?;
-        pairs(&claim, &true_claim, &statement, &proofs)
+        put_together(&claim, &true_claim, &statement, &proofs)
     });
 }
 
@@ -184,7 +184,7 @@ fn is_other_lookup(error: &VerifyError) -> bool {
 }
 
 /// Two proofs each of which is accepted alone, put together in other ways.
-fn pairs(
+fn put_together(
     claim: &Claimed<'_>,
     true_claim: &Claimed<'_>,
     statement: &SegmentStatement,
@@ -202,14 +202,14 @@ fn pairs(
         Err(error) if error.name() == expected => Ok(()),
         other => Err(format!("expected {expected}, got {other:?}")),
     };
-    // Each half in the name of its own cut: the two statements do not agree.
+    // Each half in the name of its own pairs: the two statements do not agree.
     let own = verify(&true_claim.statement, proofs[1].clone());
     refused(own, "CutMismatch")?;
     // A false fingerprint in the lookup proof gets past the comparison, and no further.
     let structure = &claim.setup.structures[1];
     let mut lookup = SegmentProof::decode(&proofs[1], structure).unwrap();
     let samples = &mut lookup.stark.sampled_values[structure.place(Tree::Pairs)];
-    for (samples, value) in samples.iter_mut().zip(&claim.cuts[0].opening.fingerprint) {
+    for (samples, value) in samples.iter_mut().zip(&claim.pairs[0].opening.fingerprint) {
         samples[0] = *value;
     }
     let edited = verify(statement, lookup.encode(structure).unwrap());

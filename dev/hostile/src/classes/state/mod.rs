@@ -1,4 +1,4 @@
-//! States and cuts: trees that open two ways, and commitments to something else than what a proof
+//! States and pairs: trees that open two ways, and commitments to something else than what a proof
 //! opens.
 mod commitments;
 mod halves;
@@ -7,8 +7,8 @@ use crate::report::Recorder;
 
 pub fn run(recorder: &mut Recorder) {
     halves::states(recorder);
-    halves::cuts(recorder);
+    halves::pairs(recorder);
     commitments::states(recorder);
-    commitments::cuts(recorder);
+    commitments::pairs(recorder);
     commitments::exchanged(recorder);
 }

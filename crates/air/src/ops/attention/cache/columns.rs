@@ -1,4 +1,4 @@
-//! What a row (key/value head within its lane, cache position `p`, dimension `c`) of the state
+//! What a row (key/value head within its lane, cache position `p`, dimension `c`) of the cache
 //! component is. Every lane holds its share of the heads on the same rows.
 use alloc::vec::Vec;
 
@@ -26,7 +26,7 @@ pub struct Selectors<T> {
 pub struct LaneWitness<T> {
     /// 1 on rows that this segment appends.
     pub new: T,
-    /// How many scores use the combined value that ends at this row.
+    /// How many rows of the scores component use the combined value that ends at this row.
     pub value_uses: T,
 }
 
@@ -40,7 +40,7 @@ impl LaneWitness<usize> {
     }
 }
 
-/// Random combinations of one lane.
+/// Random linear combinations of one lane.
 pub struct LaneRlcs<E: EvalAtRow> {
     /// `K_pc = sum_(p' <= p) t^(p-p') k_p'c`.
     pub keys: RunningSum<E>,
@@ -71,7 +71,7 @@ impl LaneEntries<usize> {
 pub struct Lane<E: EvalAtRow> {
     /// Witness columns.
     pub witness: LaneWitness<E::F>,
-    /// Random combinations.
+    /// Random linear combinations.
     pub rlcs: LaneRlcs<E>,
     /// Entries of the cache before the segment.
     pub before: LaneEntries<E::F>,

@@ -1,5 +1,5 @@
-//! What a row of the scores component is: one score of one step of one query head. The rows
-//! of a step are consecutive, from the first cache entry on; they are called a *run*.
+//! What a row of the scores component is: the score of one cache entry at one step of one query head. The
+//! rows of a step are consecutive, from the first cache entry on; they are called a *run*.
 //!
 //! Rows that no step needs are runs of one score that nobody asks for.
 use matchmark_statement::Cut;
@@ -12,10 +12,11 @@ use crate::harness::row::{Row, Source};
 use crate::layout::SegmentLayout;
 use crate::trees::Tree;
 
-/// Columns of the witness tree, and of the tree of the pairs in a split segment. `Pair` columns are read at the row before as well.
+/// Columns of the witness tree, and in a split segment of the tree of the pairs as well. Columns of the type
+/// `Pair` are read at the row before, too.
 #[derive(Clone, Debug)]
 pub struct Witness<T, Pair> {
-    /// Cache row of the score's last dimension.
+    /// Cache row of the entry's last dimension.
     pub cache_row: Pair,
     /// 1 on the first score of a run.
     pub first: T,
@@ -35,7 +36,7 @@ pub struct Witness<T, Pair> {
     pub remainder: Option<LessThanColumns<T>>,
 }
 
-/// Columns of the rlc tree.
+/// Columns of the RLC tree.
 pub struct Rlcs<E: EvalAtRow> {
     /// `V_p = r^d + sum_c r^(d-1-c) v_pc`, taken from the cache component.
     pub value: Extension<E>,
@@ -49,7 +50,7 @@ pub struct Rlcs<E: EvalAtRow> {
 pub struct Columns<E: EvalAtRow> {
     /// Witness columns.
     pub witness: Witness<E::F, [E::F; 2]>,
-    /// Random combinations.
+    /// Random linear combinations.
     pub rlcs: Rlcs<E>,
 }
 

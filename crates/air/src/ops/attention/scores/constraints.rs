@@ -49,8 +49,8 @@ impl Constraints for Scores {
         let [maximum_before, maximum] = witness.maximum;
         let [attained_before, attained] = witness.attained;
 
-        // A run visits every position: else scores are left out or counted twice. That it
-        // starts at the head's first position is the flag in the value rlc below.
+        // A run visits every position: else scores are left out or counted twice. That it starts at the
+        // head's first position is the flag beside the combined value below.
         row.constrain(
             "a run steps through consecutive positions",
             follows.clone()
@@ -95,7 +95,7 @@ impl Constraints for Scores {
             witness.last.clone() * (attained - constant::<E>(1)),
         );
 
-        // Sums over the run, as random combinations.
+        // Sums over the run, as random linear combinations.
         let totals = row.accumulate("combined scores accumulate", rlcs.score, |total, before| {
             total - before * follows.clone() * rlc.position - E::EF::from(score.clone())
         });

@@ -75,7 +75,7 @@ pub struct Joints<E: EvalAtRow> {
     pub output: RunningSum<E>,
 }
 
-/// Columns of the rlc tree.
+/// Columns of the RLC tree.
 pub struct Rlcs<E: EvalAtRow> {
     /// `K_ic = sum_(p <= P+i) t^(P+i-p) k_pc`, taken from the cache component.
     pub keys: Extension<E>,
@@ -93,7 +93,7 @@ pub struct Columns<E: EvalAtRow> {
     pub entries: Entries<E::F>,
     /// Witness columns.
     pub witness: Witness<E::F, [E::F; 2]>,
-    /// Random combinations.
+    /// Random linear combinations.
     pub rlcs: Rlcs<E>,
     /// What joins the attention to the rest of a decoder.
     pub joints: Option<Joints<E>>,
