@@ -363,7 +363,7 @@ pub const STREAM_OUTPUT: usize = 0;
 /// Names of outputs in the gated component: the input that the last row provides.
 pub const GATED_OUTPUT: usize = 3 * KIND;
 /// Name of the outputs of the argmax component.
-pub const CHOICE_OUTPUT: usize = 4 * KIND;
+pub const ARGMAX_OUTPUT: usize = 4 * KIND;
 
 /// Kinds of attention entries: queries by row of the vectors component.
 pub const QUERY_ENTRY: usize = 0;

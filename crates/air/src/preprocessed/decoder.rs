@@ -6,7 +6,7 @@ use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 
 use crate::layout::decoder::{
-    DecoderLayout, InputSpace, MatrixKind, CHOICE_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS,
+    DecoderLayout, InputSpace, MatrixKind, ARGMAX_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS,
     MANTISSA_BITS, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
 };
 use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
@@ -146,15 +146,15 @@ selectors! {
     }
     Argmax, ArgmaxSelector {
         /// Argmax: 1 on the first token of the vocabulary.
-        ChoiceFirst, "choice_first";
+        ArgmaxFirst, "argmax_first";
         /// Argmax: 1 on the first row.
-        ChoiceStart, "choice_start";
+        ArgmaxStart, "argmax_start";
         /// Argmax: 1 on the last row.
-        ChoiceLast, "choice_last";
+        ArgmaxLast, "argmax_last";
         /// Argmax: the token of the vocabulary, and on padding the number of the row.
-        ChoiceToken, "choice_token";
+        ArgmaxToken, "argmax_token";
         /// Argmax: the step, and on padding one that the segment does not have.
-        ChoiceStep, "choice_step";
+        ArgmaxStep, "argmax_step";
     }
     Range, RangeSelector {
         /// Range table: the width in bits.
@@ -406,15 +406,15 @@ impl ArgmaxSelector {
     fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
         let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
         match self {
-            Self::ChoiceFirst => flag(row < steps),
-            Self::ChoiceStart => flag(row == 0),
-            Self::ChoiceLast => flag(row + 1 == tokens * steps),
+            Self::ArgmaxFirst => flag(row < steps),
+            Self::ArgmaxStart => flag(row == 0),
+            Self::ArgmaxLast => flag(row + 1 == tokens * steps),
             // What padding provides is a choice after a step that nobody asks for, each row one of its own,
             // so that none of them can be chosen.
-            Self::ChoiceToken if row < tokens * steps => M31::from(row / steps),
-            Self::ChoiceToken => M31::from(row),
-            Self::ChoiceStep if row < tokens * steps => M31::from(row % steps),
-            Self::ChoiceStep => M31::from(steps),
+            Self::ArgmaxToken if row < tokens * steps => M31::from(row / steps),
+            Self::ArgmaxToken => M31::from(row),
+            Self::ArgmaxStep if row < tokens * steps => M31::from(row % steps),
+            Self::ArgmaxStep => M31::from(steps),
         }
     }
 }
@@ -478,7 +478,7 @@ pub fn output_name(layout: &SegmentLayout, decoder: &DecoderLayout, kind: Matrix
         MatrixKind::UpGate(layer) => {
             GATED_OUTPUT + decoder.input(InputSpace::Gated(layer), shape.mlp() - 1)
         }
-        MatrixKind::Head => CHOICE_OUTPUT,
+        MatrixKind::Head => ARGMAX_OUTPUT,
     }
 }
 

@@ -67,11 +67,11 @@ impl<E: EvalAtRow> Columns<E> {
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
         Self {
             selectors: Selectors {
-                first: row.decoder(DecoderSelector::ChoiceFirst),
-                start: row.decoder(DecoderSelector::ChoiceStart),
-                last: row.decoder(DecoderSelector::ChoiceLast),
-                token: row.decoder(DecoderSelector::ChoiceToken),
-                step: row.decoder(DecoderSelector::ChoiceStep),
+                first: row.decoder(DecoderSelector::ArgmaxFirst),
+                start: row.decoder(DecoderSelector::ArgmaxStart),
+                last: row.decoder(DecoderSelector::ArgmaxLast),
+                token: row.decoder(DecoderSelector::ArgmaxToken),
+                step: row.decoder(DecoderSelector::ArgmaxStep),
             },
             witness: Witness {
                 maximum: row.witness_before("maximum", decoder.steps()),

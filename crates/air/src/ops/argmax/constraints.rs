@@ -5,7 +5,7 @@ use stwo_constraint_framework::EvalAtRow;
 use super::columns::{Columns, Witness};
 use crate::gadgets::rescaling::range;
 use crate::harness::row::{constant, Constraints, Row};
-use crate::layout::decoder::{DecoderLayout, CHOICE_OUTPUT, RANGE_BITS};
+use crate::layout::decoder::{DecoderLayout, ARGMAX_OUTPUT, RANGE_BITS};
 use crate::relation::{Argmax as ArgmaxTuple, LinearOutput};
 
 /// The argmax component of one segment.
@@ -84,7 +84,7 @@ impl Constraints for Argmax {
                 token: selectors.token,
             },
         );
-        let name = u32::try_from(CHOICE_OUTPUT).unwrap_or(u32::MAX);
+        let name = u32::try_from(ARGMAX_OUTPUT).unwrap_or(u32::MAX);
         row.require_times(
             selectors.last,
             LinearOutput {
