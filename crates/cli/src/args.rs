@@ -9,7 +9,7 @@ use matchmark_planner::Objective;
 use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
 
-use crate::options::{parse_bytes, parse_nonce, TableChoice};
+use crate::values::{parse_bytes, parse_nonce, TableChoice};
 
 /// Proves transformer decode, and verifies the proofs.
 #[derive(Clone, Debug, Parser)]

@@ -27,6 +27,7 @@ mod progress;
 #[cfg(feature = "candle")]
 mod reference;
 mod sequences;
+mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! Chains: how segment statements join, and what holds of all of them together.
 
 use alloc::string::String;
+use core::fmt;
 
 use matchmark_quant::{QuantError, QuantizationId, StepRange, TaggedSha256};
 use serde::{Serialize, Serializer};
@@ -9,6 +10,7 @@ use thiserror::Error;
 use crate::identity::{ChainDigest, PortCommitment, StatementDigest, StatementVersion};
 use crate::segment::SegmentStatement;
 use crate::terms::{SharedTerms, TermsDifference};
+use crate::text::{line, Steps};
 use crate::tokens::{TokenEnds, TokenId};
 
 /// Why a segment does not continue a chain. Segments are counted from 0.
@@ -133,6 +135,23 @@ impl ChainStatement {
     #[must_use]
     pub const fn chain_digest(&self) -> ChainDigest {
         self.chain_digest
+    }
+}
+
+impl fmt::Display for ChainStatement {
+    /// One aligned line a field; no line end after the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = format_args!("version {}", StatementVersion::CURRENT);
+        line(f, "chain statement", version)?;
+        self.terms().fmt(f)?;
+        line(f, "segments", self.segments())?;
+        line(f, "steps", Steps(&self.steps()))?;
+        line(f, "first state", self.first_state())?;
+        line(f, "last state", self.last_state())?;
+        if let Some(tokens) = self.tokens() {
+            line(f, "tokens", tokens)?;
+        }
+        write!(f, "{:<18}{}", "chain digest", self.chain_digest())
     }
 }
 

@@ -2,13 +2,14 @@
 
 use core::fmt;
 
-use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, Rounding};
+use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, QuantizationPolicy, Rounding};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StatementError;
-use crate::identity::{ModelIdentity, PortCommitment};
-use crate::terms::SharedTerms;
-use crate::tokens::{PromptLength, TokenEnds, TokenId};
+use crate::identity::PortCommitment;
+use crate::prompt::PromptLength;
+use crate::shape::SegmentShape;
+use crate::tokens::{TokenEnds, TokenId};
 
 /// What a segment is a segment of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,26 +63,14 @@ pub struct DecoderTerms {
     pub prompt: PromptLength,
 }
 
-/// Whether there is a decoder exactly if there is a model, and whether it goes with the other terms.
-pub(crate) fn check_terms(terms: &SharedTerms) -> Result<(), StatementError> {
-    match (terms.model, &terms.decoder) {
-        (ModelIdentity::TraceOnly, None) => Ok(()),
-        (ModelIdentity::Weights(_), Some(decoder)) => decoder.check(terms),
-        (ModelIdentity::Weights(got), None) => Err(StatementError::DecoderMissing { got }),
-        (ModelIdentity::TraceOnly, Some(decoder)) => Err(StatementError::DecoderUnexpected {
-            got: decoder.weights,
-        }),
-    }
-}
-
 impl DecoderTerms {
-    fn check(&self, terms: &SharedTerms) -> Result<(), StatementError> {
-        let SharedTerms {
-            quantization,
-            rounding,
-            shape,
-            ..
-        } = terms;
+    /// Whether these other terms go with the decoder.
+    pub(crate) fn check(
+        &self,
+        quantization: &QuantizationPolicy,
+        rounding: Rounding,
+        shape: &SegmentShape,
+    ) -> Result<(), StatementError> {
         let (expected, got) = (self.shape.all_layers_attention(), shape.attention());
         if expected != got {
             return Err(StatementError::DecoderAttention { expected, got });
@@ -97,7 +86,7 @@ impl DecoderTerms {
         if let Some(got) = quantization.scales() {
             return Err(StatementError::DecoderScales { got });
         }
-        let (expected, got) = (Rounding::NearestTiesUp, *rounding);
+        let (expected, got) = (Rounding::NearestTiesUp, rounding);
         if expected != got {
             return Err(StatementError::DecoderRounding { expected, got });
         }
@@ -105,8 +94,8 @@ impl DecoderTerms {
         if got > expected {
             return Err(StatementError::CapacityAbovePositions { expected, got });
         }
-        let (expected, got) = (shape.capacity(), self.prompt);
-        if got.get() > expected.get() {
+        let (expected, got) = (shape.capacity(), self.prompt.get());
+        if got > expected.get() {
             return Err(StatementError::PromptAboveCapacity { expected, got });
         }
         ModelBounds::new(&self.shape, &self.arithmetic)?;

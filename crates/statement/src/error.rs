@@ -8,10 +8,8 @@ use matchmark_quant::{
 use thiserror::Error;
 
 use crate::codec::CodecError;
-use crate::cut::Cut;
 use crate::identity::{ModelId, PortCommitment, StatementVersion};
-use crate::security::{Profile, SecurityLevel};
-use crate::tokens::{PromptLength, TokenEnds, TokenId};
+use crate::tokens::{TokenEnds, TokenId};
 
 /// Why a statement, or a part of one, is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -36,12 +34,12 @@ pub enum StatementError {
     /// The security level does not come in this profile.
     #[error("security level {level} has no profile {got}: expected {expected}")]
     ProfileUnavailable {
-        /// The level.
-        level: SecurityLevel,
-        /// The only profile it has.
-        expected: Profile,
-        /// The profile asked for.
-        got: Profile,
+        /// Name of the level.
+        level: &'static str,
+        /// Name of the only profile it has.
+        expected: &'static str,
+        /// Name of the profile asked for.
+        got: &'static str,
     },
     /// The application name is empty or too long.
     #[error("application name has {got} bytes, expected 1 to {expected}")]
@@ -70,10 +68,10 @@ pub enum StatementError {
     /// A lookup proof was named for a segment that has none.
     #[error("segment is {got}, expected {expected}")]
     NotSplit {
-        /// How a segment with a lookup proof is proven.
-        expected: Cut,
-        /// How this one is.
-        got: Cut,
+        /// Name of the cut of a segment with a lookup proof.
+        expected: &'static str,
+        /// Name of this one's.
+        got: &'static str,
     },
     /// The statement is of a version that this crate does not know.
     #[error("statement version is {got}, expected {expected}")]
@@ -182,8 +180,8 @@ pub enum StatementError {
     PromptAboveCapacity {
         /// Cache entries at the end of the chain.
         expected: CacheCapacity,
-        /// Given tokens.
-        got: PromptLength,
+        /// Number of given tokens.
+        got: u32,
     },
     /// A decoder segment without its first and its next token.
     #[error("decoder segment has no tokens, expected its first and its next one")]

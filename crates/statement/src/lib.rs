@@ -62,8 +62,10 @@ mod decoder;
 mod domain;
 mod error;
 mod identity;
+mod lookup;
 mod policy;
 mod port;
+mod prompt;
 mod public_values;
 mod security;
 mod segment;
@@ -74,7 +76,7 @@ mod tokens;
 
 pub use chain::{ChainAccumulator, ChainError, ChainStatement};
 pub use codec::CodecError;
-pub use cut::{Cut, CutPattern, LookupStatement, ProofPart, SegmentCut};
+pub use cut::{Cut, CutPattern, ProofPart, SegmentCut};
 pub use decoder::{DecoderTerms, SegmentKind};
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
@@ -83,18 +85,22 @@ pub use identity::{
     PublicValuesDigest, RelationDigest, RelationVersion, StatementDigest, StatementVersion,
     TokenizerId,
 };
+pub use lookup::LookupStatement;
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
 pub use policy::{
     AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError, PolicyMismatch,
 };
 pub use port::Port;
-pub use public_values::{AttentionValues, FormError, PublicValues, PublicValuesError, TokenValues};
+pub use prompt::PromptLength;
+pub use public_values::{
+    AttentionValues, FormError, PublicValues, PublicValuesError, TokenError, TokenValues,
+};
 pub use security::{Profile, Security, SecurityLevel, SecurityParameters};
 pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
 pub use shape::SegmentShape;
 pub use terms::{SharedTerms, TermsDifference};
-pub use tokens::{PromptLength, TokenEnds, TokenError, TokenId};
+pub use tokens::{TokenEnds, TokenId};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

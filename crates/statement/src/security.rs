@@ -169,9 +169,9 @@ impl Security {
     pub fn new(level: SecurityLevel, profile: Profile) -> Result<Self, StatementError> {
         if level == SecurityLevel::Insecure13 && profile != Profile::Compact {
             return Err(StatementError::ProfileUnavailable {
-                level,
-                expected: Profile::Compact,
-                got: profile,
+                level: level.name(),
+                expected: Profile::Compact.name(),
+                got: profile.name(),
             });
         }
         Ok(Self { level, profile })
@@ -304,9 +304,9 @@ mod tests {
         assert_eq!(
             Security::new(SecurityLevel::Insecure13, Profile::Fast),
             Err(StatementError::ProfileUnavailable {
-                level: SecurityLevel::Insecure13,
-                expected: Profile::Compact,
-                got: Profile::Fast,
+                level: "insecure-13",
+                expected: "compact",
+                got: "fast",
             })
         );
         assert_eq!(Security::default().to_string(), "conjectured-100 compact");

@@ -1,6 +1,7 @@
 //! The statement of one segment: what its proof claims, field by field.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use matchmark_quant::{
     QuantizationId, QuantizationPolicy, Rounding, StepRange, TableBounds, TaggedSha256,
@@ -14,11 +15,12 @@ use crate::decoder::{self, DecoderTerms, SegmentKind};
 use crate::error::StatementError;
 use crate::identity::{PortCommitment, PublicValuesDigest, StatementDigest, StatementVersion};
 use crate::port::Port;
-use crate::public_values::{FormError, PublicValues, PublicValuesError};
+use crate::public_values::{FormError, PublicValues, PublicValuesError, TokenError};
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
-use crate::tokens::{TokenEnds, TokenError};
+use crate::text::{line, Steps};
+use crate::tokens::TokenEnds;
 
 /// Largest accepted length of an encoded statement, in bytes. The longest there is has 479.
 pub const MAX_STATEMENT_LEN: usize = 512;
@@ -402,6 +404,24 @@ const fn own_fields(parts: &SegmentStatementParts) -> OwnFields {
         state_after: parts.state_after,
         cut: parts.cut,
         tokens: parts.tokens,
+    }
+}
+
+impl fmt::Display for SegmentStatement {
+    /// One aligned line a field, then the digest; no line end after the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = format_args!("version {}", self.version());
+        line(f, "segment statement", version)?;
+        self.terms().fmt(f)?;
+        line(f, "steps", Steps(&self.steps()))?;
+        line(f, "public values", self.public_values())?;
+        line(f, "state before", self.state_before())?;
+        line(f, "state after", self.state_after())?;
+        line(f, "cut", self.cut())?;
+        if let Some(tokens) = self.tokens() {
+            line(f, "tokens", tokens)?;
+        }
+        write!(f, "{:<18}{}", "digest", self.digest())
     }
 }
 

@@ -16,7 +16,7 @@ use matchmark_quant::{AccumulatorBounds, QuantizationPolicy, Rounding, TableBoun
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize};
 
-use crate::decoder::{self, DecoderTerms, SegmentKind};
+use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
 use crate::identity::{ModelIdentity, RelationDigest, RelationVersion};
@@ -87,7 +87,7 @@ impl SharedTerms {
     /// - [`StatementError::Quantity`] if an accumulator could leave its bounds at the full capacity, or an
     ///   intermediate value of the decoder its own.
     pub fn check(&self) -> Result<(), StatementError> {
-        decoder::check_terms(self)?;
+        self.check_decoder()?;
         AccumulatorBounds::new(
             &self.shape.attention(),
             self.shape.capacity(),
@@ -96,6 +96,20 @@ impl SharedTerms {
             self.table_bounds,
         )?;
         Ok(())
+    }
+
+    /// Whether there is a decoder exactly if there is a model, and whether it goes with the other terms.
+    fn check_decoder(&self) -> Result<(), StatementError> {
+        match (self.model, &self.decoder) {
+            (ModelIdentity::TraceOnly, None) => Ok(()),
+            (ModelIdentity::Weights(_), Some(decoder)) => {
+                decoder.check(&self.quantization, self.rounding, &self.shape)
+            }
+            (ModelIdentity::Weights(got), None) => Err(StatementError::DecoderMissing { got }),
+            (ModelIdentity::TraceOnly, Some(decoder)) => Err(StatementError::DecoderUnexpected {
+                got: decoder.weights,
+            }),
+        }
     }
 
     /// The form of the public values of the chain's segments.

@@ -1,4 +1,4 @@
-//! How types of the lower crates, and whole statements, are written for people.
+//! How types of the lower crates, and lists of fields, are written for people.
 
 use core::fmt;
 
@@ -10,10 +10,6 @@ use matchmark_quant::{
     ModelArithmetic, ModelShifts, QuantizationPolicy, Scales, StepRange, TableBounds,
 };
 
-use crate::chain::ChainStatement;
-use crate::identity::StatementVersion;
-use crate::policy::PolicyCircuit;
-use crate::segment::SegmentStatement;
 use crate::tokens::TokenId;
 
 /// `8 bits, score step 12, scales q 0.5, k 0.25, v 1`.
@@ -104,19 +100,6 @@ pub(crate) fn tokens(tokens: &[TokenId]) -> String {
     format!("{} tokens: {first}{more}", tokens.len())
 }
 
-/// `decoder circuit of 16 steps c0ffee..., ...`.
-pub(crate) fn circuits(circuits: &[PolicyCircuit]) -> String {
-    let words = circuits.iter().map(|circuit| {
-        let PolicyCircuit {
-            steps,
-            part,
-            preprocessed_root,
-        } = circuit;
-        format!("{part} circuit of {steps} steps {preprocessed_root}")
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
 /// One aligned line: a name and its value.
 pub(crate) fn line(
     f: &mut fmt::Formatter<'_>,
@@ -124,39 +107,4 @@ pub(crate) fn line(
     value: impl fmt::Display,
 ) -> fmt::Result {
     writeln!(f, "{name:<18}{value}")
-}
-
-impl fmt::Display for SegmentStatement {
-    /// One aligned line a field, then the digest; no line end after the last.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = format_args!("version {}", self.version());
-        line(f, "segment statement", version)?;
-        self.terms().fmt(f)?;
-        line(f, "steps", Steps(&self.steps()))?;
-        line(f, "public values", self.public_values())?;
-        line(f, "state before", self.state_before())?;
-        line(f, "state after", self.state_after())?;
-        line(f, "cut", self.cut())?;
-        if let Some(tokens) = self.tokens() {
-            line(f, "tokens", tokens)?;
-        }
-        write!(f, "{:<18}{}", "digest", self.digest())
-    }
-}
-
-impl fmt::Display for ChainStatement {
-    /// One aligned line a field; no line end after the last.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = format_args!("version {}", StatementVersion::CURRENT);
-        line(f, "chain statement", version)?;
-        self.terms().fmt(f)?;
-        line(f, "segments", self.segments())?;
-        line(f, "steps", Steps(&self.steps()))?;
-        line(f, "first state", self.first_state())?;
-        line(f, "last state", self.last_state())?;
-        if let Some(tokens) = self.tokens() {
-            line(f, "tokens", tokens)?;
-        }
-        write!(f, "{:<18}{}", "chain digest", self.chain_digest())
-    }
 }

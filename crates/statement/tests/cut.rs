@@ -29,8 +29,8 @@ fn a_split_segment_has_two_digests_and_a_fused_one_has_one() {
     assert_eq!(
         LookupStatement::new(statement(base())),
         Err(StatementError::NotSplit {
-            expected: Cut::Split,
-            got: Cut::Fused
+            expected: "split",
+            got: "fused"
         })
     );
 }

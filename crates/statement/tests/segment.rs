@@ -206,7 +206,7 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
             |it| it.terms.decoder.as_mut().unwrap().prompt = prompt(67),
             StatementError::PromptAboveCapacity {
                 expected: CacheCapacity::new(66).unwrap(),
-                got: prompt(67),
+                got: 67,
             },
         ),
         (|it| it.tokens = None, StatementError::TokensMissing),

@@ -3,17 +3,18 @@ use std::sync::Arc;
 
 use matchmark_air::describe::describe_segment;
 use matchmark_air::gadgets::less_than::LessThan;
+use matchmark_air::layout::decoder::DecoderLayout;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
-use matchmark_prover::{ChainTerms, ProveError};
+use matchmark_air::witness::Column;
+use matchmark_models::IntegerModel;
+use matchmark_prover::{ChainTerms, ModelChain, ProveError};
 use matchmark_quant::{
     AccumulatorBounds, AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy,
-    QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, ValueBits,
+    QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, ValueBits, MODULUS,
 };
 use matchmark_statement::{Cut, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain};
 use matchmark_tables::{Rational, WeightTable};
-
-use super::decoder::cases::DecoderPart;
 
 /// What a case is made of.
 #[derive(Clone, Debug)]
@@ -43,6 +44,23 @@ pub struct Case {
     pub forms: Forms,
     /// The decoder whose attention this is, if it is one's.
     pub decoder: Option<Arc<DecoderPart>>,
+}
+
+impl Case {
+    /// The decoder, of a case that is one's.
+    pub fn expect_decoder(&self) -> (&Arc<DecoderPart>, &DecoderLayout) {
+        let part = self.decoder.as_ref().expect("a decoder's case");
+        (part, self.layout.decoder().expect("a decoder's layout"))
+    }
+}
+
+/// The decoder of a case.
+#[derive(Debug)]
+pub struct DecoderPart {
+    pub model: Arc<IntegerModel>,
+    pub chain: ModelChain,
+    /// The model tree.
+    pub columns: Vec<Column>,
 }
 
 /// Which gadgets take two limbs; `None` for one that the layout does without.
@@ -99,6 +117,18 @@ pub(crate) fn bounds(layout: &SegmentLayout, terms: &ChainTerms) -> AccumulatorB
 /// The largest quotient of a gap, less the table's last index, plus one.
 fn excess_bound(layout: &SegmentLayout, terms: &ChainTerms) -> i64 {
     bounds(layout, terms).max_quotient() + 2 - layout.table_len() as i64
+}
+
+/// Whether the top limb of the excess is bounded from above: where the limbs alone have room for a gap
+/// that is another one modulo `p`. By the numbers, not by what the components state.
+pub fn excess_is_bounded(case: &Case) -> bool {
+    let Some(wide) = case.forms.excess.filter(|_| case.forms.exact.is_none()) else {
+        return false;
+    };
+    let layout = &case.layout;
+    let slack = (1_i64 << (layout.log_rows().limbs * (1 + u32::from(wide)))) - 1;
+    let reach = i64::from(layout.score_step()) * (layout.table_len() as i64 + slack);
+    reach >= i64::from(MODULUS) - bounds(layout, &case.terms).max_gap()
 }
 
 pub fn insecure() -> Security {

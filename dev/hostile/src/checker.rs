@@ -21,7 +21,7 @@ use stwo::prover::backend::simd::m31::PackedBaseField;
 use stwo::prover::backend::simd::qm31::PackedSecureField;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::cases::Case;
+use super::cases::{excess_is_bounded, Case};
 
 /// What the system leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -306,7 +306,7 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         if wide {
             scores.extend(one(Limb, "excess high", true));
         }
-        if super::gadgets::excess_is_bounded(case) {
+        if excess_is_bounded(case) {
             scores.extend(one(Limb, "excess top bound", true));
         }
     }

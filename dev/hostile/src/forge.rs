@@ -21,7 +21,8 @@ use stwo::prover::backend::simd::m31::PackedBaseField;
 
 use super::cases::Case;
 use super::checker::{evaluate, mock_names, Drop, Evaluation};
-use super::world::{claim_is_true, output_remainder, sizes, World};
+use super::claim::claim_is_true;
+use super::world::{output_remainder, sizes, World};
 use super::Rng;
 
 /// Random linear combinations of forged columns, at whichever points are drawn.
@@ -132,12 +133,6 @@ impl ScoreRow {
             remainder: limbs([d, e, f]),
         }
     }
-}
-
-/// Queries, keys, values and outputs of the vectors component.
-pub fn entries(witness: &SegmentWitness) -> [&Column; 4] {
-    let vectors = witness.main.component("vectors");
-    ["query", "key", "value", "output"].map(|name| vectors.column(name))
 }
 
 /// A column of the vectors component, for writing.

@@ -8,7 +8,7 @@ use matchmark_air::column::field;
 use matchmark_quant::{centered, Rounding, MODULUS};
 use stwo::core::fields::m31::M31;
 
-use super::cases::{bounds, Case};
+use super::cases::Case;
 use super::forge::{Forge, Limbs};
 use super::world::{output_remainder as output_remainder_by, sizes, World};
 use super::Rng;
@@ -44,18 +44,6 @@ impl Part {
     fn is_below(self) -> bool {
         matches!(self, Self::Low | Self::High)
     }
-}
-
-/// Whether the top limb of the excess is bounded from above: where the limbs alone have room for a gap
-/// that is another one modulo `p`. By the numbers, not by what the components state.
-pub fn excess_is_bounded(case: &Case) -> bool {
-    let Some(wide) = case.forms.excess.filter(|_| case.forms.exact.is_none()) else {
-        return false;
-    };
-    let layout = &case.layout;
-    let slack = (1_i64 << (layout.log_rows().limbs * (1 + u32::from(wide)))) - 1;
-    let reach = i64::from(layout.score_step()) * (layout.table_len() as i64 + slack);
-    reach >= i64::from(MODULUS) - bounds(layout, &case.terms).max_gap()
 }
 
 /// Limbs of a value outside `0..bound` of which exactly `part` is outside its range, if the value is

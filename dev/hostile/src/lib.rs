@@ -3,9 +3,10 @@
 //!
 //! It has two users. `cargo xtask hostile` runs the [`classes`] and prints what they came to
 //! ([`report`]); the tests of the prover use the same parts: small cases that between them use every
-//! gadget in every form ([`cases`]), integer worlds to execute without any check ([`world`]), a
-//! constraint evaluator that can leave a constraint or a tuple out ([`checker`]), witnesses that can be
-//! forged and made consistent again ([`forge`]), the attacks themselves ([`attacks`], [`gadgets`]), the
+//! gadget in every form ([`cases`]), honest runs of their models ([`model_runs`]), integer worlds to
+//! execute without any check ([`world`]), a decision on what is claimed ([`claim`]), a constraint
+//! evaluator that can leave a constraint or a tuple out ([`checker`]), witnesses that can be forged and
+//! made consistent again ([`forge`]), the attacks themselves ([`attacks`], [`gadgets`]), the
 //! constraint drop ([`constraint_drop`]) with proofs by systems that lack something ([`reduced`]), full
 //! proofs of forged claims ([`proving`]), two sets of columns under one root ([`equivocation`]), and a
 //! storage that fails ([`faults`]).
@@ -28,6 +29,7 @@ pub mod bytes;
 pub mod cases;
 pub mod cell;
 pub mod checker;
+pub mod claim;
 pub mod classes;
 pub mod constraint_drop;
 pub mod decoder;
@@ -38,6 +40,7 @@ pub mod faults;
 pub mod forge;
 pub mod functions;
 pub mod gadgets;
+pub mod model_runs;
 pub mod ports;
 pub mod proving;
 pub mod reduced;

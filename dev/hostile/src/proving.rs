@@ -15,7 +15,8 @@ use matchmark_statement::{
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
 use super::cases::Case;
-use super::forge::{entries, Forge, Forged};
+use super::claim::entries;
+use super::forge::{Forge, Forged};
 use super::world::{cache_of, public_tensors};
 
 /// What became of a claim that went through a prover and a verifier.

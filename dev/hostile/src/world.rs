@@ -8,14 +8,13 @@ use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{lookup_trace, Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
-use matchmark_runtime::{
-    execute_segment, DecodeRules, KvCache, ScoreRecord, SegmentExecution, SegmentInputs, StepRecord,
-};
+use matchmark_runtime::{DecodeRules, KvCache, ScoreRecord, SegmentExecution, StepRecord};
 use matchmark_statement::Cut;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
 use super::forge::tree_of;
+use super::model_runs::HonestRun;
 use super::Rng;
 
 /// The tensors of a segment: `q [H,S,d]`, `k, v [G,S,d]`, `prefix_k, prefix_v [G,P,d]`.
@@ -41,13 +40,37 @@ pub fn sizes(case: &Case) -> (usize, usize, usize, usize, usize) {
 }
 
 impl World {
+    /// The attention's tensors of a run of a model.
+    pub fn of_run(case: &Case, run: &HonestRun) -> Self {
+        let attention = &run.execution.attention;
+        let columns = entries(&case.layout, run.before.cache());
+        let shape = case.layout.shape().attention();
+        let (before, dim) = (case.steps.entries_before(), shape.head_dim());
+        let prefix = |which: fn(LaneEntries<usize>) -> usize| {
+            (0..shape.kv_heads() * before * dim)
+                .map(|index| {
+                    let (head, rest) = (index / (before * dim), index % (before * dim));
+                    let (lane, row) = case.layout.lane_row(head, rest / dim, rest % dim);
+                    centered(columns[which(LaneEntries::of_lane(lane))][row].0) as i16
+                })
+                .collect()
+        };
+        Self {
+            q: attention.q.clone(),
+            k: attention.k.clone(),
+            v: attention.v.clone(),
+            prefix_k: prefix(|lane| lane.key),
+            prefix_v: prefix(|lane| lane.value),
+        }
+    }
+
     /// Seeded tensors. Some seeds give small keys, so that gaps fall inside the table; some give
     /// skewed values, so that outputs are far from zero.
     ///
     /// Those of a decoder are what the model computes from seeded tokens.
     pub fn random(case: &Case, seed: u64) -> Self {
         if let Some(part) = &case.decoder {
-            return part.run(case, seed).world(case);
+            return Self::of_run(case, &part.run(case, seed));
         }
         let mut rng = Rng(seed);
         let (heads, groups, dim, before, steps) = sizes(case);
@@ -306,27 +329,6 @@ pub fn public_tensors(case: &Case, public: [&Column; 4]) -> Option<[Vec<i16>; 4]
         of_groups(public[2])?,
         of_heads(public[3])?,
     ])
-}
-
-/// What the plain reference says of the claim that a witness makes: cache before, cache after and
-/// public values. An independent decision: nothing of the witness but the claim is read.
-pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
-    if let Some(part) = &case.decoder {
-        return part.claim_is_true(case, witness);
-    }
-    let decide = || -> Option<bool> {
-        let state = witness.main.tree(Tree::StateBefore);
-        let before = cache_of(case, &state, case.steps.entries_before())?;
-        let [q, k, v, out] = public_tensors(case, crate::forge::entries(witness))?;
-        let bits = case.terms.quantization.value_bits();
-        let shape = case.layout.shape().attention();
-        let inputs = SegmentInputs::new(shape, bits, case.steps, q, k, v).ok()?;
-        let (execution, after) = execute_segment(&before, &inputs, &rules(case)).ok()?;
-        let after = entries(&case.layout, &after);
-        let same = after.iter().eq(witness.main.tree(Tree::StateAfter));
-        Some(execution.out == out && same)
-    };
-    decide().unwrap_or(false)
 }
 
 pub fn rules(case: &Case) -> DecodeRules {

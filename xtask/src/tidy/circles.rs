@@ -12,57 +12,6 @@ use super::modules::{Modules, Place};
 use super::tree::Tree;
 use super::Finding;
 
-/// Circles that were there before the rule: the folder, and the modules that are part of one. They must
-/// become fewer. What is in no circle any longer is struck from here; nothing is added.
-const KNOWN: [(&str, &[&str]); 5] = [
-    ("crates/cli/src", &["args", "options"]),
-    (
-        "crates/composer/src/proving",
-        &[
-            "directory",
-            "disk",
-            "error",
-            "executors",
-            "front",
-            "key",
-            "memory",
-            "model_plan",
-            "plan",
-            "schedule",
-            "work",
-        ],
-    ),
-    ("crates/composer/src/proving/memory", &["cgroup", "room"]),
-    (
-        "dev/hostile/src",
-        &[
-            "attacks", "attempt", "cases", "cell", "checker", "decoder", "forge", "gadgets",
-            "proving", "reduced", "world",
-        ],
-    ),
-    (
-        "crates/statement/src",
-        &[
-            "cut",
-            "chain",
-            "decoder",
-            "domain",
-            "error",
-            "policy",
-            "public_values",
-            "security",
-            "segment",
-            "shape",
-            "terms",
-            "text",
-            "tokens",
-        ],
-    ),
-];
-
-/// This file, where a known circle is struck.
-const THIS: &str = "xtask/src/tidy/circles.rs";
-
 /// What each module uses of the others, with the first place where it does.
 type Edges = BTreeMap<String, BTreeMap<String, Use>>;
 
@@ -76,39 +25,16 @@ struct Use {
 
 /// Modules that stand beside each other do not use each other in a circle.
 pub fn no_circles(tree: &Tree) -> Vec<Finding> {
-    circles_but(tree, &KNOWN)
-}
-
-fn circles_but(tree: &Tree, known: &[(&str, &[&str])]) -> Vec<Finding> {
     let mut findings = vec![];
-    let mut there = BTreeSet::new();
     let roots = tree
         .rust()
         .map(|(path, _)| path)
         .filter(|path| path.ends_with("/src/lib.rs") || path.ends_with("/src/main.rs"));
     for root in roots {
         let modules = Modules::read(tree, root, &mut findings);
-        for (level, edges) in levels(&modules) {
-            let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let folder = [vec![folder.to_owned()], level].concat().join("/");
-            for circle in circles(&edges) {
-                let is_known = known.iter().any(|(of, modules)| {
-                    *of == folder && circle.iter().all(|name| modules.contains(&name.as_str()))
-                });
-                if is_known {
-                    there.extend(circle.into_iter().map(|name| (folder.clone(), name)));
-                } else {
-                    findings.push(finding(&edges, &circle));
-                }
-            }
-        }
-    }
-    for (folder, modules) in known {
-        for name in *modules {
-            if !there.contains(&((*folder).to_owned(), (*name).to_owned())) {
-                let message = format!("{folder}: {name} is in no circle: strike it");
-                findings.push(Finding::in_file(THIS, message));
-            }
+        for edges in levels(&modules).values() {
+            let circles = circles(edges);
+            findings.extend(circles.iter().map(|circle| finding(edges, circle)));
         }
     }
     findings
@@ -188,10 +114,9 @@ fn finding(edges: &Edges, circle: &BTreeSet<String>) -> Finding {
         names.join(", "),
         steps.join("; ")
     );
-    match uses.first() {
-        Some((_, it)) => Finding::at(&it.path, it.line, message),
-        None => Finding::in_file(THIS, message),
-    }
+    let first = uses.first();
+    let (path, line) = first.map_or(("", 0), |(_, it)| (&it.path, it.line));
+    Finding::at(path, line, message)
 }
 
 /// The modules on a shortest way from a module to itself, beginning with it.
@@ -216,7 +141,7 @@ fn way_around<'a>(edges: &'a Edges, from: &'a str) -> Vec<&'a str> {
 mod tests {
     use super::*;
 
-    fn found(files: &[(&str, &str)], known: &[(&str, &[&str])]) -> Vec<String> {
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
         let files: Vec<(String, &str)> = files
             .iter()
             .map(|(path, text)| (format!("crates/x/src/{path}"), *text))
@@ -225,14 +150,14 @@ mod tests {
             .iter()
             .map(|(path, text)| (&path[..], *text))
             .collect();
-        let findings = circles_but(&Tree::of(&files), known);
+        let findings = no_circles(&Tree::of(&files));
         findings.iter().map(ToString::to_string).collect()
     }
 
     /// The findings of a crate of two modules.
     fn between(root: &str, a: &str, b: &str) -> usize {
         let root = format!("mod a; mod b; {root}");
-        found(&[("lib.rs", &root), ("a.rs", a), ("b.rs", b)], &[]).len()
+        found(&[("lib.rs", &root), ("a.rs", a), ("b.rs", b)]).len()
     }
 
     #[test]
@@ -263,7 +188,7 @@ mod tests {
         ];
         let message = "crates/x/src/b.rs:1: modules in a circle, a, b, c: \
             b names crate::c::Z (crates/x/src/b.rs:1); c names crate::b::Y (crates/x/src/c/e.rs:1)";
-        assert_eq!(found(&files, &[]), [message]);
+        assert_eq!(found(&files), [message]);
     }
 
     #[test]
@@ -290,7 +215,7 @@ mod tests {
             ("c.rs", "use crate::b::Y;"),
         ];
         // From b to c, not to a, which passes it on.
-        assert!(found(&files, &[])[0].contains("in a circle, b, c:"));
+        assert!(found(&files)[0].contains("in a circle, b, c:"));
     }
 
     #[test]
@@ -307,7 +232,7 @@ mod tests {
             ),
             ("a/c.rs", "use super::b::Y; fn f() {}"),
         ];
-        assert_eq!(found(&files, &[]), [""; 0]);
+        assert_eq!(found(&files), [""; 0]);
     }
 
     #[test]
@@ -319,9 +244,9 @@ mod tests {
             ("a/c.rs", "pub mod d; pub struct Z;"),
             ("a/c/d.rs", "use crate::a::b::Y;"),
         ];
-        assert!(found(&files, &[])[0].contains("in a circle, b, c:"));
+        assert!(found(&files)[0].contains("in a circle, b, c:"));
         let inline = "mod a { mod b { use super::c::Z; } mod c { use super::b::Y; struct Z; } }";
-        assert_eq!(found(&[("lib.rs", inline)], &[]).len(), 1);
+        assert_eq!(found(&[("lib.rs", inline)]).len(), 1);
     }
 
     #[test]
@@ -330,21 +255,5 @@ mod tests {
         assert_eq!(between("", "use crate::b::Y;", b), 0);
         let b = "struct Y; impl Y { #[cfg(test)] fn f(x: crate::a::X) {} }";
         assert_eq!(between("", "use crate::b::Y;", b), 0);
-    }
-
-    #[test]
-    fn known_circles_shrink() {
-        let files = [
-            ("lib.rs", "mod a; mod b; mod c;"),
-            ("a.rs", "use crate::b::Y;"),
-            ("b.rs", "use crate::a::X;"),
-            ("c.rs", "use crate::a::X;"),
-        ];
-        let here = "crates/x/src";
-        assert_eq!(found(&files, &[(here, &["a", "b"])]), [""; 0]);
-        assert_eq!(found(&files, &[(here, &["a", "c"])]).len(), 3);
-        assert_eq!(found(&files, &[("crates/y/src", &["a", "b"])]).len(), 3);
-        let message = format!("{THIS}: {here}: c is in no circle: strike it");
-        assert_eq!(found(&files, &[(here, &["a", "b", "c"])]), [message]);
     }
 }

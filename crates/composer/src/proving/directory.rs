@@ -12,6 +12,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_models::IntegerModel;
 use matchmark_runtime::AttentionTrace;
+use matchmark_statement::AcceptancePolicy;
 use matchmark_tables::WeightTable;
 
 use crate::error::ChainReadError;
@@ -22,13 +23,14 @@ use crate::layout::{
 use crate::proving::disk::{exists, io_error, Disk};
 use crate::proving::error::{ChainProveError, DirectoryError};
 use crate::proving::manifest::{
-    ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError,
+    ChainInputs, ChainManifest, FileDigest, ManifestDifference, ManifestError, PlanFiles,
 };
-use crate::proving::memory::{check_begun, Resources};
+use crate::proving::memory::Resources;
+use crate::proving::memory_check::check_begun;
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
-use crate::proving::storage::Storage;
-use crate::proving::work::{ChainWork, PlanFiles};
+use crate::proving::storage::{FileSystem, Storage};
+use crate::proving::work::ChainWork;
 use crate::reader::{read_opened, scan_listed};
 
 /// Longest manifest, and longest table file, that is read.
@@ -181,9 +183,32 @@ impl ChainDirectory {
     }
 }
 
+impl ChainWork {
+    /// The work of a chain directory, from its manifest and the copies of its inputs. Segment files
+    /// play no part in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
+    /// [`ChainProveError::Plan`] if they make no chain.
+    pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
+        read_work(&FileSystem, chain, None)
+    }
+}
+
+/// The policy that would accept the chain of a directory, computed anew from the copies of its inputs
+/// and from the terms in its manifest. The segment files, finished or not, play no part in it.
+///
+/// # Errors
+///
+/// Those of [`ChainWork::open`].
+pub fn policy_for(chain: &Utf8Path) -> Result<AcceptancePolicy, ChainProveError> {
+    Ok(ChainWork::open(chain)?.policy()?)
+}
+
 /// Reads manifest and copies, and makes the plan of them; a model is committed. Where something is to be
 /// proven, with these resources, memory is looked at before.
-pub(crate) fn read_work(
+fn read_work(
     storage: &dyn Storage,
     path: &Utf8Path,
     resources: Option<&Resources>,

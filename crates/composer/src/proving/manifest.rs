@@ -78,6 +78,12 @@ mod written_terms {
     }
 }
 
+/// The manifest, and the contents of the copies by name.
+pub(crate) struct PlanFiles {
+    pub(crate) manifest: ChainManifest,
+    pub(crate) copies: Vec<(&'static str, Vec<u8>)>,
+}
+
 /// What a chain is computed from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]

@@ -12,9 +12,9 @@ use matchmark_verifier::key::{KeyWeights, ModelOptions};
 
 use crate::layout::MODEL_FILE;
 use crate::proving::error::PlanError;
-use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
+use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest, PlanFiles};
 use crate::proving::plan::to_u32;
-use crate::proving::work::{chain_policy, segment_sizes, PlanFiles};
+use crate::proving::segments::{chain_policy, segment_sizes};
 
 /// A chain of a model that can be proven: the tokens have their positions, and weights and tables are
 /// committed.

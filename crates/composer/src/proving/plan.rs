@@ -11,8 +11,8 @@ use matchmark_tables::WeightTable;
 
 use crate::layout::{TABLE_FILE, TRACE_FILE};
 use crate::proving::error::{ChainProveError, PlanError};
-use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest};
-use crate::proving::work::{chain_policy, segment_sizes, PlanFiles};
+use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest, PlanFiles};
+use crate::proving::segments::{chain_policy, segment_sizes};
 
 /// What a prover decides about a chain, beside the trace.
 #[derive(Clone, Debug)]

@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::proving::directory::ChainDirectory;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
-use crate::proving::memory::{work_schedule, Resources};
+use crate::proving::memory::Resources;
+use crate::proving::memory_check::work_schedule;
 use crate::proving::process;
 use crate::proving::progress::{
     CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase,

@@ -1,24 +1,19 @@
 //! What chains of a trace and of a model have in common.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use camino::Utf8Path;
-use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
+use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
-use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PortCommitment, TokenId,
-};
+use matchmark_statement::{AcceptancePolicy, PortCommitment};
 
-use crate::proving::directory;
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::{ModelExecutor, TraceExecutor};
 use crate::proving::front::Front;
-use crate::proving::manifest::ChainManifest;
+use crate::proving::manifest::PlanFiles;
 use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
-use crate::proving::storage::FileSystem;
+use crate::proving::segments::chain_policy;
 
 /// What is to be proven.
 #[derive(Clone, Debug)]
@@ -41,24 +36,7 @@ impl From<ModelPlan> for ChainWork {
     }
 }
 
-/// The manifest, and the contents of the copies by name.
-pub(crate) struct PlanFiles {
-    pub(crate) manifest: ChainManifest,
-    pub(crate) copies: Vec<(&'static str, Vec<u8>)>,
-}
-
 impl ChainWork {
-    /// The work of a chain directory, from its manifest and the copies of its inputs. Segment files
-    /// play no part in it.
-    ///
-    /// # Errors
-    ///
-    /// [`ChainProveError::Directory`] if the manifest or a copy is missing, changed or malformed;
-    /// [`ChainProveError::Plan`] if they make no chain.
-    pub fn open(chain: &Utf8Path) -> Result<Self, ChainProveError> {
-        directory::read_work(&FileSystem, chain, None)
-    }
-
     /// The steps of the whole chain.
     #[must_use]
     pub fn steps(&self) -> StepRange {
@@ -158,57 +136,4 @@ impl ChainWork {
         };
         chain_policy(prover, given, first_state, self.steps(), &cuts)
     }
-}
-
-/// Sizes of all segments of a chain, of at most so many steps each, in order.
-pub(crate) fn segment_sizes(
-    terms: &ChainTerms,
-    steps: usize,
-    cuts: &CutPattern,
-    segments: u64,
-) -> Result<Vec<SegmentSizes>, ProveError> {
-    let of = |cut| SegmentSizes::of(terms, cut, steps);
-    let (fused, split) = (of(Cut::Fused)?, of(Cut::Split)?);
-    let sizes = (0..segments).map(|segment| match cuts.of(segment) {
-        Cut::Fused => fused,
-        Cut::Split => split,
-    });
-    Ok(sizes.collect())
-}
-
-/// The policy for a chain of these terms that is given these tokens and begins with this state: the circuits of
-/// all segment lengths and cuts in use.
-pub(crate) fn chain_policy(
-    prover: &SegmentProver,
-    given: Vec<TokenId>,
-    first_state: PortCommitment,
-    steps: StepRange,
-    cuts: &CutPattern,
-) -> Result<AcceptancePolicy, PlanError> {
-    let terms = prover.terms();
-    let kinds: BTreeSet<(usize, Cut)> = (0..)
-        .zip(steps.segments(terms.shape.segment_steps()))
-        .map(|(segment, steps)| (steps.steps(), cuts.of(segment)))
-        .collect();
-    let mut circuits = Vec::new();
-    for (steps, cut) in kinds {
-        circuits.extend(prover.circuits(cut, steps)?);
-    }
-    Ok(AcceptancePolicy::new(AcceptancePolicyParts {
-        terms: terms.shared().clone(),
-        prompt: given,
-        first_state,
-        steps,
-        circuits,
-    })?)
-}
-
-/// The policy that would accept the chain of a directory, computed anew from the copies of its inputs
-/// and from the terms in its manifest. The segment files, finished or not, play no part in it.
-///
-/// # Errors
-///
-/// Those of [`ChainWork::open`].
-pub fn policy_for(chain: &Utf8Path) -> Result<AcceptancePolicy, ChainProveError> {
-    Ok(ChainWork::open(chain)?.policy()?)
 }

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 
 use matchmark_air::describe::describe_segment;
 use matchmark_hostile::cases::all;
+use matchmark_hostile::cases::excess_is_bounded;
 use matchmark_hostile::checker::{evaluate, tuple_labels, Drop};
 use matchmark_hostile::constraint_drop::targets;
 use matchmark_hostile::forge::{Forge, Forged};
-use matchmark_hostile::gadgets::excess_is_bounded;
 
 #[test]
 fn honest_worlds_satisfy_everything() {

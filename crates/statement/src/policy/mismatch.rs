@@ -13,11 +13,12 @@ use crate::cut::Cut;
 use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::identity::{ModelIdentity, PortCommitment, RelationDigest, RelationVersion};
+use crate::prompt::PromptLength;
 use crate::security::Security;
 use crate::shape::SegmentShape;
 use crate::terms::SharedTerms;
 use crate::text;
-use crate::tokens::{PromptLength, TokenId};
+use crate::tokens::TokenId;
 
 /// In which field a statement differs from what a policy accepts: `expected` is the policy's value,
 /// `got` the statement's.

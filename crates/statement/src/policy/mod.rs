@@ -6,7 +6,8 @@ mod error;
 mod file;
 mod mismatch;
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use matchmark_quant::{StepRange, TaggedSha256};
@@ -273,7 +274,7 @@ impl AcceptancePolicy {
         let (own, others) = (&self.parts, &other.parts);
         let steps = |steps: &StepRange| text::Steps(steps).to_string();
         let tokens = |tokens: &Vec<TokenId>| text::tokens(tokens);
-        let circuits = |circuits: &Vec<PolicyCircuit>| text::circuits(circuits);
+        let circuits = |circuits: &Vec<PolicyCircuit>| circuits_in_words(circuits);
         own.terms
             .first_difference(&others.terms)
             .or_else(|| differ("prompt", &own.prompt, &others.prompt, tokens))
@@ -359,6 +360,19 @@ fn check_given(decoder: Option<&DecoderTerms>, prompt: &[TokenId]) -> Result<(),
             got: *got,
         }),
     }
+}
+
+/// `decoder circuit of 16 steps c0ffee..., ...`.
+fn circuits_in_words(circuits: &[PolicyCircuit]) -> String {
+    let words = circuits.iter().map(|circuit| {
+        let PolicyCircuit {
+            steps,
+            part,
+            preprocessed_root,
+        } = circuit;
+        format!("{part} circuit of {steps} steps {preprocessed_root}")
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// The root in a sorted list of circuits.

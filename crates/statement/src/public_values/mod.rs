@@ -124,6 +124,49 @@ pub enum FormError {
     },
 }
 
+/// Why a segment's tokens are not those of its statement, or do not follow from each other.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The public values are not of the statement's form.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// There are tokens for another number of steps.
+    #[error("tokens of {got} steps, expected {expected}")]
+    Steps {
+        /// Steps of the statement.
+        expected: usize,
+        /// Steps that there are tokens for.
+        got: usize,
+    },
+    /// The first step consumes another token than the statement says.
+    #[error("the first token is {got}, expected {expected}")]
+    First {
+        /// The token in the statement.
+        expected: TokenId,
+        /// The token consumed.
+        got: TokenId,
+    },
+    /// Another token is chosen after the last step than the statement says.
+    #[error("the next token is {got}, expected {expected}")]
+    Next {
+        /// The token in the statement.
+        expected: TokenId,
+        /// The token chosen.
+        got: TokenId,
+    },
+    /// A step behind the prompt consumes another token than the step before chose.
+    #[error("the token at position {position} is {got}, expected the choice {expected}")]
+    NotChosen {
+        /// Absolute position of the token, counted from 0.
+        position: usize,
+        /// The choice of the step before.
+        expected: TokenId,
+        /// The token consumed.
+        got: TokenId,
+    },
+}
+
 /// What went into a segment's steps and what came out: values of attention, or tokens of a decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicValues {

@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{ModelShape, StepRange, TaggedSha256};
 
-use super::{check_steps, PublicValuesError};
+use super::{check_steps, PublicValuesError, TokenError};
 use crate::identity::PublicValuesDigest;
-use crate::tokens::{PromptLength, TokenEnds, TokenError, TokenId};
+use crate::prompt::PromptLength;
+use crate::tokens::{TokenEnds, TokenId};
 
 /// Tokens of a decoder segment's steps: for each step the token that it consumes and the one that it
 /// chooses, the lowest of those with the largest logit; all below the size of the vocabulary.

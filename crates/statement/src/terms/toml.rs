@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::SharedTerms;
 use crate::decoder::DecoderTerms;
 use crate::domain::VerifierDomain;
+use crate::error::StatementError;
 use crate::identity::{ModelIdentity, RelationDigest, RelationVersion};
-use crate::policy::PolicyError;
 use crate::security::{Security, SecurityLevel};
 use crate::shape::SegmentShape;
 
@@ -68,7 +68,7 @@ pub(crate) struct ShapeSection {
 impl TermsFile {
     /// The terms, each within its own range. Whether they go with each other is for
     /// [`SharedTerms::check`] to say.
-    pub(crate) fn into_terms(self) -> Result<SharedTerms, PolicyError> {
+    pub(crate) fn into_terms(self) -> Result<SharedTerms, StatementError> {
         let shape = &self.shape;
         let attention = AttentionShape::new(shape.query_heads, shape.kv_heads, shape.head_dim)?;
         Ok(SharedTerms {

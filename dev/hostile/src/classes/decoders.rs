@@ -16,15 +16,16 @@ use stwo::core::fields::qm31::QM31;
 use crate::attempt::{Attempt, Expect};
 use crate::cases::Case;
 use crate::checker::Drop;
+use crate::claim::claim_is_true;
 use crate::decoder::attacks::{choice, Choosing};
-use crate::decoder::cases::{all, DecoderSpec, HonestRun};
+use crate::decoder::cases::{all, DecoderSpec};
 use crate::decoder::cells;
 use crate::decoder::forgeries::{forgeries, Forgery};
 use crate::forge::{tree_of, Forge, Forged};
+use crate::model_runs::HonestRun;
 use crate::proving::NoValues;
 use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
-use crate::world::claim_is_true;
 
 /// Seeds that a forgery may try before it counts as impossible.
 const SEEDS: u64 = 300;

@@ -20,8 +20,8 @@ pub use targets::targets;
 use super::attacks::Attack;
 use super::cases::Case;
 use super::checker::Drop;
+use super::claim::claim_is_true;
 use super::forge::{Forge, Forged};
-use super::world::claim_is_true;
 
 /// Seeds that an attack may try before it counts as impossible.
 const SEEDS: u64 = 400;

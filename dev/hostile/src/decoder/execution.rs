@@ -14,8 +14,7 @@ use matchmark_models::{IntegerModel, Matrix};
 use matchmark_quant::Rescale;
 use matchmark_tables::reciprocal_root;
 
-use super::cases::DecoderPart;
-use crate::cases::Case;
+use crate::cases::{Case, DecoderPart};
 use crate::forge::vectors_mut;
 use crate::world::{World, ATTENTION};
 
@@ -173,7 +172,7 @@ pub fn run_behind<'a>(
         overrides: vec![],
         stream: vec![],
     };
-    let mut world = honest.world(case);
+    let mut world = World::of_run(case, &honest);
     alter(&mut world);
     runner.run(world)
 }

@@ -1,0 +1,53 @@
+//! What a witness claims, and whether that is true.
+use matchmark_air::ops::attention::cache::witness::entries as cache_entries;
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::{Column, SegmentWitness};
+use matchmark_models::{execute_model, ModelState};
+use matchmark_runtime::{execute_segment, SegmentInputs};
+
+use super::cases::{Case, DecoderPart};
+use super::world::{cache_of, public_tensors, rules};
+
+/// Queries, keys, values and outputs of the vectors component.
+pub fn entries(witness: &SegmentWitness) -> [&Column; 4] {
+    let vectors = witness.main.component("vectors");
+    ["query", "key", "value", "output"].map(|name| vectors.column(name))
+}
+
+/// What the plain reference says of the claim that a witness makes: cache before, cache after and
+/// public values. An independent decision: nothing of the witness but the claim is read.
+pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
+    if let Some(part) = &case.decoder {
+        return is_true_of_model(part, case, witness);
+    }
+    let decide = || -> Option<bool> {
+        let state = witness.main.tree(Tree::StateBefore);
+        let before = cache_of(case, &state, case.steps.entries_before())?;
+        let [q, k, v, out] = public_tensors(case, entries(witness))?;
+        let bits = case.terms.quantization.value_bits();
+        let shape = case.layout.shape().attention();
+        let inputs = SegmentInputs::new(shape, bits, case.steps, q, k, v).ok()?;
+        let (execution, after) = execute_segment(&before, &inputs, &rules(case)).ok()?;
+        let after = cache_entries(&case.layout, &after);
+        let same = after.iter().eq(witness.main.tree(Tree::StateAfter));
+        Some(execution.out == out && same)
+    };
+    decide().unwrap_or(false)
+}
+
+/// The exact semantics of the model decide.
+fn is_true_of_model(part: &DecoderPart, case: &Case, witness: &SegmentWitness) -> bool {
+    let decide = || -> Option<bool> {
+        let tokens = witness.tokens.as_ref()?;
+        let trace = &witness.main;
+        let state = trace.tree(Tree::StateBefore);
+        let before = cache_of(case, &state, case.steps.entries_before())?;
+        let state = ModelState::from_cache(&part.model, before).ok()?;
+        let (execution, after) = execute_model(&part.model, &state, &tokens.consumed).ok()?;
+        let after = cache_entries(&case.layout, after.cache());
+        let states = after.iter().eq(trace.tree(Tree::StateAfter));
+        let model = part.columns.iter().eq(trace.tree(Tree::Model));
+        Some(states && model && execution.choices == tokens.chosen)
+    };
+    decide().unwrap_or(false)
+}
