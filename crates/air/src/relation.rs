@@ -143,7 +143,7 @@ relations! {
         /// The number `x`.
         value: F,
     }
-    /// An entry of the SiLU table.
+    /// An entry of the activation table.
     Activation = 8, "activation table" {
         /// The gate.
         gate: F,

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use matchmark_quant::ModelShape;
+use matchmark_tables::activations::{Activation, SILU};
 
 use crate::Tokenizer;
 
@@ -42,6 +43,8 @@ pub struct FloatModel {
     pub norm_epsilon: f64,
     /// Base of the rotary angles.
     pub rope_theta: f64,
+    /// Activation of the gate.
+    pub activation: Activation,
     /// Embedding, `[V, C]`.
     pub embedding: Vec<f32>,
     /// The layers.
@@ -168,6 +171,7 @@ impl FloatModel {
             shape,
             norm_epsilon,
             rope_theta,
+            activation: SILU,
             embedding,
             layers,
             final_norm,
