@@ -37,10 +37,10 @@ fn the_unchanged_folder_is_read() {
 #[test]
 fn configurations_that_are_not_supported() {
     for (key, value) in [
-        ("architectures", json!(["MistralForCausalLM"])),
+        ("architectures", json!(["NoSuchForCausalLM"])),
         ("architectures", json!(["LlamaForCausalLM", "Other"])),
-        ("model_type", json!("mistral")),
-        ("hidden_act", json!("gelu")),
+        ("model_type", json!("no such")),
+        ("hidden_act", json!("no such")),
         ("attention_bias", json!(true)),
         ("mlp_bias", json!(true)),
         ("rope_scaling", json!({"type": "linear", "factor": 2.0})),

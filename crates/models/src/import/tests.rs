@@ -163,7 +163,7 @@ fn what_a_family_says_of_entries() {
         ("scale", Value::from(1)),
         ("window", 64.into()),
         ("model_type", "llama".into()),
-        ("activation_function", "gelu".into()),
+        ("activation_function", "no such".into()),
     ] {
         let error = with(entry, value.clone()).unwrap_err();
         let expected = format!("{entry} = {value}");
