@@ -99,7 +99,7 @@ impl Table {
             Self::Ranges => LOG_RANGE_ROWS,
             Self::ReciprocalRoots => MANTISSA_BITS,
             Self::Exponents => MIN_LOG_ROWS,
-            Self::Activations => decoder(|rows| rows.silu),
+            Self::Activations => decoder(|rows| rows.activations),
             Self::Rotations => decoder(|rows| rows.rotations),
         }
     }

@@ -1,7 +1,7 @@
 //! The canonical encoding of a model, and the identity that is its digest.
 
 use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts, Scale, TaggedSha256};
-use matchmark_tables::{RotaryTable, SiluTable, TableKind, WeightTable};
+use matchmark_tables::{ActivationTable, RotaryTable, TableKind, WeightTable};
 
 use crate::bytes::{encode_bytes, encode_u32};
 use crate::{LayerScales, Matrix, ModelId, ModelParts, ModelScales, ModelTables};
@@ -132,13 +132,13 @@ fn encode_tables(out: &mut Vec<u8>, tables: &ModelTables) {
     let ModelTables {
         weights,
         rsqrt,
-        silu,
+        activation,
         rotary,
     } = tables;
     encode_weight_table(out, weights);
     // The entries of this table are fixed: its identity stands for them.
     out.extend_from_slice(rsqrt.id().as_bytes());
-    encode_silu(out, silu);
+    encode_activation(out, activation);
     encode_rotary(out, rotary);
 }
 
@@ -162,7 +162,7 @@ fn encode_weight_table(out: &mut Vec<u8>, table: &WeightTable) {
     }
 }
 
-fn encode_silu(out: &mut Vec<u8>, table: &SiluTable) {
+fn encode_activation(out: &mut Vec<u8>, table: &ActivationTable) {
     encode_scale(out, table.input_scale());
     encode_scale(out, table.output_scale());
     for entry in table.entries() {

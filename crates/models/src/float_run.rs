@@ -3,7 +3,7 @@
 //! Everything is `f64`, sums are taken in a fixed order, and functions are those of the `libm` crate:
 //! the same input gives the same bits on every machine.
 
-use crate::floats::{rotary_angle, silu};
+use crate::floats::rotary_angle;
 use crate::{FloatModel, ModelError};
 
 /// What a float model computes for a sequence of `S` tokens. Tensors are flattened, last dimension
@@ -33,7 +33,7 @@ pub struct FloatExecution {
     /// Up projections, `[L, S, F]`.
     pub ups: Vec<f64>,
     /// Activated gates, `[L, S, F]`.
-    pub silu: Vec<f64>,
+    pub activated: Vec<f64>,
     /// Products of activated gates and up projections, `[L, S, F]`.
     pub gated: Vec<f64>,
     /// Logits, `[S, V]`.
@@ -72,13 +72,13 @@ pub fn execute_float(model: &FloatModel, tokens: &[u32]) -> Result<FloatExecutio
         let input = normalize(model, &stream, &layer.mlp_norm, &mut run);
         let gates = multiply(&layer.gate, &input, shape.mlp());
         let ups = multiply(&layer.up, &input, shape.mlp());
-        let activated: Vec<f64> = gates.iter().map(|&g| silu(g)).collect();
+        let activated: Vec<f64> = gates.iter().map(|&g| model.activation.at(g)).collect();
         let gated: Vec<f64> = activated.iter().zip(&ups).map(|(s, u)| s * u).collect();
         add(&mut stream, &multiply(&layer.down, &gated, hidden));
         run.stream.extend_from_slice(&stream);
         run.gates.extend(gates);
         run.ups.extend(ups);
-        run.silu.extend(activated);
+        run.activated.extend(activated);
         run.gated.extend(gated);
     }
     let input = normalize(model, &stream, &model.final_norm, &mut run);

@@ -2,7 +2,8 @@
 //! exactly, and the functions of the `libm` crate, which are made of it.
 
 use matchmark_quant::{ModelShape, Scale, ValueBits, ROTARY_SCALE_LOG};
-use matchmark_tables::{RotaryTable, SiluTable, TableError};
+use matchmark_tables::activations::Activation;
+use matchmark_tables::{ActivationTable, RotaryTable, TableError};
 
 /// The nearest integer, halves away from zero; numbers beyond the ends of the range give those.
 #[allow(
@@ -13,22 +14,18 @@ pub(crate) fn round_to_i32(x: f64) -> i32 {
     libm::round(x) as i32
 }
 
-/// `x / (1 + exp(-x))`.
-pub(crate) fn silu(x: f64) -> f64 {
-    x / (1.0 + libm::exp(-x))
-}
-
-/// The activation's table for given scales of input and output.
-pub(crate) fn silu_table(
+/// The table of an activation for given scales of input and output.
+pub(crate) fn activation_table(
+    activation: Activation,
     bits: ValueBits,
     input: Scale,
     output: Scale,
-) -> Result<SiluTable, TableError> {
+) -> Result<ActivationTable, TableError> {
     let limit = bits.max_value();
     let entries = (-limit..=limit)
-        .map(|g| round_to_i32(silu(f64::from(g) * input.get()) / output.get()))
+        .map(|g| round_to_i32(activation.at(f64::from(g) * input.get()) / output.get()))
         .collect();
-    SiluTable::new(bits, input, output, entries)
+    ActivationTable::new(bits, input, output, entries)
 }
 
 /// The angle of a pair of channels at a position: `position * theta^(-2 pair / d)`.

@@ -203,14 +203,14 @@ fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
     let ModelTables {
         weights: _, // Any weight table will do; its bounds are checked with the attention's.
         rsqrt: _,   // There is one.
-        silu,
+        activation,
         rotary,
     } = &parts.tables;
-    if silu.value_bits() != bits {
+    if activation.value_bits() != bits {
         return Err(ModelError::WrongTable {
             table: "activation",
             expected: format!("{bits} bits"),
-            got: format!("{} bits", silu.value_bits()),
+            got: format!("{} bits", activation.value_bits()),
         });
     }
     let expected = (shape.positions(), shape.attention().head_dim() / 2);

@@ -36,6 +36,7 @@ mod encode;
 mod error;
 mod evaluate;
 mod execute;
+mod families;
 mod file;
 mod float_run;
 mod floats;

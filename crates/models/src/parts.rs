@@ -1,7 +1,7 @@
 //! What a model is made of.
 
 use matchmark_quant::{digest_newtype, ModelArithmetic, ModelShape};
-use matchmark_tables::{RotaryTable, RsqrtTable, SiluTable, WeightTable};
+use matchmark_tables::{ActivationTable, RotaryTable, RsqrtTable, WeightTable};
 
 use crate::{Matrix, ModelScales, Tokenizer};
 
@@ -105,7 +105,7 @@ pub struct ModelTables {
     /// Reciprocal square roots.
     pub rsqrt: RsqrtTable,
     /// The activation of the gate.
-    pub silu: SiluTable,
+    pub activation: ActivationTable,
     /// Rotary embedding.
     pub rotary: RotaryTable,
 }

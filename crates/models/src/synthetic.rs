@@ -5,9 +5,10 @@ use matchmark_quant::{
     ROTARY_SCALE_LOG, STREAM_BITS,
 };
 use matchmark_runtime::{synthetic_score_step, TableResolution};
-use matchmark_tables::{RsqrtTable, SiluTable};
+use matchmark_tables::activations::SILU;
+use matchmark_tables::{ActivationTable, RsqrtTable};
 
-use crate::floats::{rotary_table, round_to_i32, silu_table};
+use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
     IntegerModel, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales,
     ModelTables, Tokenizer, TokenizerParts,
@@ -97,7 +98,7 @@ pub fn synthetic_model(
     let embedding = generator.embedding(&shape);
     let unit = |x: f64| Scale::new(x);
     let gate = unit(8.0 / limit)?;
-    let activation = unit(gate.get() / f64::from(SiluTable::ENTRY_FACTOR))?;
+    let activation = unit(gate.get() / f64::from(ActivationTable::ENTRY_FACTOR))?;
     let one = unit(1.0)?;
     let layer_scales = LayerScales {
         rotary_query: one,
@@ -117,7 +118,7 @@ pub fn synthetic_model(
         tables: ModelTables {
             weights: TableResolution::for_bits(bits)?.table()?,
             rsqrt: RsqrtTable::new(),
-            silu: silu_table(bits, gate, activation)?,
+            activation: activation_table(SILU, bits, gate, activation)?,
             rotary: rotary_table(&shape, 10_000.0)?,
         },
         scales: ModelScales {

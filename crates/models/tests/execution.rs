@@ -98,7 +98,7 @@ fn one_at_a_time_is_all_at_once() {
                     (2, |e| &e.up_accumulators),
                     (2, |e| &e.gates),
                     (2, |e| &e.ups),
-                    (2, |e| &e.silu),
+                    (2, |e| &e.activated),
                     (2, |e| &e.gated),
                     (1, |e| &e.logits),
                 ] {

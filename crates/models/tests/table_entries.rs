@@ -241,7 +241,7 @@ fn all_entries_of_rotary_tables() {
 fn all_entries_of_activation_tables() {
     for name in MODELS {
         let (_, model) = fixture(name);
-        let table = &model.tables().silu;
+        let table = &model.tables().activation;
         let unit = Interval::float(table.output_scale().get());
         let input = Interval::float(table.input_scale().get());
         let limit = table.value_bits().max_value();

@@ -6,7 +6,7 @@
 //! that every machine gets the same entries, each proven to be the nearest integer; the same
 //! arithmetic bounds how far a table is from the real exponential ([`Distance`]).
 //!
-//! A whole decoder has three more tables: [`RsqrtTable`], whose entries are fixed, and [`SiluTable`] and
+//! A whole decoder has three more tables: [`RsqrtTable`], whose entries are fixed, and [`ActivationTable`] and
 //! [`RotaryTable`], which are their content.
 //!
 //! The crate knows nothing of proofs.
@@ -26,6 +26,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod activations;
 mod distance;
 mod error;
 mod fixed;
@@ -33,17 +34,16 @@ mod identity;
 mod rational;
 mod rotary;
 mod rsqrt;
-mod silu;
 mod table;
 mod text;
 
+pub use activations::ActivationTable;
 pub use distance::Distance;
 pub use error::TableError;
 pub use identity::TableId;
 pub use rational::Rational;
 pub use rotary::RotaryTable;
 pub use rsqrt::{reciprocal_root, RsqrtTable};
-pub use silu::SiluTable;
 pub use table::{TableKind, WeightTable};
 
 /// The example of the README, compiled and run with the tests.

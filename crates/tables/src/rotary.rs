@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{AttentionShape, CacheCapacity, TaggedSha256, ROTARY_SCALE_LOG};
 
-use crate::silu::check_magnitudes;
+use crate::activations::check_magnitudes;
 use crate::{TableError, TableId};
 
 const TAG: &str = "matchmark/rotary-table/v1";

@@ -102,7 +102,7 @@ fn table_columns(
         Table::Activations => {
             let limit = decoder.arithmetic().value_bits().max_value();
             (-limit..=limit)
-                .zip(model.tables().silu.entries())
+                .zip(model.tables().activation.entries())
                 .map(|(gate, activation)| vec![i64::from(gate), i64::from(*activation)])
                 .collect()
         }

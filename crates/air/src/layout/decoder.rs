@@ -87,8 +87,8 @@ pub struct DecoderLogRows {
     pub gated: u32,
     /// Rows (token of the vocabulary, step).
     pub argmax: u32,
-    /// Entries of the SiLU table.
-    pub silu: u32,
+    /// Entries of the activation table.
+    pub activations: u32,
     /// Entries of the rotary table.
     pub rotations: u32,
 }
@@ -149,8 +149,8 @@ impl DecoderLayout {
             values: rows("values", layers * kv_heads * dim)?,
             gated: rows("gated", layers * shape.mlp())?,
             argmax: rows("argmax", shape.vocabulary())?,
-            silu: log_rows(
-                "SiLU table",
+            activations: log_rows(
+                "activation table",
                 2 * u64::from(arithmetic.value_bits().max_value().unsigned_abs()) + 1,
             )?,
             rotations: log_rows("rotary table", (shape.positions() * (dim / 2)) as u64)?,
@@ -205,11 +205,19 @@ impl DecoderLayout {
             values,
             gated,
             argmax,
-            silu,
+            activations,
             rotations,
         } = self.log_rows;
         [
-            linear, stream, norms, rotary, values, gated, argmax, silu, rotations,
+            linear,
+            stream,
+            norms,
+            rotary,
+            values,
+            gated,
+            argmax,
+            activations,
+            rotations,
         ]
         .into_iter()
         .fold(LOG_RANGE_ROWS, u32::max)

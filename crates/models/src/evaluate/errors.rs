@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::float_run::{add, attention, multiply, normalized, rotate, weighted};
-use crate::floats::silu;
 use crate::{FloatExecution, FloatModel, IntegerModel, ModelExecution, Operation};
 
 /// How far the results of one operation are from the floats: the Euclidean norm of the difference by that
@@ -195,15 +194,19 @@ impl Compared<'_> {
         self.record(at(Operation::Gate), |run| &run.gates, l, layers, &gates);
         let ups = multiply(&weights.up, &input, shape.mlp());
         self.record(at(Operation::Up), |run| &run.ups, l, layers, &ups);
-        let activated: Vec<f64> = of_layer(&got.gates).iter().map(|&g| silu(g)).collect();
+        let activation = floats.activation;
+        let activated: Vec<f64> = of_layer(&got.gates)
+            .iter()
+            .map(|&g| activation.at(g))
+            .collect();
         self.record(
             at(Operation::Activation),
-            |run| &run.silu,
+            |run| &run.activated,
             l,
             layers,
             &activated,
         );
-        let products = of_layer(&got.silu).iter().zip(of_layer(&got.ups));
+        let products = of_layer(&got.activated).iter().zip(of_layer(&got.ups));
         let gated: Vec<f64> = products.map(|(s, u)| s * u).collect();
         self.record(at(Operation::Gated), |run| &run.gated, l, layers, &gated);
         let mut h = stage(&got.stream, 2 * l + 1).to_vec();
@@ -266,7 +269,7 @@ fn dequantize(model: &IntegerModel, execution: &ModelExecution) -> FloatExecutio
         }
     };
     let (l, stages) = (shape.layers(), shape.stages());
-    let activation = model.tables().silu.output_scale().get();
+    let activation = model.tables().activation.output_scale().get();
     let attention = &execution.attention;
     let by_token = |tensor: &[i16]| by_token(tensor, l, shape.attention().head_dim(), execution);
     FloatExecution {
@@ -284,7 +287,7 @@ fn dequantize(model: &IntegerModel, execution: &ModelExecution) -> FloatExecutio
         attention: all(&by_token(&attention.out), &|i| layers[i].value.get(), l),
         gates: all(&execution.gates, &|_| scales.gate.get(), l),
         ups: all(&execution.ups, &|i| layers[i].up.get(), l),
-        silu: all(&execution.silu, &|_| activation, l),
+        activated: all(&execution.activated, &|_| activation, l),
         gated: all(&execution.gated, &|i| layers[i].gated.get(), l),
         logits: all(&execution.logits, &|_| scales.logits.get(), 1),
     }

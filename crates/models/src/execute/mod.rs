@@ -52,7 +52,7 @@ pub struct ModelExecution {
     /// Values of the up projections, `[L, S, F]`.
     pub ups: Vec<i32>,
     /// Activated gates: entries of the activation's table, `[L, S, F]`.
-    pub silu: Vec<i32>,
+    pub activated: Vec<i32>,
     /// Rescaled products of activated gates and up projections, `[L, S, F]`.
     pub gated: Vec<i32>,
     /// Accumulators of the output head, `[S, V]`.
@@ -176,7 +176,7 @@ impl Run<'_> {
             up_accumulators: Vec::new(),
             gates: Vec::new(),
             ups: Vec::new(),
-            silu: Vec::new(),
+            activated: Vec::new(),
             gated: Vec::new(),
             logits: Vec::new(),
             attention: SegmentExecution {
@@ -311,10 +311,10 @@ impl Run<'_> {
             input,
             &mut execution.up_accumulators,
         )?;
-        let table = &self.model.tables().silu;
+        let table = &self.model.tables().activation;
         // Gates lie in the table's domain: their range is that of the model's values.
-        let silu: Vec<i32> = gates.iter().map(|&g| table.get(g).unwrap_or(0)).collect();
-        let products = silu
+        let activated: Vec<i32> = gates.iter().map(|&g| table.get(g).unwrap_or(0)).collect();
+        let products = activated
             .iter()
             .zip(&ups)
             .map(|(&s, &u)| i64::from(s) * i64::from(u));
@@ -327,7 +327,7 @@ impl Run<'_> {
         )?;
         execution.gates.extend(gates);
         execution.ups.extend(ups);
-        execution.silu.extend(silu);
+        execution.activated.extend(activated);
         execution.gated.extend_from_slice(&gated);
         Ok(gated)
     }

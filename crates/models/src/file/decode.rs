@@ -5,7 +5,7 @@ use matchmark_quant::{
     ModelShape, ModelShifts, QuantError, QueryHeads, Scale, ScoreStep, ValueBits, VocabularySize,
 };
 use matchmark_tables::{
-    Rational, RotaryTable, RsqrtTable, SiluTable, TableError, TableId, TableKind, WeightTable,
+    ActivationTable, Rational, RotaryTable, RsqrtTable, TableError, TableId, TableKind, WeightTable,
 };
 
 use super::ModelFileError;
@@ -27,7 +27,7 @@ pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
     let tables = ModelTables {
         weights: weight_table(reader.part("weight table"))?,
         rsqrt: rsqrt(reader.part("table of reciprocal roots"))?,
-        silu: silu(reader.part("activation table"), arithmetic.value_bits())?,
+        activation: activation(reader.part("activation table"), arithmetic.value_bits())?,
         rotary: rotary(reader.part("rotary table"), &shape)?,
     };
     let tokenizer = tokenizer(reader.part("tokenizer"), &shape)?;
@@ -263,10 +263,10 @@ fn rsqrt(reader: &mut Reader<'_>) -> Result<RsqrtTable, ModelFileError> {
     }
 }
 
-fn silu(reader: &mut Reader<'_>, bits: ValueBits) -> Result<SiluTable, ModelFileError> {
+fn activation(reader: &mut Reader<'_>, bits: ValueBits) -> Result<ActivationTable, ModelFileError> {
     let (input, output) = (reader.scale()?, reader.scale()?);
-    let entries = reader.i32s(SiluTable::len_for(bits))?;
-    SiluTable::new(bits, input, output, entries).map_err(table)
+    let entries = reader.i32s(ActivationTable::len_for(bits))?;
+    ActivationTable::new(bits, input, output, entries).map_err(table)
 }
 
 fn rotary(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<RotaryTable, ModelFileError> {

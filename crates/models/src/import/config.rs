@@ -4,13 +4,15 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
     QueryHeads, VocabularySize,
 };
+use matchmark_tables::activations::Activation;
 use serde_json::{Map, Value};
 
 use super::{json, ImportError, CONFIG};
+use crate::families::Family;
 
 /// Entries that do not change what a model computes when it is run: how it was made and stored, how it was
 /// trained, what programs that sample from it do by default, and what a program returns beside logits.
-const NEUTRAL: [&str; 54] = [
+const NEUTRAL: [&str; 52] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -30,7 +32,6 @@ const NEUTRAL: [&str; 54] = [
     "forced_eos_token_id",
     "id2label",
     "initializer_range",
-    "is_llama_config",
     "label2id",
     "length_penalty",
     "max_length",
@@ -44,7 +45,6 @@ const NEUTRAL: [&str; 54] = [
     "output_scores",
     "pad_token_id",
     "prefix",
-    "pretraining_tp",
     "problem_type",
     "remove_invalid_values",
     "repetition_penalty",
@@ -67,9 +67,25 @@ const NEUTRAL: [&str; 54] = [
     "use_cache",
 ];
 
+/// Entries that every family has from the library, and that change what is computed, each with the one value
+/// that is supported, as JSON. `null` and an absent entry are supported too.
+const ONLY: [(&str, &str); 9] = [
+    ("add_cross_attention", "false"),
+    ("chunk_size_feed_forward", "0"),
+    ("cross_attention_hidden_size", "null"),
+    ("is_decoder", "false"),
+    ("is_encoder_decoder", "false"),
+    ("pruned_heads", "{}"),
+    ("quantization_config", "null"),
+    ("tie_encoder_decoder", "false"),
+    ("use_bfloat16", "false"),
+];
+
 /// What a configuration says.
 #[derive(Debug)]
 pub(super) struct Config {
+    pub(super) family: &'static Family,
+    pub(super) activation: Activation,
     pub(super) shape: ModelShape,
     pub(super) norm_epsilon: f64,
     pub(super) rope_theta: f64,
@@ -82,7 +98,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
+    /// Reads the configuration of a model of one of these families.
+    pub(super) fn parse(families: &[&'static Family], bytes: &[u8]) -> Result<Self, ImportError> {
         let Value::Object(entries) = json::parse(CONFIG, bytes)? else {
             return Err(ImportError::Json {
                 file: CONFIG,
@@ -90,18 +107,21 @@ impl Config {
             });
         };
         let mut entries = Entries(entries);
-        entries.refuse_other_models()?;
-        let heads = entries.size("num_attention_heads")?;
-        let hidden = entries.size("hidden_size")?;
-        let kv_heads = entries.optional_size("num_key_value_heads")?;
-        let head_dim = entries.optional_size("head_dim")?;
+        let family = entries.family(families)?;
+        let names = &family.entries;
+        let activation = entries.activation(names.activation)?;
+        entries.refuse_what_is_not_supported(family)?;
+        let heads = entries.size(names.query_heads)?;
+        let hidden = entries.size(names.hidden)?;
+        let kv_heads = entries.optional_size(names.kv_heads)?;
+        let head_dim = entries.optional_size(names.head_dim)?;
         let head_dim = match head_dim {
             Some(dim) => dim,
             None if heads > 0 && hidden.is_multiple_of(heads) => hidden / heads,
             None => {
                 return Err(ImportError::MissingEntry {
                     file: CONFIG,
-                    entry: "head_dim",
+                    entry: names.head_dim,
                 })
             }
         };
@@ -111,21 +131,23 @@ impl Config {
             HeadDim::new(head_dim)?,
         )?;
         let shape = ModelShape::new(
-            Layers::new(entries.size("num_hidden_layers")?)?,
+            Layers::new(entries.size(names.layers)?)?,
             HiddenSize::new(hidden)?,
             attention,
-            MlpSize::new(entries.size("intermediate_size")?)?,
-            VocabularySize::new(entries.size("vocab_size")?)?,
-            CacheCapacity::new(entries.size("max_position_embeddings")?)?,
+            MlpSize::new(entries.size(names.mlp)?)?,
+            VocabularySize::new(entries.size(names.vocabulary)?)?,
+            CacheCapacity::new(entries.size(names.positions)?)?,
         )?;
         Ok(Self {
+            family,
+            activation,
             shape,
-            norm_epsilon: entries.positive("rms_norm_eps")?,
-            rope_theta: entries.rope_theta()?,
+            norm_epsilon: entries.positive(names.norm_epsilon)?,
+            rope_theta: entries.rope_theta()?.unwrap_or(family.rope_theta),
             tied: entries.flag("tie_word_embeddings")?,
             begin: entries.optional_size("bos_token_id")?,
             end: entries.optional_size("eos_token_id")?,
-            ignored: entries.finish()?,
+            ignored: entries.finish(family)?,
         })
     }
 }
@@ -134,44 +156,47 @@ impl Config {
 struct Entries(Map<String, Value>);
 
 impl Entries {
-    /// Another architecture, activation, norm or rotary embedding, biases and quantized weights.
-    fn refuse_other_models(&mut self) -> Result<(), ImportError> {
+    /// The family of the one architecture that is named.
+    fn family(&mut self, families: &[&'static Family]) -> Result<&'static Family, ImportError> {
         let architectures = self.0.remove("architectures");
-        if architectures != Some(Value::from(vec!["LlamaForCausalLM"])) {
+        let mut families = families.iter();
+        let named = |family: &Family| {
+            architectures.as_ref() == Some(&Value::from(vec![family.architecture]))
+        };
+        let Some(family) = families.find(|family| named(family)) else {
             return Err(unsupported("architectures", architectures.as_ref()));
+        };
+        match self.0.remove("model_type") {
+            Some(value) if value != family.model_type => {
+                Err(unsupported("model_type", Some(&value)))
+            }
+            None | Some(_) => Ok(family),
         }
-        for (entry, supported) in [
-            ("model_type", Value::from("llama")),
-            ("hidden_act", Value::from("silu")),
-        ] {
-            match self.0.remove(entry) {
-                Some(value) if value == supported => {}
-                None if entry == "model_type" => {}
-                other => return Err(unsupported(entry, other.as_ref())),
+    }
+
+    /// The activation, which has to be named.
+    fn activation(&mut self, entry: &str) -> Result<Activation, ImportError> {
+        let value = self.0.remove(entry);
+        let name = value.as_ref().and_then(Value::as_str);
+        name.and_then(Activation::by_name)
+            .ok_or_else(|| unsupported(entry, value.as_ref()))
+    }
+
+    /// What the family computes only in some of its models, and what is computed in none of ours.
+    fn refuse_what_is_not_supported(&mut self, family: &Family) -> Result<(), ImportError> {
+        for &entry in family.required {
+            if !self.0.contains_key(entry) {
+                return Err(ImportError::MissingEntry {
+                    file: CONFIG,
+                    entry,
+                });
             }
         }
-        for (entry, neutral) in [
-            ("add_cross_attention", Value::from(false)),
-            ("attention_bias", Value::from(false)),
-            ("chunk_size_feed_forward", Value::from(0)),
-            ("cross_attention_hidden_size", Value::Null),
-            ("is_decoder", Value::from(false)),
-            ("is_encoder_decoder", Value::from(false)),
-            ("mlp_bias", Value::from(false)),
-            ("pruned_heads", Value::Object(Map::new())),
-            ("rope_interleaved", Value::from(false)),
-            ("rope_scaling", Value::Null),
-            ("quantization_config", Value::Null),
-            ("sliding_window", Value::Null),
-            ("partial_rotary_factor", Value::from(1.0)),
-            ("tie_encoder_decoder", Value::from(false)),
-            ("use_bfloat16", Value::from(false)),
-            ("use_sliding_window", Value::from(false)),
-        ] {
-            match self.0.remove(entry) {
-                None | Some(Value::Null) => {}
-                Some(value) if value == neutral => {}
-                Some(value) => return Err(unsupported(entry, Some(&value))),
+        for (entry, supported) in family.only.iter().chain(&ONLY) {
+            let value = self.0.remove(*entry).unwrap_or_default();
+            let text = value.to_string();
+            if !value.is_null() && text != *supported {
+                return Err(unsupported(entry, Some(&value)));
             }
         }
         Ok(())
@@ -208,9 +233,8 @@ impl Entries {
     }
 
     /// The base of the rotary angles stands by itself, or among the rotary parameters of later versions of
-    /// the format. Where nothing is said, it is that of the format, 10,000.
-    fn rope_theta(&mut self) -> Result<f64, ImportError> {
-        const DEFAULT: f64 = 10_000.0;
+    /// the format, or nowhere.
+    fn rope_theta(&mut self) -> Result<Option<f64>, ImportError> {
         let parameters = match self.0.remove("rope_parameters") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(parameters)) => parameters,
@@ -226,17 +250,17 @@ impl Entries {
                 _ => return Err(unsupported(&format!("rope_parameters.{key}"), Some(&value))),
             }
         }
-        match theta {
-            None => Ok(DEFAULT),
-            Some(value) => to_positive("rope_theta", &value),
-        }
+        theta
+            .map(|value| to_positive("rope_theta", &value))
+            .transpose()
     }
 
     /// The entries that were passed over; refuses those of which nothing is known.
-    fn finish(self) -> Result<Vec<String>, ImportError> {
+    fn finish(self, family: &Family) -> Result<Vec<String>, ImportError> {
+        let neutral = |entry: &str| NEUTRAL.contains(&entry) || family.neutral.contains(&entry);
         let left: Vec<String> = self.0.into_iter().map(|(entry, _)| entry).collect();
         let mut unknown = left.iter();
-        match unknown.find(|entry| !NEUTRAL.contains(&entry.as_str())) {
+        match unknown.find(|entry| !neutral(entry.as_str())) {
             None => Ok(left),
             Some(entry) => Err(ImportError::UnknownEntry {
                 file: CONFIG,

@@ -150,8 +150,12 @@ pub enum ImportError {
         reason: FloatError,
     },
     /// Embedding and head are one by the configuration, and two in the weights.
-    #[error("config.json: tie_word_embeddings = true, but element {index} of \"lm_head.weight\" is {got:e}, expected {expected:e} as in \"model.embed_tokens.weight\"")]
+    #[error("config.json: tie_word_embeddings = true, but element {index} of {head:?} is {got:e}, expected {expected:e} as in {embedding:?}")]
     TiedHeadDiffers {
+        /// Name of the embedding's tensor.
+        embedding: &'static str,
+        /// Name of the head's.
+        head: &'static str,
         /// Position of the first difference in the flattened tensor.
         index: usize,
         /// The element of the embedding.

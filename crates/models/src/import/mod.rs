@@ -1,11 +1,14 @@
-//! Import of folders in the format of Hugging Face: `config.json`, `tokenizer.json`, and the weights of
-//! `LlamaForCausalLM`, in `model.safetensors` or in several files with an index. What is not supported is
-//! refused by name; configuration and tokenizer are checked before weights are read.
+//! Import of folders in the format of Hugging Face: `config.json`, `tokenizer.json`, and the weights, in
+//! `model.safetensors` or in several files with an index. What is not supported is refused by name;
+//! configuration and tokenizer are checked before weights are read. What is particular to one family of
+//! models is in `families`.
 
 mod config;
 mod error;
 mod folder;
 mod json;
+#[cfg(test)]
+mod tests;
 mod tokenizer_json;
 mod weights;
 
@@ -13,7 +16,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use matchmark_quant::ModelShape;
+use matchmark_tables::activations::Activation;
 
+use crate::families::{self, Family, TensorNames};
 use crate::Tokenizer;
 
 pub use error::ImportError;
@@ -28,8 +33,6 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 /// Name of the index, where the weights are in several files.
 const INDEX: &str = "model.safetensors.index.json";
-/// Name of the output head's tensor.
-const HEAD: &str = "lm_head.weight";
 /// Name of the tokenizer's file.
 const TOKENIZER: &str = "tokenizer.json";
 
@@ -42,6 +45,8 @@ pub struct FloatModel {
     pub norm_epsilon: f64,
     /// Base of the rotary angles.
     pub rope_theta: f64,
+    /// Activation of the gate.
+    pub activation: Activation,
     /// Embedding, `[V, C]`.
     pub embedding: Vec<f32>,
     /// The layers.
@@ -85,7 +90,7 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn read(folder: &Path) -> Result<Self, ImportError> {
-        Self::read_from(Folder::Disk(folder))
+        Self::read_as_one_of(&families::ALL, Folder::Disk(folder))
     }
 
     /// What [`Self::read`] makes of a folder with these files, by their names. They may come from anywhere.
@@ -93,7 +98,7 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, ImportError> {
-        Self::read_from(Folder::Memory(files))
+        Self::read_as_one_of(&families::ALL, Folder::Memory(files))
     }
 
     /// Reads the tokenizer of a folder, and nothing of its weights.
@@ -101,7 +106,7 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn read_tokenizer(folder: &Path) -> Result<Tokenizer, ImportError> {
-        let (_, tokenizer) = head(Folder::Disk(folder))?;
+        let (_, tokenizer) = head(&families::ALL, Folder::Disk(folder))?;
         Ok(tokenizer)
     }
 
@@ -113,9 +118,14 @@ impl FloatModel {
         weights::file_names(Folder::Disk(folder))
     }
 
-    fn read_from(folder: Folder<'_>) -> Result<Self, ImportError> {
-        let (config, tokenizer) = head(folder)?;
+    fn read_as_one_of(
+        families: &[&'static Family],
+        folder: Folder<'_>,
+    ) -> Result<Self, ImportError> {
+        let (config, tokenizer) = head(families, folder)?;
         let Config {
+            family,
+            activation,
             shape,
             norm_epsilon,
             rope_theta,
@@ -124,50 +134,61 @@ impl FloatModel {
             end: _,   // Given to the tokenizer.
             ignored,
         } = config;
+        let TensorNames {
+            embedding: embedding_name,
+            final_norm,
+            head: head_name,
+            layers: prefix,
+            layer: names,
+            passed_over,
+        } = &family.tensors;
         let vocabulary = shape.vocabulary();
         let mut tensors = Weights::read(folder)?;
         let (hidden, mlp) = (shape.hidden(), shape.mlp());
         let (query, kv) = (shape.query_width(), shape.kv_width());
-        let embedding = tensors.take("model.embed_tokens.weight", &[vocabulary, hidden])?;
+        let embedding = tensors.take(embedding_name, &[vocabulary, hidden])?;
         let mut layers = Vec::with_capacity(shape.layers());
         for layer in 0..shape.layers() {
             let mut take = |name: &str, dimensions: &[usize]| {
-                tensors.take(&format!("model.layers.{layer}.{name}.weight"), dimensions)
+                tensors.take(&format!("{prefix}{layer}.{name}"), dimensions)
             };
             layers.push(FloatLayer {
-                attention_norm: take("input_layernorm", &[hidden])?,
-                query: take("self_attn.q_proj", &[query, hidden])?,
-                key: take("self_attn.k_proj", &[kv, hidden])?,
-                value: take("self_attn.v_proj", &[kv, hidden])?,
-                output: take("self_attn.o_proj", &[hidden, query])?,
-                mlp_norm: take("post_attention_layernorm", &[hidden])?,
-                gate: take("mlp.gate_proj", &[mlp, hidden])?,
-                up: take("mlp.up_proj", &[mlp, hidden])?,
-                down: take("mlp.down_proj", &[hidden, mlp])?,
+                attention_norm: take(names.attention_norm, &[hidden])?,
+                query: take(names.query, &[query, hidden])?,
+                key: take(names.key, &[kv, hidden])?,
+                value: take(names.value, &[kv, hidden])?,
+                output: take(names.output, &[hidden, query])?,
+                mlp_norm: take(names.mlp_norm, &[hidden])?,
+                gate: take(names.gate, &[mlp, hidden])?,
+                up: take(names.up, &[mlp, hidden])?,
+                down: take(names.down, &[hidden, mlp])?,
             });
         }
-        let final_norm = tensors.take("model.norm.weight", &[hidden])?;
+        let final_norm = tensors.take(final_norm, &[hidden])?;
         // Where both are tied, a head of its own is a copy.
-        let head = if tied && !tensors.has(HEAD) {
+        let head = if tied && !tensors.has(head_name) {
             embedding.clone()
         } else {
-            tensors.take(HEAD, &[vocabulary, hidden])?
+            tensors.take(head_name, &[vocabulary, hidden])?
         };
         let pairs = embedding.iter().zip(&head);
         if let Some((index, (&expected, &got))) =
             pairs.enumerate().find(|(_, (e, h))| tied && e != h)
         {
             return Err(ImportError::TiedHeadDiffers {
+                embedding: embedding_name,
+                head: head_name,
                 index,
                 expected,
                 got,
             });
         }
-        tensors.finish()?;
+        tensors.finish(passed_over)?;
         Ok(Self {
             shape,
             norm_epsilon,
             rope_theta,
+            activation,
             embedding,
             layers,
             final_norm,
@@ -179,8 +200,11 @@ impl FloatModel {
 }
 
 /// Configuration and tokenizer, checked against each other.
-fn head(folder: Folder<'_>) -> Result<(Config, Tokenizer), ImportError> {
-    let config = Config::parse(&folder.read(CONFIG)?)?;
+fn head(
+    families: &[&'static Family],
+    folder: Folder<'_>,
+) -> Result<(Config, Tokenizer), ImportError> {
+    let config = Config::parse(families, &folder.read(CONFIG)?)?;
     let tokenizer = tokenizer_json::parse(&folder.read(TOKENIZER)?, config.end)?;
     let expected = config.shape.vocabulary();
     if tokenizer.len() != expected {

@@ -9,9 +9,6 @@ use serde_json::Value;
 use super::folder::Folder;
 use super::{json, ImportError, INDEX, WEIGHTS};
 
-/// A buffer of early versions of the format: the rotary frequencies, which follow from the
-/// configuration.
-const FREQUENCIES: &str = ".self_attn.rotary_emb.inv_freq";
 /// How the name of every file of tensors ends.
 const EXTENSION: &str = ".safetensors";
 
@@ -75,10 +72,11 @@ impl Weights {
         self.places.contains_key(name)
     }
 
-    /// Refuses what was not taken.
-    pub(super) fn finish(self) -> Result<(), ImportError> {
+    /// Refuses what was not taken, but for names with one of these endings.
+    pub(super) fn finish(self, passed_over: &[&str]) -> Result<(), ImportError> {
         let mut left = self.places.into_keys();
-        match left.find(|name| !name.ends_with(FREQUENCIES)) {
+        let counts = |name: &String| !passed_over.iter().any(|end| name.ends_with(end));
+        match left.find(counts) {
             None => Ok(()),
             Some(tensor) if tensor.ends_with(".bias") => Err(ImportError::Unsupported {
                 file: WEIGHTS,

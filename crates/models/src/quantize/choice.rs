@@ -64,10 +64,10 @@ impl Choice {
     ) -> Result<Self, ModelError> {
         let shape = &model.shape;
         let no_room = vec![1.0; shape.layers()];
-        let scales = ValueScales::new(shape, ranges, bits, &no_room)?;
+        let scales = ValueScales::new(shape, ranges, model.activation, bits, &no_room)?;
         let stream_shift = Fitting::new(folded, &scales, exponent).stream();
         let room = value_room(folded, ranges, &scales, stream_shift);
-        let scales = ValueScales::new(shape, ranges, bits, &room)?;
+        let scales = ValueScales::new(shape, ranges, model.activation, bits, &room)?;
         let fitting = Fitting::new(folded, &scales, exponent);
         let stream_shift = fitting.stream().min(stream_shift);
 

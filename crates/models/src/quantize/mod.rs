@@ -14,7 +14,7 @@ use matchmark_quant::{AccumulatorBounds, ScoreStep, ValueBits};
 use matchmark_runtime::TableResolution;
 use matchmark_tables::RsqrtTable;
 
-use crate::floats::{rotary_table, silu_table};
+use crate::floats::{activation_table, rotary_table};
 use crate::{
     execute_float, FloatModel, IntegerModel, LayerWeights, ModelError, ModelParts, ModelTables,
 };
@@ -89,7 +89,7 @@ fn assemble(
         tables: ModelTables {
             weights: choice.table.table()?,
             rsqrt: RsqrtTable::new(),
-            silu: silu_table(bits, scales.gate, choice.activation)?,
+            activation: activation_table(model.activation, bits, scales.gate, choice.activation)?,
             rotary: rotary_table(&shape, model.rope_theta)?,
         },
         scales,

@@ -75,7 +75,7 @@ impl IntegerModel {
         let turned = tables.rotary.entries().chunks_exact(2);
         let turned = turned.map(|angle| angle.iter().map(|x| x.unsigned_abs()).sum::<u32>());
         let turned = u64::from(turned.max().unwrap_or(0)) << (ROTARY_BITS - 1);
-        let activated = tables.silu.entries().iter().map(|x| x.unsigned_abs());
+        let activated = tables.activation.entries().iter().map(|x| x.unsigned_abs());
         let product = u64::from(activated.max().unwrap_or(0)) * u64::from(max_value.unsigned_abs());
         let largest_exponent = arithmetic.max_norm_exponent(self.shape().hidden());
         [

@@ -6,7 +6,8 @@ use matchmark_quant::{
     STREAM_BITS,
 };
 use matchmark_runtime::TableResolution;
-use matchmark_tables::{Rational, SiluTable};
+use matchmark_tables::activations::Activation;
+use matchmark_tables::{ActivationTable, Rational};
 
 use super::calibrate::{largest, LayerRanges, Ranges};
 use super::weights::power_of_two;
@@ -35,6 +36,7 @@ impl ValueScales {
     pub(super) fn new(
         shape: &ModelShape,
         ranges: &Ranges,
+        function: Activation,
         bits: ValueBits,
         value_room: &[f64],
     ) -> Result<Self, ModelError> {
@@ -46,7 +48,7 @@ impl ValueScales {
         );
         let rotation = (2 * ROTARY_SCALE_LOG + 1 - bits.get()).min(ModelArithmetic::MAX_SHIFT);
         let gate = largest(ranges.layers.iter().flat_map(|layer| &layer.gate)) / limit;
-        let activation = gate / f64::from(SiluTable::ENTRY_FACTOR);
+        let activation = gate * function.slope / f64::from(ActivationTable::ENTRY_FACTOR);
         let (gated, ups) = gated_scales(ranges, activation, limit);
         let products = attention_scales(ranges, rotation, limit);
         let rotary = power_of_two(rotation) / power_of_two(ROTARY_SCALE_LOG);

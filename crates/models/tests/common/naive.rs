@@ -148,7 +148,7 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
                 .zip(up)
                 .map(|(&g, u)| {
                     let g = value(g, shifts.gate);
-                    let s = model.tables().silu.entries()[usize::try_from(g + m).unwrap()];
+                    let s = model.tables().activation.entries()[usize::try_from(g + m).unwrap()];
                     value(i128::from(s) * value(u, shifts.up), shifts.gated)
                 })
                 .collect();

@@ -56,7 +56,7 @@ impl ModelBounds {
         };
         let before = 1_u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
         let rotary = 1_u64 << (super::ROTARY_BITS + super::ROTARY_SCALE_LOG);
-        // Entries of the SiLU table are at most 8 M.
+        // Entries of an activation table are at most 8 M.
         let product = 8 * max_value * max_value;
         rescaled(
             "query and key accumulator",

@@ -526,7 +526,7 @@ impl Runner<'_> {
     fn mlp(&mut self, layer: usize, given: &[Vec<i64>]) -> Vec<Vec<i64>> {
         let channels = self.decoder.shape().mlp();
         let model = self.model().clone();
-        let table = &model.tables().silu;
+        let table = &model.tables().activation;
         let mut all = vec![];
         for (step, given) in given.iter().enumerate() {
             let mut of_step = vec![];

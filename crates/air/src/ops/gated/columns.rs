@@ -29,7 +29,7 @@ pub struct Witness<T> {
     pub gate: RescalingColumns<T>,
     /// What it is multiplied with.
     pub up: RescalingColumns<T>,
-    /// The gate's activation, from the SiLU table.
+    /// The gate's activation, from the activation table.
     pub activation: T,
     /// The product.
     pub gated: RescalingColumns<T>,

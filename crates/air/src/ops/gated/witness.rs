@@ -1,6 +1,6 @@
 //! Trace generation of the gated component.
 use matchmark_models::ModelExecution;
-use matchmark_tables::SiluTable;
+use matchmark_tables::ActivationTable;
 
 use super::columns::Witness;
 use super::constraints::Gated;
@@ -14,12 +14,16 @@ use crate::layout::decoder::DecoderLayout;
 impl Generate for Gated {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
         let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, &model.tables().silu)
+        witness(&self.decoder, execution, &model.tables().activation)
     }
 }
 
 /// The witness columns.
-fn witness(decoder: &DecoderLayout, execution: &ModelExecution, table: &SiluTable) -> Vec<Column> {
+fn witness(
+    decoder: &DecoderLayout,
+    execution: &ModelExecution,
+    table: &ActivationTable,
+) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().gated;
     let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
     let mut gate = RescalingColumns::of_zeros(rows, decoder.gate());
@@ -34,7 +38,7 @@ fn witness(decoder: &DecoderLayout, execution: &ModelExecution, table: &SiluTabl
         gate.set(row, &rescaled(decoder.gate(), i64::from(*accumulator)));
         let of_up = rescaled(decoder.up(), i64::from(execution.up_accumulators[index]));
         up.set(row, &of_up);
-        let active = i64::from(execution.silu[index]);
+        let active = i64::from(execution.activated[index]);
         activation[row] = field(active);
         let product = active * i64::from(of_up.out);
         gated.set(row, &rescaled(decoder.gated(), product));

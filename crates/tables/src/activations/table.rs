@@ -6,22 +6,23 @@ use matchmark_quant::{Scale, TaggedSha256, ValueBits};
 
 use crate::{TableError, TableId};
 
+/// Named after the first of the functions; the identity of its tables stays what it is.
 const TAG: &str = "matchmark/silu-table/v1";
 
 /// The activation of the gated MLP as content: for every value `g` in `[-M, M]` an integer that stands
-/// for `silu(g)`, with `silu(x) = x / (1 + exp(-x))`.
+/// for `f(g)`, where `f` is the activation of the model, such as SiLU.
 ///
 /// What one unit of the input and one of the entries stand for is recorded and part of the identity.
-/// Whether the entries are those of the function is for whoever made the table to say.
+/// Which function the entries are those of is for whoever made the table to say.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SiluTable {
+pub struct ActivationTable {
     bits: ValueBits,
     input_scale: Scale,
     output_scale: Scale,
     entries: Vec<i32>,
 }
 
-impl SiluTable {
+impl ActivationTable {
     /// Entries are at most this many times the largest value `M` in magnitude.
     pub const ENTRY_FACTOR: i32 = 8;
 
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_domain_is_symmetric() {
-        let table = SiluTable::new(bits(), scale(0.5), scale(0.25), ramp()).unwrap();
+        let table = ActivationTable::new(bits(), scale(0.5), scale(0.25), ramp()).unwrap();
         assert_eq!(table.value_bits(), bits());
         assert_eq!(table.entries(), ramp());
         for g in -7..=7 {
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn refused() {
-        let new = |entries| SiluTable::new(bits(), scale(1.0), scale(1.0), entries);
+        let new = |entries| ActivationTable::new(bits(), scale(1.0), scale(1.0), entries);
         assert_eq!(
             new(vec![0; 14]),
             Err(TableError::LengthContradictsDomain {
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn everything_counts() {
         let id = |s: f64, t: f64, entries| {
-            SiluTable::new(bits(), scale(s), scale(t), entries)
+            ActivationTable::new(bits(), scale(s), scale(t), entries)
                 .unwrap()
                 .id()
         };
