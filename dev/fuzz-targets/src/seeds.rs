@@ -6,6 +6,7 @@ use std::path::Path;
 use matchmark_quant::{AttentionShape, HeadDim, KvHeads, QueryHeads, StepRange, ValueBits};
 use matchmark_runtime::synthetic_trace;
 use matchmark_tables::{Rational, WeightTable};
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::samples;
 use crate::targets::{SHARDED, SHARDS};
@@ -118,38 +119,22 @@ fn trace(bits: u8, [before, steps]: [u32; 2]) -> Vec<u8> {
     trace.encode().unwrap()
 }
 
-/// The type of all elements of a file.
-#[derive(Clone, Copy)]
-enum Dtype {
-    F32,
-    F64,
-}
-
 /// A file of float tensors.
 fn safetensors(tensors: &[(String, Vec<usize>)], dtype: Dtype) -> Vec<u8> {
-    let (word, size) = match dtype {
-        Dtype::F32 => ("F32", 4),
-        Dtype::F64 => ("F64", 8),
-    };
-    let (mut entries, mut end) = (vec![], 0);
-    for (name, shape) in tensors {
-        let begin = end;
-        end += size * shape.iter().product::<usize>();
-        entries.push(format!(
-            r#""{name}":{{"dtype":"{word}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#
-        ));
-    }
-    let header = format!("{{{}}}", entries.join(",")).replace(", ", ",");
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(header.as_bytes());
-    for x in (0_u8..24).cycle().take(end / size) {
-        let value = f32::from(x) / 8.0 - 1.25;
+    let mut values = (0_u8..24).cycle().map(|x| f32::from(x) / 8.0 - 1.25);
+    let data = tensors.iter().map(|(_, shape)| -> Vec<u8> {
+        let values = values.by_ref().take(shape.iter().product());
         match dtype {
-            Dtype::F32 => bytes.extend(value.to_le_bytes()),
-            Dtype::F64 => bytes.extend(f64::from(value).to_le_bytes()),
+            Dtype::F64 => values.flat_map(|x| f64::from(x).to_le_bytes()).collect(),
+            _ => values.flat_map(f32::to_le_bytes).collect(),
         }
-    }
-    bytes
+    });
+    let data: Vec<Vec<u8>> = data.collect();
+    let views = tensors.iter().zip(&data).map(|((name, shape), data)| {
+        let view = TensorView::new(dtype, shape.clone(), data).unwrap();
+        (name.as_str(), view)
+    });
+    safetensors::serialize(views, &None).unwrap()
 }
 
 /// An input of the target `import`: `files` are all but configuration and tokenizer.

@@ -1,7 +1,6 @@
 //! Text to tokens and back.
 
-use super::merge::merge;
-use super::words::words;
+use super::library::words;
 use super::{Tokenizer, TokenizerError};
 
 impl Tokenizer {
@@ -18,7 +17,8 @@ impl Tokenizer {
     }
 
     /// [`Self::encode`] of a text that may have so many tokens, the begin token included. A longer text is
-    /// refused before it is read to its end: the work is bounded by the limit, not by the text.
+    /// refused before its words are merged to its end, and one that cannot fit before it is read: the work is
+    /// bounded by the limit, not by the text.
     ///
     /// # Errors
     /// [`TokenizerError::TooManyTokens`], and as [`Self::encode`].
@@ -33,20 +33,14 @@ impl Tokenizer {
         // No token stands for more bytes than the longest.
         check(usize::from(self.begin().is_some()) + text.len().div_ceil(self.longest))?;
         let mut tokens: Vec<u32> = self.begin().into_iter().collect();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (at, special) = self.next_special(rest);
-            for word in words(&rest[..at], self.parts.individual_digits) {
-                self.encode_word(word.as_bytes(), &mut tokens)?;
-                check(tokens.len())?;
-            }
-            rest = &rest[at..];
-            if let Some((token, length)) = special {
-                tokens.push(token);
-                check(tokens.len())?;
-                rest = &rest[length..];
-            }
+        let mut at = 0;
+        for name in self.names.find_iter(text) {
+            self.encode_words(&text[at..name.start()], &mut tokens, check)?;
+            tokens.push(self.specials[name.pattern().as_usize()]);
+            check(tokens.len())?;
+            at = name.end();
         }
+        self.encode_words(&text[at..], &mut tokens, check)?;
         Ok(tokens)
     }
 
@@ -67,7 +61,7 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::UnknownToken`].
     pub fn piece(&self, token: u32) -> Result<&[u8], TokenizerError> {
-        let index = self.check("the caller", token)?;
+        let index = self.parts.index("the caller", token)?;
         if self.parts.special[index] {
             return Ok(&[]);
         }
@@ -85,30 +79,27 @@ impl Tokenizer {
         std::str::from_utf8(self.parts.pieces.get(index)?).ok()
     }
 
-    /// Where the next special token stands in a text and which it is; the end of the text if there is
-    /// none.
-    fn next_special(&self, text: &str) -> (usize, Option<(u32, usize)>) {
-        for (at, _) in text.char_indices() {
-            let found = self
-                .specials
-                .iter()
-                .map(|&token| (token, &self.parts.pieces[token as usize]))
-                .filter(|(_, name)| text.as_bytes()[at..].starts_with(name))
-                .max_by_key(|(_, name)| name.len());
-            if let Some((token, name)) = found {
-                return (at, Some((token, name.len())));
+    /// Appends the tokens of a text without special ones; `check` is told how many tokens there are after
+    /// every word.
+    fn encode_words(
+        &self,
+        text: &str,
+        tokens: &mut Vec<u32>,
+        check: impl Fn(usize) -> Result<(), TokenizerError>,
+    ) -> Result<(), TokenizerError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let cut = self.library.cut(text)?;
+        for (written, (start, end)) in words(&cut) {
+            // The library passes over a byte without a token.
+            let mut bytes = text.as_bytes()[start..end].iter();
+            if let Some(&got) = bytes.find(|&&byte| !self.bytes[usize::from(byte)]) {
+                return Err(TokenizerError::UnknownByte { got });
             }
+            tokens.extend(self.library.merge(written)?);
+            check(tokens.len())?;
         }
-        (text.len(), None)
-    }
-
-    fn encode_word(&self, bytes: &[u8], tokens: &mut Vec<u32>) -> Result<(), TokenizerError> {
-        let mut word = Vec::with_capacity(bytes.len());
-        for &byte in bytes {
-            let token = self.bytes[usize::from(byte)];
-            word.push(token.ok_or(TokenizerError::UnknownByte { got: byte })?);
-        }
-        tokens.extend(merge(self, &word));
         Ok(())
     }
 }

@@ -2,10 +2,17 @@
 
 mod digest;
 mod encode;
-mod merge;
-mod words;
+mod library;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use library::Library;
 
 pub use digest::TokenizerId;
 pub(crate) use digest::INDIVIDUAL_DIGITS;
@@ -95,104 +102,70 @@ pub enum TokenizerError {
         /// The later of both.
         merge: usize,
     },
+    /// The library that cuts and merges refuses what was checked before.
+    #[error("the tokenizer's library does not take what was checked: {reason}")]
+    Library {
+        /// What it says.
+        reason: String,
+    },
 }
 
-/// A byte-level byte-pair encoding, checked: tokens differ, and every merge gives one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tokenizer {
-    parts: TokenizerParts,
-    /// The token of each single byte.
-    bytes: Vec<Option<u32>>,
-    /// Position of each merge, and the token that it gives.
-    ranks: HashMap<[u32; 2], (u32, u32)>,
-    /// The special tokens.
-    specials: Vec<u32>,
-    /// Bytes of the longest token, at least 1.
-    longest: usize,
-}
-
-impl Tokenizer {
-    /// Checks the parts and puts them together.
-    ///
-    /// # Errors
-    /// [`TokenizerError`], naming the token or merge.
-    pub fn new(parts: TokenizerParts) -> Result<Self, TokenizerError> {
-        let tokens = parts.pieces.len();
-        if parts.special.len() != tokens {
-            return Err(TokenizerError::MarksMismatch {
-                expected: tokens,
-                got: parts.special.len(),
-            });
-        }
-        let mut made = Self {
-            longest: parts.pieces.iter().map(Vec::len).max().unwrap_or(0).max(1),
-            parts,
-            bytes: vec![None; 256],
-            ranks: HashMap::new(),
-            specials: Vec::new(),
-        };
-        made.index_merges()?;
-        let ends = [
-            ("the begin of a text", made.begin()),
-            ("the end of a text", made.end()),
-        ];
-        for (user, token) in ends {
-            if let Some(token) = token {
-                made.check(user, token)?;
-            }
-        }
-        Ok(made)
-    }
-
-    /// Checks pieces and merges, and fills what is looked up.
-    fn index_merges(&mut self) -> Result<(), TokenizerError> {
-        let TokenizerParts {
+impl TokenizerParts {
+    /// That tokens differ, and that every merge gives one.
+    fn check(&self) -> Result<(), TokenizerError> {
+        let Self {
             pieces,
             special,
             merges,
-            ..
-        } = &self.parts;
-        let mut ids = HashMap::new();
-        let numbered = (0u32..).zip(pieces.iter().zip(special)).enumerate();
-        for (token, (id, (piece, &special))) in numbered {
+            individual_digits: _,
+            begin,
+            end,
+        } = self;
+        if special.len() != pieces.len() {
+            return Err(TokenizerError::MarksMismatch {
+                expected: pieces.len(),
+                got: special.len(),
+            });
+        }
+        let mut tokens = HashMap::new();
+        for (token, (piece, &special)) in pieces.iter().zip(special).enumerate() {
             if piece.is_empty() {
                 return Err(TokenizerError::EmptyPiece { token });
             }
-            if ids.insert(piece.as_slice(), id).is_some() {
+            if tokens.insert(piece.as_slice(), token).is_some() {
                 return Err(TokenizerError::DuplicatePiece { token });
             }
-            if special {
-                if std::str::from_utf8(piece).is_err() {
-                    return Err(TokenizerError::SpecialNotText { token });
-                }
-                self.specials.push(id);
-            } else if let [byte] = piece[..] {
-                self.bytes[usize::from(byte)] = Some(id);
+            if special && std::str::from_utf8(piece).is_err() {
+                return Err(TokenizerError::SpecialNotText { token });
             }
         }
-        let mut ranks = HashMap::new();
-        for (merge, (rank, pair)) in (0u32..).zip(merges).enumerate() {
+        let mut known = HashSet::new();
+        for (merge, pair) in merges.iter().enumerate() {
             let user = format!("merge {merge}");
-            let left = self.check(&user, pair[0])?;
-            let right = self.check(&user, pair[1])?;
+            let left = self.index(&user, pair[0])?;
+            let right = self.index(&user, pair[1])?;
             let both = [pieces[left].as_slice(), pieces[right].as_slice()].concat();
-            let made = ids.get(both.as_slice()).copied();
             let ordinary = |token: usize| !special[token];
-            match made {
-                Some(made) if ordinary(left) && ordinary(right) && ordinary(made as usize) => {
-                    if ranks.insert(*pair, (rank, made)).is_some() {
+            match tokens.get(both.as_slice()) {
+                Some(&made) if ordinary(left) && ordinary(right) && ordinary(made) => {
+                    if !known.insert(pair) {
                         return Err(TokenizerError::DuplicateMerge { merge });
                     }
                 }
                 _ => return Err(TokenizerError::MergeWithoutToken { merge }),
             }
         }
-        self.ranks = ranks;
+        for (user, token) in [("the begin of a text", begin), ("the end of a text", end)] {
+            if let Some(token) = token {
+                self.index(user, *token)?;
+            }
+        }
         Ok(())
     }
 
-    fn check(&self, user: &str, got: u32) -> Result<usize, TokenizerError> {
-        let tokens = self.parts.pieces.len();
+    /// The position of a token among the pieces.
+    fn index(&self, user: &str, got: u32) -> Result<usize, TokenizerError> {
+        let tokens = self.pieces.len();
         match usize::try_from(got) {
             Ok(token) if token < tokens => Ok(token),
             _ => Err(TokenizerError::UnknownToken {
@@ -201,6 +174,65 @@ impl Tokenizer {
                 got,
             }),
         }
+    }
+}
+
+/// A byte-level byte-pair encoding, checked: tokens differ, and every merge gives one.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    parts: TokenizerParts,
+    /// What cuts and merges.
+    library: Arc<Library>,
+    /// Which bytes are tokens by themselves.
+    bytes: [bool; 256],
+    /// The special tokens.
+    specials: Vec<u32>,
+    /// Finds their names in a text, in the same order.
+    names: AhoCorasick,
+    /// Bytes of the longest token, at least 1.
+    longest: usize,
+}
+
+/// Everything follows from the parts.
+impl PartialEq for Tokenizer {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Eq for Tokenizer {}
+
+impl Tokenizer {
+    /// Checks the parts and puts them together.
+    ///
+    /// # Errors
+    /// [`TokenizerError`], naming the token or merge.
+    pub fn new(parts: TokenizerParts) -> Result<Self, TokenizerError> {
+        parts.check()?;
+        let TokenizerParts {
+            pieces, special, ..
+        } = &parts;
+        let mut bytes = [false; 256];
+        let mut specials = Vec::new();
+        for (token, (piece, &special)) in (0u32..).zip(pieces.iter().zip(special)) {
+            if special {
+                specials.push(token);
+            } else if let [byte] = piece[..] {
+                bytes[usize::from(byte)] = true;
+            }
+        }
+        let names = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(specials.iter().map(|&token| &pieces[token as usize]))
+            .map_err(library::failed)?;
+        Ok(Self {
+            library: Arc::new(Library::new(&parts)?),
+            bytes,
+            specials,
+            names,
+            longest: pieces.iter().map(Vec::len).max().unwrap_or(0).max(1),
+            parts,
+        })
     }
 
     /// Number of tokens.
