@@ -111,8 +111,8 @@ impl Progress for Silent {
     fn event(&self, _event: &ProveEvent) {}
 }
 
-/// Asks a prover to stop: segments that are being proven are finished, no other is begun, and the chain can
-/// be resumed. Its clones are one token; it may be used from any thread.
+/// Asks a prover to stop: segments that are being proven, and the tree that is being committed, are finished,
+/// nothing else is begun, and the chain can be resumed. Its clones are one token; it may be used from any thread.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 

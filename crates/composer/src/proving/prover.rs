@@ -160,7 +160,8 @@ impl ChainProver {
         self
     }
 
-    /// Stops when this token asks for it.
+    /// Stops when this token asks for it: before a segment is begun, and between the trees that all segments
+    /// share. One tree, such as that of a model's weights, is committed to its end.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
@@ -191,10 +192,14 @@ impl ChainProver {
     /// Otherwise the first error of any segment. Finished segments stay.
     pub fn run(&self, progress: &dyn Progress) -> Result<ProveReport, ChainProveError> {
         let work = &self.work;
+        self.go_on()?;
+        // This commits the weights of a model.
         let prover = work
             .prover()
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
+        self.go_on()?;
         let front = work.front(&prover)?;
+        self.go_on()?;
         // This makes the preprocessed trees, so that no worker waits for another one's.
         let policy = work.policy_with(&prover, front.state().commitment())?;
         let first_state = front.state().commitment();
@@ -265,6 +270,17 @@ impl ChainProver {
             chain_digest: chain.chain_digest(),
             per_segment: rows,
         })
+    }
+
+    /// That nobody asked to stop while what all segments share is committed: no segment is begun yet.
+    fn go_on(&self) -> Result<(), ChainProveError> {
+        if self.cancel.is_cancelled() {
+            return Err(ChainProveError::Stopped {
+                finished: 0,
+                segments: self.work.segment_count(),
+            });
+        }
+        Ok(())
     }
 
     fn sizes(&self) -> Result<Vec<SegmentSizes>, ChainProveError> {

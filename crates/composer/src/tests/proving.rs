@@ -21,8 +21,8 @@ use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
 use crate::{
     CancelToken, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
-    ModelMock, ModelPlan, PlanError, Resources, Schedule, Silent, MANIFEST_FILE, MODEL_FILE,
-    TABLE_FILE, TRACE_FILE,
+    ModelMock, ModelPlan, PlanError, Progress, ProveEvent, Resources, Schedule, Silent,
+    MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
 /// So many heads over so many steps that the scores have more rows than any layout.
@@ -396,6 +396,28 @@ fn nothing_follows_a_segment_that_cannot_be_executed() {
 #[test]
 fn every_reason_not_to_prove_a_chain_is_reached() {
     all_are_reached(ChainProveError::NAMES, PROVE, ChainProveError::name);
+}
+
+/// Asked before anything is committed: no plan is told, and no segment begun.
+#[test]
+fn a_prover_that_is_to_stop_begins_nothing() {
+    struct Quiet;
+    impl Progress for Quiet {
+        fn event(&self, event: &ProveEvent) {
+            panic!("told {event:?}");
+        }
+    }
+    let (_guard, path) = place();
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let prover = ChainProver::create(&path, plan(1, 2)).unwrap();
+    let stopped = prover.with_cancel(cancel).run(&Quiet).unwrap_err();
+    assert!(
+        matches!(stopped, ChainProveError::Stopped { finished: 0, segments } if segments > 1),
+        "{stopped}"
+    );
+    // The token is not part of the chain.
+    drop(ChainProver::resume(&path).unwrap().run(&Silent).unwrap());
 }
 
 #[test]
