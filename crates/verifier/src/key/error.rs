@@ -83,8 +83,8 @@ pub enum KeyError {
     },
     /// The key has no root for segments of this length in such a chain.
     #[error(
-        "the key has no circuit for segments of {steps} steps in a chain of {segment_steps} steps a segment \
-         at {security}: expected a chain of {expected} steps a segment; `matchmark keygen \
+        "the key has no circuit for a segment of {steps} steps in a chain that is cut every {segment_steps} \
+         steps at {security}: expected a chain that is cut every {expected} steps; `matchmark keygen \
          --segment-steps {segment_steps}` derives a key for this one"
     )]
     NoCircuit {

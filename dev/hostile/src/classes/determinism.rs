@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "66f76ef80bfbb5f13977881ededdeb374d47592a7d128f8bb33bb99318b35874",
+        file: "ed3f22a85079e6f07dc97e2b293c595537675387d9b21dc015489918d91e4e18",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "fd2612c63a9f17779d09ceec37fc0ac468ffcac984ec09be03515592ad2309a5",
+        file: "fedc056ca56b6eec85a5fcae876281fdd845ec22219e8fb4e35dd7cb7e314763",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "84f788365ce9a85bfc45c54648ae30c8c2f3a2e09e67647aed7129aa6339775b",
+        file: "a441fc8d21c64a7d13f73547e6ad906d53bdea93943319dcde57a0174dd15261",
     },
     Pinned {
         name: "first segment of a decoder",
         witness: "de3b21218fd64ef1a0937c6e619b24805221d27f6dd106f26c7b12b48e84c864",
-        file: "d7d13045cc178ff9eb02d01ae3a4213a44f855f86837d51e53ded7c98ff9f5b1",
+        file: "037ceb2d801729be0734c9aefbf92d52bb0df1582e6858832abb07b15372fdc0",
     },
 ];
 
@@ -127,7 +127,7 @@ mod tests {
     use matchmark_air::witness::PartTrace;
     use stwo::core::fields::m31::M31;
 
-    /// In the build of the tests, which is another than that of the suite.
+    /// In the build of the tests, which is another than that of the full suite.
     #[test]
     fn witnesses_and_files_are_pinned() {
         let wrong: Vec<String> = cases()
