@@ -41,12 +41,14 @@ pub fn all() -> Vec<Step> {
         Step::new("tests in the documentation", || {
             succeeds(tests(&["--workspace", "--doc"]))
         }),
+        // Of the whole workspace and in the profile of the tests, whose build it shares.
         Step::new("hostile suite, quick", || {
             succeeds(cargo(&[
                 "run",
                 "--quiet",
-                "--release",
-                "--package",
+                "--profile",
+                "test",
+                "--bin",
                 "matchmark-hostile",
                 "--",
                 "--quick",
