@@ -12,9 +12,9 @@ use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
 use super::checker::{tuple_labels, Drop};
-use super::forge::{tree_of, vectors_mut, Combiner, Forge};
+use super::forge::{vectors_mut, Combiner, Forge};
 use super::gadgets::{self, entry, place, Part};
-use super::world::{sizes, World};
+use super::world::{sizes, tree_of, World};
 use super::Rng;
 
 /// Builds a forged witness from a seed, or finds the seed unsuitable.

@@ -9,7 +9,8 @@ use matchmark_quant::MODULUS;
 use stwo::core::fields::m31::M31;
 
 use crate::checker::Drop;
-use crate::forge::{tree_of, Forged};
+use crate::forge::Forged;
+use crate::world::tree_of;
 use crate::Rng;
 
 /// A cell of a committed column.

@@ -22,7 +22,7 @@ use stwo::prover::backend::simd::m31::PackedBaseField;
 use super::cases::Case;
 use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::claim::claim_is_true;
-use super::world::{output_remainder, sizes, World};
+use super::world::{output_remainder, sizes, tree_of, World};
 use super::Rng;
 
 /// Random linear combinations of forged columns, at whichever points are drawn.
@@ -138,11 +138,6 @@ impl ScoreRow {
 /// A column of the vectors component, for writing.
 pub fn vectors_mut<'a>(witness: &'a mut SegmentWitness, name: &str) -> &'a mut Column {
     witness.main.component_mut("vectors").column_mut(name)
-}
-
-/// The columns of a tree.
-pub fn tree_of(trace: &PartTrace, tree: Tree) -> Vec<Column> {
-    trace.tree(tree).into_iter().cloned().collect()
 }
 
 impl Forge {

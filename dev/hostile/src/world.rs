@@ -13,7 +13,6 @@ use matchmark_statement::Cut;
 use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
-use super::forge::tree_of;
 use super::model_runs::HonestRun;
 use super::Rng;
 
@@ -25,6 +24,11 @@ pub struct World {
     pub v: Vec<i16>,
     pub prefix_k: Vec<i16>,
     pub prefix_v: Vec<i16>,
+}
+
+/// The columns of a tree.
+pub fn tree_of(trace: &PartTrace, tree: Tree) -> Vec<Column> {
+    trace.tree(tree).into_iter().cloned().collect()
 }
 
 /// Sizes `H, G, d, P, S`.

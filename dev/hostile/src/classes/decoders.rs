@@ -21,11 +21,12 @@ use crate::decoder::attacks::{choice, Choosing};
 use crate::decoder::cases::{all, DecoderSpec};
 use crate::decoder::cells;
 use crate::decoder::forgeries::{forgeries, Forgery};
-use crate::forge::{tree_of, Forge, Forged};
+use crate::forge::{Forge, Forged};
 use crate::model_runs::HonestRun;
 use crate::proving::NoValues;
 use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
+use crate::world::tree_of;
 
 /// Seeds that a forgery may try before it counts as impossible.
 const SEEDS: u64 = 300;

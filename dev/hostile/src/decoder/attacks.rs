@@ -18,9 +18,9 @@ use super::rescalings::{is, lie, lie_normalized, Break};
 use crate::attacks::{claim_state, weight_not_in_table, Attack};
 use crate::cases::Case;
 use crate::claim::entries;
-use crate::forge::{tree_of, Forge};
+use crate::forge::Forge;
 use crate::gadgets;
-use crate::world::{output_remainder, World};
+use crate::world::{output_remainder, tree_of, World};
 use crate::Rng;
 
 /// Runs with lies at some of the places where `tell` can tell one: those that `choose` takes. The

@@ -711,7 +711,7 @@ mod tests {
     use crate::checker::{mock_names, Drop};
     use crate::decoder::cases::all;
     use crate::decoder::forge::forge;
-    use crate::forge::tree_of;
+    use crate::world::tree_of;
 
     /// A run without a lie is the prover's own witness, and nothing refuses it.
     #[test]

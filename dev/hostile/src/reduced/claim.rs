@@ -19,9 +19,10 @@ use stwo::prover::poly::circle::PolyOps;
 use stwo::prover::poly::twiddles::TwiddleTree;
 
 use crate::cases::Case;
-use crate::forge::{tree_of, Forged};
+use crate::forge::Forged;
 use crate::ports::{pairs_of, state_of};
 use crate::proving::{policy, prover, public_values, tokens_of, NoValues};
+use crate::world::tree_of;
 
 /// What all proofs of a case share.
 pub struct Setup {

@@ -12,12 +12,12 @@ use crate::checker::Drop;
 use crate::equivocation::{
     attempt, half_and_half, opens, pairs_commitment, restate, restate_pairs, state_commitment, Side,
 };
-use crate::forge::tree_of;
 use crate::forge::{Forge, Forged};
 use crate::proving::Claim;
 use crate::reduced::{Claimed, Setup};
 use crate::regrind::{fit, grind};
 use crate::report::Recorder;
+use crate::world::tree_of;
 
 /// Trials before an opening counts as impossible: 2^3 are expected for one proof, 2^6 for two.
 const TRIALS: usize = 1200;
