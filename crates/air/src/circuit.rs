@@ -200,6 +200,8 @@ pub struct ProofColumns {
     pub samples: Vec<Vec<usize>>,
     /// Tuples of all relations, over all rows of all components. No relation has more uses.
     pub tuples: u64,
+    /// Constraints of all components, those on LogUp columns included.
+    pub constraints: usize,
     /// The same by component.
     pub components: Vec<ComponentColumns>,
 }
@@ -226,6 +228,7 @@ impl ProofColumns {
             log_sizes: vec![vec![]; trees],
             samples: vec![vec![]; trees],
             tuples: circuit.tuples(),
+            constraints: circuit.components().iter().map(|it| it.n_constraints()).sum(),
             components: vec![],
         };
         for component in circuit.iter() {

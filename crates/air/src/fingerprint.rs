@@ -12,14 +12,14 @@ use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts};
 use matchmark_statement::{Cut, Port, PortCommitment, SegmentShape, SegmentStatement, TableId};
 use num_traits::Zero;
 use sha2::{Digest, Sha256};
-use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::BaseField;
 use stwo::core::fields::qm31::QM31;
-use stwo::core::vcs::blake2_hash::Blake2sHash;
+use stwo::core::vcs::blake2_hash::{Blake2sHash, Blake2sHasher};
 use stwo::core::vcs_lifted::merkle_hasher::MerkleHasherLifted;
 
-use crate::hash::{digest_to_bytes, MerkleHasher, ProofChannel};
+use crate::hash::{digest_to_bytes, MerkleHasher};
 use crate::layout::SegmentLayout;
 
 /// Domain tag of the fingerprint point (`"fingerprint"` as little-endian words, zero padded).
@@ -27,11 +27,20 @@ const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
 /// Domain tag of commitments to ports.
 const PORT_TAG: &[u8] = b"matchmark/port/v1";
 
+/// Log of the number of hashes that a fingerprint point takes.
+///
+/// No transcript stands before the point: a prover may try roots until two sets of columns that are near its
+/// tree agree there, at the price of a hash a root. These hashes, one after the other, make each try cost as
+/// much more.
+pub const LOG_STRETCH: u32 = 8;
+
 /// The point at which the columns of the tree with this root are fingerprinted.
 pub fn fingerprint_point(root: Blake2sHash) -> CirclePoint<QM31> {
+    let stretched = (0..1_u32 << LOG_STRETCH)
+        .fold(root, |hash, _| Blake2sHasher::concat_and_hash(&hash, &root));
     let channel = &mut Blake2sChannel::default();
     channel.mix_u32s(&POINT_TAG);
-    ProofChannel::mix_root(channel, root);
+    channel.update_digest(Blake2sHasher::concat_and_hash(&channel.digest(), &stretched));
     CirclePoint::get_random_point(channel)
 }
 

@@ -1,19 +1,21 @@
-//! The Merkle hash: Blake2s-256 cut to its first 25 bytes.
+//! The Merkle hash: Blake2s-256 cut to its first 26 bytes.
 //!
-//! The security levels of this project promise about 100 bits. A collision of an `n`-bit hash costs
-//! about `2^(n/2)`, so 200 bits of digest are what a 100-bit level needs, and the other 56 bits of
-//! every node would be proof bytes that buy nothing. Two thirds of a proof are Merkle nodes.
+//! The security levels of this project promise 100 bits. A collision of an `n`-bit hash costs about `2^(n/2)`,
+//! so 208 bits of digest leave four bits beyond that for what else a proof's own hashes are asked for, and the
+//! other 48 bits of every node would be proof bytes that buy nothing. Two thirds of a proof are Merkle nodes.
 //!
-//! In memory a digest keeps the 32-byte type of the library, with the last seven bytes zero; the
-//! proof format writes the first 25 only. The transcript itself uses the full Blake2s-256.
-use stwo::core::channel::{Blake2sChannel, MerkleChannel};
+//! In memory a digest keeps the 32-byte type of the library, with the last six bytes zero; the proof format
+//! writes the first 26 only. The transcript itself uses the full Blake2s-256.
+use stwo::core::channel::MerkleChannel;
 use stwo::core::fields::m31::BaseField;
 use stwo::core::vcs::blake2_hash::{Blake2sHash, Blake2sHasher};
 use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::core::vcs_lifted::merkle_hasher::MerkleHasherLifted;
 
+use crate::channel::GrindingChannel;
+
 /// Length in bytes of a Merkle digest.
-pub const DIGEST_BYTES: usize = 25;
+pub const DIGEST_BYTES: usize = 26;
 
 /// Zeroes what does not belong to a Merkle digest.
 fn truncate(mut hash: Blake2sHash) -> Blake2sHash {
@@ -33,7 +35,7 @@ pub fn digest_to_bytes(hash: &Blake2sHash) -> [u8; DIGEST_BYTES] {
     core::array::from_fn(|i| hash.0[i])
 }
 
-/// Merkle hasher over field elements with 25-byte digests.
+/// Merkle hasher over field elements with 26-byte digests.
 ///
 /// It serializes as nothing: the library's derived `Serialize` of a proof asks for it.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -55,12 +57,13 @@ impl MerkleHasherLifted for MerkleHasher {
     }
 }
 
-/// The channel of every proof: Blake2s transcript, Merkle trees of [`MerkleHasher`].
+/// The channel of every proof: Blake2s transcript with the work before its challenges, Merkle trees of
+/// [`MerkleHasher`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProofChannel;
 
 impl MerkleChannel for ProofChannel {
-    type C = Blake2sChannel;
+    type C = GrindingChannel;
     type H = MerkleHasher;
 
     fn mix_root(channel: &mut Self::C, root: Blake2sHash) {

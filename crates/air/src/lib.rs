@@ -37,6 +37,7 @@
 extern crate alloc;
 
 pub mod challenges;
+pub mod channel;
 pub mod circuit;
 pub mod decoder;
 pub mod fingerprint;

@@ -4,7 +4,7 @@
 //! protocol itself are [`Side`]s of [`run`]: they say what they do in a phase, and never when it comes.
 //!
 //! **Invariant (order of phases):**
-//! 1. [`Transcript::begin`]: statement digest, security parameters, column sizes;
+//! 1. [`Transcript::begin`]: statement digest, security parameters, bits of proof of work, column sizes;
 //! 2. roots of the preprocessed tree and of the ports: the model of a decoder, the state before, the state
 //!    after, the pairs of a split segment;
 //! 3. root of the witness tree;
@@ -14,7 +14,8 @@
 //! 7. claimed sums, root of the lookups tree;
 //! 8. the library: composition, out-of-domain point, openings, low-degree test.
 //!
-//! A lookup proof has no states and no random linear combinations: steps 4 and 5 are left out.
+//! A lookup proof has no states and no random linear combinations: steps 4 and 5 are left out. Before a
+//! challenge is drawn comes the work that it needs, if any ([`channel`](crate::channel)).
 //!
 //! A relation's challenges come after every value that the relation carries; the commitments to ports,
 //! which hold root and fingerprint, stand in the statement, and the fingerprint points follow from the
@@ -23,10 +24,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_statement::{SecurityParameters, StatementDigest};
-use stwo::core::channel::{Blake2sChannel, Channel};
+use stwo::core::channel::Channel;
 use stwo::core::fields::qm31::QM31;
 
 use crate::challenges::{Challenges, LookupChallenges, RlcChallenges};
+use crate::channel::{Challenge, Grinding, GrindingChannel, Search, WorkError};
 use crate::trees::{Tree, TreeOrder};
 
 /// Labels of what is absorbed, each with its length.
@@ -37,25 +39,28 @@ enum Label {
     Parameters = 2,
     ColumnSizes = 3,
     ClaimedSums = 4,
+    Grinding = 5,
 }
 
 /// Transcript of one proof.
 #[derive(Clone, Debug)]
 pub struct Transcript {
-    channel: Blake2sChannel,
+    channel: GrindingChannel,
 }
 
 impl Transcript {
     /// A transcript that has absorbed a statement and what follows from it: the parameters of the low-degree
-    /// test, the height of the trees, and the log sizes of the columns of every component tree.
+    /// test, the height of the trees, the bits of work before the challenges, and the log sizes of the columns
+    /// of every component tree.
     pub fn begin(
         statement: &StatementDigest,
         parameters: &SecurityParameters,
         lifting_log_size: u32,
+        grinding: &Grinding,
         column_log_sizes: &[Vec<u32>],
     ) -> Self {
         let mut transcript = Self {
-            channel: Blake2sChannel::default(),
+            channel: GrindingChannel::new(grinding.clone()),
         };
         let words: Vec<u32> = statement
             .as_bytes()
@@ -81,6 +86,8 @@ impl Transcript {
                 lifting_log_size,
             ],
         );
+        let bits: Vec<u32> = grinding.all().map(|(_, bits)| bits).collect();
+        transcript.absorb(Label::Grinding, &bits);
         for tree in column_log_sizes {
             transcript.absorb(Label::ColumnSizes, tree);
         }
@@ -93,18 +100,46 @@ impl Transcript {
         self.channel.mix_u32s(&labelled);
     }
 
-    /// The library's channel, for committing trees.
-    pub fn channel(&mut self) -> &mut Blake2sChannel {
+    /// The channel, for committing trees.
+    pub fn channel(&mut self) -> &mut GrindingChannel {
         &mut self.channel
+    }
+
+    /// The work before challenges is found (prover).
+    pub fn search(&mut self, search: Search) {
+        self.channel.search(search);
+    }
+
+    /// The work before challenges is what a proof carries (verifier).
+    pub fn supply(&mut self, nonces: &[u64]) {
+        self.channel.supply(nonces);
+    }
+
+    /// The channel for the library, which draws all that comes next.
+    pub fn hand_over(&mut self) -> &mut GrindingChannel {
+        self.channel.hand_over();
+        &mut self.channel
+    }
+
+    /// The nonces found, when the library is done. Nothing is proven, or verified, without this.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkError`] if the work before a challenge is not there.
+    pub fn finish(self) -> Result<Vec<u64>, WorkError> {
+        self.channel.finish()?;
+        Ok(self.channel.found().to_vec())
     }
 
     /// Draws the points of the random linear combinations. The witness tree must be committed.
     pub fn draw_rlc(&mut self) -> RlcChallenges {
+        self.channel.work(Challenge::Rlc);
         RlcChallenges::draw(&mut self.channel)
     }
 
     /// Draws the coefficients of the relations. The RLC tree must be committed.
     pub fn draw_lookup(&mut self) -> LookupChallenges {
+        self.channel.work(Challenge::Lookups);
         LookupChallenges::draw(&mut self.channel)
     }
 

@@ -16,7 +16,7 @@ const EXTENSION_BYTES: f64 = 16.0;
 const BASE_BYTES: f64 = 4.0;
 /// Bytes of a length field.
 const LENGTH_BYTES: f64 = 2.0;
-/// Bytes of the proof-of-work nonce.
+/// Bytes of a nonce of proof of work.
 const NONCE_BYTES: f64 = 8.0;
 /// Bytes of a Merkle node or root.
 #[allow(clippy::cast_precision_loss)] // A constant of two digits.
@@ -125,8 +125,8 @@ impl ProofBytes {
                 + count(structure.last_layer_len()) * EXTENSION_BYTES,
             rest: count(structure.claimed_sums()) * EXTENSION_BYTES
                 + trees * (NODE_BYTES + LENGTH_BYTES)
-                + LENGTH_BYTES
-                + NONCE_BYTES
+                + 2.0 * LENGTH_BYTES
+                + (count(structure.grinding().nonces()) + 1.0) * NONCE_BYTES
                 + count(structure.layers().len()) * 2.0 * LENGTH_BYTES,
         };
         Self { by_part, by_tree }

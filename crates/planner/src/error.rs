@@ -21,6 +21,9 @@ pub enum PlannerError {
     /// The relation cannot carry the shape, in segments of any length.
     #[error(transparent)]
     Layout(#[from] matchmark_air::layout::LayoutError),
+    /// Segments of any length would be worth less than their level says.
+    #[error(transparent)]
+    BelowLevel(#[from] matchmark_verifier::BelowLevel),
     /// Every candidate needs more memory than there may be.
     #[error("no candidate fits into memory: expected at most {expected} bytes, the tightest ({candidate}) needs {got}")]
     NothingFits {

@@ -155,8 +155,10 @@ fn candidates(
                 let Ok(security) = Security::new(level, profile) else {
                     continue;
                 };
-                let work = ChainWork::new(workload, &layout, security);
-                candidates.push(candidate(&layout, security, &work, model));
+                match ChainWork::new(workload, &layout, security) {
+                    Ok(work) => candidates.push(candidate(&layout, security, &work, model)),
+                    Err(error) => refused = Some(error),
+                }
             }
         }
     }
@@ -210,12 +212,16 @@ fn segment_lengths(
 
 impl ChainWork {
     /// The work of a workload in segments of this layout.
-    fn new(workload: &Workload, layout: &SegmentLayout, security: Security) -> Self {
+    fn new(
+        workload: &Workload,
+        layout: &SegmentLayout,
+        security: Security,
+    ) -> Result<Self, PlannerError> {
         let length = layout.shape().segment_steps();
         let rest = workload.steps.steps() % length.get() as usize;
-        Self {
+        Ok(Self {
             segment: SegmentWork {
-                structures: ProofStructure::all(layout, security),
+                structures: ProofStructure::all(layout, security)?,
                 public_rows: match workload.decoder {
                     None => 1 << layout.log_rows().vectors,
                     // A decoder's public values are tokens, not columns.
@@ -224,7 +230,7 @@ impl ChainWork {
             },
             segments: workload.steps.segments(length).len() as u64,
             lengths: if rest == 0 { 1 } else { 2 },
-        }
+        })
     }
 
     /// The work of a workload in segments of this length.
@@ -239,7 +245,7 @@ impl ChainWork {
         security: Security,
     ) -> Result<Self, PlannerError> {
         let layout = workload.layout(segment_steps)?.with_cut(cut);
-        Ok(Self::new(workload, &layout, security))
+        Self::new(workload, &layout, security)
     }
 
     /// Expected bytes of all proofs.

@@ -36,7 +36,7 @@ fn workload([heads, kv_heads, dim]: [u32; 3], [prefix, steps]: [u32; 2]) -> Work
 fn structures(workload: &Workload, cut: Cut, security: Security) -> Vec<ProofStructure> {
     let steps = u32::try_from(workload.steps.steps()).unwrap();
     let layout = workload.layout(SegmentSteps::new(steps).unwrap()).unwrap();
-    ProofStructure::all(&layout.with_cut(cut), security)
+    ProofStructure::all(&layout.with_cut(cut), security).unwrap()
 }
 
 /// Those of the fused proof and of the two split ones.

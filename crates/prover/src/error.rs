@@ -5,7 +5,7 @@ use matchmark_air::mock::MockFailure;
 use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{PublicValuesError, StatementError};
 use matchmark_verifier::key::ChainTermsError;
-use matchmark_verifier::VerifyError;
+use matchmark_verifier::{BelowLevel, VerifyError};
 
 /// Why a segment cannot be proven, or does not pass the mock checker.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -51,7 +51,10 @@ pub enum ProveError {
     /// probability of less than 2^-60 a root; other values have another root.
     #[error(transparent)]
     SubfieldPoint(#[from] SubfieldPoint),
-    /// The proof cannot be encoded.
+    /// A proof of this size would be worth less than its level says.
+    #[error(transparent)]
+    BelowLevel(#[from] BelowLevel),
+    /// The proof cannot be encoded, or is none.
     #[error("proof encoding: {0}")]
     Encoding(#[from] VerifyError),
 }

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, RlcChallenges};
+use matchmark_air::channel;
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::column::{to_evaluation, Evaluation};
 use matchmark_air::fingerprint::fingerprint_point;
@@ -14,7 +15,7 @@ use matchmark_air::trees::Tree;
 use matchmark_air::witness::lookups::lookups_tree;
 use matchmark_air::witness::PartTrace;
 use matchmark_verifier::structure::ProofStructure;
-use matchmark_verifier::SegmentProof;
+use matchmark_verifier::{SegmentProof, VerifyError};
 use stwo::core::fields::qm31::QM31;
 use stwo::core::utils::MaybeOwned;
 use stwo::prover::backend::simd::SimdBackend;
@@ -104,17 +105,19 @@ pub fn prove_part(
         scheme,
         lookups: vec![],
     };
+    transcript.search(channel::search);
     let claimed = protocol::run(structure.order(), &mut transcript, &mut side)?;
     let mut circuit = side.circuit(claimed.clone());
     let PartProver { scheme, .. } = side;
     circuit.extend_public_columns(input.twiddles, structure.parameters().log_blowup);
     let stark = info_span!("stark")
-        .in_scope(|| prove(&circuit.provers(), transcript.channel(), scheme))
+        .in_scope(|| prove(&circuit.provers(), transcript.hand_over(), scheme))
         .map_err(|error| match error {
             ProvingError::ConstraintsNotSatisfied => ProveError::ConstraintsNotSatisfied,
         })?;
     Ok(SegmentProof {
         claimed_sums: claimed.claimed_sums,
+        nonces: transcript.finish().map_err(VerifyError::Work)?,
         stark: stark.0,
     })
 }

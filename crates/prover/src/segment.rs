@@ -227,7 +227,7 @@ impl SegmentProver {
         pairs: Option<&CommittedColumns>,
     ) -> Result<ProvenSegment, ProveError> {
         let layout = SegmentLayout::of(&statement)?;
-        let structures = ProofStructure::all(&layout, statement.security());
+        let structures = ProofStructure::all(&layout, statement.security())?;
         let mut metrics = metrics(&statement, &structures);
         let public = match &public_values {
             PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),

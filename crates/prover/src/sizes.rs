@@ -47,10 +47,10 @@ impl SegmentSizes {
     ///
     /// # Errors
     ///
-    /// [`ProveError::Layout`].
+    /// [`ProveError::Layout`], and [`ProveError::BelowLevel`] for a segment that is too large for its level.
     pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
         let layout = terms.layout(steps)?.with_cut(cut);
-        let structures = ProofStructure::all(&layout, terms.security);
+        let structures = ProofStructure::all(&layout, terms.security)?;
         Ok(Self::new(&structures))
     }
 }
@@ -151,10 +151,10 @@ impl SegmentMemory {
     ///
     /// # Errors
     ///
-    /// [`ProveError::Layout`].
+    /// [`ProveError::Layout`], and [`ProveError::BelowLevel`] for a segment that is too large for its level.
     pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
         let layout = terms.layout(steps)?.with_cut(cut);
-        let structures = ProofStructure::all(&layout, terms.security);
+        let structures = ProofStructure::all(&layout, terms.security)?;
         Ok(Self::new(&structures))
     }
 }

@@ -9,11 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StatementError;
 
-/// How hard it is to forge a proof, and by which argument.
-///
-/// The figures in the names are those of the query phase; the verifier prints the commit-phase, field
-/// and lookup terms beside them. The extension field has 124 bits, so nothing above about 100 is
-/// promised.
+/// How hard it is to forge a proof, and by which argument. The name is a promise about every proof of the
+/// level: a structure of which one term is below it is refused, by whoever proves and by whoever verifies.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -23,18 +20,28 @@ pub enum SecurityLevel {
     /// does not name it.
     #[serde(rename = "insecure-13")]
     Insecure13,
-    /// 100 bits by the conjectured formula in use across the field. The default.
-    #[default]
+    /// 100 bits against the best attack that is known. That no better one exists was a conjecture ("up to
+    /// capacity"), which was refuted in its general form in November 2025. About 60 bits are proven.
     #[serde(rename = "conjectured-100")]
     Conjectured100,
-    /// 100 bits in the query phase at the Johnson radius, which is proven.
-    #[serde(rename = "johnson-100")]
-    Johnson100,
+    /// 100 proven bits in every term, by published theorems about lists of codewords up to the Johnson
+    /// radius, or about unique decoding, whichever makes the smaller proof at a profile. The default.
+    #[default]
+    #[serde(rename = "proven-100")]
+    Proven100,
+    /// The same by unique decoding alone: the oldest theorem, and lists of one.
+    #[serde(rename = "proven-100-unique")]
+    Proven100Unique,
 }
 
 impl SecurityLevel {
     /// Every level, from the weakest to the strongest (which is also the order of `Ord`).
-    pub const ALL: [Self; 3] = [Self::Insecure13, Self::Conjectured100, Self::Johnson100];
+    pub const ALL: [Self; 4] = [
+        Self::Insecure13,
+        Self::Conjectured100,
+        Self::Proven100,
+        Self::Proven100Unique,
+    ];
 
     /// The name used in commands, files and messages.
     #[must_use]
@@ -42,7 +49,17 @@ impl SecurityLevel {
         match self {
             Self::Insecure13 => "insecure-13",
             Self::Conjectured100 => "conjectured-100",
-            Self::Johnson100 => "johnson-100",
+            Self::Proven100 => "proven-100",
+            Self::Proven100Unique => "proven-100-unique",
+        }
+    }
+
+    /// The bits that every term of a proof has at least; `None` for the level that promises none.
+    #[must_use]
+    pub const fn promised_bits(self) -> Option<u32> {
+        match self {
+            Self::Insecure13 => None,
+            Self::Conjectured100 | Self::Proven100 | Self::Proven100Unique => Some(100),
         }
     }
 }
@@ -61,7 +78,7 @@ impl FromStr for SecurityLevel {
             .into_iter()
             .find(|level| level.name() == text)
             .ok_or_else(|| StatementError::UnknownSecurityLevel {
-                expected: "conjectured-100, johnson-100 or insecure-13",
+                expected: "proven-100, proven-100-unique, conjectured-100 or insecure-13",
                 got: text.to_string(),
             })
     }
@@ -80,11 +97,39 @@ pub enum Profile {
     Fast,
     /// Between the two: about half of the time and memory of `compact` for a somewhat larger proof.
     Balanced,
+    /// The smallest blowup, and so the least time and memory that a proof can take, for the largest proof.
+    Fastest,
+}
+
+/// By which argument the terms of a proof are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "name")]
+pub enum Regime {
+    /// Theorems about words within half the distance of the code: at most one codeword is near.
+    UniqueDecoding,
+    /// Theorems about words within the Johnson radius, less a gap of `sqrt(rate) / (2 multiplicity)`.
+    Johnson {
+        /// The multiplicity `m` of the list decoder in the proofs: more of it means fewer queries and a larger
+        /// error wherever words are combined.
+        multiplicity: u32,
+    },
+    /// What the best known attack costs; not a theorem.
+    BestKnownAttack,
+}
+
+impl fmt::Display for Regime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UniqueDecoding => f.write_str("unique decoding"),
+            Self::Johnson { multiplicity } => write!(f, "Johnson, m {multiplicity}"),
+            Self::BestKnownAttack => f.write_str("best known attack"),
+        }
+    }
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 3] = [Self::Compact, Self::Fast, Self::Balanced];
+    pub const ALL: [Self; 4] = [Self::Compact, Self::Fast, Self::Balanced, Self::Fastest];
 
     /// The name used in commands, files and messages.
     #[must_use]
@@ -93,6 +138,7 @@ impl Profile {
             Self::Compact => "compact",
             Self::Fast => "fast",
             Self::Balanced => "balanced",
+            Self::Fastest => "fastest",
         }
     }
 }
@@ -111,7 +157,7 @@ impl FromStr for Profile {
             .into_iter()
             .find(|profile| profile.name() == text)
             .ok_or_else(|| StatementError::UnknownProfile {
-                expected: "compact, balanced or fast",
+                expected: "compact, balanced, fast or fastest",
                 got: text.to_string(),
             })
     }
@@ -152,7 +198,7 @@ impl fmt::Display for SecurityParameters {
     }
 }
 
-/// A security level in one of its profiles. `Default` is `conjectured-100 compact`.
+/// A security level in one of its profiles. `Default` is `proven-100 compact`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "RawSecurity", into = "RawSecurity")]
 pub struct Security {
@@ -189,10 +235,28 @@ impl Security {
         self.profile
     }
 
+    /// The argument by which the level's promise is kept.
+    ///
+    /// At a smaller blowup a larger multiplicity pays: the terms in which it costs are smaller there. At a
+    /// blowup of 2, where the Johnson radius is hardly beyond half the distance, unique decoding does.
+    #[must_use]
+    pub const fn regime(self) -> Regime {
+        match (self.level, self.profile) {
+            (SecurityLevel::Insecure13 | SecurityLevel::Conjectured100, _) => {
+                Regime::BestKnownAttack
+            }
+            (SecurityLevel::Proven100, Profile::Compact) => Regime::Johnson { multiplicity: 3 },
+            (SecurityLevel::Proven100, Profile::Balanced) => Regime::Johnson { multiplicity: 4 },
+            (SecurityLevel::Proven100, Profile::Fast) => Regime::Johnson { multiplicity: 6 },
+            (SecurityLevel::Proven100, Profile::Fastest)
+            | (SecurityLevel::Proven100Unique, _) => Regime::UniqueDecoding,
+        }
+    }
+
     /// The commitment-scheme parameters.
     #[must_use]
     pub const fn parameters(self) -> SecurityParameters {
-        let (log_blowup, queries) = match (self.level, self.profile) {
+        let (pow_bits, log_blowup, queries) = match (self.level, self.profile) {
             (SecurityLevel::Insecure13, _) => {
                 return SecurityParameters {
                     pow_bits: 10,
@@ -202,15 +266,22 @@ impl Security {
                     log_last_layer: 0,
                 }
             }
-            (SecurityLevel::Conjectured100, Profile::Compact) => (4, 20),
-            (SecurityLevel::Conjectured100, Profile::Fast) => (2, 40),
-            (SecurityLevel::Conjectured100, Profile::Balanced) => (3, 27),
-            (SecurityLevel::Johnson100, Profile::Compact) => (4, 40),
-            (SecurityLevel::Johnson100, Profile::Fast) => (2, 80),
-            (SecurityLevel::Johnson100, Profile::Balanced) => (3, 54),
+            (SecurityLevel::Conjectured100, Profile::Compact) => (22, 4, 20),
+            (SecurityLevel::Conjectured100, Profile::Balanced) => (22, 3, 27),
+            (SecurityLevel::Conjectured100, Profile::Fast) => (22, 2, 40),
+            (SecurityLevel::Conjectured100, Profile::Fastest) => (22, 1, 80),
+            (SecurityLevel::Proven100, Profile::Compact) => (24, 4, 43),
+            (SecurityLevel::Proven100, Profile::Balanced) => (24, 3, 58),
+            (SecurityLevel::Proven100, Profile::Fast) => (20, 2, 91),
+            (SecurityLevel::Proven100Unique, Profile::Compact) => (24, 4, 84),
+            (SecurityLevel::Proven100Unique, Profile::Balanced) => (24, 3, 92),
+            (SecurityLevel::Proven100Unique, Profile::Fast) => (20, 2, 118),
+            (SecurityLevel::Proven100 | SecurityLevel::Proven100Unique, Profile::Fastest) => {
+                (20, 1, 193)
+            }
         };
         SecurityParameters {
-            pow_bits: 20,
+            pow_bits,
             log_blowup,
             queries,
             fold_step: 3,
@@ -258,12 +329,18 @@ mod tests {
     #[test]
     fn parameters_are_those_of_the_design() {
         let expected = [
-            ("conjectured-100", "compact", "20/4/20/3/5"),
-            ("conjectured-100", "fast", "20/2/40/3/5"),
-            ("conjectured-100", "balanced", "20/3/27/3/5"),
-            ("johnson-100", "compact", "20/4/40/3/5"),
-            ("johnson-100", "fast", "20/2/80/3/5"),
-            ("johnson-100", "balanced", "20/3/54/3/5"),
+            ("proven-100", "compact", "24/4/43/3/5"),
+            ("proven-100", "balanced", "24/3/58/3/5"),
+            ("proven-100", "fast", "20/2/91/3/5"),
+            ("proven-100", "fastest", "20/1/193/3/5"),
+            ("proven-100-unique", "compact", "24/4/84/3/5"),
+            ("proven-100-unique", "balanced", "24/3/92/3/5"),
+            ("proven-100-unique", "fast", "20/2/118/3/5"),
+            ("proven-100-unique", "fastest", "20/1/193/3/5"),
+            ("conjectured-100", "compact", "22/4/20/3/5"),
+            ("conjectured-100", "balanced", "22/3/27/3/5"),
+            ("conjectured-100", "fast", "22/2/40/3/5"),
+            ("conjectured-100", "fastest", "22/1/80/3/5"),
             ("insecure-13", "compact", "10/1/3/1/0"),
         ];
         for (level, profile, parameters) in expected {
@@ -277,28 +354,6 @@ mod tests {
         }
     }
 
-    /// Query bits by the conjecture (log blowup a query) and at the Johnson radius (half of that), plus
-    /// the grinding: at least the figures in the names, and less than one query more.
-    #[test]
-    fn names_keep_what_they_promise() {
-        for profile in Profile::ALL {
-            let p = Security::new(SecurityLevel::Conjectured100, profile)
-                .unwrap()
-                .parameters();
-            let bits = p.pow_bits + p.log_blowup * p.queries;
-            assert!((100..100 + p.log_blowup).contains(&bits), "{profile}");
-            let p = Security::new(SecurityLevel::Johnson100, profile)
-                .unwrap()
-                .parameters();
-            let bits = p.pow_bits + p.log_blowup * p.queries / 2;
-            assert!((100..100 + p.log_blowup).contains(&bits), "{profile}");
-        }
-        let p = Security::new(SecurityLevel::Insecure13, Profile::Compact)
-            .unwrap()
-            .parameters();
-        assert_eq!(p.pow_bits + p.log_blowup * p.queries, 13);
-    }
-
     #[test]
     fn insecure_level_has_one_profile_and_is_the_weakest() {
         assert_eq!(
@@ -309,9 +364,8 @@ mod tests {
                 got: "fast",
             })
         );
-        assert_eq!(Security::default().to_string(), "conjectured-100 compact");
-        assert!(SecurityLevel::Insecure13 < SecurityLevel::Conjectured100);
-        assert!(SecurityLevel::Conjectured100 < SecurityLevel::Johnson100);
+        assert_eq!(Security::default().to_string(), "proven-100 compact");
+        assert!(SecurityLevel::ALL.is_sorted());
     }
 
     #[test]
@@ -320,6 +374,10 @@ mod tests {
             "conjectured100".parse::<SecurityLevel>(),
             Err(StatementError::UnknownSecurityLevel { .. })
         ));
+        // A level that there was once: no proof had what its name said.
+        let error = "johnson-100".parse::<SecurityLevel>().unwrap_err();
+        assert!(error.to_string().contains("johnson-100"), "{error}");
+        assert!(error.to_string().contains("proven-100"), "{error}");
         assert!(matches!(
             "Compact".parse::<Profile>(),
             Err(StatementError::UnknownProfile { .. })

@@ -2,6 +2,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use matchmark_air::channel::WorkError;
 use matchmark_air::layout::LayoutError;
 use matchmark_air::points::SubfieldPoint;
 use matchmark_statement::{
@@ -9,6 +10,9 @@ use matchmark_statement::{
     PublicValuesDigest, PublicValuesError, RelationDigest, RelationVersion, SegmentCut,
     StatementDigest, StatementError, TokenError,
 };
+
+use crate::soundness::BelowLevel;
+use crate::structure::StructureError;
 
 /// Why bytes are not a segment, or why a segment is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -188,14 +192,12 @@ pub enum VerifyError {
         /// The total.
         got: [u32; 4],
     },
-    /// The proof of work is not enough.
-    #[error("proof of work: expected {expected} bits for nonce {got}")]
-    ProofOfWork {
-        /// Bits that the level asks for.
-        expected: u32,
-        /// Nonce in the proof.
-        got: u64,
-    },
+    /// Such a proof would be worth less than its level says.
+    #[error(transparent)]
+    BelowLevel(#[from] BelowLevel),
+    /// The work before a challenge is missing or not enough, or there is more of it than the proof needs.
+    #[error(transparent)]
+    Work(#[from] WorkError),
     /// The constraints do not hold at the out-of-domain point.
     #[error("constraints: the composition does not match the opened values")]
     ConstraintsNotSatisfied,
@@ -209,6 +211,15 @@ pub enum VerifyError {
     /// proof that was decoded ends here.
     #[error("proof: {0}")]
     Proof(String),
+}
+
+impl From<StructureError> for VerifyError {
+    fn from(error: StructureError) -> Self {
+        match error {
+            StructureError::Layout(error) => error.into(),
+            StructureError::BelowLevel(error) => error.into(),
+        }
+    }
 }
 
 variant_names!(VerifyError {
@@ -238,7 +249,8 @@ variant_names!(VerifyError {
     OtherLookup,
     Lookup,
     LookupSumNotZero,
-    ProofOfWork,
+    BelowLevel,
+    Work,
     ConstraintsNotSatisfied,
     Opening,
     LowDegree,

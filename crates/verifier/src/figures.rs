@@ -1,96 +1,126 @@
 //! What a proof is worth in bits, term by term.
-//!
-//! Every figure is `-log2` of a bound on the probability that a cheating prover succeeds in that part
-//! of the protocol, or of the work of an attack. Nothing above the smallest is promised.
 use core::fmt;
 
-use matchmark_air::hash::DIGEST_BYTES;
-use matchmark_air::layout::SegmentLayout;
-use matchmark_statement::{Security, SecurityLevel};
+use alloc::vec::Vec;
+
+use matchmark_statement::{Regime, Security, SecurityLevel, SecurityParameters};
 use serde::Serialize;
 
+use crate::soundness::{self, Term};
 use crate::structure::ProofStructure;
 
-/// Bits of the extension field QM31: `log2(p^4)` is 124 less `3e-9`.
-const FIELD_BITS: f64 = 124.0;
-
-/// Security of a proof at one level and layout, in bits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// Security of the proofs of a segment at one level, in bits. The least of all terms is what they are worth,
+/// since whoever breaks one round of one proof has broken the segment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SecurityFigures {
     /// Level and profile.
     pub security: Security,
-    /// Query phase and grinding if every query catches a cheater with probability `1 - rate`
-    /// (proximity gaps up to capacity). A conjecture in this general form was refuted in November
-    /// 2025; the figure is printed because the field compares by it.
-    pub conjectured: f64,
-    /// Query phase and grinding at the Johnson radius `1 - sqrt(rate)`.
-    pub johnson: f64,
-    /// Query phase and grinding at the unique-decoding radius `(1 - rate) / 2`.
-    pub unique_decoding: f64,
-    /// Commit phase of the low-degree test at the unique-decoding radius: the batching and folding
-    /// coefficients. Ben-Sasson, Carmon, Ishai, Kopparty, Saraf, "Proximity Gaps for Reed-Solomon
-    /// Codes" (2020), Theorem 4.1: `terms * domain / field`, the terms being those of the batch of
-    /// quotients and of the folds.
-    pub commit_unique_decoding: f64,
-    /// The same at the Johnson radius, Theorem 5.1 there with `m = 3`:
-    /// `(m + 1/2)^7 / (3 rate^(3/2)) * domain^2 / field` for each coefficient.
-    pub commit_johnson: f64,
-    /// Random combination of the constraints, and the out-of-domain point.
-    pub constraints: f64,
-    /// LogUp: tuples of all relations against a pair of challenges (Haböck 2022, Lemma 3).
-    pub lookups: f64,
-    /// Random linear combinations: a wrong vector whose combination is the right one.
-    pub rlcs: f64,
-    /// Fingerprints of the ports at points derived from their roots.
-    pub fingerprints: f64,
-    /// Work to find a collision of the Merkle hash.
-    pub hash_collision: f64,
-    /// Proof-of-work bits, counted in the first three figures.
-    pub grinding: u32,
+    /// Parameters of the level.
+    pub parameters: SecurityParameters,
+    /// By published theorems, in the regime in which they say most.
+    pub proven: Figure,
+    /// Against the best attack that is known.
+    pub conjectured: Figure,
+    /// All terms, in the order of the transcript.
+    pub terms: Vec<TermFigure>,
+}
+
+/// What a proof is worth in a regime.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// Bits of the least term.
+    pub bits: f64,
+    /// The regime: all terms are counted in the same.
+    pub regime: Regime,
+    /// The least term.
+    pub limited_by: Term,
+}
+
+/// A term of the error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct TermFigure {
+    /// The term.
+    pub term: Term,
+    /// Log of the number of hashes that each try costs; the most of all proofs.
+    pub work: u32,
+    /// Bits by the theorems of [`SecurityFigures::proven`], the work included; `None` where these leave a
+    /// cheating prover no chance at all.
+    pub proven: Option<f64>,
+    /// Bits against the best attack that is known, the work included.
+    pub conjectured: Option<f64>,
+}
+
+/// The terms of several proofs: the least of each.
+fn least(structures: &[ProofStructure], regime: Regime) -> Vec<(Term, f64)> {
+    let mut all: Vec<(Term, f64)> = of_proofs(structures, regime).flatten().collect();
+    all.sort_by_key(|(term, _)| *term);
+    let mut least: Vec<(Term, f64)> = Vec::new();
+    for (term, bits) in all {
+        match least.last_mut() {
+            Some((last, least)) if *last == term => *least = least.min(bits),
+            Some(_) | None => least.push((term, bits)),
+        }
+    }
+    least
+}
+
+fn of_proofs(
+    structures: &[ProofStructure],
+    regime: Regime,
+) -> impl Iterator<Item = Vec<(Term, f64)>> + '_ {
+    structures.iter().map(move |structure| {
+        let counts = structure.counts();
+        counts.bits(regime, structure.parameters(), structure.grinding())
+    })
+}
+
+impl Figure {
+    /// The least of these terms; `None` if there are none.
+    fn of(terms: &[(Term, f64)], regime: Regime) -> Option<Self> {
+        let (limited_by, bits) = terms.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some(Self {
+            bits: *bits,
+            regime,
+            limited_by: *limited_by,
+        })
+    }
 }
 
 impl SecurityFigures {
-    /// Computes all figures of a segment, whose proofs have these structures. The terms of two proofs
-    /// add up.
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "figures are printed with one decimal; counts are far below 2^52"
-    )]
-    pub fn new(layout: &SegmentLayout, structures: &[ProofStructure], security: Security) -> Self {
-        let tuples: u64 = structures.iter().map(ProofStructure::tuples).sum();
-        let coefficients: usize = structures
-            .iter()
-            .map(ProofStructure::commit_phase_terms)
-            .sum();
-        let parameters = security.parameters();
-        let queries = f64::from(parameters.queries);
-        let log_rate = f64::from(parameters.log_blowup);
-        let grinding = f64::from(parameters.pow_bits);
-        let domain = f64::from(layout.lifting_log_size(parameters.log_blowup));
-        let rate = 1.0 / f64::from(1_u32 << parameters.log_blowup);
-        let coefficients = log2(coefficients as f64);
-        // (m + 1/2)^7 / 3 for m = 3.
-        let johnson_constant = log2(6433.926 / 3.0);
-        let degree = f64::from(layout.max_log_rows());
+    /// All figures of a segment whose proofs have these structures.
+    ///
+    /// # Panics
+    ///
+    /// If there are no structures: no segment has none.
+    pub fn new(structures: &[ProofStructure]) -> Self {
+        let first = structures.first().expect("a segment has a proof");
+        let regimes = soundness::proven_regimes();
+        let proven = regimes
+            .filter_map(|regime| Figure::of(&least(structures, regime), regime))
+            .max_by(|a, b| a.bits.total_cmp(&b.bits))
+            .expect("a proof has terms");
+        let attack = Regime::BestKnownAttack;
+        let best = least(structures, attack);
+        let conjectured = Figure::of(&best, attack).expect("a proof has terms");
+        let finite = |bits: f64| bits.is_finite().then_some(bits);
+        let by_theorems = least(structures, proven.regime).into_iter();
+        let terms = by_theorems.zip(best).map(|((term, proven), (_, best))| {
+            let work = structures
+                .iter()
+                .map(|it| soundness::work(term, it.grinding(), it.parameters()));
+            TermFigure {
+                term,
+                work: work.max().unwrap_or_default(),
+                proven: finite(proven),
+                conjectured: finite(best),
+            }
+        });
         Self {
-            security,
-            conjectured: grinding + queries * log_rate,
-            johnson: grinding + queries * log_rate / 2.0,
-            unique_decoding: grinding - queries * log2((1.0 + rate) / 2.0),
-            commit_unique_decoding: FIELD_BITS - domain - coefficients,
-            commit_johnson: FIELD_BITS
-                - 2.0 * domain
-                - 1.5 * log_rate
-                - johnson_constant
-                - coefficients,
-            // Degree-3 constraints over the largest trace; the list of codewords at the Johnson
-            // radius multiplies by less than 2^(log_rate + 2).
-            constraints: FIELD_BITS - (degree + 2.0) - (log_rate + 2.0),
-            lookups: FIELD_BITS - log2(tuples as f64) - 4.0,
-            rlcs: FIELD_BITS - log2(layout.combined_values() as f64),
-            fingerprints: FIELD_BITS - degree - 2.0 * (log_rate + 2.0),
-            hash_collision: (DIGEST_BYTES * 8) as f64 / 2.0,
-            grinding: parameters.pow_bits,
+            security: first.security(),
+            parameters: *first.parameters(),
+            proven,
+            conjectured,
+            terms: terms.collect(),
         }
     }
 
@@ -98,85 +128,76 @@ impl SecurityFigures {
     pub fn is_insecure(&self) -> bool {
         self.security.level() == SecurityLevel::Insecure13
     }
+
+    /// The long table: every term with its work and what it is worth.
+    pub fn table(&self) -> impl fmt::Display + '_ {
+        Table(self)
+    }
 }
 
 impl fmt::Display for SecurityFigures {
+    /// Two lines: what is proven, and what is conjectured.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            security,
-            conjectured,
-            johnson,
-            unique_decoding,
-            commit_unique_decoding,
-            commit_johnson,
-            constraints,
-            lookups,
-            rlcs,
-            fingerprints,
-            hash_collision,
-            grinding,
-        } = self;
-        writeln!(f, "{security}, {grinding} bits of grinding; bits by term:")?;
+        let Figure {
+            bits,
+            regime,
+            limited_by,
+        } = self.proven;
         writeln!(
             f,
-            "  query phase   conjectured {conjectured:.1}, Johnson {johnson:.1}, unique decoding {unique_decoding:.1}"
+            "proven {} bits ({regime}; limited by {limited_by})",
+            Tenths(bits)
         )?;
-        writeln!(
-            f,
-            "  commit phase  Johnson {commit_johnson:.1}, unique decoding {commit_unique_decoding:.1}"
-        )?;
+        let Figure {
+            bits, limited_by, ..
+        } = self.conjectured;
         write!(
             f,
-            "  field terms   constraints {constraints:.1}, lookups {lookups:.1}, random combinations {rlcs:.1}, fingerprints {fingerprints:.1}; hash collision {hash_collision:.0}"
+            "conjectured {} bits (limited by {limited_by})",
+            Tenths(bits)
         )
     }
 }
 
-/// Base-two logarithm of a positive, finite number, to about 12 digits: `core` has none.
-fn log2(x: f64) -> f64 {
-    let (mut exponent, mut mantissa) = (0.0, x);
-    while mantissa >= 2.0 {
-        mantissa /= 2.0;
-        exponent += 1.0;
+/// Bits to one decimal, never rounded up: a figure that is printed is one that is there.
+struct Tenths(f64);
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0 * 10.0) as u32;
+        f.pad(&alloc::format!("{}.{}", tenths / 10, tenths % 10))
     }
-    while mantissa < 1.0 {
-        mantissa *= 2.0;
-        exponent -= 1.0;
-    }
-    // Bit by bit: squaring doubles the logarithm.
-    let mut bit = 0.5;
-    for _ in 0..40 {
-        mantissa *= mantissa;
-        if mantissa >= 2.0 {
-            mantissa /= 2.0;
-            exponent += bit;
-        }
-        bit /= 2.0;
-    }
-    exponent
 }
 
-#[cfg(test)]
-mod tests {
-    use super::log2;
+struct Table<'a>(&'a SecurityFigures);
 
-    #[test]
-    fn logarithms_of_powers_of_two_are_exact() {
-        let mut power = 1.0 / 1024.0;
-        for exponent in -10..=60 {
-            assert_eq!(log2(power), f64::from(exponent));
-            power *= 2.0;
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SecurityFigures { proven, terms, .. } = self.0;
+        write!(
+            f,
+            "{:28} {:>4} {:>8} {:>11}   (proven by {})",
+            "term", "work", "proven", "conjectured", proven.regime
+        )?;
+        for TermFigure {
+            term,
+            work,
+            proven,
+            conjectured,
+        } in terms
+        {
+            let bits = |bits: &Option<f64>| match bits {
+                Some(bits) => alloc::format!("{}", Tenths(*bits)),
+                None => "no error".into(),
+            };
+            write!(
+                f,
+                "\n{:28} {work:>4} {:>8} {:>11}",
+                alloc::format!("{term}"),
+                bits(proven),
+                bits(conjectured)
+            )?;
         }
-    }
-
-    #[test]
-    fn other_logarithms_are_good_to_twelve_digits() {
-        for (x, expected) in [
-            (0.75, -0.415_037_499_278_843_8),
-            (3.0, 1.584_962_500_721_156),
-            (1e6, 19.931_568_569_324_174),
-        ] {
-            assert!((log2(x) - expected).abs() < 2e-12, "{x}");
-        }
+        Ok(())
     }
 }

@@ -5,9 +5,10 @@
 //! so that a proof with any other length gets an error instead of a panic.
 use alloc::vec::Vec;
 
+use matchmark_air::channel::{Challenge, GrindingChannel, WorkError};
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::trees::Tree;
-use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::queries::{draw_queries, Queries};
@@ -25,13 +26,14 @@ pub struct Draws {
     pub queries: Queries,
 }
 
-/// Draws what the library will draw, from the transcript as it stands when the library takes over.
+/// Draws what the library will draw, from the transcript as it stands when the library takes over, and checks
+/// all work on the way: the library sees no proof that lacks some.
 ///
 /// # Errors
 ///
-/// [`VerifyError::ProofOfWork`].
+/// [`VerifyError::Work`], naming the challenge before which work is missing.
 pub fn draw(
-    channel: &Blake2sChannel,
+    channel: &GrindingChannel,
     proof: &SegmentProof,
     structure: &ProofStructure,
 ) -> Result<Draws, VerifyError> {
@@ -54,18 +56,27 @@ pub fn draw(
         channel.draw_secure_felt();
     }
     channel.mix_felts(&fri.last_layer_poly);
+    // The first work that is missing is named, not one that is missing in consequence.
+    channel.check()?;
     let parameters = structure.parameters();
     if !channel.verify_pow_nonce(parameters.pow_bits, stark.proof_of_work) {
-        return Err(VerifyError::ProofOfWork {
-            expected: parameters.pow_bits,
-            got: stark.proof_of_work,
-        });
+        return Err(before_queries(parameters.pow_bits, stark.proof_of_work));
     }
     channel.mix_u64(stark.proof_of_work);
     let log_size = structure.lifting_log_size();
     let positions = draw_queries(channel, log_size, parameters.queries as usize);
     let queries = Queries::new(&positions, log_size);
+    channel.finish()?;
     Ok(Draws { point, queries })
+}
+
+/// The work before the queries is not there.
+pub(crate) fn before_queries(bits: u32, nonce: u64) -> VerifyError {
+    VerifyError::Work(WorkError::NotEnough {
+        challenge: Challenge::Queries,
+        bits,
+        nonce,
+    })
 }
 
 /// The lengths that the query positions fix.

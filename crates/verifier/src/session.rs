@@ -55,6 +55,11 @@ impl<'a> Session<'a> {
         self.structure
     }
 
+    /// The nonces of the work before challenges.
+    pub(crate) fn nonces(&self) -> &[u64] {
+        &self.proof.nonces
+    }
+
     /// The claimed sums.
     pub(crate) fn claimed_sums(&self) -> &[QM31] {
         &self.proof.claimed_sums
@@ -123,7 +128,7 @@ impl<'a> Session<'a> {
     /// What the library will draw. All lists that depend on the query positions have the length that
     /// these demand.
     pub(crate) fn draws(&self, transcript: &mut Transcript) -> Result<Draws, VerifyError> {
-        let draws = queries::draw(transcript.channel(), &self.proof, self.structure)?;
+        let draws = queries::draw(transcript.hand_over(), &self.proof, self.structure)?;
         queries::check_lengths(&draws.queries, &self.proof, self.structure)?;
         Ok(draws)
     }
@@ -138,11 +143,14 @@ impl<'a> Session<'a> {
     ) -> Result<(), VerifyError> {
         self.check_points(components, draws.point)?;
         let stark = StarkProof::<MerkleHasher>(self.proof.stark);
-        let channel = transcript.channel();
         let expected = self.structure.parameters().pow_bits;
         let got = stark.0.proof_of_work;
+        let channel = transcript.channel();
         verify(components, channel, &mut self.scheme, stark)
-            .map_err(|error| refusal(error, expected, got))
+            .map_err(|error| refusal(error, expected, got))?;
+        // The channel cannot refuse while the library draws from it.
+        transcript.finish()?;
+        Ok(())
     }
 }
 
@@ -152,10 +160,7 @@ fn refusal(error: VerificationError, pow_bits: u32, nonce: u64) -> VerifyError {
         VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
         VerificationError::Merkle(error) => VerifyError::Opening(error.to_string()),
         VerificationError::Fri(error) => VerifyError::LowDegree(error.to_string()),
-        VerificationError::ProofOfWork => VerifyError::ProofOfWork {
-            expected: pow_bits,
-            got: nonce,
-        },
+        VerificationError::ProofOfWork => queries::before_queries(pow_bits, nonce),
         VerificationError::InvalidStructure(reason) => VerifyError::Proof(reason),
     }
 }
@@ -176,6 +181,7 @@ fn check_lookup_uses(structure: &ProofStructure) -> Result<(), VerifyError> {
 pub(crate) mod tests {
     use alloc::string::ToString;
 
+    use matchmark_air::channel::{Challenge, WorkError};
     use stwo::core::fri::FriVerificationError;
     use stwo::core::vcs_lifted::verifier::MerkleVerificationError;
 
@@ -196,10 +202,11 @@ pub(crate) mod tests {
         );
         assert_eq!(
             refusal(VerificationError::ProofOfWork, 20, 7),
-            VerifyError::ProofOfWork {
-                expected: 20,
-                got: 7
-            }
+            VerifyError::Work(WorkError::NotEnough {
+                challenge: Challenge::Queries,
+                bits: 20,
+                nonce: 7
+            })
         );
         let name = |error| refusal(error, 20, 7).name();
         let constraints = VerificationError::OodsNotMatching;

@@ -14,7 +14,7 @@ pub const BASE_BYTES: usize = 4;
 pub const EXTENSION_BYTES: usize = 16;
 /// Bytes of a length field.
 pub const COUNT_BYTES: usize = 2;
-/// Bytes of the proof-of-work nonce.
+/// Bytes of a nonce of proof of work.
 pub const NONCE_BYTES: usize = 8;
 
 /// Sizes of one proof. The five parts add up to `bytes`.
@@ -32,7 +32,7 @@ pub struct ProofSizes {
     pub merkle_paths: usize,
     /// Bytes of the low-degree test.
     pub low_degree: usize,
-    /// Everything else: roots of the trees, claimed sums, nonce, length fields.
+    /// Everything else: roots of the trees, claimed sums, nonces, length fields.
     pub rest: usize,
     /// Columns opened at the queries.
     pub opened_columns: usize,
@@ -126,8 +126,8 @@ impl ProofSizes {
             .sum();
         let sum = |part: fn(&TreeSizes) -> usize| trees.iter().map(part).sum::<usize>();
         let layers = structure.layers().len();
-        // One length for the queries, one for each tree's nodes, two for each layer.
-        let counts = 1 + trees.len() + 2 * layers;
+        // One length for the queries, one for the nonces, one for each tree's nodes, two for each layer.
+        let counts = 2 + trees.len() + 2 * layers;
         let mut sizes = Self {
             part: structure.part(),
             bytes: 0,
@@ -137,7 +137,7 @@ impl ProofSizes {
             low_degree: low_degree + fri.last_layer_poly.len() * EXTENSION_BYTES,
             rest: trees.len() * DIGEST_BYTES
                 + proof.claimed_sums.len() * EXTENSION_BYTES
-                + NONCE_BYTES
+                + (proof.nonces.len() + 1) * NONCE_BYTES
                 + counts * COUNT_BYTES,
             opened_columns: structure.columns(),
             queries,

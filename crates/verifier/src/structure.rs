@@ -5,6 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_air::channel::Grinding;
 use matchmark_air::circuit::{ComponentColumns, ProofColumns};
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::trees::{Tree, TreeOrder};
@@ -13,6 +14,8 @@ use stwo::core::fields::qm31::SECURE_EXTENSION_DEGREE;
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
 
+use crate::soundness::{BelowLevel, Counts};
+
 /// Columns of the composition tree.
 const COMPOSITION_COLUMNS: usize = 2 * SECURE_EXTENSION_DEGREE;
 
@@ -20,6 +23,7 @@ const COMPOSITION_COLUMNS: usize = 2 * SECURE_EXTENSION_DEGREE;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofStructure {
     order: TreeOrder,
+    security: Security,
     parameters: SecurityParameters,
     lifting_log_size: u32,
     claimed_sums: usize,
@@ -30,7 +34,19 @@ pub struct ProofStructure {
     /// Columns by component.
     components: Vec<ComponentColumns>,
     layers: Vec<FriLayer>,
-    tuples: u64,
+    counts: Counts,
+    grinding: Grinding,
+}
+
+/// Why there is no structure for a statement.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StructureError {
+    /// The relation cannot carry the shape.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// Such a proof would be worth less than its level says.
+    #[error(transparent)]
+    BelowLevel(#[from] BelowLevel),
 }
 
 /// One committed layer of the low-degree test.
@@ -56,13 +72,21 @@ impl FriLayer {
 
 impl ProofStructure {
     /// The structure of the proof of this layout at this level that shows the arithmetic.
-    pub fn new(layout: &SegmentLayout, security: Security) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`BelowLevel`] if such a proof would be worth less than its level says.
+    pub fn new(layout: &SegmentLayout, security: Security) -> Result<Self, BelowLevel> {
         Self::of(layout.main_part(), layout, security)
     }
 
     /// The structures of all proofs of this layout, in the order of the segment file. They are all as high:
     /// a tree that two of them open has one height.
-    pub fn all(layout: &SegmentLayout, security: Security) -> Vec<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn all(layout: &SegmentLayout, security: Security) -> Result<Vec<Self>, BelowLevel> {
         let of_part = |part| Self::of(part, layout, security);
         layout.parts().map(of_part).collect()
     }
@@ -71,35 +95,57 @@ impl ProofStructure {
     ///
     /// # Errors
     ///
-    /// [`LayoutError`] if the relation cannot carry the statement's shape.
-    pub fn of_statement(statement: &SegmentStatement) -> Result<Vec<Self>, LayoutError> {
-        Ok(Self::all(
-            &SegmentLayout::of(statement)?,
-            statement.security(),
-        ))
+    /// [`StructureError`] if the relation cannot carry the statement's shape, or such a proof would be worth
+    /// less than its level says.
+    pub fn of_statement(statement: &SegmentStatement) -> Result<Vec<Self>, StructureError> {
+        let layout = SegmentLayout::of(statement)?;
+        Ok(Self::all(&layout, statement.security())?)
     }
 
-    fn of(part: ProofPart, layout: &SegmentLayout, security: Security) -> Self {
+    fn of(
+        part: ProofPart,
+        layout: &SegmentLayout,
+        security: Security,
+    ) -> Result<Self, BelowLevel> {
         let parameters = security.parameters();
         let ProofColumns {
             log_sizes,
             mut samples,
             tuples,
+            constraints,
             components,
         } = ProofColumns::of(layout, part);
         samples.push(vec![1; COMPOSITION_COLUMNS]);
-        let lifting_log_size = layout.lifting_log_size(parameters.log_blowup);
-        Self {
-            order: TreeOrder::of(layout.kind(), part),
+        let order = TreeOrder::of(layout.kind(), part);
+        let log_rows = layout.max_log_rows();
+        let layers = fri_layers(log_rows, &parameters);
+        let combines = order.all().contains(&Tree::Rlc);
+        let folds = layers.iter().map(|layer| {
+            let rows = layer.log_size - parameters.log_blowup;
+            (rows.saturating_sub(layer.fold_step), layer.fold_step)
+        });
+        let counts = Counts {
+            log_rows,
+            combined_values: if combines { layout.combined_values() } else { 0 },
+            tuples,
+            constraints,
+            samples_of_column: samples.iter().flatten().copied().max().unwrap_or(1),
+            batched: batched(&samples),
+            folds: folds.collect(),
+        };
+        Ok(Self {
+            order,
+            security,
             parameters,
-            lifting_log_size,
+            lifting_log_size: layout.lifting_log_size(parameters.log_blowup),
             claimed_sums: components.len(),
             samples,
             column_log_sizes: log_sizes,
             components,
-            layers: fri_layers(layout.max_log_rows(), &parameters),
-            tuples,
-        }
+            layers,
+            grinding: counts.grinding(security)?,
+            counts,
+        })
     }
 
     /// The order of their trees.
@@ -124,6 +170,11 @@ impl ProofStructure {
     /// If these proofs have no such tree.
     pub fn place(&self, tree: Tree) -> usize {
         self.order.place(tree)
+    }
+
+    /// Level and profile.
+    pub fn security(&self) -> Security {
+        self.security
     }
 
     /// Parameters of the level.
@@ -163,13 +214,23 @@ impl ProofStructure {
 
     /// Tuples of all relations, over all rows of all components.
     pub fn tuples(&self) -> u64 {
-        self.tuples
+        self.counts.tuples
+    }
+
+    /// What the error terms depend on.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The work before the challenges.
+    pub fn grinding(&self) -> &Grinding {
+        &self.grinding
     }
 
     /// The same structure with so many tuples, which no layout has.
     #[cfg(test)]
     pub(crate) fn with_tuples(mut self, tuples: u64) -> Self {
-        self.tuples = tuples;
+        self.counts.tuples = tuples;
         self
     }
 
@@ -193,18 +254,6 @@ impl ProofStructure {
         self.parameters.queries as usize * ((1 << layer.fold_step) - 1)
     }
 
-    /// Powers of random coefficients in the commit phase of the low-degree test: one for each opened
-    /// sample, one for the periodicity of each column with two samples, and `2^step - 1` for each
-    /// layer that folds by `2^step`.
-    pub fn commit_phase_terms(&self) -> usize {
-        let samples = self.samples.iter().flatten();
-        let batch: usize = samples
-            .map(|samples| samples + usize::from(*samples == 2))
-            .sum();
-        let folds = self.layers.iter().map(|layer| (1 << layer.fold_step) - 1);
-        batch + folds.sum::<usize>()
-    }
-
     /// The library's configuration. The proof does not carry one.
     pub fn pcs_config(&self) -> PcsConfig {
         let SecurityParameters {
@@ -220,6 +269,13 @@ impl ProofStructure {
             lifting_log_size: Some(self.lifting_log_size),
         }
     }
+}
+
+/// Words that the batching coefficient combines: one for each opened sample, and one for the periodicity of each
+/// column with two samples.
+fn batched(samples: &[Vec<usize>]) -> usize {
+    let samples = samples.iter().flatten();
+    samples.map(|it| it + usize::from(*it == 2)).sum()
 }
 
 fn fri_layers(log_degree: u32, parameters: &SecurityParameters) -> Vec<FriLayer> {

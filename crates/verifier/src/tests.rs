@@ -129,7 +129,7 @@ impl Fixture {
     fn grind(&self, proof: &mut SegmentProof) {
         let begun = transcript::begin(self.file.statement(), &self.structure);
         let mut replayed = transcript::replay(begun, &self.structure, proof);
-        let channel = replayed.channel().clone();
+        let channel = replayed.hand_over().clone();
         let queries = (0..).find_map(|nonce| {
             proof.stark.proof_of_work = nonce;
             queries::draw(&channel, proof, &self.structure).ok()
@@ -434,19 +434,24 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let (file, _) = it.split();
         let statement = file.statement();
         let layout = SegmentLayout::of(statement).unwrap();
-        let structure = ProofStructure::all(&layout, statement.security()).remove(1);
+        let structure = ProofStructure::all(&layout, statement.security()).unwrap().remove(1);
         let root = PreprocessedRoot::from_bytes([0; 32]);
         verify_lookup(&lookup(statement.parts()), &layout, &structure, root).unwrap_err()
     }),
     ("LookupSumNotZero", |it| {
         it.proof(|proof| proof.claimed_sums[0] += QM31::one())
     }),
-    ("ProofOfWork", |it| {
+    ("BelowLevel", |it| {
+        let mut counts = it.structure.counts().clone();
+        counts.log_rows = 31;
+        counts.grinding(Security::default()).unwrap_err().into()
+    }),
+    ("Work", |it| {
         let nonce = |nonce| it.proof(|proof| proof.stark.proof_of_work = nonce);
         // One nonce in 2^10 is enough work for other positions.
         (0..64)
             .map(nonce)
-            .find(|error| error.name() == "ProofOfWork")
+            .find(|error| error.name() == "Work")
             .unwrap()
     }),
     ("ConstraintsNotSatisfied", |it| {

@@ -31,12 +31,24 @@ pub fn begin_with_digest(digest: &StatementDigest, structure: &ProofStructure) -
         digest,
         structure.parameters(),
         structure.lifting_log_size(),
+        structure.grinding(),
         structure.column_log_sizes(),
     )
 }
 
-/// Runs a transcript through a proof, whatever that is worth, up to where the library takes over.
+/// Runs a transcript through a proof with its nonces, whatever these are worth, up to where the library takes
+/// over.
 pub fn replay(
+    mut begun: Transcript,
+    structure: &ProofStructure,
+    proof: &SegmentProof,
+) -> Transcript {
+    begun.supply(&proof.nonces);
+    absorb(begun, structure, proof)
+}
+
+/// As [`replay`], with whatever nonces the transcript has or finds.
+pub fn absorb(
     mut begun: Transcript,
     structure: &ProofStructure,
     proof: &SegmentProof,

@@ -93,7 +93,7 @@ pub fn verify_segment_watched(
     begin(Part::Proof);
     check_relation(statement)?;
     let layout = SegmentLayout::of(statement)?;
-    let structures = ProofStructure::all(&layout, statement.security());
+    let structures = ProofStructure::all(&layout, statement.security())?;
     for (structure, root) in structures.iter().zip(roots) {
         match (structure.part().is_main(), file.lookup()) {
             (true, _) => verify_main(file, &layout, structure, root, begin)?,
@@ -103,7 +103,7 @@ pub fn verify_segment_watched(
     }
     Ok(VerifiedSegment {
         statement: Verified::new(statement.clone(), policy.id()),
-        figures: SecurityFigures::new(&layout, &structures, statement.security()),
+        figures: SecurityFigures::new(&structures),
     })
 }
 
@@ -211,6 +211,7 @@ impl PartVerifier<'_, '_> {
     /// Runs through the protocol and the library.
     fn verify(mut self, mut transcript: Transcript) -> Result<(), VerifyError> {
         let structure = self.session.structure();
+        transcript.supply(self.session.nonces());
         let Claimed {
             challenges,
             claimed_sums,

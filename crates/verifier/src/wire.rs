@@ -20,6 +20,7 @@ use stwo::core::vcs_lifted::verifier::MerkleDecommitmentLifted;
 
 use crate::error::VerifyError;
 use crate::proof::SegmentProof;
+use crate::sizes::NONCE_BYTES;
 use crate::structure::ProofStructure;
 
 impl SegmentProof {
@@ -166,6 +167,12 @@ fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, Veri
     let decommitments = (0..trees)
         .map(|_| reader.decommitment("merkle paths", max_nodes))
         .collect::<Result<Vec<_>, _>>()?;
+    let expected = structure.grinding().nonces();
+    let nonces = reader.count("nonces", usize::from(u16::MAX))?;
+    expect_len("nonces", expected, nonces)?;
+    let nonces = reader.list("nonces", nonces, NONCE_BYTES, |reader| {
+        Ok(u64::from_le_bytes(reader.take("nonces")?))
+    })?;
     let proof_of_work = u64::from_le_bytes(reader.take("proof of work")?);
     let mut layers = structure.layers().iter().map(|layer| {
         let commitment = reader.digest("low-degree layer")?;
@@ -194,6 +201,7 @@ fn decode(bytes: &[u8], structure: &ProofStructure) -> Result<SegmentProof, Veri
     }
     Ok(SegmentProof {
         claimed_sums,
+        nonces,
         stark: CommitmentSchemeProof {
             config: structure.pcs_config(),
             commitments: TreeVec::new(commitments),
@@ -293,6 +301,15 @@ fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8>, V
     }
     for decommitment in stark.decommitments.iter() {
         writer.digests("merkle paths", &decommitment.hash_witness)?;
+    }
+    expect_len(
+        "nonces",
+        structure.grinding().nonces(),
+        proof.nonces.len(),
+    )?;
+    writer.count("nonces", proof.nonces.len())?;
+    for nonce in &proof.nonces {
+        writer.bytes.extend_from_slice(&nonce.to_le_bytes());
     }
     let nonce = stark.proof_of_work.to_le_bytes();
     writer.bytes.extend_from_slice(&nonce);

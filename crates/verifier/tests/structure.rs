@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use common::sample;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_statement::{Profile, ProofPart, Security, SecurityLevel, SegmentStatement};
+use matchmark_statement::{
+    Profile, ProofPart, Regime, Security, SecurityLevel, SegmentStatement,
+};
 use matchmark_verifier::queries::QueryCounts;
 use matchmark_verifier::structure::{FriLayer, ProofStructure};
 use matchmark_verifier::{SecurityFigures, SegmentFile, SegmentProof, VerifyError};
@@ -40,9 +42,10 @@ fn all() -> Vec<(Security, SegmentLayout, Vec<ProofStructure>)> {
     let mut all = vec![];
     for name in ["narrow", "split"] {
         all.push(at(name, SecurityLevel::Insecure13, Profile::Compact));
-        for profile in [Profile::Compact, Profile::Fast] {
+        for profile in Profile::ALL {
             all.push(at(name, SecurityLevel::Conjectured100, profile));
-            all.push(at(name, SecurityLevel::Johnson100, profile));
+            all.push(at(name, SecurityLevel::Proven100, profile));
+            all.push(at(name, SecurityLevel::Proven100Unique, profile));
         }
     }
     all
@@ -306,73 +309,94 @@ fn proofs_of_another_structure_are_not_written() {
     }
 }
 
-/// The printed figures, with the standard library's logarithm and counts made here.
+/// The figures, with the standard library's functions and counts made here.
 #[test]
 fn figures_are_those_of_the_formulas() {
     for (security, layout, structures) in all() {
-        let figures = SecurityFigures::new(&layout, &structures, security);
-        let parameters = security.parameters();
-        let [queries, rate, pow] = [
-            parameters.queries,
-            parameters.log_blowup,
-            parameters.pow_bits,
-        ]
-        .map(f64::from);
-        let tuples: u64 = structures.iter().map(ProofStructure::tuples).sum();
-        let mut terms = 0_u32;
-        for structure in &structures {
-            for samples in structure.samples().iter().flatten() {
-                terms += match samples {
+        for structure in structures {
+            let figures = SecurityFigures::new(std::slice::from_ref(&structure));
+            let parameters = security.parameters();
+            let rate = (-f64::from(parameters.log_blowup)).exp2();
+            let (distance, list, m) = match figures.proven.regime {
+                Regime::UniqueDecoding => ((1.0 - rate) / 2.0, 1.0, None),
+                Regime::Johnson { multiplicity } => {
+                    let m = f64::from(multiplicity);
+                    let distance = 1.0 - rate.sqrt() - rate.sqrt() / (2.0 * m);
+                    (distance, (m + 0.5) / rate.sqrt(), Some(m + 0.5))
+                }
+                Regime::BestKnownAttack => panic!("nothing is proven by an attack"),
+            };
+            let rows = f64::from(layout.max_log_rows()).exp2();
+            let field = 2_147_483_647_f64.powi(4);
+            let combining = |rows: f64| match m {
+                None => (distance * rows / rate + 1.0) / field,
+                Some(m) => {
+                    let numerator = 2.0 * m.powi(5) + 3.0 * m * distance * rate;
+                    let first = numerator * rows / rate / (3.0 * rate.powf(1.5));
+                    (first + m / rate.sqrt()) / field
+                }
+            };
+            let samples = || structure.samples().iter().flatten();
+            let batched: usize = samples()
+                .map(|samples| match samples {
                     1 => 1,
                     2 => 3,
                     other => panic!("{other} samples"),
+                })
+                .sum();
+            let most = *samples().max().unwrap() as f64;
+            let combines = structure.part() != ProofPart::Lookup;
+            let mut expected = vec![];
+            if combines {
+                let values = layout.combined_values() as f64;
+                expected.push(("random linear combinations".to_owned(), list * values / field));
+            }
+            let tuples = structure.tuples() as f64;
+            expected.push(("lookups".to_owned(), list * 10.0 * tuples / field));
+            let constraints = structure.counts().constraints as f64;
+            expected.push(("composition".to_owned(), list * constraints / field));
+            let degree = 3.0 * (rows + most - 1.0) + rows - 1.0;
+            let outside = field - rows - rows / rate;
+            expected.push(("out-of-domain point".to_owned(), list * degree / outside));
+            expected.push(("batching".to_owned(), (batched as f64 - 1.0) * combining(rows)));
+            let mut left = layout.max_log_rows();
+            for (index, layer) in structure.layers().iter().enumerate() {
+                left = left.saturating_sub(layer.fold_step);
+                let powers = f64::from(layer.fold_step).exp2() - 1.0;
+                let error = powers * combining(f64::from(left).exp2());
+                expected.push((format!("fold {}", index + 1), error));
+            }
+            let queries = (1.0 - distance).powi(parameters.queries as i32);
+            expected.push(("queries".to_owned(), queries));
+            let pairs = list * (list - 1.0) / 2.0;
+            expected.push(("fingerprints".to_owned(), pairs * rows / field));
+            expected.push(("hash collision".to_owned(), (-104_f64).exp2()));
+            let grinding: Vec<u32> = structure.grinding().all().map(|(_, bits)| bits).collect();
+            let worked = figures.terms.iter().map(|it| it.work);
+            let worked: Vec<u32> = worked.take(grinding.len() - usize::from(!combines)).collect();
+            assert_eq!(worked, grinding[usize::from(!combines)..]);
+            assert_eq!(figures.terms.len(), expected.len());
+            for (term, (name, error)) in figures.terms.iter().zip(expected) {
+                assert_eq!(term.term.to_string(), name);
+                match term.proven {
+                    Some(bits) => {
+                        let expected = f64::from(term.work) - error.log2();
+                        assert!((bits - expected).abs() < 1e-6, "{name}: {bits} {expected}");
+                    }
+                    None => assert_eq!(error, 0.0, "{name}"),
+                }
+            }
+            let least = figures.terms.iter().filter_map(|it| it.proven);
+            assert_eq!(least.reduce(f64::min), Some(figures.proven.bits));
+            if let Some(promised) = security.level().promised_bits() {
+                let bits = match security.regime() {
+                    Regime::BestKnownAttack => figures.conjectured.bits,
+                    Regime::UniqueDecoding | Regime::Johnson { .. } => figures.proven.bits,
                 };
+                assert!(bits >= f64::from(promised), "{figures}");
             }
-            for layer in structure.layers() {
-                terms += (1..1_u32 << layer.fold_step).map(|_| 1).sum::<u32>();
-            }
+            let insecure = security.level() == SecurityLevel::Insecure13;
+            assert_eq!(figures.is_insecure(), insecure);
         }
-        let rows = f64::from(layout.max_log_rows());
-        let domain = rows + rate;
-        let caught = (1.0 + (-rate).exp2()) / 2.0;
-        let johnson = 3.5_f64.powi(7) / 3.0;
-        let terms = f64::from(terms).log2();
-        let combined = (layout.combined_values() as f64).log2();
-        for (name, got, expected) in [
-            ("conjectured", figures.conjectured, pow + queries * rate),
-            ("johnson", figures.johnson, pow + queries * rate / 2.0),
-            (
-                "unique",
-                figures.unique_decoding,
-                pow - queries * caught.log2(),
-            ),
-            (
-                "commit unique",
-                figures.commit_unique_decoding,
-                124.0 - domain - terms,
-            ),
-            (
-                "commit johnson",
-                figures.commit_johnson,
-                124.0 - 2.0 * domain - 1.5 * rate - johnson.log2() - terms,
-            ),
-            (
-                "constraints",
-                figures.constraints,
-                124.0 - rows - 2.0 - rate - 2.0,
-            ),
-            ("lookups", figures.lookups, 120.0 - (tuples as f64).log2()),
-            ("rlc", figures.rlcs, 124.0 - combined),
-            (
-                "fingerprints",
-                figures.fingerprints,
-                124.0 - rows - 2.0 * (rate + 2.0),
-            ),
-            ("hash", figures.hash_collision, 100.0),
-        ] {
-            assert!((got - expected).abs() < 1e-4, "{name}: {got} {expected}");
-        }
-        let insecure = security.level() == SecurityLevel::Insecure13;
-        assert_eq!(figures.is_insecure(), insecure);
     }
 }

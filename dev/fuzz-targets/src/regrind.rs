@@ -1,51 +1,59 @@
 //! Grinding an edited proof again, and giving its lists the lengths that its new queries ask for.
 //!
 //! Beside the verifier's own counting of those lengths this is a second one, written apart.
+use matchmark_air::channel::GrindingChannel;
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::trees::Tree;
 use matchmark_statement::SegmentStatement;
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::{queries, transcript, SegmentProof};
-use stwo::core::channel::{Blake2sChannel, Channel, MerkleChannel};
+use stwo::core::channel::{Channel, MerkleChannel};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::queries::Queries;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
-/// The transcript of a fused proof as it stands when the library takes over.
+/// The transcript of a fused proof as it stands when the library takes over, with the proof's own nonces.
 pub fn channel(
     statement: &SegmentStatement,
     structure: &ProofStructure,
     proof: &SegmentProof,
-) -> Blake2sChannel {
+) -> GrindingChannel {
     let begun = transcript::begin(statement, structure);
     let mut replayed = transcript::replay(begun, structure, proof);
-    replayed.channel().clone()
+    replayed.hand_over().clone()
 }
 
-/// Finds a nonce for an edited proof, from `from` on.
+/// Finds nonces for an edited proof; that before the queries from `from` on.
 pub fn grind(
     statement: &SegmentStatement,
     structure: &ProofStructure,
     proof: &mut SegmentProof,
     from: u64,
 ) -> Queries {
-    let before = channel(statement, structure, proof);
-    let ground = ground(before.clone(), structure, proof);
+    let mut begun = transcript::begin(statement, structure);
+    begun.search(|channel, bits| {
+        let nonce = (0..).find(|nonce| channel.verify_pow_nonce(bits, *nonce));
+        nonce.expect("a nonce of a few bits")
+    });
+    let before = transcript::absorb(begun, structure, proof).hand_over().clone();
+    let ground = ground(before, structure, proof);
+    proof.nonces = ground.found().to_vec();
     let pow_bits = structure.parameters().pow_bits;
     let nonce = (from..).find(|nonce| ground.verify_pow_nonce(pow_bits, *nonce));
     proof.stark.proof_of_work = nonce.expect("a nonce of a few bits");
-    let draws = queries::draw(&before, proof, structure);
-    draws.expect("the verifier asks for the same nonce").queries
+    let given = channel(statement, structure, proof);
+    let draws = queries::draw(&given, proof, structure);
+    draws.expect("the verifier asks for the same nonces").queries
 }
 
 /// The transcript as it stands when the nonce comes, so that a try costs no more than its hash.
 fn ground(
-    mut channel: Blake2sChannel,
+    mut channel: GrindingChannel,
     structure: &ProofStructure,
     proof: &SegmentProof,
-) -> Blake2sChannel {
+) -> GrindingChannel {
     let stark = &proof.stark;
     channel.draw_secure_felt();
     let composition = stark.commitments[structure.place(Tree::Composition)];

@@ -30,7 +30,7 @@ impl Sample {
         let (claim, forged) = honest(case, seed);
         let file = claim.prove(&forged).unwrap().file;
         let policy = claim.policy();
-        let structure = ProofStructure::new(&case.layout, case.terms.security);
+        let structure = ProofStructure::new(&case.layout, case.terms.security).unwrap();
         let bytes = file.encode().unwrap();
         let sample = Self {
             claim,

@@ -172,7 +172,7 @@ fn the_real_order_refuses_the_same_forgery() {
     proof.claimed_sums[1] -= total;
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
     assert!(
-        matches!(refusal, VerifyError::ProofOfWork { .. }),
+        matches!(refusal, VerifyError::Work(_)),
         "{refusal}"
     );
     // With sums that cancel from the start: the LogUp constraints do not hold.

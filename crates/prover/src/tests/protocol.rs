@@ -205,7 +205,7 @@ impl Attempt<'_> {
     ) -> Option<SegmentProof> {
         let layout = &self.case.layout;
         let prover = &self.case.prover;
-        let structure = ProofStructure::new(layout, self.statement.security());
+        let structure = ProofStructure::new(layout, self.statement.security()).unwrap();
         let preprocessed = prover.preprocessed(ProofPart::Whole, layout);
         let input = PartInput {
             layout,
@@ -236,7 +236,7 @@ impl Attempt<'_> {
 
     /// The proof as a segment file.
     pub fn file(&self, proof: &SegmentProof) -> SegmentFile {
-        let structure = ProofStructure::new(&self.case.layout, self.statement.security());
+        let structure = ProofStructure::new(&self.case.layout, self.statement.security()).unwrap();
         let bytes = proof.encode(&structure).unwrap();
         SegmentFile::new(
             self.statement.clone(),
@@ -248,8 +248,9 @@ impl Attempt<'_> {
     /// Verifies by a variant of the protocol.
     pub fn verify(&self, variant: Variant, proof: SegmentProof) -> Result<(), String> {
         let layout = &self.case.layout;
-        let structure = ProofStructure::new(layout, self.statement.security());
+        let structure = ProofStructure::new(layout, self.statement.security()).unwrap();
         let mut transcript = transcript::begin(self.statement, &structure);
+        transcript.supply(&proof.nonces);
         let mut side = VariantVerifier {
             attempt: self,
             variant,
@@ -278,11 +279,13 @@ impl Attempt<'_> {
         let stark = StarkProof::<MerkleHasher>(proof.stark);
         verify(
             &circuit.components(),
-            transcript.channel(),
+            transcript.hand_over(),
             &mut scheme,
             stark,
         )
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+        let finished = transcript.finish();
+        finished.map(|_| ()).map_err(|error| error.to_string())
     }
 }
 

@@ -331,7 +331,7 @@ fn edits_after_the_queries_are_refused() {
             let expected = [
                 "Opening",
                 "LowDegree",
-                "ProofOfWork",
+                "Work",
                 "LengthTooLarge",
                 "WrongLength",
                 "NonCanonicalField",

@@ -47,14 +47,14 @@ fn describe(level: SecurityLevel, profile: Profile, cut: Cut) -> String {
     let layout = prover.terms().layout(steps.steps()).unwrap();
     let layout = layout.with_cut(cut);
     let security = prover.terms().security;
-    let structures = ProofStructure::all(&layout, security);
+    let structures = ProofStructure::all(&layout, security).unwrap();
     format!(
         "proofs {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}\n{}",
         proven.file.proof_bytes(),
         proven.file.public_values().encode().len(),
         proven.file.encode().unwrap().len(),
         proven.metrics,
-        SecurityFigures::new(&layout, &structures, security),
+        SecurityFigures::new(&structures),
         proven.file.statement()
     )
 }

@@ -85,21 +85,25 @@ pub struct Features {
 }
 
 /// The features of a segment of this layout.
-pub fn features(layout: &SegmentLayout, security: Security, cores: u32) -> Features {
+pub fn features(
+    layout: &SegmentLayout,
+    security: Security,
+    cores: u32,
+) -> Result<Features, BelowLevel> {
     let work = ChainWork {
         segment: SegmentWork {
-            structures: ProofStructure::all(layout, security),
+            structures: ProofStructure::all(layout, security)?,
             // A decoder's public values are tokens, not columns.
             public_rows: 0,
         },
         segments: 1,
         lengths: 0,
     };
-    Features {
+    Ok(Features {
         prove: work.prove(cores),
         memory: work.memory(cores),
         verify: work.verify(),
-    }
+    })
 }
 
 /// Cells and columns by commitment tree.

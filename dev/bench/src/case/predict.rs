@@ -89,8 +89,8 @@ pub fn run(request: &Predict) -> Result<Value, Failure> {
             Err(error) => row["refused"] = error.to_string().into(),
             Ok(layout) => {
                 let security = Security::new(wanted.level, wanted.profile)?;
-                let structure = ProofStructure::new(&layout, security);
-                let features = features(&layout, security, request.cores);
+                let structure = ProofStructure::new(&layout, security)?;
+                let features = features(&layout, security, request.cores)?;
                 row["log_rows"] = layout.max_log_rows().into();
                 row["trees"] = trees(&structure);
                 row["tuples"] = structure.tuples().into();

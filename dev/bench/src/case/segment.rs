@@ -115,7 +115,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
     fs::write(request.to.with_extension("toml"), policy.to_toml())?;
 
     let layout = SegmentLayout::of(statement)?;
-    let structure = ProofStructure::new(&layout, security);
+    let structure = ProofStructure::new(&layout, security)?;
     Ok(json!({
         "shape": model.shape(),
         "weights": model.shape().weights(),

@@ -57,7 +57,7 @@ impl Setup {
         let mut setup = Self {
             case: case.clone(),
             prover: prover(case),
-            structures: ProofStructure::all(layout, security),
+            structures: ProofStructure::all(layout, security).unwrap(),
             preprocessed: vec![],
             model: None,
             twiddles: SimdBackend::precompute_twiddles(domain.half_coset),

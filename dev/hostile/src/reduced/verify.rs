@@ -159,6 +159,7 @@ impl Lacking<'_> {
         if expected != got {
             return Err(VerifyError::PreprocessedRootMismatch { expected, got });
         }
+        transcript.supply(&self.proof.nonces);
         let phases = protocol::run(structure.order(), &mut transcript, &mut self)?;
         let ports = structure.trees().iter().filter(|tree| tree.is_port());
         let points = ports.map(|tree| (*tree, fingerprint_point(self.opening(*tree).root)));
@@ -172,13 +173,15 @@ impl Lacking<'_> {
         let system = Reduced::new(self.drop, first, &context.claimed_sums);
         let circuit = Circuit::of_system(layout, structure.part(), &context, &system);
         let stark = StarkProof::<MerkleHasher>(self.proof.stark);
-        let channel = transcript.channel();
+        let channel = transcript.hand_over();
         verify_stark(&circuit.components(), channel, &mut self.scheme, stark).map_err(|error| {
             match error {
                 VerificationError::OodsNotMatching => VerifyError::ConstraintsNotSatisfied,
                 other => VerifyError::Proof(other.to_string()),
             }
-        })
+        })?;
+        transcript.finish()?;
+        Ok(())
     }
 }
 
