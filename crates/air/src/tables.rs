@@ -2,7 +2,6 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_quant::centered;
 use matchmark_statement::{ProofPart, SegmentKind};
 use stwo::core::fields::m31::M31;
 
@@ -104,37 +103,68 @@ impl Table {
         }
     }
 
-    /// The row of the table at which a tuple of its relation stands, if it is an entry as far as its first
-    /// elements say.
-    pub fn entry(self, layout: &SegmentLayout, tuple: &[M31]) -> Option<usize> {
-        let signed = |limit: i32| centered(tuple[0].0) + i64::from(limit);
-        let row = match self {
-            Self::Weights | Self::Limbs | Self::ReciprocalRoots | Self::Exponents => {
-                i64::from(tuple[0].0)
-            }
-            Self::Values => signed(layout.value_bits().max_value()),
-            Self::Activations => signed(
-                layout
-                    .expect_decoder()
-                    .arithmetic()
-                    .value_bits()
-                    .max_value(),
-            ),
-            // Row 0 repeats the number of no width, which nothing looks up.
-            Self::Ranges => {
-                let (bits, value) = (tuple[0].0, i64::from(tuple[1].0));
-                let first = 1_i64.checked_shl(bits).filter(|first| value < *first)?;
-                first + value
-            }
-            Self::Rotations => {
-                let pairs = layout.expect_decoder().shape().attention().head_dim() / 2;
-                let (position, pair) = (tuple[0].0, tuple[1].0);
-                let pairs = i64::try_from(pairs).ok()?;
-                i64::from(position) * pairs + Some(i64::from(pair)).filter(|it| *it < pairs)?
-            }
+    /// Where its entries stand.
+    pub fn order(self, layout: &SegmentLayout) -> EntryOrder {
+        let from_minus = |limit: i32| EntryOrder::First {
+            offset: M31::from(limit),
         };
-        let row = usize::try_from(row).ok()?;
-        (row < 1 << self.log_rows(layout)).then_some(row)
+        match self {
+            Self::Weights | Self::Limbs | Self::ReciprocalRoots | Self::Exponents => {
+                EntryOrder::First {
+                    offset: M31::from(0),
+                }
+            }
+            Self::Values => from_minus(layout.value_bits().max_value()),
+            Self::Activations => {
+                let arithmetic = layout.expect_decoder().arithmetic();
+                from_minus(arithmetic.value_bits().max_value())
+            }
+            Self::Ranges => EntryOrder::Widths,
+            Self::Rotations => {
+                let shape = layout.expect_decoder().shape();
+                EntryOrder::Pairs {
+                    pairs: shape.attention().head_dim() / 2,
+                }
+            }
+        }
+    }
+}
+
+/// How the row in which an entry of a table stands follows from the first elements of its tuple.
+#[derive(Clone, Copy, Debug)]
+pub enum EntryOrder {
+    /// It is the first element, and this many more.
+    First {
+        /// Less the least entry.
+        offset: M31,
+    },
+    /// The first element is a width, the second one of as many numbers. Row 0 repeats the number of no width,
+    /// which nothing looks up.
+    Widths,
+    /// The first element is a position, the second one of so many pairs.
+    Pairs {
+        /// Pairs of a position.
+        pairs: usize,
+    },
+}
+
+impl EntryOrder {
+    /// The row of a tuple with these first two elements, if the table has that many; `None` for a tuple that is
+    /// in no such table. A tuple of one element has zero for the second.
+    #[inline]
+    pub fn row(self, first: M31, second: M31) -> Option<usize> {
+        match self {
+            Self::First { offset } => Some((first + offset).0 as usize),
+            Self::Widths => {
+                let (bits, number) = (first.0, second.0 as usize);
+                let first = 1_usize.checked_shl(bits).filter(|first| number < *first)?;
+                Some(first + number)
+            }
+            Self::Pairs { pairs } => {
+                let (position, pair) = (first.0 as usize, second.0 as usize);
+                (pair < pairs).then(|| position * pairs + pair)
+            }
+        }
     }
 }
 

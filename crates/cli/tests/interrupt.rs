@@ -10,13 +10,26 @@ use std::time::{Duration, Instant};
 
 use common::{expect_json, matchmark, segment, tree, Place, TraceFile};
 
+/// The program with the default answer to an interrupt: what runs in the background of a script ignores it,
+/// and passes that on to all that it starts.
+fn interruptible() -> Command {
+    let program = matchmark();
+    if !cfg!(target_os = "linux") {
+        return program;
+    }
+    let mut env = Command::new("env");
+    env.args(["--unset=MATCHMARK_LOG", "--default-signal=INT"]);
+    env.arg(program.get_program());
+    env
+}
+
 #[test]
 fn says_how_to_go_on() {
     let place = Place::new();
     let trace = place.join("trace.safetensors");
     TraceFile::shaped(1, 2, 1, 8, 2, 400).write(&trace);
     let out = place.join("my chain");
-    let mut command = matchmark();
+    let mut command = interruptible();
     command.args(["prove", "--trace", trace.as_str(), "--out", out.as_str()]);
     command.args(["--security", "insecure-13", "--segment-steps", "1"]);
     let child = command

@@ -48,7 +48,7 @@ pub fn on_plain_stable(arguments: &[&str]) -> Command {
         .env("RUSTFLAGS", "")
         .arg("--target-dir")
         .arg(plain_stable_dir());
-    // Nothing of this is run: optimized dependencies would only take longer.
+    // Little of this is run: optimized dependencies would only take longer.
     for setting in [
         r#"profile.dev.package."*".opt-level=0"#,
         "profile.dev.debug=0",

@@ -17,9 +17,6 @@ const INHERITED: [&str; 4] = [
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
 ];
-/// What the workspace builds in the same way is taken from there.
-const SHARED: &str =
-    "\n[profile.dev]\nopt-level = 1\n\n[profile.dev.package.\"*\"]\nopt-level = 3\n";
 /// What is built anew, as it belongs to the program or has features here that it does not have there. All of
 /// it runs once, for a small proof, and need not be fast. A name too few or too many costs time alone.
 const ANEW: [&str; 19] = [
@@ -66,7 +63,7 @@ fn in_a_folder() -> Result<Outcome, String> {
     let mut command = workspace::cargo();
     command
         .current_dir(folder)
-        .args(["run", "--quiet", "--target-dir"])
+        .args(["run", "--target-dir"])
         .arg(workspace::target_dir())
         .stderr(Stdio::inherit());
     for variable in INHERITED {
@@ -112,8 +109,15 @@ fn write_program(folder: &Path) -> Result<(), String> {
     let readme = root.join("README.md");
     let dependencies = block(&readme, "toml", "# Cargo.toml,")?;
     let there = format!("{}/", root.display());
+    let ours = fs::read_to_string(root.join("Cargo.toml")).map_err(|error| error.to_string())?;
+    let ours = ours
+        .parse::<toml::Table>()
+        .map_err(|error| error.to_string())?;
     let files = [
-        ("Cargo.toml", manifest(&dependencies.replace(CLONE, &there))),
+        (
+            "Cargo.toml",
+            manifest(&dependencies.replace(CLONE, &there), &ours)?,
+        ),
         (
             ".cargo/config.toml",
             block(&readme, "toml", "# .cargo/config.toml,")?,
@@ -133,13 +137,25 @@ fn write_program(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A manifest with these dependencies.
-fn manifest(dependencies: &str) -> String {
+/// A manifest with these dependencies. What the workspace builds in the same way is taken from there, so that the
+/// profile is the workspace's but for what is built anew.
+fn manifest(dependencies: &str, workspace: &toml::Table) -> Result<String, String> {
     let head =
         "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
-    let anew =
-        ANEW.map(|name| format!("\n[profile.dev.package.{name}]\nopt-level = 1\ndebug = 0\n"));
-    format!("{head}\n{dependencies}{SHARED}{}", anew.concat())
+    let table = |value: Option<&toml::Value>| value.and_then(toml::Value::as_table).cloned();
+    let profile = table(workspace.get("profile")).unwrap_or_default();
+    let mut dev = table(profile.get("dev")).unwrap_or_default();
+    let mut packages = table(dev.get("package")).unwrap_or_default();
+    let anew = toml::Table::from_iter([
+        ("opt-level".to_owned(), 1.into()),
+        ("debug".to_owned(), 0.into()),
+    ]);
+    packages.extend(ANEW.map(|name| (name.to_owned(), anew.clone().into())));
+    dev.insert("package".to_owned(), packages.into());
+    let dev = toml::Table::from_iter([("dev".to_owned(), dev.into())]);
+    let profile = toml::Table::from_iter([("profile".to_owned(), toml::Value::from(dev))]);
+    let profile = toml::to_string(&profile).map_err(|error| error.to_string())?;
+    Ok(format!("{head}\n{dependencies}\n{profile}"))
 }
 
 #[cfg(test)]

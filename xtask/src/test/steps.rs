@@ -41,26 +41,16 @@ pub fn all() -> Vec<Step> {
         Step::new("tests in the documentation", || {
             succeeds(tests(&["--workspace", "--doc"]))
         }),
-        // Of the whole workspace and in the profile of the tests, whose build it shares.
-        Step::new("hostile suite, quick", || {
-            succeeds(cargo(&[
-                "run",
-                "--quiet",
-                "--profile",
-                "test",
-                "--bin",
-                "matchmark-hostile",
-                "--",
-                "--quick",
-            ]))
+        Step::new("hostile suite, quick", hostile_suite),
+        // The steps above turn the feature `prover` on for every crate of the build, and unstable features with
+        // it.
+        Step::new("tests of the verifier alone on plain stable", || {
+            tests_on_stable(&[VERIFIER, "--features", "std"])
         }),
-        // The steps above turn the feature `prover` on for every crate of the build.
-        Step::new("tests of the verifier alone", || {
-            succeeds(tests(&["--package", VERIFIER, "--features", "std"]))
-        }),
-        Step::new("tests of the library's verifier side", || {
-            succeeds(tests(&["--package", LIBRARY, VERIFIER_SIDE]))
-        }),
+        Step::new(
+            "tests of the library's verifier side on plain stable",
+            || tests_on_stable(&[LIBRARY, VERIFIER_SIDE]),
+        ),
         Step::new("verifier alone on plain stable", || on_stable(&[VERIFIER])),
         Step::new("verifier for wasm32-unknown-unknown", || {
             for_wasm(&[VERIFIER])
@@ -87,10 +77,38 @@ pub fn all() -> Vec<Step> {
 fn tests(arguments: &[&str]) -> Command {
     let mut command = cargo(&["test"]);
     command.args(arguments);
+    reporting_snapshots(command)
+}
+
+/// The tests of a package, named with the options that it is built with, on plain stable.
+fn tests_on_stable(package: &[&str]) -> Outcome {
+    let words = [&["test", "--package"], package].concat();
+    succeeds(reporting_snapshots(on_plain_stable(&words)))
+}
+
+fn reporting_snapshots(mut command: Command) -> Command {
     if std::env::var_os("INSTA_UPDATE").is_none() {
         command.env("INSTA_UPDATE", "no");
     }
     command
+}
+
+/// The quick suite of attacks, by the program that the tests were built with: any other build of it would be
+/// one of other features, and take minutes.
+fn hostile_suite() -> Outcome {
+    match succeeds(tests(&[
+        "--workspace",
+        "--all-targets",
+        "--no-run",
+        "--quiet",
+    ])) {
+        Outcome::Passed => {}
+        other => return other,
+    }
+    let program = workspace::target_dir().join("debug/matchmark-hostile");
+    let mut command = Command::new(program);
+    command.arg("--quick").current_dir(workspace::root());
+    succeeds(command)
 }
 
 fn tree_is_tidy() -> Outcome {

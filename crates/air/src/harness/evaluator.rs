@@ -35,12 +35,15 @@ impl Entries<'_> {
     fn at(&self, vector: usize, offset: isize) -> PackedBaseField {
         match self {
             Self::Rows(column) => {
-                let first = (vector << LOG_N_LANES).wrapping_add_signed(offset);
                 // Rows are cyclic; their number is a power of two.
                 let mask = column.len() - 1;
-                PackedBaseField::from_array(core::array::from_fn(|lane| {
-                    column[first.wrapping_add(lane) & mask]
-                }))
+                let first = (vector << LOG_N_LANES).wrapping_add_signed(offset) & mask;
+                match column.get(first..first + N_LANES) {
+                    Some(lanes) => bytemuck::pod_read_unaligned(bytemuck::cast_slice(lanes)),
+                    None => PackedBaseField::from_array(core::array::from_fn(|lane| {
+                        column[(first + lane) & mask]
+                    })),
+                }
             }
             // No tuple contains an entry of another row.
             Self::Library(column) if offset == 0 => column.data[vector],

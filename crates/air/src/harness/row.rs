@@ -61,6 +61,10 @@ pub trait Observer<E: EvalAtRow> {
     fn preprocessed(&mut self, _column: Preprocessed) {}
     /// Another column is read.
     fn column(&mut self, _column: ColumnRead) {}
+    /// Whether it sees constraints; if not, those of running sums are not evaluated for it.
+    fn sees_constraints(&self) -> bool {
+        true
+    }
     /// A constraint of this name follows.
     fn constraint(&mut self, _name: &'static str, _value: E::EF) {}
     /// A tuple enters a relation.
@@ -196,6 +200,9 @@ impl<'a, E: EvalAtRow> Row<'a, E> {
         } = sum;
         if let Some(observer) = &mut self.observer {
             observer.sum(current.place, distance, &constraint);
+            if !observer.sees_constraints() {
+                return current;
+            }
         }
         self.constrain(name, constraint(current.value.clone(), previous));
         current

@@ -27,7 +27,11 @@ const MAX_NAMES: usize = 1 << 27;
 
 /// What is provided under each name of each relation that holds random linear combinations.
 #[derive(Default)]
-pub struct Provided(HashMap<RelationTag, Vec<Option<Entry>>>);
+pub struct Provided(HashMap<RelationTag, Names>);
+
+/// What is provided under each name of a relation.
+#[derive(Default)]
+struct Names(Vec<Option<Entry>>);
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -35,10 +39,10 @@ struct Entry {
     is_provided: bool,
 }
 
-impl Provided {
+impl Names {
     /// Adds a value. What is provided zero times counts where nothing else has the name.
-    fn add(&mut self, tag: RelationTag, name: M31, value: QM31, is_provided: bool) {
-        let (names, name) = (self.0.entry(tag).or_default(), name.0 as usize);
+    fn add(&mut self, name: M31, value: QM31, is_provided: bool) {
+        let (names, name) = (&mut self.0, name.0 as usize);
         if name >= MAX_NAMES {
             return;
         }
@@ -50,18 +54,24 @@ impl Provided {
         }
     }
 
+    fn get(&self, name: M31) -> QM31 {
+        let entry = self.0.get(name.0 as usize).copied().flatten();
+        entry.map_or_else(QM31::zero, |entry| entry.value)
+    }
+}
+
+impl Provided {
+    fn of(&mut self, tag: RelationTag) -> &mut Names {
+        self.0.entry(tag).or_default()
+    }
+
     /// Adds a tuple, if it is one of a relation that holds random linear combinations.
     pub fn add_tuple(&mut self, tag: RelationTag, values: &[M31]) {
         if let Some(at) = tag.combined_at() {
             let value = core::array::from_fn(|index| values[at + index]);
-            self.add(tag, values[0], QM31::from_m31_array(value), true);
+            self.of(tag)
+                .add(values[0], QM31::from_m31_array(value), true);
         }
-    }
-
-    fn get(&self, tag: RelationTag, name: M31) -> QM31 {
-        let names = self.0.get(&tag);
-        let entry = names.and_then(|names| names.get(name.0 as usize).copied().flatten());
-        entry.map_or_else(QM31::zero, |entry| entry.value)
     }
 }
 
@@ -193,6 +203,10 @@ struct Receiver<'a> {
 }
 
 impl Observer<RowEvaluator<'_>> for Receiver<'_> {
+    fn sees_constraints(&self) -> bool {
+        false
+    }
+
     fn received(
         &mut self,
         _place: Place,
@@ -201,10 +215,13 @@ impl Observer<RowEvaluator<'_>> for Receiver<'_> {
         name: &PackedBaseField,
     ) {
         let values = self.values.next().into_iter().flatten();
+        let Some(names) = self.provided.0.get(&tag) else {
+            return;
+        };
         let lanes = times.to_array().into_iter().zip(name.to_array());
         for (value, (times, name)) in values.zip(lanes) {
             if !times.is_zero() {
-                *value = self.provided.get(tag, name);
+                *value = names.get(name);
             }
         }
     }
@@ -252,6 +269,10 @@ fn fill_sums(
 struct Summer<'a>(std::slice::IterMut<'a, [PackedSecureField; 2]>);
 
 impl Observer<RowEvaluator<'_>> for Summer<'_> {
+    fn sees_constraints(&self) -> bool {
+        false
+    }
+
     fn sum(&mut self, _: Place, _: usize, constraint: &SumConstraint<'_, RowEvaluator<'_>>) {
         let zero = PackedSecureField::zero();
         let negative_term = constraint(zero, zero);
@@ -269,16 +290,21 @@ struct Recorder<'a> {
 }
 
 impl Observer<RowEvaluator<'_>> for Recorder<'_> {
+    fn sees_constraints(&self) -> bool {
+        false
+    }
+
     fn tuple(&mut self, tag: RelationTag, times: &PackedBaseField, values: &[PackedBaseField]) {
         let (Some(at), true) = (tag.combined_at(), self.wanted.contains(&tag)) else {
             return;
         };
         let coordinates: [_; SECURE_EXTENSION_DEGREE] =
             core::array::from_fn(|index| values[at + index].to_array());
+        let of_tag = self.provided.of(tag);
         let names = values[0].to_array().into_iter().zip(times.to_array());
         for (lane, (name, times)) in names.enumerate() {
             let value = QM31::from_m31_array(coordinates.map(|coordinate| coordinate[lane]));
-            self.provided.add(tag, name, value, !times.is_zero());
+            of_tag.add(name, value, !times.is_zero());
         }
     }
 }

@@ -1,19 +1,17 @@
 //! How often each entry of each table is used: what the tuples say that the components state.
-use arrayvec::ArrayVec;
 use num_traits::Zero;
 use rayon::prelude::*;
 use stwo::core::fields::m31::M31;
-use stwo::prover::backend::simd::m31::PackedBaseField;
+use stwo::prover::backend::simd::m31::{PackedBaseField, N_LANES};
 
-use crate::challenges::MAX_TUPLE;
 use crate::circuit::Circuit;
 use crate::column::Column;
 use crate::harness::evaluator::{RowEvaluator, Rows};
 use crate::harness::row::Observer;
 use crate::harness::trace::PartTrace;
 use crate::layout::SegmentLayout;
-use crate::relation::{Elements, RelationTag};
-use crate::tables::Table;
+use crate::relation::RelationTag;
+use crate::tables::{EntryOrder, Table};
 
 /// Uses of the entries of some tables.
 #[derive(Clone, Debug)]
@@ -69,7 +67,8 @@ pub(super) fn count(circuit: &Circuit, layout: &SegmentLayout, trace: &PartTrace
             .par_chunks(share)
             .map(|vectors| {
                 let uses = TableUses::new(&tables, layout);
-                let mut counter = Counter { layout, uses };
+                let orders = tables.iter().map(|table| table.order(layout)).collect();
+                let mut counter = Counter { orders, uses };
                 for vector in vectors {
                     constraints.run(&mut rows.evaluator(*vector), &mut counter);
                 }
@@ -82,23 +81,35 @@ pub(super) fn count(circuit: &Circuit, layout: &SegmentLayout, trace: &PartTrace
 }
 
 /// Counts the tuples of the tables' relations.
-struct Counter<'a> {
-    layout: &'a SegmentLayout,
+struct Counter {
+    /// Of the tables, in their order.
+    orders: Vec<EntryOrder>,
     uses: TableUses,
 }
 
-impl Observer<RowEvaluator<'_>> for Counter<'_> {
+impl Observer<RowEvaluator<'_>> for Counter {
+    fn sees_constraints(&self) -> bool {
+        false
+    }
+
     fn tuple(&mut self, tag: RelationTag, times: &PackedBaseField, values: &[PackedBaseField]) {
-        let mut tables = self.uses.0.iter_mut();
-        let Some((table, uses)) = tables.find(|(table, _)| table.tag() == tag) else {
+        let mut tables = self.uses.0.iter_mut().zip(&self.orders);
+        let Some(((_, uses), order)) = tables.find(|((table, _), _)| table.tag() == tag) else {
             return;
         };
-        let values: ArrayVec<_, { MAX_TUPLE - 1 }> =
-            values.iter().map(|value| value.to_array()).collect();
-        for (lane, times) in times.to_array().into_iter().enumerate() {
-            let entry: Elements<M31> = values.iter().map(|value| value[lane]).collect();
-            if let Some(entry) = table.entry(self.layout, &entry) {
-                uses[entry] += times;
+        if times.is_zero() {
+            return;
+        }
+        let [first, second] = [0, 1].map(|index| match values.get(index) {
+            Some(value) => value.to_array(),
+            None => [M31::zero(); N_LANES],
+        });
+        let lanes = first.into_iter().zip(second).zip(times.to_array());
+        for ((first, second), times) in lanes {
+            // There is a count for each of the table's rows.
+            let row = order.row(first, second).filter(|_| !times.is_zero());
+            if let Some(uses) = row.and_then(|row| uses.get_mut(row)) {
+                *uses += times;
             }
         }
     }
