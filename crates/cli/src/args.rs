@@ -97,7 +97,7 @@ pub struct CommonArgs {
     /// Steps of a segment [default: all steps of a trace in one segment; 16 tokens of a model]
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub segment_steps: Option<SegmentSteps>,
-    /// Security level: conjectured-100, johnson-100 or insecure-13
+    /// Security level: proven-100, proven-100-unique, conjectured-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
     /// Profile of the level: compact, balanced or fast
@@ -149,7 +149,7 @@ pub struct PlanArgs {
     /// Most steps of a segment: so many must have happened before there can be a proof of them
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub max_latency_steps: Option<SegmentSteps>,
-    /// Security level: conjectured-100, johnson-100 or insecure-13
+    /// Security level: proven-100, proven-100-unique, conjectured-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
     /// Print one JSON object
@@ -356,6 +356,9 @@ pub struct VerifyArgs {
         required_unless_present = "policy"
     )]
     pub tokens: Option<u32>,
+    /// Also print every term of what the proofs are worth
+    #[arg(long)]
+    pub verbose: bool,
     /// What else is decided where there is no policy.
     #[command(flatten)]
     pub common: CommonArgs,

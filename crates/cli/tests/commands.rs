@@ -77,7 +77,7 @@ fn prove_policy_verify_as_json() {
     assert_eq!(security["level"], "insecure-13");
     assert_eq!(security["profile"], "compact");
     assert_eq!(security["conjectured"], json!(13.0));
-    assert!(security["johnson"].is_number() && security["lookups"].is_number());
+    assert!(security["proven"].is_number() && security["lookups"].is_number());
 
     // Once more there is nothing to be done.
     let resumed = expect_json(&["resume", out.as_str()], 0);

@@ -71,7 +71,11 @@ impl ChainVerifier {
             .map_err(|source| ChainVerifyError::Join { segment, source })?;
         let verify_ms = start.milliseconds();
         self.segments += 1;
-        self.figures = Some(figures);
+        // A chain is worth what the least of its segments is.
+        let is_less = |least: &SecurityFigures| figures.proven.bits < least.proven.bits;
+        if self.figures.as_ref().is_none_or(is_less) {
+            self.figures = Some(figures);
+        }
         Ok(SegmentReport {
             segment,
             entries_before: statement.steps().entries_before(),
@@ -173,7 +177,7 @@ impl ChainRun {
             verifier,
             rows,
         } = self;
-        let figures = verifier.figures().copied().ok_or(ChainVerifyError::Chain {
+        let figures = verifier.figures().cloned().ok_or(ChainVerifyError::Chain {
             segments: 0,
             source: FoldError::Empty,
         })?;

@@ -200,11 +200,13 @@ impl fmt::Display for Verdict {
         let report = &self.0;
         write!(
             f,
-            "{}\n\nsecurity          {}\
+            "{}\n\nproven            {}\
+             \nconjectured       {}\
              \nbytes             {} of proof, {} of public values\
              \ntime              {:.1} ms",
             *report.statement,
-            report.figures,
+            report.figures.proven,
+            report.figures.conjectured,
             report.proof_bytes,
             report.public_bytes,
             report.verify_ms,

@@ -65,18 +65,18 @@ const fn case(
 pub const CASES: [Case; 17] = {
     use Cut::{Fused, Split};
     use Profile::{Compact, Fast};
-    use SecurityLevel::{Conjectured100, Insecure13, Johnson100};
+    use SecurityLevel::{Conjectured100, Insecure13, Proven100};
     [
         case([4, 4, 8], [0, 8, 8], Insecure13, Compact, Fused),
         case([4, 4, 64], [2, 64, 64], Conjectured100, Compact, Fused),
         case([4, 4, 64], [2, 64, 64], Conjectured100, Fast, Fused),
         case([4, 4, 64], [2, 64, 64], Insecure13, Compact, Fused),
         case([4, 4, 64], [0, 128, 128], Conjectured100, Compact, Fused),
-        case([4, 4, 64], [0, 128, 128], Johnson100, Fast, Fused),
+        case([4, 4, 64], [0, 128, 128], Proven100, Fast, Fused),
         case([4, 4, 64], [0, 128, 128], Insecure13, Compact, Fused),
         case([4, 4, 16], [0, 128, 128], Conjectured100, Compact, Fused),
         case([4, 4, 16], [0, 128, 128], Conjectured100, Fast, Fused),
-        case([8, 2, 64], [16, 32, 32], Johnson100, Compact, Fused),
+        case([8, 2, 64], [16, 32, 32], Proven100, Compact, Fused),
         case([4, 4, 64], [0, 16, 1], Conjectured100, Fast, Fused),
         case([4, 4, 8], [0, 24, 1], Conjectured100, Compact, Fused),
         case([4, 4, 32], [0, 64, 8], Conjectured100, Compact, Fused),

@@ -61,8 +61,8 @@ fn securities() -> [Security; 5] {
         (SecurityLevel::Insecure13, Compact),
         (SecurityLevel::Conjectured100, Compact),
         (SecurityLevel::Conjectured100, Fast),
-        (SecurityLevel::Johnson100, Compact),
-        (SecurityLevel::Johnson100, Fast),
+        (SecurityLevel::Proven100, Compact),
+        (SecurityLevel::Proven100, Fast),
     ]
     .map(|(level, profile)| Security::new(level, profile).unwrap())
 }

@@ -66,7 +66,7 @@ fn the_chain_it_was_made_from_is_accepted() {
 #[test]
 fn a_policy_says_what_it_asks_for() {
     let mut parts = policy().parts();
-    parts.terms.security = Security::new(SecurityLevel::Johnson100, Profile::Fast).unwrap();
+    parts.terms.security = Security::new(SecurityLevel::Proven100, Profile::Fast).unwrap();
     parts.terms.rounding = Rounding::Floor;
     let policy = AcceptancePolicy::new(parts.clone()).unwrap();
     assert_eq!(policy.terms().security, parts.terms.security);
@@ -335,7 +335,7 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
     let mut parts = segment(2, 16);
     parts.terms.security = insecure;
     let weak = statement(parts);
-    for level in [SecurityLevel::Conjectured100, SecurityLevel::Johnson100] {
+    for level in [SecurityLevel::Conjectured100, SecurityLevel::Proven100] {
         for profile in Profile::ALL {
             let mut parts = policy().parts();
             parts.terms.security = Security::new(level, profile).unwrap();
@@ -360,7 +360,7 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
     ));
     // Conjectured proofs are weaker than proven ones.
     let mut parts = policy().parts();
-    parts.terms.security = Security::new(SecurityLevel::Johnson100, Profile::Compact).unwrap();
+    parts.terms.security = Security::new(SecurityLevel::Proven100, Profile::Compact).unwrap();
     assert!(matches!(
         AcceptancePolicy::new(parts)
             .unwrap()

@@ -3,7 +3,7 @@ use core::fmt;
 
 use alloc::vec::Vec;
 
-use matchmark_statement::{Regime, Security, SecurityLevel, SecurityParameters};
+use matchmark_statement::{Regime, Security, SecurityLevel};
 use serde::Serialize;
 
 use crate::soundness::{self, Term};
@@ -15,8 +15,6 @@ use crate::structure::ProofStructure;
 pub struct SecurityFigures {
     /// Level and profile.
     pub security: Security,
-    /// Parameters of the level.
-    pub parameters: SecurityParameters,
     /// By published theorems, in the regime in which they say most.
     pub proven: Figure,
     /// Against the best attack that is known.
@@ -117,7 +115,6 @@ impl SecurityFigures {
         });
         Self {
             security: first.security(),
-            parameters: *first.parameters(),
             proven,
             conjectured,
             terms: terms.collect(),
@@ -135,27 +132,32 @@ impl SecurityFigures {
     }
 }
 
-impl fmt::Display for SecurityFigures {
-    /// Two lines: what is proven, and what is conjectured.
+impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figure {
+        let Self {
             bits,
             regime,
             limited_by,
-        } = self.proven;
-        writeln!(
-            f,
-            "proven {} bits ({regime}; limited by {limited_by})",
-            Tenths(bits)
-        )?;
-        let Figure {
-            bits, limited_by, ..
-        } = self.conjectured;
-        write!(
-            f,
-            "conjectured {} bits (limited by {limited_by})",
-            Tenths(bits)
-        )
+        } = self;
+        let bits = Tenths(*bits);
+        match regime {
+            Regime::UniqueDecoding | Regime::Johnson { .. } => {
+                write!(f, "{bits} bits ({regime}; limited by {limited_by})")
+            }
+            Regime::BestKnownAttack => write!(f, "{bits} bits (limited by {limited_by})"),
+        }
+    }
+}
+
+impl fmt::Display for SecurityFigures {
+    /// Two lines: what is proven, and what is conjectured.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            proven,
+            conjectured,
+            ..
+        } = self;
+        write!(f, "proven {proven}\nconjectured {conjectured}")
     }
 }
 

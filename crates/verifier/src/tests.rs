@@ -247,7 +247,7 @@ impl Fixture {
         let mut parts = self.split().0.statement().parts();
         let statement = SegmentStatement::new(parts.clone()).unwrap();
         let layout = SegmentLayout::of(&statement).unwrap();
-        let structure = ProofStructure::new(&layout, statement.security());
+        let structure = ProofStructure::new(&layout, statement.security()).unwrap();
         let zeros = vec![0; 1 << 16];
         let left = match SegmentProof::decode(&zeros, &structure) {
             Err(VerifyError::TrailingBytes { got, .. }) => got,
@@ -444,7 +444,7 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("BelowLevel", |it| {
         let mut counts = it.structure.counts().clone();
         counts.log_rows = 31;
-        counts.grinding(Security::default()).unwrap_err().into()
+        counts.grinding(matchmark_statement::Security::default()).unwrap_err().into()
     }),
     ("Work", |it| {
         let nonce = |nonce| it.proof(|proof| proof.stark.proof_of_work = nonce);

@@ -40,7 +40,7 @@ pub struct Options {
     /// Steps in one proof [default: all of a trace, 16 of a model].
     #[arg(long, value_name = "K")]
     segment_steps: Option<u32>,
-    /// conjectured-100 (default), johnson-100 or insecure-13.
+    /// proven-100 (default), proven-100-unique, conjectured-100 or insecure-13.
     #[arg(long, value_name = "LEVEL")]
     security: Option<String>,
     /// compact (default) or fast.
@@ -313,13 +313,13 @@ mod tests {
         let options = Options {
             trace: Some("t".into()),
             segment_steps: Some(8),
-            security: Some("johnson-100".into()),
+            security: Some("proven-100".into()),
             profile: Some("fast".into()),
             ..options()
         };
         assert_eq!(
             words(&options).join(" "),
-            "prove --trace t --out chain --segment-steps 8 --security johnson-100 --profile fast"
+            "prove --trace t --out chain --segment-steps 8 --security proven-100 --profile fast"
         );
     }
 

@@ -89,7 +89,7 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
     match result {
         Ok(verdict) => {
             let mut object = verdict.to_json();
-            let mut text = accepted_text(&verdict);
+            let mut text = accepted_text(&verdict, args.verbose);
             if let Some(tokens) = tokens {
                 object["tokens"] = tokens.object()?;
                 text = if args.follow {
@@ -192,7 +192,7 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
     Ok(Wanted { policy, tokenizer })
 }
 
-fn accepted_text(verdict: &Verdict) -> String {
+fn accepted_text(verdict: &Verdict, verbose: bool) -> String {
     let rows: Vec<Vec<String>> = verdict
         .report()
         .per_segment
@@ -215,7 +215,11 @@ fn accepted_text(verdict: &Verdict) -> String {
     ];
     let mut text = table(&header, &rows);
     // Writing to a string cannot fail.
-    let _ = write!(text, "\n{verdict}\n\nACCEPTED");
+    let _ = write!(text, "\n{verdict}\n\n");
+    if verbose {
+        let _ = write!(text, "{}\n\n", verdict.figures().table());
+    }
+    text.push_str("ACCEPTED");
     if verdict.is_insecure() {
         text.push_str(", at a level that proves nothing: anyone can forge such a chain");
     }

@@ -31,7 +31,7 @@ fn a_weaker_level_is_refused_by_name() {
     for (level, profile) in [
         (SecurityLevel::Conjectured100, Profile::Fast),
         (SecurityLevel::Conjectured100, Profile::Compact),
-        (SecurityLevel::Johnson100, Profile::Fast),
+        (SecurityLevel::Proven100, Profile::Fast),
     ] {
         spec.security = security(level, profile);
         let strong = Sample::new(&spec.case(), 1);

@@ -123,7 +123,7 @@ fn every_level_verifies() {
     for (level, profile) in [
         (SecurityLevel::Conjectured100, Profile::Compact),
         (SecurityLevel::Conjectured100, Profile::Fast),
-        (SecurityLevel::Johnson100, Profile::Fast),
+        (SecurityLevel::Proven100, Profile::Fast),
     ] {
         for mut spec in [grid()[0].clone(), grid()[6].clone(), narrow()] {
             spec.security = Security::new(level, profile).unwrap();

@@ -244,8 +244,11 @@ fn security_comment(security: Security) -> &'static str {
             "INSECURE: 13 bits. Anyone can forge such proofs; for comparison with published figures only."
         }
         SecurityLevel::Conjectured100 => {
-            "100 bits by the conjectured formula in use across the field; not proven."
+            "100 bits against the best known attack; that there is no better one is not proven."
         }
-        SecurityLevel::Johnson100 => "100 bits in the query phase at the proven Johnson radius.",
+        SecurityLevel::Proven100 => "100 proven bits in every term.",
+        SecurityLevel::Proven100Unique => {
+            "100 proven bits in every term, by unique decoding alone."
+        }
     }
 }

@@ -281,8 +281,8 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     }
     vary!(@terms security:
         security(SecurityLevel::Conjectured100, Profile::Fast),
-        security(SecurityLevel::Johnson100, Profile::Compact),
-        security(SecurityLevel::Johnson100, Profile::Fast),
+        security(SecurityLevel::Proven100, Profile::Compact),
+        security(SecurityLevel::Proven100, Profile::Fast),
         security(SecurityLevel::Insecure13, Profile::Compact));
     // The other kind is fused: a split segment would differ from it in its cut as well.
     if cut == SegmentCut::Fused {

@@ -10,6 +10,7 @@ use matchmark_quant::{
 use matchmark_runtime::TableResolution;
 use matchmark_statement::{Security, SegmentShape};
 use matchmark_verifier::structure::ProofStructure;
+use matchmark_verifier::BelowLevel;
 use serde::Serialize;
 use serde_json::{json, Value};
 

@@ -132,7 +132,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
             "prove": prove_seconds,
         },
         "phases": phases,
-        "features": layouts::features(&layout, security, request.cores),
+        "features": layouts::features(&layout, security, request.cores)?,
         "trees": layouts::trees(&structure),
         "components": breakdown::components(&layout, before, &phases),
     }))

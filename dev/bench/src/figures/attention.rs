@@ -17,7 +17,7 @@ pub const NOTE: &str =
 pub fn of(measured: &Measurements) -> Vec<Figure> {
     let Measurements {
         conjectured,
-        johnson,
+        proven,
         insecure,
         long,
         steps,
@@ -37,7 +37,7 @@ pub fn of(measured: &Measurements) -> Vec<Figure> {
             96e3,
             Bytes,
         ),
-        bounded("proof, johnson-100 compact", bytes(johnson), 174e3, Bytes),
+        bounded("proof, proven-100 compact", bytes(proven), 174e3, Bytes),
         bounded("proof, insecure-13", bytes(insecure), 27e3, Bytes),
         bounded("proving, processor time", cpu(conjectured), 1.5, Seconds),
         bounded("proving, largest memory", memory, 350.0, Mebibytes),
@@ -114,7 +114,7 @@ mod tests {
     fn measurements() -> Measurements {
         Measurements {
             conjectured: case(90_000.0, 1.0, 2.0),
-            johnson: case(180_000.0, 1.0, 3.0),
+            proven: case(180_000.0, 1.0, 3.0),
             insecure: case(25_000.0, 0.3, 1.0),
             long: case(117_000.0, 4.0, 5.0),
             steps: case(9e6, 17.0, 400.0),

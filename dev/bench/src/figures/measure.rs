@@ -97,7 +97,7 @@ pub struct Measurements {
     /// The fixture as one segment, at the default level and profile.
     pub conjectured: Measured,
     /// The same at the proven level.
-    pub johnson: Measured,
+    pub proven: Measured,
     /// The same at the level of the published rows.
     pub insecure: Measured,
     /// 256 steps as one segment.
@@ -137,16 +137,16 @@ pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
     };
     let cases = [
         case("conjectured", &fixture, "conjectured-100"),
-        case("johnson", &fixture, "johnson-100"),
+        case("proven", &fixture, "proven-100"),
         case("insecure", &fixture, "insecure-13"),
         case("long", &long, "conjectured-100"),
         steps,
         case("wide", &root.join(FIXTURE_12), "conjectured-100"),
     ];
-    let [conjectured, johnson, insecure, long, steps, wide] = bench.measure(&cases)?;
+    let [conjectured, proven, insecure, long, steps, wide] = bench.measure(&cases)?;
     Ok(Measurements {
         conjectured,
-        johnson,
+        proven,
         insecure,
         long,
         steps,

@@ -35,7 +35,7 @@ impl Level {
     pub fn name(self) -> &'static str {
         match self {
             Self::Conjectured100 => "conjectured-100",
-            Self::Johnson100 => "johnson-100",
+            Self::Proven100 => "proven-100",
             Self::Insecure13 => "insecure-13",
         }
     }

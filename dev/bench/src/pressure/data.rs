@@ -38,9 +38,9 @@ pub enum Level {
     /// 100 bits, conjectured.
     #[serde(rename = "conjectured-100")]
     Conjectured100,
-    /// 100 bits in the Johnson-bound regime.
-    #[serde(rename = "johnson-100")]
-    Johnson100,
+    /// 100 proven bits.
+    #[serde(rename = "proven-100")]
+    Proven100,
     /// 13 bits: the published parameters, for comparison alone.
     #[serde(rename = "insecure-13")]
     Insecure13,

@@ -15,7 +15,7 @@ pub const BASE: Shape = Shape {
 };
 
 /// The levels, in the order of the report.
-pub const LEVELS: [Level; 3] = [Level::Conjectured100, Level::Johnson100, Level::Insecure13];
+pub const LEVELS: [Level; 3] = [Level::Conjectured100, Level::Proven100, Level::Insecure13];
 
 /// Both cuts.
 pub const CUTS: [Cut; 2] = [Cut::Fused, Cut::Split];
@@ -110,11 +110,11 @@ pub fn one_head() -> Shape {
 /// Query heads, key/value heads, dimension, prefix, steps, steps of a segment; level; cut.
 pub const PLANNER_ROWS: [([u32; 6], Level, Cut); 24] = {
     use Cut::{Fused, Split};
-    use Level::{Conjectured100, Insecure13, Johnson100};
+    use Level::{Conjectured100, Insecure13, Proven100};
     [
         ([3, 3, 32, 10, 40, 40], Conjectured100, Fused),
         ([6, 2, 32, 0, 48, 48], Conjectured100, Fused),
-        ([5, 1, 64, 7, 20, 20], Johnson100, Fused),
+        ([5, 1, 64, 7, 20, 20], Proven100, Fused),
         ([2, 1, 128, 50, 24, 24], Conjectured100, Fused),
         ([7, 7, 16, 3, 60, 60], Conjectured100, Split),
         ([12, 4, 16, 0, 30, 30], Conjectured100, Fused),
@@ -122,9 +122,9 @@ pub const PLANNER_ROWS: [([u32; 6], Level, Cut); 24] = {
         ([1, 1, 64, 10, 90, 90], Conjectured100, Fused),
         ([4, 2, 32, 20, 100, 100], Insecure13, Fused),
         ([6, 6, 64, 12, 36, 36], Conjectured100, Fused),
-        ([6, 3, 8, 5, 96, 96], Johnson100, Fused),
+        ([6, 3, 8, 5, 96, 96], Proven100, Fused),
         ([2, 2, 32, 33, 72, 72], Conjectured100, Split),
-        ([8, 1, 32, 17, 28, 28], Johnson100, Split),
+        ([8, 1, 32, 17, 28, 28], Proven100, Split),
         ([9, 3, 8, 40, 44, 44], Conjectured100, Fused),
         ([2, 2, 64, 6, 60, 20], Conjectured100, Fused),
         ([3, 3, 16, 0, 48, 12], Conjectured100, Fused),
@@ -133,7 +133,7 @@ pub const PLANNER_ROWS: [([u32; 6], Level, Cut); 24] = {
         ([5, 5, 8, 11, 80, 80], Insecure13, Split),
         ([10, 5, 64, 1, 24, 24], Conjectured100, Fused),
         ([4, 1, 128, 14, 40, 40], Conjectured100, Split),
-        ([3, 3, 64, 30, 56, 28], Johnson100, Fused),
+        ([3, 3, 64, 30, 56, 28], Proven100, Fused),
         ([2, 1, 8, 70, 110, 110], Conjectured100, Fused),
         ([16, 8, 8, 2, 20, 20], Conjectured100, Split),
     ]
@@ -187,7 +187,7 @@ pub fn quick() -> Vec<Configuration> {
     };
     let shapes = light(STEPS, 64).map(|(_, shape)| shape);
     let mut all = every_way([BASE, one_head()].into_iter().chain(shapes));
-    all.retain(|it| it.level != Level::Johnson100 || it.shape == BASE);
+    all.retain(|it| it.level != Level::Proven100 || it.shape == BASE);
     let essay = every_way(essay).into_iter();
     all.extend(essay.filter(|it| it.level == Level::Insecure13));
     all.extend(planner_configurations().into_iter().take(8));
@@ -246,7 +246,7 @@ impl Configuration {
     /// Processor seconds on a slow machine, roughly. As [`Shape::rough_cells`].
     pub fn rough_seconds(&self) -> f64 {
         let cell = match self.level {
-            Level::Conjectured100 | Level::Johnson100 => 1.0e-6,
+            Level::Conjectured100 | Level::Proven100 => 1.0e-6,
             Level::Insecure13 => 0.25e-6,
         };
         let proofs = match self.cut {

@@ -219,7 +219,7 @@ mod tests {
     fn a_file_that_is_cut_or_exchanged_is_measured_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().to_owned(), program("1")).unwrap();
-        let it = configuration(BASE, Level::Johnson100, Cut::Fused);
+        let it = configuration(BASE, Level::Proven100, Cut::Fused);
         store.save(&it, "01", &measured()).unwrap();
         store.save(&it, "02", &measured()).unwrap();
         let [one, two] = ["01", "02"].map(|nonce| store.path(&it, nonce).unwrap());

@@ -244,8 +244,8 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         of(SecurityLevel::Insecure13, Profile::Compact),
         of(SecurityLevel::Conjectured100, Profile::Compact),
         of(SecurityLevel::Conjectured100, Profile::Fast),
-        of(SecurityLevel::Johnson100, Profile::Compact),
-        of(SecurityLevel::Johnson100, Profile::Fast)));
+        of(SecurityLevel::Proven100, Profile::Compact),
+        of(SecurityLevel::Proven100, Profile::Fast)));
     let weights = |byte| ModelIdentity::Weights(ModelId::from_bytes([byte; 32]));
     least(vary!(@terms model: weights(0), weights(1), weights(0x7f), weights(0xff)));
     let (bits, step) = (quantization.value_bits(), quantization.score_step());

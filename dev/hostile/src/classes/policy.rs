@@ -169,8 +169,8 @@ const LEVELS: [(SecurityLevel, Profile); 5] = [
     (SecurityLevel::Insecure13, Profile::Compact),
     (SecurityLevel::Conjectured100, Profile::Fast),
     (SecurityLevel::Conjectured100, Profile::Compact),
-    (SecurityLevel::Johnson100, Profile::Fast),
-    (SecurityLevel::Johnson100, Profile::Compact),
+    (SecurityLevel::Proven100, Profile::Fast),
+    (SecurityLevel::Proven100, Profile::Compact),
 ];
 
 /// A valid proof of each level against the policy of each other, as it is and in the name of the level
