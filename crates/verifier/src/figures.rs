@@ -66,10 +66,7 @@ fn of_proofs(
     structures: &[ProofStructure],
     regime: Regime,
 ) -> impl Iterator<Item = Vec<(Term, f64)>> + '_ {
-    structures.iter().map(move |structure| {
-        let counts = structure.counts();
-        counts.bits(regime, structure.parameters(), structure.grinding())
-    })
+    structures.iter().map(move |structure| structure.bits(regime))
 }
 
 impl Figure {

@@ -35,7 +35,7 @@ const FIELD: f64 = 2_147_483_647.0 * 2_147_483_647.0 * 2_147_483_647.0 * 2_147_4
 /// Bits of the same: 124 less `3e-9`.
 const FIELD_BITS: f64 = 124.0;
 /// Degree of the constraints in the columns.
-const CONSTRAINT_DEGREE: u64 = 3;
+pub const CONSTRAINT_DEGREE: u32 = 3;
 /// More work than this before one challenge is refused: it would take a processor minutes.
 const MAX_GRINDING: u32 = 32;
 /// Multiplicities that are tried to find what a proof is worth.
@@ -183,7 +183,7 @@ impl Counts {
                 code.list * self.constraints as f64 / FIELD
             }
             Term::Challenge(Challenge::OutOfDomain) => {
-                let degree = CONSTRAINT_DEGREE as f64 * (rows + powers(self.samples_of_column));
+                let degree = f64::from(CONSTRAINT_DEGREE) * (rows + powers(self.samples_of_column));
                 code.list * (degree + rows - 1.0) / (FIELD - rows - rows / code.rate)
             }
             Term::Challenge(Challenge::Batching) => {

@@ -9,12 +9,12 @@ use matchmark_air::channel::Grinding;
 use matchmark_air::circuit::{ComponentColumns, ProofColumns};
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::trees::{Tree, TreeOrder};
-use matchmark_statement::{ProofPart, Security, SecurityParameters, SegmentStatement};
+use matchmark_statement::{ProofPart, Regime, Security, SecurityParameters, SegmentStatement};
 use stwo::core::fields::qm31::SECURE_EXTENSION_DEGREE;
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
 
-use crate::soundness::{BelowLevel, Counts};
+use crate::soundness::{BelowLevel, Counts, Term};
 
 /// Columns of the composition tree.
 const COMPOSITION_COLUMNS: usize = 2 * SECURE_EXTENSION_DEGREE;
@@ -220,6 +220,11 @@ impl ProofStructure {
     /// What the error terms depend on.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What every term of the error is worth in a regime, the work included, in the order of the transcript.
+    pub fn bits(&self, regime: Regime) -> Vec<(Term, f64)> {
+        self.counts.bits(regime, &self.parameters, &self.grinding)
     }
 
     /// The work before the challenges.

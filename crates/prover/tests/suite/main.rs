@@ -12,4 +12,5 @@ mod library_traps;
 mod malformed_proofs;
 mod pinned_proof;
 mod roundtrip;
+mod security;
 mod split;
