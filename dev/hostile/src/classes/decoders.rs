@@ -8,7 +8,7 @@ use matchmark_quant::{HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
 use matchmark_statement::{
     FormError, Port, PublicValues, SegmentStatement, TokenError, TokenId, TokenValues,
 };
-use matchmark_verifier::{verify_segment, SegmentFile, SegmentProof, VerifyError};
+use matchmark_verifier::{verify_segment, SegmentProof, VerifyError};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
@@ -24,7 +24,7 @@ use crate::decoder::forgeries::{forgeries, Forgery};
 use crate::forge::{Forge, Forged};
 use crate::model_runs::HonestRun;
 use crate::proving::NoValues;
-use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
+use crate::reduced::{prove, stated_file, verify, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
 use crate::world::tree_of;
 
@@ -144,7 +144,7 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
     let is_other_form =
         |error: &VerifyError| matches!(error, VerifyError::Form(FormError::Vocabulary { .. }));
     recorder.refuse_as(&format!("{label}/statement"), is_other_form, || {
-        let file = SegmentFile::new(claimed.statement.clone(), values, proofs[0].clone());
+        let file = stated_file(&claimed, &values, &proofs);
         verify_segment(&file, &policy).map(|_| ())
     });
     let is_unbalanced = |error: &VerifyError| matches!(error, VerifyError::LookupSumNotZero { .. });

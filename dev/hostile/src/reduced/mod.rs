@@ -14,7 +14,7 @@ mod verify;
 
 pub use claim::{Claimed, Committed, Setup};
 pub use prove::prove;
-pub use verify::{verify, verify_as_stated};
+pub use verify::{stated_file, verify, verify_as_stated};
 
 #[cfg(test)]
 mod tests {

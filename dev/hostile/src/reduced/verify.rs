@@ -58,19 +58,28 @@ pub fn verify(claimed: &Claimed<'_>, drop: &Drop, proofs: &[Vec<u8>]) -> Result<
     Ok(())
 }
 
-/// Sends the proofs as a segment file to the verifier of the project.
-pub fn verify_as_stated(
+/// The proofs as a segment file.
+pub fn stated_file(
     claimed: &Claimed<'_>,
     values: &PublicValues,
     proofs: &[Vec<u8>],
-) -> Result<(), VerifyError> {
+) -> SegmentFile {
     let statement = &claimed.statement;
     let lookup = proofs.get(1).map(|proof| {
         let statement = LookupStatement::new(statement.clone()).unwrap();
         LookupFile::new(statement, proof.clone())
     });
     let file = SegmentFile::new(statement.clone(), values.clone(), proofs[0].clone());
-    let bytes = file.with_lookup(lookup).encode()?;
+    file.with_lookup(lookup)
+}
+
+/// Sends the proofs as a segment file to the verifier of the project.
+pub fn verify_as_stated(
+    claimed: &Claimed<'_>,
+    values: &PublicValues,
+    proofs: &[Vec<u8>],
+) -> Result<(), VerifyError> {
+    let bytes = stated_file(claimed, values, proofs).encode()?;
     verify_segment(&SegmentFile::decode(&bytes)?, &claimed.policy(values)).map(|_| ())
 }
 
@@ -95,9 +104,12 @@ impl Side for Lacking<'_> {
         Ok(())
     }
 
-    /// The claimed sums cancel, with what the verifier adds to them.
+    /// The claimed sums cancel, with what the verifier adds to them. It adds nothing to those of a lookup proof.
     fn claim(&mut self, challenges: &Challenges) -> Result<Vec<QM31>, VerifyError> {
-        let public = public_sum(self.claimed, self.drop, challenges);
+        let public = match self.structure.part().is_main() {
+            true => public_sum(self.claimed, self.drop, challenges),
+            false => QM31::zero(),
+        };
         let sums = self.proof.claimed_sums.iter();
         let total = sums.fold(public, |total, sum| total + *sum);
         if !total.is_zero() && *self.drop != Drop::Balance {
