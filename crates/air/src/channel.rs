@@ -139,7 +139,9 @@ impl Grinding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
     /// There is no nonce for a challenge.
-    #[error("the proof of work before the challenge \"{challenge}\" is missing: expected {bits} bits")]
+    #[error(
+        "the proof of work before the challenge \"{challenge}\" is missing: expected {bits} bits"
+    )]
     Missing {
         /// The challenge.
         challenge: Challenge,
@@ -521,14 +523,11 @@ mod tests {
         assert_eq!(verified(&surplus), Err(WorkError::Surplus { got: 1 }));
         // A nonce of too few bits, at each place: who absorbs one without the work differs from the honest in
         // nothing else.
-        for (place, (challenge, bits)) in
-            grinding().all().filter(|(_, bits)| *bits > 0).enumerate()
+        for (place, (challenge, bits)) in grinding().all().filter(|(_, bits)| *bits > 0).enumerate()
         {
             let mut short = nonces.clone();
             // By chance a nonce is work after all, and the next one is missing then.
-            let at_this_place = |error: &WorkError| {
-                matches!(error, WorkError::NotEnough { challenge: at, .. } if *at == challenge)
-            };
+            let at_this_place = |error: &WorkError| matches!(error, WorkError::NotEnough { challenge: at, .. } if *at == challenge);
             let (nonce, error) = (0..)
                 .find_map(|nonce| {
                     short[place] = nonce;

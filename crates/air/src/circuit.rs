@@ -228,7 +228,11 @@ impl ProofColumns {
             log_sizes: vec![vec![]; trees],
             samples: vec![vec![]; trees],
             tuples: circuit.tuples(),
-            constraints: circuit.components().iter().map(|it| it.n_constraints()).sum(),
+            constraints: circuit
+                .components()
+                .iter()
+                .map(|it| it.n_constraints())
+                .sum(),
             components: vec![],
         };
         for component in circuit.iter() {

@@ -40,7 +40,10 @@ pub fn fingerprint_point(root: Blake2sHash) -> CirclePoint<QM31> {
         .fold(root, |hash, _| Blake2sHasher::concat_and_hash(&hash, &root));
     let channel = &mut Blake2sChannel::default();
     channel.mix_u32s(&POINT_TAG);
-    channel.update_digest(Blake2sHasher::concat_and_hash(&channel.digest(), &stretched));
+    channel.update_digest(Blake2sHasher::concat_and_hash(
+        &channel.digest(),
+        &stretched,
+    ));
     CirclePoint::get_random_point(channel)
 }
 

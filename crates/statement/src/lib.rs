@@ -96,7 +96,7 @@ pub use prompt::PromptLength;
 pub use public_values::{
     AttentionValues, FormError, PublicValues, PublicValuesError, TokenError, TokenValues,
 };
-pub use security::{Regime, Profile, Security, SecurityLevel, SecurityParameters};
+pub use security::{Profile, Regime, Security, SecurityLevel, SecurityParameters};
 pub use segment::{OwnFields, SegmentStatement, SegmentStatementParts, MAX_STATEMENT_LEN};
 pub use shape::SegmentShape;
 pub use terms::{SharedTerms, TermsDifference};

@@ -248,8 +248,9 @@ impl Security {
             (SecurityLevel::Proven100, Profile::Compact) => Regime::Johnson { multiplicity: 3 },
             (SecurityLevel::Proven100, Profile::Balanced) => Regime::Johnson { multiplicity: 4 },
             (SecurityLevel::Proven100, Profile::Fast) => Regime::Johnson { multiplicity: 6 },
-            (SecurityLevel::Proven100, Profile::Fastest)
-            | (SecurityLevel::Proven100Unique, _) => Regime::UniqueDecoding,
+            (SecurityLevel::Proven100, Profile::Fastest) | (SecurityLevel::Proven100Unique, _) => {
+                Regime::UniqueDecoding
+            }
         }
     }
 

@@ -66,7 +66,9 @@ fn of_proofs(
     structures: &[ProofStructure],
     regime: Regime,
 ) -> impl Iterator<Item = Vec<(Term, f64)>> + '_ {
-    structures.iter().map(move |structure| structure.bits(regime))
+    structures
+        .iter()
+        .map(move |structure| structure.bits(regime))
 }
 
 impl Figure {

@@ -12,7 +12,7 @@
 //! |---|---|---|---|
 //! | unique decoding | `(1 - rate) / 2` | 1 | `(d n + 1) / F` (BCHKS25, Theorem 1.3) |
 //! | Johnson, `m` | `1 - sqrt(rate) (1 + 1 / 2m)` | `(m + 1/2) / sqrt(rate)` | `((2 m'^5 + 3 m' d rate) n / (3 rate^1.5) + m' / sqrt(rate)) / F` with `m' = m + 1/2` (BCHKS25, Theorem 4.2) |
-//! | best known attack | see [`agreement_by_chance`] | 1 | `n / F` |
+//! | best known attack | see [`agreement_by_chance`] | 1 | as for unique decoding |
 //!
 //! Combining by powers of one challenge multiplies the error by the number of words less one. BCHKS25 is
 //! Ben-Sasson, Carmon, Haböck, Kopparty and Saraf, "On proximity gaps for Reed-Solomon codes", eprint 2025/2055.
@@ -137,7 +137,10 @@ impl Code {
     fn combining(&self, regime: Regime, log_rows: u32) -> f64 {
         let n = power_of_two(log_rows) / self.rate;
         match regime {
-            Regime::UniqueDecoding => (self.distance * n + 1.0) / FIELD,
+            // A challenge at which one position more agrees is one of so many: no attack does better.
+            Regime::UniqueDecoding | Regime::BestKnownAttack => {
+                ((1.0 - self.rate) / 2.0 * n + 1.0) / FIELD
+            }
             Regime::Johnson { multiplicity } => {
                 let m = f64::from(multiplicity) + 0.5;
                 let fifth = m * m * m * m * m;
@@ -145,7 +148,6 @@ impl Code {
                     / (3.0 * self.rate * self.sqrt_rate);
                 (first + m / self.sqrt_rate) / FIELD
             }
-            Regime::BestKnownAttack => n / FIELD,
         }
     }
 }
@@ -179,9 +181,7 @@ impl Counts {
                 code.list * self.tuples as f64 * MAX_TUPLE as f64 / FIELD
             }
             // Haböck, eprint 2022/1216, Theorem 8: ALI and DEEP.
-            Term::Challenge(Challenge::Composition) => {
-                code.list * self.constraints as f64 / FIELD
-            }
+            Term::Challenge(Challenge::Composition) => code.list * self.constraints as f64 / FIELD,
             Term::Challenge(Challenge::OutOfDomain) => {
                 let degree = f64::from(CONSTRAINT_DEGREE) * (rows + powers(self.samples_of_column));
                 code.list * (degree + rows - 1.0) / (FIELD - rows - rows / code.rate)
@@ -378,7 +378,14 @@ mod tests {
 
     #[test]
     fn whole_bits_are_rounded_down() {
-        for (error, bits) in [(1.0, 0), (0.6, 0), (0.5, 1), (0.3, 1), (0.25, 2), (1e-30, 99)] {
+        for (error, bits) in [
+            (1.0, 0),
+            (0.6, 0),
+            (0.5, 1),
+            (0.3, 1),
+            (0.25, 2),
+            (1e-30, 99),
+        ] {
             assert_eq!(whole_bits(error), bits, "{error}");
         }
     }
@@ -386,7 +393,12 @@ mod tests {
     /// A word that nobody chose, at the rates in use: computed apart, to three digits.
     #[test]
     fn agreement_by_chance_is_above_the_rate() {
-        for (rate, expected) in [(0.5, 0.5081), (0.25, 0.2566), (0.125, 0.1295), (0.0625, 0.0653)] {
+        for (rate, expected) in [
+            (0.5, 0.5081),
+            (0.25, 0.2566),
+            (0.125, 0.1295),
+            (0.0625, 0.0653),
+        ] {
             let agreement = agreement_by_chance(rate);
             assert!((agreement - expected).abs() < 1e-4, "{rate}: {agreement}");
         }

@@ -102,11 +102,7 @@ impl ProofStructure {
         Ok(Self::all(&layout, statement.security())?)
     }
 
-    fn of(
-        part: ProofPart,
-        layout: &SegmentLayout,
-        security: Security,
-    ) -> Result<Self, BelowLevel> {
+    fn of(part: ProofPart, layout: &SegmentLayout, security: Security) -> Result<Self, BelowLevel> {
         let parameters = security.parameters();
         let ProofColumns {
             log_sizes,
@@ -126,7 +122,11 @@ impl ProofStructure {
         });
         let counts = Counts {
             log_rows,
-            combined_values: if combines { layout.combined_values() } else { 0 },
+            combined_values: if combines {
+                layout.combined_values()
+            } else {
+                0
+            },
             tuples,
             constraints,
             samples_of_column: samples.iter().flatten().copied().max().unwrap_or(1),

@@ -434,7 +434,9 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
         let (file, _) = it.split();
         let statement = file.statement();
         let layout = SegmentLayout::of(statement).unwrap();
-        let structure = ProofStructure::all(&layout, statement.security()).unwrap().remove(1);
+        let structure = ProofStructure::all(&layout, statement.security())
+            .unwrap()
+            .remove(1);
         let root = PreprocessedRoot::from_bytes([0; 32]);
         verify_lookup(&lookup(statement.parts()), &layout, &structure, root).unwrap_err()
     }),
@@ -444,7 +446,10 @@ const REFUSALS: &[Case<Fixture, VerifyError>] = &[
     ("BelowLevel", |it| {
         let mut counts = it.structure.counts().clone();
         counts.log_rows = 31;
-        counts.grinding(matchmark_statement::Security::default()).unwrap_err().into()
+        counts
+            .grinding(matchmark_statement::Security::default())
+            .unwrap_err()
+            .into()
     }),
     ("Work", |it| {
         let nonce = |nonce| it.proof(|proof| proof.stark.proof_of_work = nonce);

@@ -302,11 +302,7 @@ fn encode(proof: &SegmentProof, structure: &ProofStructure) -> Result<Vec<u8>, V
     for decommitment in stark.decommitments.iter() {
         writer.digests("merkle paths", &decommitment.hash_witness)?;
     }
-    expect_len(
-        "nonces",
-        structure.grinding().nonces(),
-        proof.nonces.len(),
-    )?;
+    expect_len("nonces", structure.grinding().nonces(), proof.nonces.len())?;
     writer.count("nonces", proof.nonces.len())?;
     for nonce in &proof.nonces {
         writer.bytes.extend_from_slice(&nonce.to_le_bytes());

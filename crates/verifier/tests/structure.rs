@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 
 use common::sample;
 use matchmark_air::layout::SegmentLayout;
-use matchmark_statement::{
-    Profile, ProofPart, Regime, Security, SecurityLevel, SegmentStatement,
-};
+use matchmark_statement::{Profile, ProofPart, Regime, Security, SecurityLevel, SegmentStatement};
 use matchmark_verifier::queries::QueryCounts;
 use matchmark_verifier::structure::{FriLayer, ProofStructure};
 use matchmark_verifier::{SecurityFigures, SegmentFile, SegmentProof, VerifyError};
@@ -349,7 +347,10 @@ fn figures_are_those_of_the_formulas() {
             let mut expected = vec![];
             if combines {
                 let values = layout.combined_values() as f64;
-                expected.push(("random linear combinations".to_owned(), list * values / field));
+                expected.push((
+                    "random linear combinations".to_owned(),
+                    list * values / field,
+                ));
             }
             let tuples = structure.tuples() as f64;
             expected.push(("lookups".to_owned(), list * 10.0 * tuples / field));
@@ -358,7 +359,10 @@ fn figures_are_those_of_the_formulas() {
             let degree = 3.0 * (rows + most - 1.0) + rows - 1.0;
             let outside = field - rows - rows / rate;
             expected.push(("out-of-domain point".to_owned(), list * degree / outside));
-            expected.push(("batching".to_owned(), (batched as f64 - 1.0) * combining(rows)));
+            expected.push((
+                "batching".to_owned(),
+                (batched as f64 - 1.0) * combining(rows),
+            ));
             let mut left = layout.max_log_rows();
             for (index, layer) in structure.layers().iter().enumerate() {
                 left = left.saturating_sub(layer.fold_step);
@@ -373,7 +377,9 @@ fn figures_are_those_of_the_formulas() {
             expected.push(("hash collision".to_owned(), (-104_f64).exp2()));
             let grinding: Vec<u32> = structure.grinding().all().map(|(_, bits)| bits).collect();
             let worked = figures.terms.iter().map(|it| it.work);
-            let worked: Vec<u32> = worked.take(grinding.len() - usize::from(!combines)).collect();
+            let worked: Vec<u32> = worked
+                .take(grinding.len() - usize::from(!combines))
+                .collect();
             assert_eq!(worked, grinding[usize::from(!combines)..]);
             assert_eq!(figures.terms.len(), expected.len());
             for (term, (name, error)) in figures.terms.iter().zip(expected) {

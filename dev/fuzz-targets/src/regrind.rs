@@ -37,7 +37,9 @@ pub fn grind(
         let nonce = (0..).find(|nonce| channel.verify_pow_nonce(bits, *nonce));
         nonce.expect("a nonce of a few bits")
     });
-    let before = transcript::absorb(begun, structure, proof).hand_over().clone();
+    let before = transcript::absorb(begun, structure, proof)
+        .hand_over()
+        .clone();
     let ground = ground(before, structure, proof);
     proof.nonces = ground.found().to_vec();
     let pow_bits = structure.parameters().pow_bits;
@@ -45,7 +47,9 @@ pub fn grind(
     proof.stark.proof_of_work = nonce.expect("a nonce of a few bits");
     let given = channel(statement, structure, proof);
     let draws = queries::draw(&given, proof, structure);
-    draws.expect("the verifier asks for the same nonces").queries
+    draws
+        .expect("the verifier asks for the same nonces")
+        .queries
 }
 
 /// The transcript as it stands when the nonce comes, so that a try costs no more than its hash.

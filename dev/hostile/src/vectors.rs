@@ -235,7 +235,9 @@ fn split_vectors(writer: &mut Writer) {
     let lookup = file.lookup().unwrap();
     let proof = statement + lookup.statement().segment().encode().len();
     let case = &writer.sample.claim.case;
-    let structure = ProofStructure::all(&case.layout, case.terms.security).unwrap().remove(1);
+    let structure = ProofStructure::all(&case.layout, case.terms.security)
+        .unwrap()
+        .remove(1);
     let decoded = SegmentProof::decode(lookup.proof(), &structure).unwrap();
     let lookup_parts = fields(&decoded, &structure);
     let parts = fields(&writer.sample.proof(), &writer.sample.structure);

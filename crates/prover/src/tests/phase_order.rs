@@ -171,10 +171,7 @@ fn the_real_order_refuses_the_same_forgery() {
         .fold(QM31::zero(), |sum, x| sum + *x);
     proof.claimed_sums[1] -= total;
     let refusal = verify_segment(&attempt.file(&proof), &policy).unwrap_err();
-    assert!(
-        matches!(refusal, VerifyError::Work(_)),
-        "{refusal}"
-    );
+    assert!(matches!(refusal, VerifyError::Work(_)), "{refusal}");
     // With sums that cancel from the start: the LogUp constraints do not hold.
     assert!(attempt.prove(Variant::Real, &forge, true).is_none());
 }

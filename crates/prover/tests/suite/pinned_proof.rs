@@ -60,6 +60,24 @@ fn describe(level: SecurityLevel, profile: Profile, cut: Cut) -> String {
 }
 
 #[test]
+fn proven_100_compact() {
+    insta::assert_snapshot!(describe(
+        SecurityLevel::Proven100,
+        Profile::Compact,
+        Cut::Fused
+    ));
+}
+
+#[test]
+fn proven_100_unique_compact() {
+    insta::assert_snapshot!(describe(
+        SecurityLevel::Proven100Unique,
+        Profile::Compact,
+        Cut::Fused
+    ));
+}
+
+#[test]
 fn conjectured_100_compact() {
     insta::assert_snapshot!(describe(
         SecurityLevel::Conjectured100,

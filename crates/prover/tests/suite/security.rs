@@ -130,7 +130,9 @@ fn the_public_calculator_says_the_same() {
     let output: Vec<Value> = serde_json::from_slice(&output).unwrap();
     assert_eq!(output.len(), cases.len());
     let mut compared = 0;
-    let proven = structures.iter().filter(|(name, it)| case(name, it).is_some());
+    let proven = structures
+        .iter()
+        .filter(|(name, it)| case(name, it).is_some());
     for ((name, structure), theirs) in proven.zip(output) {
         assert_eq!(theirs["name"], name.as_str());
         let ours = structure.bits(structure.security().regime());
@@ -143,7 +145,10 @@ fn the_public_calculator_says_the_same() {
                 continue;
             };
             let expected = expected.as_f64().unwrap();
-            assert!((bits - expected).abs() < 0.1, "{name}, {term}: {bits} {expected}");
+            assert!(
+                (bits - expected).abs() < 0.1,
+                "{name}, {term}: {bits} {expected}"
+            );
             compared += 1;
         }
     }

@@ -226,7 +226,9 @@ fn swapped_and_invented_pairs_are_refused() {
 fn tampered_pairs_are_refused() {
     let one = split(&split_narrow(), 1);
     let case = &one.claim.case;
-    let structure = ProofStructure::all(&case.layout, case.terms.security).unwrap().remove(1);
+    let structure = ProofStructure::all(&case.layout, case.terms.security)
+        .unwrap()
+        .remove(1);
     let lookup = one.file.lookup().unwrap();
     let proof = matchmark_verifier::SegmentProof::decode(lookup.proof(), &structure).unwrap();
     let place = structure.place(matchmark_air::trees::Tree::Pairs);
