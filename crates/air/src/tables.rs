@@ -135,7 +135,7 @@ impl Table {
 pub enum EntryOrder {
     /// It is the first element, and this many more.
     First {
-        /// Less the least entry.
+        /// What the least entry is below zero.
         offset: M31,
     },
     /// The first element is a width, the second one of as many numbers. Row 0 repeats the number of no width,
