@@ -16,6 +16,7 @@
 //! - The trait cannot refuse. What is wrong is remembered, and [`GrindingChannel::finish`] tells it; whoever
 //!   does not call it has checked nothing. It also refuses where nobody handed over, where the library did
 //!   not draw what the order stands for, and where nonces are left.
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,9 +25,10 @@ use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::fields::qm31::QM31;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
-/// Finds the smallest nonce of so many bits for a state. A function pointer, so that the channel is one type
-/// with and without the feature `prover`.
-pub type Search = fn(&Blake2sChannel, u32) -> u64;
+/// Finds the nonce before a challenge: one of so many bits for the state. What it finds is not checked, that is
+/// for the verifier. A value and no type parameter, so that the channel is one type with and without the feature
+/// `prover`.
+pub type Search = Arc<dyn Fn(&Blake2sChannel, Challenge, u32) -> u64 + Send + Sync>;
 
 /// A challenge, or a set of challenges drawn together, in the order of the transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -174,7 +176,7 @@ pub enum WorkError {
 }
 
 /// Where nonces come from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 enum Nonces {
     /// From nowhere.
     #[default]
@@ -183,6 +185,16 @@ enum Nonces {
     Found(Search, Vec<u64>),
     /// They are given (verifier).
     Given(vec::IntoIter<u64>),
+}
+
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Found(_, nonces) => f.debug_tuple("Found").field(nonces).finish(),
+            Self::Given(nonces) => f.debug_tuple("Given").field(nonces).finish(),
+        }
+    }
 }
 
 /// What the library does with the channel.
@@ -246,16 +258,17 @@ impl GrindingChannel {
         if bits == 0 {
             return;
         }
-        let nonce = match &mut self.nonces {
+        let given = match &mut self.nonces {
             Nonces::Found(search, nonces) => {
-                let nonce = search(&self.inner, bits);
+                let nonce = search(&self.inner, challenge, bits);
                 nonces.push(nonce);
-                Some(nonce)
+                self.inner.mix_u64(nonce);
+                return;
             }
             Nonces::Given(nonces) => nonces.next(),
             Nonces::None => None,
         };
-        let Some(nonce) = nonce else {
+        let Some(nonce) = given else {
             self.refuse(WorkError::Missing { challenge, bits });
             return;
         };
@@ -324,11 +337,6 @@ impl GrindingChannel {
             }
             None => false,
         }
-    }
-
-    /// The transcript itself, for the work before the queries.
-    pub fn inner(&self) -> &Blake2sChannel {
-        &self.inner
     }
 
     /// The state of the transcript.
@@ -410,22 +418,27 @@ pub use prover::search;
 
 #[cfg(feature = "prover")]
 mod prover {
-    use std::sync::OnceLock;
+    use std::sync::{Arc, OnceLock};
 
     use rayon::{ThreadPool, ThreadPoolBuilder};
     use stwo::core::channel::Blake2sChannel;
     use stwo::core::proof_of_work::GrindOps;
     use stwo::prover::backend::simd::SimdBackend;
 
-    use super::GrindingChannel;
+    use super::{Challenge, GrindingChannel, Nonces, Search};
 
     /// Log of the number of nonces that the library hands to each of its threads at a time, each of which
     /// searches its own to the end.
     const LOG_RUN: u32 = 20;
 
-    /// The library's [`Search`](super::Search). Below [`LOG_RUN`] bits it runs on one thread, since the others
-    /// would do work that nobody needs; the nonce is the same.
-    pub fn search(channel: &Blake2sChannel, bits: u32) -> u64 {
+    /// The library's search, which finds the smallest nonce.
+    pub fn search() -> Search {
+        Arc::new(|channel, _, bits| smallest(channel, bits))
+    }
+
+    /// Below [`LOG_RUN`] bits it runs on one thread, since the others would do work that nobody needs; the nonce
+    /// is the same.
+    fn smallest(channel: &Blake2sChannel, bits: u32) -> u64 {
         static ONE_THREAD: OnceLock<Option<ThreadPool>> = OnceLock::new();
         let search = || <SimdBackend as GrindOps<Blake2sChannel>>::grind(channel, bits);
         if bits > LOG_RUN {
@@ -440,7 +453,10 @@ mod prover {
     /// The work before the queries, which the library asks for itself.
     impl GrindOps<GrindingChannel> for SimdBackend {
         fn grind(channel: &GrindingChannel, pow_bits: u32) -> u64 {
-            <Self as GrindOps<Blake2sChannel>>::grind(channel.inner(), pow_bits)
+            match &channel.nonces {
+                Nonces::Found(search, _) => search(&channel.inner, Challenge::Queries, pow_bits),
+                Nonces::Given(_) | Nonces::None => smallest(&channel.inner, pow_bits),
+            }
         }
     }
 }
@@ -461,9 +477,11 @@ mod tests {
         }
     }
 
-    fn search(channel: &Blake2sChannel, bits: u32) -> u64 {
-        let good = |nonce: &u64| channel.verify_pow_nonce(bits, *nonce);
-        (0..).find(good).unwrap()
+    fn search() -> Search {
+        Arc::new(|channel, _, bits| {
+            let good = |nonce: &u64| channel.verify_pow_nonce(bits, *nonce);
+            (0..).find(good).unwrap()
+        })
     }
 
     /// Does what the project and the library do with a channel.
@@ -492,7 +510,7 @@ mod tests {
 
     fn proven() -> (Vec<u64>, Vec<QM31>) {
         let mut channel = GrindingChannel::new(grinding());
-        channel.search(search);
+        channel.search(search());
         let drawn = run(&mut channel, 3);
         channel.finish().unwrap();
         (channel.found().to_vec(), drawn)
@@ -552,7 +570,7 @@ mod tests {
         let (nonces, _) = proven();
         for folds in [0, 2, 4] {
             let mut channel = GrindingChannel::new(grinding());
-            channel.search(search);
+            channel.search(search());
             run(&mut channel, folds);
             assert_eq!(channel.finish(), Err(WorkError::OtherDraws), "{folds}");
         }

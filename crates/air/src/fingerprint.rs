@@ -25,7 +25,7 @@ use crate::layout::SegmentLayout;
 /// Domain tag of the fingerprint point (`"fingerprint"` as little-endian words, zero padded).
 const POINT_TAG: [u32; 3] = [0x676e_6966, 0x7270_7265, 0x0074_6e69];
 /// Domain tag of commitments to ports.
-const PORT_TAG: &[u8] = b"matchmark/port/v1";
+const PORT_TAG: &[u8] = b"matchmark/port/v2";
 
 /// Log of the number of hashes that a fingerprint point takes.
 ///

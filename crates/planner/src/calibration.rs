@@ -12,7 +12,7 @@ use crate::error::PlannerError;
 use crate::reference;
 
 /// Version of the calibration's form: another one when features are added or change.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// Name of the file in the cache folder.
 pub const FILE_NAME: &str = "calibration.toml";
 
@@ -68,20 +68,20 @@ pub const CASES: [Case; 17] = {
     use SecurityLevel::{Conjectured100, Insecure13, Proven100};
     [
         case([4, 4, 8], [0, 8, 8], Insecure13, Compact, Fused),
-        case([4, 4, 64], [2, 64, 64], Conjectured100, Compact, Fused),
+        case([4, 4, 64], [2, 64, 64], Proven100, Compact, Fused),
         case([4, 4, 64], [2, 64, 64], Conjectured100, Fast, Fused),
         case([4, 4, 64], [2, 64, 64], Insecure13, Compact, Fused),
         case([4, 4, 64], [0, 128, 128], Conjectured100, Compact, Fused),
         case([4, 4, 64], [0, 128, 128], Proven100, Fast, Fused),
         case([4, 4, 64], [0, 128, 128], Insecure13, Compact, Fused),
-        case([4, 4, 16], [0, 128, 128], Conjectured100, Compact, Fused),
+        case([4, 4, 16], [0, 128, 128], Proven100, Compact, Fused),
         case([4, 4, 16], [0, 128, 128], Conjectured100, Fast, Fused),
         case([8, 2, 64], [16, 32, 32], Proven100, Compact, Fused),
         case([4, 4, 64], [0, 16, 1], Conjectured100, Fast, Fused),
-        case([4, 4, 8], [0, 24, 1], Conjectured100, Compact, Fused),
+        case([4, 4, 8], [0, 24, 1], Proven100, Compact, Fused),
         case([4, 4, 32], [0, 64, 8], Conjectured100, Compact, Fused),
         case([4, 4, 16], [0, 32, 1], Insecure13, Compact, Fused),
-        case([4, 4, 64], [2, 64, 64], Conjectured100, Compact, Split),
+        case([4, 4, 64], [2, 64, 64], Proven100, Compact, Split),
         case([4, 4, 16], [0, 128, 128], Insecure13, Compact, Split),
         case([4, 4, 32], [0, 16, 1], Conjectured100, Compact, Split),
     ]

@@ -137,9 +137,12 @@ impl ChainWork {
                 features[2] += committed * work.points;
                 features[3] += self.segments() * work.cells;
             }
-            let pow_bits = structure.parameters().pow_bits;
-            let nonces = f64::from(pow_bits).exp2();
-            features[4] += self.segments() * (nonces + (threads - 1.0) * nonces_in_vain(nonces));
+            let nonces = f64::from(structure.parameters().pow_bits).exp2();
+            // That before other challenges is searched by one thread.
+            let before = structure.grinding().all().filter(|(_, bits)| *bits > 0);
+            let before: f64 = before.map(|(_, bits)| f64::from(bits).exp2()).sum();
+            features[4] +=
+                self.segments() * (nonces + (threads - 1.0) * nonces_in_vain(nonces) + before);
             features[5] += self.segments();
         }
         features

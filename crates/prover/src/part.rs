@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::{Challenges, LookupChallenges, RlcChallenges};
-use matchmark_air::channel;
+use matchmark_air::channel::{self, Search};
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::column::{to_evaluation, Evaluation};
 use matchmark_air::fingerprint::fingerprint_point;
@@ -63,6 +63,11 @@ pub trait Strategy {
     /// Sees the LogUp columns and the claimed sums before they are absorbed.
     fn claim(&mut self, _circuit: &Circuit, _columns: &mut [Evaluation], _sums: &mut [QM31]) {}
 
+    /// Finds the work before challenges.
+    fn search(&self) -> Search {
+        channel::search()
+    }
+
     /// Draws the RLC challenges.
     fn draw_rlc(&mut self, transcript: &mut Transcript) -> RlcChallenges {
         transcript.draw_rlc()
@@ -94,6 +99,7 @@ pub fn prove_part(
         Ok((*tree, point))
     });
     let points = PortPoints::new(points.collect::<Result<_, ProveError>>()?);
+    transcript.search(strategy.search());
     let structure = input.structure;
     let mut scheme = CommitmentSchemeProver::new(structure.pcs_config(), input.twiddles);
     scheme.set_store_polynomials_coefficients();
@@ -105,7 +111,6 @@ pub fn prove_part(
         scheme,
         lookups: vec![],
     };
-    transcript.search(channel::search);
     let claimed = protocol::run(structure.order(), &mut transcript, &mut side)?;
     let mut circuit = side.circuit(claimed.clone());
     let PartProver { scheme, .. } = side;

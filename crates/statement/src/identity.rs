@@ -41,7 +41,7 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 5;
+    StatementVersion, 6;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
     RelationVersion, 5;
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 5);
+        assert_eq!(StatementVersion::CURRENT.get(), 6);
         assert_eq!(RelationVersion::CURRENT.to_string(), "5");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),

@@ -182,7 +182,7 @@ pub struct SecurityParameters {
 }
 
 impl fmt::Display for SecurityParameters {
-    /// `pow/log blowup/queries/fold step/log last layer`, as in `20/4/20/3/5`.
+    /// `pow/log blowup/queries/fold step/log last layer`, as in `22/4/20/3/8`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             pow_bits,
@@ -286,7 +286,7 @@ impl Security {
             log_blowup,
             queries,
             fold_step: 3,
-            log_last_layer: 5,
+            log_last_layer: 8,
         }
     }
 }
@@ -330,18 +330,18 @@ mod tests {
     #[test]
     fn parameters_are_those_of_the_design() {
         let expected = [
-            ("proven-100", "compact", "24/4/43/3/5"),
-            ("proven-100", "balanced", "24/3/58/3/5"),
-            ("proven-100", "fast", "20/2/91/3/5"),
-            ("proven-100", "fastest", "20/1/193/3/5"),
-            ("proven-100-unique", "compact", "24/4/84/3/5"),
-            ("proven-100-unique", "balanced", "24/3/92/3/5"),
-            ("proven-100-unique", "fast", "20/2/118/3/5"),
-            ("proven-100-unique", "fastest", "20/1/193/3/5"),
-            ("conjectured-100", "compact", "22/4/20/3/5"),
-            ("conjectured-100", "balanced", "22/3/27/3/5"),
-            ("conjectured-100", "fast", "22/2/40/3/5"),
-            ("conjectured-100", "fastest", "22/1/80/3/5"),
+            ("proven-100", "compact", "24/4/43/3/8"),
+            ("proven-100", "balanced", "24/3/58/3/8"),
+            ("proven-100", "fast", "20/2/91/3/8"),
+            ("proven-100", "fastest", "20/1/193/3/8"),
+            ("proven-100-unique", "compact", "24/4/84/3/8"),
+            ("proven-100-unique", "balanced", "24/3/92/3/8"),
+            ("proven-100-unique", "fast", "20/2/118/3/8"),
+            ("proven-100-unique", "fastest", "20/1/193/3/8"),
+            ("conjectured-100", "compact", "22/4/20/3/8"),
+            ("conjectured-100", "balanced", "22/3/27/3/8"),
+            ("conjectured-100", "fast", "22/2/40/3/8"),
+            ("conjectured-100", "fastest", "22/1/80/3/8"),
             ("insecure-13", "compact", "10/1/3/1/0"),
         ];
         for (level, profile, parameters) in expected {

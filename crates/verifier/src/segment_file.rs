@@ -10,7 +10,7 @@ use crate::error::VerifyError;
 /// First bytes of every segment file.
 pub const MAGIC: [u8; 8] = *b"MATCHMRK";
 /// Version of the container and of the proof encoding.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 /// Length fields: statement, public values, proof, statement and proof of the lookup.
 const LENGTHS: usize = 5;
 const HEADER_BYTES: usize = MAGIC.len() + 2 + LENGTHS * 4;

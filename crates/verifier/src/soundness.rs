@@ -5,8 +5,10 @@
 //! which each try costs `2^g` hashes is worth `g - log2(e)` bits, and a proof is worth the least of its terms
 //! (the BCS transform; the argument is in `docs/soundness.md`).
 //!
-//! Let `N` be the rows of the longest columns, `rate` one over the blowup, `n = N / rate`, `F = p^4` the size of
-//! the challenge field, `L` the number of candidates: sets of columns that are near what was committed.
+//! Let `N` be the rows of the longest columns, `n` the size of their domain (`N` times the blowup), `rate =
+//! (N + 1) / n`, `F = p^4` the size of the challenge field, `L` the number of candidates: sets of columns that are
+//! near what was committed. A polynomial on the circle has up to `N` zeros where one of as many coefficients on a
+//! line has `N - 1`: hence the one in the rate (Haböck, Levit and Papini, "Circle STARKs", eprint 2024/278).
 //!
 //! | regime | distance `d` | `L` | error of combining two words |
 //! |---|---|---|---|
@@ -109,13 +111,17 @@ struct Code {
 }
 
 impl Code {
-    fn new(log_blowup: u32, regime: Regime) -> Self {
-        let rate = 1.0 / power_of_two(log_blowup);
+    /// The code of columns of so many rows.
+    fn new(log_blowup: u32, log_rows: u32, regime: Regime) -> Self {
+        let one_more = 1.0 / power_of_two(log_rows);
+        let rate = (1.0 + one_more) / power_of_two(log_blowup);
         let half = 1.0 / power_of_two(log_blowup / 2);
         let sqrt_rate = match log_blowup % 2 {
             0 => half,
             _ => half * core::f64::consts::FRAC_1_SQRT_2,
         };
+        // No less than the root.
+        let sqrt_rate = sqrt_rate * (1.0 + one_more / 2.0);
         let (distance, list) = match regime {
             Regime::UniqueDecoding => ((1.0 - rate) / 2.0, 1.0),
             Regime::Johnson { multiplicity } => {
@@ -169,7 +175,7 @@ fn agreement_by_chance(rate: f64) -> f64 {
 impl Counts {
     /// Chance of a cheating prover in one try at this term.
     fn error(&self, term: Term, regime: Regime, parameters: &SecurityParameters) -> f64 {
-        let code = Code::new(parameters.log_blowup, regime);
+        let code = Code::new(parameters.log_blowup, self.log_rows, regime);
         let rows = power_of_two(self.log_rows);
         let powers = |words: usize| words.saturating_sub(1) as f64;
         match term {
@@ -436,6 +442,9 @@ mod tests {
         })
     }
 
+    /// No layout is lower: this is the lowest table of limbs.
+    const MIN_LOG_ROWS: u32 = 12;
+
     /// A level's name is kept by every proof up to 2^25 rows, with the work that its structure asks for.
     #[test]
     fn names_keep_what_they_promise_up_to_2_25_rows() {
@@ -444,7 +453,7 @@ mod tests {
                 continue;
             };
             let parameters = security.parameters();
-            for log_rows in 5..=25 {
+            for log_rows in MIN_LOG_ROWS..=25 {
                 let counts = largest(log_rows, parameters.fold_step, parameters.log_last_layer);
                 let grinding = counts.grinding(security).unwrap();
                 for (term, bits) in counts.bits(security.regime(), &parameters, &grinding) {

@@ -1,6 +1,8 @@
 //! Grinding an edited proof again, and giving its lists the lengths that its new queries ask for.
 //!
 //! Beside the verifier's own counting of those lengths this is a second one, written apart.
+use std::sync::Arc;
+
 use matchmark_air::channel::GrindingChannel;
 use matchmark_air::hash::ProofChannel;
 use matchmark_air::trees::Tree;
@@ -33,10 +35,10 @@ pub fn grind(
     from: u64,
 ) -> Queries {
     let mut begun = transcript::begin(statement, structure);
-    begun.search(|channel, bits| {
+    begun.search(Arc::new(|channel, _, bits| {
         let nonce = (0..).find(|nonce| channel.verify_pow_nonce(bits, *nonce));
         nonce.expect("a nonce of a few bits")
-    });
+    }));
     let before = transcript::absorb(begun, structure, proof)
         .hand_over()
         .clone();

@@ -184,7 +184,11 @@ pub fn fields(proof: &SegmentProof, structure: &ProofStructure) -> Vec<Field> {
             DIGEST_BYTES * path.hash_witness.len(),
         );
     }
-    push("nonce".into(), Kind::Nonce, 8);
+    push("nonce count".into(), Kind::Count, 2);
+    for nonce in 0..proof.nonces.len() {
+        push(format!("nonce {nonce}"), Kind::Nonce, 8);
+    }
+    push("nonce of queries".into(), Kind::Nonce, 8);
     let fri = &stark.fri_proof;
     for (index, layer) in std::iter::once(&fri.first_layer)
         .chain(&fri.inner_layers)

@@ -144,6 +144,11 @@ pub fn table(entries: &[u32]) -> WeightTable {
 }
 
 impl Spec {
+    /// The same at another level.
+    pub fn with_security(self, security: Security) -> Self {
+        Self { security, ..self }
+    }
+
     pub fn terms(&self) -> ChainTerms {
         let [query, kv, dim] = self.heads;
         let attention = AttentionShape::new(

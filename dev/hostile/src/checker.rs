@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use matchmark_air::challenges::RlcChallenges;
+use matchmark_air::channel::Challenge;
 use matchmark_air::circuit::Circuit;
 use matchmark_air::harness::evaluator::{RowEvaluator, Rows};
 use matchmark_air::harness::row::Observer;
@@ -49,6 +50,8 @@ pub enum Drop {
     Balance,
     /// That the two proofs of a split segment have the same pairs.
     Pairs,
+    /// The work before a challenge. The checkers know no transcript.
+    Work(Challenge),
 }
 
 /// A tuple as a row states it: positive multiplicities require, negative ones provide.

@@ -87,7 +87,7 @@ fn key(
     model: &Path,
     folder: &Path,
 ) -> Result<PathBuf, Failure> {
-    let level = options.security.as_deref().unwrap_or("conjectured-100");
+    let level = options.security.as_deref().unwrap_or("proven-100");
     let profile = options.profile.as_deref().unwrap_or("compact");
     let steps = options.segment_steps.unwrap_or(SEGMENT_STEPS).to_string();
     let to = folder.join(format!("{}.{level}.{profile}.{steps}.vk", name(model)?));

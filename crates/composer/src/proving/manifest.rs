@@ -172,7 +172,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 4;
+    pub const FORMAT: u32 = 5;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]

@@ -22,11 +22,11 @@ use stwo::core::vcs::blake2_hash::Blake2sHash;
 use crate::structure::ProofStructure;
 use crate::{verify_segment, SegmentFile, SegmentProof, VerifyError};
 
-/// A Merkle digest: 25 bytes, then zeros.
+/// A Merkle digest: 26 bytes, then zeros.
 const ROOT: PreprocessedRoot = {
     let mut bytes = [0; 32];
     let mut index = 0;
-    while index < 25 {
+    while index < 26 {
         bytes[index] = 5;
         index += 1;
     }

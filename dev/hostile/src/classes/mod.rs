@@ -11,6 +11,7 @@ mod fields;
 mod forgeries;
 mod functions;
 mod names;
+mod nonces;
 mod policy;
 pub mod resources;
 pub mod special_files;
@@ -71,6 +72,10 @@ pub const ALL: &[Class] = &[
     Class {
         name: "bytes",
         run: bytes::run,
+    },
+    Class {
+        name: "nonces",
+        run: nonces::run,
     },
     Class {
         name: "chains",

@@ -8,7 +8,7 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
     ModelShape, QueryHeads, SegmentSteps, StepRange, ValueBits, VocabularySize,
 };
-use matchmark_statement::{Cut, PromptLength, VerifierDomain};
+use matchmark_statement::{Cut, PromptLength, Security, VerifierDomain};
 
 use crate::cases::{insecure, Case, DecoderPart, Forms};
 
@@ -26,6 +26,7 @@ pub struct DecoderSpec {
     pub segment_steps: u32,
     pub entries_before: u32,
     pub steps: u32,
+    pub security: Security,
     pub cut: Cut,
 }
 
@@ -42,6 +43,7 @@ pub fn grouped() -> DecoderSpec {
         segment_steps: 4,
         entries_before: 4,
         steps: 3,
+        security: insecure(),
         cut: Cut::Fused,
     }
 }
@@ -59,6 +61,7 @@ pub fn uneven() -> DecoderSpec {
         segment_steps: 2,
         entries_before: 2,
         steps: 2,
+        security: insecure(),
         cut: Cut::Fused,
     }
 }
@@ -87,6 +90,11 @@ pub fn all() -> Vec<DecoderSpec> {
 }
 
 impl DecoderSpec {
+    /// The same at another level.
+    pub fn with_security(self, security: Security) -> Self {
+        Self { security, ..self }
+    }
+
     pub fn model(&self) -> Arc<IntegerModel> {
         let [layers, hidden, queries, keys, dim, mlp, vocabulary, positions] = self.sizes;
         let shape = ModelShape::new(
@@ -133,7 +141,7 @@ impl DecoderSpec {
     pub fn chain(&self, prompt: u32) -> ModelChain {
         ModelChain {
             domain: VerifierDomain::new("adversarial", [7; 16]).unwrap(),
-            security: insecure(),
+            security: self.security,
             capacity: CacheCapacity::new(self.capacity).unwrap(),
             segment_steps: SegmentSteps::new(self.segment_steps).unwrap(),
             prompt: PromptLength::new(prompt).unwrap(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::RlcChallenges;
+use matchmark_air::channel::{self, Search};
 use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::column::coordinates;
 use matchmark_air::column::{to_library_order, Evaluation};
@@ -89,6 +90,17 @@ impl Strategy for Lacking<'_> {
     fn circuit(&self, input: &PartInput<'_>, context: &CircuitContext) -> Circuit {
         let system = Reduced::new(self.drop, self.first, &context.claimed_sums);
         Circuit::of_system(input.layout, input.structure.part(), context, &system)
+    }
+
+    fn search(&self) -> Search {
+        let Drop::Work(idle) = *self.drop else {
+            return channel::search();
+        };
+        let honest = channel::search();
+        // Half of what is needed.
+        Arc::new(move |channel, challenge, bits| {
+            honest(channel, challenge, bits - u32::from(challenge == idle))
+        })
     }
 
     fn claim(&mut self, circuit: &Circuit, columns: &mut [Evaluation], sums: &mut [QM31]) {

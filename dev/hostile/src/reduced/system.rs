@@ -94,7 +94,8 @@ impl System for Reduced<'_> {
             | Drop::Tuple { .. }
             | Drop::Sum { .. }
             | Drop::Balance
-            | Drop::Pairs => {}
+            | Drop::Pairs
+            | Drop::Work(_) => {}
         }
         Lacking { whole, omission }
     }
