@@ -10,6 +10,7 @@
 mod fuzz;
 mod hostile;
 mod prove_decode;
+mod soundcalc;
 mod test;
 mod tidy;
 
@@ -43,6 +44,8 @@ enum Command {
     Pressure(Passed),
     /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
     Hostile(hostile::Options),
+    /// Asks the public calculator soundcalc what the proofs of all pinned layouts are worth.
+    Soundcalc(soundcalc::Options),
 }
 
 /// What another program takes.
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Bench(passed) => bench("bench", &passed),
         Command::Pressure(passed) => bench("pressure", &passed),
         Command::Hostile(options) => hostile::run(&options),
+        Command::Soundcalc(options) => soundcalc::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,8 +31,7 @@ use stwo::core::vcs::blake2_hash::Blake2sHash;
 pub type Search = Arc<dyn Fn(&Blake2sChannel, Challenge, u32) -> u64 + Send + Sync>;
 
 /// A challenge, or a set of challenges drawn together, in the order of the transcript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Challenge {
     /// The points of the random linear combinations.
     Rlc,

@@ -100,7 +100,7 @@ pub struct CommonArgs {
     /// Security level: proven-100, proven-100-unique, conjectured-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
-    /// Profile of the level: compact, balanced or fast
+    /// Profile of the level: compact, balanced, fast or fastest
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub profile: Profile,
     /// Name of the application that the proof is for

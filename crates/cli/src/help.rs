@@ -50,7 +50,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Machine", &["jobs", "max_memory", "follow", "timeout"]),
-    ("Output", &["out", "to", "public", "sizes", "json"]),
+    (
+        "Output",
+        &["out", "to", "public", "sizes", "verbose", "json"],
+    ),
 ];
 
 /// What is said of a command besides its options.

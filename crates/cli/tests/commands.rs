@@ -76,8 +76,15 @@ fn prove_policy_verify_as_json() {
     let security = &verified["security"];
     assert_eq!(security["level"], "insecure-13");
     assert_eq!(security["profile"], "compact");
-    assert_eq!(security["conjectured"], json!(13.0));
-    assert!(security["proven"].is_number() && security["lookups"].is_number());
+    let conjectured = &security["conjectured"];
+    assert!((12.9..13.0).contains(&conjectured["bits"].as_f64().unwrap()));
+    assert_eq!(conjectured["limited_by"], "queries");
+    let by_theorems = security["proven"]["bits"].as_f64().unwrap();
+    assert!(0.0 < by_theorems && by_theorems < 12.9);
+    assert_eq!(
+        security["terms"].as_array().unwrap()[0]["term"],
+        "random linear combinations"
+    );
 
     // Once more there is nothing to be done.
     let resumed = expect_json(&["resume", out.as_str()], 0);
@@ -95,12 +102,26 @@ fn text_for_people() {
     for words in [
         "segment",
         "ACCEPTED, at a level that proves nothing",
-        "conjectured 13.0",
+        "12.9 bits (limited by queries)",
     ] {
         assert!(text.contains(words), "{text}");
     }
     // No progress bars in a pipe, and no logs unless asked for.
     assert!(output.stderr.is_empty());
+    let table = "term                         work   proven conjectured";
+    assert!(!text.contains(table), "{text}");
+    let verbose = [
+        "verify",
+        out.as_str(),
+        "--policy",
+        policy.as_str(),
+        "--verbose",
+    ];
+    let output = expect(&verbose, 0);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in [table, "batching ", "fold 1 ", "queries ", "hash collision "] {
+        assert!(text.contains(words), "{text}");
+    }
     let review = fs::read_to_string(&policy).unwrap();
     assert!(review.contains("# Acceptance policy") && review.contains("INSECURE"));
     let output = common::matchmark()

@@ -336,7 +336,7 @@ fn prompts_and_files_that_cannot_be_used() {
     let tokens = ["--prompt-tokens", "1,2,3,4,5,6", "--tokens", "5"];
     let mut secure = tokens.to_vec();
     secure.extend(["--segment-steps", "4"]);
-    by_key(&world.key, &secure, &["no commitment", "conjectured-100"]);
+    by_key(&world.key, &secure, &["no commitment", "proven-100"]);
     let mut insecure = tokens.to_vec();
     insecure.extend(["--security", "insecure-13", "--segment-steps", "9"]);
     by_key(
@@ -354,8 +354,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 3", "format = 2"),
-            ["format 2", "expected 3"],
+            text.replace("format = 4", "format = 3"),
+            ["format 3", "expected 4"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),

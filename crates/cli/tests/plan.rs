@@ -91,7 +91,7 @@ fn plan_as_json() {
             assert!(candidates.iter().any(|one| one["cut"] == cut));
         }
         for one in candidates {
-            assert_eq!(one["security"], "conjectured-100");
+            assert_eq!(one["security"], "proven-100");
             assert_eq!(one["latency_steps"], one["segment_steps"]);
             let steps = one["segment_steps"].as_u64().unwrap();
             assert_eq!(one["segments"].as_u64().unwrap(), 24_u64.div_ceil(steps));
@@ -253,7 +253,7 @@ fn prove_by_a_plan() {
         // With three queries a single proof may be far from the mean, but not as far as this.
         ("bytes", "insecure-13", "compact", 0.25),
         // The other profile's proof would be half as large again.
-        ("prove", "conjectured-100", "fast", 0.1),
+        ("prove", "conjectured-100", "fastest", 0.1),
     ] {
         let out = place.join(objective);
         let mut args = vec!["prove", "--trace", trace.as_str(), "--out", out.as_str()];

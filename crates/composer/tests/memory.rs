@@ -82,13 +82,15 @@ fn what_would_fit_does() {
         [
             "segments of 2 steps",
             "the profile balanced",
-            "the profile fast"
+            "the profile fast",
+            "the profile fastest"
         ]
     );
     for (plan, fit) in [
         (secure(2, Profile::Compact), &short.fits[0]),
         (secure(6, Profile::Balanced), &short.fits[1]),
         (secure(6, Profile::Fast), &short.fits[2]),
+        (secure(6, Profile::Fastest), &short.fits[3]),
     ] {
         assert!(of(plan.clone(), 1, fit.bytes).is_ok(), "{}", fit.choice);
         assert_eq!(shortage(of(plan, 1, fit.bytes - 1)).got, fit.bytes);

@@ -85,7 +85,9 @@ fn every_refusal_can_be_matched() {
     // The verifier's own reason, and its name.
     let reason = refused.refusal().unwrap();
     let variant = refused.reason().unwrap();
-    assert!(VerifyError::NAMES.contains(&variant.as_str()), "{reason:?}");
+    // The last layer moves the queries, and so the work before them is not theirs.
+    assert!(matches!(reason, VerifyError::Work(_)), "{reason:?}");
+    assert_eq!(variant, "NotEnough");
     let object = refusal_to_json(&refused, &policy, &[]);
     assert_eq!(object["accepted"], false);
     assert_eq!(object["error"]["variant"], variant);

@@ -319,7 +319,7 @@ mod tests {
             "",
             "format",
             "format = \"1\"",
-            "format = 2",
+            "format = 3",
             &good[..good.len() / 2],
             &format!("{good}more = 1\n"),
             &good.replace("cores = ", "cores = -"),

@@ -67,16 +67,19 @@ fn securities() -> [Security; 5] {
     .map(|(level, profile)| Security::new(level, profile).unwrap())
 }
 
-/// The bytes of what depends on the positions, by the format: 25 for a node, 16 for an extension
+/// The bytes of what depends on the positions, by the format: 26 for a node, 16 for an extension
 /// element, 4 for a base element.
 fn counted(counts: &QueryCounts, structure: &ProofStructure) -> [f64; 3] {
+    const NODE: usize = 26;
     let (trees, columns) = (structure.samples().len(), structure.columns());
     let layers = counts.layers.iter();
-    let layers: usize = layers.map(|l| 25 + 16 * l.values + 25 * l.path_nodes).sum();
+    let layers: usize = layers
+        .map(|l| NODE + 16 * l.values + NODE * l.path_nodes)
+        .sum();
     let last = 16 << structure.parameters().log_last_layer;
     [
         4 * counts.queried_values * columns,
-        25 * counts.path_nodes * trees,
+        NODE * counts.path_nodes * trees,
         layers + last,
     ]
     .map(|bytes| f64::from(u32::try_from(bytes).unwrap()))

@@ -110,7 +110,7 @@ proptest! {
         // The longest that is allowed is among them.
         let lengths = plan.candidates().iter().map(|one| one.segment_steps);
         prop_assert_eq!(lengths.max().unwrap(), latency.min(steps));
-        prop_assert!(plan.candidates().len() + plan.excluded() <= 150);
+        prop_assert!(plan.candidates().len() + plan.excluded() <= 200);
         for one in plan.candidates() {
             let segments = u64::from(steps.div_ceil(one.segment_steps));
             prop_assert_eq!(one.segments, segments);

@@ -254,10 +254,10 @@ fn every_field_has_its_own_refusal() {
             }
             ("domain", Err(PolicyMismatch::Domain { got, .. })) => *got == parts.terms.domain,
             ("security", Err(PolicyMismatch::WeakerSecurity { got, .. })) => {
-                got.level() == SecurityLevel::Insecure13
+                got.level() < SecurityLevel::Proven100
             }
             ("security", Err(PolicyMismatch::Security { got, .. })) => {
-                got.level() != SecurityLevel::Insecure13 && *got == parts.terms.security
+                got.level() >= SecurityLevel::Proven100 && *got == parts.terms.security
             }
             ("model", Err(PolicyMismatch::Model { got, .. })) => *got == parts.terms.model,
             ("quantization", Err(PolicyMismatch::Quantization { got, .. })) => {
@@ -358,9 +358,9 @@ fn insecure_proofs_are_accepted_only_where_the_policy_names_them() {
         named.check_segment(&statement(segment(2, 16))),
         Err(PolicyMismatch::Security { .. })
     ));
-    // Conjectured proofs are weaker than proven ones.
+    // Proofs by the theorem of lists are weaker than those by unique decoding.
     let mut parts = policy().parts();
-    parts.terms.security = Security::new(SecurityLevel::Proven100, Profile::Compact).unwrap();
+    parts.terms.security = Security::new(SecurityLevel::Proven100Unique, Profile::Compact).unwrap();
     assert!(matches!(
         AcceptancePolicy::new(parts)
             .unwrap()
@@ -635,7 +635,7 @@ mod file {
             ("max_weight = 4096", "max_weight = 0"),
             ("rounding = \"nearest\"", "rounding = \"up\""),
             ("profile = \"compact\"", "profile = \"small\""),
-            ("level = \"conjectured-100\"", "level = \"default\""),
+            ("level = \"proven-100\"", "level = \"default\""),
             ("q = 0.03125", "q = -1.0"),
             ("q = 0.03125", "q = nan"),
             ("digest = \"11", "digest = \"1"),
@@ -671,7 +671,7 @@ mod file {
         // The insecure level has no profile but its own.
         let text = policy().to_toml();
         let changed = text
-            .replacen("level = \"conjectured-100\"", "level = \"insecure-13\"", 1)
+            .replacen("level = \"proven-100\"", "level = \"insecure-13\"", 1)
             .replacen("profile = \"compact\"", "profile = \"fast\"", 1);
         assert!(AcceptancePolicy::from_toml(&changed).is_err());
     }
@@ -679,22 +679,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 5", "format = 6\nlater = true", 1);
+        let later = text.replacen("format = 6", "format = 7\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 5,
-                got: 6
+                expected: 6,
+                got: 7
             })
         );
-        for got in [0, 1, 2, 3, 4] {
-            let earlier = text.replacen("format = 5", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3, 4, 5] {
+            let earlier = text.replacen("format = 6", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 5, got })
+                Err(PolicyError::Format { expected: 6, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 5\nformat = 5"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 6\nformat = 6"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

@@ -188,12 +188,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 6;
+    later[17] = 7;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 5,
-            got: 6
+            expected: 6,
+            got: 7
         })
     );
     let mut longer = bytes.clone();

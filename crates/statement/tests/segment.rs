@@ -49,7 +49,7 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 1, 2, 3, 4, 6, 0x0100, u16::MAX] {
+    for version in [0, 1, 2, 3, 4, 5, 7, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,
@@ -364,7 +364,7 @@ fn no_statement_is_longer_than_the_limit() {
         assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     }
     assert_eq!(
-        SegmentStatement::decode(&[&[5, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[6, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2

@@ -63,8 +63,7 @@ pub struct Counts {
 }
 
 /// A term of the error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Term {
     /// A challenge falls where it lets a false claim pass.
     Challenge(Challenge),
@@ -81,6 +80,13 @@ impl fmt::Display for Term {
             Self::Fingerprints => f.write_str("fingerprints"),
             Self::HashCollision => f.write_str("hash collision"),
         }
+    }
+}
+
+impl Serialize for Term {
+    /// As it is printed.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -103,6 +109,7 @@ pub struct BelowLevel {
 
 /// The rate and what follows from it in a regime.
 struct Code {
+    blowup: f64,
     rate: f64,
     sqrt_rate: f64,
     /// Share of a word in which it may differ from a codeword and still count as near.
@@ -113,8 +120,8 @@ struct Code {
 impl Code {
     /// The code of columns of so many rows.
     fn new(log_blowup: u32, log_rows: u32, regime: Regime) -> Self {
-        let one_more = 1.0 / power_of_two(log_rows);
-        let rate = (1.0 + one_more) / power_of_two(log_blowup);
+        let (blowup, one_more) = (power_of_two(log_blowup), 1.0 / power_of_two(log_rows));
+        let rate = (1.0 + one_more) / blowup;
         let half = 1.0 / power_of_two(log_blowup / 2);
         let sqrt_rate = match log_blowup % 2 {
             0 => half,
@@ -132,6 +139,7 @@ impl Code {
             Regime::BestKnownAttack => (1.0 - agreement_by_chance(rate), 1.0),
         };
         Self {
+            blowup,
             rate,
             sqrt_rate,
             distance,
@@ -141,7 +149,7 @@ impl Code {
 
     /// Error of combining two words over a domain for so many rows.
     fn combining(&self, regime: Regime, log_rows: u32) -> f64 {
-        let n = power_of_two(log_rows) / self.rate;
+        let n = power_of_two(log_rows) * self.blowup;
         match regime {
             // A challenge at which one position more agrees is one of so many: no attack does better.
             Regime::UniqueDecoding | Regime::BestKnownAttack => {
@@ -190,7 +198,7 @@ impl Counts {
             Term::Challenge(Challenge::Composition) => code.list * self.constraints as f64 / FIELD,
             Term::Challenge(Challenge::OutOfDomain) => {
                 let degree = f64::from(CONSTRAINT_DEGREE) * (rows + powers(self.samples_of_column));
-                code.list * (degree + rows - 1.0) / (FIELD - rows - rows / code.rate)
+                code.list * (degree + rows - 1.0) / (FIELD - rows - rows * code.blowup)
             }
             Term::Challenge(Challenge::Batching) => {
                 powers(self.batched) * code.combining(regime, self.log_rows)

@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::sample;
+use matchmark_air::hash::DIGEST_BYTES;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_statement::{Profile, ProofPart, Regime, Security, SecurityLevel, SegmentStatement};
 use matchmark_verifier::queries::QueryCounts;
@@ -220,7 +221,7 @@ fn sizes_add_up() {
                 assert_eq!(tree.samples, 16 * samples(index));
                 assert_eq!(tree.queried_values, 4 * columns * queries);
                 let nodes = stark.decommitments[index].hash_witness.len();
-                assert_eq!(tree.merkle_paths, 25 * nodes);
+                assert_eq!(tree.merkle_paths, DIGEST_BYTES * nodes);
             }
             // The components have the columns of all trees but the first and the last.
             let inner = 1..sizes.trees.len() - 1;
@@ -244,8 +245,8 @@ fn sizes_add_up() {
             let fri = &stark.fri_proof;
             let mut low_degree = 16 * structure.last_layer_len();
             for layer in std::iter::once(&fri.first_layer).chain(&fri.inner_layers) {
-                low_degree += 25 + 16 * layer.fri_witness.len();
-                low_degree += 25 * layer.decommitment.hash_witness.len();
+                low_degree += DIGEST_BYTES + 16 * layer.fri_witness.len();
+                low_degree += DIGEST_BYTES * layer.decommitment.hash_witness.len();
             }
             assert_eq!(sizes.low_degree, low_degree);
             assert_eq!(sizes.opened_columns, structure.columns());
@@ -261,7 +262,8 @@ fn lists_are_refused_before_they_are_read() {
     let (bytes, structure) = proofs(&file).remove(0);
     let proof = SegmentProof::decode(&bytes, &structure).unwrap();
     let samples: usize = structure.samples().iter().flatten().sum();
-    let start = 16 * structure.claimed_sums() + 25 * structure.trees().len() + 16 * samples + 2;
+    let start =
+        16 * structure.claimed_sums() + DIGEST_BYTES * structure.trees().len() + 16 * samples + 2;
     let queries = proof.stark.queried_values[0][0].len();
     let expected = 4 * queries * structure.samples()[0].len();
     let refusal = |len: usize| SegmentProof::decode(&bytes[..len], &structure).unwrap_err();
@@ -314,7 +316,9 @@ fn figures_are_those_of_the_formulas() {
         for structure in structures {
             let figures = SecurityFigures::new(std::slice::from_ref(&structure));
             let parameters = security.parameters();
-            let rate = (-f64::from(parameters.log_blowup)).exp2();
+            let blowup = f64::from(parameters.log_blowup).exp2();
+            let rows = f64::from(layout.max_log_rows()).exp2();
+            let rate = (rows + 1.0) / (rows * blowup);
             let (distance, list, m) = match figures.proven.regime {
                 Regime::UniqueDecoding => ((1.0 - rate) / 2.0, 1.0, None),
                 Regime::Johnson { multiplicity } => {
@@ -324,13 +328,12 @@ fn figures_are_those_of_the_formulas() {
                 }
                 Regime::BestKnownAttack => panic!("nothing is proven by an attack"),
             };
-            let rows = f64::from(layout.max_log_rows()).exp2();
             let field = 2_147_483_647_f64.powi(4);
             let combining = |rows: f64| match m {
-                None => (distance * rows / rate + 1.0) / field,
+                None => (distance * rows * blowup + 1.0) / field,
                 Some(m) => {
                     let numerator = 2.0 * m.powi(5) + 3.0 * m * distance * rate;
-                    let first = numerator * rows / rate / (3.0 * rate.powf(1.5));
+                    let first = numerator * rows * blowup / (3.0 * rate.powf(1.5));
                     (first + m / rate.sqrt()) / field
                 }
             };
@@ -357,7 +360,7 @@ fn figures_are_those_of_the_formulas() {
             let constraints = structure.counts().constraints as f64;
             expected.push(("composition".to_owned(), list * constraints / field));
             let degree = 3.0 * (rows + most - 1.0) + rows - 1.0;
-            let outside = field - rows - rows / rate;
+            let outside = field - rows - rows * blowup;
             expected.push(("out-of-domain point".to_owned(), list * degree / outside));
             expected.push((
                 "batching".to_owned(),

@@ -17,11 +17,22 @@ const TRACE: &str = "fixtures/attention-layer0-8bit.safetensors";
 const MODEL: &str = "fixtures/models/stories-2m";
 const CALIBRATE: &str = "fixtures/models/calibrate.txt";
 
+/// The level of all cases, which both know by this name, whatever their defaults.
+const LEVEL: &str = "conjectured-100";
+
 /// What both prove: the name, and the arguments of `matchmark prove` behind what is proven. The cut is asked for
 /// by the option's older name, which both know.
 const CASES: [(&str, What, &[&str]); 3] = [
-    ("attention", What::Trace, &["--boundary", "fused"]),
-    ("attention, split", What::Trace, &["--boundary", "split"]),
+    (
+        "attention",
+        What::Trace,
+        &["--boundary", "fused", "--security", LEVEL],
+    ),
+    (
+        "attention, split",
+        What::Trace,
+        &["--boundary", "split", "--security", LEVEL],
+    ),
     (
         "decoder",
         What::Model,
@@ -35,6 +46,8 @@ const CASES: [(&str, What, &[&str]); 3] = [
             "64",
             "--profile",
             "balanced",
+            "--security",
+            LEVEL,
         ],
     ),
 ];

@@ -19,6 +19,12 @@ pub fn median_ratio(values: &[f64], against: &[f64]) -> f64 {
     median(&pairs.map(|(value, base)| value / base).collect::<Vec<_>>())
 }
 
+/// The median of the differences of values that were measured beside each other. NaN for no pairs.
+pub fn median_difference(values: &[f64], against: &[f64]) -> f64 {
+    let pairs = values.iter().zip(against);
+    median(&pairs.map(|(value, base)| value - base).collect::<Vec<_>>())
+}
+
 /// The largest value; NaN for none.
 pub fn largest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, f64::max)
@@ -40,6 +46,12 @@ mod tests {
         // A machine that is three times slower in the second round changes no ratio.
         assert_eq!(median_ratio(&[4.0, 12.0, 6.0], &[2.0, 6.0, 2.0]), 2.0);
         assert!(median_ratio(&[1.0], &[]).is_nan());
+    }
+
+    #[test]
+    fn differences_are_of_pairs() {
+        assert_eq!(median_difference(&[4.0, 13.0, 6.0], &[2.0, 10.0, 5.0]), 2.0);
+        assert!(median_difference(&[], &[1.0]).is_nan());
     }
 
     #[test]

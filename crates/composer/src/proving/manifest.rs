@@ -306,11 +306,11 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 4", "format = 5")),
-            Err(ManifestError::Format(5))
+            ChainManifest::from_toml(&text.replace("format = 5", "format = 4")),
+            Err(ManifestError::Format(4))
         ));
         for bad in [
-            text.replace("format = 4", "format = 4\nextra = 0"),
+            text.replace("format = 5", "format = 5\nextra = 0"),
             text.replace("[inputs]", "[inputs]\nextra = 0"),
             text.replace("kind = \"trace\"", "kind = \"model\""),
             text.replace("kind = \"trace\"", "kind = \"tensor\""),
@@ -319,11 +319,12 @@ mod tests {
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
             text.replace("[terms]", "[terms]\nx = 1"),
-            text.replace("[terms]\nversion = 5", "[terms]\nversion = 4"),
-            text.replace("[terms]\nversion = 5", "[terms]"),
+            text.replace("[terms]\nversion = 6", "[terms]\nversion = 5"),
+            text.replace("[terms]\nversion = 6", "[terms]"),
             String::new(),
             "format =".to_owned(),
         ] {
+            assert_ne!(bad, text);
             assert!(matches!(
                 ChainManifest::from_toml(&bad),
                 Err(ManifestError::Text(_))

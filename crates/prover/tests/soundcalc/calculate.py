@@ -2,7 +2,7 @@
 
     python3 calculate.py PATH_OF_SOUNDCALC INPUT.json OUTPUT.json
 
-The input is a list of cases, as `crates/prover/tests/suite/security.rs` writes them. The output has the bits
+`cargo xtask soundcalc` does, with the calculator at a pinned commit. The input is a list of cases, as `crates/prover/tests/suite/security.rs` writes them. The output has the bits
 of every term that the calculator knows, the work before it included, not rounded: the calculator itself
 rounds down, which is the one thing that is changed here.
 """
@@ -87,8 +87,8 @@ def main(path, source, target):
         cases = json.load(file)
     results = [{"name": case["name"], "bits": terms(case)} for case in cases]
     with open(target, "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=1)
-        file.write("\n")
+        lines = ",\n".join(json.dumps(result) for result in results)
+        file.write(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ use matchmark_hostile::cases::{narrow, wide};
 use matchmark_hostile::Rng;
 use matchmark_quant::{CacheCapacity, TableBounds, MODULUS};
 use matchmark_statement::{AcceptancePolicy, SegmentShape, SegmentStatement};
+use matchmark_verifier::segment_file::FORMAT_VERSION;
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
 fn sample(seed: u64) -> Sample {
@@ -332,14 +333,14 @@ fn files_of_other_kinds() {
         );
         assert!(known, "{error}");
     }
-    for version in [0_u16, 1, 2, 4, 256, u16::MAX] {
+    for version in [0_u16, 1, 2, 3, 5, 256, u16::MAX] {
         let mut bytes = own.clone();
         bytes[8..10].copy_from_slice(&version.to_le_bytes());
         let error = attempt(&bytes, &sample.policy).unwrap_err();
         assert_eq!(
             error,
             VerifyError::WrongFormatVersion {
-                expected: 3,
+                expected: FORMAT_VERSION,
                 got: version
             }
         );

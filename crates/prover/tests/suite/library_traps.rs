@@ -58,6 +58,7 @@ fn a_weaker_level_is_refused_by_name() {
             "LengthTooLarge",
             "NonCanonicalField",
             "TrailingBytes",
+            "WrongLength",
         ];
         assert!(structural.contains(&class(&error).as_str()), "{error}");
     }

@@ -281,8 +281,9 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
     }
     vary!(@terms security:
         security(SecurityLevel::Conjectured100, Profile::Fast),
-        security(SecurityLevel::Proven100, Profile::Compact),
         security(SecurityLevel::Proven100, Profile::Fast),
+        security(SecurityLevel::Proven100, Profile::Fastest),
+        security(SecurityLevel::Proven100Unique, Profile::Compact),
         security(SecurityLevel::Insecure13, Profile::Compact));
     // The other kind is fused: a split segment would differ from it in its cut as well.
     if cut == SegmentCut::Fused {

@@ -344,9 +344,9 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 2;
+        bytes[14] = 3;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 3", "format = 2"));
+        assert_eq!(error, with_text("format = 4", "format = 3"));
         error
     }),
     ("Encoding", |()| {
@@ -358,7 +358,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 3", "format = 3\nextra = 0")
+        with_text("format = 4", "format = 4\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),

@@ -12,10 +12,10 @@ use matchmark_quant::{
 };
 use matchmark_statement::{
     AcceptancePolicy, AttentionValues, ChainAccumulator, DecoderTerms, FormError, ModelId,
-    ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, PromptLength, ProofPart,
-    PublicValues, RelationVersion, Security, SegmentCut, SegmentKind, SegmentShape,
-    SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId, TokenEnds,
-    TokenError, TokenId, TokenValues, VerifierDomain,
+    ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, Profile, PromptLength,
+    ProofPart, PublicValues, RelationVersion, Security, SecurityLevel, SegmentCut, SegmentKind,
+    SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId,
+    TokenEnds, TokenError, TokenId, TokenValues, VerifierDomain,
 };
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
@@ -82,7 +82,8 @@ fn statement(values: &PublicValues, [first, next]: [u32; 2]) -> SegmentStatement
             relation_version: RelationVersion::CURRENT,
             relation_digest: RELATION_DIGEST,
             domain: VerifierDomain::new("tokens", [1; 16]).unwrap(),
-            security: Security::default(),
+            // Without nonces, so that zeros are a proof.
+            security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
             model: ModelIdentity::Weights(ModelId::from_bytes([2; 32])),
             quantization: QuantizationPolicy::new(
                 arithmetic.value_bits(),

@@ -95,9 +95,11 @@ pub struct Measured {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Measurements {
     /// The fixture as one segment, at the default level and profile.
-    pub conjectured: Measured,
-    /// The same at the proven level.
     pub proven: Measured,
+    /// The same by unique decoding.
+    pub unique: Measured,
+    /// The same against the best known attack.
+    pub conjectured: Measured,
     /// The same at the level of the published rows.
     pub insecure: Measured,
     /// 256 steps as one segment.
@@ -133,20 +135,22 @@ pub fn all(bench: &Bench) -> Result<Measurements, Failure> {
         segment_steps: Some(1),
         // Sixty-four proofs are enough domains in one run.
         domains: 1,
-        ..case("steps", &fixture, "conjectured-100")
+        ..case("steps", &fixture, "proven-100")
     };
     let cases = [
-        case("conjectured", &fixture, "conjectured-100"),
         case("proven", &fixture, "proven-100"),
+        case("conjectured", &fixture, "conjectured-100"),
+        case("unique", &fixture, "proven-100-unique"),
         case("insecure", &fixture, "insecure-13"),
-        case("long", &long, "conjectured-100"),
+        case("long", &long, "proven-100"),
         steps,
-        case("wide", &root.join(FIXTURE_12), "conjectured-100"),
+        case("wide", &root.join(FIXTURE_12), "proven-100"),
     ];
-    let [conjectured, proven, insecure, long, steps, wide] = bench.measure(&cases)?;
+    let [proven, conjectured, unique, insecure, long, steps, wide] = bench.measure(&cases)?;
     Ok(Measurements {
-        conjectured,
         proven,
+        unique,
+        conjectured,
         insecure,
         long,
         steps,

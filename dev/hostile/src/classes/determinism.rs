@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "ed3f22a85079e6f07dc97e2b293c595537675387d9b21dc015489918d91e4e18",
+        file: "a77cd50048f49b3c104daf8faec4f6fcfa4369a87c1b34df5943a582e90d00ab",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "fedc056ca56b6eec85a5fcae876281fdd845ec22219e8fb4e35dd7cb7e314763",
+        file: "9572b40cab76b6abcd0ef3fe84088cc022a2209856f2cc5e46bf1f347444fd95",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "a441fc8d21c64a7d13f73547e6ad906d53bdea93943319dcde57a0174dd15261",
+        file: "f906b19ef8c5abab8c51325e809ec8de2d2b2f01cd04d679b2490c8dd2531f02",
     },
     Pinned {
         name: "first segment of a decoder",
         witness: "de3b21218fd64ef1a0937c6e619b24805221d27f6dd106f26c7b12b48e84c864",
-        file: "037ceb2d801729be0734c9aefbf92d52bb0df1582e6858832abb07b15372fdc0",
+        file: "76a6578bdda42fce9ed74d50aa8c0f39c544f54c208a3e79e5667f4f9e6b9760",
     },
 ];
 

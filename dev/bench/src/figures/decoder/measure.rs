@@ -40,15 +40,19 @@ pub struct Measured {
     pub reports: Vec<Value>,
 }
 
-/// The segments of the trained model, all of `conjectured-100`.
+/// The segments of the trained model, at `proven-100` where no other level is named.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Trained {
     /// 64 tokens, balanced.
     pub balanced: Measured,
     /// 64 tokens, compact.
     pub compact: Measured,
+    /// 64 tokens, compact, at `conjectured-100`.
+    pub conjectured: Measured,
     /// 64 tokens, fast.
     pub fast: Measured,
+    /// 64 tokens, fastest.
+    pub fastest: Measured,
     /// 128 tokens, balanced.
     pub double: Measured,
     /// One decoded token with 64 in the cache, balanced.
@@ -104,11 +108,14 @@ pub fn all(bench: &Bench, evaluator: Option<&Matchmark>) -> Result<Decoder, Fail
         cores: machine::cores(),
     };
     let cases = cases::trained(&source, bench.repetitions);
-    let [balanced, compact, fast, double, single] = runner.in_turns(&cases)?;
+    let [balanced, compact, conjectured, fast, fastest, double, single] =
+        runner.in_turns(&cases)?;
     let trained = Trained {
         balanced,
         compact,
+        conjectured,
         fast,
+        fastest,
         double,
         single,
     };
@@ -158,8 +165,9 @@ impl Runner {
     /// One proof, and its share of the verifications.
     fn once(&self, case: &Case, domain: usize, measured: &mut Measured) -> Result<(), Failure> {
         eprintln!(
-            "bench: decoder, {}, {}, proof {} of {}",
+            "bench: decoder, {}, {} {}, proof {} of {}",
             case.name,
+            case.level,
             case.profile,
             domain + 1,
             case.proofs
@@ -171,7 +179,7 @@ impl Runner {
                 "before": case.before,
                 "steps": case.steps,
                 "decoded": case.decoded,
-                "level": "conjectured-100",
+                "level": case.level,
                 "profile": case.profile,
                 "domain": domain,
                 "cores": self.cores,
@@ -189,18 +197,28 @@ impl Runner {
 
     fn larger(
         &self,
-        cases: &[Case; 5],
+        cases: &[Case; 7],
         trained: &Trained,
         repetitions: Repetitions,
     ) -> Result<Larger, Failure> {
         let Trained {
             balanced,
             compact,
+            conjectured,
             fast,
+            fastest,
             double,
             single,
         } = trained;
-        let measured = [balanced, compact, fast, double, single];
+        let measured = [
+            balanced,
+            compact,
+            conjectured,
+            fast,
+            fastest,
+            double,
+            single,
+        ];
         let named = |case: &Case, measured| (case.name.clone(), case.profile.to_owned(), measured);
         let mut fitted_to: Vec<_> = cases
             .iter()
