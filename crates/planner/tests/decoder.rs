@@ -43,37 +43,49 @@ fn workload(decoder: Decoder, prompt: u32, tokens: u32) -> Workload {
     Workload::of_model(decoder, table.bounds(), prompt, tokens).unwrap()
 }
 
-/// A segment that `docs/figures.md` has: sizes, entries before it, steps, profile, and what was measured of
+/// A segment that `docs/figures.md` has: sizes, entries before it, steps, level and profile, and what was measured of
 /// it: seconds, GiB, milliseconds.
-type Measured = ([u32; 6], u32, u32, Profile, [f64; 3]);
+type Measured = ([u32; 6], u32, u32, SecurityLevel, Profile, [f64; 3]);
 
 const STORIES: [u32; 6] = [2, 256, 4, 64, 704, 1024];
-const MEASURED: [Measured; 11] = {
-    use Profile::{Balanced, Compact, Fast};
-    let large = [4, 192, 4, 48, 512, 4096];
+const MEASURED: [Measured; 13] = {
+    use Profile::{Balanced, Compact, Fast, Fastest};
+    use SecurityLevel::{Conjectured100, Proven100};
+    const LARGE: [u32; 6] = [4, 192, 4, 48, 512, 4096];
+    const fn proven(
+        sizes: [u32; 6],
+        before: u32,
+        steps: u32,
+        profile: Profile,
+        measured: [f64; 3],
+    ) -> Measured {
+        (sizes, before, steps, Proven100, profile, measured)
+    }
     [
-        (STORIES, 0, 64, Balanced, [1.90, 1.54, 2.7]),
-        (STORIES, 0, 64, Compact, [2.99, 2.88, 2.4]),
-        (STORIES, 0, 64, Fast, [1.19, 0.87, 3.2]),
-        (STORIES, 0, 128, Balanced, [3.89, 3.03, 2.8]),
-        (STORIES, 64, 1, Balanced, [0.43, 0.52, 2.6]),
-        ([1, 64, 2, 32, 176, 512], 0, 32, Fast, [0.21, 0.22, 3.1]),
-        (
+        proven(STORIES, 0, 64, Balanced, [2.88, 1.54, 5.4]),
+        proven(STORIES, 0, 64, Compact, [4.81, 2.88, 5.0]),
+        (STORIES, 0, 64, Conjectured100, Compact, [4.37, 2.88, 3.7]),
+        proven(STORIES, 0, 64, Fast, [1.75, 0.87, 6.9]),
+        proven(STORIES, 0, 64, Fastest, [1.33, 0.54, 11.2]),
+        proven(STORIES, 0, 128, Balanced, [6.27, 3.03, 6.0]),
+        proven(STORIES, 64, 1, Balanced, [0.89, 0.52, 5.6]),
+        proven([1, 64, 2, 32, 176, 512], 0, 32, Fast, [0.38, 0.23, 6.4]),
+        proven(
             [2, 128, 4, 32, 352, 1024],
             0,
             64,
             Balanced,
-            [0.88, 0.81, 2.7],
+            [1.49, 0.81, 5.2],
         ),
-        (large, 0, 16, Balanced, [0.74, 0.80, 3.0]),
-        (large, 0, 64, Balanced, [3.03, 2.60, 3.1]),
-        ([4, 256, 4, 64, 704, 8192], 0, 32, Fast, [1.93, 1.46, 4.0]),
-        (
+        proven(LARGE, 0, 16, Balanced, [1.32, 0.80, 5.7]),
+        proven(LARGE, 0, 64, Balanced, [4.69, 2.60, 6.2]),
+        proven([4, 256, 4, 64, 704, 8192], 0, 32, Fast, [2.73, 1.45, 8.0]),
+        proven(
             [6, 256, 4, 64, 704, 8192],
             0,
             64,
             Balanced,
-            [6.73, 5.62, 3.5],
+            [12.52, 5.61, 6.6],
         ),
     ]
 };
@@ -82,15 +94,16 @@ const LARGER: Measured = (
     [6, 288, 6, 48, 768, 32_000],
     0,
     64,
+    SecurityLevel::Proven100,
     Profile::Fast,
-    [11.85, 8.05, 6.4],
+    [22.95, 8.15, 12.1],
 );
 
 const GIB: f64 = 1_073_741_824.0;
 
 /// One segment of a chain whose common trees are there.
-fn segment((sizes, before, steps, profile, _): &Measured) -> ChainWork {
-    let security = Security::new(SecurityLevel::Conjectured100, *profile).unwrap();
+fn segment((sizes, before, steps, level, profile, _): &Measured) -> ChainWork {
+    let security = Security::new(*level, *profile).unwrap();
     let workload = workload(decoder(*sizes), before + steps, 1);
     let length = SegmentSteps::new(*steps).unwrap();
     ChainWork {
@@ -106,7 +119,7 @@ fn fit<const N: usize>(
 ) -> [f64; N] {
     let rows = MEASURED
         .iter()
-        .map(|it| (features(&segment(it)), cost(&it.4)));
+        .map(|it| (features(&segment(it)), cost(&it.5)));
     non_negative(&rows.collect::<Vec<_>>())
 }
 
@@ -135,7 +148,7 @@ fn the_reference_is_the_fit_to_what_was_measured() {
 fn how_far_predictions_are_off() {
     let off = |measured: &Measured| {
         let costs = DECODER.predict(&segment(measured));
-        let [cpu, memory, verify] = measured.4;
+        let [cpu, memory, verify] = measured.5;
         [
             costs.cpu_seconds / cpu,
             costs.memory_bytes / (memory * GIB),
@@ -144,14 +157,14 @@ fn how_far_predictions_are_off() {
     };
     for measured in &MEASURED {
         let [cpu, memory, verify] = off(measured);
-        assert!((cpu - 1.0).abs() < 0.1, "{measured:?}: {cpu}");
+        assert!((cpu - 1.0).abs() < 0.2, "{measured:?}: {cpu}");
         assert!((memory - 1.0).abs() < 0.03, "{measured:?}: {memory}");
-        assert!((verify - 1.0).abs() < 0.25, "{measured:?}: {verify}");
+        assert!((verify - 1.0).abs() < 0.2, "{measured:?}: {verify}");
     }
     let [cpu, memory, verify] = off(&LARGER);
-    assert!((0.75..0.8).contains(&cpu), "{cpu}");
+    assert!((0.66..0.7).contains(&cpu), "{cpu}");
     assert!((0.97..1.03).contains(&memory), "{memory}");
-    assert!((0.5..0.6).contains(&verify), "{verify}");
+    assert!((0.6..0.65).contains(&verify), "{verify}");
 }
 
 #[test]
@@ -166,9 +179,9 @@ fn layouts_are_those_that_were_measured() {
             8_u64 << (structure.lifting_log_size() - structure.parameters().log_blowup);
         committed.map(|log| 1_u64 << log).sum::<u64>() + composition
     };
-    assert_eq!(cells(&MEASURED[10]), 91_051_296);
+    assert_eq!(cells(&MEASURED[12]), 91_051_296);
     // The trained model has another largest exponent of weights than a synthetic one, hence other tables.
-    for (index, expected) in [(0, 26_106_656_u64), (3, 51_172_640), (4, 5_939_904)] {
+    for (index, expected) in [(0, 26_106_656_u64), (5, 51_172_640), (6, 5_939_904)] {
         let got = cells(&MEASURED[index]);
         assert!(got.abs_diff(expected) * 100 < expected, "{got}");
     }
@@ -196,7 +209,7 @@ fn chains_of_a_decoder_are_planned() {
     assert_eq!((choice.segments, choice.segment_steps), (1, 64));
     assert_eq!(choice.profile, Profile::Compact);
     // The proof of 64 tokens in `docs/figures.md`.
-    let ratio = choice.bytes_by_part.total() / 140_806.0;
+    let ratio = choice.bytes_by_part.total() / 145_452.0;
     assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
     // The model is committed once, whatever the number of segments.
     let one = |steps| {
