@@ -16,6 +16,7 @@
 //! - The trait cannot refuse. What is wrong is remembered, and [`GrindingChannel::finish`] tells it; whoever
 //!   does not call it has checked nothing. It also refuses where nobody handed over, where the library did
 //!   not draw what the order stands for, and where nonces are left.
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -183,7 +184,7 @@ enum Nonces {
     /// They are found, and kept (prover).
     Found(Search, Vec<u64>),
     /// They are given (verifier).
-    Given(vec::IntoIter<u64>),
+    Given(VecDeque<u64>),
 }
 
 impl fmt::Debug for Nonces {
@@ -240,7 +241,7 @@ impl GrindingChannel {
 
     /// Nonces are given from here on.
     pub fn supply(&mut self, nonces: &[u64]) {
-        self.nonces = Nonces::Given(nonces.to_vec().into_iter());
+        self.nonces = Nonces::Given(nonces.iter().copied().collect());
     }
 
     /// The nonces found so far.
@@ -264,7 +265,7 @@ impl GrindingChannel {
                 self.inner.mix_u64(nonce);
                 return;
             }
-            Nonces::Given(nonces) => nonces.next(),
+            Nonces::Given(nonces) => nonces.pop_front(),
             Nonces::None => None,
         };
         let Some(nonce) = given else {
@@ -308,7 +309,7 @@ impl GrindingChannel {
             return Err(WorkError::OtherDraws);
         }
         match &self.nonces {
-            Nonces::Given(left) if left.len() > 0 => Err(WorkError::Surplus { got: left.len() }),
+            Nonces::Given(left) if !left.is_empty() => Err(WorkError::Surplus { got: left.len() }),
             Nonces::None | Nonces::Found(..) | Nonces::Given(_) => Ok(()),
         }
     }
@@ -497,8 +498,8 @@ mod tests {
         drawn.push(channel.draw_secure_felt());
         channel.mix_felts(&[drawn[0]]);
         drawn.push(channel.draw_secure_felt());
-        for fold in 0..folds {
-            channel.update_digest(Blake2sHash([fold as u8; 32]));
+        for fold in (0..).take(folds) {
+            channel.update_digest(Blake2sHash([fold; 32]));
             drawn.push(channel.draw_secure_felt());
         }
         channel.mix_felts(&[drawn[1]]);

@@ -12,7 +12,6 @@ use matchmark_statement::{
 };
 
 use crate::soundness::BelowLevel;
-use crate::structure::StructureError;
 
 /// Why bytes are not a segment, or why a segment is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -211,15 +210,6 @@ pub enum VerifyError {
     /// proof that was decoded ends here.
     #[error("proof: {0}")]
     Proof(String),
-}
-
-impl From<StructureError> for VerifyError {
-    fn from(error: StructureError) -> Self {
-        match error {
-            StructureError::Layout(error) => error.into(),
-            StructureError::BelowLevel(error) => error.into(),
-        }
-    }
 }
 
 variant_names!(VerifyError {

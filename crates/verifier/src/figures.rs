@@ -165,6 +165,8 @@ struct Tenths(f64);
 
 impl fmt::Display for Tenths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No term has a thousand bits.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let tenths = (self.0 * 10.0) as u32;
         f.pad(&alloc::format!("{}.{}", tenths / 10, tenths % 10))
     }

@@ -14,7 +14,7 @@
 //! |---|---|---|---|
 //! | unique decoding | `(1 - rate) / 2` | 1 | `(d n + 1) / F` (BCHKS25, Theorem 1.3) |
 //! | Johnson, `m` | `1 - sqrt(rate) (1 + 1 / 2m)` | `(m + 1/2) / sqrt(rate)` | `((2 m'^5 + 3 m' d rate) n / (3 rate^1.5) + m' / sqrt(rate)) / F` with `m' = m + 1/2` (BCHKS25, Theorem 4.2) |
-//! | best known attack | see [`agreement_by_chance`] | 1 | as for unique decoding |
+//! | best known attack | `1 - a`, with `a = rate + H(a) / log2(F)` | 1 | as for unique decoding |
 //!
 //! Combining by powers of one challenge multiplies the error by the number of words less one. BCHKS25 is
 //! Ben-Sasson, Carmon, Haböck, Kopparty and Saraf, "On proximity gaps for Reed-Solomon codes", eprint 2025/2055.
@@ -40,6 +40,9 @@ const FIELD_BITS: f64 = 124.0;
 pub const CONSTRAINT_DEGREE: u32 = 3;
 /// More work than this before one challenge is refused: it would take a processor minutes.
 const MAX_GRINDING: u32 = 32;
+/// Bytes of a Merkle node.
+#[allow(clippy::cast_possible_truncation)] // A number of two digits.
+const DIGEST_BYTES_U32: u32 = DIGEST_BYTES as u32;
 /// Multiplicities that are tried to find what a proof is worth.
 const MULTIPLICITIES: core::ops::RangeInclusive<u32> = 3..=24;
 
@@ -222,7 +225,8 @@ impl Counts {
                 };
                 pairs * rows / FIELD
             }
-            Term::HashCollision => 1.0 / power_of_two(DIGEST_BYTES as u32 * 8 / 2),
+            // Half of the bits: the birthday bound.
+            Term::HashCollision => 1.0 / power_of_two(4 * DIGEST_BYTES_U32),
         }
     }
 
@@ -333,9 +337,8 @@ fn power_of_two(exponent: u32) -> f64 {
 
 /// `-log2` of an error, rounded down; 0 for one above a half.
 fn whole_bits(error: f64) -> u32 {
-    (0..1000)
-        .take_while(|bits| error * power_of_two(*bits + 1) <= 1.0)
-        .count() as u32
+    let enough = |bits: &u32| error * power_of_two(*bits) <= 1.0;
+    (1..1000).take_while(enough).last().unwrap_or(0)
 }
 
 /// Base-two logarithm of a positive, finite number, to about 12 digits: `core` has none.

@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 
 use matchmark_air::channel::Grinding;
 use matchmark_air::circuit::{ComponentColumns, ProofColumns};
-use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::{Tree, TreeOrder};
 use matchmark_statement::{ProofPart, Regime, Security, SecurityParameters, SegmentStatement};
 use stwo::core::fields::qm31::SECURE_EXTENSION_DEGREE;
 use stwo::core::fri::FriConfig;
 use stwo::core::pcs::PcsConfig;
 
+use crate::error::VerifyError;
 use crate::soundness::{BelowLevel, Counts, Term};
 
 /// Columns of the composition tree.
@@ -36,17 +37,6 @@ pub struct ProofStructure {
     layers: Vec<FriLayer>,
     counts: Counts,
     grinding: Grinding,
-}
-
-/// Why there is no structure for a statement.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum StructureError {
-    /// The relation cannot carry the shape.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// Such a proof would be worth less than its level says.
-    #[error(transparent)]
-    BelowLevel(#[from] BelowLevel),
 }
 
 /// One committed layer of the low-degree test.
@@ -95,9 +85,9 @@ impl ProofStructure {
     ///
     /// # Errors
     ///
-    /// [`StructureError`] if the relation cannot carry the statement's shape, or such a proof would be worth
-    /// less than its level says.
-    pub fn of_statement(statement: &SegmentStatement) -> Result<Vec<Self>, StructureError> {
+    /// [`VerifyError::Layout`] if the relation cannot carry the statement's shape, [`VerifyError::BelowLevel`] if
+    /// such a proof would be worth less than its level says.
+    pub fn of_statement(statement: &SegmentStatement) -> Result<Vec<Self>, VerifyError> {
         let layout = SegmentLayout::of(statement)?;
         Ok(Self::all(&layout, statement.security())?)
     }

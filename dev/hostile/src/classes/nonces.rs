@@ -242,10 +242,10 @@ impl Nonces {
             for (from, nonce) in places.iter().zip(own) {
                 change(format!("of {from}"), *nonce);
             }
-            for later in index + 1..own.len() {
+            for (later, other) in places.iter().enumerate().skip(index + 1) {
                 let mut exchanged = own.to_vec();
                 exchanged.swap(index, later);
-                let what = format!("{place}/exchanged with {}", places[later]);
+                let what = format!("{place}/exchanged with {other}");
                 edit(what, Expected::From(*place), &exchanged, self.of_queries);
             }
         }
