@@ -4,6 +4,7 @@
 //! The size depends on the query positions, and so on every bit of statement and witness; a change of
 //! the relation, the transcript or the encoding shows here.
 
+use std::fs;
 use std::path::Path;
 
 use matchmark_prover::{ChainTerms, SegmentInput, SegmentProver};
@@ -13,7 +14,8 @@ use matchmark_statement::{Cut, Profile, Security, SecurityLevel, SegmentShape, V
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SecurityFigures;
 
-fn describe(level: SecurityLevel, profile: Profile, cut: Cut) -> String {
+/// What is pinned, and the long table of figures in it.
+fn describe(level: SecurityLevel, profile: Profile, cut: Cut) -> (String, String) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     let trace = AttentionTrace::load(fixtures.join("attention-layer0-8bit.safetensors")).unwrap();
     let rules = trace.rules(Rounding::NearestTiesUp, None, None).unwrap();
@@ -48,58 +50,51 @@ fn describe(level: SecurityLevel, profile: Profile, cut: Cut) -> String {
     let layout = layout.with_cut(cut);
     let security = prover.terms().security;
     let structures = ProofStructure::all(&layout, security).unwrap();
-    format!(
-        "proofs {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{}\n{}",
+    let figures = SecurityFigures::new(&structures);
+    let table = figures.table().to_string();
+    let text = format!(
+        "proofs {} bytes, public values {} bytes, file {} bytes\n{:#?}\n{figures}\n{table}\n{}",
         proven.file.proof_bytes(),
         proven.file.public_values().encode().len(),
         proven.file.encode().unwrap().len(),
         proven.metrics,
-        SecurityFigures::new(&structures),
         proven.file.statement()
-    )
+    );
+    (text, table)
 }
 
 #[test]
 fn proven_100_compact() {
-    insta::assert_snapshot!(describe(
-        SecurityLevel::Proven100,
-        Profile::Compact,
-        Cut::Fused
-    ));
+    let (text, table) = describe(SecurityLevel::Proven100, Profile::Compact, Cut::Fused);
+    insta::assert_snapshot!(text);
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/soundness.md");
+    let document = fs::read_to_string(document).unwrap();
+    assert!(
+        document.contains(&table),
+        "docs/soundness.md has another table than\n{table}"
+    );
 }
 
 #[test]
 fn proven_100_unique_compact() {
-    insta::assert_snapshot!(describe(
-        SecurityLevel::Proven100Unique,
-        Profile::Compact,
-        Cut::Fused
-    ));
+    let (text, _) = describe(SecurityLevel::Proven100Unique, Profile::Compact, Cut::Fused);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn conjectured_100_compact() {
-    insta::assert_snapshot!(describe(
-        SecurityLevel::Conjectured100,
-        Profile::Compact,
-        Cut::Fused
-    ));
+    let (text, _) = describe(SecurityLevel::Conjectured100, Profile::Compact, Cut::Fused);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn insecure_13() {
-    insta::assert_snapshot!(describe(
-        SecurityLevel::Insecure13,
-        Profile::Compact,
-        Cut::Fused
-    ));
+    let (text, _) = describe(SecurityLevel::Insecure13, Profile::Compact, Cut::Fused);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn conjectured_100_compact_split() {
-    insta::assert_snapshot!(describe(
-        SecurityLevel::Conjectured100,
-        Profile::Compact,
-        Cut::Split
-    ));
+    let (text, _) = describe(SecurityLevel::Conjectured100, Profile::Compact, Cut::Split);
+    insta::assert_snapshot!(text);
 }
