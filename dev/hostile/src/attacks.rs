@@ -18,7 +18,7 @@ use super::world::{sizes, tree_of, World};
 use super::Rng;
 
 /// Builds a forged witness from a seed, or finds the seed unsuitable.
-pub type Attack = Box<dyn Fn(&Arc<Case>, u64) -> Option<Forge>>;
+pub type Attack = Box<dyn Fn(&Arc<Case>, u64) -> Option<Forge> + Send + Sync>;
 
 /// Two worlds that differ in one query vector.
 fn other_query(case: &Arc<Case>, seed: u64) -> (World, World) {

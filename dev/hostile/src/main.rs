@@ -9,16 +9,24 @@
 
 use std::ffi::OsString;
 use std::io::{stderr, IsTerminal as _};
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::{iter, thread};
 
 use camino::Utf8PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use matchmark_hostile::classes::{crash, resources, special_files, ALL};
+use matchmark_hostile::classes::{crash, resources, special_files, Class, ALL};
 use matchmark_hostile::report::{Extent, Recorder, Row};
 use matchmark_hostile::stated;
 use serde::Serialize;
+
+/// Bytes of the stack of a class, as that of a main thread.
+const STACK: usize = 8 << 20;
 
 /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
 #[derive(Parser)]
@@ -171,21 +179,42 @@ fn run(options: &Options) -> Vec<Row> {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {pos} attempts, {elapsed}") {
         bar.set_style(style);
     }
-    let rows = ALL
-        .iter()
-        .filter(|class| {
-            options
-                .only
-                .as_deref()
-                .is_none_or(|only| only == class.name)
-        })
-        .map(|class| {
+    let wanted = |class: &&Class| {
+        options
+            .only
+            .as_deref()
+            .is_none_or(|only| only == class.name)
+    };
+    let classes: Vec<&Class> = ALL.iter().filter(wanted).collect();
+    // Most classes have work for one core most of the time: as many are run at a time as there are cores.
+    let next = AtomicUsize::new(0);
+    let rows: Vec<OnceLock<Row>> = classes.iter().map(|_| OnceLock::new()).collect();
+    let work = || {
+        for (class, row) in iter::from_fn(|| {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            classes.get(place).zip(rows.get(place))
+        }) {
             let replay = options.replay.clone();
             let mut recorder = Recorder::new(class.name, options.seed, extent, replay, bar.clone());
             (class.run)(&mut recorder);
-            recorder.finish()
-        })
-        .collect();
+            row.get_or_init(|| recorder.finish());
+        }
+    };
+    thread::scope(|scope| {
+        let worker = || {
+            thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, work)
+        };
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..cores).map(|_| worker().expect("a thread")).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                resume_unwind(panic);
+            }
+        }
+    });
+    let rows = rows.into_iter().filter_map(OnceLock::into_inner).collect();
     bar.finish_and_clear();
     rows
 }

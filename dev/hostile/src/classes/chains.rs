@@ -106,7 +106,7 @@ pub fn restated(file: &SegmentFile, statement: SegmentStatement) -> SegmentFile 
 /// Several edits after one another.
 fn random(recorder: &mut Recorder, of: &str, runs: &[Run]) {
     let seed = recorder.seed;
-    let count = recorder.amount(600, 10_000);
+    let count = recorder.amount(250, 10_000);
     let same: Vec<bool> = runs
         .iter()
         .map(|run| run.policy == runs[0].policy)

@@ -32,7 +32,7 @@ pub fn run(recorder: &mut Recorder) {
 /// The same for decoders, which are larger: a part of what can be left out, or all of it. A test of the
 /// crate leaves out all of it by the checkers.
 fn decoders(recorder: &mut Recorder) {
-    let (every, proven) = (recorder.amount(8, 1), recorder.amount(40, 1));
+    let (every, proven) = (recorder.amount(10, 1), recorder.amount(60, 1));
     let specs = recorder.amount(1, decoder::cases::all().len());
     for spec in &decoder::cases::all()[..specs] {
         let case = spec.case();

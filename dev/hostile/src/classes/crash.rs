@@ -208,8 +208,8 @@ fn killed(recorder: &mut Recorder, expected: &Expected) {
     } = expected;
     let (of, name) = (*of, of.name());
     let kills = match of {
-        Of::Attention => recorder.amount(20, 500),
-        Of::Decoder => recorder.amount(5, 250),
+        Of::Attention => recorder.amount(12, 500),
+        Of::Decoder => recorder.amount(3, 250),
     };
     for chain in 0..kills / KILLS_OF_A_CHAIN {
         let (_guard, path) = place();

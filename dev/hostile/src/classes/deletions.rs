@@ -24,9 +24,9 @@ pub fn run(recorder: &mut Recorder) {
         .iter()
         .map(|spec| spec.case())
         .collect();
-    of_kind(recorder, "fused", &fused, 7);
-    of_kind(recorder, "split", &split, 7);
-    of_kind(recorder, "decoder", &decoders, 20);
+    of_kind(recorder, "fused", &fused, 11);
+    of_kind(recorder, "split", &split, 11);
+    of_kind(recorder, "decoder", &decoders, 40);
 }
 
 /// Deletes from all cases of a kind; in quick, one thing in so many.

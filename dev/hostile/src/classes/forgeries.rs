@@ -60,7 +60,7 @@ impl List {
     fn add(
         &mut self,
         specs: &[Spec],
-        attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + 'static,
+        attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + Send + Sync + 'static,
         reason: &'static str,
         refusal: &'static str,
     ) {

@@ -107,6 +107,8 @@ fn is_in_scope(case: &Case, item: &Item) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rayon::prelude::*;
+
     use super::*;
     use crate::decoder::cases::all;
 
@@ -118,12 +120,9 @@ mod tests {
             let case = spec.case();
             let targets = targets(&case);
             assert!(targets.len() > 100, "{}", targets.len());
-            for target in targets {
-                if let Err(error) = target.outcome() {
-                    eprintln!("{error}");
-                    survivors.push(error);
-                }
-            }
+            let of_case = targets.into_par_iter();
+            let of_case = of_case.filter_map(|target| target.outcome().err());
+            survivors.extend(of_case.collect::<Vec<String>>());
         }
         assert!(survivors.is_empty(), "{}", survivors.join("\n"));
     }

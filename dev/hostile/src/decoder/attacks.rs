@@ -66,7 +66,7 @@ fn once(
     Some((run, told[0]))
 }
 
-fn attack(attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + 'static) -> Attack {
+fn attack(attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + Send + Sync + 'static) -> Attack {
     Box::new(attack)
 }
 
