@@ -14,7 +14,7 @@ use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
-use std::{iter, thread};
+use std::thread;
 
 use camino::Utf8PathBuf;
 use clap::builder::PossibleValuesParser;
@@ -187,17 +187,21 @@ fn run(options: &Options) -> Vec<Row> {
     };
     let classes: Vec<&Class> = ALL.iter().filter(wanted).collect();
     // Most classes have work for one core most of the time: as many are run at a time as there are cores.
-    let next = AtomicUsize::new(0);
     let rows: Vec<OnceLock<Row>> = classes.iter().map(|_| OnceLock::new()).collect();
+    let all = classes.iter().zip(&rows);
+    let (of_processes, others): (Vec<_>, Vec<_>) = all.partition(|(it, _)| it.is_of_processes());
+    let mut jobs = vec![of_processes];
+    jobs.extend(others.into_iter().map(|class| vec![class]));
+    let next = AtomicUsize::new(0);
     let work = || {
-        for (class, row) in iter::from_fn(|| {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            classes.get(place).zip(rows.get(place))
-        }) {
-            let replay = options.replay.clone();
-            let mut recorder = Recorder::new(class.name, options.seed, extent, replay, bar.clone());
-            (class.run)(&mut recorder);
-            row.get_or_init(|| recorder.finish());
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for (class, row) in job {
+                let replay = options.replay.clone();
+                let bar = bar.clone();
+                let mut recorder = Recorder::new(class.name, options.seed, extent, replay, bar);
+                (class.run)(&mut recorder);
+                row.get_or_init(|| recorder.finish());
+            }
         }
     };
     thread::scope(|scope| {

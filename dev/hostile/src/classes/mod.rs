@@ -27,6 +27,14 @@ pub struct Class {
     pub run: fn(&mut Recorder),
 }
 
+impl Class {
+    /// Whether it starts processes or relies on locks of files. Such classes run one after the other: a process
+    /// that is being started holds the files of its parent open for a moment, and with them their locks.
+    pub fn is_of_processes(&self) -> bool {
+        ["crash", "storage", "special-files", "resources"].contains(&self.name)
+    }
+}
+
 /// All of them, in the order of the report.
 pub const ALL: &[Class] = &[
     Class {

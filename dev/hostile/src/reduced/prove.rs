@@ -17,6 +17,7 @@ use matchmark_prover::ProveError;
 use matchmark_statement::LookupStatement;
 use matchmark_verifier::transcript;
 use num_traits::Zero;
+use stwo::core::channel::Channel;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
 
@@ -97,9 +98,14 @@ impl Strategy for Lacking<'_> {
             return channel::search();
         };
         let honest = channel::search();
-        // Half of what is needed.
         Arc::new(move |channel, challenge, bits| {
-            honest(channel, challenge, bits - u32::from(challenge == idle))
+            if challenge != idle {
+                return honest(channel, challenge, bits);
+            }
+            // Half of what is needed; where that is by chance enough, the next nonce that is not.
+            let half = honest(channel, challenge, bits - 1);
+            let short = |nonce: &u64| !channel.verify_pow_nonce(bits, *nonce);
+            (half..).find(short).expect("nonces that are no work")
         })
     }
 
