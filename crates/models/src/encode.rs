@@ -1,12 +1,12 @@
 //! The canonical encoding of a model, and the identity that is its digest.
 
-use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts, Scale, TaggedSha256};
+use matchmark_quant::{ModelArithmetic, ModelShape, Scale, TaggedSha256};
 use matchmark_tables::{ActivationTable, RotaryTable, TableKind, WeightTable};
 
 use crate::bytes::{encode_bytes, encode_u32};
-use crate::{LayerScales, Matrix, ModelId, ModelParts, ModelScales, ModelTables};
+use crate::{LayerScales, Matrix, ModelId, ModelParts, ModelPrefix, ModelScales, ModelTables};
 
-const TAG: &str = "matchmark/model/v1";
+const TAG: &str = "matchmark/model/v2";
 
 /// The identity: SHA-256 under a tag of the canonical encoding.
 pub(crate) fn identity(parts: &ModelParts) -> ModelId {
@@ -25,6 +25,7 @@ pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
     let ModelParts {
         shape,
         arithmetic,
+        prefix,
         embedding,
         layers,
         head,
@@ -38,6 +39,7 @@ pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
     encode_scales(&mut out, scales);
     encode_tables(&mut out, tables);
     tokenizer.append_encoding(&mut out);
+    encode_prefix(&mut out, prefix);
     for entry in embedding {
         out.extend_from_slice(&entry.to_le_bytes());
     }
@@ -66,34 +68,26 @@ fn encode_shape(out: &mut Vec<u8>, shape: &ModelShape) {
     }
 }
 
+/// All numbers of the arithmetic; how many layers it has follows from the shape.
 fn encode_arithmetic(out: &mut Vec<u8>, arithmetic: &ModelArithmetic) {
-    let ModelShifts {
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
-    } = arithmetic.shifts();
-    out.push(arithmetic.value_bits().get());
-    out.extend_from_slice(&[
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
-    ]);
-    out.extend_from_slice(&arithmetic.norm_epsilon().to_le_bytes());
-    out.extend_from_slice(&arithmetic.embedding_epsilon().to_le_bytes());
-    out.extend_from_slice(&arithmetic.score_step().get().to_le_bytes());
-    out.push(arithmetic.weight_exponent());
+    for number in arithmetic.parts().numbers() {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+/// The tokens, then keys and values by head, position and dimension.
+fn encode_prefix(out: &mut Vec<u8>, prefix: &ModelPrefix) {
+    let ModelPrefix { tokens, cache } = prefix;
+    encode_u32(out, tokens.len());
+    for token in tokens {
+        out.extend_from_slice(&token.to_le_bytes());
+    }
+    let heads = 0..cache.shape().kv_heads();
+    let keys = heads.clone().flat_map(|head| cache.keys(head));
+    let values = heads.flat_map(|head| cache.values(head));
+    for entry in keys.chain(values) {
+        out.extend_from_slice(&entry.to_le_bytes());
+    }
 }
 
 fn encode_scale(out: &mut Vec<u8>, scale: Scale) {
@@ -102,16 +96,17 @@ fn encode_scale(out: &mut Vec<u8>, scale: Scale) {
 
 fn encode_scales(out: &mut Vec<u8>, scales: &ModelScales) {
     let ModelScales {
-        embedding,
         stream,
         normalized,
+        rotated,
         gate,
         logits,
         layers,
     } = scales;
-    for scale in [*embedding, *stream, *normalized, *gate, *logits] {
-        encode_scale(out, scale);
+    for scale in stream.iter().chain(normalized).chain([gate, logits]) {
+        encode_scale(out, *scale);
     }
+    out.push(u8::from(*rotated));
     for layer in layers {
         let LayerScales {
             rotary_query,
@@ -177,6 +172,8 @@ fn encode_rotary(out: &mut Vec<u8>, table: &RotaryTable) {
 }
 
 fn encode_matrix(out: &mut Vec<u8>, matrix: &Matrix) {
-    out.extend_from_slice(matrix.exponents());
-    out.extend(matrix.mantissas().iter().map(|m| m.to_le_bytes()[0]));
+    out.reserve(2 * matrix.weights().len());
+    for weight in matrix.weights() {
+        out.extend_from_slice(&weight.to_le_bytes());
+    }
 }

@@ -131,45 +131,43 @@ pub enum ModelError {
         /// Input channels that came.
         got_inputs: usize,
     },
-    /// A mantissa is -128.
-    #[error("mantissa {index} is {got}, expected -127 to 127")]
-    MantissaOutOfRange {
+    /// A weight is too large.
+    #[error("weight {index} is {got}, expected -{maximum} to {maximum}")]
+    WeightOutOfRange {
         /// Its position in the matrix, row-major.
         index: usize,
-        /// The mantissa.
-        got: i8,
+        /// Largest magnitude.
+        maximum: i16,
+        /// The weight.
+        got: i16,
     },
-    /// An exponent is too large.
-    #[error("exponent of output channel {channel} is {got}, expected at most {maximum}")]
-    ExponentOutOfRange {
-        /// The output channel.
-        channel: usize,
-        /// Largest accepted exponent.
-        maximum: u8,
-        /// The exponent.
-        got: u8,
-    },
-    /// An entry of the embedding lies outside of the stream's 15 bits.
-    #[error("embedding entry {index} is {got}, expected {minimum} to {maximum}")]
-    EmbeddingOutOfRange {
-        /// Its position in the embedding, row-major.
-        index: usize,
-        /// Smallest stream value.
-        minimum: i32,
-        /// Largest stream value.
-        maximum: i32,
-        /// The entry.
-        got: i32,
-    },
-    /// A weight has a larger exponent than the arithmetic allows.
-    #[error("weights of {matrix} have an exponent of {got}, expected at most {expected}")]
-    WeightExponent {
+    /// The rows of a matrix have another norm than the arithmetic states, by which accumulators are bounded.
+    #[error("the largest sum of magnitudes of a row of the {matrix} is {got}, expected {expected} as the arithmetic states")]
+    RowNorm {
         /// The matrix.
         matrix: String,
-        /// Largest exponent of the arithmetic.
-        expected: u8,
-        /// Exponent of a weight.
-        got: u8,
+        /// Norm of the arithmetic.
+        expected: u32,
+        /// Norm of the weights.
+        got: u32,
+    },
+    /// The cache of a prefix does not belong to its tokens.
+    #[error("the prefix has {expected} tokens and a cache of {got} entries, expected one of each")]
+    PrefixCache {
+        /// Number of tokens.
+        expected: usize,
+        /// Entries of the cache.
+        got: usize,
+    },
+    /// A prefix leaves no room for a text.
+    #[error(
+        "the prefix has {got} tokens, expected fewer than the {positions} positions of the model"
+    )]
+    PrefixTooLong {
+        /// Positions of the model.
+        positions: usize,
+        /// Number of tokens.
+        got: usize,
     },
     /// A table does not belong to the shape or the arithmetic.
     #[error("{table} table is for {got}, expected {expected}")]

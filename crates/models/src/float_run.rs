@@ -11,6 +11,8 @@ use crate::{FloatModel, ModelError};
 /// [`ModelExecution`](crate::ModelExecution).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FloatExecution {
+    /// Stages of the stream.
+    pub stages: usize,
     /// The residual stream, `[stages, S, C]`.
     pub stream: Vec<f64>,
     /// The normalized stream, before it is multiplied by the weights of a normalization,
@@ -55,7 +57,10 @@ pub fn execute_float(model: &FloatModel, tokens: &[u32]) -> Result<FloatExecutio
         });
     }
     let hidden = shape.hidden();
-    let mut run = FloatExecution::default();
+    let mut run = FloatExecution {
+        stages: shape.stages(),
+        ..FloatExecution::default()
+    };
     let mut stream: Vec<f64> = Vec::with_capacity(tokens.len() * hidden);
     for &token in tokens {
         // Tokens were checked against the vocabulary.

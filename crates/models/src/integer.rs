@@ -2,12 +2,12 @@
 
 use matchmark_quant::Rounding;
 use matchmark_quant::{
-    AccumulatorBounds, GapBounds, ModelArithmetic, ModelBounds, ModelShape, ScoreStep, TableBounds,
-    ValueBits, STREAM_BITS,
+    AccumulatorBounds, GapBounds, LayerArithmetic, ModelArithmetic, ModelBounds, ModelShape,
+    ScoreStep, TableBounds, ValueBits,
 };
 use matchmark_runtime::DecodeRules;
 
-use crate::parts::{LayerWeights, ModelId, ModelParts, ModelTables};
+use crate::parts::{LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
 use crate::{Matrix, ModelError, ModelScales, Tokenizer};
 
 /// A decoder on integers: lengths fit the shape, and no accumulator can leave its range.
@@ -21,14 +21,14 @@ impl IntegerModel {
     /// Checks the parts and puts them together.
     ///
     /// # Errors
-    /// [`ModelError::WrongLength`], [`ModelError::WrongMatrix`],
-    /// [`ModelError::EmbeddingOutOfRange`], [`ModelError::WrongTable`],
-    /// [`ModelError::WrongVocabulary`], [`ModelError::WeightExponent`], and [`ModelError::Quantity`]
-    /// if an intermediate value could leave its range at some position.
+    /// [`ModelError::WrongLength`], [`ModelError::WrongMatrix`], [`ModelError::WrongTable`],
+    /// [`ModelError::WrongVocabulary`], [`ModelError::RowNorm`], those of the prefix, and
+    /// [`ModelError::Quantity`] if an intermediate value could leave its range at some position.
     pub fn new(parts: ModelParts) -> Result<Self, ModelError> {
         check_lengths(&parts)?;
         check_tables(&parts)?;
         check_bounds(&parts)?;
+        check_prefix(&parts)?;
         let identity = crate::encode::identity(&parts);
         Ok(Self { parts, identity })
     }
@@ -61,7 +61,13 @@ impl IntegerModel {
         &self.parts.arithmetic
     }
 
-    /// The embedding, in units of its own, `[V, C]`.
+    /// The tokens before every text, with their keys and values.
+    #[must_use]
+    pub const fn prefix(&self) -> &ModelPrefix {
+        &self.parts.prefix
+    }
+
+    /// The embedding, `[V, C]`.
     #[must_use]
     pub fn embedding(&self) -> &[i16] {
         &self.parts.embedding
@@ -133,23 +139,11 @@ fn check_lengths(parts: &ModelParts) -> Result<(), ModelError> {
     };
     length("embedding", vocabulary * hidden, parts.embedding.len())?;
     length("layers", shape.layers(), parts.layers.len())?;
-    length(
-        "scales of layers",
-        shape.layers(),
-        parts.scales.layers.len(),
-    )?;
-    let limit = 1i32 << (STREAM_BITS - 1);
-    for (index, &entry) in parts.embedding.iter().enumerate() {
-        let got = i32::from(entry);
-        if !(-limit..limit).contains(&got) {
-            return Err(ModelError::EmbeddingOutOfRange {
-                index,
-                minimum: -limit,
-                maximum: limit - 1,
-                got,
-            });
-        }
-    }
+    let scales = &parts.scales;
+    length("scales of layers", shape.layers(), scales.layers.len())?;
+    length("scales of the stream", shape.stages(), scales.stream.len())?;
+    let normalized = scales.normalized.len();
+    length("scales of normalized values", shape.stages(), normalized)?;
     let (query, kv, mlp) = (shape.query_width(), shape.kv_width(), shape.mlp());
     for (layer, weights) in parts.layers.iter().enumerate() {
         let sizes = [
@@ -199,7 +193,7 @@ fn check_matrix(
 }
 
 fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
-    let (shape, bits) = (&parts.shape, parts.arithmetic.value_bits());
+    let (shape, bits) = (&parts.shape, parts.arithmetic.terms().gate_bits());
     let ModelTables {
         weights: _, // Any weight table will do; its bounds are checked with the attention's.
         rsqrt: _,   // There is one.
@@ -226,33 +220,85 @@ fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// No exponent is above the arithmetic's, and with those no intermediate value can leave its range.
+/// The rows of weights have the norms that the arithmetic states, and with those no intermediate value can leave
+/// its range.
 fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
     let (shape, arithmetic) = (&parts.shape, &parts.arithmetic);
-    let check = |matrix: String, weights: &Matrix| {
-        let got = weights.exponents().iter().copied().max().unwrap_or(0);
-        if got <= arithmetic.weight_exponent() {
+    ModelBounds::new(shape, arithmetic)?;
+    let check = |matrix: String, weights: &Matrix, expected: u32| {
+        let got = weights.row_norm();
+        if got == expected {
             return Ok(());
         }
-        Err(ModelError::WeightExponent {
+        Err(ModelError::RowNorm {
             matrix,
-            expected: arithmetic.weight_exponent(),
+            expected,
             got,
         })
     };
-    for (layer, weights) in parts.layers.iter().enumerate() {
-        for (name, matrix) in weights.named() {
-            check(of_layer(name, layer), matrix)?;
+    for (layer, (weights, nodes)) in parts.layers.iter().zip(arithmetic.layers()).enumerate() {
+        for ((name, matrix), norm) in weights.named().into_iter().zip(row_norms(nodes)) {
+            check(of_layer(name, layer), matrix, norm)?;
         }
     }
-    check("output head".to_owned(), &parts.head)?;
-    ModelBounds::new(shape, arithmetic)?;
+    let norm = arithmetic.head_row_norm();
+    check("output head".to_owned(), &parts.head, norm)?;
     check_attention(
         shape,
         arithmetic.value_bits(),
         arithmetic.score_step(),
         parts.tables.weights.bounds(),
     )
+}
+
+/// The norms of the matrices of a layer, in the order of [`LayerWeights::named`].
+fn row_norms(layer: &LayerArithmetic) -> [u32; 7] {
+    let LayerArithmetic {
+        attention_norm: _, // No matrix.
+        query,
+        key,
+        value,
+        output,
+        mlp_norm: _,
+        gate,
+        up,
+        gated: _,
+        down,
+    } = layer;
+    [
+        query.row_norm,
+        key.row_norm,
+        value.row_norm,
+        output.row_norm,
+        gate.row_norm,
+        up.row_norm,
+        down.row_norm,
+    ]
+}
+
+/// The cache of the prefix belongs to its tokens, and there is room for a text.
+fn check_prefix(parts: &ModelParts) -> Result<(), ModelError> {
+    let ModelPrefix { tokens, cache } = &parts.prefix;
+    let shape = &parts.shape;
+    if !tokens.is_empty() {
+        crate::execute::check_tokens(shape, tokens)?;
+    }
+    let expected = shape.all_layers_attention();
+    if cache.shape() != expected {
+        return Err(ModelError::WrongState {
+            expected,
+            got: cache.shape(),
+        });
+    }
+    let (expected, got) = (tokens.len(), cache.entries());
+    if expected != got {
+        return Err(ModelError::PrefixCache { expected, got });
+    }
+    let positions = shape.positions();
+    if got >= positions {
+        return Err(ModelError::PrefixTooLong { positions, got });
+    }
+    Ok(cache.check(parts.arithmetic.value_bits())?)
 }
 
 /// The attention of all positions has a proof.

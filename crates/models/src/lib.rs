@@ -23,7 +23,7 @@
 //!     CacheCapacity::new(64)?,
 //! )?;
 //! let model = synthetic_model(shape, synthetic_arithmetic(shape, ValueBits::new(11)?)?, 1)?;
-//! let (first, state) = execute_model(&model, &ModelState::empty(&model), &[1, 5, 9])?;
+//! let (first, state) = execute_model(&model, &ModelState::initial(&model), &[1, 5, 9])?;
 //! let (next, state) = execute_model(&model, &state, &first.choices[2..])?;
 //! assert_eq!((next.tokens.len(), state.position()), (1, 4));
 //! # Ok(())
@@ -60,8 +60,10 @@ pub use float_run::{execute_float, FloatExecution};
 pub use import::{FloatLayer, FloatModel, ImportError};
 pub use integer::IntegerModel;
 pub use matrix::Matrix;
-pub use parts::{LayerWeights, ModelId, ModelParts, ModelTables};
-pub use quantize::{quantize_model, ExcessReport, QuantizationReport};
+pub use parts::{LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
+pub use quantize::{
+    quantize_model, CoarseScale, ExcessReport, QuantizationReport, QuantizeOptions,
+};
 pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};

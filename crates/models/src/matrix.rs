@@ -1,62 +1,48 @@
-//! Integer matrices: 8-bit mantissas, one exponent for each output channel.
+//! Integer matrices.
 
-use matchmark_quant::{EXPONENT_LIMIT, MANTISSA_LIMIT};
+use matchmark_quant::WEIGHT_LIMIT;
 
 use crate::ModelError;
 
-/// A matrix of integer weights `mantissa * 2^exponent`, with one exponent for each output channel.
-///
-/// Mantissas lie in `[-127, 127]`, exponents in `0 ..= 8`.
+/// A matrix of integer weights in `[-2047, 2047]`, `[outputs, inputs]`, all in one unit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
     outputs: usize,
     inputs: usize,
-    mantissas: Vec<i8>,
-    exponents: Vec<u8>,
+    weights: Vec<i16>,
+    row_norm: u32,
 }
 
 impl Matrix {
-    /// Takes mantissas `[outputs, inputs]` and the exponents of the output channels.
+    /// Takes weights `[outputs, inputs]`.
     ///
     /// # Errors
-    /// [`ModelError::WrongLength`], [`ModelError::MantissaOutOfRange`] and
-    /// [`ModelError::ExponentOutOfRange`].
-    pub fn new(
-        outputs: usize,
-        inputs: usize,
-        mantissas: Vec<i8>,
-        exponents: Vec<u8>,
-    ) -> Result<Self, ModelError> {
-        let wrong_length = |part: &str, expected, got| ModelError::WrongLength {
-            part: part.to_owned(),
-            expected,
-            got,
-        };
+    /// [`ModelError::WrongLength`] and [`ModelError::WeightOutOfRange`].
+    pub fn new(outputs: usize, inputs: usize, weights: Vec<i16>) -> Result<Self, ModelError> {
         let expected = outputs.saturating_mul(inputs);
-        if mantissas.len() != expected {
-            return Err(wrong_length("mantissas", expected, mantissas.len()));
+        if weights.len() != expected {
+            return Err(ModelError::WrongLength {
+                part: "weights".to_owned(),
+                expected,
+                got: weights.len(),
+            });
         }
-        if exponents.len() != outputs {
-            return Err(wrong_length("exponents", outputs, exponents.len()));
-        }
-        if let Some(index) = mantissas.iter().position(|&m| m < -MANTISSA_LIMIT) {
-            return Err(ModelError::MantissaOutOfRange {
+        let limit = -WEIGHT_LIMIT..=WEIGHT_LIMIT;
+        if let Some(index) = weights.iter().position(|w| !limit.contains(w)) {
+            return Err(ModelError::WeightOutOfRange {
                 index,
-                got: mantissas[index],
+                maximum: WEIGHT_LIMIT,
+                got: weights[index],
             });
         }
-        if let Some(channel) = exponents.iter().position(|&e| e > EXPONENT_LIMIT) {
-            return Err(ModelError::ExponentOutOfRange {
-                channel,
-                maximum: EXPONENT_LIMIT,
-                got: exponents[channel],
-            });
-        }
+        let rows = weights.chunks_exact(inputs.max(1));
+        // A size is at most 2^20: below 2^31.
+        let norms = rows.map(|row| row.iter().map(|w| u32::from(w.unsigned_abs())).sum());
         Ok(Self {
             outputs,
             inputs,
-            mantissas,
-            exponents,
+            row_norm: norms.max().unwrap_or(0),
+            weights,
         })
     }
 
@@ -72,16 +58,10 @@ impl Matrix {
         self.inputs
     }
 
-    /// Mantissas, `[outputs, inputs]`.
+    /// The weights, `[outputs, inputs]`.
     #[must_use]
-    pub fn mantissas(&self) -> &[i8] {
-        &self.mantissas
-    }
-
-    /// Exponents of the output channels.
-    #[must_use]
-    pub fn exponents(&self) -> &[u8] {
-        &self.exponents
+    pub fn weights(&self) -> &[i16] {
+        &self.weights
     }
 
     /// The weight from input channel `j` to output channel `o`.
@@ -91,60 +71,38 @@ impl Matrix {
     #[must_use]
     pub fn weight(&self, o: usize, j: usize) -> i32 {
         assert!(j < self.inputs, "no such input channel");
-        i32::from(self.mantissas[o * self.inputs + j]) << self.exponents[o]
+        i32::from(self.weights[o * self.inputs + j])
     }
 
-    /// `inputs * 127 * 2^E * max_input` with `E` the largest exponent in use: a bound on accumulators
-    /// that follows from the shape and the exponents alone.
+    /// `max_o sum_j |W[o][j]|`: times the largest input, the sharpest bound on accumulators.
     #[must_use]
-    pub fn bound_by_shape(&self, max_input: i32) -> u64 {
-        let exponent = self.exponents.iter().copied().max().unwrap_or(0);
-        // At most 2^16 inputs, 2^7, 2^8 and 2^31: below 2^64 only if saturated.
-        (self.inputs as u64)
-            .saturating_mul(u64::from(MANTISSA_LIMIT.unsigned_abs()) << exponent)
-            .saturating_mul(u64::from(max_input.unsigned_abs()))
-    }
-
-    /// `max_o sum_j |W[o][j]| * max_input`: the sharpest bound on accumulators.
-    #[must_use]
-    pub fn bound_by_weights(&self, max_input: i32) -> u64 {
-        let rows = self.mantissas.chunks_exact(self.inputs.max(1));
-        rows.zip(&self.exponents)
-            .map(|(row, &exponent)| {
-                let sum: u64 = row.iter().map(|m| u64::from(m.unsigned_abs())).sum();
-                (sum << exponent).saturating_mul(u64::from(max_input.unsigned_abs()))
-            })
-            .max()
-            .unwrap_or(0)
+    pub const fn row_norm(&self) -> u32 {
+        self.row_norm
     }
 
     /// `max_o |W[o]| * norm`, rounded up: a bound on accumulators for inputs of at most this Euclidean norm.
     #[must_use]
     pub fn bound_by_norm(&self, norm: u64) -> u64 {
-        let rows = self.mantissas.chunks_exact(self.inputs.max(1));
-        rows.zip(&self.exponents)
-            .map(|(row, &exponent)| {
-                let squares: u128 = row
-                    .iter()
-                    .map(|m| u128::from(m.unsigned_abs()).pow(2))
-                    .sum();
-                // Of at most 2^16 inputs: below 2^47, and a norm has far fewer than 40 bits.
-                let squares = (squares << (2 * exponent)).saturating_mul(u128::from(norm).pow(2));
-                let root = squares.isqrt();
-                let root = if root * root < squares {
-                    root + 1
-                } else {
-                    root
-                };
-                u64::try_from(root).unwrap_or(u64::MAX)
-            })
-            .max()
-            .unwrap_or(0)
+        let rows = self.weights.chunks_exact(self.inputs.max(1));
+        rows.map(|row| {
+            let squares = row.iter().map(|w| u128::from(w.unsigned_abs()).pow(2));
+            // Of at most 2^20 inputs: below 2^42, and a norm has far fewer than 40 bits.
+            let squares = squares.sum::<u128>() * u128::from(norm).pow(2);
+            let root = squares.isqrt();
+            let root = if root * root < squares {
+                root + 1
+            } else {
+                root
+            };
+            u64::try_from(root).unwrap_or(u64::MAX)
+        })
+        .max()
+        .unwrap_or(0)
     }
 
     /// Multiplies vectors `[tokens, inputs]` of values; the accumulators are `[tokens, outputs]`.
     ///
-    /// The model has checked that no accumulator reaches `2^31`; values have at most 12 bits.
+    /// The model has checked that no accumulator reaches `2^30`; values have at most 14 bits.
     pub(crate) fn apply(&self, values: &[i32]) -> Vec<i32> {
         // Sixteen bits, for the multiply-and-add of most machines.
         let narrow: Vec<i16> = values
@@ -153,17 +111,17 @@ impl Matrix {
             .collect();
         let tokens = narrow.len() / self.inputs.max(1);
         let mut accumulators = vec![0; tokens * self.outputs];
-        let rows = self.mantissas.chunks_exact(self.inputs.max(1));
-        for (o, (row, &exponent)) in rows.zip(&self.exponents).enumerate() {
+        let rows = self.weights.chunks_exact(self.inputs.max(1));
+        for (o, row) in rows.enumerate() {
             for (t, x) in narrow.chunks_exact(self.inputs.max(1)).enumerate() {
-                accumulators[t * self.outputs + o] = dot(row, x) << exponent;
+                accumulators[t * self.outputs + o] = dot(row, x);
             }
         }
         accumulators
     }
 }
 
-fn dot(weights: &[i8], values: &[i16]) -> i32 {
+fn dot(weights: &[i16], values: &[i16]) -> i32 {
     weights
         .iter()
         .zip(values)
@@ -179,68 +137,48 @@ mod tests {
     #[test]
     fn refused() {
         assert!(matches!(
-            Matrix::new(2, 2, vec![0; 3], vec![0; 2]),
+            Matrix::new(2, 2, vec![0; 3]),
             Err(ModelError::WrongLength {
                 expected: 4,
                 got: 3,
                 ..
             })
         ));
-        assert!(matches!(
-            Matrix::new(2, 2, vec![0; 4], vec![0; 1]),
-            Err(ModelError::WrongLength {
-                expected: 2,
-                got: 1,
-                ..
-            })
-        ));
-        assert!(matches!(
-            Matrix::new(1, 2, vec![-127, -128], vec![0]),
-            Err(ModelError::MantissaOutOfRange {
-                index: 1,
-                got: -128
-            })
-        ));
-        assert!(matches!(
-            Matrix::new(2, 1, vec![0, 0], vec![8, 9]),
-            Err(ModelError::ExponentOutOfRange {
-                channel: 1,
-                got: 9,
-                ..
-            })
-        ));
-        assert!(Matrix::new(usize::MAX, 2, vec![], vec![]).is_err());
+        for got in [-2048, 2048] {
+            assert!(matches!(
+                Matrix::new(1, 2, vec![-2047, got]),
+                Err(ModelError::WeightOutOfRange { index: 1, got: other, .. }) if got == other
+            ));
+        }
+        assert!(Matrix::new(usize::MAX, 2, vec![]).is_err());
     }
 
     #[test]
     fn bounds() {
-        let matrix = Matrix::new(2, 2, vec![1, -2, 100, 127], vec![3, 1]).unwrap();
-        assert_eq!((matrix.weight(0, 1), matrix.weight(1, 0)), (-16, 200));
-        assert_eq!(matrix.bound_by_shape(1023), 2 * 127 * 8 * 1023);
-        assert_eq!(matrix.bound_by_weights(1023), 227 * 2 * 1023);
-        // The second row: 4 (100^2 + 127^2) = 104,516 is between 323^2 and 324^2.
-        assert_eq!(matrix.bound_by_norm(1), 324);
-        let exact = Matrix::new(1, 2, vec![3, -4], vec![1]).unwrap();
-        assert_eq!(exact.bound_by_norm(7), 70);
+        let matrix = Matrix::new(2, 2, vec![1, -2, 100, 127]).unwrap();
+        assert_eq!((matrix.weight(0, 1), matrix.weight(1, 0)), (-2, 100));
+        assert_eq!(matrix.row_norm(), 227);
+        // The second row: 100^2 + 127^2 = 26,129 is between 161^2 and 162^2.
+        assert_eq!(matrix.bound_by_norm(1), 162);
+        let exact = Matrix::new(1, 2, vec![3, -4]).unwrap();
+        assert_eq!(exact.bound_by_norm(7), 35);
     }
 
     proptest! {
         #[test]
         fn accumulators_are_the_sums(
-            mantissas in prop::collection::vec(-127i8..=127, 12),
-            exponents in prop::collection::vec(0u8..=5, 3),
-            values in prop::collection::vec(-2047i32..=2047, 8),
+            weights in prop::collection::vec(-2047i16..=2047, 12),
+            values in prop::collection::vec(-4096i32..=4095, 8),
         ) {
-            let matrix = Matrix::new(3, 4, mantissas, exponents).unwrap();
+            let matrix = Matrix::new(3, 4, weights).unwrap();
             let got = matrix.apply(&values);
             for t in 0..2 {
                 for o in 0..3 {
                     let sum: i32 = (0..4).map(|j| matrix.weight(o, j) * values[t * 4 + j]).sum();
                     prop_assert_eq!(got[t * 3 + o], sum);
-                    prop_assert!(u64::from(sum.unsigned_abs()) <= matrix.bound_by_weights(2047));
+                    prop_assert!(sum.unsigned_abs() <= matrix.row_norm() * 4096);
                     let squares: u64 = values[t * 4..][..4].iter().map(|x| u64::from(x.unsigned_abs()).pow(2)).sum();
                     prop_assert!(u64::from(sum.unsigned_abs()) <= matrix.bound_by_norm(squares.isqrt() + 1));
-                    prop_assert!(matrix.bound_by_weights(2047) <= matrix.bound_by_shape(2047));
                 }
             }
         }

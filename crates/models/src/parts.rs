@@ -1,6 +1,7 @@
 //! What a model is made of.
 
-use matchmark_quant::{digest_newtype, ModelArithmetic, ModelShape};
+use matchmark_quant::{digest_newtype, ModelArithmetic, ModelShape, QuantError};
+use matchmark_runtime::KvCache;
 use matchmark_tables::{ActivationTable, RotaryTable, RsqrtTable, WeightTable};
 
 use crate::{Matrix, ModelScales, Tokenizer};
@@ -110,6 +111,30 @@ pub struct ModelTables {
     pub rotary: RotaryTable,
 }
 
+/// The fixed opening of every text, such as the first tokens of a chat template.
+///
+/// No step computes it: its keys and values are content of the model, taken from the floats, and the cache with
+/// which every text begins. First tokens carry activations that are hundreds of times as large as all others,
+/// and no range has to hold them. A model without one has no tokens here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelPrefix {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// Their keys and values in all layers.
+    pub cache: KvCache,
+}
+
+impl ModelPrefix {
+    /// No prefix.
+    #[must_use]
+    pub fn none(shape: &ModelShape) -> Self {
+        Self {
+            tokens: Vec::new(),
+            cache: KvCache::empty(shape.all_layers_attention()),
+        }
+    }
+}
+
 /// What an [`IntegerModel`](crate::IntegerModel) is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelParts {
@@ -117,7 +142,9 @@ pub struct ModelParts {
     pub shape: ModelShape,
     /// Widths, shifts and constants.
     pub arithmetic: ModelArithmetic,
-    /// Embedding, in units of its own, `[V, C]`.
+    /// The tokens before every text.
+    pub prefix: ModelPrefix,
+    /// Embedding, the first stream of each token, `[V, C]`.
     pub embedding: Vec<i16>,
     /// The matrices of each layer.
     pub layers: Vec<LayerWeights>,
@@ -129,4 +156,36 @@ pub struct ModelParts {
     pub scales: ModelScales,
     /// From text to tokens and back.
     pub tokenizer: Tokenizer,
+}
+
+impl ModelParts {
+    /// The arithmetic, with the row norms of these weights.
+    ///
+    /// # Errors
+    /// [`QuantError::ParameterOutOfRange`] where a shift is out of range.
+    pub fn state_row_norms(&mut self) -> Result<(), QuantError> {
+        let mut arithmetic = self.arithmetic.parts().clone();
+        for (nodes, weights) in arithmetic.layers.iter_mut().zip(&self.layers) {
+            // Taken apart, so that a new matrix has its norm.
+            let LayerWeights {
+                query,
+                key,
+                value,
+                output,
+                gate,
+                up,
+                down,
+            } = weights;
+            nodes.query.row_norm = query.row_norm();
+            nodes.key.row_norm = key.row_norm();
+            nodes.value.row_norm = value.row_norm();
+            nodes.output.row_norm = output.row_norm();
+            nodes.gate.row_norm = gate.row_norm();
+            nodes.up.row_norm = up.row_norm();
+            nodes.down.row_norm = down.row_norm();
+        }
+        arithmetic.head_row_norm = self.head.row_norm();
+        self.arithmetic = ModelArithmetic::new(arithmetic)?;
+        Ok(())
+    }
 }

@@ -6,12 +6,13 @@ use matchmark_quant::Scale;
 /// part of the model's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelScales {
-    /// Entries of the embedding.
-    pub embedding: Scale,
-    /// Values of the residual stream after the embedding.
-    pub stream: Scale,
-    /// Normalized values.
-    pub normalized: Scale,
+    /// Values of the residual stream at each stage: the embedding, then after each attention and each MLP,
+    /// `2 L + 1` of them.
+    pub stream: Vec<Scale>,
+    /// Normalized values of each stage.
+    pub normalized: Vec<Scale>,
+    /// Whether the channels of the stream are those of the floats, rotated.
+    pub rotated: bool,
     /// Values of the gate before its activation; those after it have the output scale of the table.
     pub gate: Scale,
     /// Logits.

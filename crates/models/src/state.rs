@@ -11,10 +11,10 @@ use crate::{IntegerModel, ModelError};
 pub struct ModelState(KvCache);
 
 impl ModelState {
-    /// The state before the first token.
+    /// The state before the first token of a text: that after the model's prefix.
     #[must_use]
-    pub fn empty(model: &IntegerModel) -> Self {
-        Self(KvCache::empty(model.shape().all_layers_attention()))
+    pub fn initial(model: &IntegerModel) -> Self {
+        Self(model.prefix().cache.clone())
     }
 
     /// Takes the cache of all layers.

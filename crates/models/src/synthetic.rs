@@ -1,8 +1,9 @@
 //! Models of any shape without training behind them, for tests and for measuring.
 
 use matchmark_quant::{
-    ModelArithmetic, ModelShape, ModelShifts, QuantError, Scale, ValueBits, ACCUMULATOR_LIMIT,
-    ROTARY_SCALE_LOG, STREAM_BITS,
+    LayerArithmetic, MatrixArithmetic, ModelArithmetic, ModelArithmeticParts, ModelShape,
+    NormArithmetic, QuantError, ResidualArithmetic, Scale, ValueBits, ROTARY_SCALE_LOG,
+    STREAM_BITS, WEIGHT_LIMIT,
 };
 use matchmark_runtime::{synthetic_score_step, TableResolution};
 use matchmark_tables::activations::SILU;
@@ -10,14 +11,12 @@ use matchmark_tables::{ActivationTable, RsqrtTable};
 
 use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
-    IntegerModel, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales,
-    ModelTables, Tokenizer, TokenizerParts,
+    IntegerModel, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelPrefix,
+    ModelScales, ModelTables, Tokenizer, TokenizerParts,
 };
 
-/// Largest exponent of a synthetic model's weights.
-const SYNTHETIC_EXPONENT: u8 = 3;
-
-/// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then.
+/// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then, and no two
+/// layers that follow each other have the same constants. Row norms are left at zero.
 ///
 /// # Errors
 /// [`QuantError`] if the score step that belongs to the shape leaves its range.
@@ -27,32 +26,56 @@ pub fn synthetic_arithmetic(
 ) -> Result<ModelArithmetic, QuantError> {
     // Normalized values are clamped at about twice their root mean square.
     let half_root = u8::try_from(shape.hidden().ilog2() / 2).unwrap_or(0);
-    let norm = (26 - value_bits.get() - half_root).clamp(
+    let norm = (27 - value_bits.get() - half_root).clamp(
         ModelArithmetic::MIN_NORM_SHIFT,
         ModelArithmetic::MAX_NORM_SHIFT,
     );
-    let shifts = ModelShifts {
-        rotary_input: 5,
-        value: 7,
-        stream: 6,
-        embedding: 4,
-        gate: 7,
-        up: 8,
-        gated: value_bits.get(),
+    let norm = |epsilon| NormArithmetic {
+        shift: norm,
+        epsilon,
+    };
+    let matrix = |shift| MatrixArithmetic { shift, row_norm: 0 };
+    let layer = |layer: usize| {
+        let odd = u8::from(layer % 2 == 1);
+        LayerArithmetic {
+            attention_norm: norm(if layer == 0 { 40 } else { 3 }),
+            query: matrix(5 + odd),
+            key: matrix(6),
+            value: matrix(7 + odd),
+            output: ResidualArithmetic {
+                shift: 6,
+                // The embedding has a finer unit than the later stream.
+                residual: if layer == 0 { 4 } else { 6 + odd },
+                row_norm: 0,
+            },
+            mlp_norm: norm(3 + u32::from(odd)),
+            gate: matrix(7),
+            up: matrix(8 - odd),
+            gated: value_bits.get() - 1 + odd,
+            down: ResidualArithmetic {
+                shift: 6 + odd,
+                residual: 6,
+                row_norm: 0,
+            },
+        }
+    };
+    ModelArithmetic::new(ModelArithmeticParts {
+        value_bits,
         // From 13 bits and cosines of 12 bits to values.
         rotation: (2 * ROTARY_SCALE_LOG + 1 - value_bits.get()).min(ModelArithmetic::MAX_SHIFT),
-        norm,
-    };
-    let step = synthetic_score_step(shape.attention(), value_bits)?;
-    ModelArithmetic::new(value_bits, shifts, 3, 40, step, SYNTHETIC_EXPONENT)
+        score_step: synthetic_score_step(shape.attention(), value_bits)?,
+        layers: (0..shape.layers()).map(layer).collect(),
+        final_norm: norm(5),
+        head_row_norm: 0,
+    })
 }
 
 /// A model whose weights are drawn by a fixed generator: equal arguments make equal models, on every
-/// machine.
+/// machine. The arithmetic gets the row norms of these weights.
 ///
-/// Weights are scaled so that every rescaling fills its range and clamps now and then; exponents differ
-/// between channels. Token 0 has an embedding of zeros, the rows of the other tokens differ in size by
-/// powers of two, and pairs of rows of the output head are equal, so that the greedy choice meets ties.
+/// Weights are scaled so that every rescaling fills its range and clamps now and then. Token 0 has an embedding
+/// of zeros, the rows of the other tokens differ in size by powers of two, and pairs of rows of the output head
+/// are equal, so that the greedy choice meets ties.
 ///
 /// # Errors
 /// [`ModelError`] if the arithmetic does not suit the shape.
@@ -64,40 +87,37 @@ pub fn synthetic_model(
     let mut generator = Generator(seed);
     let bits = arithmetic.value_bits();
     let limit = f64::from(bits.max_value());
-    let shifts = arithmetic.shifts();
     // Values are spread so that their limit is three standard deviations away.
     let spread = limit / 3.0;
-    let input =
-        (f64::from(1u32 << (24 - shifts.norm)) / (shape.hidden() as f64).sqrt()).min(spread);
     let stream = f64::from(1u32 << (STREAM_BITS - 1)) / 5.0;
+    let root = (shape.hidden() as f64).sqrt();
+    let input = |norm: NormArithmetic| (f64::from(1u32 << (25 - norm.shift)) / root).min(spread);
     let (hidden, query, kv) = (shape.hidden(), shape.query_width(), shape.kv_width());
     let mut matrix = |outputs: usize, inputs: usize, from: f64, to: f64, shift: u8| {
         let accumulator = to * f64::from(1u32 << shift);
-        let room = if shift == shifts.stream {
-            1u64 << (STREAM_BITS - 1 + shift)
-        } else {
-            0
-        };
         let deviation = accumulator / (from * (inputs as f64).sqrt());
-        generator.matrix(outputs, inputs, deviation, (bits.max_value(), room))
+        generator.matrix(outputs, inputs, deviation)
     };
     let mut layers = Vec::with_capacity(shape.layers());
-    for _ in 0..shape.layers() {
+    for nodes in arithmetic.layers() {
+        let (before, after) = (input(nodes.attention_norm), input(nodes.mlp_norm));
         layers.push(LayerWeights {
-            query: matrix(query, hidden, input, 1400.0, shifts.rotary_input)?,
-            key: matrix(kv, hidden, input, 1400.0, shifts.rotary_input)?,
-            value: matrix(kv, hidden, input, spread, shifts.value)?,
-            output: matrix(hidden, query, spread / 2.0, stream, shifts.stream)?,
-            gate: matrix(shape.mlp(), hidden, input, spread, shifts.gate)?,
-            up: matrix(shape.mlp(), hidden, input, spread, shifts.up)?,
-            down: matrix(hidden, shape.mlp(), spread, stream, shifts.stream)?,
+            query: matrix(query, hidden, before, 1400.0, nodes.query.shift)?,
+            key: matrix(kv, hidden, before, 1400.0, nodes.key.shift)?,
+            value: matrix(kv, hidden, before, spread, nodes.value.shift)?,
+            output: matrix(hidden, query, spread / 2.0, stream, nodes.output.shift)?,
+            gate: matrix(shape.mlp(), hidden, after, 2.0 * spread, nodes.gate.shift)?,
+            up: matrix(shape.mlp(), hidden, after, spread, nodes.up.shift)?,
+            down: matrix(hidden, shape.mlp(), 4.0 * spread, stream, nodes.down.shift)?,
         });
     }
-    let head = matrix(shape.vocabulary(), hidden, input, 1000.0, 8)?;
+    let before = input(arithmetic.final_norm());
+    let head = matrix(shape.vocabulary(), hidden, before, 1000.0, 8)?;
     let head = with_equal_rows(&head)?;
     let embedding = generator.embedding(&shape);
     let unit = |x: f64| Scale::new(x);
-    let gate = unit(8.0 / limit)?;
+    let gate_bits = arithmetic.terms().gate_bits();
+    let gate = unit(8.0 / f64::from(gate_bits.max_value()))?;
     let activation = unit(gate.get() / f64::from(ActivationTable::ENTRY_FACTOR))?;
     let one = unit(1.0)?;
     let layer_scales = LayerScales {
@@ -109,28 +129,31 @@ pub fn synthetic_model(
         up: one,
         gated: one,
     };
-    IntegerModel::new(ModelParts {
+    let mut parts = ModelParts {
         shape,
         arithmetic,
+        prefix: ModelPrefix::none(&shape),
         embedding,
         layers,
         head,
         tables: ModelTables {
             weights: TableResolution::for_bits(bits)?.table()?,
             rsqrt: RsqrtTable::new(),
-            activation: activation_table(SILU, bits, gate, activation)?,
+            activation: activation_table(SILU, gate_bits, gate, activation)?,
             rotary: rotary_table(&shape, 10_000.0)?,
         },
         scales: ModelScales {
-            embedding: one,
-            stream: one,
-            normalized: one,
+            stream: vec![one; shape.stages()],
+            normalized: vec![one; shape.stages()],
+            rotated: false,
             gate,
             logits: one,
             layers: vec![layer_scales; shape.layers()],
         },
         tokenizer: synthetic_tokenizer(shape.vocabulary())?,
-    })
+    };
+    parts.state_row_norms()?;
+    IntegerModel::new(parts)
 }
 
 /// Tokens drawn by a fixed generator, every one of the vocabulary possible.
@@ -145,13 +168,12 @@ pub fn synthetic_tokens(shape: &ModelShape, count: usize, seed: u64) -> Vec<u32>
 
 /// Every second row is the one before it.
 fn with_equal_rows(head: &Matrix) -> Result<Matrix, ModelError> {
-    let (mut mantissas, mut exponents) = (head.mantissas().to_vec(), head.exponents().to_vec());
+    let mut weights = head.weights().to_vec();
     let n = head.inputs();
     for row in (1..head.outputs()).step_by(2) {
-        mantissas.copy_within((row - 1) * n..row * n, row * n);
-        exponents[row] = exponents[row - 1];
+        weights.copy_within((row - 1) * n..row * n, row * n);
     }
-    Matrix::new(head.outputs(), n, mantissas, exponents)
+    Matrix::new(head.outputs(), n, weights)
 }
 
 /// Two special tokens, single bytes, then pairs and triples of bytes.
@@ -224,38 +246,26 @@ impl Generator {
         (sum as f64 / 65_535.0 - 2.0) * 3.0f64.sqrt()
     }
 
-    /// A matrix whose weights have about this deviation, as far as the bounds on accumulators allow.
+    /// A matrix whose weights have about this deviation.
     fn matrix(
         &mut self,
         outputs: usize,
         inputs: usize,
         deviation: f64,
-        (max_input, room): (i32, u64),
     ) -> Result<Matrix, ModelError> {
-        let fits = |exponent: u8| {
-            let bound = inputs as u64 * 127 * u64::from(max_input.unsigned_abs());
-            (bound << exponent) + room < ACCUMULATOR_LIMIT
-        };
-        let largest = (0..8).rev().find(|&exponent| fits(exponent)).unwrap_or(0);
-        let (mut mantissas, mut exponents) = (Vec::new(), Vec::new());
-        for _ in 0..outputs {
-            let wanted = u8::try_from(self.next() % 4).unwrap_or(0);
-            let exponent = wanted.min(largest);
-            let scale = deviation / f64::from(1u32 << exponent);
-            for _ in 0..inputs {
-                let mantissa = round_to_i32(self.bell() * scale).clamp(-127, 127);
-                mantissas.push(i8::try_from(mantissa).unwrap_or(0));
-            }
-            exponents.push(exponent);
-        }
-        Matrix::new(outputs, inputs, mantissas, exponents)
+        let limit = i32::from(WEIGHT_LIMIT);
+        let weights = (0..outputs.saturating_mul(inputs)).map(|_| {
+            let weight = round_to_i32(self.bell() * deviation).clamp(-limit, limit);
+            i16::try_from(weight).unwrap_or(0)
+        });
+        Matrix::new(outputs, inputs, weights.collect())
     }
 
     fn embedding(&mut self, shape: &ModelShape) -> Vec<i16> {
         let limit = f64::from(1u32 << (STREAM_BITS - 1)) - 1.0;
         let mut entries = vec![0; shape.hidden()];
         for token in 1..shape.vocabulary() {
-            let size = f64::from(1u32 << (3 + token % 11));
+            let size = f64::from(1u32 << (3 + token % 12));
             for _ in 0..shape.hidden() {
                 let entry = (self.bell() * size).clamp(-limit, limit);
                 entries.push(i16::try_from(round_to_i32(entry)).unwrap_or(0));

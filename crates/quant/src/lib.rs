@@ -54,16 +54,17 @@ pub use float::{
     TABLE_DELTA_FRACTION_BITS,
 };
 pub use model::{
-    ModelArithmetic, ModelBounds, ModelShape, ModelShifts, EXPONENT_LIMIT, MANTISSA_LIMIT,
+    ArithmeticId, ArithmeticTerms, LayerArithmetic, MatrixArithmetic, ModelArithmetic,
+    ModelArithmeticParts, ModelBounds, ModelShape, NormArithmetic, ResidualArithmetic,
     MAX_LINEAR_WIDTH, ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG,
-    SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS,
+    SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS, WEIGHT_LIMIT,
 };
 pub use parameters::{
     CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads, ScoreStep,
     SegmentSteps, VocabularySize,
 };
 pub use policy::{QuantizationId, QuantizationPolicy, Scale, Scales};
-pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_PRODUCT_BITS};
+pub use rescale::{Rescale, Rescaled, EXCESS_BITS, NORM_PRODUCT_BITS, STREAM_EXCESS_BITS};
 pub use rounding::Rounding;
 pub use shape::AttentionShape;
 pub use steps::{Segments, StepRange};

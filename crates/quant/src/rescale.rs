@@ -5,15 +5,18 @@ use crate::{QuantError, ValueBits};
 /// A value may lie less than `2^15` outside of its range before it is clamped: what a proof carries
 /// as the excess.
 pub const EXCESS_BITS: u8 = 15;
-/// The product of a stream value and the reciprocal root of its norm is at most `2^25` in magnitude, so
-/// that a value normalized by `2^shift` lies less than `2^(25 - shift)` outside of its range: no
+/// The product of a stream value and the reciprocal root of its norm is at most `2^26` in magnitude, so
+/// that a value normalized by `2^shift` lies less than `2^(26 - shift)` outside of its range: no
 /// normalization of anything ends in an error.
 ///
 /// With `e` the exponent of the norm: for `e > 0` mantissas are at least `2^12` and their roots at most
-/// `2^11`, and a stream value has a magnitude of at most `2^14`. For `e = 0` the square of a value is below
-/// `2^14 (m + 1)`, with `m` the mantissa and a root of at most `2^17 / sqrt(m)`, or `2^15` for `m = 0`, so
-/// the product is below `2^24 sqrt(2)`.
-pub const NORM_PRODUCT_BITS: u8 = 25;
+/// `2^11`, and a stream value has a magnitude of at most `2^15`. For `e = 0` the square of a value is below
+/// `2^16 (m + 1)`, with `m` the mantissa and a root of at most `2^17 / sqrt(m)`, or `2^15` for `m = 0`, so
+/// the product is below `2^25 sqrt(2)`.
+pub const NORM_PRODUCT_BITS: u8 = 26;
+/// A sum on the stream lies less than `2^30` outside of the range, before it is divided: what a proof carries
+/// as two limbs of [`EXCESS_BITS`] bits, the higher one in units of `2^15` before the division.
+pub const STREAM_EXCESS_BITS: u8 = 2 * EXCESS_BITS;
 
 /// `clamp(floor((x + 2^(shift-1)) / 2^shift), min, max)`: division by `2^shift`, rounded to nearest
 /// with halves up, then clamped.
@@ -22,7 +25,18 @@ pub struct Rescale {
     shift: u8,
     min: i32,
     max: i32,
-    excess_bits: u8,
+    excess: Excess,
+}
+
+/// How far outside of its range a value may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Excess {
+    /// Less than `2^15`.
+    OneLimb,
+    /// Less than `2^30` before the division.
+    Stream,
+    /// Less than `2^26` before the division.
+    Norm,
 }
 
 /// What a rescaling gives.
@@ -30,7 +44,7 @@ pub struct Rescale {
 pub struct Rescaled {
     /// The clamped value.
     pub out: i32,
-    /// How far the value was outside of the range, below `2^15`.
+    /// How far the value was outside of the range: below `2^15`, on the stream below `2^29`.
     pub excess: u32,
     /// `x + 2^(shift-1) - v * 2^shift` with `v` the value before clamping: `0 .. 2^shift`.
     pub remainder: u32,
@@ -81,7 +95,7 @@ impl Rescale {
             shift,
             min,
             max,
-            excess_bits: EXCESS_BITS,
+            excess: Excess::OneLimb,
         })
     }
 
@@ -89,14 +103,26 @@ impl Rescale {
     /// [`NORM_PRODUCT_BITS`].
     #[must_use]
     pub(crate) const fn of_norm(mut self) -> Self {
-        self.excess_bits = NORM_PRODUCT_BITS - self.shift;
+        self.excess = Excess::Norm;
+        self
+    }
+
+    /// The same, for a value of the stream: with all the excess that one can have, see
+    /// [`STREAM_EXCESS_BITS`].
+    #[must_use]
+    pub(crate) const fn of_stream(mut self) -> Self {
+        self.excess = Excess::Stream;
         self
     }
 
     /// Values lie less than two to this power outside of the range.
     #[must_use]
     pub const fn excess_bits(self) -> u8 {
-        self.excess_bits
+        match self.excess {
+            Excess::OneLimb => EXCESS_BITS,
+            Excess::Stream => STREAM_EXCESS_BITS - self.shift,
+            Excess::Norm => NORM_PRODUCT_BITS - self.shift,
+        }
     }
 
     /// The division is by two to this power.
@@ -156,28 +182,32 @@ impl Rescale {
             reason = "the excess of an i64 is below 2^64, and a remainder below 2^23"
         )]
         let (excess, remainder) = (excess as u64, (shifted - (value << self.shift)) as u32);
-        if excess >= 1 << self.excess_bits {
+        if excess >= 1 << self.excess_bits() {
             return Err(QuantError::ExcessTooLarge {
                 input: x,
                 shift: self.shift,
-                limit: 1 << self.excess_bits,
+                limit: 1 << self.excess_bits(),
                 got: excess,
             });
         }
         Ok(Rescaled {
             out: clamped,
-            #[allow(clippy::cast_possible_truncation, reason = "below 2^15 by the check")]
+            #[allow(clippy::cast_possible_truncation, reason = "below 2^29 by the check")]
             excess: excess as u32,
             remainder,
         })
     }
 
-    /// The largest magnitude that an excess within its limit makes up, before rescaling:
-    /// `2^shift (max(|min|, max) + 2^excess_bits)`.
+    /// The largest magnitude that a proof's excess within its limits makes up, before rescaling. On the
+    /// stream its lower limb has all of its bits, beside the higher one.
     #[must_use]
     pub const fn reach(self) -> u64 {
         let end = self.min.unsigned_abs() as u64;
-        (end + (1 << self.excess_bits)) << self.shift
+        let limbs = match self.excess {
+            Excess::OneLimb | Excess::Norm => 1 << self.excess_bits(),
+            Excess::Stream => (1 << EXCESS_BITS) + (1 << self.excess_bits()),
+        };
+        (end + limbs) << self.shift
     }
 
     /// Whether every number of at most this magnitude can be rescaled: whether no excess can reach its
@@ -199,9 +229,10 @@ mod tests {
         let symmetric = Rescale::symmetric(3, ValueBits::new(11).unwrap()).unwrap();
         assert_eq!((symmetric.min(), symmetric.max()), (-1023, 1023));
         assert_eq!(symmetric.excess_bits(), EXCESS_BITS);
-        assert_eq!(symmetric.of_norm().excess_bits(), 22);
+        assert_eq!(symmetric.of_norm().excess_bits(), 23);
+        assert_eq!(symmetric.of_stream().excess_bits(), 27);
         let last = Rescale::symmetric(Rescale::MAX_SHIFT, ValueBits::MAX).unwrap();
-        assert_eq!(last.of_norm().excess_bits(), 2);
+        assert_eq!(last.of_norm().excess_bits(), 3);
         let twos = Rescale::twos_complement(3, 15).unwrap();
         assert_eq!((twos.min(), twos.max()), (-16_384, 16_383));
         for shift in [0, 24, u8::MAX] {

@@ -46,6 +46,16 @@ impl ValueBits {
         self.0
     }
 
+    /// One bit more, at most 12.
+    #[must_use]
+    pub const fn one_more(self) -> Self {
+        if self.0 < Self::MAX.0 {
+            Self(self.0 + 1)
+        } else {
+            self
+        }
+    }
+
     /// `M = 2^(bits-1) - 1`, the largest magnitude: 7 to 2047.
     #[must_use]
     pub const fn max_value(self) -> i32 {

@@ -56,6 +56,9 @@ struct Compared<'a> {
     got: &'a FloatExecution,
     /// The float pass.
     float: &'a FloatExecution,
+    /// Number of tokens, and how many of them are the prefix: those count nowhere.
+    tokens: usize,
+    prefix: usize,
 }
 
 impl ErrorTally {
@@ -79,18 +82,22 @@ impl ErrorTally {
         execution: &ModelExecution,
         float: &FloatExecution,
     ) {
-        let got = dequantize(model, execution);
+        let prefix = model.prefix().tokens.len();
+        let tokens = prefix + execution.tokens.len();
+        let got = after_prefix(dequantize(model, execution), float, prefix, tokens);
         let mut compared = Compared {
             tally: self,
             got: &got,
             float,
+            tokens,
+            prefix,
         };
         compared.all(floats);
     }
 }
 
 /// Layers have the numbers 1 to this in the order of the tally; what has none stands before or after.
-const LAST: usize = 64;
+const LAST: usize = 1 << 20;
 
 impl Compared<'_> {
     fn all(&mut self, floats: &FloatModel) {
@@ -235,9 +242,10 @@ impl Compared<'_> {
     ) {
         let got = part(tensor(self.got), index, count);
         let float = part(tensor(self.float), index, count);
+        let skip = self.prefix * (got.len() / self.tokens);
         let (accumulated, here) = self.tally.0.entry(at).or_default();
-        accumulated.include(got, float);
-        here.include(got, own);
+        accumulated.include(&got[skip..], &float[skip..]);
+        here.include(&got[skip..], &own[skip..]);
     }
 }
 
@@ -261,20 +269,22 @@ fn dequantize(model: &IntegerModel, execution: &ModelExecution) -> FloatExecutio
             })
             .collect()
     };
-    let stream = |stage: usize| {
-        if stage == 0 {
-            scales.embedding.get()
-        } else {
-            scales.stream.get()
-        }
-    };
     let (l, stages) = (shape.layers(), shape.stages());
     let activation = model.tables().activation.output_scale().get();
     let attention = &execution.attention;
     let by_token = |tensor: &[i16]| by_token(tensor, l, shape.attention().head_dim(), execution);
     FloatExecution {
-        stream: all(&execution.stream, &stream, stages),
-        normalized: all(&execution.normalized, &|_| scales.normalized.get(), stages),
+        stages,
+        stream: all(
+            &execution.stream,
+            &|stage| scales.stream[stage].get(),
+            stages,
+        ),
+        normalized: all(
+            &execution.normalized,
+            &|stage| scales.normalized[stage].get(),
+            stages,
+        ),
         rotary_queries: all(
             &execution.rotary_queries,
             &|i| layers[i].rotary_query.get(),
@@ -290,6 +300,45 @@ fn dequantize(model: &IntegerModel, execution: &ModelExecution) -> FloatExecutio
         activated: all(&execution.activated, &|_| activation, l),
         gated: all(&execution.gated, &|i| layers[i].gated.get(), l),
         logits: all(&execution.logits, &|_| scales.logits.get(), 1),
+    }
+}
+
+/// An execution with the values of the float pass for the prefix, which it did not compute.
+fn after_prefix(
+    got: FloatExecution,
+    float: &FloatExecution,
+    prefix: usize,
+    tokens: usize,
+) -> FloatExecution {
+    let joined = |got: Vec<f64>, float: &[f64], count: usize| -> Vec<f64> {
+        if prefix == 0 {
+            return got;
+        }
+        let block = float.len() / count;
+        let first = prefix * (block / tokens);
+        let parts = float.chunks_exact(block);
+        let parts = parts.zip(got.chunks_exact(block - first));
+        parts
+            .flat_map(|(float, got)| [&float[..first], got].concat())
+            .collect()
+    };
+    let stages = float.stages;
+    let layers = (stages - 1) / 2;
+    FloatExecution {
+        stages,
+        stream: joined(got.stream, &float.stream, stages),
+        normalized: joined(got.normalized, &float.normalized, stages),
+        rotary_queries: joined(got.rotary_queries, &float.rotary_queries, layers),
+        rotary_keys: joined(got.rotary_keys, &float.rotary_keys, layers),
+        queries: joined(got.queries, &float.queries, layers),
+        keys: joined(got.keys, &float.keys, layers),
+        values: joined(got.values, &float.values, layers),
+        attention: joined(got.attention, &float.attention, layers),
+        gates: joined(got.gates, &float.gates, layers),
+        ups: joined(got.ups, &float.ups, layers),
+        activated: joined(got.activated, &float.activated, layers),
+        gated: joined(got.gated, &float.gated, layers),
+        logits: joined(got.logits, &float.logits, 1),
     }
 }
 

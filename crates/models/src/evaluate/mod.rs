@@ -9,6 +9,7 @@ use crate::{
     TokenizerError,
 };
 
+use crate::quantize::prepare;
 use errors::ErrorTally;
 pub use errors::OperationError;
 
@@ -119,7 +120,8 @@ pub struct Evaluation {
 /// Runs sequences through an integer model and its floats.
 pub struct Evaluator<'a> {
     model: &'a IntegerModel,
-    float: Option<&'a FloatModel>,
+    /// In the basis of the model's stream.
+    float: Option<FloatModel>,
     errors: ErrorTally,
     evaluation: Evaluation,
 }
@@ -141,13 +143,13 @@ impl<'a> Evaluator<'a> {
         }
         Ok(Self {
             model,
-            float,
+            float: float.map(|float| prepare(float, model.scales().rotated)),
             errors: ErrorTally::default(),
             evaluation: Evaluation::default(),
         })
     }
 
-    /// Runs one sequence. `reference` are its logits `[S, V]` by other code.
+    /// Runs one sequence, as it follows the model's prefix. `reference` are its logits `[S, V]` by other code.
     ///
     /// # Errors
     /// As [`execute_model`], and [`ModelError::WrongLength`] for a reference of another length.
@@ -156,8 +158,8 @@ impl<'a> Evaluator<'a> {
         tokens: &[u32],
         reference: Option<&[f32]>,
     ) -> Result<(), ModelError> {
-        let empty = ModelState::empty(self.model);
-        let (execution, _) = execute_model(self.model, &empty, tokens)?;
+        let initial = ModelState::initial(self.model);
+        let (execution, _) = execute_model(self.model, &initial, tokens)?;
         let vocabulary = self.model.shape().vocabulary();
         let scale = self.model.scales().logits.get();
         let integer: Vec<f64> = execution
@@ -169,12 +171,14 @@ impl<'a> Evaluator<'a> {
         evaluation.sequences += 1;
         tally(&mut evaluation.integer, &integer, vocabulary, tokens);
         let choices = &execution.choices;
-        if let Some(float) = self.float {
-            let run = execute_float(float, tokens)?;
+        if let Some(float) = &self.float {
+            let prefix = self.model.prefix().tokens.as_slice();
+            let run = execute_float(float, &[prefix, tokens].concat())?;
+            let logits = &run.logits[prefix.len() * vocabulary..];
             let perplexity = evaluation.float.get_or_insert_default();
-            tally(perplexity, &run.logits, vocabulary, tokens);
+            tally(perplexity, logits, vocabulary, tokens);
             let agreement = evaluation.float_agreement.get_or_insert_default();
-            agree(agreement, choices, &run.logits, vocabulary);
+            agree(agreement, choices, logits, vocabulary);
             self.errors.include(self.model, float, &execution, &run);
         }
         if let Some(reference) = reference {

@@ -14,26 +14,27 @@ impl Run<'_> {
         state: &ModelState,
         execution: &mut ModelExecution,
     ) -> Result<SegmentExecution, ModelError> {
-        let (weights, arithmetic) = (self.model.layer(layer), self.model.arithmetic());
+        let (weights, terms) = (self.model.layer(layer), self.terms());
+        let nodes = &self.model.arithmetic().layers()[layer];
         let shape = self.model.shape();
         let rotary_queries = self.project(
             (Operation::Query, layer),
             weights.q(),
-            arithmetic.rotary_input(),
+            terms.rotary_input(nodes.query.shift),
             input,
             &mut execution.query_accumulators,
         )?;
         let rotary_keys = self.project(
             (Operation::Key, layer),
             weights.k(),
-            arithmetic.rotary_input(),
+            terms.rotary_input(nodes.key.shift),
             input,
             &mut execution.key_accumulators,
         )?;
         let values = self.project(
             (Operation::Value, layer),
             weights.v(),
-            arithmetic.value(),
+            terms.value(nodes.value.shift),
             input,
             &mut execution.value_accumulators,
         )?;
@@ -52,7 +53,7 @@ impl Run<'_> {
 
         let inputs = SegmentInputs::new(
             shape.attention(),
-            arithmetic.value_bits(),
+            terms.value_bits(),
             self.steps,
             self.by_head(&queries, shape.query_width()),
             self.by_head(&keys, shape.kv_width()),

@@ -4,7 +4,9 @@ mod attention;
 mod norm;
 mod rotary;
 
-use matchmark_quant::{ModelShape, Rescale, StepRange};
+use matchmark_quant::{
+    ArithmeticTerms, ModelArithmetic, ModelShape, Rescale, ResidualArithmetic, StepRange,
+};
 use matchmark_runtime::SegmentExecution;
 
 use crate::{IntegerModel, Matrix, ModelError, ModelState, Operation, Place};
@@ -26,8 +28,8 @@ pub struct ModelExecution {
     /// The residual stream after the embedding, after each attention and after each MLP,
     /// `[stages, S, C]`.
     pub stream: Vec<i32>,
-    /// What was added to the stream, in units of `2^-stream` of it, `[stages, S, C]`: the embedding times
-    /// `2^stream`, the accumulators of each attention's output projection, of each down projection.
+    /// What was added to the stream, in units of `2^-shift` of it, with the shift of the stage, `[stages, S, C]`:
+    /// the embedding, the accumulators of each attention's output projection, of each down projection.
     pub stream_accumulators: Vec<i32>,
     /// The normalization of each stage, `[stages, S]`.
     pub norms: Vec<NormRecord>,
@@ -86,14 +88,15 @@ pub fn execute_model(
     let mut execution = run.begin(tokens);
     let mut stream = run.embed(tokens, &mut execution)?;
     let mut attentions = Vec::with_capacity(shape.layers());
-    for (layer, weights) in model.layers().iter().enumerate() {
+    let layers = model.layers().iter().zip(model.arithmetic().layers());
+    for (layer, (weights, nodes)) in layers.enumerate() {
         let normalized = run.normalize(Operation::AttentionNorm, layer, &stream, &mut execution)?;
         let attention = run.attend(layer, &normalized, state, &mut execution)?;
         let outputs = run.attention_outputs(&attention);
         attentions.push(attention);
         stream = run.add_to_stream(
             (Operation::AttentionOutput, layer),
-            weights.o(),
+            (weights.o(), nodes.output),
             &outputs,
             stream,
             &mut execution,
@@ -102,7 +105,7 @@ pub fn execute_model(
         let gated = run.mlp(layer, &normalized, &mut execution)?;
         stream = run.add_to_stream(
             (Operation::MlpOutput, layer),
-            weights.down(),
+            (weights.down(), nodes.down),
             &gated,
             stream,
             &mut execution,
@@ -250,7 +253,6 @@ impl Run<'_> {
         execution: &mut ModelExecution,
     ) -> Result<Vec<i32>, ModelError> {
         let hidden = self.model.shape().hidden();
-        let shift = self.model.arithmetic().stream().shift();
         let mut stream = Vec::with_capacity(tokens.len() * hidden);
         for &token in tokens {
             // Tokens were checked against the vocabulary.
@@ -258,31 +260,34 @@ impl Run<'_> {
             let entries = &self.model.embedding()[row..row + hidden];
             stream.extend(entries.iter().map(|&entry| i32::from(entry)));
         }
-        let accumulators = stream.iter().map(|&entry| entry << shift);
+        let accumulators = stream
+            .iter()
+            .map(|&entry| entry << ModelArithmetic::EMBEDDING_SHIFT);
         execution.stream_accumulators.extend(accumulators);
         execution.stream.extend_from_slice(&stream);
         Ok(stream)
+    }
+
+    /// What holds for all nodes.
+    fn terms(&self) -> &ArithmeticTerms {
+        self.model.arithmetic().terms()
     }
 
     /// Multiplies, adds to the stream, rescales.
     fn add_to_stream(
         &self,
         at: (Operation, usize),
-        matrix: &Matrix,
+        (matrix, node): (&Matrix, ResidualArithmetic),
         input: &[i32],
         stream: Vec<i32>,
         execution: &mut ModelExecution,
     ) -> Result<Vec<i32>, ModelError> {
-        let arithmetic = self.model.arithmetic();
-        let rescale = arithmetic.stream();
-        // What was recorded of the stream so far tells the stage.
-        let stage = execution.stream.len() / stream.len() - 1;
-        let shift = arithmetic.residual_shift(stage);
+        let rescale = self.terms().stream(node.shift);
         let accumulators = matrix.apply(input);
         let sums = accumulators
             .iter()
             .zip(&stream)
-            .map(|(&x, &h)| i64::from(x) + (i64::from(h) << shift));
+            .map(|(&x, &h)| i64::from(x) + (i64::from(h) << node.residual));
         let stream = self.rescale(at, rescale, matrix.outputs(), sums)?;
         execution.stream_accumulators.extend(accumulators);
         execution.stream.extend_from_slice(&stream);
@@ -296,23 +301,24 @@ impl Run<'_> {
         input: &[i32],
         execution: &mut ModelExecution,
     ) -> Result<Vec<i32>, ModelError> {
-        let (weights, arithmetic) = (self.model.layer(layer), self.model.arithmetic());
+        let (weights, terms) = (self.model.layer(layer), self.terms());
+        let nodes = &self.model.arithmetic().layers()[layer];
         let gates = self.project(
             (Operation::Gate, layer),
             weights.gate(),
-            arithmetic.gate(),
+            terms.gate(nodes.gate.shift),
             input,
             &mut execution.gate_accumulators,
         )?;
         let ups = self.project(
             (Operation::Up, layer),
             weights.up(),
-            arithmetic.up(),
+            terms.value(nodes.up.shift),
             input,
             &mut execution.up_accumulators,
         )?;
         let table = &self.model.tables().activation;
-        // Gates lie in the table's domain: their range is that of the model's values.
+        // Gates lie in the table's domain: they have the same width.
         let activated: Vec<i32> = gates.iter().map(|&g| table.get(g).unwrap_or(0)).collect();
         let products = activated
             .iter()
@@ -321,7 +327,7 @@ impl Run<'_> {
         let width = self.model.shape().mlp();
         let gated = self.rescale(
             (Operation::Gated, layer),
-            arithmetic.gated(),
+            terms.gated(nodes.gated),
             width,
             products,
         )?;

@@ -1,6 +1,6 @@
 //! Normalization by the root of the mean square, without a division.
 
-use matchmark_quant::{ModelArithmetic, RSQRT_LOG_LEN, SQUARE_LIMIT, SQUARE_SHIFT};
+use matchmark_quant::{RSQRT_LOG_LEN, SQUARE_LIMIT, SQUARE_SHIFT};
 
 use super::{ModelExecution, Run};
 use crate::{ModelError, Operation};
@@ -10,7 +10,7 @@ use crate::{ModelError, Operation};
 pub struct NormRecord {
     /// Sum of the squares.
     pub square_sum: i64,
-    /// The sum in units of `2^14`, rounded down, with epsilon: below `2^28`.
+    /// The sum in units of `2^16`, rounded down, with epsilon: below `2^28`.
     pub q: u32,
     /// The smallest `e` with `q < 2^14 4^e`, 0 to 7.
     pub exponent: u8,
@@ -54,15 +54,14 @@ impl Run<'_> {
         execution: &mut ModelExecution,
     ) -> Result<Vec<i32>, ModelError> {
         let hidden = self.model.shape().hidden();
-        let arithmetic: &ModelArithmetic = self.model.arithmetic();
         // What was recorded so far tells the stage.
         let stage = execution.norms.len() / self.steps.steps();
-        let epsilon = arithmetic.epsilon_of_stage(stage);
+        let norm = self.model.arithmetic().norm_of_stage(stage);
         let mut normalized = Vec::with_capacity(stream.len());
         for (token, h) in stream.chunks_exact(hidden).enumerate() {
             let place = |channel| self.place(operation, layer, hidden, token * hidden + channel);
             let square_sum = h.iter().map(|&x| i64::from(x) * i64::from(x)).sum();
-            let mut record = NormRecord::of(square_sum, epsilon).map_err(|got| {
+            let mut record = NormRecord::of(square_sum, norm.epsilon).map_err(|got| {
                 ModelError::SquareSumTooLarge {
                     place: place(0),
                     limit: SQUARE_LIMIT,
@@ -72,7 +71,7 @@ impl Run<'_> {
             // A mantissa is below 2^14, the length of the table.
             let mantissa = usize::try_from(record.mantissa).unwrap_or(usize::MAX);
             record.factor = self.model.tables().rsqrt.get(mantissa).unwrap_or(0);
-            let rescale = arithmetic.norm(record.exponent);
+            let rescale = self.terms().norm(norm, record.exponent);
             for (channel, &x) in h.iter().enumerate() {
                 let product = i64::from(x) * i64::from(record.factor);
                 let rescaled = rescale
@@ -94,7 +93,9 @@ impl Run<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use matchmark_quant::{ModelShifts, ScoreStep, ValueBits};
+    use matchmark_quant::{
+        ArithmeticId, ArithmeticTerms, ModelArithmetic, NormArithmetic, ScoreStep, ValueBits,
+    };
     use matchmark_tables::reciprocal_root;
     use proptest::prelude::*;
 
@@ -102,28 +103,17 @@ mod tests {
     fn ends() {
         let zero = NormRecord::of(0, 0).unwrap();
         assert_eq!((zero.q, zero.exponent, zero.mantissa), (0, 0, 0));
-        let last = (1i64 << 42) - 1;
+        let last = (1i64 << 44) - 1;
         let record = NormRecord::of(last, 0).unwrap();
         assert_eq!((record.exponent, record.mantissa), (7, (1 << 14) - 1));
         assert_eq!(NormRecord::of(last, 1), Err(1 << 28));
         assert_eq!(NormRecord::of(last + 1, 0), Err(1 << 28));
     }
 
-    /// Arithmetic of the fewest bits, whose range leaves the most to be clamped.
-    fn arithmetic(norm: u8) -> ModelArithmetic {
-        let shifts = ModelShifts {
-            rotary_input: 1,
-            value: 1,
-            stream: 1,
-            embedding: 0,
-            gate: 1,
-            up: 1,
-            gated: 1,
-            rotation: 1,
-            norm,
-        };
+    /// Values of the fewest bits, whose range leaves the most to be clamped.
+    fn terms() -> ArithmeticTerms {
         let (bits, step) = (ValueBits::new(4).unwrap(), ScoreStep::new(1).unwrap());
-        ModelArithmetic::new(bits, shifts, 0, 0, step, 0).unwrap()
+        ArithmeticTerms::new(bits, 1, step, ArithmeticId::from_bytes([0; 32])).unwrap()
     }
 
     /// Normalizes a channel whose vector has squares of `square_sum`, by every shift. Gives the product with
@@ -131,11 +121,12 @@ mod tests {
     fn normalize(h: i64, square_sum: i64, epsilon: u32) -> i64 {
         let record = NormRecord::of(square_sum, epsilon).unwrap();
         let product = h * i64::from(reciprocal_root(record.mantissa as usize));
-        for norm in ModelArithmetic::MIN_NORM_SHIFT..=ModelArithmetic::MAX_NORM_SHIFT {
-            let rescale = arithmetic(norm).norm(record.exponent);
+        for shift in ModelArithmetic::MIN_NORM_SHIFT..=ModelArithmetic::MAX_NORM_SHIFT {
+            let norm = NormArithmetic { shift, epsilon };
+            let rescale = terms().norm(norm, record.exponent);
             let rescaled = rescale.apply(product);
-            let shift = norm + record.exponent;
-            assert_eq!(rescale.excess_bits(), 25 - shift);
+            let shift = shift + record.exponent;
+            assert_eq!(rescale.excess_bits(), 26 - shift);
             assert!(
                 rescaled.is_ok(),
                 "{h} of {square_sum}, epsilon {epsilon}, shift {shift}: {rescaled:?}"
@@ -149,9 +140,9 @@ mod tests {
     #[test]
     fn a_dominating_channel_can_be_normalized() {
         let mut largest = 0;
-        for magnitude in 0..=1i64 << 14 {
-            for h in [-magnitude, magnitude.min((1 << 14) - 1)] {
-                for others in [0, 1, 5000, 1 << 14, 1 << 20] {
+        for magnitude in 0..=1i64 << 15 {
+            for h in [-magnitude, magnitude.min((1 << 15) - 1)] {
+                for others in [0, 1, 5000, 1 << 16, 1 << 22] {
                     for epsilon in [0, 1, 3, 300] {
                         let product = normalize(h, h * h + others, epsilon);
                         largest = largest.max(product.abs());
@@ -159,9 +150,9 @@ mod tests {
                 }
             }
         }
-        assert_eq!(largest, 1 << 25);
-        assert_eq!(normalize(-(1 << 14), 1 << 28, 0), -(1 << 25));
-        assert_eq!(normalize(-(1 << 14), 1 << 28, 4), -2047 << 14);
+        assert_eq!(largest, 1 << 26);
+        assert_eq!(normalize(-(1 << 15), 1 << 30, 0), -(1 << 26));
+        assert_eq!(normalize(-(1 << 15), 1 << 30, 4), -2047 << 15);
     }
 
     /// Where the exponent changes, one, four, 16 and more channels have the largest magnitude: the smallest
@@ -170,17 +161,17 @@ mod tests {
     fn every_exponent_meets_its_smallest_mantissa() {
         for exponent in 1..=7u8 {
             let channels = 1i64 << (2 * (exponent - 1));
-            let record = NormRecord::of(channels << 28, 0).unwrap();
+            let record = NormRecord::of(channels << 30, 0).unwrap();
             assert_eq!((record.exponent, record.mantissa), (exponent, 1 << 12));
-            assert_eq!(normalize(-(1 << 14), channels << 28, 0), -(1 << 25));
+            assert_eq!(normalize(-(1 << 15), channels << 30, 0), -(1 << 26));
         }
     }
 
     proptest! {
         #[test]
         fn every_vector_can_be_normalized(
-            h in prop::collection::vec(-(1i64 << 14)..1 << 14, 1..40),
-            quiet in 0u32..15, loud in 0usize..40, epsilon in 0u32..1 << 20,
+            h in prop::collection::vec(-(1i64 << 15)..1 << 15, 1..40),
+            quiet in 0u32..16, loud in 0usize..40, epsilon in 0u32..1 << 20,
         ) {
             // All channels but one are quieter by a power of two.
             let loud = loud % h.len();
@@ -191,19 +182,19 @@ mod tests {
                 .collect();
             let sum: i64 = h.iter().map(|x| x * x).sum();
             for x in h {
-                prop_assert!(normalize(x, sum, epsilon).abs() <= 1 << 25);
+                prop_assert!(normalize(x, sum, epsilon).abs() <= 1 << 26);
             }
         }
 
         #[test]
-        fn the_exponent_is_the_smallest(log in 0u32..42, low in 0i64..1 << 42, epsilon in 0u32..1 << 20) {
+        fn the_exponent_is_the_smallest(log in 0u32..44, low in 0i64..1 << 44, epsilon in 0u32..1 << 20) {
             let sum = low >> log;
             let Ok(record) = NormRecord::of(sum, epsilon) else {
-                prop_assert!((sum >> 14) + i64::from(epsilon) >= 1 << 28);
+                prop_assert!((sum >> 16) + i64::from(epsilon) >= 1 << 28);
                 return Ok(());
             };
             let (q, e) = (u64::from(record.q), u32::from(record.exponent));
-            prop_assert_eq!(q, (sum as u64 >> 14) + u64::from(epsilon));
+            prop_assert_eq!(q, (sum as u64 >> 16) + u64::from(epsilon));
             prop_assert!(q < 1 << (14 + 2 * e) && e <= 7);
             prop_assert!(e == 0 || q >= 1 << (12 + 2 * e));
             prop_assert_eq!(u64::from(record.mantissa), q / 4u64.pow(e));

@@ -31,7 +31,7 @@ impl Run<'_> {
                 to[j + half] = y * cos + x * sin;
             }
         }
-        let rescale = self.model.arithmetic().rotation();
+        let rescale = self.terms().rotation();
         self.rescale((operation, layer), rescale, width, rotated.into_iter())
     }
 }

@@ -2,8 +2,9 @@
 
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, ModelShifts, QuantError, QueryHeads, Scale, ScoreStep, ValueBits, VocabularySize,
+    ModelArithmeticParts, ModelShape, QuantError, QueryHeads, Scale, ValueBits, VocabularySize,
 };
+use matchmark_runtime::KvCache;
 use matchmark_tables::{
     ActivationTable, Rational, RotaryTable, RsqrtTable, TableError, TableId, TableKind, WeightTable,
 };
@@ -11,8 +12,8 @@ use matchmark_tables::{
 use super::ModelFileError;
 use crate::tokenizer::INDIVIDUAL_DIGITS;
 use crate::{
-    LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales, ModelTables, Tokenizer,
-    TokenizerError, TokenizerParts,
+    LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
+    ModelTables, Tokenizer, TokenizerError, TokenizerParts,
 };
 
 /// The parts of an encoding, in the order in which they are written.
@@ -22,15 +23,19 @@ pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
         part: "shape",
     };
     let shape = shape(&mut reader)?;
-    let arithmetic = arithmetic(reader.part("arithmetic"))?;
+    let arithmetic = arithmetic(reader.part("arithmetic"), &shape)?;
     let scales = scales(reader.part("scales"), &shape)?;
     let tables = ModelTables {
         weights: weight_table(reader.part("weight table"))?,
         rsqrt: rsqrt(reader.part("table of reciprocal roots"))?,
-        activation: activation(reader.part("activation table"), arithmetic.value_bits())?,
+        activation: activation(
+            reader.part("activation table"),
+            arithmetic.terms().gate_bits(),
+        )?,
         rotary: rotary(reader.part("rotary table"), &shape)?,
     };
     let tokenizer = tokenizer(reader.part("tokenizer"), &shape)?;
+    let prefix = prefix(reader.part("prefix"), &shape)?;
     let (hidden, vocabulary) = (shape.hidden(), shape.vocabulary());
     let pairs = reader
         .part("embedding")
@@ -50,6 +55,7 @@ pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
     Ok(ModelParts {
         shape,
         arithmetic,
+        prefix,
         embedding,
         layers,
         head,
@@ -170,42 +176,54 @@ fn shape(reader: &mut Reader<'_>) -> Result<ModelShape, ModelFileError> {
     make().map_err(quantity)
 }
 
-fn arithmetic(reader: &mut Reader<'_>) -> Result<ModelArithmetic, ModelFileError> {
-    let bits = ValueBits::new(reader.byte()?).map_err(quantity)?;
-    let [rotary_input, value, stream, embedding, gate, up, gated, rotation, norm] =
-        reader.fixed()?;
-    let shifts = ModelShifts {
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
+fn arithmetic(
+    reader: &mut Reader<'_>,
+    shape: &ModelShape,
+) -> Result<ModelArithmetic, ModelFileError> {
+    let count = ModelArithmeticParts::numbers_for(shape.layers());
+    let fours = reader.array(count, 4)?;
+    let numbers: Vec<u32> = fours
+        .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+        .collect();
+    let parts = ModelArithmeticParts::from_numbers(&numbers).map_err(quantity)?;
+    ModelArithmetic::new(parts).map_err(quantity)
+}
+
+fn prefix(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<ModelPrefix, ModelFileError> {
+    let count = reader.length()?;
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        tokens.push(reader.u32()?);
+    }
+    let attention = shape.all_layers_attention();
+    let entries = attention
+        .kv_heads()
+        .saturating_mul(attention.head_dim())
+        .saturating_mul(count);
+    let mut tensor = || -> Result<Vec<i16>, ModelFileError> {
+        let pairs = reader.array(entries, 2)?;
+        Ok(pairs
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+            .collect())
     };
-    let (norm_epsilon, embedding_epsilon) = (reader.u32()?, reader.u32()?);
-    let score_step = ScoreStep::new(reader.u32()?).map_err(quantity)?;
-    let weight_exponent = reader.byte()?;
-    ModelArithmetic::new(
-        bits,
-        shifts,
-        norm_epsilon,
-        embedding_epsilon,
-        score_step,
-        weight_exponent,
-    )
-    .map_err(quantity)
+    let (keys, values) = (tensor()?, tensor()?);
+    let cache =
+        KvCache::from_tensors(attention, count, &keys, &values).map_err(ModelError::from)?;
+    Ok(ModelPrefix { tokens, cache })
 }
 
 fn scales(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<ModelScales, ModelFileError> {
+    let mut stages = || -> Result<Vec<Scale>, ModelFileError> {
+        (0..shape.stages()).map(|_| reader.scale()).collect()
+    };
+    let (stream, normalized) = (stages()?, stages()?);
+    let (gate, logits) = (reader.scale()?, reader.scale()?);
     Ok(ModelScales {
-        embedding: reader.scale()?,
-        stream: reader.scale()?,
-        normalized: reader.scale()?,
-        gate: reader.scale()?,
-        logits: reader.scale()?,
+        stream,
+        normalized,
+        gate,
+        logits,
+        rotated: reader.flag()?,
         layers: (0..shape.layers())
             .map(|_| {
                 Ok(LayerScales {
@@ -337,13 +355,7 @@ fn matrix(
     outputs: usize,
     inputs: usize,
 ) -> Result<Matrix, ModelFileError> {
-    let exponents = reader.bytes(outputs)?.to_vec();
-    let bytes = reader.bytes(outputs.saturating_mul(inputs))?;
-    let mantissas = bytes.iter().map(|&byte| i8::from_le_bytes([byte]));
-    Ok(Matrix::new(
-        outputs,
-        inputs,
-        mantissas.collect(),
-        exponents,
-    )?)
+    let pairs = reader.array(outputs.saturating_mul(inputs), 2)?;
+    let weights = pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+    Ok(Matrix::new(outputs, inputs, weights.collect())?)
 }

@@ -4,121 +4,98 @@ use matchmark_quant::ModelShape;
 
 use crate::FloatExecution;
 
-/// The largest magnitude of each kind of value; of those that belong to a layer, by layer and channel.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Ranges {
-    pub(super) embedding: f64,
-    pub(super) stream: f64,
-    pub(super) normalized: f64,
-    pub(super) layers: Vec<LayerRanges>,
+/// What was seen of one kind of value at one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Range {
+    /// The largest magnitude.
+    largest: f64,
+    squares: f64,
+    count: f64,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct LayerRanges {
-    pub(super) rotary_query: Vec<f64>,
-    pub(super) rotary_key: Vec<f64>,
-    pub(super) query: Vec<f64>,
-    pub(super) key: Vec<f64>,
-    pub(super) value: Vec<f64>,
-    pub(super) gate: Vec<f64>,
-    pub(super) up: Vec<f64>,
-    pub(super) gated: Vec<f64>,
-    /// Sum of the squares of the attention's outputs, and their number.
-    attention: (f64, f64),
-}
-
-impl LayerRanges {
-    /// The root of the mean square of the attention's outputs; 1 if all are zero.
-    pub(super) fn attention(&self) -> f64 {
-        let (sum, count) = self.attention;
-        if sum > 0.0 {
-            libm::sqrt(sum / count)
+impl Range {
+    /// The largest magnitude; 1 if all are zero, so that a scale can be made of it.
+    pub(super) fn largest(self) -> f64 {
+        if self.largest > 0.0 {
+            self.largest
         } else {
             1.0
         }
     }
+
+    /// The root of the mean square.
+    pub(super) fn root_mean_square(self) -> f64 {
+        libm::sqrt(self.squares / self.count.max(1.0))
+    }
+
+    fn include(&mut self, values: &[f64]) {
+        for x in values {
+            self.largest = self.largest.max(x.abs());
+            self.squares += x * x;
+        }
+        self.count += values.len() as f64;
+    }
+}
+
+/// The ranges of all nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ranges {
+    /// By stage.
+    pub(super) stream: Vec<Range>,
+    /// By stage.
+    pub(super) normalized: Vec<Range>,
+    pub(super) layers: Vec<LayerRanges>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct LayerRanges {
+    pub(super) rotary_query: Range,
+    pub(super) rotary_key: Range,
+    pub(super) query: Range,
+    pub(super) key: Range,
+    pub(super) value: Range,
+    pub(super) attention: Range,
+    pub(super) gate: Range,
+    pub(super) up: Range,
+    pub(super) gated: Range,
 }
 
 impl Ranges {
     pub(super) fn new(shape: &ModelShape) -> Self {
-        let zeros = |width| vec![0.0; width];
-        let (query, kv, mlp) = (shape.query_width(), shape.kv_width(), shape.mlp());
-        let layer = LayerRanges {
-            rotary_query: zeros(query),
-            rotary_key: zeros(kv),
-            query: zeros(query),
-            key: zeros(kv),
-            value: zeros(kv),
-            gate: zeros(mlp),
-            up: zeros(mlp),
-            gated: zeros(mlp),
-            attention: (0.0, 0.0),
-        };
         Self {
-            embedding: 0.0,
-            stream: 0.0,
-            normalized: 0.0,
-            layers: vec![layer; shape.layers()],
+            stream: vec![Range::default(); shape.stages()],
+            normalized: vec![Range::default(); shape.stages()],
+            layers: vec![LayerRanges::default(); shape.layers()],
         }
     }
 
-    /// Widens the ranges by one sequence.
-    pub(super) fn include(&mut self, shape: &ModelShape, run: &FloatExecution) {
-        let (embedding, stream) = run.stream.split_at(run.stream.len() / shape.stages());
-        self.embedding = embedding.iter().fold(self.embedding, larger);
-        self.stream = stream.iter().fold(self.stream, larger);
-        self.normalized = run.normalized.iter().fold(self.normalized, larger);
-        for (l, layer) in self.layers.iter_mut().enumerate() {
-            let block = run.attention.len() / shape.layers();
-            for x in &run.attention[l * block..(l + 1) * block] {
-                layer.attention.0 += x * x;
-                layer.attention.1 += 1.0;
+    /// Widens the ranges by one sequence, whose first `prefix` tokens count for keys and values alone: those are
+    /// quantized, and nothing else of them exists.
+    pub(super) fn include(&mut self, run: &FloatExecution, prefix: usize, tokens: usize) {
+        let include = |ranges: &mut dyn Iterator<Item = &mut Range>, tensor: &[f64], of, skip| {
+            let block = tensor.len() / of;
+            let width = block / tokens;
+            for (range, values) in ranges.zip(tensor.chunks_exact(block)) {
+                range.include(&values[skip * width..]);
             }
-            for (ranges, tensor) in [
-                (&mut layer.rotary_query, &run.rotary_queries),
-                (&mut layer.rotary_key, &run.rotary_keys),
-                (&mut layer.query, &run.queries),
-                (&mut layer.key, &run.keys),
-                (&mut layer.value, &run.values),
-                (&mut layer.gate, &run.gates),
-                (&mut layer.up, &run.ups),
-                (&mut layer.gated, &run.gated),
-            ] {
-                let block = tensor.len() / shape.layers();
-                for token in tensor[l * block..(l + 1) * block].chunks_exact(ranges.len()) {
-                    for (range, value) in ranges.iter_mut().zip(token) {
-                        *range = larger(*range, value);
-                    }
-                }
-            }
+        };
+        let (stages, layers) = (self.stream.len(), self.layers.len());
+        include(&mut self.stream.iter_mut(), &run.stream, stages, prefix);
+        let normalized = &mut self.normalized.iter_mut();
+        include(normalized, &run.normalized, stages, prefix);
+        let kinds: [(fn(&mut LayerRanges) -> &mut Range, &[f64], usize); 9] = [
+            (|it| &mut it.rotary_query, &run.rotary_queries, prefix),
+            (|it| &mut it.rotary_key, &run.rotary_keys, prefix),
+            (|it| &mut it.query, &run.queries, prefix),
+            (|it| &mut it.key, &run.keys, 0),
+            (|it| &mut it.value, &run.values, 0),
+            (|it| &mut it.attention, &run.attention, prefix),
+            (|it| &mut it.gate, &run.gates, prefix),
+            (|it| &mut it.up, &run.ups, prefix),
+            (|it| &mut it.gated, &run.gated, prefix),
+        ];
+        for (of, tensor, skip) in kinds {
+            include(&mut self.layers.iter_mut().map(of), tensor, layers, skip);
         }
-    }
-}
-
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "a function for folds over slices"
-)]
-fn larger(range: f64, value: &f64) -> f64 {
-    range.max(value.abs())
-}
-
-/// The largest of some ranges; 1 if all are zero, so that a scale can be made of it.
-pub(super) fn largest<'a>(ranges: impl IntoIterator<Item = &'a f64>) -> f64 {
-    let largest = ranges.into_iter().fold(0.0, larger);
-    if largest > 0.0 {
-        largest
-    } else {
-        1.0
-    }
-}
-
-/// The root of the mean square; 1 if all numbers are zero.
-pub(super) fn root_mean_square(numbers: &[f64]) -> f64 {
-    let sum: f64 = numbers.iter().map(|x| x * x).sum();
-    if sum > 0.0 {
-        libm::sqrt(sum / numbers.len() as f64)
-    } else {
-        1.0
     }
 }

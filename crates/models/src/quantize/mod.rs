@@ -5,28 +5,52 @@
 
 mod calibrate;
 mod choice;
-mod fold;
+mod prepare;
 mod report;
 mod scales;
 mod weights;
 
-use matchmark_quant::{AccumulatorBounds, ScoreStep, ValueBits};
-use matchmark_runtime::TableResolution;
+use matchmark_quant::{AccumulatorBounds, ScoreStep, ValueBits, WEIGHT_LIMIT};
+use matchmark_runtime::{KvCache, TableResolution};
 use matchmark_tables::RsqrtTable;
 
-use crate::floats::{activation_table, rotary_table};
+use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
-    execute_float, FloatModel, IntegerModel, LayerWeights, ModelError, ModelParts, ModelTables,
+    execute_float, FloatExecution, FloatModel, IntegerModel, LayerWeights, Matrix, ModelError,
+    ModelParts, ModelPrefix, ModelTables,
 };
 
-pub use report::{ExcessReport, QuantizationReport};
+pub(crate) use prepare::prepare;
+pub use report::{CoarseScale, ExcessReport, QuantizationReport};
 
 use calibrate::Ranges;
-use choice::Choice;
-use fold::FoldedModel;
+use choice::{Choice, DOWN_LIMIT};
 
-/// Quantizes a model. `calibration` are sequences of tokens from which the ranges of all intermediate
-/// values are taken.
+/// How a model is quantized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuantizeOptions {
+    /// Width of values.
+    pub value_bits: ValueBits,
+    /// Whether the residual stream is rotated, which spreads what a few channels hold over all of them.
+    pub rotated: bool,
+    /// The tokens before every text, which no step computes. Empty for none.
+    pub prefix: Vec<u32>,
+}
+
+impl QuantizeOptions {
+    /// Values of this width, a rotated stream, no prefix.
+    #[must_use]
+    pub const fn new(value_bits: ValueBits) -> Self {
+        Self {
+            value_bits,
+            rotated: true,
+            prefix: Vec::new(),
+        }
+    }
+}
+
+/// Quantizes a model. `calibration` are sequences of tokens, as they follow the prefix, from which the ranges of
+/// all intermediate values are taken.
 ///
 /// # Errors
 /// [`ModelError`] for a sequence that the model cannot run, and if no scales meet the bounds on
@@ -34,8 +58,9 @@ use fold::FoldedModel;
 pub fn quantize_model(
     model: &FloatModel,
     calibration: &[Vec<u32>],
-    bits: ValueBits,
+    options: &QuantizeOptions,
 ) -> Result<(IntegerModel, QuantizationReport), ModelError> {
+    let bits = options.value_bits;
     // Before anything runs: whatever score step comes of it, a cache that is too long stays so.
     AccumulatorBounds::new(
         &model.shape.attention(),
@@ -44,55 +69,107 @@ pub fn quantize_model(
         ScoreStep::new(ScoreStep::MIN)?,
         TableResolution::for_bits(bits)?.table()?.bounds(),
     )?;
+    let model = &prepare(model, options.rotated);
     let mut ranges = Ranges::new(&model.shape);
     for tokens in calibration {
-        ranges.include(&model.shape, &execute_float(model, tokens)?);
+        let tokens = [options.prefix.as_slice(), tokens].concat();
+        let run = execute_float(model, &tokens)?;
+        ranges.include(&run, options.prefix.len(), tokens.len());
     }
-    let folded = FoldedModel::new(model);
-    let choice = Choice::new(model, &folded, &ranges, bits)?;
-    let integer = assemble(model, &folded, &choice)?;
+    let choice = Choice::new(model, &ranges, bits, options.rotated)?;
+    let integer = assemble(model, &choice, options)?;
     let tokens = calibration.iter().map(Vec::len).sum();
-    let report = QuantizationReport::new(&integer, tokens, &model.ignored);
+    let report = QuantizationReport::new(&integer, tokens, &ranges, &model.ignored);
     Ok((integer, report))
 }
 
 fn assemble(
     model: &FloatModel,
-    folded: &FoldedModel,
     choice: &Choice,
+    options: &QuantizeOptions,
 ) -> Result<IntegerModel, ModelError> {
     let shape = model.shape;
     let (hidden, mlp) = (shape.hidden(), shape.mlp());
     let (query, kv) = (shape.query_width(), shape.kv_width());
+    let matrix = |weights: &[f32], size, unit| -> Result<Matrix, ModelError> {
+        weights::quantize(weights, size, unit, WEIGHT_LIMIT)
+    };
     let mut layers = Vec::with_capacity(shape.layers());
-    for (weights, units) in folded.layers.iter().zip(&choice.units) {
+    for (weights, units) in model.layers.iter().zip(&choice.units) {
+        let down = weights::quantize(&weights.down, (hidden, mlp), units.down, DOWN_LIMIT)?;
         layers.push(LayerWeights {
-            query: weights::quantize(&weights.query, query, hidden, units.query)?,
-            key: weights::quantize(&weights.key, kv, hidden, units.key)?,
-            value: weights::quantize(&weights.value, kv, hidden, units.value)?,
-            output: weights::quantize(&weights.output, hidden, query, units.output)?,
-            gate: weights::quantize(&weights.gate, mlp, hidden, units.gate)?,
-            up: weights::quantize(&weights.up, mlp, hidden, units.up)?,
-            down: weights::quantize(&weights.down, hidden, mlp, units.down)?,
+            query: matrix(&weights.query, (query, hidden), units.query)?,
+            key: matrix(&weights.key, (kv, hidden), units.key)?,
+            value: matrix(&weights.value, (kv, hidden), units.value)?,
+            output: matrix(&weights.output, (hidden, query), units.output)?,
+            gate: matrix(&weights.gate, (mlp, hidden), units.gate)?,
+            up: matrix(&weights.up, (mlp, hidden), units.up)?,
+            down,
         });
     }
-    let vocabulary = shape.vocabulary();
-    let head = weights::quantize(&folded.head, vocabulary, hidden, choice.head_unit)?;
     let scales = choice.scales.clone();
-    let bits = choice.arithmetic.value_bits();
-    IntegerModel::new(ModelParts {
+    let gate_bits = choice.arithmetic.terms().gate_bits();
+    let mut parts = ModelParts {
         shape,
-        arithmetic: choice.arithmetic,
-        embedding: weights::quantize_embedding(&model.embedding, scales.embedding),
+        arithmetic: choice.arithmetic.clone(),
+        prefix: prefix(model, choice, options)?,
+        embedding: weights::quantize_embedding(&model.embedding, scales.stream[0]),
         layers,
-        head,
+        head: matrix(&model.head, (shape.vocabulary(), hidden), choice.head_unit)?,
         tables: ModelTables {
             weights: choice.table.table()?,
             rsqrt: RsqrtTable::new(),
-            activation: activation_table(model.activation, bits, scales.gate, choice.activation)?,
+            activation: activation_table(
+                model.activation,
+                gate_bits,
+                scales.gate,
+                choice.activation,
+            )?,
             rotary: rotary_table(&shape, model.rope_theta)?,
         },
         scales,
         tokenizer: model.tokenizer.clone(),
+    };
+    parts.state_row_norms()?;
+    IntegerModel::new(parts)
+}
+
+/// Keys and values of the tokens before every text, rounded like all others.
+fn prefix(
+    model: &FloatModel,
+    choice: &Choice,
+    options: &QuantizeOptions,
+) -> Result<ModelPrefix, ModelError> {
+    let (shape, tokens) = (&model.shape, &options.prefix);
+    if tokens.is_empty() {
+        return Ok(ModelPrefix::none(shape));
+    }
+    let FloatExecution { keys, values, .. } = execute_float(model, tokens)?;
+    let limit = options.value_bits.max_value();
+    let (layers, entries) = (shape.layers(), tokens.len());
+    let (width, dim) = (shape.kv_width(), shape.attention().head_dim());
+    // From `[L, entries, G d]` to `[L G, entries, d]`.
+    let rounded = |tensor: &[f64], scale: &dyn Fn(usize) -> f64| -> Vec<i16> {
+        let mut out = Vec::with_capacity(tensor.len());
+        for (layer, rows) in tensor.chunks_exact(tensor.len() / layers).enumerate() {
+            for head in 0..width / dim {
+                for row in rows.chunks_exact(width) {
+                    let of_head = &row[head * dim..(head + 1) * dim];
+                    out.extend(of_head.iter().map(|x| {
+                        let rounded = round_to_i32(x / scale(layer)).clamp(-limit, limit);
+                        i16::try_from(rounded).unwrap_or(0)
+                    }));
+                }
+            }
+        }
+        out
+    };
+    let scales = &choice.scales.layers;
+    let keys = rounded(&keys, &|layer| scales[layer].key.get());
+    let values = rounded(&values, &|layer| scales[layer].value.get());
+    let attention = shape.all_layers_attention();
+    Ok(ModelPrefix {
+        tokens: tokens.clone(),
+        cache: KvCache::from_tensors(attention, entries, &keys, &values)?,
     })
 }

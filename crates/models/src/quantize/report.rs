@@ -2,11 +2,16 @@
 
 use std::fmt;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, NORM_PRODUCT_BITS, ROTARY_BITS, STREAM_BITS};
+use matchmark_quant::{
+    LayerArithmetic, ModelArithmetic, ModelShape, Rescale, NORM_PRODUCT_BITS, ROTARY_BITS,
+    STREAM_BITS,
+};
 
 use serde::Serialize;
 
-use crate::{IntegerModel, LayerWeights, Matrix, ModelId};
+use super::calibrate::{Range, Ranges};
+use super::scales::normalized_norm;
+use crate::{IntegerModel, Matrix, ModelId};
 
 /// What a quantization chose, and what could leave its range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,9 +26,25 @@ pub struct QuantizationReport {
     pub identity: ModelId,
     /// Whether a rescaling could have an excess that a proof cannot carry.
     pub excess: Vec<ExcessReport>,
+    /// Values that are small beside their own unit: the root of their mean square in the calibration text is
+    /// below one unit, so that little is left of them.
+    pub coarse: Vec<CoarseScale>,
     /// Entries of the folder's `config.json` that were passed over: they do not change what the model
     /// computes.
     pub ignored: Vec<String>,
+}
+
+/// A kind of value of which little is left, because its scale has to hold others that are much larger.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CoarseScale {
+    /// The kind of value.
+    pub kind: &'static str,
+    /// The stage of the stream, or the layer.
+    pub at: usize,
+    /// What one unit stands for.
+    pub unit: f64,
+    /// The root of the mean square of the values.
+    pub root_mean_square: f64,
 }
 
 /// Whether the rescalings of one kind could meet an excess that a proof cannot carry, for any tokens at all:
@@ -39,16 +60,57 @@ pub struct ExcessReport {
 }
 
 impl QuantizationReport {
-    pub(super) fn new(model: &IntegerModel, calibration_tokens: usize, ignored: &[String]) -> Self {
+    pub(super) fn new(
+        model: &IntegerModel,
+        calibration_tokens: usize,
+        ranges: &Ranges,
+        ignored: &[String],
+    ) -> Self {
         Self {
             shape: *model.shape(),
-            arithmetic: *model.arithmetic(),
+            arithmetic: model.arithmetic().clone(),
             calibration_tokens,
             identity: model.identity(),
             excess: model.excess_report(),
+            coarse: coarse_scales(model, ranges),
             ignored: ignored.to_vec(),
         }
     }
+}
+
+/// All values of which little is left.
+fn coarse_scales(model: &IntegerModel, ranges: &Ranges) -> Vec<CoarseScale> {
+    let scales = model.scales();
+    let mut coarse = Vec::new();
+    let mut check = |kind, at, unit: f64, range: Range| {
+        let root_mean_square = range.root_mean_square();
+        if unit > root_mean_square {
+            coarse.push(CoarseScale {
+                kind,
+                at,
+                unit,
+                root_mean_square,
+            });
+        }
+    };
+    let stages = ranges.stream.iter().zip(&scales.stream).enumerate();
+    for (stage, (range, scale)) in stages {
+        check("stream", stage, scale.get(), *range);
+    }
+    for (layer, (ranges, scales)) in ranges.layers.iter().zip(&scales.layers).enumerate() {
+        for (kind, scale, range) in [
+            ("query", scales.query, ranges.query),
+            ("key", scales.key, ranges.key),
+            ("value", scales.value, ranges.value),
+            ("attention", scales.value, ranges.attention),
+            ("gate", model.scales().gate, ranges.gate),
+            ("up", scales.up, ranges.up),
+            ("gated", scales.gated, ranges.gated),
+        ] {
+            check(kind, layer, scale.get(), range);
+        }
+    }
+    coarse
 }
 
 impl IntegerModel {
@@ -57,103 +119,98 @@ impl IntegerModel {
     #[must_use]
     pub fn excess_report(&self) -> Vec<ExcessReport> {
         let arithmetic = self.arithmetic();
-        let max_value = arithmetic.value_bits().max_value();
-        let stream = 1u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
-        let matrices = |names: &[&str], bound: &dyn Fn(&Matrix) -> u64| {
-            let matrices = self.layers().iter().flat_map(LayerWeights::named);
-            let of_kind = matrices.filter(|(name, _)| names.contains(name));
-            of_kind.map(|(_, matrix)| bound(matrix)).max().unwrap_or(0)
-        };
-        let norm = normalized_norm(self.shape(), arithmetic);
-        let of_normalized = |matrix: &Matrix| {
-            let by_norm = matrix.bound_by_norm(norm);
-            by_norm.min(matrix.bound_by_weights(max_value))
-        };
-        let of_values = |matrix: &Matrix| matrix.bound_by_weights(max_value) + stream;
+        let terms = arithmetic.terms();
+        let max_value = u64::from(terms.value_bits().max_value().unsigned_abs());
+        let max_gated = 1_u64 << (terms.gated_bits() - 1);
         let tables = self.tables();
         // Cosine, then sine.
         let turned = tables.rotary.entries().chunks_exact(2);
         let turned = turned.map(|angle| angle.iter().map(|x| x.unsigned_abs()).sum::<u32>());
         let turned = u64::from(turned.max().unwrap_or(0)) << (ROTARY_BITS - 1);
         let activated = tables.activation.entries().iter().map(|x| x.unsigned_abs());
-        let product = u64::from(activated.max().unwrap_or(0)) * u64::from(max_value.unsigned_abs());
-        let largest_exponent = arithmetic.max_norm_exponent(self.shape().hidden());
-        [
-            // The same for all exponents: the excess that fits and the largest quotient shrink alike.
-            (
-                "normalization",
-                arithmetic.norm(largest_exponent),
-                1 << NORM_PRODUCT_BITS,
-            ),
-            (
-                "rotary input",
-                arithmetic.rotary_input(),
-                matrices(&["query", "key"], &of_normalized),
-            ),
-            ("rotation", arithmetic.rotation(), turned),
-            (
-                "value",
-                arithmetic.value(),
-                matrices(&["value"], &of_normalized),
-            ),
-            (
-                "stream",
-                arithmetic.stream(),
-                matrices(&["output", "down"], &of_values),
-            ),
-            (
-                "gate",
-                arithmetic.gate(),
-                matrices(&["gate"], &of_normalized),
-            ),
-            ("up", arithmetic.up(), matrices(&["up"], &of_normalized)),
-            ("gated product", arithmetic.gated(), product),
-        ]
-        .map(|(kind, rescale, bound)| ExcessReport {
+        let product = u64::from(activated.max().unwrap_or(0)) * max_value;
+        let exponent = arithmetic.max_norm_exponent(self.shape().hidden());
+        let mut kinds = KINDS.map(|kind| ExcessReport {
             kind,
-            bound,
-            carried: rescale.carries(i64::try_from(bound).unwrap_or(i64::MAX)),
-        })
-        .to_vec()
+            bound: 0,
+            carried: true,
+        });
+        let mut include = |kind: &'static str, bound: u64, rescale: Rescale| {
+            if let Some(of_kind) = kinds.iter_mut().find(|it| it.kind == kind) {
+                of_kind.bound = bound.max(of_kind.bound);
+                of_kind.carried &= rescale.carries(i64::try_from(bound).unwrap_or(i64::MAX));
+            }
+        };
+        // The same for all exponents: the excess that fits and the largest quotient shrink alike.
+        for stage in 0..self.shape().stages() {
+            let rescale = terms.norm(arithmetic.norm_of_stage(stage), exponent);
+            include("normalization", 1 << NORM_PRODUCT_BITS, rescale);
+        }
+        include("rotation", turned, terms.rotation());
+        for (nodes, weights) in arithmetic.layers().iter().zip(self.layers()) {
+            let LayerArithmetic {
+                attention_norm,
+                query,
+                key,
+                value,
+                output,
+                mlp_norm,
+                gate,
+                up,
+                gated,
+                down,
+            } = *nodes;
+            let of_normalized = |matrix: &Matrix, shift: u8| {
+                let by_norm = matrix.bound_by_norm(normalized_norm(self.shape(), shift));
+                by_norm.min(u64::from(matrix.row_norm()) * max_value)
+            };
+            let attention = |matrix| of_normalized(matrix, attention_norm.shift);
+            let mlp = |matrix| of_normalized(matrix, mlp_norm.shift);
+            let (rotary, values) = (
+                |shift| terms.rotary_input(shift),
+                |shift| terms.value(shift),
+            );
+            include("rotary input", attention(weights.q()), rotary(query.shift));
+            include("rotary input", attention(weights.k()), rotary(key.shift));
+            include("value", attention(weights.v()), values(value.shift));
+            include("gate", mlp(weights.gate()), terms.gate(gate.shift));
+            include("up", mlp(weights.up()), values(up.shift));
+            include("gated product", product, terms.gated(gated));
+            for (node, largest) in [(output, max_value), (down, max_gated)] {
+                let before = 1 << (STREAM_BITS - 1 + node.residual);
+                let bound = u64::from(node.row_norm) * largest + before;
+                include("stream", bound, terms.stream(node.shift));
+            }
+        }
+        kinds.to_vec()
     }
 }
 
-/// No normalized vector has a larger Euclidean norm.
-///
-/// Before rounding it is `|h| R / 2^(norm + e)`, at most `2^(24 - norm) sqrt(17 / 16)`: with a mantissa `m`,
-/// `|h|^2 < 2^14 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
-/// below 16 have a root of less than `2^15`. Rounding adds at most half a unit to each channel, clamping
-/// nothing.
-fn normalized_norm(shape: &ModelShape, arithmetic: &ModelArithmetic) -> u64 {
-    // 33 / 32 is more than the root of 17 / 16.
-    let before = 33 << (24 - 5 - arithmetic.shifts().norm);
-    let root = (shape.hidden() as u64).isqrt() + 1;
-    before + root.div_ceil(2)
-}
+/// The kinds of rescalings.
+const KINDS: [&str; 8] = [
+    "normalization",
+    "rotary input",
+    "rotation",
+    "value",
+    "stream",
+    "gate",
+    "up",
+    "gated product",
+];
 
 impl fmt::Display for QuantizationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shifts = self.arithmetic.shifts();
         writeln!(f, "shape          {}", self.shape)?;
         writeln!(f, "parameters     {}", self.shape.weights())?;
         writeln!(f, "calibration    {} tokens", self.calibration_tokens)?;
         writeln!(f, "value bits     {}", self.arithmetic.value_bits())?;
+        let matrices: Vec<u8> = shifts(&self.arithmetic).collect();
         writeln!(
             f,
-            "shifts         rotary input {}, rotation {}, value {}, stream {}, gate {}, up {}, gated {}, norm {}",
-            shifts.rotary_input,
-            shifts.rotation,
-            shifts.value,
-            shifts.stream,
-            shifts.gate,
-            shifts.up,
-            shifts.gated,
-            shifts.norm
-        )?;
-        writeln!(
-            f,
-            "weights        mantissas of 8 bits, exponents at most {}",
-            self.arithmetic.weight_exponent()
+            "shifts         {} to {}, rotation {}",
+            matrices.iter().min().unwrap_or(&0),
+            matrices.iter().max().unwrap_or(&0),
+            self.arithmetic.terms().rotation_shift(),
         )?;
         writeln!(f, "score step     {}", self.arithmetic.score_step())?;
         for ExcessReport {
@@ -169,6 +226,18 @@ impl fmt::Display for QuantizationReport {
             };
             writeln!(f, "{kind:<14} at most {bound} before rescaling, {words}")?;
         }
+        for CoarseScale {
+            kind,
+            at,
+            unit,
+            root_mean_square,
+        } in &self.coarse
+        {
+            writeln!(
+                f,
+                "warning        {kind} {at}: one unit is {unit:.3e}, more than the values' root mean square of {root_mean_square:.3e}"
+            )?;
+        }
         if !self.ignored.is_empty() {
             writeln!(
                 f,
@@ -178,4 +247,20 @@ impl fmt::Display for QuantizationReport {
         }
         write!(f, "identity       {}", self.identity)
     }
+}
+
+/// The shifts of all matrices and gated products.
+fn shifts(arithmetic: &ModelArithmetic) -> impl Iterator<Item = u8> + '_ {
+    arithmetic.layers().iter().flat_map(|layer| {
+        [
+            layer.query.shift,
+            layer.key.shift,
+            layer.value.shift,
+            layer.output.shift,
+            layer.gate.shift,
+            layer.up.shift,
+            layer.gated,
+            layer.down.shift,
+        ]
+    })
 }

@@ -2,80 +2,168 @@
 
 use matchmark_quant::{
     exact_table_delta, score_step_from, HeadDim, ModelArithmetic, ModelShape, Scale, Scales,
-    ScoreStep, ValueBits, ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_SCALE_LOG, SQUARE_SHIFT,
-    STREAM_BITS,
+    ScoreStep, ValueBits, EXCESS_BITS, ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_SCALE_LOG,
+    SQUARE_SHIFT, STREAM_BITS,
 };
 use matchmark_runtime::TableResolution;
-use matchmark_tables::activations::Activation;
 use matchmark_tables::{ActivationTable, Rational};
 
-use super::calibrate::{largest, LayerRanges, Ranges};
+use super::calibrate::{LayerRanges, Range, Ranges};
 use super::weights::power_of_two;
-use crate::{LayerScales, ModelError};
+use crate::{FloatLayer, FloatModel, LayerScales, ModelError};
 
-/// The share of what calibration saw that normalized values have to reach; a clamp of the few beyond it
-/// costs less than a bit of all.
-const NORMALIZED_SHARE: f64 = 0.75;
+/// Ranges are this much larger than what calibration saw: a clamp costs more than a quarter of a bit.
+const MARGIN: f64 = 1.25;
+/// Smallest shift of a gated product: with it no product leaves what a proof carries.
+const MIN_GATED_SHIFT: u8 = 9;
 
 /// The scales of all values, and the shifts that follow from ranges alone.
 pub(super) struct ValueScales {
-    pub(super) stream: f64,
-    pub(super) normalized: f64,
+    /// By stage: the scale of the first by powers of two.
+    pub(super) stream: Vec<f64>,
+    /// The exponents of those powers.
+    pub(super) stream_exponents: Vec<i32>,
+    /// By stage.
+    pub(super) normalized: Vec<f64>,
+    /// The shifts of normalization that belong to those.
+    pub(super) norms: Vec<u8>,
     pub(super) gate: f64,
     /// Of the entries of the activation's table.
     pub(super) activation: f64,
     pub(super) layers: Vec<LayerScales>,
     pub(super) rotation: u8,
-    pub(super) gated: u8,
-    pub(super) norm: u8,
+    /// By layer.
+    pub(super) gated: Vec<u8>,
 }
 
 impl ValueScales {
-    /// The scales with which all that calibration saw fits, or most of it. `value_room` is by how much
-    /// larger than needed the scale of each layer's values is.
+    /// The scales with which all that calibration saw fits, and with which no prompt at all stops a prover.
     pub(super) fn new(
-        shape: &ModelShape,
+        model: &FloatModel,
         ranges: &Ranges,
-        function: Activation,
         bits: ValueBits,
-        value_room: &[f64],
     ) -> Result<Self, ModelError> {
+        let (shape, function) = (&model.shape, model.activation);
         let limit = f64::from(bits.max_value());
-        let norm = norm_shift(
-            shape,
-            largest([&ranges.normalized]) * NORMALIZED_SHARE,
-            limit,
-        );
+        let norms: Vec<u8> = ranges
+            .normalized
+            .iter()
+            .map(|range| norm_shift(shape, range.largest(), limit))
+            .collect();
+        let layers = model.layers.iter().enumerate();
+        let least: Vec<LeastScales> = layers
+            .map(|(l, weights)| LeastScales::new(shape, weights, [norms[2 * l], norms[2 * l + 1]]))
+            .collect();
+        let gate_limit = f64::from(bits.one_more().max_value());
         let rotation = (2 * ROTARY_SCALE_LOG + 1 - bits.get()).min(ModelArithmetic::MAX_SHIFT);
-        let gate = largest(ranges.layers.iter().flat_map(|layer| &layer.gate)) / limit;
+        let gates = ranges.layers.iter().zip(&least);
+        let gates = gates.map(|(layer, least)| (wide(layer.gate) / gate_limit).max(least.gate));
+        let gate = gates.fold(0.0, f64::max);
         let activation = gate * function.slope / f64::from(ActivationTable::ENTRY_FACTOR);
-        let (gated, ups) = gated_scales(ranges, activation, limit);
-        let products = attention_scales(ranges, rotation, limit);
-        let rotary = power_of_two(rotation) / power_of_two(ROTARY_SCALE_LOG);
+        let rotary = power_of_two(i32::from(rotation) - i32::from(ROTARY_SCALE_LOG));
+        let products = attention_scales(ranges, &least, rotation, limit);
         let mut layers = Vec::with_capacity(ranges.layers.len());
-        let per_layer = products.into_iter().zip(ups).zip(value_room);
-        for (layer, (((query, key), up), room)) in ranges.layers.iter().zip(per_layer) {
+        let mut gated = Vec::with_capacity(ranges.layers.len());
+        let own = ranges.layers.iter().zip(&least).zip(products);
+        for ((layer, least), (query, key)) in own {
+            let up = (wide(layer.up) / limit).max(least.up);
+            let shift = gated_shift(layer, activation * up, bits);
+            gated.push(shift);
             layers.push(LayerScales {
                 rotary_query: Scale::new(query / rotary)?,
                 rotary_key: Scale::new(key / rotary)?,
                 query: Scale::new(query)?,
                 key: Scale::new(key)?,
-                value: Scale::new(largest(&layer.value) / limit * room)?,
+                value: Scale::new((wide(layer.value) / limit).max(least.value))?,
                 up: Scale::new(up)?,
-                gated: Scale::new(activation * up * power_of_two(gated))?,
+                gated: Scale::new(activation * up * power_of_two(shift.into()))?,
             });
         }
+        let stream_exponents = stream_exponents(&ranges.stream);
+        // The first stage is the embedding, all of which was seen.
+        let first = ranges.stream[0].largest() / (power_of_two(STREAM_LOG) - 1.0);
+        let stream = stream_exponents.iter().map(|&it| first * power_of_two(it));
         Ok(Self {
-            stream: largest([&ranges.stream]) / power_of_two(STREAM_BITS - 1),
-            normalized: normalized_scale(shape, norm),
+            stream: stream.collect(),
+            stream_exponents,
+            normalized: norms
+                .iter()
+                .map(|&shift| normalized_scale(shape, shift))
+                .collect(),
+            norms,
             gate,
             activation,
             layers,
             rotation,
             gated,
-            norm,
         })
     }
+}
+
+/// The least scales of what matrices make of normalized values: with them no accumulator at all leaves what a
+/// proof carries as an excess. Of queries and keys, before rotation.
+struct LeastScales {
+    query: f64,
+    key: f64,
+    value: f64,
+    gate: f64,
+    up: f64,
+}
+
+impl LeastScales {
+    fn new(shape: &ModelShape, weights: &FloatLayer, [attention, mlp]: [u8; 2]) -> Self {
+        // By the Euclidean norms of a row and of normalized values, with room for the rounding of weights.
+        let least = |matrix: &[f32], shift: u8| {
+            let rows = matrix.chunks_exact(shape.hidden());
+            let squares = rows.map(|row| row.iter().map(|&w| f64::from(w) * f64::from(w)).sum());
+            let row = libm::sqrt(squares.fold(0.0, f64::max));
+            let norm = normalized_norm(shape, shift) as f64 * normalized_scale(shape, shift);
+            row * norm * 1.01 * power_of_two(-i32::from(EXCESS_BITS))
+        };
+        Self {
+            query: least(&weights.query, attention),
+            key: least(&weights.key, attention),
+            value: least(&weights.value, attention),
+            gate: least(&weights.gate, mlp),
+            up: least(&weights.up, mlp),
+        }
+    }
+}
+
+/// No normalized vector has a larger Euclidean norm.
+///
+/// Before rounding it is `|h| R / 2^(shift + e)`, at most `2^(25 - shift) sqrt(17 / 16)`: with a mantissa `m`,
+/// `|h|^2 < 2^16 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
+/// below 16 have a root of less than `2^15`. Rounding adds at most half a unit to each channel, clamping
+/// nothing.
+pub(super) fn normalized_norm(shape: &ModelShape, shift: u8) -> u64 {
+    // 33 / 32 is more than the root of 17 / 16.
+    let before = 33 << (25 - 5 - shift);
+    let root = (shape.hidden() as u64).isqrt() + 1;
+    before + root.div_ceil(2)
+}
+
+/// Log of the largest stream value.
+const STREAM_LOG: i32 = STREAM_BITS as i32 - 1;
+
+/// A range with its margin.
+fn wide(range: Range) -> f64 {
+    range.largest() * MARGIN
+}
+
+/// By which power of two the unit of each stage is larger than the embedding's: the smallest with which the
+/// stage's range fits. From one stage to the next it can fall, but not by more than a shift can make up.
+fn stream_exponents(stages: &[Range]) -> Vec<i32> {
+    let first = stages[0].largest();
+    let mut exponents = vec![0];
+    for range in &stages[1..] {
+        let mut exponent = exponents[exponents.len() - 1] - 2;
+        while first * power_of_two(exponent) < wide(*range) {
+            exponent += 1;
+        }
+        exponents.push(exponent);
+    }
+    exponents
 }
 
 /// The smallest shift at which values of this size fit.
@@ -86,29 +174,35 @@ fn norm_shift(shape: &ModelShape, range: f64, limit: f64) -> u8 {
         .unwrap_or(ModelArithmetic::MAX_NORM_SHIFT)
 }
 
-/// What one unit of a normalized value stands for. With `q = sum h^2 / 2^14` and a factor of
-/// `2^17 / sqrt(q)`, the value is `h 2^24 / (sqrt(sum h^2) 2^shift)`, and the real one is
+/// What one unit of a normalized value stands for. With `q = sum h^2 / 2^16` and a factor of
+/// `2^17 / sqrt(q)`, the value is `h 2^25 / (sqrt(sum h^2) 2^shift)`, and the real one is
 /// `h sqrt(C) / sqrt(sum h^2)`.
 fn normalized_scale(shape: &ModelShape, shift: u8) -> f64 {
-    libm::sqrt(shape.hidden() as f64) * power_of_two(shift)
-        / power_of_two(RSQRT_SCALE_LOG + SQUARE_SHIFT / 2)
+    let log = i32::from(shift) - i32::from(RSQRT_SCALE_LOG + SQUARE_SHIFT / 2);
+    libm::sqrt(shape.hidden() as f64) * power_of_two(log)
 }
 
 /// The scales of queries and keys of each layer. Their product is the same in all layers, because the
 /// score step and the weight table are; a layer of smaller ranges gives up resolution of both alike.
-fn attention_scales(ranges: &Ranges, rotation: u8, limit: f64) -> Vec<(f64, f64)> {
+fn attention_scales(
+    ranges: &Ranges,
+    least: &[LeastScales],
+    rotation: u8,
+    limit: f64,
+) -> Vec<(f64, f64)> {
     // Values before rotation have 13 bits, and come down by the rotation.
-    let rotary =
-        power_of_two(ROTARY_BITS - 1) * power_of_two(ROTARY_SCALE_LOG) / power_of_two(rotation);
-    let own = |rotated: &[f64], before: &[f64]| {
-        (largest(rotated) / limit).max(largest(before) / (rotary - 1.0))
+    let down = power_of_two(i32::from(rotation) - i32::from(ROTARY_SCALE_LOG));
+    let rotary = (power_of_two(i32::from(ROTARY_BITS) - 1) - 1.0) / down;
+    let own = |rotated: Range, before: Range, least: f64| {
+        let seen = (wide(rotated) / limit).max(wide(before) / rotary);
+        seen.max(least * down)
     };
-    let layers = ranges.layers.iter();
+    let layers = ranges.layers.iter().zip(least);
     let own: Vec<(f64, f64)> = layers
-        .map(|layer| {
+        .map(|(layer, least)| {
             (
-                own(&layer.query, &layer.rotary_query),
-                own(&layer.key, &layer.rotary_key),
+                own(layer.query, layer.rotary_query, least.query),
+                own(layer.key, layer.rotary_key, least.key),
             )
         })
         .collect();
@@ -121,21 +215,14 @@ fn attention_scales(ranges: &Ranges, rotation: u8, limit: f64) -> Vec<(f64, f64)
         .collect()
 }
 
-/// The shift of the gated product, and the scale of each layer's up projection: the smallest shift at which
-/// the products of every layer fit.
-fn gated_scales(ranges: &Ranges, activation: f64, limit: f64) -> (u8, Vec<f64>) {
-    let own = |layer: &LayerRanges| largest(&layer.up) / limit;
-    let fits = |shift: u8| {
-        let unit = activation * power_of_two(shift);
-        let fits = |layer: &LayerRanges| largest(&layer.gated) / (unit * own(layer)) <= limit;
-        ranges.layers.iter().all(fits)
-    };
-    let shift = (1..=ModelArithmetic::MAX_SHIFT)
+/// The smallest shift at which the products of a layer fit.
+fn gated_shift(layer: &LayerRanges, unit: f64, bits: ValueBits) -> u8 {
+    let bits = i32::from(bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
+    let limit = power_of_two(bits - 1) - 1.0;
+    let fits = |shift: u8| unit * power_of_two(shift.into()) * limit >= wide(layer.gated);
+    (MIN_GATED_SHIFT..=ModelArithmetic::MAX_SHIFT)
         .find(|&shift| fits(shift))
-        .unwrap_or(ModelArithmetic::MAX_SHIFT);
-    let unit = activation * power_of_two(shift);
-    let scale = |layer: &LayerRanges| own(layer).max(largest(&layer.gated) / (unit * limit));
-    (shift, ranges.layers.iter().map(scale).collect())
+        .unwrap_or(ModelArithmetic::MAX_SHIFT)
 }
 
 /// The score step of all layers, and the table that belongs exactly to it.

@@ -1,158 +1,136 @@
-//! Widths, shifts and constants of a decoder's arithmetic.
+//! Widths, shifts and constants of a decoder's arithmetic, for every node of its graph.
+
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EXPONENT_LIMIT, ROTARY_BITS, SQUARE_SHIFT, STREAM_BITS};
-use crate::{QuantError, Rescale, ScoreStep, ValueBits};
+use super::{ROTARY_BITS, SQUARE_SHIFT, STREAM_BITS};
+use crate::{digest_newtype, QuantError, Rescale, ScoreStep, TaggedSha256, ValueBits};
 
-/// The shifts of a decoder's rescalings, one for each kind, the same in all layers.
-///
-/// Plain numbers: [`ModelArithmetic::new`] checks them.
+digest_newtype! {
+    /// Identity of a [`ModelArithmetic`]: SHA-256 over its canonical encoding.
+    pub struct ArithmeticId;
+}
+
+/// A matrix whose accumulators are rescaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelShifts {
-    /// From accumulators of queries and keys to what is rotated: 1 to 14.
-    pub rotary_input: u8,
-    /// From accumulators of values to values: 1 to 14.
-    pub value: u8,
-    /// From accumulators of the attention's and the MLP's output to the residual stream: 1 to 14.
-    pub stream: u8,
-    /// What the embedding is multiplied by, as a power of two, where the first attention's accumulators
-    /// are added to it: at most `stream`. One unit of the embedding stands for `2^(embedding - stream)`
-    /// of a unit of the later stream, which is larger by far.
-    pub embedding: u8,
-    /// From accumulators of the gate to what its activation takes in: 1 to 14.
-    pub gate: u8,
-    /// From accumulators of the up projection: 1 to 14.
-    pub up: u8,
-    /// From the product of activated gate and up projection: 1 to 14.
+pub struct MatrixArithmetic {
+    /// Accumulators are divided by two to this power: 1 to 14.
+    pub shift: u8,
+    /// The largest sum of magnitudes of a row, `max_o sum_j |W[o][j]|`: what bounds the accumulators.
+    pub row_norm: u32,
+}
+
+/// A matrix whose accumulators are added to the residual stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResidualArithmetic {
+    /// The sum of accumulators and stream is divided by two to this power: 1 to 14.
+    pub shift: u8,
+    /// The stream before is multiplied by two to this power: 0 to 14. The unit of the stream grows by
+    /// `2^(shift - residual)` here.
+    pub residual: u8,
+    /// The largest sum of magnitudes of a row of weights.
+    pub row_norm: u32,
+}
+
+/// A normalization of the residual stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NormArithmetic {
+    /// The product of a stream value and a reciprocal square root is divided by two to this power and the
+    /// exponent of the sum of squares: 11 to 16.
+    pub shift: u8,
+    /// Epsilon, in units of the scaled sum of squares: below `2^20`.
+    pub epsilon: u32,
+}
+
+/// The nodes of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerArithmetic {
+    /// Normalization before the attention.
+    pub attention_norm: NormArithmetic,
+    /// Query projection, to what is rotated.
+    pub query: MatrixArithmetic,
+    /// Key projection, to what is rotated.
+    pub key: MatrixArithmetic,
+    /// Value projection.
+    pub value: MatrixArithmetic,
+    /// Output projection of the attention.
+    pub output: ResidualArithmetic,
+    /// Normalization before the MLP.
+    pub mlp_norm: NormArithmetic,
+    /// Gate projection, to what its activation takes in.
+    pub gate: MatrixArithmetic,
+    /// Up projection.
+    pub up: MatrixArithmetic,
+    /// Shift of the product of activated gate and up projection: 1 to 14.
     pub gated: u8,
-    /// From rotated queries and keys: 1 to 14.
-    pub rotation: u8,
-    /// From the product of a stream value and a reciprocal square root, to which the exponent of the
-    /// sum of squares is added: 10 to 15.
-    pub norm: u8,
+    /// Down projection.
+    pub down: ResidualArithmetic,
 }
 
-/// Widths, shifts and constants of a decoder's arithmetic; part of a model's identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "RawArithmetic", into = "RawArithmetic")]
+/// Widths, shifts and constants of a decoder's arithmetic, node by node; part of a model's identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "ModelArithmeticParts", into = "ModelArithmeticParts")]
 pub struct ModelArithmetic {
-    value_bits: ValueBits,
-    shifts: ModelShifts,
-    norm_epsilon: u32,
-    embedding_epsilon: u32,
-    score_step: ScoreStep,
-    weight_exponent: u8,
+    parts: ModelArithmeticParts,
+    terms: ArithmeticTerms,
 }
 
-/// What is written; reading goes through [`ModelArithmetic::new`].
-#[derive(Serialize, Deserialize)]
+/// What a [`ModelArithmetic`] is made of. Plain numbers: [`ModelArithmetic::new`] checks them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawArithmetic {
-    value_bits: ValueBits,
-    shifts: ModelShifts,
-    norm_epsilon: u32,
-    embedding_epsilon: u32,
-    score_step: ScoreStep,
-    weight_exponent: u8,
+pub struct ModelArithmeticParts {
+    /// `b`, the width of values.
+    pub value_bits: ValueBits,
+    /// Shift of rotated queries and keys, the same in all layers: 1 to 14.
+    pub rotation: u8,
+    /// `D`, the units of score that one index of the weight table spans, one for all layers.
+    pub score_step: ScoreStep,
+    /// The layers.
+    pub layers: Vec<LayerArithmetic>,
+    /// Normalization before the output head.
+    pub final_norm: NormArithmetic,
+    /// The largest sum of magnitudes of a row of the output head.
+    pub head_row_norm: u32,
 }
 
-impl ModelArithmetic {
-    /// Largest shift of every kind but that of normalization.
-    pub const MAX_SHIFT: u8 = 14;
-    /// Smallest shift of normalization: the excess of normalized values, below
-    /// `2^(NORM_PRODUCT_BITS - 10)`, then has at most 15 bits, as that of all other values.
-    pub const MIN_NORM_SHIFT: u8 = 10;
-    /// Largest shift of normalization.
-    pub const MAX_NORM_SHIFT: u8 = 15;
-    /// Largest exponent of a sum of squares.
-    pub const MAX_NORM_EXPONENT: u8 = 7;
-    /// Epsilon of normalization stays below this.
-    pub const NORM_EPSILON_LIMIT: u32 = 1 << 20;
-    /// The value width in use where nothing else is said: 11 bits.
-    pub const DEFAULT_VALUE_BITS: u8 = 11;
+/// What a statement says of an arithmetic: what holds for all nodes, and the identity of the rest.
+///
+/// The constants of the nodes stand in the preprocessed columns, whose root a policy pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArithmeticTerms {
+    value_bits: ValueBits,
+    rotation: RotationShift,
+    score_step: ScoreStep,
+    identity: ArithmeticId,
+}
 
-    /// Checks the numbers and puts them together. Both epsilons are in the units in which
-    /// normalization takes its sum of squares.
+/// A shift that was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+struct RotationShift(u8);
+
+impl ArithmeticTerms {
+    /// Checks the numbers and puts them together.
     ///
     /// # Errors
-    /// [`QuantError::ParameterOutOfRange`], naming the number.
-    pub const fn new(
+    /// [`QuantError::ParameterOutOfRange`] for a shift of the rotation outside of 1 to 14.
+    pub fn new(
         value_bits: ValueBits,
-        shifts: ModelShifts,
-        norm_epsilon: u32,
-        embedding_epsilon: u32,
+        rotation: u8,
         score_step: ScoreStep,
-        weight_exponent: u8,
+        identity: ArithmeticId,
     ) -> Result<Self, QuantError> {
-        // Taken apart, so that a new field is checked.
-        let ModelShifts {
-            rotary_input,
-            value,
-            stream,
-            embedding,
-            gate,
-            up,
-            gated,
-            rotation,
-            norm,
-        } = shifts;
-        let max = Self::MAX_SHIFT as u64;
-        let checks = [
-            ("shift of rotary inputs", rotary_input as u64, 1, max),
-            ("shift of values", value as u64, 1, max),
-            ("shift of the stream", stream as u64, 1, max),
-            ("shift of the embedding", embedding as u64, 0, stream as u64),
-            ("shift of the gate", gate as u64, 1, max),
-            ("shift of the up projection", up as u64, 1, max),
-            ("shift of the gated product", gated as u64, 1, max),
-            ("shift of the rotation", rotation as u64, 1, max),
-            (
-                "shift of normalization",
-                norm as u64,
-                Self::MIN_NORM_SHIFT as u64,
-                Self::MAX_NORM_SHIFT as u64,
-            ),
-            (
-                "epsilon of normalization",
-                norm_epsilon as u64,
-                0,
-                Self::NORM_EPSILON_LIMIT as u64 - 1,
-            ),
-            (
-                "epsilon of the embedding's normalization",
-                embedding_epsilon as u64,
-                0,
-                Self::NORM_EPSILON_LIMIT as u64 - 1,
-            ),
-            (
-                "exponent of weights",
-                weight_exponent as u64,
-                0,
-                EXPONENT_LIMIT as u64,
-            ),
-        ];
-        let mut index = 0;
-        while index < checks.len() {
-            let (parameter, got, minimum, maximum) = checks[index];
-            if got < minimum || got > maximum {
-                return Err(QuantError::ParameterOutOfRange {
-                    parameter,
-                    minimum,
-                    maximum,
-                    got,
-                });
-            }
-            index += 1;
-        }
         Ok(Self {
             value_bits,
-            shifts,
-            norm_epsilon,
-            embedding_epsilon,
+            rotation: RotationShift::try_from(rotation)?,
             score_step,
-            weight_exponent,
+            identity,
         })
     }
 
@@ -162,44 +140,35 @@ impl ModelArithmetic {
         self.value_bits
     }
 
-    /// All shifts.
+    /// Width of gated products, two's complement: two bits more than values have.
     #[must_use]
-    pub const fn shifts(&self) -> ModelShifts {
-        self.shifts
+    pub const fn gated_bits(&self) -> u8 {
+        self.value_bits.get() + ModelArithmetic::GATED_EXTRA_BITS
     }
 
-    /// Epsilon of normalization, in units of the scaled sum of squares, below `2^20`.
+    /// Width of gates, which the domain of the activation's table has: one bit more than values have, at most
+    /// 12.
     #[must_use]
-    pub const fn norm_epsilon(&self) -> u32 {
-        self.norm_epsilon
+    pub const fn gate_bits(&self) -> ValueBits {
+        self.value_bits.one_more()
     }
 
-    /// Epsilon of the normalization of the embedding, the first of all, whose units are other ones: below
-    /// `2^20`.
+    /// Accumulators of the gate to what its activation takes in.
     #[must_use]
-    pub const fn embedding_epsilon(&self) -> u32 {
-        self.embedding_epsilon
+    pub fn gate(&self, shift: u8) -> Rescale {
+        checked(Rescale::symmetric(shift, self.gate_bits()))
     }
 
-    /// Epsilon of the normalization of a stage: that of the embedding at stage 0.
+    /// Shift of rotated queries and keys.
     #[must_use]
-    pub const fn epsilon_of_stage(&self, stage: usize) -> u32 {
-        if stage == 0 {
-            self.embedding_epsilon
-        } else {
-            self.norm_epsilon
-        }
+    pub const fn rotation_shift(&self) -> u8 {
+        self.rotation.0
     }
 
-    /// By which power of two the stream of a stage is multiplied where the accumulators of the next output
-    /// projection are added to it: `embedding` at stage 0, `stream` afterwards.
+    /// Rotated queries and keys to values.
     #[must_use]
-    pub const fn residual_shift(&self, stage: usize) -> u8 {
-        if stage == 0 {
-            self.shifts.embedding
-        } else {
-            self.shifts.stream
-        }
+    pub fn rotation(&self) -> Rescale {
+        checked(Rescale::symmetric(self.rotation.0, self.value_bits))
     }
 
     /// `D`, the units of score that one index of the weight table spans, one for all layers.
@@ -208,92 +177,439 @@ impl ModelArithmetic {
         self.score_step
     }
 
+    /// Identity of the arithmetic of all nodes.
+    #[must_use]
+    pub const fn identity(&self) -> ArithmeticId {
+        self.identity
+    }
+
     /// Accumulators of queries and keys to two's complement of 13 bits.
     #[must_use]
-    pub fn rotary_input(&self) -> Rescale {
-        checked(Rescale::twos_complement(
-            self.shifts.rotary_input,
-            ROTARY_BITS,
-        ))
+    pub fn rotary_input(&self, shift: u8) -> Rescale {
+        checked(Rescale::twos_complement(shift, ROTARY_BITS))
     }
 
-    /// Rotated queries and keys to values.
+    /// Accumulators to values.
     #[must_use]
-    pub fn rotation(&self) -> Rescale {
-        self.symmetric(self.shifts.rotation)
+    pub fn value(&self, shift: u8) -> Rescale {
+        checked(Rescale::symmetric(shift, self.value_bits))
     }
 
-    /// Accumulators of values to values.
+    /// Products of activated gate and up projection.
     #[must_use]
-    pub fn value(&self) -> Rescale {
-        self.symmetric(self.shifts.value)
+    pub fn gated(&self, shift: u8) -> Rescale {
+        checked(Rescale::twos_complement(shift, self.gated_bits()))
     }
 
-    /// Accumulators of an output projection, to which the stream times `2^shift` was added, to two's
-    /// complement of 15 bits.
+    /// Accumulators of an output projection, to which the stream was added, to two's complement of 16 bits,
+    /// with all the excess that an accumulator can have.
     #[must_use]
-    pub fn stream(&self) -> Rescale {
-        checked(Rescale::twos_complement(self.shifts.stream, STREAM_BITS))
+    pub fn stream(&self, shift: u8) -> Rescale {
+        checked(Rescale::twos_complement(shift, STREAM_BITS)).of_stream()
     }
 
-    /// Accumulators of the gate to values.
-    #[must_use]
-    pub fn gate(&self) -> Rescale {
-        self.symmetric(self.shifts.gate)
-    }
-
-    /// Accumulators of the up projection to values.
-    #[must_use]
-    pub fn up(&self) -> Rescale {
-        self.symmetric(self.shifts.up)
-    }
-
-    /// Products of activated gate and up projection to values.
-    #[must_use]
-    pub fn gated(&self) -> Rescale {
-        self.symmetric(self.shifts.gated)
-    }
-
-    /// Products of stream values and a reciprocal square root to values, for a sum of squares of
-    /// exponent `exponent`.
+    /// Products of stream values and a reciprocal square root to values, for a sum of squares of exponent
+    /// `exponent`.
     ///
     /// # Panics
     /// If the exponent is above 7.
     #[must_use]
-    pub fn norm(&self, exponent: u8) -> Rescale {
+    pub fn norm(&self, norm: NormArithmetic, exponent: u8) -> Rescale {
         assert!(
-            exponent <= Self::MAX_NORM_EXPONENT,
+            exponent <= ModelArithmetic::MAX_NORM_EXPONENT,
             "the exponent of a sum of squares is at most 7"
         );
-        self.symmetric(self.shifts.norm + exponent).of_norm()
+        checked(Rescale::symmetric(norm.shift + exponent, self.value_bits)).of_norm()
+    }
+}
+
+impl ModelArithmetic {
+    /// Largest shift of every kind but that of normalization.
+    pub const MAX_SHIFT: u8 = 14;
+    /// Smallest shift of normalization: the excess of normalized values, below
+    /// `2^(NORM_PRODUCT_BITS - 11)`, then has at most 15 bits, as that of all other values.
+    pub const MIN_NORM_SHIFT: u8 = 11;
+    /// Largest shift of normalization.
+    pub const MAX_NORM_SHIFT: u8 = 16;
+    /// Largest exponent of a sum of squares.
+    pub const MAX_NORM_EXPONENT: u8 = 7;
+    /// Epsilon of normalization stays below this.
+    pub const NORM_EPSILON_LIMIT: u32 = 1 << 20;
+    /// The value width in use where nothing else is said: 11 bits.
+    pub const DEFAULT_VALUE_BITS: u8 = 11;
+    /// Gated products have so many bits more than values.
+    pub const GATED_EXTRA_BITS: u8 = 2;
+    /// The embedding is the first stream, times two to this power in the accumulators of the stream.
+    pub const EMBEDDING_SHIFT: u8 = 1;
+
+    /// Checks the numbers and puts them together.
+    ///
+    /// # Errors
+    /// [`QuantError::ParameterOutOfRange`], naming the number.
+    pub fn new(parts: ModelArithmeticParts) -> Result<Self, QuantError> {
+        for layer in &parts.layers {
+            layer.check()?;
+        }
+        parts.final_norm.check()?;
+        let identity = parts.identity();
+        let terms =
+            ArithmeticTerms::new(parts.value_bits, parts.rotation, parts.score_step, identity)?;
+        Ok(Self { parts, terms })
+    }
+
+    /// The parts.
+    #[must_use]
+    pub const fn parts(&self) -> &ModelArithmeticParts {
+        &self.parts
+    }
+
+    /// The parts, by value.
+    #[must_use]
+    pub fn into_parts(self) -> ModelArithmeticParts {
+        self.parts
+    }
+
+    /// What a statement says of it.
+    #[must_use]
+    pub const fn terms(&self) -> &ArithmeticTerms {
+        &self.terms
+    }
+
+    /// The nodes of each layer.
+    #[must_use]
+    pub fn layers(&self) -> &[LayerArithmetic] {
+        &self.parts.layers
+    }
+
+    /// Normalization before the output head.
+    #[must_use]
+    pub const fn final_norm(&self) -> NormArithmetic {
+        self.parts.final_norm
+    }
+
+    /// The largest sum of magnitudes of a row of the output head.
+    #[must_use]
+    pub const fn head_row_norm(&self) -> u32 {
+        self.parts.head_row_norm
+    }
+
+    /// The normalization of a stage of the stream: the embedding, then after each attention and MLP.
+    ///
+    /// # Panics
+    /// If there is no such stage.
+    #[must_use]
+    pub fn norm_of_stage(&self, stage: usize) -> NormArithmetic {
+        let layers = self.layers();
+        assert!(stage <= 2 * layers.len(), "no such stage");
+        match layers.get(stage / 2) {
+            None => self.final_norm(),
+            Some(layer) if stage.is_multiple_of(2) => layer.attention_norm,
+            Some(layer) => layer.mlp_norm,
+        }
+    }
+
+    /// By what the stream of a stage is rescaled, and the stream before multiplied: nothing comes before the
+    /// embedding.
+    ///
+    /// # Panics
+    /// If there is no such stage.
+    #[must_use]
+    pub fn residual_of_stage(&self, stage: usize) -> (u8, Option<u8>) {
+        let Some(before) = stage.checked_sub(1) else {
+            return (Self::EMBEDDING_SHIFT, None);
+        };
+        let layer = &self.layers()[before / 2];
+        let node = if before.is_multiple_of(2) {
+            layer.output
+        } else {
+            layer.down
+        };
+        (node.shift, Some(node.residual))
+    }
+
+    /// `b`, the width of values.
+    #[must_use]
+    pub const fn value_bits(&self) -> ValueBits {
+        self.terms.value_bits()
+    }
+
+    /// `D`, the units of score that one index of the weight table spans, one for all layers.
+    #[must_use]
+    pub const fn score_step(&self) -> ScoreStep {
+        self.terms.score_step()
     }
 
     /// The largest exponent that the sum of squares of a stream of width `hidden` can have: the least
     /// `e` with `2^14 hidden + epsilon < 2^14 * 4^e`.
     #[must_use]
-    pub const fn max_norm_exponent(&self, hidden: usize) -> u8 {
-        let epsilon = if self.norm_epsilon > self.embedding_epsilon {
-            self.norm_epsilon
-        } else {
-            self.embedding_epsilon
-        };
-        let most = ((hidden as u64) << SQUARE_SHIFT) + epsilon as u64;
-        let mut exponent = 0;
-        while most >= 1 << (SQUARE_SHIFT + 2 * exponent) {
-            exponent += 1;
-        }
-        exponent
+    pub fn max_norm_exponent(&self, hidden: usize) -> u8 {
+        let stages = 0..=2 * self.layers().len();
+        let epsilon = stages.map(|stage| self.norm_of_stage(stage).epsilon).max();
+        max_norm_exponent(hidden, epsilon.unwrap_or(0))
+    }
+}
+
+/// The least `e` with `2^(2 * 15 - 16) hidden + epsilon < 2^14 * 4^e`.
+pub(super) const fn max_norm_exponent(hidden: usize, epsilon: u32) -> u8 {
+    let most = max_square_sum(hidden) + epsilon as u64;
+    let mut exponent = 0;
+    while most >= 1 << (super::RSQRT_LOG_LEN + 2 * exponent) {
+        exponent += 1;
+    }
+    exponent
+}
+
+/// No sum of squares of so many channels is larger, in its units.
+pub(super) const fn max_square_sum(hidden: usize) -> u64 {
+    (hidden as u64) << (2 * (STREAM_BITS - 1) - SQUARE_SHIFT)
+}
+
+impl MatrixArithmetic {
+    const fn check(&self, name: &'static str) -> Result<(), QuantError> {
+        let max = ModelArithmetic::MAX_SHIFT as u64;
+        in_range(name, self.shift as u64, 1, max)
+    }
+}
+
+impl ResidualArithmetic {
+    fn check(&self) -> Result<(), QuantError> {
+        let max = u64::from(ModelArithmetic::MAX_SHIFT);
+        in_range("shift of the stream", self.shift.into(), 1, max)?;
+        in_range("shift of the stream before", self.residual.into(), 0, max)
+    }
+}
+
+impl NormArithmetic {
+    fn check(&self) -> Result<(), QuantError> {
+        let (min, max) = (
+            ModelArithmetic::MIN_NORM_SHIFT,
+            ModelArithmetic::MAX_NORM_SHIFT,
+        );
+        let shift = u64::from(self.shift);
+        in_range("shift of normalization", shift, min.into(), max.into())?;
+        let limit = u64::from(ModelArithmetic::NORM_EPSILON_LIMIT);
+        in_range(
+            "epsilon of normalization",
+            self.epsilon.into(),
+            0,
+            limit - 1,
+        )
+    }
+}
+
+impl LayerArithmetic {
+    fn check(&self) -> Result<(), QuantError> {
+        // Taken apart, so that a new node is checked.
+        let Self {
+            attention_norm,
+            query,
+            key,
+            value,
+            output,
+            mlp_norm,
+            gate,
+            up,
+            gated,
+            down,
+        } = self;
+        attention_norm.check()?;
+        query.check("shift of queries")?;
+        key.check("shift of keys")?;
+        value.check("shift of values")?;
+        output.check()?;
+        mlp_norm.check()?;
+        gate.check("shift of the gate")?;
+        up.check("shift of the up projection")?;
+        let max = u64::from(ModelArithmetic::MAX_SHIFT);
+        in_range("shift of the gated product", (*gated).into(), 1, max)?;
+        down.check()
     }
 
-    /// Largest exponent of any output channel of any matrix.
+    /// The numbers in the order of the canonical encoding.
+    fn numbers(&self) -> [u32; LAYER_NUMBERS] {
+        let Self {
+            attention_norm,
+            query,
+            key,
+            value,
+            output,
+            mlp_norm,
+            gate,
+            up,
+            gated,
+            down,
+        } = *self;
+        let byte = u32::from;
+        [
+            byte(attention_norm.shift),
+            attention_norm.epsilon,
+            byte(query.shift),
+            query.row_norm,
+            byte(key.shift),
+            key.row_norm,
+            byte(value.shift),
+            value.row_norm,
+            byte(output.shift),
+            byte(output.residual),
+            output.row_norm,
+            byte(mlp_norm.shift),
+            mlp_norm.epsilon,
+            byte(gate.shift),
+            gate.row_norm,
+            byte(up.shift),
+            up.row_norm,
+            byte(gated),
+            byte(down.shift),
+            byte(down.residual),
+            down.row_norm,
+        ]
+    }
+}
+
+impl ModelArithmeticParts {
+    /// The numbers of all nodes, in the order of the canonical encoding: each a `u32`.
     #[must_use]
-    pub const fn weight_exponent(&self) -> u8 {
-        self.weight_exponent
+    pub fn numbers(&self) -> Vec<u32> {
+        let Self {
+            value_bits,
+            rotation,
+            score_step,
+            layers,
+            final_norm,
+            head_row_norm,
+        } = self;
+        let mut numbers = alloc::vec![
+            u32::from(value_bits.get()),
+            u32::from(*rotation),
+            score_step.get(),
+            u32::try_from(layers.len()).unwrap_or(u32::MAX),
+        ];
+        for layer in layers {
+            numbers.extend(layer.numbers());
+        }
+        numbers.extend([
+            u32::from(final_norm.shift),
+            final_norm.epsilon,
+            *head_row_norm,
+        ]);
+        numbers
     }
 
-    fn symmetric(&self, shift: u8) -> Rescale {
-        checked(Rescale::symmetric(shift, self.value_bits))
+    /// How many numbers an arithmetic of so many layers has.
+    #[must_use]
+    pub const fn numbers_for(layers: usize) -> usize {
+        HEAD_NUMBERS + layers * LAYER_NUMBERS + TAIL_NUMBERS
     }
+
+    /// The arithmetic of these numbers, in the order of [`Self::numbers`].
+    ///
+    /// # Errors
+    /// [`QuantError::ParameterOutOfRange`] for another number of numbers, and for a value width, a score step or
+    /// a shift that is none.
+    pub fn from_numbers(numbers: &[u32]) -> Result<Self, QuantError> {
+        let layers = numbers.get(HEAD_NUMBERS - 1).copied().unwrap_or(0) as usize;
+        let expected = layers
+            .saturating_mul(LAYER_NUMBERS)
+            .saturating_add(HEAD_NUMBERS + TAIL_NUMBERS) as u64;
+        let got = numbers.len() as u64;
+        in_range("count of numbers of an arithmetic", got, expected, expected)?;
+        let mut reader = Numbers(numbers.iter());
+        let value_bits = ValueBits::new(reader.byte("value width")?)?;
+        let rotation = reader.byte("shift of the rotation")?;
+        let score_step = ScoreStep::new(reader.number())?;
+        reader.number();
+        let layers = (0..layers).map(|_| reader.layer());
+        Ok(Self {
+            value_bits,
+            rotation,
+            score_step,
+            layers: layers.collect::<Result<_, _>>()?,
+            final_norm: reader.norm()?,
+            head_row_norm: reader.number(),
+        })
+    }
+
+    fn identity(&self) -> ArithmeticId {
+        let mut hasher = TaggedSha256::new("matchmark/arithmetic/v1");
+        for number in self.numbers() {
+            hasher.update(&number.to_le_bytes());
+        }
+        ArithmeticId::from_bytes(hasher.finish())
+    }
+}
+
+/// Numbers of an arithmetic before its layers, of each layer, and after all.
+const HEAD_NUMBERS: usize = 4;
+const LAYER_NUMBERS: usize = 21;
+const TAIL_NUMBERS: usize = 3;
+
+/// Reads the numbers of an arithmetic, of which there are enough.
+struct Numbers<'a>(core::slice::Iter<'a, u32>);
+
+impl Numbers<'_> {
+    fn number(&mut self) -> u32 {
+        self.0.next().copied().unwrap_or(0)
+    }
+
+    fn byte(&mut self, name: &'static str) -> Result<u8, QuantError> {
+        let number = self.number();
+        in_range(name, number.into(), 0, u8::MAX.into())?;
+        Ok(number.to_le_bytes()[0])
+    }
+
+    fn norm(&mut self) -> Result<NormArithmetic, QuantError> {
+        Ok(NormArithmetic {
+            shift: self.byte("shift of normalization")?,
+            epsilon: self.number(),
+        })
+    }
+
+    fn matrix(&mut self, name: &'static str) -> Result<MatrixArithmetic, QuantError> {
+        Ok(MatrixArithmetic {
+            shift: self.byte(name)?,
+            row_norm: self.number(),
+        })
+    }
+
+    fn residual(&mut self) -> Result<ResidualArithmetic, QuantError> {
+        Ok(ResidualArithmetic {
+            shift: self.byte("shift of the stream")?,
+            residual: self.byte("shift of the stream before")?,
+            row_norm: self.number(),
+        })
+    }
+
+    fn layer(&mut self) -> Result<LayerArithmetic, QuantError> {
+        Ok(LayerArithmetic {
+            attention_norm: self.norm()?,
+            query: self.matrix("shift of queries")?,
+            key: self.matrix("shift of keys")?,
+            value: self.matrix("shift of values")?,
+            output: self.residual()?,
+            mlp_norm: self.norm()?,
+            gate: self.matrix("shift of the gate")?,
+            up: self.matrix("shift of the up projection")?,
+            gated: self.byte("shift of the gated product")?,
+            down: self.residual()?,
+        })
+    }
+}
+
+const fn in_range(
+    parameter: &'static str,
+    got: u64,
+    minimum: u64,
+    maximum: u64,
+) -> Result<(), QuantError> {
+    if minimum <= got && got <= maximum {
+        return Ok(());
+    }
+    Err(QuantError::ParameterOutOfRange {
+        parameter,
+        minimum,
+        maximum,
+        got,
+    })
 }
 
 /// Every shift was checked by [`ModelArithmetic::new`], so that no rescaling is refused.
@@ -304,176 +620,250 @@ fn checked(rescale: Result<Rescale, QuantError>) -> Rescale {
     }
 }
 
-impl TryFrom<RawArithmetic> for ModelArithmetic {
+impl TryFrom<ModelArithmeticParts> for ModelArithmetic {
     type Error = QuantError;
 
-    fn try_from(raw: RawArithmetic) -> Result<Self, QuantError> {
-        Self::new(
-            raw.value_bits,
-            raw.shifts,
-            raw.norm_epsilon,
-            raw.embedding_epsilon,
-            raw.score_step,
-            raw.weight_exponent,
-        )
+    fn try_from(parts: ModelArithmeticParts) -> Result<Self, QuantError> {
+        Self::new(parts)
     }
 }
 
-impl From<ModelArithmetic> for RawArithmetic {
+impl From<ModelArithmetic> for ModelArithmeticParts {
     fn from(arithmetic: ModelArithmetic) -> Self {
-        Self {
-            value_bits: arithmetic.value_bits,
-            shifts: arithmetic.shifts,
-            norm_epsilon: arithmetic.norm_epsilon,
-            embedding_epsilon: arithmetic.embedding_epsilon,
-            score_step: arithmetic.score_step,
-            weight_exponent: arithmetic.weight_exponent,
-        }
+        arithmetic.parts
+    }
+}
+
+impl TryFrom<u8> for RotationShift {
+    type Error = QuantError;
+
+    fn try_from(shift: u8) -> Result<Self, QuantError> {
+        in_range(
+            "shift of the rotation",
+            shift.into(),
+            1,
+            ModelArithmetic::MAX_SHIFT.into(),
+        )?;
+        Ok(Self(shift))
+    }
+}
+
+impl From<RotationShift> for u8 {
+    fn from(shift: RotationShift) -> Self {
+        shift.0
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
-    const SHIFTS: ModelShifts = ModelShifts {
-        rotary_input: 5,
-        value: 6,
-        stream: 7,
-        embedding: 2,
-        gate: 8,
-        up: 9,
-        gated: 10,
-        rotation: 11,
-        norm: 12,
+    const LAYER: LayerArithmetic = LayerArithmetic {
+        attention_norm: NormArithmetic {
+            shift: 12,
+            epsilon: 300,
+        },
+        query: matrix(5, 50),
+        key: matrix(6, 60),
+        value: matrix(7, 70),
+        output: ResidualArithmetic {
+            shift: 8,
+            residual: 9,
+            row_norm: 80,
+        },
+        mlp_norm: NormArithmetic {
+            shift: 13,
+            epsilon: 150,
+        },
+        gate: matrix(9, 90),
+        up: matrix(10, 100),
+        gated: 11,
+        down: ResidualArithmetic {
+            shift: 12,
+            residual: 10,
+            row_norm: 120,
+        },
     };
 
-    fn with(shifts: ModelShifts, epsilon: u32) -> Result<ModelArithmetic, QuantError> {
-        let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
-        ModelArithmetic::new(
-            bits,
-            shifts,
-            epsilon,
-            epsilon / 2,
-            ScoreStep::new(100).unwrap(),
-            3,
-        )
+    const fn matrix(shift: u8, row_norm: u32) -> MatrixArithmetic {
+        MatrixArithmetic { shift, row_norm }
+    }
+
+    fn parts() -> ModelArithmeticParts {
+        ModelArithmeticParts {
+            value_bits: ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap(),
+            rotation: 14,
+            score_step: ScoreStep::new(100).unwrap(),
+            layers: vec![LAYER; 2],
+            final_norm: NormArithmetic {
+                shift: 14,
+                epsilon: 0,
+            },
+            head_row_norm: 1000,
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut LayerArithmetic)) -> Result<ModelArithmetic, QuantError> {
+        let mut parts = parts();
+        change(&mut parts.layers[1]);
+        ModelArithmetic::new(parts)
     }
 
     #[test]
-    fn each_rescaling_has_its_own_shift() {
-        let arithmetic = with(SHIFTS, 3).unwrap();
-        let shifts = [
-            arithmetic.rotary_input(),
-            arithmetic.value(),
-            arithmetic.stream(),
-            arithmetic.gate(),
-            arithmetic.up(),
-            arithmetic.gated(),
-            arithmetic.rotation(),
-            arithmetic.norm(0),
-            arithmetic.norm(1),
-        ]
-        .map(Rescale::shift);
-        assert_eq!(shifts, [5, 6, 7, 8, 9, 10, 11, 12, 13]);
-        assert_eq!(arithmetic.stream().min(), -(1 << 14));
-        assert_eq!(arithmetic.rotary_input().max(), (1 << 12) - 1);
-        assert_eq!(arithmetic.norm(7).max(), 1023);
+    fn stages_have_their_nodes() {
+        let arithmetic = with(|it| it.attention_norm.shift = 15).unwrap();
+        let shifts = [0, 1, 2, 3, 4].map(|stage| arithmetic.norm_of_stage(stage).shift);
+        assert_eq!(shifts, [12, 13, 15, 13, 14]);
+        let residuals = [0, 1, 2, 3, 4].map(|stage| arithmetic.residual_of_stage(stage));
+        let (output, down) = ((8, Some(9)), (12, Some(10)));
+        assert_eq!(residuals, [(1, None), output, down, output, down]);
     }
 
     #[test]
-    fn the_embedding_has_numbers_of_its_own() {
-        let arithmetic = with(SHIFTS, 300).unwrap();
+    fn ranges() {
+        let terms = *with(|_| {}).unwrap().terms();
+        let stream = terms.stream(3);
+        assert_eq!((stream.min(), stream.max()), (-(1 << 15), (1 << 15) - 1));
+        assert_eq!(stream.excess_bits(), 27);
+        let rotary = terms.rotary_input(3);
+        assert_eq!((rotary.min(), rotary.max()), (-(1 << 12), (1 << 12) - 1));
+        let gated = terms.gated(3);
+        assert_eq!((gated.min(), gated.max()), (-(1 << 12), (1 << 12) - 1));
+        assert_eq!(terms.value(3).max(), 1023);
         assert_eq!(
-            (arithmetic.norm_epsilon(), arithmetic.embedding_epsilon()),
-            (300, 150)
+            (terms.rotation().shift(), terms.rotation().max()),
+            (14, 1023)
         );
-        let of_stages = [0, 1, 2].map(|stage| {
-            (
-                arithmetic.epsilon_of_stage(stage),
-                arithmetic.residual_shift(stage),
-            )
-        });
-        assert_eq!(of_stages, [(150, 2), (300, 7), (300, 7)]);
+        let norm = terms.norm(LAYER.mlp_norm, 7);
+        assert_eq!(
+            (norm.shift(), norm.max(), norm.excess_bits()),
+            (20, 1023, 6)
+        );
     }
 
     /// The sum of squares of 3 channels is below `2^14 * 4^1` with any epsilon below `2^14`, and not with
     /// `2^14` itself, whichever normalization has it.
     #[test]
     fn the_larger_epsilon_decides_the_exponent() {
-        let limit = 1 << SQUARE_SHIFT;
-        for (norm, embedding, exponent) in [
+        let limit = 1 << 14;
+        for (first, second, exponent) in [
             (limit - 1, limit - 1, 1),
             (limit, 0, 2),
             (0, limit, 2),
             (limit, limit, 2),
         ] {
-            let arithmetic = ModelArithmetic {
-                norm_epsilon: norm,
-                embedding_epsilon: embedding,
-                ..with(SHIFTS, 0).unwrap()
-            };
-            assert_eq!(
-                arithmetic.max_norm_exponent(3),
-                exponent,
-                "{norm} {embedding}"
-            );
+            let arithmetic = with(|it| {
+                it.attention_norm.epsilon = first;
+                it.mlp_norm.epsilon = second;
+            });
+            let got = arithmetic.unwrap().max_norm_exponent(3);
+            assert_eq!(got, exponent, "{first} {second}");
         }
     }
 
     #[test]
     fn every_number_is_checked() {
-        let changes: [fn(&mut ModelShifts, u8); 8] = [
-            |s, x| s.rotary_input = x,
-            |s, x| s.value = x,
-            |s, x| s.stream = x,
-            |s, x| s.gate = x,
-            |s, x| s.up = x,
-            |s, x| s.gated = x,
-            |s, x| s.rotation = x,
-            |s, x| s.norm = x,
+        let changes: [(fn(&mut LayerArithmetic, u8), u8, u8); 12] = [
+            (|it, x| it.query.shift = x, 1, 14),
+            (|it, x| it.key.shift = x, 1, 14),
+            (|it, x| it.value.shift = x, 1, 14),
+            (|it, x| it.output.shift = x, 1, 14),
+            (|it, x| it.output.residual = x, 0, 14),
+            (|it, x| it.gate.shift = x, 1, 14),
+            (|it, x| it.up.shift = x, 1, 14),
+            (|it, x| it.gated = x, 1, 14),
+            (|it, x| it.down.shift = x, 1, 14),
+            (|it, x| it.down.residual = x, 0, 14),
+            (|it, x| it.attention_norm.shift = x, 11, 16),
+            (|it, x| it.mlp_norm.shift = x, 11, 16),
         ];
-        for (index, change) in changes.into_iter().enumerate() {
-            let (low, high) = if index == 7 { (10, 15) } else { (1, 14) };
-            for (shift, good) in [
-                (low - 1, false),
-                (low, true),
-                (high, true),
-                (high + 1, false),
-            ] {
-                let mut shifts = SHIFTS;
-                shifts.embedding = 0;
-                change(&mut shifts, shift);
-                assert_eq!(with(shifts, 0).is_ok(), good, "{index} {shift}");
+        for (index, (change, low, high)) in changes.into_iter().enumerate() {
+            assert!(with(|it| change(it, low)).is_ok(), "{index}");
+            assert!(with(|it| change(it, high)).is_ok(), "{index}");
+            assert!(with(|it| change(it, high + 1)).is_err(), "{index}");
+            if let Some(below) = low.checked_sub(1) {
+                assert!(with(|it| change(it, below)).is_err(), "{index}");
             }
         }
-        for (stream, embedding, good) in [(7, 0, true), (7, 7, true), (7, 8, false), (1, 2, false)]
-        {
-            let mut shifts = SHIFTS;
-            (shifts.stream, shifts.embedding) = (stream, embedding);
-            assert_eq!(with(shifts, 0).is_ok(), good, "{stream} {embedding}");
+        assert!(with(|it| it.mlp_norm.epsilon = (1 << 20) - 1).is_ok());
+        assert!(with(|it| it.mlp_norm.epsilon = 1 << 20).is_err());
+        for rotation in [0, 15] {
+            let parts = ModelArithmeticParts {
+                rotation,
+                ..parts()
+            };
+            assert!(ModelArithmetic::new(parts).is_err());
         }
-        assert!(with(SHIFTS, (1 << 20) - 1).is_ok());
-        assert!(with(SHIFTS, 1 << 20).is_err());
+        let mut last = parts();
+        last.final_norm.shift = 17;
+        assert!(ModelArithmetic::new(last).is_err());
     }
 
+    /// Every number that can change changes the identity.
     #[test]
-    #[should_panic(expected = "at most 7")]
-    fn exponents_end() {
-        let _ = with(SHIFTS, 0).unwrap().norm(8);
+    fn the_identity_is_of_all_numbers() {
+        let numbers = parts().numbers();
+        assert_eq!(numbers.len(), ModelArithmeticParts::numbers_for(2));
+        assert_eq!(ModelArithmeticParts::from_numbers(&numbers), Ok(parts()));
+        for end in 0..numbers.len() {
+            assert!(ModelArithmeticParts::from_numbers(&numbers[..end]).is_err());
+        }
+        let own = *with(|_| {}).unwrap().terms();
+        let changes: [fn(&mut LayerArithmetic); 21] = [
+            |it| it.attention_norm.shift += 1,
+            |it| it.attention_norm.epsilon += 1,
+            |it| it.query.shift += 1,
+            |it| it.query.row_norm += 1,
+            |it| it.key.shift += 1,
+            |it| it.key.row_norm += 1,
+            |it| it.value.shift += 1,
+            |it| it.value.row_norm += 1,
+            |it| it.output.shift += 1,
+            |it| it.output.residual += 1,
+            |it| it.output.row_norm += 1,
+            |it| it.mlp_norm.shift += 1,
+            |it| it.mlp_norm.epsilon += 1,
+            |it| it.gate.shift += 1,
+            |it| it.gate.row_norm += 1,
+            |it| it.up.shift += 1,
+            |it| it.up.row_norm += 1,
+            |it| it.gated += 1,
+            |it| it.down.shift += 1,
+            |it| it.down.residual += 1,
+            |it| it.down.row_norm += 1,
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let other = *with(change).unwrap().terms();
+            assert_ne!(other.identity(), own.identity(), "{index}");
+            let mut layer = LAYER;
+            change(&mut layer);
+            assert_eq!(layer.numbers()[index], LAYER.numbers()[index] + 1);
+        }
+        // Two layers of which constants are exchanged.
+        let mut exchanged = parts();
+        exchanged.layers[1].query.shift += 1;
+        let one = ModelArithmetic::new(exchanged.clone()).unwrap();
+        exchanged.layers.swap(0, 1);
+        let other = ModelArithmetic::new(exchanged).unwrap();
+        assert_ne!(one.terms().identity(), other.terms().identity());
     }
 
     #[test]
     fn serde_refuses_what_new_refuses() {
-        let good = with(SHIFTS, 3).unwrap();
+        let good = with(|_| {}).unwrap();
         let json = serde_json::to_string(&good).unwrap();
-        assert_eq!(
-            serde_json::from_str::<ModelArithmetic>(&json).unwrap(),
-            good
-        );
-        assert!(json.contains("\"norm\":12"));
-        let bad = json.replace("\"norm\":12", "\"norm\":16");
+        let read: ModelArithmetic = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, good);
+        assert!(json.contains("\"gated\":11"));
+        let bad = json.replace("\"gated\":11", "\"gated\":15");
         assert!(serde_json::from_str::<ModelArithmetic>(&bad).is_err());
+        let terms = serde_json::to_string(good.terms()).unwrap();
+        let read: ArithmeticTerms = serde_json::from_str(&terms).unwrap();
+        assert_eq!(read, *good.terms());
+        let bad = terms.replace("\"rotation\":14", "\"rotation\":15");
+        assert!(serde_json::from_str::<ArithmeticTerms>(&bad).is_err());
     }
 }

@@ -1,101 +1,124 @@
 //! Bounds of a decoder's intermediate values, from shape and arithmetic alone.
 
+use super::arithmetic::{max_norm_exponent, max_square_sum};
 use super::{
-    ModelArithmetic, ModelShape, MANTISSA_LIMIT, MAX_LINEAR_WIDTH, SQUARE_LIMIT, SQUARE_SHIFT,
+    ArithmeticTerms, LayerArithmetic, ModelArithmetic, ModelShape, MAX_LINEAR_WIDTH, SQUARE_LIMIT,
     STREAM_BITS,
 };
-use crate::{QuantError, Rescale, MAX_LOG_ROWS, MODULUS, RSQRT_MAX};
+use crate::{QuantError, Rescale, MAX_LOG_ROWS, MODULUS, NORM_PRODUCT_BITS, RSQRT_MAX};
 
-/// That no intermediate value of a decoder can wrap around the field, whatever its weights and tokens
-/// are: the only way to one is a check of all of them.
+/// That no intermediate value of a decoder can wrap around the field, whatever its tokens are: the only way to
+/// one is a check of all of them.
+///
+/// Accumulators are bounded by the row norms that the arithmetic states; that a model's weights keep them is
+/// checked where the model is put together and where its key is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelBounds {
     max_accumulator: u64,
-    max_norm_exponent: u8,
 }
 
 impl ModelBounds {
     /// Largest width of the stream: sums of squares stay below `2^28`.
     const MAX_HIDDEN: u64 = 1 << 13;
+    /// No accumulator reaches this: below it, one is an integer of 32 bits with its sign, and an element of
+    /// the field.
+    pub const ACCUMULATOR_LIMIT: u64 = 1 << 30;
 
     /// Checks all intermediate values.
     ///
-    /// With `W = 127 * 2^exponent` the largest weight, `M` the largest value and `n` the number of a
-    /// matrix's inputs, an accumulator is at most `n W M`. What is rescaled and what its quotient,
-    /// excess and remainder make up must differ by less than `p`, so that they are equal as integers if
-    /// they are equal in the field.
+    /// With `r` the largest sum of magnitudes of a matrix's rows and `M` its largest input, an accumulator is at
+    /// most `r M`. What is rescaled and what its quotient, excess and remainder make up must differ by less
+    /// than `p`, so that they are equal as integers if they are equal in the field.
+    ///
+    /// # Errors
+    /// [`QuantError::AccumulatorTooLarge`], naming the value, [`QuantError::TooManyRows`], and
+    /// [`QuantError::ParameterOutOfRange`] for another number of layers.
+    pub fn new(shape: &ModelShape, arithmetic: &ModelArithmetic) -> Result<Self, QuantError> {
+        let terms = arithmetic.terms();
+        Self::check_terms(shape, terms)?;
+        let (expected, got) = (shape.layers() as u64, arithmetic.layers().len() as u64);
+        if expected != got {
+            return Err(QuantError::ParameterOutOfRange {
+                parameter: "number of layers of an arithmetic",
+                minimum: expected,
+                maximum: expected,
+                got,
+            });
+        }
+        let max_value = u64::from(terms.value_bits().max_value().unsigned_abs());
+        let max_gated = 1_u64 << (terms.gated_bits() - 1);
+        // Entries of an activation table are at most eight times the largest gate.
+        let max_gate = u64::from(terms.gate_bits().max_value().unsigned_abs());
+        let product = 8 * max_gate * max_value;
+        let mut max_accumulator = 0;
+        let mut accumulator = |quantity, row_norm: u32, input: u64| {
+            let bound = u64::from(row_norm) * input;
+            max_accumulator = bound.max(max_accumulator);
+            below(quantity, bound, Self::ACCUMULATOR_LIMIT).map(|()| bound)
+        };
+        for layer in arithmetic.layers() {
+            // Taken apart, so that a new node is checked.
+            let LayerArithmetic {
+                attention_norm: _, // Below, with the others.
+                query,
+                key,
+                value,
+                output,
+                mlp_norm: _,
+                gate,
+                up,
+                gated,
+                down,
+            } = *layer;
+            for (quantity, matrix, rescale) in [
+                ("query accumulator", query, terms.rotary_input(query.shift)),
+                ("key accumulator", key, terms.rotary_input(key.shift)),
+                ("value accumulator", value, terms.value(value.shift)),
+                ("gate accumulator", gate, terms.gate(gate.shift)),
+                ("up accumulator", up, terms.value(up.shift)),
+            ] {
+                let bound = accumulator(quantity, matrix.row_norm, max_value)?;
+                rescaled(quantity, bound, rescale)?;
+            }
+            for (quantity, node, input) in [
+                ("stream accumulator of the attention", output, max_value),
+                ("stream accumulator of the MLP", down, max_gated),
+            ] {
+                let before = 1 << (STREAM_BITS - 1 + node.residual);
+                let bound = accumulator(quantity, node.row_norm, input)? + before;
+                rescaled(quantity, bound, terms.stream(node.shift))?;
+            }
+            rescaled("gated product", product, terms.gated(gated))?;
+        }
+        let head = accumulator("logit", arithmetic.head_row_norm(), max_value)?;
+        below("gap between two logits", 2 * head, Self::ACCUMULATOR_LIMIT)?;
+        for stage in 0..shape.stages() {
+            let norm = arithmetic.norm_of_stage(stage);
+            let squares = max_square_sum(shape.hidden()) + u64::from(norm.epsilon);
+            below("sum of squares", squares, SQUARE_LIMIT.unsigned_abs())?;
+            // Without an exponent a reciprocal root has 15 bits; with one, 11, as the mantissa is 2^12 at least.
+            let most = u64::from(RSQRT_MAX + 1) << (STREAM_BITS - 1);
+            rescaled("normalized value", most, terms.norm(norm, 0))?;
+            let exponent = max_norm_exponent(shape.hidden(), norm.epsilon);
+            let most = 1 << NORM_PRODUCT_BITS;
+            rescaled("normalized value", most, terms.norm(norm, exponent))?;
+        }
+        Ok(Self { max_accumulator })
+    }
+
+    /// Checks what follows from the shape and from what a statement says of the arithmetic.
     ///
     /// The components of the relation have to have room for one token as well: those whose heights follow
     /// from the shape, with the widest rows of weights.
     ///
     /// # Errors
     /// [`QuantError::AccumulatorTooLarge`], naming the value, and [`QuantError::TooManyRows`].
-    pub fn new(shape: &ModelShape, arithmetic: &ModelArithmetic) -> Result<Self, QuantError> {
-        let modulus = u64::from(MODULUS);
-        let max_value = u64::from(arithmetic.value_bits().max_value().unsigned_abs());
-        let max_weight = u64::from(MANTISSA_LIMIT.unsigned_abs()) << arithmetic.weight_exponent();
-        let accumulator = |inputs: usize| inputs as u64 * max_weight * max_value;
-        let (hidden, queries, mlp) = (shape.hidden(), shape.query_width(), shape.mlp());
-        let below = |quantity, bound: u64, limit: u64| {
-            if bound < limit {
-                return Ok(bound);
-            }
-            Err(QuantError::AccumulatorTooLarge {
-                quantity,
-                bound,
-                limit,
-            })
-        };
-        let rescaled = |quantity, bound: u64, rescale: Rescale| {
-            // The remainder and the half unit are below one unit.
-            below(
-                quantity,
-                bound + rescale.reach() + (1 << rescale.shift()),
-                modulus,
-            )
-        };
-        let before = 1_u64 << (STREAM_BITS - 1 + arithmetic.stream().shift());
+    pub fn check_terms(shape: &ModelShape, terms: &ArithmeticTerms) -> Result<(), QuantError> {
         let rotary = 1_u64 << (super::ROTARY_BITS + super::ROTARY_SCALE_LOG);
-        // Entries of an activation table are at most 8 M.
-        let product = 8 * max_value * max_value;
-        rescaled(
-            "query and key accumulator",
-            accumulator(hidden),
-            arithmetic.rotary_input(),
-        )?;
-        rescaled("rotated value", rotary, arithmetic.rotation())?;
-        rescaled("value accumulator", accumulator(hidden), arithmetic.value())?;
-        let output = accumulator(queries.max(mlp)) + before;
-        rescaled("stream accumulator", output, arithmetic.stream())?;
-        rescaled("gate accumulator", accumulator(hidden), arithmetic.gate())?;
-        rescaled("up accumulator", accumulator(hidden), arithmetic.up())?;
-        rescaled("gated product", product, arithmetic.gated())?;
-        below("gap between two logits", 2 * accumulator(hidden), 1 << 30)?;
-
-        below("width of the stream", hidden as u64, Self::MAX_HIDDEN + 1)?;
-        let squares = (hidden as u64) << SQUARE_SHIFT;
-        let epsilon = u64::from(
-            arithmetic
-                .norm_epsilon()
-                .max(arithmetic.embedding_epsilon()),
-        );
-        below(
-            "sum of squares",
-            squares + epsilon,
-            SQUARE_LIMIT.unsigned_abs(),
-        )?;
-        let max_norm_exponent = arithmetic.max_norm_exponent(hidden);
-        let scaled = u64::from(RSQRT_MAX + 1) << (STREAM_BITS - 1);
-        rescaled(
-            "normalized value",
-            scaled,
-            arithmetic.norm(max_norm_exponent),
-        )?;
-        check_rows(shape)?;
-        Ok(Self {
-            max_accumulator: accumulator(hidden.max(queries).max(mlp)),
-            max_norm_exponent,
-        })
+        rescaled("rotated value", rotary, terms.rotation())?;
+        let hidden = shape.hidden() as u64;
+        below("width of the stream", hidden, Self::MAX_HIDDEN + 1)?;
+        check_rows(shape)
     }
 
     /// No accumulator of a matrix exceeds this.
@@ -103,12 +126,25 @@ impl ModelBounds {
     pub const fn max_accumulator(&self) -> u64 {
         self.max_accumulator
     }
+}
 
-    /// No sum of squares has a larger exponent.
-    #[must_use]
-    pub const fn max_norm_exponent(&self) -> u8 {
-        self.max_norm_exponent
+/// A quantity stays below its limit.
+fn below(quantity: &'static str, bound: u64, limit: u64) -> Result<(), QuantError> {
+    if bound < limit {
+        return Ok(());
     }
+    Err(QuantError::AccumulatorTooLarge {
+        quantity,
+        bound,
+        limit,
+    })
+}
+
+/// What is rescaled and what makes it up differ by less than the modulus. The remainder and the half unit are
+/// below one unit.
+fn rescaled(quantity: &'static str, bound: u64, rescale: Rescale) -> Result<(), QuantError> {
+    let made_up = rescale.reach() + (1 << rescale.shift());
+    below(quantity, bound + made_up, u64::from(MODULUS))
 }
 
 /// The relation has room for one token of a model of this shape.
@@ -151,10 +187,13 @@ fn check_rows(shape: &ModelShape) -> Result<(), QuantError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::{
-        AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShifts,
-        QueryHeads, ScoreStep, ValueBits, VocabularySize,
+        AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MatrixArithmetic,
+        MlpSize, ModelArithmeticParts, NormArithmetic, QueryHeads, ResidualArithmetic, ScoreStep,
+        ValueBits, VocabularySize,
     };
 
     fn shape(hidden: u32, mlp: u32) -> ModelShape {
@@ -174,28 +213,50 @@ mod tests {
         .unwrap()
     }
 
-    fn arithmetic(stream: u8, norm: u8, weight_exponent: u8) -> ModelArithmetic {
-        let shifts = ModelShifts {
-            rotary_input: 8,
-            value: 10,
-            stream,
-            embedding: 2,
-            gate: 10,
-            up: 10,
-            gated: 10,
-            rotation: 14,
-            norm,
+    fn layer() -> LayerArithmetic {
+        let matrix = |shift| MatrixArithmetic {
+            shift,
+            row_norm: 500_000,
         };
-        let bits = ValueBits::new(11).unwrap();
-        ModelArithmetic::new(
-            bits,
-            shifts,
-            5,
-            6,
-            ScoreStep::new(100).unwrap(),
-            weight_exponent,
-        )
-        .unwrap()
+        let residual = ResidualArithmetic {
+            shift: 10,
+            residual: 10,
+            row_norm: 200_000,
+        };
+        let norm = NormArithmetic {
+            shift: 13,
+            epsilon: 5,
+        };
+        LayerArithmetic {
+            attention_norm: norm,
+            query: matrix(8),
+            key: matrix(8),
+            value: matrix(10),
+            output: residual,
+            mlp_norm: norm,
+            gate: matrix(10),
+            up: matrix(10),
+            gated: 10,
+            down: residual,
+        }
+    }
+
+    fn of(layers: vec::Vec<LayerArithmetic>, hidden: u32) -> Result<ModelBounds, QuantError> {
+        let arithmetic = ModelArithmetic::new(ModelArithmeticParts {
+            value_bits: ValueBits::new(11).unwrap(),
+            rotation: 14,
+            score_step: ScoreStep::new(100).unwrap(),
+            final_norm: layers[0].attention_norm,
+            layers,
+            head_row_norm: 500_000,
+        });
+        ModelBounds::new(&shape(hidden, 704), &arithmetic.unwrap())
+    }
+
+    fn with(change: impl FnOnce(&mut LayerArithmetic)) -> Result<ModelBounds, QuantError> {
+        let mut second = layer();
+        change(&mut second);
+        of(vec![layer(), second], 256)
     }
 
     fn quantity(result: Result<ModelBounds, QuantError>) -> &'static str {
@@ -215,38 +276,49 @@ mod tests {
 
     #[test]
     fn what_fits() {
-        let bounds = ModelBounds::new(&shape(256, 704), &arithmetic(10, 13, 3)).unwrap();
-        assert_eq!(bounds.max_accumulator(), 704 * 127 * 8 * 1023);
-        assert_eq!(bounds.max_norm_exponent(), 5);
+        let bounds = with(|_| {}).unwrap();
+        assert_eq!(bounds.max_accumulator(), 200_000 * 4096);
     }
 
     #[test]
-    fn what_does_not() {
-        let with = |shape, arithmetic| quantity(ModelBounds::new(&shape, &arithmetic));
-        assert_eq!(
-            with(shape(256, 704), arithmetic(10, 13, 5)),
-            "stream accumulator"
-        );
-        assert_eq!(
-            with(shape(256, 704), arithmetic(14, 13, 4)),
-            "stream accumulator"
-        );
-        assert_eq!(
-            with(shape(704, 704), arithmetic(10, 13, 3)),
-            "gap between two logits"
-        );
-        // 2^20 (M + 1) + 2^29 + 2^25 with exponents of up to 5 fits; one more does not.
-        let fits = |shape, arithmetic| ModelBounds::new(&shape, &arithmetic).is_ok();
-        assert!(fits(shape(256, 704), arithmetic(10, 15, 3)));
-        assert!(fits(shape(1023, 704), arithmetic(10, 15, 1)));
-        assert_eq!(
-            with(shape(1024, 704), arithmetic(10, 15, 1)),
-            "normalized value"
-        );
-        assert!(fits(shape(1024, 704), arithmetic(10, 14, 1)));
-        assert_eq!(
-            with(shape(16_384, 64), arithmetic(10, 10, 0)),
-            "value accumulator"
-        );
+    fn every_node_is_checked() {
+        let changes: [(&str, fn(&mut LayerArithmetic)); 10] = [
+            ("query accumulator", |it| it.query.row_norm = 1_050_000),
+            ("key accumulator", |it| it.key.row_norm = 1_050_000),
+            ("value accumulator", |it| it.value.row_norm = 1_050_000),
+            ("gate accumulator", |it| it.gate.row_norm = 1_050_000),
+            ("up accumulator", |it| it.up.row_norm = 1_050_000),
+            ("stream accumulator of the attention", |it| {
+                it.output.row_norm = 1_050_000;
+            }),
+            ("stream accumulator of the MLP", |it| {
+                it.down.row_norm = 262_144;
+            }),
+            ("stream accumulator of the MLP", |it| it.down.shift = 13),
+            ("stream accumulator of the attention", |it| {
+                it.output.residual = 14;
+                it.output.row_norm = 600_000;
+            }),
+            ("normalized value", |it| it.mlp_norm.shift = 16),
+        ];
+        for (expected, change) in changes {
+            assert_eq!(quantity(with(change)), expected);
+        }
+        assert!(with(|it| it.value.row_norm = 1_049_000).is_ok());
+        assert!(with(|it| it.mlp_norm.shift = 15).is_ok());
+    }
+
+    #[test]
+    fn what_follows_from_the_shape() {
+        assert_eq!(quantity(of(vec![layer(); 2], 8200)), "width of the stream");
+        assert!(of(vec![layer(); 2], 4096).is_ok());
+        assert!(matches!(
+            of(vec![layer()], 256),
+            Err(QuantError::ParameterOutOfRange {
+                minimum: 2,
+                got: 1,
+                ..
+            })
+        ));
     }
 }

@@ -4,22 +4,23 @@ mod arithmetic;
 mod bounds;
 mod shape;
 
-pub use arithmetic::{ModelArithmetic, ModelShifts};
+pub use arithmetic::{
+    ArithmeticId, ArithmeticTerms, LayerArithmetic, MatrixArithmetic, ModelArithmetic,
+    ModelArithmeticParts, NormArithmetic, ResidualArithmetic,
+};
 pub use bounds::ModelBounds;
 pub use shape::ModelShape;
 
-/// Width of a value of the residual stream: two's complement, `[-2^14, 2^14 - 1]`.
-pub const STREAM_BITS: u8 = 15;
+/// Width of a value of the residual stream: two's complement, `[-2^15, 2^15 - 1]`.
+pub const STREAM_BITS: u8 = 16;
 /// Width of a query or key before rotation: two's complement, `[-2^12, 2^12 - 1]`.
 pub const ROTARY_BITS: u8 = 13;
 /// Cosines and sines are scaled by `2^12`.
 pub const ROTARY_SCALE_LOG: u8 = 12;
-/// Mantissas of weights lie in `[-127, 127]`.
-pub const MANTISSA_LIMIT: i8 = 127;
-/// Exponents of output channels are at most 8; the bounds on accumulators may allow less.
-pub const EXPONENT_LIMIT: u8 = 8;
-/// A sum of squares is taken in units of `2^14`.
-pub const SQUARE_SHIFT: u8 = 14;
+/// Weights lie in `[-2047, 2047]`; the bounds on accumulators may allow less.
+pub const WEIGHT_LIMIT: i16 = 2047;
+/// A sum of squares is taken in units of `2^16`.
+pub const SQUARE_SHIFT: u8 = 16;
 /// A sum of squares in these units, epsilon included, stays below `2^28`.
 pub const SQUARE_LIMIT: i64 = 1 << 28;
 /// The table of reciprocal square roots has `2^14` entries.
