@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, ModelShifts, QuantError, QueryHeads, Rounding, ScoreStep, SegmentSteps,
-    TableBounds, TaggedSha256, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, LayerArithmetic, Layers,
+    MatrixArithmetic, MlpSize, ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic,
+    QuantError, QueryHeads, ResidualArithmetic, Rounding, ScoreStep, SegmentSteps, TableBounds,
+    TaggedSha256, ValueBits, VocabularySize,
 };
 use matchmark_statement::{Cut, RelationDigest, SegmentShape};
 use stwo_constraint_framework::EvalAtRow;
@@ -255,8 +256,8 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
 
 /// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together.
 fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
-    let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?;
-    let step = ScoreStep::new(300)?;
+    let arithmetic = reference_arithmetic()?;
+    let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
     let shape = ModelShape::new(
         Layers::new(2)?,
         HiddenSize::new(24)?,
@@ -265,18 +266,6 @@ fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
         VocabularySize::new(50)?,
         CacheCapacity::new(64)?,
     )?;
-    let shifts = ModelShifts {
-        rotary_input: 5,
-        value: 7,
-        stream: 6,
-        embedding: 2,
-        gate: 8,
-        up: 9,
-        gated: 10,
-        rotation: 14,
-        norm: 13,
-    };
-    let arithmetic = ModelArithmetic::new(bits, shifts, 3, 4, step, 3)?;
     let segment = SegmentShape::new(
         shape.all_layers_attention(),
         CacheCapacity::new(48)?,
@@ -287,7 +276,49 @@ fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
         max_weight: 2048,
     };
     let layout = SegmentLayout::new(segment, 5, bits, step, Rounding::NearestTiesUp, table)?;
-    Ok((layout.with_decoder(shape, arithmetic)?, 7))
+    Ok((layout.with_decoder(shape, *arithmetic.terms())?, 7))
+}
+
+/// The arithmetic of the reference decoder: no two nodes of a kind have the same constants.
+fn reference_arithmetic() -> Result<ModelArithmetic, ReferenceError> {
+    let layer = |more: u8| {
+        let matrix = |shift: u8| MatrixArithmetic {
+            shift: shift + more,
+            row_norm: 10_000,
+        };
+        let residual = |shift: u8, residual: u8| ResidualArithmetic {
+            shift: shift + more,
+            residual,
+            row_norm: 10_000,
+        };
+        let norm = |shift: u8| NormArithmetic {
+            shift: shift + more,
+            epsilon: u32::from(shift + 3 * more),
+        };
+        LayerArithmetic {
+            attention_norm: norm(12),
+            query: matrix(5),
+            key: matrix(6),
+            value: matrix(7),
+            output: residual(8, 3),
+            mlp_norm: norm(13),
+            gate: matrix(9),
+            up: matrix(10),
+            gated: 11 + more,
+            down: residual(12, 11),
+        }
+    };
+    Ok(ModelArithmetic::new(ModelArithmeticParts {
+        value_bits: ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?,
+        rotation: 14,
+        score_step: ScoreStep::new(300)?,
+        layers: alloc::vec![layer(0), layer(1)],
+        final_norm: NormArithmetic {
+            shift: 14,
+            epsilon: 1,
+        },
+        head_row_norm: 10_000,
+    })?)
 }
 
 /// Why a reference layout cannot be made.

@@ -5,6 +5,7 @@ use matchmark_runtime::SegmentExecution;
 use matchmark_tables::WeightTable;
 
 use crate::column::Column;
+use crate::preprocessed::Constants;
 use crate::tables::Table;
 
 /// An honest execution, of which components make their columns.
@@ -30,6 +31,14 @@ pub struct DecoderExecution<'a> {
 }
 
 impl<'a> Execution<'a> {
+    /// What its preprocessed columns hold.
+    pub fn constants(&self) -> Constants<'a> {
+        Constants {
+            table: self.table,
+            arithmetic: self.decoder.map(|decoder| decoder.model.arithmetic()),
+        }
+    }
+
     /// That of the model.
     ///
     /// # Panics

@@ -8,7 +8,7 @@
 //! tables of a model, and the pairs of a split segment are committed in this way.
 use alloc::vec::Vec;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, ModelShifts};
+use matchmark_quant::{ArithmeticTerms, ModelShape};
 use matchmark_statement::{Cut, Port, PortCommitment, SegmentShape, SegmentStatement, TableId};
 use num_traits::Zero;
 use sha2::{Digest, Sha256};
@@ -112,7 +112,7 @@ pub enum PortContent<'a> {
         /// Shape of the model.
         shape: &'a ModelShape,
         /// Its integer arithmetic.
-        arithmetic: &'a ModelArithmetic,
+        arithmetic: &'a ArithmeticTerms,
         /// Its weight table.
         table: TableId,
     },
@@ -187,7 +187,7 @@ fn of_chain(shape: &SegmentShape) -> [u64; 5] {
 }
 
 /// Shape, arithmetic and weight table of a model as numbers.
-fn of_model(shape: &ModelShape, arithmetic: &ModelArithmetic, table: TableId) -> Vec<u64> {
+fn of_model(shape: &ModelShape, arithmetic: &ArithmeticTerms, table: TableId) -> Vec<u64> {
     let attention = shape.attention();
     let sizes = [
         shape.layers(),
@@ -200,45 +200,27 @@ fn of_model(shape: &ModelShape, arithmetic: &ModelArithmetic, table: TableId) ->
         shape.positions(),
     ]
     .map(|size| size as u64);
-    // Taken apart exhaustively: a new shift does not compile until it is hashed.
-    let ModelShifts {
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
-    } = arithmetic.shifts();
-    let shifts = [
-        rotary_input,
-        value,
-        stream,
-        embedding,
-        gate,
-        up,
-        gated,
-        rotation,
-        norm,
-    ];
     let numbers = [
         u64::from(arithmetic.value_bits().get()),
-        u64::from(arithmetic.norm_epsilon()),
-        u64::from(arithmetic.embedding_epsilon()),
+        u64::from(arithmetic.rotation_shift()),
         u64::from(arithmetic.score_step().get()),
-        u64::from(arithmetic.weight_exponent()),
     ];
-    let table = table.as_bytes().chunks_exact(8).map(|it| {
-        it.iter()
-            .rev()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte))
-    });
+    // The constants of the nodes, and the norms of rows of weights that bound their accumulators.
+    let identity = arithmetic.identity();
+    let nodes = words(identity.as_bytes());
     sizes
         .into_iter()
-        .chain(shifts.map(u64::from))
         .chain(numbers)
-        .chain(table)
+        .chain(nodes)
+        .chain(words(table.as_bytes()))
         .collect()
+}
+
+/// A digest as words, the least significant byte first.
+fn words(digest: &[u8; 32]) -> impl Iterator<Item = u64> + '_ {
+    let words = digest.chunks_exact(8);
+    words.map(|it| {
+        let bytes = it.iter().rev();
+        bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+    })
 }

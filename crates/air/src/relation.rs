@@ -148,10 +148,10 @@ relations! {
 
     /// The relations that only a decoder has.
     DECODER:
-    /// `0 <= x < 2^bits`.
+    /// `0 <= x < limit`.
     Range = 7, "range" {
-        /// Width in bits.
-        bits: F,
+        /// The limit, a power of two.
+        limit: F,
         /// The number `x`.
         value: F,
     }
@@ -182,22 +182,22 @@ relations! {
     }
     /// What belongs to the exponent of a norm.
     Exponent = 11, "exponent table" {
-        /// Exponent `e`.
-        exponent: F,
+        /// `2^e`.
+        scale: F,
         /// `4^e`.
         power: F,
         /// The smallest mantissa that goes with it.
         smallest: F,
-        /// The divisor of the normalization.
-        divisor: F,
     }
     /// The summed squares of a stage of the stream.
     SquareSums = 12, "square sums" {
         /// Number of (stage, step).
         norm: F,
-        /// Sum of the high parts.
+        /// Sum of the squares of the high limbs.
         high: F,
-        /// Sum of the low parts.
+        /// Sum of the products of both limbs.
+        cross: F,
+        /// Sum of the squares of the low limbs.
         low: F,
     }
     /// How a stage of the stream is normalized.
@@ -206,10 +206,10 @@ relations! {
         norm: F,
         /// The factor.
         factor: F,
-        /// The divisor's width in bits.
-        divisor_bits: F,
-        /// The divisor.
+        /// What normalization divides by.
         divisor: F,
+        /// The limit of its excess.
+        excess_limit: F,
     }
     /// A query, key or value on its way into the attention.
     AttentionEntry = 14, "attention entry" {

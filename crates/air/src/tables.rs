@@ -109,17 +109,16 @@ impl Table {
             offset: M31::from(limit),
         };
         match self {
-            Self::Weights | Self::Limbs | Self::ReciprocalRoots | Self::Exponents => {
-                EntryOrder::First {
-                    offset: M31::from(0),
-                }
-            }
+            Self::Weights | Self::Limbs | Self::ReciprocalRoots => EntryOrder::First {
+                offset: M31::from(0),
+            },
+            Self::Exponents => EntryOrder::Powers,
             Self::Values => from_minus(layout.value_bits().max_value()),
             Self::Activations => {
                 let arithmetic = layout.expect_decoder().arithmetic();
-                from_minus(arithmetic.value_bits().max_value())
+                from_minus(arithmetic.gate_bits().max_value())
             }
-            Self::Ranges => EntryOrder::Widths,
+            Self::Ranges => EntryOrder::Limits,
             Self::Rotations => {
                 let shape = layout.expect_decoder().shape();
                 EntryOrder::Pairs {
@@ -138,9 +137,11 @@ pub enum EntryOrder {
         /// What the least entry is below zero.
         offset: M31,
     },
-    /// The first element is a width, the second one of as many numbers. Row 0 repeats the number of no width,
-    /// which nothing looks up.
-    Widths,
+    /// The first element is a limit, a power of two, the second one of as many numbers. Row 0 repeats the number
+    /// below one, which nothing looks up.
+    Limits,
+    /// The first element is a power of two; the row is its exponent.
+    Powers,
     /// The first element is a position, the second one of so many pairs.
     Pairs {
         /// Pairs of a position.
@@ -155,10 +156,13 @@ impl EntryOrder {
     pub fn row(self, first: M31, second: M31) -> Option<usize> {
         match self {
             Self::First { offset } => Some((first + offset).0 as usize),
-            Self::Widths => {
-                let (bits, number) = (first.0, second.0 as usize);
-                let first = 1_usize.checked_shl(bits).filter(|first| number < *first)?;
-                Some(first + number)
+            Self::Limits => {
+                let (limit, number) = (first.0 as usize, second.0 as usize);
+                (limit.is_power_of_two() && number < limit).then(|| limit + number)
+            }
+            Self::Powers => {
+                let power = first.0;
+                (power.is_power_of_two()).then(|| power.trailing_zeros() as usize)
             }
             Self::Pairs { pairs } => {
                 let (position, pair) = (first.0 as usize, second.0 as usize);

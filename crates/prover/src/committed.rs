@@ -21,7 +21,7 @@ pub fn model_outline(model: &IntegerModel) -> ModelOutline {
     ModelOutline {
         identity: ModelId::from_bytes(*model.identity().as_bytes()),
         shape: *model.shape(),
-        arithmetic: *model.arithmetic(),
+        arithmetic: model.arithmetic().clone(),
         table: model.tables().weights.clone(),
     }
 }
@@ -49,7 +49,7 @@ impl CommittedModel {
         let outline = model_outline(&model);
         let content = PortContent::Model {
             shape: &outline.shape,
-            arithmetic: &outline.arithmetic,
+            arithmetic: outline.arithmetic.terms(),
             table: outline.table.id(),
         };
         let commitment = opening.commitment(&content, lifting_log_size);

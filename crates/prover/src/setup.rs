@@ -6,6 +6,7 @@ use matchmark_air::column::to_evaluation;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::preprocessed::Constants;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_models::IntegerModel;
 use matchmark_statement::{Cut, PolicyCircuit, PreprocessedRoot, ProofPart};
@@ -147,7 +148,11 @@ impl SegmentProver {
             return tree.clone();
         }
         // Made without the lock, which must not be held while a thread pool works.
-        let columns = preprocessed_columns(layout, part, self.terms.weight_table());
+        let constants = Constants {
+            table: self.terms.weight_table(),
+            arithmetic: self.model.as_ref().map(|it| it.model().arithmetic()),
+        };
+        let columns = preprocessed_columns(layout, part, &constants);
         let tree = Arc::new(self.commit(&columns));
         trees().entry(key).or_insert(tree).clone()
     }
@@ -187,7 +192,11 @@ impl SegmentProver {
         if (self.log_blowup, expected) != (log_blowup, got) {
             return Err(ProveError::OtherHeight { expected, got });
         }
-        let columns = preprocessed_columns(&layout, part, &outline.table);
+        let constants = Constants {
+            table: &outline.table,
+            arithmetic: Some(&outline.arithmetic),
+        };
+        let columns = preprocessed_columns(&layout, part, &constants);
         let root = self.commit(&columns).commitment.root();
         Ok(PreprocessedRoot::from_bytes(root.0))
     }

@@ -11,8 +11,8 @@ pub const EXCESS_BITS: u8 = 15;
 ///
 /// With `e` the exponent of the norm: for `e > 0` mantissas are at least `2^12` and their roots at most
 /// `2^11`, and a stream value has a magnitude of at most `2^15`. For `e = 0` the square of a value is below
-/// `2^16 (m + 1)`, with `m` the mantissa and a root of at most `2^17 / sqrt(m)`, or `2^15` for `m = 0`, so
-/// the product is below `2^25 sqrt(2)`.
+/// `2^15 (m + 1)`, with `m` the mantissa and a root of at most `2^17 / sqrt(m)`, or `2^15` for `m = 0`, so
+/// the product is below `2^24.5 sqrt(2)`.
 pub const NORM_PRODUCT_BITS: u8 = 26;
 /// A sum on the stream lies less than `2^30` outside of the range, before it is divided: what a proof carries
 /// as two limbs of [`EXCESS_BITS`] bits, the higher one in units of `2^15` before the division.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use matchmark_quant::{ModelArithmetic, ModelBounds, ModelShape, QuantizationPolicy, Rounding};
+use matchmark_quant::{ArithmeticTerms, ModelBounds, ModelShape, QuantizationPolicy, Rounding};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StatementError;
@@ -55,8 +55,8 @@ impl fmt::Display for SegmentKind {
 pub struct DecoderTerms {
     /// Layers, widths, the attention of one layer, vocabulary and position limit.
     pub shape: ModelShape,
-    /// Widths, shifts and constants of the integer arithmetic.
-    pub arithmetic: ModelArithmetic,
+    /// What holds for all nodes of the integer arithmetic, and the identity of the constants of each.
+    pub arithmetic: ArithmeticTerms,
     /// Commitment to weights and tables.
     pub weights: PortCommitment,
     /// How many tokens at the beginning of the chain are given; all others are the decoder's choice.
@@ -98,7 +98,7 @@ impl DecoderTerms {
         if got > expected.get() {
             return Err(StatementError::PromptAboveCapacity { expected, got });
         }
-        ModelBounds::new(&self.shape, &self.arithmetic)?;
+        ModelBounds::check_terms(&self.shape, &self.arithmetic)?;
         Ok(())
     }
 

@@ -44,7 +44,7 @@ version_newtype! {
     StatementVersion, 6;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 5;
+    RelationVersion, 6;
 }
 
 digest_newtype! {
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn current_versions() {
         assert_eq!(StatementVersion::CURRENT.get(), 6);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "5");
+        assert_eq!(RelationVersion::CURRENT.to_string(), "6");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

@@ -6,9 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use matchmark_quant::{
-    ModelArithmetic, ModelShifts, QuantizationPolicy, Scales, StepRange, TableBounds,
-};
+use matchmark_quant::{ArithmeticTerms, QuantizationPolicy, Scales, StepRange, TableBounds};
 
 use crate::tokens::TokenId;
 
@@ -41,33 +39,19 @@ impl fmt::Display for Bounds<'_> {
     }
 }
 
-/// `11 bits, score step 12, epsilons 3 and 1, shifts rotary input 5, ...`.
-pub(crate) struct Arithmetic<'a>(pub(crate) &'a ModelArithmetic);
+/// `11 bits, score step 12, rotation shift 14, nodes 0123...`.
+pub(crate) struct Arithmetic<'a>(pub(crate) &'a ArithmeticTerms);
 
 impl fmt::Display for Arithmetic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arithmetic = self.0;
-        let ModelShifts {
-            rotary_input,
-            value,
-            stream,
-            embedding,
-            gate,
-            up,
-            gated,
-            rotation,
-            norm,
-        } = arithmetic.shifts();
         write!(
             f,
-            "{} bits, score step {}, epsilons {} and {}, shifts rotary input {rotary_input}, \
-             value {value}, stream {stream}, embedding {embedding}, gate {gate}, up {up}, \
-             gated {gated}, rotation {rotation}, norm {norm}, weight exponent {}",
+            "{} bits, score step {}, rotation shift {}, nodes {}",
             arithmetic.value_bits(),
             arithmetic.score_step(),
-            arithmetic.norm_epsilon(),
-            arithmetic.embedding_epsilon(),
-            arithmetic.weight_exponent(),
+            arithmetic.rotation_shift(),
+            arithmetic.identity(),
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The model tree: weights, and the tables that belong to a model. Its columns do not depend on a
 //! segment.
 use matchmark_models::{IntegerModel, Matrix};
+use matchmark_quant::ModelArithmetic;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
@@ -65,7 +66,7 @@ fn weight(
     match matrix.kind {
         MatrixKind::Embedding => {
             let entry = model.embedding()[input * matrix.outputs + output];
-            i32::from(entry) << decoder.arithmetic().shifts().stream
+            i32::from(entry) << ModelArithmetic::EMBEDDING_SHIFT
         }
         MatrixKind::Rotary(layer) => {
             let layer = model.layer(layer);
@@ -100,7 +101,7 @@ fn table_columns(
 ) -> Vec<Column> {
     let entries: Vec<Vec<i64>> = match table {
         Table::Activations => {
-            let limit = decoder.arithmetic().value_bits().max_value();
+            let limit = decoder.arithmetic().gate_bits().max_value();
             (-limit..=limit)
                 .zip(model.tables().activation.entries())
                 .map(|(gate, activation)| vec![i64::from(gate), i64::from(*activation)])

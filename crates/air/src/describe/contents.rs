@@ -15,7 +15,7 @@ use super::ReferenceError;
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
 use crate::ops::attention::vectors::entries::entry_columns;
-use crate::preprocessed::Preprocessed;
+use crate::preprocessed::{Constants, Preprocessed};
 use crate::relation::RelationTag;
 
 /// A list of field elements that is part of the relation: a column, or the verifier's own terms.
@@ -63,11 +63,16 @@ impl fmt::Display for ContentDescription {
 /// Never, unless the limits of the parameters are changed.
 pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, ReferenceError> {
     let table = reference_table(layout)?;
+    let arithmetic = super::reference_arithmetic()?;
+    let constants = Constants {
+        table: &table,
+        arithmetic: Some(&arithmetic),
+    };
     let mut contents = vec![];
     for part in layout.parts() {
         for column in Preprocessed::of(layout.kind(), part) {
             let name = format!("{part} {}", column.name());
-            contents.push((name, column.column(layout, &table)));
+            contents.push((name, column.column(layout, &constants)));
         }
     }
     match layout.decoder() {

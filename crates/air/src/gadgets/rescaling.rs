@@ -1,7 +1,7 @@
-//! Division by `2^k`, rounded to nearest with halves up, then clamped to a range.
+//! Division by a unit `2^k`, rounded to nearest with halves up, then clamped to a range.
 //!
-//! **Contract.** The caller sees to it that `out` lies in `min ..= max`, by a lookup of its own, and
-//! that what is rescaled is an integer for which nothing below wraps: its bound and that of
+//! **Contract.** The caller sees to it that `out` lies in `min ..= max`, by a lookup of its own, that the unit
+//! is a power of two of 2 to `2^14`, a constant or a preprocessed column, and that what is rescaled is an integer for which nothing below wraps: its bound and that of
 //! `2^k (|v| + 1)` are together less than `p` (`ModelBounds` checks it). The gadget guarantees that
 //! `out = clamp(floor((x + 2^(k-1)) / 2^k), min, max)`, where `x` is what [`Rescaling::input`] says:
 //! there is no other `out` for the same `x`.
@@ -37,7 +37,7 @@ pub struct ClampedColumns<T> {
 }
 
 impl Clamping {
-    /// To the range of a rescaling.
+    /// To the range of a rescaling, whatever it divides by.
     pub fn of(rescale: Rescale) -> Self {
         Self {
             min: M31::from(rescale.min()),
@@ -48,37 +48,43 @@ impl Clamping {
     /// The value before clamping, of degree two.
     pub fn value<E: EvalAtRow>(&self, columns: &ClampedColumns<E::F>) -> E::F {
         let ClampedColumns { out, excess } = columns;
-        let sign = (out.clone() + out.clone() - E::F::from(self.max + self.min))
-            * (self.max - self.min).inverse();
-        out.clone() + excess.clone() * sign
+        out.clone() + excess.clone() * self.sign::<E>(out)
     }
 
-    /// States that nothing is clamped off but at an end of the range, and looks the excess up in
-    /// `0 .. 2^excess_bits`.
+    /// States that nothing is clamped off but at an end of the range, and looks the excess up below its limit.
     pub fn constrain<E: EvalAtRow>(
         &self,
         row: &mut Row<'_, E>,
         columns: &ClampedColumns<E::F>,
-        excess_bits: E::F,
+        excess_limit: E::F,
     ) {
         let ClampedColumns { out, excess } = columns;
-        row.constrain(
-            "only an end clamps",
-            excess.clone()
-                * (out.clone() - E::F::from(self.min))
-                * (out.clone() - E::F::from(self.max)),
-        );
+        self.only_an_end_clamps(row, out, excess.clone());
         row.require(Range {
-            bits: excess_bits,
+            limit: excess_limit,
             value: excess.clone(),
         });
+    }
+
+    /// States that there is no excess but at an end of the range.
+    pub fn only_an_end_clamps<E: EvalAtRow>(&self, row: &mut Row<'_, E>, out: &E::F, excess: E::F) {
+        row.constrain(
+            "only an end clamps",
+            excess * (out.clone() - E::F::from(self.min)) * (out.clone() - E::F::from(self.max)),
+        );
+    }
+
+    /// 1 at the upper end, -1 at the lower one, linear in the value.
+    pub fn sign<E: EvalAtRow>(&self, out: &E::F) -> E::F {
+        (out.clone() + out.clone() - E::F::from(self.max + self.min))
+            * (self.max - self.min).inverse()
     }
 }
 
 /// Looks a number up in `0 .. 2^bits`.
 pub fn range<E: EvalAtRow>(row: &mut Row<'_, E>, bits: u32, value: E::F) {
     row.require(Range {
-        bits: constant::<E>(bits),
+        limit: constant::<E>(1 << bits),
         value,
     });
 }
@@ -90,9 +96,9 @@ pub fn twos_complement<E: EvalAtRow>(row: &mut Row<'_, E>, bits: u32, value: &E:
 }
 
 /// Shape of the gadget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rescaling {
-    shift: u32,
+pub struct Rescaling<E: EvalAtRow> {
+    /// What is divided by, `2^k`.
+    unit: E::F,
     clamping: Clamping,
 }
 
@@ -110,24 +116,13 @@ impl<T> RescalingColumns<T> {
     pub fn into_columns(self) -> [T; 3] {
         [self.clamped.out, self.clamped.excess, self.remainder]
     }
-}
-
-impl Rescaling {
-    /// The gadget of a rescaling.
-    pub fn of(rescale: Rescale) -> Self {
-        Self {
-            shift: u32::from(rescale.shift()),
-            clamping: Clamping::of(rescale),
-        }
-    }
 
     /// Reads the columns, by these names: result, excess, remainder.
-    pub fn read<E: EvalAtRow>(
-        &self,
+    pub fn read<E: EvalAtRow<F = T>>(
         row: &mut Row<'_, E>,
         [out, excess, remainder]: [&'static str; 3],
-    ) -> RescalingColumns<E::F> {
-        RescalingColumns {
+    ) -> Self {
+        Self {
             clamped: ClampedColumns {
                 out: row.witness(out),
                 excess: row.witness(excess),
@@ -135,40 +130,50 @@ impl Rescaling {
             remainder: row.witness(remainder),
         }
     }
+}
 
-    /// What is rescaled, of degree two.
-    pub fn input<E: EvalAtRow>(&self, columns: &RescalingColumns<E::F>) -> E::F {
-        self.clamping.value::<E>(&columns.clamped) * M31::from_u32_unchecked(1 << self.shift)
-            + columns.remainder.clone()
-            - constant::<E>(1 << (self.shift - 1))
+impl<E: EvalAtRow> Rescaling<E> {
+    /// The gadget of a division by this unit, to this range.
+    pub fn new(unit: E::F, clamping: Clamping) -> Self {
+        Self { unit, clamping }
+    }
+
+    /// What is rescaled, of degree three where the unit is a column.
+    pub fn input(&self, columns: &RescalingColumns<E::F>) -> E::F {
+        let half = M31::from_u32_unchecked(2).inverse();
+        self.clamping.value::<E>(&columns.clamped) * self.unit.clone() + columns.remainder.clone()
+            - self.unit.clone() * half
     }
 
     /// Adds the constraint and the lookups of excess and remainder.
-    pub fn constrain<E: EvalAtRow>(&self, row: &mut Row<'_, E>, columns: &RescalingColumns<E::F>) {
-        let excess_bits = constant::<E>(EXCESS_BITS.into());
-        self.clamping.constrain(row, &columns.clamped, excess_bits);
-        range(row, self.shift, columns.remainder.clone());
+    pub fn constrain(&self, row: &mut Row<'_, E>, columns: &RescalingColumns<E::F>) {
+        let excess_limit = constant::<E>(1 << EXCESS_BITS);
+        self.clamping.constrain(row, &columns.clamped, excess_limit);
+        row.require(Range {
+            limit: self.unit.clone(),
+            value: columns.remainder.clone(),
+        });
     }
 }
 
 #[cfg(feature = "prover")]
 mod witness {
-    use matchmark_quant::{Rescale, Rescaled};
+    use matchmark_quant::Rescaled;
     use stwo::core::fields::m31::M31;
 
     use super::{ClampedColumns, RescalingColumns};
     use crate::column::field;
+    use crate::layout::decoder::PADDING_UNIT;
 
     impl RescalingColumns<Vec<M31>> {
-        /// Columns of `rows` rows that rescale zero, with room to be set row by row.
-        pub fn of_zeros(rows: usize, rescale: Rescale) -> Self {
-            let half = 1 << (rescale.shift() - 1);
+        /// Columns of `rows` rows that rescale zero by the unit of padding, with room to be set row by row.
+        pub fn of_zeros(rows: usize) -> Self {
             Self {
                 clamped: ClampedColumns {
                     out: vec![field(0); rows],
                     excess: vec![field(0); rows],
                 },
-                remainder: vec![field(half); rows],
+                remainder: vec![field(i64::from(PADDING_UNIT / 2)); rows],
             }
         }
 

@@ -5,9 +5,8 @@ use stwo::core::fields::qm31::QM31;
 use super::row::{ColumnRead, Source, WITNESS};
 use crate::column::Column;
 use crate::layout::SegmentLayout;
-use crate::preprocessed::Preprocessed;
+use crate::preprocessed::{Constants, Preprocessed};
 use crate::trees::Tree;
-use matchmark_tables::WeightTable;
 
 /// A column that a component reads, with its entries once they are known.
 #[derive(Clone, Debug)]
@@ -261,10 +260,10 @@ impl PartTrace {
 pub fn preprocessed_columns(
     layout: &SegmentLayout,
     part: ProofPart,
-    table: &WeightTable,
+    constants: &Constants<'_>,
 ) -> Vec<Column> {
     Preprocessed::of(layout.kind(), part)
         .into_iter()
-        .map(|column| column.column(layout, table).into())
+        .map(|column| column.column(layout, constants).into())
         .collect()
 }

@@ -3,7 +3,7 @@
 //! number of steps.
 use alloc::vec::Vec;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, Rescale, MAX_LINEAR_WIDTH, MAX_LOG_ROWS};
+use matchmark_quant::{ArithmeticTerms, ModelShape, MAX_LINEAR_WIDTH, MAX_LOG_ROWS};
 
 use crate::layout::{log_rows, LayoutError};
 
@@ -12,12 +12,20 @@ use crate::layout::{log_rows, LayoutError};
 const PREFERRED_WIDTH: usize = 96;
 /// Names of matrices and of attention entries are kind times this plus a number below it.
 pub const KIND: usize = 1 << 26;
-/// Log of the number of rows of the range table: all widths from 0 to [`RANGE_BITS`].
+/// Log of the number of rows of the range table: all limits from 1 to `2^15`.
 pub const LOG_RANGE_ROWS: u32 = 16;
 /// Widest range check.
 pub const RANGE_BITS: u32 = 15;
-/// Bits of a square that its low part has.
-pub const SQUARE_LOW_BITS: u32 = 14;
+/// Bits of the low limb of a stream value; the high one has as many, with its sign.
+pub const LIMB_BITS: u32 = 8;
+/// What the unit of a rescaling is on padding, where zero is rescaled.
+pub const PADDING_UNIT: u32 = 2;
+/// Bits that the unit of a sum of squares leaves of the products of limbs, which stand for `2^9` each.
+pub const CROSS_LOW_BITS: u32 = 6;
+/// What is added to the sum of the products of limbs, in units of `2^6`, so that it is not negative.
+pub const CROSS_OFFSET: u32 = 1 << 23;
+/// Bits of the low limb of that sum.
+pub const CROSS_LIMB_BITS: u32 = 12;
 /// Bits of a mantissa of the sum of squares.
 pub const MANTISSA_BITS: u32 = 14;
 /// Low bits of the remainder of a normalization.
@@ -97,7 +105,7 @@ pub struct DecoderLogRows {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecoderLayout {
     shape: ModelShape,
-    arithmetic: ModelArithmetic,
+    arithmetic: ArithmeticTerms,
     steps: usize,
     width: usize,
     matrices: Vec<MatrixLayout>,
@@ -112,7 +120,7 @@ impl DecoderLayout {
     /// Any [`LayoutError`], if the relation cannot carry the shape.
     pub fn new(
         shape: ModelShape,
-        arithmetic: ModelArithmetic,
+        arithmetic: ArithmeticTerms,
         segment_steps: usize,
         steps: usize,
     ) -> Result<Self, LayoutError> {
@@ -151,7 +159,7 @@ impl DecoderLayout {
             argmax: rows("argmax", shape.vocabulary())?,
             activations: log_rows(
                 "activation table",
-                2 * u64::from(arithmetic.value_bits().max_value().unsigned_abs()) + 1,
+                2 * u64::from(arithmetic.gate_bits().max_value().unsigned_abs()) + 1,
             )?,
             rotations: log_rows("rotary table", (shape.positions() * (dim / 2)) as u64)?,
         };
@@ -170,8 +178,8 @@ impl DecoderLayout {
         &self.shape
     }
 
-    /// Widths and shifts.
-    pub fn arithmetic(&self) -> &ModelArithmetic {
+    /// What holds for all nodes of the arithmetic.
+    pub fn arithmetic(&self) -> &ArithmeticTerms {
         &self.arithmetic
     }
 
@@ -240,11 +248,6 @@ impl DecoderLayout {
         .map(|(log, columns)| columns << log)
         .sum::<u64>()
             + (self.shape.vocabulary() * self.steps) as u64
-    }
-
-    /// The largest exponent that a sum of squares can have.
-    pub fn max_norm_exponent(&self) -> u8 {
-        self.arithmetic.max_norm_exponent(self.shape.hidden())
     }
 
     /// Stages of the stream: after the embedding, and after attention and MLP of each layer.
@@ -327,41 +330,6 @@ impl DecoderLayout {
             MatrixKind::Down(layer) => InputSpace::Gated(layer),
             MatrixKind::Head => InputSpace::Normalized(2 * self.shape.layers()),
         }
-    }
-
-    /// Rescaling of query and key accumulators to what is rotated.
-    pub fn rotary_input(&self) -> Rescale {
-        self.arithmetic.rotary_input()
-    }
-
-    /// Rescaling of what was rotated.
-    pub fn rotation(&self) -> Rescale {
-        self.arithmetic.rotation()
-    }
-
-    /// Rescaling of value accumulators.
-    pub fn value(&self) -> Rescale {
-        self.arithmetic.value()
-    }
-
-    /// Rescaling of what is added to the stream.
-    pub fn stream(&self) -> Rescale {
-        self.arithmetic.stream()
-    }
-
-    /// Rescaling of gate accumulators.
-    pub fn gate(&self) -> Rescale {
-        self.arithmetic.gate()
-    }
-
-    /// Rescaling of up accumulators.
-    pub fn up(&self) -> Rescale {
-        self.arithmetic.up()
-    }
-
-    /// Rescaling of the gated product.
-    pub fn gated(&self) -> Rescale {
-        self.arithmetic.gated()
     }
 }
 

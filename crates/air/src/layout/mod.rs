@@ -9,7 +9,7 @@ pub mod decoder;
 pub mod limbs;
 
 use matchmark_quant::{
-    AccumulatorBounds, AttentionShape, GapBounds, ModelArithmetic, ModelShape, Rounding, ScoreStep,
+    AccumulatorBounds, ArithmeticTerms, AttentionShape, GapBounds, ModelShape, Rounding, ScoreStep,
     TableBounds, ValueBits, MAX_LIMB_BITS, MODULUS,
 };
 use matchmark_statement::{Cut, ProofPart, SegmentKind, SegmentShape, SegmentStatement};
@@ -315,7 +315,7 @@ impl SegmentLayout {
     pub fn with_decoder(
         mut self,
         shape: ModelShape,
-        arithmetic: ModelArithmetic,
+        arithmetic: ArithmeticTerms,
     ) -> Result<Self, LayoutError> {
         let (expected, got) = (shape.all_layers_attention(), self.shape.attention());
         if expected != got {

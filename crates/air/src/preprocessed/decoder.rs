@@ -1,13 +1,15 @@
-//! The decoder's preprocessed columns: selectors, names, and tables that are the same for all models.
+//! The decoder's preprocessed columns: selectors, names, constants of the nodes, and tables that are the same for
+//! all models.
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_quant::ModelArithmetic;
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 
 use crate::layout::decoder::{
     DecoderLayout, InputSpace, MatrixKind, ARGMAX_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS,
-    MANTISSA_BITS, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
+    MANTISSA_BITS, PADDING_UNIT, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
 };
 use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
 
@@ -83,6 +85,8 @@ selectors! {
     Stream, StreamSelector {
         /// Stream: 1 on rows of a stage.
         StreamActive, "stream_active";
+        /// Stream: what accumulators are divided by, `2^shift`.
+        StreamUnit, "stream_unit";
         /// Stream: what the stream of the stage before is multiplied by; 0 on the first stage.
         StreamBefore, "stream_before";
         /// Stream: 1 on the first channel of a stage.
@@ -107,12 +111,16 @@ selectors! {
         NormRow, "norm_row";
         /// Norms: epsilon of the stage.
         NormEpsilon, "norm_epsilon";
+        /// Norms: what normalization divides by where the exponent is zero, `2^shift`.
+        NormUnit, "norm_unit";
     }
     Rotary, RotarySelector {
         /// Rotary: 1 on the first row of a layer.
         RotaryFirst, "rotary_first";
         /// Rotary: 1 on the last row of a layer.
         RotaryLast, "rotary_last";
+        /// Rotary: what accumulators are divided by, `2^shift` of queries or keys.
+        RotaryUnit, "rotary_unit";
         /// Rotary: the step.
         RotaryStep, "rotary_step";
         /// Rotary: the pair of dimensions.
@@ -127,6 +135,8 @@ selectors! {
         ValueFirst, "value_first";
         /// Values: 1 on the last row of a layer.
         ValueLast, "value_last";
+        /// Values: what accumulators are divided by, `2^shift`.
+        ValueUnit, "value_unit";
         /// Values: the name of the attention entry.
         ValueEntry, "value_entry";
         /// Values: how often the entry is used.
@@ -137,6 +147,12 @@ selectors! {
         GatedFirst, "gated_first";
         /// Gated: 1 on the last row of a layer.
         GatedLast, "gated_last";
+        /// Gated: what accumulators of the gate are divided by, `2^shift`.
+        GatedGateUnit, "gated_gate_unit";
+        /// Gated: what accumulators of the up projection are divided by, `2^shift`.
+        GatedUpUnit, "gated_up_unit";
+        /// Gated: what products are divided by, `2^shift`.
+        GatedUnit, "gated_unit";
         /// Gated: 1 on the first step of a channel.
         GatedFirstStep, "gated_first_step";
         /// Gated: the name of the gated value as an input of matrices.
@@ -157,9 +173,9 @@ selectors! {
         ArgmaxStep, "argmax_step";
     }
     Range, RangeSelector {
-        /// Range table: the width in bits.
-        RangeBits, "range_bits";
-        /// Range table: a number of at most that width.
+        /// Range table: the limit.
+        RangeLimit, "range_limit";
+        /// Range table: a number below it.
         RangeValue, "range_value";
     }
     Root, RootSelector {
@@ -169,14 +185,12 @@ selectors! {
         RootFactor, "root_factor";
     }
     Exponent, ExponentSelector {
-        /// Exponents: the exponent.
-        ExponentExponent, "exponent_exponent";
+        /// Exponents: `2^e`.
+        ExponentScale, "exponent_scale";
         /// Exponents: `4^e`.
         ExponentPower, "exponent_power";
         /// Exponents: the smallest mantissa.
         ExponentSmallest, "exponent_smallest";
-        /// Exponents: what normalization divides by, `2^(norm + e)`.
-        ExponentDivisor, "exponent_divisor";
     }
 }
 
@@ -199,21 +213,26 @@ impl DecoderSelector {
         }
     }
 
-    /// The column's entries in row order.
-    pub fn column(self, layout: &SegmentLayout, decoder: &DecoderLayout) -> Vec<M31> {
+    /// The column's entries in row order, for a model of this arithmetic.
+    pub fn column(
+        self,
+        layout: &SegmentLayout,
+        decoder: &DecoderLayout,
+        arithmetic: &ModelArithmetic,
+    ) -> Vec<M31> {
         let rows = 1 << self.log_rows(layout, decoder);
         match self.group() {
             Group::Vectors(column) => column.entries(layout, decoder, rows),
             Group::Linear(column) => column.entries(layout, decoder, rows),
-            Group::Stream(column) => column.entries(decoder, rows),
-            Group::Norms(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
-            Group::Rotary(column) => column.entries(layout, decoder, rows),
-            Group::Values(column) => column.entries(layout, decoder, rows),
-            Group::Gated(column) => column.entries(decoder, rows),
+            Group::Stream(column) => column.entries(decoder, arithmetic, rows),
+            Group::Norms(column) => column.entries(decoder, arithmetic, rows),
+            Group::Rotary(column) => column.entries(layout, decoder, arithmetic, rows),
+            Group::Values(column) => column.entries(layout, decoder, arithmetic, rows),
+            Group::Gated(column) => column.entries(decoder, arithmetic, rows),
             Group::Argmax(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
             Group::Range(column) => (0..rows).map(|row| column.entry(row)).collect(),
             Group::Root(column) => (0..rows).map(|row| column.entry(row)).collect(),
-            Group::Exponent(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
+            Group::Exponent(column) => (0..rows).map(|row| column.entry(row)).collect(),
         }
     }
 }
@@ -267,10 +286,16 @@ impl LinearSelector {
 }
 
 impl StreamSelector {
-    fn entries(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+    fn entries(
+        self,
+        decoder: &DecoderLayout,
+        arithmetic: &ModelArithmetic,
+        rows: usize,
+    ) -> Vec<M31> {
         let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
-        let mut column = vec![M31::zero(); rows];
+        let mut column = filled(matches!(self, Self::StreamUnit), rows);
         for stage in 0..decoder.stages() {
+            let (shift, residual) = arithmetic.residual_of_stage(stage);
             let space = InputSpace::Normalized(stage);
             let input_uses = decoder.input_uses(space);
             for channel in 0..channels {
@@ -278,12 +303,8 @@ impl StreamSelector {
                     let last = step + 1 == steps;
                     column[decoder.stream_row(stage, channel, step)] = match self {
                         Self::StreamActive => M31::one(),
-                        Self::StreamBefore => match stage.checked_sub(1) {
-                            None => M31::zero(),
-                            Some(before) => {
-                                M31::from(1_usize << decoder.arithmetic().residual_shift(before))
-                            }
-                        },
+                        Self::StreamUnit => power(shift),
+                        Self::StreamBefore => residual.map_or(M31::zero(), power),
                         Self::StreamFirstChannel => flag(channel == 0),
                         Self::StreamLastChannel => flag(channel + 1 == channels),
                         Self::StreamFirstStep => flag(step == 0),
@@ -300,25 +321,40 @@ impl StreamSelector {
 }
 
 impl NormSelector {
-    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
-        match self {
-            Self::NormActive => flag(row < decoder.stages() * decoder.steps()),
-            // Padding is normalized like a later stage.
-            Self::NormEpsilon => {
-                M31::from(decoder.arithmetic().epsilon_of_stage(row / decoder.steps()))
+    fn entries(
+        self,
+        decoder: &DecoderLayout,
+        arithmetic: &ModelArithmetic,
+        rows: usize,
+    ) -> Vec<M31> {
+        let of_row = |row: usize| {
+            // Padding is normalized like the last stage.
+            let stage = (row / decoder.steps()).min(decoder.stages() - 1);
+            let norm = arithmetic.norm_of_stage(stage);
+            match self {
+                Self::NormActive => flag(row < decoder.stages() * decoder.steps()),
+                Self::NormRow => M31::from(row),
+                Self::NormEpsilon => M31::from(norm.epsilon),
+                Self::NormUnit => power(norm.shift),
             }
-            Self::NormRow => M31::from(row),
-        }
+        };
+        (0..rows).map(of_row).collect()
     }
 }
 
 impl RotarySelector {
-    fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+    fn entries(
+        self,
+        layout: &SegmentLayout,
+        decoder: &DecoderLayout,
+        arithmetic: &ModelArithmetic,
+        rows: usize,
+    ) -> Vec<M31> {
         let attention = decoder.shape().attention();
         let (queries, keys) = (attention.query_heads(), attention.kv_heads());
         let (pairs, steps) = (attention.head_dim() / 2, decoder.steps());
-        let mut column = vec![M31::zero(); rows];
-        for layer in 0..decoder.shape().layers() {
+        let mut column = filled(matches!(self, Self::RotaryUnit), rows);
+        for (layer, nodes) in arithmetic.layers().iter().enumerate() {
             for head in 0..queries + keys {
                 for pair in 0..pairs {
                     for step in 0..steps {
@@ -328,6 +364,10 @@ impl RotarySelector {
                         column[decoder.rotary_row(layer, head, pair, step)] = match self {
                             Self::RotaryFirst => flag(first),
                             Self::RotaryLast => flag(last),
+                            Self::RotaryUnit => power(match head < queries {
+                                true => nodes.query.shift,
+                                false => nodes.key.shift,
+                            }),
                             Self::RotaryStep => M31::from(step),
                             Self::RotaryPair => M31::from(pair),
                             Self::RotaryEntry => M31::from(match head.checked_sub(queries) {
@@ -353,11 +393,17 @@ impl RotarySelector {
 }
 
 impl ValueSelector {
-    fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+    fn entries(
+        self,
+        layout: &SegmentLayout,
+        decoder: &DecoderLayout,
+        arithmetic: &ModelArithmetic,
+        rows: usize,
+    ) -> Vec<M31> {
         let attention = decoder.shape().attention();
         let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), decoder.steps());
-        let mut column = vec![M31::zero(); rows];
-        for layer in 0..decoder.shape().layers() {
+        let mut column = filled(matches!(self, Self::ValueUnit), rows);
+        for (layer, nodes) in arithmetic.layers().iter().enumerate() {
             for head in 0..heads {
                 for c in 0..dim {
                     for step in 0..steps {
@@ -365,6 +411,7 @@ impl ValueSelector {
                         column[decoder.values_row(layer, head, c, step)] = match self {
                             Self::ValueFirst => flag(head == 0 && c == 0 && step == 0),
                             Self::ValueLast => flag(last),
+                            Self::ValueUnit => power(nodes.value.shift),
                             Self::ValueEntry => M31::from(
                                 VALUE_ENTRY + layout.cache_row(layer * heads + head, step, c),
                             ),
@@ -379,10 +426,19 @@ impl ValueSelector {
 }
 
 impl GatedSelector {
-    fn entries(self, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+    fn entries(
+        self,
+        decoder: &DecoderLayout,
+        arithmetic: &ModelArithmetic,
+        rows: usize,
+    ) -> Vec<M31> {
         let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
-        let mut column = vec![M31::zero(); rows];
-        for layer in 0..decoder.shape().layers() {
+        let is_unit = matches!(
+            self,
+            Self::GatedGateUnit | Self::GatedUpUnit | Self::GatedUnit
+        );
+        let mut column = filled(is_unit, rows);
+        for (layer, nodes) in arithmetic.layers().iter().enumerate() {
             let space = InputSpace::Gated(layer);
             let input_uses = decoder.input_uses(space);
             for channel in 0..channels {
@@ -391,6 +447,9 @@ impl GatedSelector {
                     column[decoder.gated_row(layer, channel, step)] = match self {
                         Self::GatedFirst => flag(channel == 0 && step == 0),
                         Self::GatedLast => flag(last && channel + 1 == channels),
+                        Self::GatedGateUnit => power(nodes.gate.shift),
+                        Self::GatedUpUnit => power(nodes.up.shift),
+                        Self::GatedUnit => power(nodes.gated),
                         Self::GatedFirstStep => flag(step == 0),
                         Self::GatedInput => M31::from(decoder.input(space, channel)),
                         Self::GatedInputUses => uses(last, input_uses),
@@ -420,12 +479,12 @@ impl ArgmaxSelector {
 }
 
 impl RangeSelector {
-    /// All numbers of each width: row `2^bits + x`. Row 0 repeats the number zero of no width.
+    /// All numbers below each limit: row `limit + x`. Row 0 repeats the number zero below one.
     fn entry(self, row: usize) -> M31 {
-        let bits = row.max(1).ilog2();
+        let limit = 1_usize << row.max(1).ilog2();
         match self {
-            Self::RangeBits => M31::from(bits),
-            Self::RangeValue => M31::from(row.max(1) - (1 << bits)),
+            Self::RangeLimit => M31::from(limit),
+            Self::RangeValue => M31::from(row.max(1) - limit),
         }
     }
 }
@@ -440,20 +499,17 @@ impl RootSelector {
 }
 
 impl ExponentSelector {
-    /// Exponents from 0 on, filled up with the first.
-    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
-        let largest = usize::from(decoder.max_norm_exponent());
+    /// Exponents from 0 to the largest that any sum of squares can have, filled up with the first.
+    fn entry(self, row: usize) -> M31 {
+        let largest = usize::from(ModelArithmetic::MAX_NORM_EXPONENT);
         let exponent = if row <= largest { row } else { 0 };
         match self {
-            Self::ExponentExponent => M31::from(exponent),
+            Self::ExponentScale => M31::from(1_usize << exponent),
             Self::ExponentPower => M31::from(1_usize << (2 * exponent)),
             Self::ExponentSmallest => M31::from(match exponent {
                 0 => 0,
-                _ => 1_usize << (MANTISSA_BITS - 2),
+                1.. => 1_usize << (MANTISSA_BITS - 2),
             }),
-            Self::ExponentDivisor => {
-                M31::from(1_usize << (usize::from(decoder.arithmetic().shifts().norm) + exponent))
-            }
         }
     }
 }
@@ -480,6 +536,19 @@ pub fn output_name(layout: &SegmentLayout, decoder: &DecoderLayout, kind: Matrix
         }
         MatrixKind::Head => ARGMAX_OUTPUT,
     }
+}
+
+/// A column of zeros, or of the unit that padding has.
+fn filled(is_unit: bool, rows: usize) -> Vec<M31> {
+    let padding = match is_unit {
+        true => M31::from(PADDING_UNIT),
+        false => M31::zero(),
+    };
+    vec![padding; rows]
+}
+
+fn power(shift: u8) -> M31 {
+    M31::from(1_u32 << shift)
 }
 
 fn flag(set: bool) -> M31 {

@@ -1,11 +1,12 @@
-//! The preprocessed columns: selectors and table contents. They follow from shape and tables alone;
-//! the root of their tree is pinned by the acceptance policy.
+//! The preprocessed columns: selectors, table contents, and the constants of a decoder's nodes. They follow from
+//! shape, tables and arithmetic alone; the root of their tree is pinned by the acceptance policy.
 pub mod decoder;
 
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_quant::ModelArithmetic;
 use matchmark_statement::{ProofPart, SegmentKind};
 use matchmark_tables::WeightTable;
 use num_traits::{One, Zero};
@@ -14,6 +15,29 @@ use stwo_constraint_framework::preprocessed_columns::PreProcessedColumnId;
 
 use crate::layout::SegmentLayout;
 use decoder::DecoderSelector;
+
+/// What the preprocessed columns hold beside what follows from a layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Constants<'a> {
+    /// The weight table.
+    pub table: &'a WeightTable,
+    /// The arithmetic of a decoder's nodes.
+    pub arithmetic: Option<&'a ModelArithmetic>,
+}
+
+impl<'a> Constants<'a> {
+    /// Those of a decoder.
+    ///
+    /// # Panics
+    ///
+    /// If there are none: an error in the program.
+    fn expect_arithmetic(&self) -> &'a ModelArithmetic {
+        match self.arithmetic {
+            Some(arithmetic) => arithmetic,
+            None => unreachable!("only the proofs of a decoder have its columns"),
+        }
+    }
+}
 
 /// A preprocessed column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +152,8 @@ impl Preprocessed {
     ///
     /// # Panics
     ///
-    /// If it is a decoder's column, and the layout has no decoder.
-    pub fn column(self, layout: &SegmentLayout, table: &WeightTable) -> Vec<M31> {
+    /// If it is a decoder's column, and the layout has no decoder or the constants have no arithmetic.
+    pub fn column(self, layout: &SegmentLayout, constants: &Constants<'_>) -> Vec<M31> {
         let rows = 1 << self.log_rows(layout);
         let dim = layout.head_dim();
         let flag = |set: bool| if set { M31::one() } else { M31::zero() };
@@ -149,13 +173,16 @@ impl Preprocessed {
             Self::CacheRow | Self::TableLimb => (0..rows).map(M31::from).collect(),
             Self::TableIndex => (0..rows).map(|row| M31::from(entry(row))).collect(),
             Self::TableWeight => (0..rows)
-                .map(|row| M31::from(table.entries()[entry(row)]))
+                .map(|row| M31::from(constants.table.entries()[entry(row)]))
                 .collect(),
             Self::TableValue => (-limit..)
                 .take(rows)
                 .map(|x| M31::from(if x <= limit { x } else { -limit }))
                 .collect(),
-            Self::Decoder(selector) => selector.column(layout, layout.expect_decoder()),
+            Self::Decoder(selector) => {
+                let decoder = layout.expect_decoder();
+                selector.column(layout, decoder, constants.expect_arithmetic())
+            }
         }
     }
 }

@@ -1,5 +1,4 @@
 //! The trace of a circuit, made by its components and counted over all of them.
-use matchmark_tables::WeightTable;
 
 use super::uses;
 use crate::circuit::Circuit;
@@ -8,7 +7,7 @@ use crate::harness::component::AnyConstraints;
 use crate::harness::row::Source;
 use crate::harness::trace::{preprocessed_columns, ComponentTrace, PartTrace, TraceColumn};
 use crate::layout::SegmentLayout;
-use crate::preprocessed::Preprocessed;
+use crate::preprocessed::{Constants, Preprocessed};
 use crate::trees::Tree;
 
 impl PartTrace {
@@ -22,7 +21,7 @@ impl PartTrace {
     pub fn generate(
         circuit: &Circuit,
         layout: &SegmentLayout,
-        table: &WeightTable,
+        constants: &Constants<'_>,
         ports: &[(Tree, Vec<Column>)],
         generate: impl Fn(&dyn AnyConstraints) -> Vec<Column>,
     ) -> Self {
@@ -77,7 +76,7 @@ impl PartTrace {
         });
         let mut trace = Self {
             part,
-            preprocessed: preprocessed_columns(layout, part, table),
+            preprocessed: preprocessed_columns(layout, part, constants),
             components: components.collect(),
         };
         trace.count_uses(circuit, layout);

@@ -16,6 +16,7 @@ use crate::challenges::{Challenges, LookupChallenges, RlcChallenges};
 use crate::circuit::{Circuit, CircuitContext};
 use crate::decoder::tokens::public_tuples;
 use crate::layout::SegmentLayout;
+use crate::preprocessed::Constants;
 use crate::trees::Tree;
 
 pub use crate::column::Column;
@@ -58,9 +59,13 @@ impl SegmentWitness {
             ..CircuitContext::structural(layout)
         };
         let circuit = Circuit::new(layout, layout.main_part(), &context);
-        let main = PartTrace::generate(&circuit, layout, execution.table, ports, |component| {
-            component.generate(execution)
-        });
+        let main = PartTrace::generate(
+            &circuit,
+            layout,
+            &execution.constants(),
+            ports,
+            |component| component.generate(execution),
+        );
         let lookup = match layout.cut() {
             Cut::Fused => None,
             Cut::Split => {
@@ -124,5 +129,9 @@ impl SegmentWitness {
 pub fn lookup_trace(layout: &SegmentLayout, table: &WeightTable, pairs: Vec<Column>) -> PartTrace {
     let circuit = Circuit::structural(layout, ProofPart::Lookup);
     let ports = [(Tree::Pairs, pairs)];
-    PartTrace::generate(&circuit, layout, table, &ports, |_| vec![])
+    let constants = Constants {
+        table,
+        arithmetic: None,
+    };
+    PartTrace::generate(&circuit, layout, &constants, &ports, |_| vec![])
 }

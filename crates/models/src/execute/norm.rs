@@ -10,7 +10,7 @@ use crate::{ModelError, Operation};
 pub struct NormRecord {
     /// Sum of the squares.
     pub square_sum: i64,
-    /// The sum in units of `2^16`, rounded down, with epsilon: below `2^28`.
+    /// The sum in units of `2^15`, rounded down, with epsilon: below `2^28`.
     pub q: u32,
     /// The smallest `e` with `q < 2^14 4^e`, 0 to 7.
     pub exponent: u8,
@@ -103,7 +103,7 @@ mod tests {
     fn ends() {
         let zero = NormRecord::of(0, 0).unwrap();
         assert_eq!((zero.q, zero.exponent, zero.mantissa), (0, 0, 0));
-        let last = (1i64 << 44) - 1;
+        let last = (1i64 << 43) - 1;
         let record = NormRecord::of(last, 0).unwrap();
         assert_eq!((record.exponent, record.mantissa), (7, (1 << 14) - 1));
         assert_eq!(NormRecord::of(last, 1), Err(1 << 28));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// One channel has all of the norm, or nearly all: every value that it can have, with and without
-    /// epsilon. The bound on the product is reached, and no normalization is refused.
+    /// epsilon. The product comes near its bound of `2^26`, and no normalization is refused.
     #[test]
     fn a_dominating_channel_can_be_normalized() {
         let mut largest = 0;
@@ -150,20 +150,21 @@ mod tests {
                 }
             }
         }
-        assert_eq!(largest, 1 << 26);
-        assert_eq!(normalize(-(1 << 15), 1 << 30, 0), -(1 << 26));
-        assert_eq!(normalize(-(1 << 15), 1 << 30, 4), -2047 << 15);
+        assert_eq!(largest, 47_458_362);
+        // A root of 2^17 / sqrt(2^13), rounded down.
+        assert_eq!(normalize(-(1 << 15), 1 << 30, 0), -1448 << 15);
+        assert_eq!(normalize(-(1 << 15), 1 << 30, 12), -1447 << 15);
     }
 
-    /// Where the exponent changes, one, four, 16 and more channels have the largest magnitude: the smallest
-    /// mantissa of each exponent.
+    /// Where the exponent changes, two, eight, 32 and more channels have half of the largest magnitude: the
+    /// smallest mantissa of each exponent.
     #[test]
     fn every_exponent_meets_its_smallest_mantissa() {
         for exponent in 1..=7u8 {
-            let channels = 1i64 << (2 * (exponent - 1));
-            let record = NormRecord::of(channels << 30, 0).unwrap();
+            let channels = 2i64 << (2 * (exponent - 1));
+            let record = NormRecord::of(channels << 28, 0).unwrap();
             assert_eq!((record.exponent, record.mantissa), (exponent, 1 << 12));
-            assert_eq!(normalize(-(1 << 15), channels << 30, 0), -(1 << 26));
+            assert_eq!(normalize(-(1 << 14), channels << 28, 0), -(1 << 25));
         }
     }
 
@@ -187,14 +188,14 @@ mod tests {
         }
 
         #[test]
-        fn the_exponent_is_the_smallest(log in 0u32..44, low in 0i64..1 << 44, epsilon in 0u32..1 << 20) {
+        fn the_exponent_is_the_smallest(log in 0u32..43, low in 0i64..1 << 43, epsilon in 0u32..1 << 20) {
             let sum = low >> log;
             let Ok(record) = NormRecord::of(sum, epsilon) else {
-                prop_assert!((sum >> 16) + i64::from(epsilon) >= 1 << 28);
+                prop_assert!((sum >> 15) + i64::from(epsilon) >= 1 << 28);
                 return Ok(());
             };
             let (q, e) = (u64::from(record.q), u32::from(record.exponent));
-            prop_assert_eq!(q, (sum as u64 >> 16) + u64::from(epsilon));
+            prop_assert_eq!(q, (sum as u64 >> 15) + u64::from(epsilon));
             prop_assert!(q < 1 << (14 + 2 * e) && e <= 7);
             prop_assert!(e == 0 || q >= 1 << (12 + 2 * e));
             prop_assert_eq!(u64::from(record.mantissa), q / 4u64.pow(e));

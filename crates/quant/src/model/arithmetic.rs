@@ -340,7 +340,7 @@ impl ModelArithmetic {
     }
 
     /// The largest exponent that the sum of squares of a stream of width `hidden` can have: the least
-    /// `e` with `2^14 hidden + epsilon < 2^14 * 4^e`.
+    /// `e` with `2^15 hidden + epsilon < 2^14 * 4^e`.
     #[must_use]
     pub fn max_norm_exponent(&self, hidden: usize) -> u8 {
         let stages = 0..=2 * self.layers().len();
@@ -349,7 +349,7 @@ impl ModelArithmetic {
     }
 }
 
-/// The least `e` with `2^(2 * 15 - 16) hidden + epsilon < 2^14 * 4^e`.
+/// The least `e` with `2^(2 * 15 - 15) hidden + epsilon < 2^14 * 4^e`.
 pub(super) const fn max_norm_exponent(hidden: usize, epsilon: u32) -> u8 {
     let most = max_square_sum(hidden) + epsilon as u64;
     let mut exponent = 0;
@@ -744,11 +744,11 @@ mod tests {
         );
     }
 
-    /// The sum of squares of 3 channels is below `2^14 * 4^1` with any epsilon below `2^14`, and not with
-    /// `2^14` itself, whichever normalization has it.
+    /// The sum of squares of 1 channel is below `2^14 * 4^1` with any epsilon below `2^15`, and not with
+    /// `2^15` itself, whichever normalization has it.
     #[test]
     fn the_larger_epsilon_decides_the_exponent() {
-        let limit = 1 << 14;
+        let limit = 1 << 15;
         for (first, second, exponent) in [
             (limit - 1, limit - 1, 1),
             (limit, 0, 2),
@@ -759,7 +759,7 @@ mod tests {
                 it.attention_norm.epsilon = first;
                 it.mlp_norm.epsilon = second;
             });
-            let got = arithmetic.unwrap().max_norm_exponent(3);
+            let got = arithmetic.unwrap().max_norm_exponent(1);
             assert_eq!(got, exponent, "{first} {second}");
         }
     }

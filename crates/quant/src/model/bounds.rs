@@ -18,8 +18,8 @@ pub struct ModelBounds {
 }
 
 impl ModelBounds {
-    /// Largest width of the stream: sums of squares stay below `2^28`.
-    const MAX_HIDDEN: u64 = 1 << 13;
+    /// Largest width of the stream: sums of squares stay below `2^28` with any epsilon.
+    const MAX_HIDDEN: u64 = (1 << 13) - 32;
     /// No accumulator reaches this: below it, one is an integer of 32 bits with its sign, and an element of
     /// the field.
     pub const ACCUMULATOR_LIMIT: u64 = 1 << 30;

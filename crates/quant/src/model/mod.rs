@@ -19,8 +19,8 @@ pub const ROTARY_BITS: u8 = 13;
 pub const ROTARY_SCALE_LOG: u8 = 12;
 /// Weights lie in `[-2047, 2047]`; the bounds on accumulators may allow less.
 pub const WEIGHT_LIMIT: i16 = 2047;
-/// A sum of squares is taken in units of `2^16`.
-pub const SQUARE_SHIFT: u8 = 16;
+/// A sum of squares is taken in units of `2^15`.
+pub const SQUARE_SHIFT: u8 = 15;
 /// A sum of squares in these units, epsilon included, stays below `2^28`.
 pub const SQUARE_LIMIT: i64 = 1 << 28;
 /// The table of reciprocal square roots has `2^14` entries.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use matchmark_quant::{
-    ModelArithmetic, ModelShape, QuantizationPolicy, Rounding, StepRange, TableBounds,
+    ArithmeticTerms, ModelShape, QuantizationPolicy, Rounding, StepRange, TableBounds,
 };
 use matchmark_tables::TableId;
 use thiserror::Error;
@@ -95,8 +95,8 @@ pub enum PolicyMismatch {
     /// A decoder with other integer arithmetic.
     #[error("model arithmetic is {}, expected {}", text::Arithmetic(.got), text::Arithmetic(.expected))]
     ModelArithmetic {
-        expected: ModelArithmetic,
-        got: ModelArithmetic,
+        expected: ArithmeticTerms,
+        got: ArithmeticTerms,
     },
     /// Other weights or tables.
     #[error("model commitment is {got}, expected {expected}")]

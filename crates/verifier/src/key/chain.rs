@@ -87,7 +87,7 @@ impl ModelChain {
     ) -> Result<ChainTerms, StatementError> {
         let decoder = DecoderTerms {
             shape: model.shape,
-            arithmetic: model.arithmetic,
+            arithmetic: *model.arithmetic.terms(),
             weights,
             prompt: self.prompt,
         };
@@ -106,7 +106,7 @@ impl ModelChain {
         steps: usize,
     ) -> Result<SegmentLayout, ChainTermsError> {
         let layout = self.terms_without_weights(model)?.layout(steps)?;
-        Ok(layout.with_decoder(model.shape, model.arithmetic)?)
+        Ok(layout.with_decoder(model.shape, *model.arithmetic.terms())?)
     }
 
     /// Log size of the domain of all commitment trees of the chain: what, beside the blowup, the

@@ -65,7 +65,7 @@ impl ModelKey {
             segment_steps: segment_steps.clone(),
             table: table.to_text(),
             shape: *shape,
-            arithmetic: *arithmetic,
+            arithmetic: arithmetic.clone(),
             weights: weights.clone(),
             circuits: circuits.clone(),
         };

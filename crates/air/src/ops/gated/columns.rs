@@ -1,10 +1,9 @@
 //! What a row (layer, channel of the MLP, step) of the gated component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::gadgets::rescaling::{Rescaling, RescalingColumns};
+use crate::gadgets::rescaling::RescalingColumns;
 use crate::harness::rlc::RunningSum;
 use crate::harness::row::Row;
-use crate::layout::decoder::DecoderLayout;
 use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
@@ -14,6 +13,12 @@ pub struct Selectors<T> {
     pub first: T,
     /// 1 on the last row of a layer.
     pub last: T,
+    /// What accumulators of the gate are divided by.
+    pub gate_unit: T,
+    /// What accumulators of the up projection are divided by.
+    pub up_unit: T,
+    /// What products are divided by.
+    pub unit: T,
     /// 1 on the first step of a channel.
     pub first_step: T,
     /// Name of the gated value as an input of matrices.
@@ -69,22 +74,23 @@ pub struct Columns<E: EvalAtRow> {
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
-    pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
+    pub fn read(row: &mut Row<'_, E>) -> Self {
         Self {
             selectors: Selectors {
                 first: row.decoder(DecoderSelector::GatedFirst),
                 last: row.decoder(DecoderSelector::GatedLast),
+                gate_unit: row.decoder(DecoderSelector::GatedGateUnit),
+                up_unit: row.decoder(DecoderSelector::GatedUpUnit),
+                unit: row.decoder(DecoderSelector::GatedUnit),
                 first_step: row.decoder(DecoderSelector::GatedFirstStep),
                 input: row.decoder(DecoderSelector::GatedInput),
                 input_uses: row.decoder(DecoderSelector::GatedInputUses),
             },
             witness: Witness {
-                gate: Rescaling::of(decoder.gate())
-                    .read(row, ["gate", "gate excess", "gate remainder"]),
-                up: Rescaling::of(decoder.up()).read(row, ["up", "up excess", "up remainder"]),
+                gate: RescalingColumns::read(row, ["gate", "gate excess", "gate remainder"]),
+                up: RescalingColumns::read(row, ["up", "up excess", "up remainder"]),
                 activation: row.witness("activation"),
-                gated: Rescaling::of(decoder.gated())
-                    .read(row, ["gated", "gated excess", "gated remainder"]),
+                gated: RescalingColumns::read(row, ["gated", "gated excess", "gated remainder"]),
             },
             rlcs: Rlcs {
                 accumulators: row.running_sum("accumulators", 1),

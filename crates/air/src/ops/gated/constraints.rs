@@ -4,7 +4,7 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::gadgets::rescaling::Rescaling;
+use crate::gadgets::rescaling::{twos_complement, Clamping, Rescaling};
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::{DecoderLayout, GATED_OUTPUT};
 use crate::relation::{Activation, LinearInput, LinearOutput, Value};
@@ -48,7 +48,7 @@ impl Constraints for Gated {
             selectors,
             witness,
             rlcs,
-        } = Columns::read(row, &self.decoder);
+        } = Columns::read(row);
         let Witness {
             gate,
             up,
@@ -57,9 +57,11 @@ impl Constraints for Gated {
         } = witness;
         let step = row.rlc().position;
         let one = constant::<E>(1);
-        let of_gate = Rescaling::of(self.decoder.gate());
-        let of_up = Rescaling::of(self.decoder.up());
-        let of_gated = Rescaling::of(self.decoder.gated());
+        let terms = self.decoder.arithmetic();
+        // Any shift: the ranges are the same.
+        let of_gate = Rescaling::<E>::new(selectors.gate_unit, Clamping::of(terms.gate(1)));
+        let of_up = Rescaling::<E>::new(selectors.up_unit, Clamping::of(terms.value(1)));
+        let of_gated = Rescaling::<E>::new(selectors.unit, Clamping::of(terms.gated(1)));
 
         // The accumulators of the layer's up and gate outputs, combined. Else: any gates.
         let accumulators = row.accumulate(
@@ -67,8 +69,8 @@ impl Constraints for Gated {
             rlcs.accumulators,
             |sum, before| {
                 sum - before * step * (one.clone() - selectors.first.clone())
-                    - E::EF::from(of_gate.input::<E>(&gate))
-                    - E::EF::from(of_up.input::<E>(&up)) * self.up_shift(step)
+                    - E::EF::from(of_gate.input(&gate))
+                    - E::EF::from(of_up.input(&up)) * self.up_shift(step)
             },
         );
         of_gate.constrain(row, &gate);
@@ -83,13 +85,11 @@ impl Constraints for Gated {
         });
         row.constrain(
             "gated value is activation * up, rescaled",
-            of_gated.input::<E>(&gated) - activation * up.clamped.out,
+            of_gated.input(&gated) - activation * up.clamped.out,
         );
         of_gated.constrain(row, &gated);
         let gated = gated.clamped.out;
-        row.require(Value {
-            value: gated.clone(),
-        });
+        twos_complement(row, u32::from(terms.gated_bits()), &gated);
 
         // What the down matrix takes in, combined over the steps.
         let gated = row.accumulate(

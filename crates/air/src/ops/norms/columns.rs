@@ -13,25 +13,35 @@ pub struct Selectors<T> {
     pub row: T,
     /// Epsilon of the stage.
     pub epsilon: T,
+    /// What normalization divides by where the exponent is zero.
+    pub unit: T,
 }
 
 /// Columns of the witness tree.
 #[derive(Clone, Debug)]
 pub struct Witness<T> {
-    /// Sum over the channels of the high parts of squares.
+    /// Sum over the channels of the squares of the high limbs.
     pub high_sum: T,
-    /// The low parts' sum, divided by `2^14`.
-    pub carry: T,
-    /// The low parts' sum modulo `2^14`.
+    /// The sum of the products of limbs modulo `2^6`: what the unit of a sum of squares leaves.
+    pub cross_low: T,
+    /// Low limb of that sum divided by `2^6`, with an offset.
+    pub cross_quotient_low: T,
+    /// High limb of it.
+    pub cross_quotient_high: T,
+    /// The sum of the squares of the low limbs, modulo `2^15`.
     pub low: T,
-    /// Exponent `e`.
-    pub exponent: T,
+    /// The same sum, divided by `2^15`.
+    pub carry: T,
+    /// `2^e` for the exponent `e`.
+    pub scale: T,
     /// `4^e`.
     pub power: T,
     /// The smallest mantissa that goes with the exponent.
     pub smallest: T,
-    /// The divisor of the normalization, `2^(norm + e)`.
+    /// The divisor of the normalization, `2^(shift + e)`.
     pub divisor: T,
+    /// The limit of the excess of normalized values, `2^(26 - shift - e)`.
+    pub excess_limit: T,
     /// `floor(q / 4^e)`.
     pub mantissa: T,
     /// `q mod 4^e`.
@@ -45,18 +55,35 @@ impl<T> Witness<T> {
     pub fn into_columns(self) -> [T; COLUMNS] {
         let Self {
             high_sum,
-            carry,
+            cross_low,
+            cross_quotient_low,
+            cross_quotient_high,
             low,
-            exponent,
+            carry,
+            scale,
             power,
             smallest,
             divisor,
+            excess_limit,
             mantissa,
             remainder,
             factor,
         } = self;
         [
-            high_sum, carry, low, exponent, power, smallest, divisor, mantissa, remainder, factor,
+            high_sum,
+            cross_low,
+            cross_quotient_low,
+            cross_quotient_high,
+            low,
+            carry,
+            scale,
+            power,
+            smallest,
+            divisor,
+            excess_limit,
+            mantissa,
+            remainder,
+            factor,
         ]
     }
 }
@@ -64,16 +91,20 @@ impl<T> Witness<T> {
 impl<T> From<[T; COLUMNS]> for Witness<T> {
     /// From the columns in reading order.
     fn from(columns: [T; COLUMNS]) -> Self {
-        let [high_sum, carry, low, exponent, power, smallest, divisor, mantissa, remainder, factor] =
+        let [high_sum, cross_low, cross_quotient_low, cross_quotient_high, low, carry, scale, power, smallest, divisor, excess_limit, mantissa, remainder, factor] =
             columns;
         Self {
             high_sum,
-            carry,
+            cross_low,
+            cross_quotient_low,
+            cross_quotient_high,
             low,
-            exponent,
+            carry,
+            scale,
             power,
             smallest,
             divisor,
+            excess_limit,
             mantissa,
             remainder,
             factor,
@@ -91,7 +122,7 @@ pub struct Columns<T> {
 }
 
 /// Number of columns in the witness tree.
-pub const COLUMNS: usize = 10;
+pub const COLUMNS: usize = 14;
 
 impl<T> Columns<T> {
     /// Reads a row.
@@ -101,15 +132,20 @@ impl<T> Columns<T> {
                 active: row.decoder(DecoderSelector::NormActive),
                 row: row.decoder(DecoderSelector::NormRow),
                 epsilon: row.decoder(DecoderSelector::NormEpsilon),
+                unit: row.decoder(DecoderSelector::NormUnit),
             },
             witness: Witness {
                 high_sum: row.witness("high sum"),
-                carry: row.witness("carry"),
+                cross_low: row.witness("cross low"),
+                cross_quotient_low: row.witness("cross quotient low"),
+                cross_quotient_high: row.witness("cross quotient high"),
                 low: row.witness("low"),
-                exponent: row.witness("exponent"),
+                carry: row.witness("carry"),
+                scale: row.witness("scale"),
                 power: row.witness("power"),
                 smallest: row.witness("smallest"),
                 divisor: row.witness("divisor"),
+                excess_limit: row.witness("excess limit"),
                 mantissa: row.witness("mantissa"),
                 remainder: row.witness("remainder"),
                 factor: row.witness("factor"),

@@ -2,10 +2,9 @@
 //! heads of a layer, then its key heads; pair `j` is dimensions `j` and `j + d/2`.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::gadgets::rescaling::{Rescaling, RescalingColumns};
+use crate::gadgets::rescaling::RescalingColumns;
 use crate::harness::rlc::RunningSum;
 use crate::harness::row::Row;
-use crate::layout::decoder::DecoderLayout;
 use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
@@ -15,6 +14,8 @@ pub struct Selectors<T> {
     pub first: T,
     /// 1 on the last row of a layer.
     pub last: T,
+    /// What accumulators are divided by.
+    pub unit: T,
     /// The step within the segment.
     pub step: T,
     /// The pair.
@@ -85,25 +86,22 @@ const FIRST_AND_SECOND_OUTPUT: [[&str; 3]; 2] = [
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
-    pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
-        let (input, output) = (
-            Rescaling::of(decoder.rotary_input()),
-            Rescaling::of(decoder.rotation()),
-        );
+    pub fn read(row: &mut Row<'_, E>) -> Self {
         Self {
             selectors: Selectors {
                 first: row.decoder(DecoderSelector::RotaryFirst),
                 last: row.decoder(DecoderSelector::RotaryLast),
+                unit: row.decoder(DecoderSelector::RotaryUnit),
                 step: row.decoder(DecoderSelector::RotaryStep),
                 pair: row.decoder(DecoderSelector::RotaryPair),
                 entry: row.decoder(DecoderSelector::RotaryEntry),
                 entry_uses: row.decoder(DecoderSelector::RotaryEntryUses),
             },
             witness: Witness {
-                inputs: FIRST_AND_SECOND_INPUT.map(|names| input.read(row, names)),
+                inputs: FIRST_AND_SECOND_INPUT.map(|names| RescalingColumns::read(row, names)),
                 cos: row.witness("cos"),
                 sin: row.witness("sin"),
-                outputs: FIRST_AND_SECOND_OUTPUT.map(|names| output.read(row, names)),
+                outputs: FIRST_AND_SECOND_OUTPUT.map(|names| RescalingColumns::read(row, names)),
             },
             accumulators: row.running_sum("accumulators", 1),
         }

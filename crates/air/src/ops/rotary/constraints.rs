@@ -6,7 +6,7 @@ use stwo::core::fields::FieldExpOps;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::{Columns, Witness};
-use crate::gadgets::rescaling::{twos_complement, Rescaling};
+use crate::gadgets::rescaling::{twos_complement, Clamping, Rescaling};
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::DecoderLayout;
 use crate::relation::{AttentionEntry, LinearOutput, Rotation};
@@ -55,21 +55,23 @@ impl Constraints for Rotary {
             selectors,
             witness,
             accumulators,
-        } = Columns::read(row, &self.decoder);
+        } = Columns::read(row);
         let Witness {
             inputs,
             cos,
             sin,
             outputs,
         } = witness;
-        let (input, output) = (
-            Rescaling::of(self.decoder.rotary_input()),
-            Rescaling::of(self.decoder.rotation()),
-        );
+        let terms = self.decoder.arithmetic();
+        // Any shift: the range is the same.
+        let input = Rescaling::<E>::new(selectors.unit, Clamping::of(terms.rotary_input(1)));
+        let rotation = terms.rotation();
+        let unit = constant::<E>(1 << rotation.shift());
+        let output = Rescaling::<E>::new(unit, Clamping::of(rotation));
 
         // The accumulators of the layer's queries and keys, combined: second halves, then first ones.
         // Else: any queries and keys.
-        let [first, second] = inputs.each_ref().map(|columns| input.input::<E>(columns));
+        let [first, second]: [E::F; 2] = inputs.each_ref().map(|columns| input.input(columns));
         let step = row.rlc().position;
         let accumulators = row.accumulate(
             "combined query and key accumulators accumulate",
@@ -103,7 +105,7 @@ impl Constraints for Rotary {
             .zip(rotated)
             .zip(&outputs)
         {
-            row.constrain(name, output.input::<E>(columns) - rotated);
+            row.constrain(name, output.input(columns) - rotated);
             output.constrain(row, columns);
         }
         // What the attention takes as queries and keys. It holds them to their range.

@@ -1,6 +1,5 @@
 //! Trace generation of the rotary component.
-use matchmark_models::ModelExecution;
-use matchmark_tables::RotaryTable;
+use matchmark_models::{IntegerModel, ModelExecution};
 
 use super::columns::Witness;
 use super::constraints::Rotary;
@@ -14,7 +13,7 @@ use crate::layout::decoder::DecoderLayout;
 impl Generate for Rotary {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
         let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, &model.tables().rotary)
+        witness(&self.decoder, execution, model)
     }
 }
 
@@ -22,8 +21,9 @@ impl Generate for Rotary {
 fn witness(
     decoder: &DecoderLayout,
     execution: &ModelExecution,
-    table: &RotaryTable,
+    model: &IntegerModel,
 ) -> Vec<Column> {
+    let (table, arithmetic) = (&model.tables().rotary, model.arithmetic());
     let rows = 1 << decoder.log_rows().rotary;
     let attention = decoder.shape().attention();
     let (queries, keys, dim) = (
@@ -33,9 +33,14 @@ fn witness(
     );
     let (half, steps) = (dim / 2, decoder.steps());
     let start = execution.steps.entries_before();
-    let (input, output) = (decoder.rotary_input(), decoder.rotation());
-    let mut inputs = [(); 2].map(|()| RescalingColumns::of_zeros(rows, input));
-    let mut outputs = [(); 2].map(|()| RescalingColumns::of_zeros(rows, output));
+    let terms = arithmetic.terms();
+    let output = terms.rotation();
+    let mut inputs = [(); 2].map(|()| RescalingColumns::of_zeros(rows));
+    let zero = rescaled(output, 0);
+    let mut outputs = [(); 2].map(|()| RescalingColumns::of_zeros(rows));
+    for columns in &mut outputs {
+        (0..rows).for_each(|row| columns.set(row, &zero));
+    }
     // Padding rotates zeros by the first angle.
     let rotation = |position: usize, pair: usize| {
         let (cos, sin) = table.get(position, pair).unwrap_or_default();
@@ -43,12 +48,13 @@ fn witness(
     };
     let (cos, sin) = rotation(start, 0);
     let (mut cosines, mut sines) = (vec![field(cos); rows], vec![field(sin); rows]);
-    for layer in 0..decoder.shape().layers() {
+    for (layer, nodes) in arithmetic.layers().iter().enumerate() {
         for head in 0..queries + keys {
-            let (accumulators, heads, head_of) = match head.checked_sub(queries) {
-                None => (&execution.query_accumulators, queries, head),
-                Some(head) => (&execution.key_accumulators, keys, head),
+            let (accumulators, heads, head_of, node) = match head.checked_sub(queries) {
+                None => (&execution.query_accumulators, queries, head, nodes.query),
+                Some(head) => (&execution.key_accumulators, keys, head, nodes.key),
             };
+            let input = terms.rotary_input(node.shift);
             for step in 0..steps {
                 let first = ((layer * steps + step) * heads + head_of) * dim;
                 for pair in 0..half {

@@ -1,7 +1,7 @@
 //! What a row (stage, channel, step) of the stream component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::gadgets::rescaling::{ClampedColumns, Rescaling, RescalingColumns};
+use crate::gadgets::rescaling::ClampedColumns;
 use crate::harness::rlc::RunningSum;
 use crate::harness::row::Row;
 use crate::layout::decoder::DecoderLayout;
@@ -12,6 +12,8 @@ use crate::preprocessed::decoder::DecoderSelector;
 pub struct Selectors<T> {
     /// 1 on rows of a stage, 0 on padding.
     pub active: T,
+    /// What accumulators are divided by.
+    pub unit: T,
     /// What the stream of the stage before is multiplied by; 0 on the first stage.
     pub before: T,
     /// 1 on the first channel of a stage.
@@ -34,26 +36,28 @@ pub struct Selectors<T> {
 /// channel before.
 #[derive(Clone, Debug)]
 pub struct Witness<T, Value, Sum> {
-    /// The stream after this stage.
-    pub value: Value,
-    /// What clamping took from it.
+    /// High limb of the stream after this stage, with its sign: the stream is `256 high + low`.
+    pub high: Value,
+    /// Low limb of the stream.
+    pub low: Value,
+    /// What clamping took from the stream, its low limb.
     pub excess: T,
+    /// What clamping took besides, in units of `2^15` before the division.
+    pub excess_high: T,
     /// Remainder of what was added to it.
     pub remainder: T,
-    /// `floor(h^2 / 2^14)`.
-    pub square_high: T,
-    /// `h^2 mod 2^14`.
-    pub square_low: T,
-    /// Sum of the high parts over the channels so far.
+    /// Sum of the squares of the high limbs over the channels so far.
     pub high_sum: Sum,
-    /// Sum of the low parts over the channels so far.
+    /// Sum of the products of both limbs over the channels so far.
+    pub cross_sum: Sum,
+    /// Sum of the squares of the low limbs over the channels so far.
     pub low_sum: Sum,
     /// Factor of the normalization, the same for all channels.
     pub factor: T,
     /// What normalization divides by, `2^bits`.
     pub divisor: T,
-    /// The divisor's width in bits.
-    pub divisor_bits: T,
+    /// The limit of the excess of normalized values, `2^(26 - bits)`.
+    pub excess_limit: T,
     /// The normalized value.
     pub normalized: ClampedColumns<T>,
     /// Remainder of the normalization, its low bits.
@@ -66,31 +70,33 @@ impl<T> Witness<T, T, T> {
     /// The columns in reading order.
     pub fn into_columns(self) -> [T; COLUMNS] {
         let Self {
-            value,
+            high,
+            low,
             excess,
+            excess_high,
             remainder,
-            square_high,
-            square_low,
             high_sum,
+            cross_sum,
             low_sum,
             factor,
             divisor,
-            divisor_bits,
+            excess_limit,
             normalized,
             norm_remainder_low,
             norm_remainder_high,
         } = self;
         [
-            value,
+            high,
+            low,
             excess,
+            excess_high,
             remainder,
-            square_high,
-            square_low,
             high_sum,
+            cross_sum,
             low_sum,
             factor,
             divisor,
-            divisor_bits,
+            excess_limit,
             normalized.out,
             normalized.excess,
             norm_remainder_low,
@@ -118,14 +124,16 @@ pub struct Columns<E: EvalAtRow> {
 }
 
 /// Number of columns in the witness tree.
-pub const COLUMNS: usize = 14;
+pub const COLUMNS: usize = 15;
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
         let steps = decoder.steps();
+        let stage = decoder.shape().hidden() * steps;
         let mut selector = |selector: DecoderSelector| row.decoder(selector);
         let selectors = Selectors {
             active: selector(DecoderSelector::StreamActive),
+            unit: selector(DecoderSelector::StreamUnit),
             before: selector(DecoderSelector::StreamBefore),
             first_channel: selector(DecoderSelector::StreamFirstChannel),
             last_channel: selector(DecoderSelector::StreamLastChannel),
@@ -138,16 +146,17 @@ impl<E: EvalAtRow> Columns<E> {
         Self {
             selectors,
             witness: Witness {
-                value: row.witness_before("value", decoder.shape().hidden() * steps),
+                high: row.witness_before("high", stage),
+                low: row.witness_before("low", stage),
                 excess: row.witness("excess"),
+                excess_high: row.witness("excess high"),
                 remainder: row.witness("remainder"),
-                square_high: row.witness("square high"),
-                square_low: row.witness("square low"),
                 high_sum: row.witness_before("high sum", steps),
+                cross_sum: row.witness_before("cross sum", steps),
                 low_sum: row.witness_before("low sum", steps),
                 factor: row.witness("factor"),
                 divisor: row.witness("divisor"),
-                divisor_bits: row.witness("divisor bits"),
+                excess_limit: row.witness("excess limit"),
                 normalized: ClampedColumns {
                     out: row.witness("normalized"),
                     excess: row.witness("normalized excess"),
@@ -160,18 +169,5 @@ impl<E: EvalAtRow> Columns<E> {
                 normalized: row.running_sum("combined normalized", 1),
             },
         }
-    }
-
-    /// The stream's value as the rescaling gadget sees it.
-    pub fn rescaled(&self, decoder: &DecoderLayout) -> (Rescaling, RescalingColumns<E::F>) {
-        let [_, value] = &self.witness.value;
-        let columns = RescalingColumns {
-            clamped: ClampedColumns {
-                out: value.clone(),
-                excess: self.witness.excess.clone(),
-            },
-            remainder: self.witness.remainder.clone(),
-        };
-        (Rescaling::of(decoder.stream()), columns)
     }
 }

@@ -1,6 +1,6 @@
 //! Trace generation of the stream component.
 use matchmark_models::ModelExecution;
-use matchmark_quant::ModelArithmetic;
+use matchmark_quant::{ModelArithmetic, EXCESS_BITS};
 use stwo::core::fields::m31::M31;
 
 use super::columns::Witness;
@@ -9,95 +9,104 @@ use crate::column::field;
 use crate::column::Column;
 use crate::execution::rescaled;
 use crate::execution::{DecoderExecution, Execution, Generate};
-use crate::gadgets::rescaling::{ClampedColumns, RescalingColumns};
-use crate::layout::decoder::{DecoderLayout, NORM_LOW_BITS, SQUARE_LOW_BITS};
+use crate::gadgets::rescaling::ClampedColumns;
+use crate::layout::decoder::{DecoderLayout, LIMB_BITS, NORM_LOW_BITS, PADDING_UNIT};
 
 impl Generate for Stream {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, .. } = execution.expect_decoder();
-        witness(&self.decoder, execution)
+        let DecoderExecution { execution, model } = execution.expect_decoder();
+        witness(&self.decoder, execution, model.arithmetic())
     }
 }
 
 /// The witness columns.
-fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
+fn witness(
+    decoder: &DecoderLayout,
+    execution: &ModelExecution,
+    arithmetic: &ModelArithmetic,
+) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().stream;
     let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
-    let arithmetic = decoder.arithmetic();
+    let terms = arithmetic.terms();
     let zeros = || vec![field(0); rows];
-    let mut value = RescalingColumns::of_zeros(rows, decoder.stream());
-    let [mut square_high, mut square_low, mut high_sum, mut low_sum] =
-        core::array::from_fn(|_| zeros());
-    let [mut factor, mut divisor, mut remainder_low, mut remainder_high] =
-        core::array::from_fn(|_| zeros());
-    // Padding normalizes zero; its divisor is not looked up, but its width is that of some divisor.
-    let padding = M31::from_u32_unchecked(ModelArithmetic::MIN_NORM_SHIFT.into());
-    let mut divisor_bits = vec![padding; rows];
+    let [mut high, mut low, mut excess, mut excess_high] = core::array::from_fn(|_| zeros());
+    // Padding rescales zero.
+    let mut remainder = vec![M31::from_u32_unchecked(PADDING_UNIT / 2); rows];
+    let [mut high_sum, mut cross_sum, mut low_sum] = core::array::from_fn(|_| zeros());
+    let [mut factor, mut remainder_low, mut remainder_high] = core::array::from_fn(|_| zeros());
+    // Padding normalizes zero; its divisor is that of no stage, but one that has a remainder.
+    let padding = 1 << ModelArithmetic::MIN_NORM_SHIFT;
+    let mut divisor = vec![M31::from_u32_unchecked(padding); rows];
+    let mut excess_limit = vec![M31::from_u32_unchecked(1 << EXCESS_BITS); rows];
+    let half = i64::from(padding) / 2;
+    remainder_low.fill(field(half & NORM_LOW_MASK));
+    remainder_high.fill(field(half >> NORM_LOW_BITS));
     let mut normalized = ClampedColumns {
         out: zeros(),
         excess: zeros(),
     };
     for stage in 0..decoder.stages() {
+        let (shift, residual) = arithmetic.residual_of_stage(stage);
+        let stream = terms.stream(shift);
+        let of_stage = arithmetic.norm_of_stage(stage);
         for step in 0..steps {
             let at = |stage: usize, channel| (stage * steps + step) * channels + channel;
             let norm = &execution.norms[stage * steps + step];
-            let rescale = arithmetic.norm(norm.exponent);
-            let bits = u32::from(rescale.shift());
-            let (mut high_so_far, mut low_so_far) = (0, 0);
+            let rescale = terms.norm(of_stage, norm.exponent);
+            let (mut high_so_far, mut cross_so_far, mut low_so_far) = (0, 0, 0);
             for channel in 0..channels {
                 let row = decoder.stream_row(stage, channel, step);
-                let before = match stage {
-                    0 => 0,
-                    _ => {
-                        let before = execution.stream[at(stage - 1, channel)];
-                        i64::from(before) << arithmetic.residual_shift(stage - 1)
-                    }
-                };
+                let before = residual.map_or(0, |residual| {
+                    let before = execution.stream[at(stage - 1, channel)];
+                    i64::from(before) << residual
+                });
                 let added = i64::from(execution.stream_accumulators[at(stage, channel)]);
-                let set = rescaled(decoder.stream(), added + before);
-                value.set(row, &set);
+                let set = rescaled(stream, added + before);
+                // The high limb of the excess is as large as it can be.
+                let per_unit = EXCESS_BITS - shift;
+                excess[row] = field(i64::from(set.excess & ((1 << per_unit) - 1)));
+                excess_high[row] = field(i64::from(set.excess >> per_unit));
+                remainder[row] = field(i64::from(set.remainder));
                 let h = i64::from(set.out);
-                let (high, low) = (
-                    (h * h) >> SQUARE_LOW_BITS,
-                    (h * h) & ((1 << SQUARE_LOW_BITS) - 1),
-                );
-                high_so_far += high;
-                low_so_far += low;
-                square_high[row] = field(high);
-                square_low[row] = field(low);
+                let (of_high, of_low) = (h >> LIMB_BITS, h & ((1 << LIMB_BITS) - 1));
+                high_so_far += of_high * of_high;
+                cross_so_far += of_high * of_low;
+                low_so_far += of_low * of_low;
+                high[row] = field(of_high);
+                low[row] = field(of_low);
                 high_sum[row] = field(high_so_far);
+                cross_sum[row] = field(cross_so_far);
                 low_sum[row] = field(low_so_far);
                 let set = rescaled(rescale, h * i64::from(norm.factor));
                 factor[row] = M31::from(norm.factor);
-                divisor[row] = M31::from_u32_unchecked(1 << bits);
-                divisor_bits[row] = M31::from_u32_unchecked(bits);
+                divisor[row] = M31::from_u32_unchecked(1 << rescale.shift());
+                excess_limit[row] = M31::from_u32_unchecked(1 << rescale.excess_bits());
                 normalized.out[row] = field(i64::from(set.out));
                 normalized.excess[row] = field(i64::from(set.excess));
-                remainder_low[row] = field(i64::from(set.remainder & ((1 << NORM_LOW_BITS) - 1)));
-                remainder_high[row] = field(i64::from(set.remainder >> NORM_LOW_BITS));
+                let remainder = i64::from(set.remainder);
+                remainder_low[row] = field(remainder & NORM_LOW_MASK);
+                remainder_high[row] = field(remainder >> NORM_LOW_BITS);
             }
         }
     }
     // Padding adds nothing to the sums of one channel before.
     for row in decoder.stages() * channels * steps..rows {
-        high_sum[row] = high_sum[row - steps];
-        low_sum[row] = low_sum[row - steps];
+        for sum in [&mut high_sum, &mut cross_sum, &mut low_sum] {
+            sum[row] = sum[row - steps];
+        }
     }
-    let RescalingColumns {
-        clamped: ClampedColumns { out: value, excess },
-        remainder,
-    } = value;
     Witness {
-        value,
+        high,
+        low,
         excess,
+        excess_high,
         remainder,
-        square_high,
-        square_low,
         high_sum,
+        cross_sum,
         low_sum,
         factor,
         divisor,
-        divisor_bits,
+        excess_limit,
         normalized,
         norm_remainder_low: remainder_low,
         norm_remainder_high: remainder_high,
@@ -106,3 +115,6 @@ fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
     .map(Column::from)
     .into()
 }
+
+/// The low bits of the remainder of a normalization.
+const NORM_LOW_MASK: i64 = (1 << NORM_LOW_BITS) - 1;

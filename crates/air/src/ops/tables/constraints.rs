@@ -79,7 +79,7 @@ fn provide_entry<E: EvalAtRow>(table: Table, row: &mut Row<'_, E>) {
         }
         Table::Ranges => {
             let tuple = Range {
-                bits: row.decoder(Selector::RangeBits),
+                limit: row.decoder(Selector::RangeLimit),
                 value: row.decoder(Selector::RangeValue),
             };
             provide(row, "range uses", tuple);
@@ -93,10 +93,9 @@ fn provide_entry<E: EvalAtRow>(table: Table, row: &mut Row<'_, E>) {
         }
         Table::Exponents => {
             let tuple = Exponent {
-                exponent: row.decoder(Selector::ExponentExponent),
+                scale: row.decoder(Selector::ExponentScale),
                 power: row.decoder(Selector::ExponentPower),
                 smallest: row.decoder(Selector::ExponentSmallest),
-                divisor: row.decoder(Selector::ExponentDivisor),
             };
             provide(row, "exponent uses", tuple);
         }

@@ -1,10 +1,9 @@
 //! What a row (layer, key/value head, dimension, step) of the values component is.
 use stwo_constraint_framework::EvalAtRow;
 
-use crate::gadgets::rescaling::{Rescaling, RescalingColumns};
+use crate::gadgets::rescaling::RescalingColumns;
 use crate::harness::rlc::RunningSum;
 use crate::harness::row::Row;
-use crate::layout::decoder::DecoderLayout;
 use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
@@ -14,6 +13,8 @@ pub struct Selectors<T> {
     pub first: T,
     /// 1 on the last row of a layer.
     pub last: T,
+    /// What accumulators are divided by.
+    pub unit: T,
     /// Name of the attention entry.
     pub entry: T,
     /// How often the entry is used: by each query head of the group.
@@ -32,15 +33,16 @@ pub struct Columns<E: EvalAtRow> {
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
-    pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
+    pub fn read(row: &mut Row<'_, E>) -> Self {
         Self {
             selectors: Selectors {
                 first: row.decoder(DecoderSelector::ValueFirst),
                 last: row.decoder(DecoderSelector::ValueLast),
+                unit: row.decoder(DecoderSelector::ValueUnit),
                 entry: row.decoder(DecoderSelector::ValueEntry),
                 entry_uses: row.decoder(DecoderSelector::ValueEntryUses),
             },
-            value: Rescaling::of(decoder.value()).read(row, ["value", "excess", "remainder"]),
+            value: RescalingColumns::read(row, ["value", "excess", "remainder"]),
             accumulators: row.running_sum("accumulators", 1),
         }
     }

@@ -2,7 +2,7 @@
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
-use crate::gadgets::rescaling::Rescaling;
+use crate::gadgets::rescaling::{Clamping, Rescaling};
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::DecoderLayout;
 use crate::relation::{AttentionEntry, LinearOutput};
@@ -37,8 +37,10 @@ impl Constraints for Values {
             selectors,
             value,
             accumulators,
-        } = Columns::read(row, &self.decoder);
-        let rescaling = Rescaling::of(self.decoder.value());
+        } = Columns::read(row);
+        // Any shift: the range is the same.
+        let clamping = Clamping::of(self.decoder.arithmetic().value(1));
+        let rescaling = Rescaling::<E>::new(selectors.unit, clamping);
         let step = row.rlc().position;
         // The accumulators of the layer's values, combined. Else: any values.
         let accumulators = row.accumulate(
@@ -46,7 +48,7 @@ impl Constraints for Values {
             accumulators,
             |sum, before| {
                 sum - before * step * (constant::<E>(1) - selectors.first.clone())
-                    - E::EF::from(rescaling.input::<E>(&value))
+                    - E::EF::from(rescaling.input(&value))
             },
         );
         rescaling.constrain(row, &value);

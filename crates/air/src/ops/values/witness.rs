@@ -1,5 +1,6 @@
 //! Trace generation of the values component.
 use matchmark_models::ModelExecution;
+use matchmark_quant::ModelArithmetic;
 
 use super::constraints::Values;
 use crate::column::Column;
@@ -10,24 +11,31 @@ use crate::layout::decoder::DecoderLayout;
 
 impl Generate for Values {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, .. } = execution.expect_decoder();
-        witness(&self.decoder, execution)
+        let DecoderExecution { execution, model } = execution.expect_decoder();
+        witness(&self.decoder, execution, model.arithmetic())
     }
 }
 
 /// The witness columns.
-fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
+fn witness(
+    decoder: &DecoderLayout,
+    execution: &ModelExecution,
+    arithmetic: &ModelArithmetic,
+) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().values;
     let attention = decoder.shape().attention();
     let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), decoder.steps());
-    let mut value = RescalingColumns::of_zeros(rows, decoder.value());
+    let mut value = RescalingColumns::of_zeros(rows);
     for (index, accumulator) in execution.value_accumulators.iter().enumerate() {
         // [layer, step, head, dimension]
         let (c, rest) = (index % dim, index / dim);
         let (head, rest) = (rest % heads, rest / heads);
         let (step, layer) = (rest % steps, rest / steps);
         let row = decoder.values_row(layer, head, c, step);
-        value.set(row, &rescaled(decoder.value(), i64::from(*accumulator)));
+        let rescale = arithmetic
+            .terms()
+            .value(arithmetic.layers()[layer].value.shift);
+        value.set(row, &rescaled(rescale, i64::from(*accumulator)));
     }
     value.into_columns().map(Column::from).into()
 }
