@@ -13,7 +13,8 @@ use matchmark_models::{
 };
 use matchmark_quant::{
     centered, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
-    ModelArithmetic, ModelShape, QueryHeads, Rounding, SegmentSteps, ValueBits, VocabularySize,
+    ModelArithmetic, ModelShape, NormArithmetic, QueryHeads, Rounding, SegmentSteps, ValueBits,
+    VocabularySize,
 };
 use matchmark_statement::SegmentShape;
 
@@ -55,9 +56,9 @@ fn witness_of(
     before: usize,
     segment_steps: u32,
 ) -> (SegmentLayout, SegmentWitness) {
-    let (shape, arithmetic) = (*model.shape(), *model.arithmetic());
+    let (shape, arithmetic) = (*model.shape(), *model.arithmetic().terms());
     let steps = tokens.len() - before;
-    let mut state = ModelState::empty(model);
+    let mut state = ModelState::initial(model);
     if before > 0 {
         state = execute_model(model, &state, &tokens[..before]).unwrap().1;
     }
@@ -127,14 +128,16 @@ fn dominating_channels_satisfy_the_relation() {
         let tokens = [0, 1, 2, 3, 4];
         let (layout, witness) = witness_of(&model, &tokens, 0, 5);
         assert_eq!(check(&layout, &witness), Ok(()), "shift {norm}");
-        // The quotient -2^(25 - shift), clamped at the end of the range.
+        // The quotient -1448 * 2^(15 - shift), clamped at the end of the range: the root of the mantissa 2^13 is
+        // 1448, the exponent is one.
         let decoder = layout.decoder().unwrap();
         let row = decoder.stream_row(0, 0, 1);
         let stream = witness.main.component("stream");
-        let [bits, out, excess] = ["divisor bits", "normalized", "normalized excess"]
+        let [divisor, out, excess] = ["divisor", "normalized", "normalized excess"]
             .map(|name| centered(stream.column(name)[row].0));
-        let quotient = 1 << (25 - bits);
-        assert_eq!((bits, out), (i64::from(norm) + 1, -quotient.min(1023)));
+        assert_eq!(divisor, 2 << norm);
+        let quotient = ((1448 << 15) - divisor / 2 + divisor - 1) / divisor;
+        assert_eq!(out, -quotient.min(1023));
         assert_eq!(excess, quotient + out);
     }
 }
@@ -143,18 +146,16 @@ fn dominating_channels_satisfy_the_relation() {
 /// others, with weights of one.
 fn loud(norm: u8) -> IntegerModel {
     let mut parts = model([1, 16, 2, 1, 4, 8, 8, 16], 11).into_parts();
-    let arithmetic = parts.arithmetic;
-    let mut shifts = arithmetic.shifts();
-    shifts.norm = norm;
-    parts.arithmetic = ModelArithmetic::new(
-        arithmetic.value_bits(),
-        shifts,
-        0,
-        0,
-        arithmetic.score_step(),
-        arithmetic.weight_exponent(),
-    )
-    .unwrap();
+    let mut arithmetic = parts.arithmetic.into_parts();
+    let node = NormArithmetic {
+        shift: norm,
+        epsilon: 0,
+    };
+    for layer in &mut arithmetic.layers {
+        (layer.attention_norm, layer.mlp_norm) = (node, node);
+    }
+    arithmetic.final_norm = node;
+    parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
     for layer in &mut parts.layers {
         for matrix in [
             &mut layer.query,
@@ -166,14 +167,14 @@ fn loud(norm: u8) -> IntegerModel {
             &mut layer.down,
         ] {
             let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
-            *matrix =
-                Matrix::new(outputs, inputs, vec![1; outputs * inputs], vec![0; outputs]).unwrap();
+            *matrix = Matrix::new(outputs, inputs, vec![1; outputs * inputs]).unwrap();
         }
     }
     for (token, loud) in [(1, 1), (2, 4), (3, 16)] {
         for (channel, entry) in parts.embedding[16 * token..][..16].iter_mut().enumerate() {
-            *entry = if channel < loud { -(1 << 14) } else { 0 };
+            *entry = if channel < loud { i16::MIN } else { 0 };
         }
     }
+    parts.state_row_norms().unwrap();
     IntegerModel::new(parts).unwrap()
 }

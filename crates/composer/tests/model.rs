@@ -25,7 +25,7 @@ use matchmark_statement::{Cut, Security, SecurityLevel, TokenId};
 /// Prompt and decoded tokens, one at a time.
 fn text(model: &IntegerModel) -> Vec<u32> {
     let mut tokens = prompt(model);
-    let mut state = ModelState::empty(model);
+    let mut state = ModelState::initial(model);
     for position in 0..PROMPT + TOKENS as usize - 1 {
         let (execution, after) = execute_model(model, &state, &[tokens[position]]).unwrap();
         if position + 1 == tokens.len() {
@@ -248,7 +248,7 @@ fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
 
     let (chain, _) = options(3).chain_after(model.shape(), PROMPT).unwrap();
     let mock = matchmark_prover::ModelMock::new(&chain, Arc::clone(&model)).unwrap();
-    let empty = ModelState::empty(&model);
+    let empty = ModelState::initial(&model);
     let (execution, after) = execute_model(&model, &empty, &prompt).unwrap();
     let check = |execution: &ModelExecution, after: &ModelState| {
         mock.check(execution, empty.cache(), after.cache(), Cut::Fused)

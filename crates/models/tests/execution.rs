@@ -14,7 +14,7 @@ use matchmark_quant::ModelArithmetic;
 use matchmark_runtime::{execute_segment, KvCache, SegmentInputs};
 
 fn run(model: &IntegerModel, tokens: &[u32]) -> ModelExecution {
-    execute_model(model, &ModelState::empty(model), tokens)
+    execute_model(model, &ModelState::initial(model), tokens)
         .unwrap()
         .0
 }
@@ -63,7 +63,7 @@ fn agrees_with_the_naive_twin() {
 fn one_at_a_time_is_all_at_once() {
     let model = model(SMALL, 11, 1);
     let tokens = synthetic_tokens(model.shape(), TOKENS, 5);
-    let empty = ModelState::empty(&model);
+    let empty = ModelState::initial(&model);
     let (whole, after) = execute_model(&model, &empty, &tokens).unwrap();
     for cut in [1, 5, 24] {
         let mut state = empty.clone();
@@ -120,7 +120,7 @@ fn one_at_a_time_is_all_at_once() {
 fn layers_are_one_attention() {
     let model = model(SMALL, 11, 2);
     let tokens = synthetic_tokens(model.shape(), TOKENS, 6);
-    let (_, state) = execute_model(&model, &ModelState::empty(&model), &tokens[..9]).unwrap();
+    let (_, state) = execute_model(&model, &ModelState::initial(&model), &tokens[..9]).unwrap();
     let (execution, after) = execute_model(&model, &state, &tokens[9..]).unwrap();
     let attention = &execution.attention;
     let inputs = SegmentInputs::new(
@@ -246,7 +246,7 @@ fn equal_arguments_make_equal_models() {
 #[test]
 fn refused() {
     let model = model(SMALL, 11, 1);
-    let empty = ModelState::empty(&model);
+    let empty = ModelState::initial(&model);
     assert_eq!(
         execute_model(&model, &empty, &[]),
         Err(ModelError::NoTokens)

@@ -97,7 +97,7 @@ fn bounds_and_limits() {
     let long = float.tokenizer.encode(&"the cat ".repeat(200)).unwrap();
     let calibration = [vec![1, 300, 301]];
     let (model, _) = quantize_model(&float, &calibration, ValueBits::new(11).unwrap()).unwrap();
-    let refused = execute_model(&model, &ModelState::empty(&model), &long);
+    let refused = execute_model(&model, &ModelState::initial(&model), &long);
     assert!(matches!(
         refused,
         Err(ModelError::PositionLimit {
@@ -179,7 +179,7 @@ fn stories_of_the_integers() {
         for prompt in golden["prompts"].as_array().unwrap() {
             let (mut next, greedy) = (ids(&prompt["prompt_ids"]), ids(&prompt["greedy_ids"]));
             let (mut all, mut told) = (next.clone(), vec![]);
-            let mut state = ModelState::empty(&model);
+            let mut state = ModelState::initial(&model);
             while told.len() < greedy.len() {
                 let (execution, after) = execute_model(&model, &state, &next).unwrap();
                 next = vec![*execution.choices.last().unwrap()];

@@ -167,7 +167,7 @@ fn story(
     let prover = SegmentProver::for_model(spec().chain(GIVEN), other.clone()).unwrap();
     let identity = ModelIdentity::Weights(ModelId::from_bytes(*model.identity().as_bytes()));
     let prompt = prompt();
-    let state = ModelState::empty(other);
+    let state = ModelState::initial(other);
     let mut tokens: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
     // Behind the prompt one token after the other is chosen.
     for _ in 1..DECODED {

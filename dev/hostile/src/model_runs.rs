@@ -38,7 +38,7 @@ impl DecoderPart {
     fn run_of(&self, case: &Case, tokens: &[u32]) -> HonestRun {
         let (model, steps) = (&*self.model, case.steps);
         let (given, consumed) = tokens.split_at(steps.entries_before());
-        let empty = ModelState::empty(model);
+        let empty = ModelState::initial(model);
         let before = match given.is_empty() {
             true => empty,
             false => execute_model(model, &empty, given).unwrap().1,

@@ -115,7 +115,7 @@ fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
     }
     let model = spec.model();
     let prover = SegmentProver::for_model(chain, model.clone()).unwrap();
-    let mut state = ModelState::empty(&model);
+    let mut state = ModelState::initial(&model);
     let mut before = prover.state(state.cache().clone()).unwrap();
     let (mut files, mut token) = (vec![], first);
     for segment in 0..SEGMENTS as u32 {

@@ -72,7 +72,7 @@ impl ModelMock {
     /// does not execute.
     pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), ChainProveError> {
         let mut executor = ModelExecutor::new(&self.model, &self.prompt, &self.cuts);
-        let mut cache = ModelState::empty(&self.model).cache().clone();
+        let mut cache = ModelState::initial(&self.model).cache().clone();
         for (segment, steps) in (0..).zip(self.steps.segments(self.segment_steps)) {
             let (execution, after) = executor
                 .run(steps, &cache)

@@ -144,7 +144,7 @@ impl ModelPlan {
     }
 
     pub(crate) fn first_cache(&self) -> KvCache {
-        ModelState::empty(&self.model).cache().clone()
+        ModelState::initial(&self.model).cache().clone()
     }
 
     /// Sizes of all segments, in order.

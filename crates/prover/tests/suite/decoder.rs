@@ -61,7 +61,7 @@ fn prover(model: &Arc<IntegerModel>) -> SegmentProver {
 /// A prompt of three tokens, then five of the model's own choice: segments of 4, 3 and 1, cut in these ways.
 pub fn chain(prover: &SegmentProver, cuts: [Cut; 3]) -> Vec<ProvenSegment> {
     let model = prover.model().unwrap().model().clone();
-    let mut state = ModelState::empty(&model);
+    let mut state = ModelState::initial(&model);
     let mut committed = prover.state(state.cache().clone()).unwrap();
     let mut next = synthetic_tokens(model.shape(), 3, 1);
     let mut segments = vec![];

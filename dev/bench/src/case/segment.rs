@@ -67,7 +67,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
     let prover = SegmentProver::for_model(chain, model.clone())?;
     let model_seconds = setup.seconds()?;
     let circuits = prover.circuits(Cut::Fused, steps)?;
-    let empty = ModelState::empty(&model);
+    let empty = ModelState::initial(&model);
     let mut state = empty.clone();
     if before > 0 {
         let (execution, after) = execute_model(&model, &state, &tokens[..before])?;
