@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use matchmark_air::layout::SegmentLayout;
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, ModelArithmetic, ModelShape, QuantError, Rounding, ScoreStep,
+    ArithmeticTerms, AttentionShape, CacheCapacity, ModelShape, QuantError, Rounding, ScoreStep,
     SegmentSteps, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{SecurityLevel, SegmentShape};
@@ -87,8 +87,8 @@ pub struct Workload {
 pub struct Decoder {
     /// Sizes.
     pub shape: ModelShape,
-    /// Widths, shifts and constants.
-    pub arithmetic: ModelArithmetic,
+    /// What holds for all nodes of its arithmetic.
+    pub arithmetic: ArithmeticTerms,
 }
 
 impl Workload {

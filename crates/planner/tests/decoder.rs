@@ -32,7 +32,7 @@ fn decoder([layers, hidden, heads, dim, mlp, vocabulary]: [u32; 6]) -> Decoder {
     let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
     Decoder {
         shape,
-        arithmetic: synthetic_arithmetic(shape, bits).unwrap(),
+        arithmetic: *synthetic_arithmetic(shape, bits).unwrap().terms(),
     }
 }
 

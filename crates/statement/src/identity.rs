@@ -41,7 +41,7 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 6;
+    StatementVersion, 7;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
     RelationVersion, 6;

@@ -307,19 +307,18 @@ fn encoding_is_the_documented_concatenation() {
 fn encoding_of_a_decoder_is_the_documented_concatenation() {
     let statement = statement(decoder_segment(18, 16));
     let terms = statement.encoded_terms();
-    let at = |from: usize, len: usize| &terms[terms.len() - 91 + from..][..len];
-    assert_eq!(terms[terms.len() - 92], 1);
+    let at = |from: usize, len: usize| &terms[terms.len() - 106 + from..][..len];
+    assert_eq!(terms[terms.len() - 107], 1);
     let sizes: Vec<u8> = common::SIZES
         .iter()
         .flat_map(|size| size.to_le_bytes())
         .collect();
     assert_eq!(at(0, 32), sizes);
-    // Width, the shifts in order, both epsilons, score step, largest exponent of weights.
-    assert_eq!(at(32, 10), [11, 5, 6, 7, 4, 8, 9, 10, 11, 12]);
-    assert_eq!(at(42, 8), [3, 0, 0, 0, 40, 0, 0, 0]);
-    assert_eq!(at(50, 5), [89, 1, 0, 0, 2]);
-    assert_eq!(at(55, 32), [0x88; 32]);
-    assert_eq!(at(87, 4), [5, 0, 0, 0]);
+    // Width, shift of the rotation, score step, identity of the nodes.
+    assert_eq!(at(32, 6), [11, 13, 89, 1, 0, 0]);
+    assert_eq!(at(38, 32), [0x77; 32]);
+    assert_eq!(at(70, 32), [0x88; 32]);
+    assert_eq!(at(102, 4), [5, 0, 0, 0]);
     let mut own = Vec::new();
     own.extend(18_u32.to_le_bytes());
     own.extend(16_u32.to_le_bytes());

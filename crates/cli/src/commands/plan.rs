@@ -158,7 +158,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
     chain.map_err(PlanError::from)?;
     let decoder = Decoder {
         shape: *model.shape(),
-        arithmetic: *model.arithmetic(),
+        arithmetic: *model.arithmetic().terms(),
     };
     let table = model.tables().weights.bounds();
     let prompt = u32::try_from(prompt).unwrap_or(u32::MAX);

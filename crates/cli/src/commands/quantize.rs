@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use matchmark::files::{self, Form};
 use matchmark::Error;
-use matchmark_models::{quantize_model, FloatModel};
+use matchmark_models::{quantize_model, FloatModel, QuantizeOptions};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_bytes;
 use serde_json::json;
@@ -61,7 +61,7 @@ fn model_file(
     let step = Step::new(format!(
         "running the model over {tokens} tokens and rounding its weights"
     ));
-    let (model, report) = quantize_model(&float, &sequences, bits)?;
+    let (model, report) = quantize_model(&float, &sequences, &QuantizeOptions::new(bits))?;
     drop(step);
     interrupt::whole(|| files::write(&args.to, &model.to_bytes()))?;
     let object = json!({ "model": args.to, "quantization": report });

@@ -223,18 +223,11 @@ fn inconsistent(change: impl FnOnce(&mut matchmark_runtime::DecodeRules)) -> Cha
 fn loud_model() -> Arc<IntegerModel> {
     // Weights that were drawn for a larger shift.
     let mut parts = (*model::model(5)).clone().into_parts();
-    let arithmetic = parts.arithmetic;
-    let mut shifts = arithmetic.shifts();
-    shifts.rotary_input = 1;
-    let arithmetic = ModelArithmetic::new(
-        arithmetic.value_bits(),
-        shifts,
-        arithmetic.norm_epsilon(),
-        arithmetic.embedding_epsilon(),
-        arithmetic.score_step(),
-        arithmetic.weight_exponent(),
-    );
-    parts.arithmetic = arithmetic.unwrap();
+    let mut arithmetic = parts.arithmetic.into_parts();
+    for layer in &mut arithmetic.layers {
+        layer.query.shift = 1;
+    }
+    parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
     Arc::new(IntegerModel::new(parts).unwrap())
 }
 

@@ -3,9 +3,9 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, ModelShifts, QuantizationPolicy, QueryHeads, Rounding, Scale, Scales, ScoreStep,
-    SegmentSteps, StepRange, TableBounds, ValueBits, VocabularySize,
+    ArithmeticId, ArithmeticTerms, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads,
+    Layers, MlpSize, ModelShape, QuantizationPolicy, QueryHeads, Rounding, Scale, Scales,
+    ScoreStep, SegmentSteps, StepRange, TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
     DecoderTerms, ModelId, ModelIdentity, PortCommitment, Profile, PromptLength,
@@ -73,41 +73,12 @@ pub fn model_shape(sizes: [u32; 8]) -> ModelShape {
 /// Two layers with two query heads and one key/value head each.
 pub const SIZES: [u32; 8] = [2, 48, 2, 1, 64, 96, 1000, 128];
 
-pub const SHIFTS: ModelShifts = ModelShifts {
-    rotary_input: 5,
-    value: 6,
-    stream: 7,
-    embedding: 4,
-    gate: 8,
-    up: 9,
-    gated: 10,
-    rotation: 11,
-    norm: 12,
-};
+/// Identity of the constants of the decoder's nodes.
+pub const NODES: ArithmeticId = ArithmeticId::from_bytes([0x77; 32]);
 
-pub fn arithmetic(bits: u8, step: u32, shifts: ModelShifts, epsilon: u32) -> ModelArithmetic {
-    arithmetic_with(bits, step, shifts, [epsilon, 40], 2)
-}
-
-/// [`arithmetic`] with these epsilons, of normalization and of the embedding's, and weights up to this
-/// exponent.
-pub fn arithmetic_with(
-    bits: u8,
-    step: u32,
-    shifts: ModelShifts,
-    [norm, embedding]: [u32; 2],
-    exponent: u8,
-) -> ModelArithmetic {
+pub fn arithmetic(bits: u8, step: u32, rotation: u8, nodes: ArithmeticId) -> ArithmeticTerms {
     let (bits, step) = (ValueBits::new(bits), ScoreStep::new(step));
-    ModelArithmetic::new(
-        bits.unwrap(),
-        shifts,
-        norm,
-        embedding,
-        step.unwrap(),
-        exponent,
-    )
-    .unwrap()
+    ArithmeticTerms::new(bits.unwrap(), rotation, step.unwrap(), nodes).unwrap()
 }
 
 /// The tokens that the decoder's chains are given.
@@ -122,7 +93,7 @@ pub fn prompt(tokens: u32) -> PromptLength {
 pub fn decoder() -> DecoderTerms {
     DecoderTerms {
         shape: model_shape(SIZES),
-        arithmetic: arithmetic(11, 345, SHIFTS, 3),
+        arithmetic: arithmetic(11, 345, 13, NODES),
         weights: PortCommitment::from_bytes([0x88; 32]),
         prompt: prompt(5),
     }
@@ -296,7 +267,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         // Width and step are those of the arithmetic.
         for (bits, step) in [(10, 345), (12, 345), (11, 344), (11, 346)] {
             let mut parts = with_decoder(base, |it| {
-                it.arithmetic = arithmetic(bits, step, SHIFTS, 3);
+                it.arithmetic = arithmetic(bits, step, 13, NODES);
             });
             parts.terms.quantization = quantization(bits, step, None);
             out.push(("quantization", parts));
@@ -349,32 +320,17 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             let parts = with_decoder(base, |it| it.shape = model_shape(sizes));
             out.push(("decoder.shape", parts));
         }
-        for (embedding, exponent) in [(40, 0), (40, 1), (40, 3), (39, 2), (0, 2)] {
+        for rotation in [1, 12, 14] {
             let parts = with_decoder(base, |it| {
-                it.arithmetic = arithmetic_with(11, 345, SHIFTS, [3, embedding], exponent);
+                it.arithmetic = arithmetic(11, 345, rotation, NODES);
             });
             out.push(("decoder.arithmetic", parts));
         }
-        let mut constants = vec![(SHIFTS, 2), (SHIFTS, 4)];
-        let shifts: [fn(&mut ModelShifts) -> &mut u8; 9] = [
-            |it| &mut it.rotary_input,
-            |it| &mut it.value,
-            |it| &mut it.stream,
-            |it| &mut it.embedding,
-            |it| &mut it.gate,
-            |it| &mut it.up,
-            |it| &mut it.gated,
-            |it| &mut it.rotation,
-            |it| &mut it.norm,
-        ];
-        for shift in shifts {
-            let mut changed = SHIFTS;
-            *shift(&mut changed) += 1;
-            constants.push((changed, 3));
-        }
-        for (shifts, epsilon) in constants {
+        for index in 0..32 {
+            let mut bytes = NODES.to_bytes();
+            bytes[index] ^= 1 << (index % 8);
             let parts = with_decoder(base, |it| {
-                it.arithmetic = arithmetic(11, 345, shifts, epsilon);
+                it.arithmetic = arithmetic(11, 345, 13, ArithmeticId::from_bytes(bytes));
             });
             out.push(("decoder.arithmetic", parts));
         }

@@ -1,6 +1,7 @@
 //! Why there is no key, or no policy by it.
 use alloc::string::String;
 
+use matchmark_quant::QuantError;
 use matchmark_statement::{CodecError, PolicyError, RelationDigest, Security};
 use matchmark_tables::TableError;
 
@@ -48,6 +49,9 @@ pub enum KeyError {
     /// The table in the text is not valid.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The shape and the arithmetic of the key's model allow an intermediate value that leaves the field.
+    #[error("key: {0}")]
+    Bounds(QuantError),
     /// A list of the key is empty, or not in its one order.
     #[error("key: the {list} of a key are sorted, each is there once: item {index} is out of order, or missing")]
     Order {
@@ -125,6 +129,7 @@ variant_names!(KeyError {
     Text,
     NotCanonical,
     Table,
+    Bounds,
     Order,
     Relation,
     NoCommitment,

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_quant::SegmentSteps;
+use matchmark_quant::{ModelBounds, SegmentSteps};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PolicyCircuit, PortCommitment,
     PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId,
@@ -143,14 +143,19 @@ pub struct KeyDifference {
 
 impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 4;
+    pub const FORMAT: u32 = 5;
 
-    /// Checks the order of the lists and makes a key.
+    /// Checks the bounds on all intermediate values and the order of the lists, and makes a key.
     ///
     /// # Errors
     ///
+    /// [`KeyError::Bounds`] for norms of weights with which an accumulator could leave the field, and
     /// [`KeyError::Order`] for a list that is empty, not ascending, or has something twice.
     pub fn new(parts: ModelKeyParts) -> Result<Self, KeyError> {
+        let ModelOutline {
+            shape, arithmetic, ..
+        } = &parts.outline;
+        ModelBounds::new(shape, arithmetic).map_err(KeyError::Bounds)?;
         ascending("segment lengths", &parts.segment_steps)?;
         let places: Vec<_> = parts
             .weights

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use matchmark_air::RELATION_DIGEST;
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, ModelShifts, QuantizationPolicy, QueryHeads, Rounding, ScoreStep, SegmentSteps,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, LayerArithmetic, Layers,
+    MatrixArithmetic, MlpSize, ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic,
+    QuantizationPolicy, QueryHeads, ResidualArithmetic, Rounding, ScoreStep, SegmentSteps,
     StepRange, TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
@@ -52,24 +53,50 @@ pub(super) fn decoder() -> DecoderTerms {
         VocabularySize::new(16).unwrap(),
         CacheCapacity::new(8).unwrap(),
     );
-    let shifts = ModelShifts {
-        rotary_input: 5,
-        value: 5,
-        stream: 5,
-        embedding: 3,
-        gate: 5,
-        up: 5,
-        gated: 5,
-        rotation: 12,
-        norm: 12,
-    };
-    let (bits, step) = (ValueBits::new(8).unwrap(), ScoreStep::new(5).unwrap());
     DecoderTerms {
         shape: shape.unwrap(),
-        arithmetic: ModelArithmetic::new(bits, shifts, 1, 2, step, 1).unwrap(),
+        arithmetic: *nodes().terms(),
         weights: PortCommitment::from_bytes([3; 32]),
         prompt: PromptLength::new(2).unwrap(),
     }
+}
+
+/// The arithmetic of the decoder's nodes.
+pub(super) fn nodes() -> ModelArithmetic {
+    let matrix = MatrixArithmetic {
+        shift: 5,
+        row_norm: 1000,
+    };
+    let residual = ResidualArithmetic {
+        shift: 5,
+        residual: 3,
+        row_norm: 1000,
+    };
+    let norm = NormArithmetic {
+        shift: 12,
+        epsilon: 1,
+    };
+    let layer = LayerArithmetic {
+        attention_norm: norm,
+        query: matrix,
+        key: matrix,
+        value: matrix,
+        output: residual,
+        mlp_norm: norm,
+        gate: matrix,
+        up: matrix,
+        gated: 9,
+        down: residual,
+    };
+    ModelArithmetic::new(ModelArithmeticParts {
+        value_bits: ValueBits::new(8).unwrap(),
+        rotation: 12,
+        score_step: ScoreStep::new(5).unwrap(),
+        layers: vec![layer],
+        final_norm: norm,
+        head_row_norm: 1000,
+    })
+    .unwrap()
 }
 
 /// Four steps from the first on, with these public values.

@@ -4,8 +4,7 @@ use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_models::synthetic_arithmetic;
 use matchmark_planner::work::{ChainWork, SegmentWork};
 use matchmark_quant::{
-    CacheCapacity, ModelArithmetic, ModelBounds, ModelShape, QuantError, Rounding, SegmentSteps,
-    ValueBits,
+    ArithmeticTerms, CacheCapacity, ModelArithmetic, ModelShape, Rounding, SegmentSteps, ValueBits,
 };
 use matchmark_runtime::TableResolution;
 use matchmark_statement::{Security, SegmentShape};
@@ -16,41 +15,17 @@ use serde_json::{json, Value};
 
 use super::Failure;
 
-/// What the bounds on accumulators leave of the exponents of weights.
-pub struct Exponents {
-    /// The largest exponent that all bounds allow.
-    pub largest: u8,
-    /// What the next one breaks, if the bounds are what ends them.
-    pub next: Option<QuantError>,
-}
-
-/// Arithmetic for a shape at the usual width of values, with the largest exponent of weights that the
-/// bounds on accumulators allow, up to that of synthetic models.
-pub fn arithmetic(shape: &ModelShape) -> Result<(ModelArithmetic, Exponents), Failure> {
+/// Arithmetic for a shape at the usual width of values. Norms of rows are those of weights that are not drawn
+/// yet: zero.
+pub fn arithmetic(shape: &ModelShape) -> Result<ModelArithmetic, Failure> {
     let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?;
-    let usual = synthetic_arithmetic(*shape, bits)?;
-    let mut next = None;
-    for largest in (0..=usual.weight_exponent()).rev() {
-        let arithmetic = ModelArithmetic::new(
-            bits,
-            usual.shifts(),
-            usual.norm_epsilon(),
-            usual.embedding_epsilon(),
-            usual.score_step(),
-            largest,
-        )?;
-        match ModelBounds::new(shape, &arithmetic) {
-            Ok(_) => return Ok((arithmetic, Exponents { largest, next })),
-            Err(error) => next = Some(error),
-        }
-    }
-    Err(next.map_or("no exponent".into(), Into::into))
+    Ok(synthetic_arithmetic(*shape, bits)?)
 }
 
 /// The layout of a segment of `steps` tokens in a chain of `capacity`, all of whose segments are as long.
 pub fn layout(
     shape: &ModelShape,
-    arithmetic: ModelArithmetic,
+    arithmetic: ArithmeticTerms,
     capacity: u32,
     steps: u32,
 ) -> Result<SegmentLayout, Failure> {

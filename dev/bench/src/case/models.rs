@@ -44,7 +44,7 @@ impl Source {
                 Ok((model, tokens))
             }
             Self::Synthetic { shape } => {
-                let (arithmetic, _) = arithmetic(shape)?;
+                let arithmetic = arithmetic(shape)?;
                 let model = synthetic_model(*shape, arithmetic, 1)?;
                 let tokens = synthetic_tokens(shape, count, 2);
                 Ok((model, tokens))

@@ -72,16 +72,14 @@ pub fn run(request: &Predict) -> Result<Value, Failure> {
         .collect();
     let mut predicted = vec![];
     for wanted in &request.wanted {
-        let (arithmetic, exponents) = arithmetic(&wanted.shape)?;
-        let at = |capacity, steps| layout(&wanted.shape, arithmetic, capacity, steps);
+        let arithmetic = arithmetic(&wanted.shape)?;
+        let at = |capacity, steps| layout(&wanted.shape, *arithmetic.terms(), capacity, steps);
         let mut row = json!({
             "name": wanted.name,
             "shape": wanted.shape,
             "weights": wanted.shape.weights(),
             "steps": wanted.steps,
             "capacity": wanted.capacity,
-            "weight_exponent": exponents.largest,
-            "next_exponent": exponents.next.map(|error| error.to_string()),
             "most_steps": most(|steps| at(steps.max(wanted.capacity), steps)),
             "most_capacity": most(|capacity| at(capacity.max(wanted.steps), wanted.steps)),
         });

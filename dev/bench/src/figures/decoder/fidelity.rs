@@ -14,8 +14,6 @@ pub struct Fidelity {
     pub perplexity: f64,
     /// Predicted tokens of the text.
     pub tokens: f64,
-    /// Largest exponent of the weights.
-    pub weight_exponent: f64,
     /// Beside the float pass of this project.
     pub float: Beside,
     /// Beside candle's Llama.
@@ -54,7 +52,7 @@ pub fn measure(matchmark: &Matchmark, files: &Files<'_>, to: &Path) -> Result<Fi
         text,
     } = files;
     eprintln!("bench: decoder, quantizing {}", folder.display());
-    let quantized = checked(matchmark.json(words(&[
+    checked(matchmark.json(words(&[
         &"quantize",
         &"--model",
         folder,
@@ -78,7 +76,6 @@ pub fn measure(matchmark: &Matchmark, files: &Files<'_>, to: &Path) -> Result<Fi
     Ok(Fidelity {
         perplexity: field(&report, "/integer/perplexity")?,
         tokens: field(&report, "/tokens")?,
-        weight_exponent: field(&quantized, "/quantization/arithmetic/weight_exponent")?,
         float: beside("float")?,
         candle: beside("candle")?,
     })

@@ -211,7 +211,6 @@ mod tests {
             fidelity: Some(Fidelity {
                 perplexity: 2.06,
                 tokens: 1000.0,
-                weight_exponent: 3.0,
                 float: floats,
                 candle: floats,
             }),

@@ -172,18 +172,6 @@ fn obstacles(larger: &Larger, machine_bytes: Option<f64>) -> Result<String, Fail
         last = row["shape"].clone();
         let _ = writeln!(
             text,
-            "- {name}, exponents of weights: up to {} fit the bounds on accumulators{}.",
-            row["weight_exponent"],
-            match row["next_exponent"].as_str() {
-                Some(error) => format!(
-                    "; one more breaks \"{error}\", and what it costs in fidelity is \
-                                        not known before such a model is quantized"
-                ),
-                None => ", as many as synthetic models have".to_owned(),
-            }
-        );
-        let _ = writeln!(
-            text,
             "- {name}, tokens in a segment: {}.",
             most(&row["most_steps"])
         );
@@ -285,7 +273,7 @@ mod tests {
             .map(|(name, sizes, capacity, _)| {
                 let mut row = json!({
                     "name": name, "shape": sizes.shape(1024), "weights": 1_000_000,
-                    "weight_exponent": 2, "next_exponent": "too large",
+
                     "most_steps": { "most": 64, "then": "too high" },
                     "most_capacity": { "most": 256, "then": null },
                 });
@@ -359,7 +347,7 @@ mod tests {
     #[test]
     fn every_shape_has_its_obstacles_once() {
         let text = obstacles(&larger(), Some(f64::from(1u32 << 30))).unwrap();
-        assert_eq!(text.matches("exponents of weights").count(), 3);
+        assert_eq!(text.matches("tokens in a segment").count(), 3);
         assert_eq!(text.matches("refused: \"too high\"").count(), 3);
         assert_eq!(
             text.matches("2.0 times that of the machine (1.00 GiB)")

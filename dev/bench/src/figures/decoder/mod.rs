@@ -41,7 +41,7 @@ pub fn section(decoder: &Decoder, machine_bytes: Option<f64>) -> Result<String, 
             "`fixtures/models/stories-2m`, quantized with `calibrate.txt`. The held-out text is \
              `eval.txt`, {} predicted tokens: perplexity {:.4} of the integers, {:.4} of candle's floats \
              ({:.4} times, greedy choice equal at {:.3} %), {:.4} of the crate's own float pass ({:.4} \
-             times, {:.3} %). Exponents of weights go up to {}.\n\n",
+             times, {:.3} %).\n\n",
             fidelity.tokens,
             fidelity.perplexity,
             fidelity.candle.perplexity,
@@ -50,7 +50,6 @@ pub fn section(decoder: &Decoder, machine_bytes: Option<f64>) -> Result<String, 
             fidelity.float.perplexity,
             fidelity.float.ratio,
             fidelity.float.agreement,
-            fidelity.weight_exponent,
         ));
     }
     text.push_str(&format!(
