@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 6);
+        assert_eq!(StatementVersion::CURRENT.get(), 7);
         assert_eq!(RelationVersion::CURRENT.to_string(), "6");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
