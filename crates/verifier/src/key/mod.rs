@@ -9,6 +9,7 @@ mod chain;
 mod error;
 #[cfg(feature = "std")]
 mod file;
+mod stop;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -20,9 +21,9 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PolicyCircuit, PortCommitment,
-    PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId,
-    TokenizerId,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PolicyCircuit,
+    PortCommitment, PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference,
+    TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ pub use chain::{
     ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError, ModelOutline,
 };
 pub use error::KeyError;
+pub use stop::Stop;
 
 /// The commitment to a model in trees of one height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,6 +124,8 @@ pub struct ModelKeyParts {
     pub outline: ModelOutline,
     /// Identity of its tokenizer.
     pub tokenizer: TokenizerId,
+    /// The tokens by which the model ends an answer.
+    pub end_tokens: EndTokens,
     /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
     /// The commitments, by blowup and height, ascending.
@@ -143,14 +147,19 @@ pub struct KeyDifference {
 
 impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 4;
+    pub const FORMAT: u32 = 5;
 
-    /// Checks the order of the lists and makes a key.
+    /// Checks the order of the lists, and the end tokens against the vocabulary, and makes a key.
     ///
     /// # Errors
     ///
+    /// [`KeyError::EndToken`] for an end token that the vocabulary does not have;
     /// [`KeyError::Order`] for a list that is empty, not ascending, or has something twice.
     pub fn new(parts: ModelKeyParts) -> Result<Self, KeyError> {
+        let expected = parts.outline.shape.vocabulary();
+        if let Some(got) = parts.end_tokens.above(expected) {
+            return Err(KeyError::EndToken { expected, got });
+        }
         ascending("segment lengths", &parts.segment_steps)?;
         let places: Vec<_> = parts
             .weights
@@ -190,6 +199,12 @@ impl ModelKey {
     #[must_use]
     pub fn tokenizer(&self) -> TokenizerId {
         self.parts.tokenizer
+    }
+
+    /// The tokens by which the model ends an answer; without any, its answers end at their limit only.
+    #[must_use]
+    pub fn end_tokens(&self) -> &EndTokens {
+        &self.parts.end_tokens
     }
 
     /// How many steps the segments of chains may have, all but the last, ascending.
@@ -271,6 +286,7 @@ impl ModelKey {
         Ok(AcceptancePolicy::new(AcceptancePolicyParts {
             terms: terms.shared().clone(),
             prompt: prompt.to_vec(),
+            end_tokens: options.stop.of_model(self.end_tokens()).clone(),
             first_state: first,
             steps,
             circuits,
@@ -279,13 +295,27 @@ impl ModelKey {
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
     /// domain, the level and profile, the given tokens, how many are decoded, the longest segments, and
-    /// whether segments may be fused, split or both.
+    /// whether segments may be fused, split or both. Its end tokens are not its own choice: they must be
+    /// the key's.
     ///
     /// # Errors
     ///
     /// [`KeyError::OtherPolicy`] with the first field that is another, and those of [`Self::policy`] for
     /// choices that the key does not speak of.
     pub fn check_policy(&self, policy: &AcceptancePolicy) -> Result<(), KeyError> {
+        self.check_policy_stopping(policy, &Stop::Model)
+    }
+
+    /// As [`Self::check_policy`], where a verifier has chosen other end tokens than the key's, or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::check_policy`].
+    pub fn check_policy_stopping(
+        &self,
+        policy: &AcceptancePolicy,
+        stop: &Stop,
+    ) -> Result<(), KeyError> {
         let other = |field, expected: &str, got: &str| KeyError::OtherPolicy {
             field,
             expected: expected.to_string(),
@@ -301,6 +331,7 @@ impl ModelKey {
             segment_steps: Some(policy.terms().shape.segment_steps()),
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             cuts: CutPattern::default(),
+            stop: stop.clone(),
         };
         // Each length may be proven in the ways that the policy has circuits for, and in one at least.
         let derived = self.policy_of(policy.prompt(), &options, |lengths| {
@@ -429,7 +460,7 @@ impl ModelKey {
     }
 
     /// The fields but for the commitments and circuits, in words.
-    fn fields(&self) -> [(&'static str, String); 8] {
+    fn fields(&self) -> [(&'static str, String); 9] {
         let ModelKeyParts {
             relation_version,
             relation_digest,
@@ -441,6 +472,7 @@ impl ModelKey {
                     table,
                 },
             tokenizer,
+            end_tokens,
             segment_steps,
             weights: _, // Compared by the caller, as the circuits are.
             circuits: _,
@@ -450,6 +482,7 @@ impl ModelKey {
             ("relation digest", relation_digest.to_string()),
             ("model", identity.to_string()),
             ("tokenizer", tokenizer.to_string()),
+            ("end tokens", end_tokens.to_string()),
             ("shape", format!("{shape:?}")),
             ("arithmetic", format!("{arithmetic:?}")),
             ("weight table", table.id().to_string()),
