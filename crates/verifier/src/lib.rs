@@ -22,7 +22,7 @@
 //! let verified = verify_segment(&SegmentFile::decode(bytes)?, &policy)?;
 //! println!("{}", verified.figures());
 //! let mut chain = ChainFold::new(policy.clone());
-//! chain.push(&verified.statement)?;
+//! chain.push(&verified)?;
 //! let chain = chain.finish()?;
 //! assert_eq!(chain.segments(), 1);
 //!
