@@ -354,8 +354,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 4", "format = 3"),
-            ["format 3", "expected 4"],
+            text.replace("format = 5", "format = 4"),
+            ["format 4", "expected 5"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),
