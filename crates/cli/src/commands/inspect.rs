@@ -87,8 +87,8 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     }
     let chain = chain.map(ChainAccumulator::finish);
     if let Some(chain) = &chain {
-        let _ = write!(text, "{chain}\n");
-        let _ = write!(text, "finish reason     {}\n\n", finish(chain, end).1);
+        let reason = finish(chain, end).1;
+        let _ = write!(text, "{chain}\nfinish reason     {reason}\n\n");
     }
     text.push_str("Nothing was verified: these are claims.");
     let object = json!({
