@@ -235,9 +235,16 @@ pub struct ProveArgs {
     /// The text that the model continues
     #[arg(long, value_name = "TEXT", requires = "model")]
     pub prompt: Option<String>,
-    /// Tokens to decode
+    /// Tokens to decode, at most
     #[arg(long, value_name = "N", requires = "model")]
     pub tokens: Option<u32>,
+    /// Token that ends the answer where it is generated, by its text or number, in the place of the model's own
+    /// end tokens; may be given several times
+    #[arg(long, value_name = "TOKEN", requires = "model")]
+    pub stop: Vec<String>,
+    /// Let the answer run to its limit, whatever tokens end a text of the model
+    #[arg(long, requires = "model", conflicts_with = "stop")]
+    pub no_stop: bool,
     /// Key that the model must be the one of
     #[arg(long, value_name = "FILE", requires = "model")]
     pub key: Option<Utf8PathBuf>,
@@ -280,7 +287,7 @@ pub struct PolicyArgs {
         value_name = "DIR",
         required_unless_present = "key",
         conflicts_with_all = [
-            "key", "prompt_tokens", "prompt", "tokens", "segment_steps", "security", "profile", "domain", "nonce"
+            "key", "prompt_tokens", "prompt", "tokens", "stop", "no_stop", "segment_steps", "security", "profile", "domain", "nonce"
         ]
     )]
     pub directory: Option<Utf8PathBuf>,
@@ -299,12 +306,19 @@ pub struct PolicyArgs {
     /// The text that the chain is given, instead of its tokens
     #[arg(long, value_name = "TEXT", requires_all = ["key", "tokenizer"], group = "given")]
     pub prompt: Option<String>,
-    /// Tokenizer of the key, for the tokens of the prompt: a model's folder or file
-    #[arg(long, value_name = "PATH", requires = "prompt")]
+    /// Tokenizer of the key, for the tokens of the prompt and of --stop: a model's folder or file
+    #[arg(long, value_name = "PATH", requires = "key")]
     pub tokenizer: Option<Utf8PathBuf>,
-    /// Tokens that are decoded
+    /// Tokens that are decoded, at most
     #[arg(long, value_name = "N", requires = "key")]
     pub tokens: Option<u32>,
+    /// Token that ends the answer where it is generated, by its text or number, in the place of the model's own
+    /// end tokens; may be given several times
+    #[arg(long, value_name = "TOKEN", requires = "key")]
+    pub stop: Vec<String>,
+    /// Let the answer run to its limit, whatever tokens end a text of the model
+    #[arg(long, requires = "key", conflicts_with = "stop")]
+    pub no_stop: bool,
     /// What else is decided with a key.
     #[command(flatten)]
     pub common: CommonArgs,
@@ -348,7 +362,7 @@ pub struct VerifyArgs {
         value_delimiter = ','
     )]
     pub prompt_tokens: Vec<u32>,
-    /// Tokens that the chain must decode, where there is no policy
+    /// Tokens that the chain must decode, unless an end token comes before, where there is no policy
     #[arg(
         long,
         value_name = "N",
@@ -356,6 +370,13 @@ pub struct VerifyArgs {
         required_unless_present = "policy"
     )]
     pub tokens: Option<u32>,
+    /// Token that ends the answer where it is generated, by its text or number, in the place of the key's end
+    /// tokens, which a policy must have otherwise; may be given several times
+    #[arg(long, value_name = "TOKEN", requires = "key")]
+    pub stop: Vec<String>,
+    /// Let the answer run to its limit, whatever tokens end a text of the model
+    #[arg(long, requires = "key", conflicts_with = "stop")]
+    pub no_stop: bool,
     /// Also print every term of what the proofs are worth
     #[arg(long)]
     pub verbose: bool,
@@ -386,6 +407,10 @@ pub struct InspectArgs {
     /// Tokenizer to show tokens as text: a model's folder or file
     #[arg(long, value_name = "PATH")]
     pub tokenizer: Option<Utf8PathBuf>,
+    /// Token that ends the answer, by its text or number, to say why the chain ends; may be given several times
+    /// [default: those of the tokenizer]
+    #[arg(long, value_name = "TOKEN")]
+    pub stop: Vec<String>,
     /// Say where the bytes of each proof are: by part, by tree and by component
     #[arg(long)]
     pub sizes: bool,
@@ -440,9 +465,16 @@ pub struct MockArgs {
     /// The text that the model continues
     #[arg(long, value_name = "TEXT", requires = "model")]
     pub prompt: Option<String>,
-    /// Tokens to decode
+    /// Tokens to decode, at most
     #[arg(long, value_name = "N", requires = "model")]
     pub tokens: Option<u32>,
+    /// Token that ends the answer where it is generated, by its text or number, in the place of the model's own
+    /// end tokens; may be given several times
+    #[arg(long, value_name = "TOKEN", requires = "model")]
+    pub stop: Vec<String>,
+    /// Let the answer run to its limit, whatever tokens end a text of the model
+    #[arg(long, requires = "model", conflicts_with = "stop")]
+    pub no_stop: bool,
     /// How it would be proven.
     #[command(flatten)]
     pub terms: TermsArgs,

@@ -14,6 +14,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "prompt",
             "prompt_tokens",
             "tokens",
+            "stop",
+            "no_stop",
             "key",
             "policy",
             "tokenizer",
@@ -88,6 +90,7 @@ const HELP: [Help; 11] = [
         examples: &[
             "matchmark prove --model stories.mm --prompt \"Once upon a time\" --tokens 48 --out story",
             "matchmark prove --model stories.mm --prompt \"Once\" --tokens 8 --out story --jobs 1 --max-memory 2GiB",
+            "matchmark prove --model stories.mm --prompt \"Once\" --tokens 48 --stop \".\" --out sentence",
             "matchmark prove --trace trace.safetensors --segment-steps 16 --out chain",
             "matchmark prove --trace trace.safetensors --plan bytes --out chain",
         ],

@@ -2,7 +2,8 @@
 
 use camino::Utf8Path;
 use matchmark::{
-    files, prove, Domain, ModelPolicy, Prove, Resources, Security, Table, Trace, TraceOf,
+    files, prove, token_named, Domain, EndTokens, Error, ModelPolicy, Prove, Resources, Security,
+    Stop, Table, Tokenizer, Trace, TraceOf,
 };
 use matchmark_runtime::TableResolution;
 
@@ -58,6 +59,23 @@ pub(crate) fn model_policy<'a>(
         Some(steps) => policy.segment_steps(steps),
         None => policy,
     })
+}
+
+/// Which tokens end the answer: those that are named, none, or what nothing is said of.
+pub(crate) fn stop(
+    named: &[String],
+    none: bool,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Stop, CliError> {
+    if none {
+        return Ok(Stop::Tokens(EndTokens::NONE));
+    }
+    if named.is_empty() {
+        return Ok(Stop::Model);
+    }
+    let tokens = named.iter().map(|word| token_named(word, tokenizer));
+    let tokens = EndTokens::new(tokens.collect::<Result<Vec<_>, _>>()?);
+    Ok(Stop::Tokens(tokens.map_err(Error::from)?))
 }
 
 /// What proving may use of the machine.

@@ -264,7 +264,7 @@ fn a_model_and_its_key_go_together() {
     let text = fs::read_to_string(&policy).unwrap();
     let forged = world.place.join("forged.toml");
     let lines = [
-        "norm_epsilon",
+        "identity",
         "rotation",
         "preprocessed_root",
         "first_state",
@@ -354,8 +354,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 4", "format = 3"),
-            ["format 3", "expected 4"],
+            text.replace("format = 5", "format = 4"),
+            ["format 4", "expected 5"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),

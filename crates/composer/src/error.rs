@@ -140,15 +140,15 @@ pub enum VerifyDirectoryError {
         segment: u64,
         /// How long it was waited for, in milliseconds.
         waited_ms: u128,
-        /// Steps of the chain that the policy accepts.
+        /// Steps of the chain that the policy accepts, at most.
         expected: usize,
         /// Steps that were accepted.
         got: usize,
     },
-    /// A chain that is followed has segments behind the steps that the policy accepts.
-    #[error("there are {got} segment files, expected {expected}: all steps are in those")]
+    /// A chain that is followed has segments behind the one that ends it.
+    #[error("there are {got} segment files, expected {expected}: the chain is whole with those")]
     SegmentsBehind {
-        /// Segments that have all steps.
+        /// Segments of the whole chain.
         expected: u64,
         /// Segment files.
         got: u64,
@@ -180,6 +180,7 @@ impl ChainVerifyError {
             Self::Segment { .. } | Self::Join { .. } => false,
             Self::Chain { source, .. } => match source {
                 FoldError::Empty => true,
+                FoldError::Policy(PolicyMismatch::EndsEarly { .. }) => true,
                 FoldError::Policy(PolicyMismatch::ChainSteps { expected, got }) => {
                     expected.entries_before() == got.entries_before()
                         && got.steps() < expected.steps()

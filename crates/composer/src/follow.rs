@@ -27,7 +27,7 @@ pub enum Patience {
 }
 
 /// Verifies the chain in a directory while it is written: waits for one segment after the other, until
-/// all steps that the policy speaks of are there. The directory need not exist yet.
+/// all steps that the policy speaks of are there, or an end token ends the chain. The directory need not exist yet.
 ///
 /// A prover gives a segment file its name when it is whole. It is verified as soon as it is there, and
 /// `on_segment` is called after it. A link that leads to nothing is waited for as a file that is not there.
@@ -49,7 +49,7 @@ pub fn follow_directory(
     let mut run = ChainRun::new(policy);
     let mut segment = 0;
     let mut since = Instant::now();
-    while run.steps() < expected {
+    while !run.is_whole() {
         let waited = since.elapsed();
         let timeout = VerifyDirectoryError::Timeout {
             segment,

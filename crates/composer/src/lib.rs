@@ -75,7 +75,7 @@ pub use layout::{
 };
 pub use matchmark_files::FileKind;
 pub use matchmark_verifier::key::{
-    KeyDifference, KeyError, KeyWeights, ModelKey, ModelOptions, ModelOptionsError,
+    KeyDifference, KeyError, KeyWeights, ModelKey, ModelOptions, ModelOptionsError, Stop,
 };
 pub use matchmark_verifier::VerifyError;
 pub use reader::{max_segment_bytes, ChainReader, StoredSegment, MAX_SEGMENT_BYTES};
@@ -87,8 +87,8 @@ pub use verifier::{verify_directory, ChainRun, ChainVerifier};
 pub use matchmark_prover::unused_instructions;
 #[cfg(feature = "prover")]
 pub use proving::{
-    derive_key, policy_for, rederive_key, CancelToken, ChainInputs, ChainManifest, ChainOptions,
-    ChainOutline, ChainPlan, ChainProgress, ChainProveError, ChainProver, ChainWork,
+    derive_key, end_tokens_of, policy_for, rederive_key, CancelToken, ChainInputs, ChainManifest,
+    ChainOptions, ChainOutline, ChainPlan, ChainProgress, ChainProveError, ChainProver, ChainWork,
     DirectoryError, FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference,
     MemoryBound, MemoryFit, MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveEvent,
     ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent, Storage,

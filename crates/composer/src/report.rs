@@ -1,6 +1,8 @@
 //! What there is to say of a verified chain.
 
-use matchmark_statement::{ChainStatement, PortCommitment, PublicValues, TokenId, TokenValues};
+use matchmark_statement::{
+    Answer, ChainStatement, FinishReason, PortCommitment, PublicValues, TokenId, TokenValues,
+};
 use matchmark_verifier::{SecurityFigures, Verified};
 use serde::Serialize;
 
@@ -64,6 +66,10 @@ pub struct SegmentReport {
 pub struct ChainReport {
     /// What the chain says, verified.
     pub statement: Verified<ChainStatement>,
+    /// Why the chain ends.
+    pub finish_reason: FinishReason,
+    /// What of the chain of a decoder is its answer.
+    pub answer: Option<Answer>,
     /// Number of segments.
     pub segments: u64,
     /// Number of steps.

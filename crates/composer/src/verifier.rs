@@ -1,11 +1,10 @@
 //! Verification of a chain, one segment at a time, in constant space.
 
 use camino::Utf8Path;
-use matchmark_statement::{AcceptancePolicy, ChainStatement, SegmentStatement};
+use matchmark_statement::{AcceptancePolicy, SegmentStatement};
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{
-    verify_segment_watched, ChainFold, Part, SecurityFigures, SegmentFile, Verified,
-    VerifiedSegment,
+    verify_segment_watched, ChainFold, Part, SecurityFigures, SegmentFile, VerifiedChain,
 };
 
 use crate::clock::Clock;
@@ -52,7 +51,14 @@ impl ChainVerifier {
         self.figures.as_ref()
     }
 
-    /// Verifies the next segment, and that state and position fit the chain so far.
+    /// Whether the chain is whole: all steps are there, or an end token was generated, behind which no
+    /// segment may follow.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.fold.is_whole()
+    }
+
+    /// Verifies the next segment, and that state and position fit the chain so far, which must not have ended.
     ///
     /// # Errors
     ///
@@ -60,21 +66,22 @@ impl ChainVerifier {
     /// before.
     pub fn push(&mut self, file: &SegmentFile) -> Result<SegmentReport, ChainVerifyError> {
         let segment = self.segments;
+        let join = |source| ChainVerifyError::Join { segment, source };
+        // Before any time goes to what cannot be part of the chain.
+        self.fold.check_goes_on().map_err(join)?;
         let start = Clock::start();
         let mut public = Stopwatch::default();
         let watch = &mut |part| public.turn(part == Part::PublicValues);
-        let VerifiedSegment { statement, figures } =
-            verify_segment_watched(file, self.fold.policy(), watch)
-                .map_err(|source| ChainVerifyError::Segment { segment, source })?;
-        self.fold
-            .push(&statement)
-            .map_err(|source| ChainVerifyError::Join { segment, source })?;
+        let verified = verify_segment_watched(file, self.fold.policy(), watch)
+            .map_err(|source| ChainVerifyError::Segment { segment, source })?;
+        self.fold.push(&verified).map_err(join)?;
+        let (statement, figures) = (verified.statement(), verified.figures());
         let verify_ms = start.milliseconds();
         self.segments += 1;
         // A chain is worth what the least of its segments is.
         let is_less = |least: &SecurityFigures| figures.proven.bits < least.proven.bits;
         if self.figures.as_ref().is_none_or(is_less) {
-            self.figures = Some(figures);
+            self.figures = Some(figures.clone());
         }
         Ok(SegmentReport {
             segment,
@@ -83,7 +90,7 @@ impl ChainVerifier {
             state_before: statement.state_before(),
             state_after: statement.state_after(),
             proof_bytes: file.proof_bytes() as u64,
-            public_bytes: public_bytes(&statement),
+            public_bytes: public_bytes(statement),
             tokens: SegmentTokens::of(file.public_values()),
             verify_ms,
             public_ms: public.milliseconds,
@@ -94,8 +101,9 @@ impl ChainVerifier {
     ///
     /// # Errors
     ///
-    /// [`ChainVerifyError::Chain`] if there is no segment, or steps are missing.
-    pub fn finish(self) -> Result<Verified<ChainStatement>, ChainVerifyError> {
+    /// [`ChainVerifyError::Chain`] if there is no segment, or steps are missing and no end token was
+    /// generated.
+    pub fn finish(self) -> Result<VerifiedChain, ChainVerifyError> {
         let segments = self.segments;
         self.fold
             .finish()
@@ -154,6 +162,12 @@ impl ChainRun {
         self.rows.iter().map(|row| row.steps).sum()
     }
 
+    /// Whether the chain is whole, as [`ChainVerifier::is_whole`] says.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.verifier.is_whole()
+    }
+
     /// Verifies the next segment, as [`ChainVerifier::push`] does.
     ///
     /// # Errors
@@ -181,8 +195,11 @@ impl ChainRun {
             segments: 0,
             source: FoldError::Empty,
         })?;
-        let statement = verifier.finish()?;
+        let chain = verifier.finish()?;
+        let statement = chain.statement().clone();
         Ok(ChainReport {
+            finish_reason: chain.finish_reason(),
+            answer: chain.answer(),
             segments: statement.segments(),
             steps: statement.steps().steps(),
             proof_bytes: rows.iter().map(|row| row.proof_bytes).sum(),

@@ -161,10 +161,10 @@ fn changed_inputs_and_manifests_are_refused() {
     assert!(matches!(
         with(
             "chain.toml",
-            manifest.replace("format = 5", "format = 9").as_bytes()
+            manifest.replace("format = 6", "format = 9").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 5,
+            expected: 6,
             got: 9,
             ..
         }

@@ -9,7 +9,7 @@ use matchmark_quant::SegmentSteps;
 use matchmark_statement::AcceptancePolicy;
 #[cfg(feature = "prover")]
 use matchmark_statement::{Profile, SecurityLevel};
-use matchmark_verifier::key::{KeyDifference, KeyError, ModelKey};
+use matchmark_verifier::key::{KeyDifference, KeyError, ModelKey, Stop};
 
 use crate::error::Error;
 #[cfg(feature = "prover")]
@@ -75,14 +75,27 @@ impl Key {
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: domain,
     /// level and profile, given tokens, number of tokens, the longest segments, and whether they may be fused,
-    /// split or both.
+    /// split or both. Its end tokens must be the key's.
     ///
     /// # Errors
     ///
     /// [`Error::KeyMismatch`] with the first field that differs; [`Error::Key`] if the key has no such
     /// policy.
     pub fn check_policy(&self, policy: &AcceptancePolicy) -> Result<(), Error> {
-        match self.0.check_policy(policy) {
+        self.check_policy_stopping(policy, &Stop::Model)
+    }
+
+    /// As [`Self::check_policy`], where a verifier has chosen other end tokens than the key's, or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::check_policy`].
+    pub fn check_policy_stopping(
+        &self,
+        policy: &AcceptancePolicy,
+        stop: &Stop,
+    ) -> Result<(), Error> {
+        match self.0.check_policy_stopping(policy, stop) {
             Ok(()) => Ok(()),
             Err(KeyError::OtherPolicy {
                 field,
@@ -167,14 +180,18 @@ impl Key {
         self.check_key(&Self(derived))
     }
 
-    /// Whether this is the key of a model, by its identity, which covers everything that the model is.
+    /// Whether this is the key of a model, by its identity, which covers everything that the model is, and by
+    /// the end tokens, which the key lists beside it.
     ///
     /// # Errors
     ///
     /// [`Error::KeyMismatch`].
     pub fn check_model(&self, model: &Model) -> Result<(), Error> {
         let expected = self.0.outline().identity.to_string();
-        equal("model", "identity", expected, model.identity().to_string())
+        equal("model", "identity", expected, model.identity().to_string())?;
+        let (expected, got) = (self.0.end_tokens(), model.end_tokens()?);
+        let (expected, got) = (expected.to_string(), got.to_string());
+        equal("model", "end tokens", expected, got)
     }
 
     /// Whether a model was committed as the key says, where it speaks of trees of that blowup and height.

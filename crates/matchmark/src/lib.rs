@@ -75,11 +75,12 @@ pub use error::{Error, ErrorKind};
 pub use key::Key;
 pub use policy::{check_prompt, ModelPolicy};
 pub use verify::{
-    follow, refusal_to_json, segments_of, verify, verify_segments, verify_with, Chain, Verdict,
+    finish_in_words, follow, refusal_to_json, segments_of, verify, verify_segments, verify_with,
+    Chain, Verdict,
 };
 
 #[cfg(feature = "model")]
-pub use model::{encode_prompt, Model};
+pub use model::{encode_prompt, token_named, Model};
 #[cfg(feature = "model")]
 pub use text::ChainText;
 
@@ -100,12 +101,13 @@ pub use matchmark_quant::{
     SegmentSteps, StepRange, ValueBits,
 };
 pub use matchmark_statement::{
-    AcceptancePolicy as Policy, ChainDigest, ChainStatement, Cut, CutPattern, PolicyError,
-    PolicyMismatch, PortCommitment, Profile, PublicValues, Security, SecurityLevel,
-    SegmentStatement, StatementError, TokenId, VerifierDomain as Domain,
+    AcceptancePolicy as Policy, Answer, ChainDigest, ChainStatement, Cut, CutPattern, EndToken,
+    EndTokens, FinishReason, PolicyError, PolicyMismatch, PortCommitment, Profile, PublicValues,
+    Security, SecurityLevel, SegmentStatement, StatementError, TokenId, VerifierDomain as Domain,
 };
 pub use matchmark_tables::{Rational, TableError, WeightTable as Table};
 pub use matchmark_verifier::chain::FoldError;
+pub use matchmark_verifier::key::Stop;
 pub use matchmark_verifier::{KeyError, ModelKey, SecurityFigures, SegmentFile, Verified};
 
 #[cfg(feature = "model")]
@@ -116,9 +118,9 @@ pub use matchmark_models::{
 
 #[cfg(feature = "prover")]
 pub use matchmark_composer::{
-    unused_instructions, CancelToken, ChainOutline, ChainProgress, ChainProveError, ChainWork,
-    DirectoryError, KeygenError, MemoryFit, MemoryShortage, PlanError, Progress, ProveEvent,
-    ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent,
+    end_tokens_of, unused_instructions, CancelToken, ChainOutline, ChainProgress, ChainProveError,
+    ChainWork, DirectoryError, KeygenError, MemoryFit, MemoryShortage, PlanError, Progress,
+    ProveEvent, ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent,
 };
 #[cfg(feature = "prover")]
 pub use matchmark_runtime::{synthetic_trace, AttentionTrace as Trace, TraceError};

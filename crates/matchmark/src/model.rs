@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use matchmark_models::{IntegerModel, ModelId, Tokenizer};
 use matchmark_quant::CacheCapacity;
+#[cfg(feature = "prover")]
+use matchmark_statement::EndTokens;
+use matchmark_statement::TokenId;
 
 use crate::error::Error;
 
@@ -54,6 +57,16 @@ impl Model {
         encode_prompt(self.tokenizer(), prompt)
     }
 
+    /// The tokens by which the model ends an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Terms`] for more than a policy has.
+    #[cfg(feature = "prover")]
+    pub fn end_tokens(&self) -> Result<EndTokens, Error> {
+        Ok(matchmark_composer::end_tokens_of(self.tokenizer())?)
+    }
+
     /// The model with all of its parts.
     #[must_use]
     pub fn as_integer(&self) -> &Arc<IntegerModel> {
@@ -76,4 +89,28 @@ pub fn encode_prompt(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Erro
         what: "prompt",
         source,
     })
+}
+
+/// The token that a word names: its number, or else its text, where there is a tokenizer to look that up in.
+///
+/// # Errors
+///
+/// [`Error::NoSuchToken`] for a text that is not one token's.
+pub fn token_named(word: &str, tokenizer: Option<&Tokenizer>) -> Result<TokenId, Error> {
+    if let Ok(number) = word.parse() {
+        return Ok(TokenId::new(number));
+    }
+    let refused = || Error::NoSuchToken {
+        got: word.to_owned(),
+        expected: match tokenizer {
+            Some(_) => "its number, or the whole text of one token",
+            None => "its number, where there is no tokenizer to find its text in",
+        },
+    };
+    let pieces = &tokenizer.ok_or_else(refused)?.parts().pieces;
+    let mut numbered = (0..).zip(pieces);
+    let found = numbered.find(|(_, piece)| piece.as_slice() == word.as_bytes());
+    found
+        .map(|(token, _)| TokenId::new(token))
+        .ok_or_else(refused)
 }

@@ -4,6 +4,7 @@
 use matchmark_models::Tokenizer;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{AcceptancePolicy, CutPattern, Security, TokenId, VerifierDomain};
+use matchmark_verifier::key::Stop;
 use matchmark_verifier::{ModelKey, ModelOptions};
 
 use crate::error::Error;
@@ -19,7 +20,7 @@ pub(crate) fn default_domain() -> Result<VerifierDomain, Error> {
 /// The policy for a chain of a key's model that is being made, by a verifier and without a prover.
 ///
 /// What is not said takes its default: no given tokens and none that are decoded, which no chain has; the
-/// default security; 16 steps a segment; and the application `matchmark` with a nonce of zeros, of which a
+/// default security; 16 steps a segment; the end tokens of the key; and the application `matchmark` with a nonce of zeros, of which a
 /// chain can be shown again and again.
 #[derive(Clone, Debug)]
 #[must_use = "the policy is made by `build`"]
@@ -31,6 +32,7 @@ pub struct ModelPolicy<'a> {
     security: Security,
     segment_steps: Option<SegmentSteps>,
     cuts: CutPattern,
+    stop: Stop,
 }
 
 impl<'a> ModelPolicy<'a> {
@@ -43,6 +45,7 @@ impl<'a> ModelPolicy<'a> {
             security: Security::default(),
             segment_steps: None,
             cuts: CutPattern::default(),
+            stop: Stop::default(),
         }
     }
 
@@ -64,7 +67,7 @@ impl<'a> ModelPolicy<'a> {
         self
     }
 
-    /// How many tokens are decoded.
+    /// How many tokens are decoded, or the most where an end token ends the answer before.
     pub fn tokens(mut self, tokens: u32) -> Self {
         self.tokens = tokens;
         self
@@ -94,6 +97,12 @@ impl<'a> ModelPolicy<'a> {
         self
     }
 
+    /// Which tokens end the answer, in the place of those of the key.
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+
     /// The policy.
     ///
     /// # Errors
@@ -109,6 +118,7 @@ impl<'a> ModelPolicy<'a> {
             segment_steps: self.segment_steps,
             tokens: self.tokens,
             cuts: self.cuts,
+            stop: self.stop,
         };
         Ok(self.key.policy(&self.prompt, &options)?)
     }

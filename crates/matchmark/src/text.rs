@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use matchmark_composer::SegmentTokens;
 use matchmark_models::Tokenizer;
+use matchmark_statement::{EndTokens, TokenId};
 use serde_json::{json, Value};
 
 use crate::error::Error;
@@ -12,11 +13,12 @@ use crate::policy::numbers;
 /// Puts the tokens of segments, which may come in any order, together in the order of the chain.
 ///
 /// As text, special tokens are shown by their names, but for the one that every text begins with, where it
-/// stands first. The text of the decoded tokens ends with the token that ends a text; what a chain decodes
-/// behind that is no text any more.
+/// stands first. What a chain decodes ends with the first end token, as its policy lists them; what the last
+/// segment decodes behind that is surplus, and is neither shown as text nor counted as decoded.
 #[derive(Clone, Debug)]
 pub struct ChainText {
     tokenizer: Option<Tokenizer>,
+    end_tokens: EndTokens,
     /// Number of tokens that are given.
     prompt: usize,
     tokens: Vec<u32>,
@@ -37,11 +39,12 @@ struct Shown {
 }
 
 impl ChainText {
-    /// Nothing yet, of a chain that begins with so many given tokens.
+    /// Nothing yet, of a chain that begins with so many given tokens, and whose answer these tokens end.
     #[must_use]
-    pub fn new(tokenizer: Option<Tokenizer>, prompt: usize) -> Self {
+    pub fn new(tokenizer: Option<Tokenizer>, prompt: usize, end_tokens: &EndTokens) -> Self {
         Self {
             tokenizer,
+            end_tokens: end_tokens.clone(),
             prompt,
             tokens: Vec::new(),
             waiting: BTreeMap::new(),
@@ -78,7 +81,7 @@ impl ChainText {
     #[must_use]
     pub fn rest(&self) -> String {
         let open = String::from_utf8_lossy(&self.told.open);
-        match self.after_end_note() {
+        match self.surplus_note() {
             None => format!("{open}\n\n"),
             Some(note) => format!("{open}\n\n{note}\n\n"),
         }
@@ -90,32 +93,35 @@ impl ChainText {
         self.tokens.len() - usize::from(chosen)
     }
 
-    /// Where the text ends: behind the first decoded token that ends a text, or else behind all.
-    fn end(&self) -> usize {
-        let end = self.tokenizer.as_ref().and_then(Tokenizer::end);
+    /// Position of the first decoded token that ends the answer.
+    fn end_position(&self) -> Option<usize> {
         let mut decoded = self.tokens.iter().skip(self.prompt);
-        let position = end.and_then(|end| decoded.position(|token| *token == end));
-        position.map_or(self.tokens.len(), |at| self.prompt + at + 1)
+        let is_end = |token: &u32| self.end_tokens.contains(TokenId::new(*token));
+        decoded.position(is_end).map(|at| self.prompt + at)
     }
 
-    /// Decoded tokens behind the one that ends the text.
-    fn after_end(&self) -> usize {
-        self.tokens.len() - self.end()
+    /// Where the answer ends: behind the first decoded token that ends it, or else behind all.
+    fn end(&self) -> usize {
+        self.end_position().map_or(self.tokens.len(), |at| at + 1)
     }
 
-    /// What there is to say of the tokens behind the end of the text, if there are any.
+    /// What there is to say of the tokens behind the end of the answer, if there are any.
     #[must_use]
-    pub fn after_end_note(&self) -> Option<String> {
-        let count = self.after_end();
-        let end = self.end().checked_sub(1).and_then(|at| self.tokens.get(at));
-        let name = end.and_then(|token| self.tokenizer.as_ref()?.special_name(*token));
-        (count > 0).then(|| {
-            format!(
-                "The text ends with the token {}; {count} tokens that the chain decodes behind it are not \
-                 shown as text.",
-                name.unwrap_or("that ends a text"),
-            )
-        })
+    pub fn surplus_note(&self) -> Option<String> {
+        let end = self.tokens[self.end_position()?];
+        let name = self.tokenizer.as_ref().and_then(|it| it.special_name(end));
+        let name = name.map_or_else(|| end.to_string(), str::to_owned);
+        match self.tokens.len() - self.end() {
+            0 => None,
+            1 => Some(format!(
+                "The answer ends with the token {name}; 1 token that the last segment decodes behind it is \
+                 surplus, and not part of it."
+            )),
+            count => Some(format!(
+                "The answer ends with the token {name}; {count} tokens that the last segment decodes behind \
+                 it are surplus, and not part of it."
+            )),
+        }
     }
 
     /// The text of the tokens from where `shown` stands, up to token `to` or the end of the text.
@@ -155,22 +161,23 @@ impl ChainText {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Prompt and decoded tokens, with their texts where there is a tokenizer: that of the decoded ones up to
-    /// the token that ends it, and how many follow that one.
+    /// Prompt, decoded tokens up to the one that ends the answer, and the surplus behind it, with texts where
+    /// there is a tokenizer.
     ///
     /// # Errors
     ///
     /// [`Error::Tokens`] for a token that the tokenizer does not have.
     pub fn object(&self) -> Result<Value, Error> {
-        let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
-        let mut object = json!({ "prompt": prompt, "decoded": decoded });
+        let [prompt, decoded, surplus] = self.parts();
+        let mut object = json!({
+            "prompt": prompt,
+            "decoded": decoded,
+            "ended": self.end_position().is_some(),
+            "surplus": surplus,
+        });
         if self.tokenizer.is_some() {
-            let text = &self.tokens[prompt.len()..self.end()];
-            let end = self.tokenizer.as_ref().and_then(Tokenizer::end);
             object["prompt_text"] = json!(self.plain(prompt)?);
-            object["decoded_text"] = json!(self.plain(text)?);
-            object["ended"] = json!(end.is_some() && text.last().copied() == end);
-            object["tokens_after_end"] = json!(self.after_end());
+            object["decoded_text"] = json!(self.plain(decoded)?);
         }
         Ok(object)
     }
@@ -182,17 +189,29 @@ impl ChainText {
     /// [`Error::Tokens`] for a token that the tokenizer does not have.
     pub fn whole(&self) -> Result<String, Error> {
         if self.tokenizer.is_none() {
-            let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
-            return Ok(format!("{} -> {}", numbers(prompt), numbers(decoded)));
+            let [prompt, decoded, _] = self.parts();
+            let text = format!("{} -> {}", numbers(prompt), numbers(decoded));
+            return Ok(self.with_note(text));
         }
         let mut shown = Shown::default();
         let mut text = self.show(&mut shown, self.tokens.len())?;
         text.push_str(&String::from_utf8_lossy(&shown.open));
-        if let Some(note) = self.after_end_note() {
-            text.push_str("\n\n");
-            text.push_str(&note);
+        Ok(self.with_note(text))
+    }
+
+    /// A text with what there is to say of the surplus.
+    fn with_note(&self, text: String) -> String {
+        match self.surplus_note() {
+            None => text,
+            Some(note) => format!("{text}\n\n{note}"),
         }
-        Ok(text)
+    }
+
+    /// Prompt, answer and surplus.
+    fn parts(&self) -> [&[u32]; 3] {
+        let (prompt, decoded) = self.tokens.split_at(self.prompt.min(self.tokens.len()));
+        let (answer, surplus) = decoded.split_at(self.end().max(prompt.len()) - prompt.len());
+        [prompt, answer, surplus]
     }
 }
 
@@ -231,7 +250,6 @@ fn take_whole(open: &mut Vec<u8>, text: &mut String) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use matchmark_models::TokenizerParts;
-    use matchmark_statement::TokenId;
 
     use super::*;
 
@@ -253,20 +271,22 @@ mod tests {
             tokens(&[7], &[8]),
         ];
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]] {
-            let mut text = ChainText::new(None, 4);
+            let mut text = ChainText::new(None, 4, &EndTokens::NONE);
             for segment in order {
                 let index = usize::try_from(segment).unwrap();
                 assert!(text.push(segment, &segments[index]).unwrap().is_empty());
             }
             assert_eq!(text.whole().unwrap(), "1 2 3 4 -> 5 6 7 8");
-            let expected = json!({ "prompt": [1, 2, 3, 4], "decoded": [5, 6, 7, 8] });
+            let expected = json!({
+                "prompt": [1, 2, 3, 4], "decoded": [5, 6, 7, 8], "ended": false, "surplus": [],
+            });
             assert_eq!(text.object().unwrap(), expected);
         }
     }
 
     #[test]
     fn a_segment_may_hold_prompt_and_choices() {
-        let mut text = ChainText::new(None, 2);
+        let mut text = ChainText::new(None, 2, &EndTokens::NONE);
         text.push(0, &tokens(&[1, 2, 3], &[9, 3, 4])).unwrap();
         text.push(1, &tokens(&[4], &[5])).unwrap();
         assert_eq!(text.whole().unwrap(), "1 2 -> 3 4 5");
@@ -290,7 +310,8 @@ mod tests {
 
     /// The text of a chain that is given two tokens, told segment by segment, and as a whole.
     fn shown(segments: &[SegmentTokens]) -> (String, String, Value) {
-        let mut text = ChainText::new(Some(tokenizer()), 2);
+        let ends = EndTokens::new([TokenId::new(1)]).unwrap();
+        let mut text = ChainText::new(Some(tokenizer()), 2, &ends);
         let mut told = String::new();
         for (segment, tokens) in (0..).zip(segments) {
             told.push_str(&text.push(segment, tokens).unwrap());
@@ -313,8 +334,8 @@ mod tests {
         assert_eq!(object["prompt_text"], "a");
         assert_eq!(object["decoded_text"], "\u{e9}\u{fffd}");
         assert_eq!(
-            (&object["ended"], &object["tokens_after_end"]),
-            (&json!(false), &json!(0))
+            (&object["ended"], &object["surplus"]),
+            (&json!(false), &json!([]))
         );
         // No character at all: a mark for each.
         let (_, whole, _) = shown(&[tokens(&[0, 5], &[9, 5])]);
@@ -325,21 +346,37 @@ mod tests {
     fn the_text_ends_with_the_token_that_ends_it() {
         let (told, whole, object) =
             shown(&[tokens(&[0, 3], &[9, 3]), tokens(&[3, 1, 6], &[1, 6, 6])]);
-        let note = "The text ends with the token <eos>; 2 tokens that the chain decodes behind it";
+        let note = "The answer ends with the token <eos>; 2 tokens that the last segment decodes behind it";
         assert!(whole.starts_with(&format!("aa<eos>\n\n{note}")), "{whole}");
         assert_eq!(told, format!("{whole}\n\n"));
-        assert_eq!(object["decoded"], json!([3, 1, 6, 6]));
+        assert_eq!(object["decoded"], json!([3, 1]));
         assert_eq!(object["decoded_text"], "a");
         assert_eq!(
-            (&object["ended"], &object["tokens_after_end"]),
-            (&json!(true), &json!(2))
+            (&object["ended"], &object["surplus"]),
+            (&json!(true), &json!([6, 6]))
         );
         // Within the prompt it ends nothing; as the last token it leaves nothing behind.
         let (_, whole, object) = shown(&[tokens(&[1, 3, 3], &[3, 3, 1])]);
         assert_eq!(whole, "<eos>aa<eos>");
         assert_eq!(
-            (&object["ended"], &object["tokens_after_end"]),
-            (&json!(true), &json!(0))
+            (&object["ended"], &object["surplus"]),
+            (&json!(true), &json!([]))
         );
+    }
+
+    #[test]
+    fn only_the_rule_of_the_chain_ends_an_answer() {
+        // Without a tokenizer, by the numbers alone; and the tokenizer's own end where no rule has it.
+        let segment = tokens(&[1, 3, 6], &[3, 6, 5]);
+        let ends = EndTokens::new([TokenId::new(6), TokenId::new(9)]).unwrap();
+        let mut text = ChainText::new(None, 1, &ends);
+        text.push(0, &segment).unwrap();
+        let whole = text.whole().unwrap();
+        assert!(whole.starts_with("1 -> 3 6\n\nThe answer ends with the token 6; 1 token that"));
+        assert_eq!(text.object().unwrap()["surplus"], json!([5]));
+        let mut text = ChainText::new(Some(tokenizer()), 1, &EndTokens::NONE);
+        text.push(0, &tokens(&[0, 3, 1], &[3, 1, 3])).unwrap();
+        assert_eq!(text.whole().unwrap(), "a<eos>a");
+        assert_eq!(text.object().unwrap()["ended"], json!(false));
     }
 }

@@ -7,7 +7,7 @@ use matchmark_composer::{
     follow_directory, max_segment_bytes, verify_directory, ChainReader, ChainReport, ChainRun,
     ChainVerifyError, Patience, SegmentReport,
 };
-use matchmark_statement::{AcceptancePolicy, ChainStatement, Security};
+use matchmark_statement::{AcceptancePolicy, Answer, ChainStatement, FinishReason, Security};
 use matchmark_verifier::{SecurityFigures, SegmentFile, Verified};
 use serde_json::{json, Value};
 
@@ -41,12 +41,12 @@ pub fn verify_with(
 }
 
 /// Verifies the chain in a directory while it is written, segment by segment, until all steps of the policy
-/// are there. The directory need not exist yet.
+/// are there, or an end token ends the chain. The directory need not exist yet.
 ///
 /// # Errors
 ///
 /// Those of [`verify`], and [`Error::Follow`] if a segment does not come within `patience`, or there are
-/// segments behind the last step.
+/// segments behind the end.
 pub fn follow(
     chain: impl AsRef<Utf8Path>,
     policy: &AcceptancePolicy,
@@ -109,6 +109,13 @@ impl Chain {
         Ok(self.0.push(&file)?)
     }
 
+    /// Whether the chain is whole: all steps are there, or an end token was generated, behind which no segment
+    /// may follow.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.is_whole()
+    }
+
     /// The segments that were accepted so far, in order.
     #[must_use]
     pub fn accepted(&self) -> &[SegmentReport] {
@@ -135,6 +142,18 @@ impl Verdict {
     #[must_use]
     pub fn statement(&self) -> &Verified<ChainStatement> {
         &self.0.statement
+    }
+
+    /// Why the chain ends: with an end token, or at the limit of its tokens. Attention alone has all steps.
+    #[must_use]
+    pub fn finish_reason(&self) -> FinishReason {
+        self.0.finish_reason
+    }
+
+    /// What of the chain of a decoder is its answer: how many tokens, and with which one it ends.
+    #[must_use]
+    pub fn answer(&self) -> Option<Answer> {
+        self.0.answer
     }
 
     /// What the proofs are worth, term by term.
@@ -166,6 +185,8 @@ impl Verdict {
     pub fn to_json(&self) -> Value {
         let ChainReport {
             statement,
+            finish_reason,
+            answer,
             segments,
             steps,
             proof_bytes,
@@ -179,6 +200,8 @@ impl Verdict {
             "reason": null,
             "segments": segments,
             "steps": steps,
+            "finish_reason": finish_reason,
+            "answer": answer,
             "security": security_to_json(figures.security, json!(figures)),
             "proof_bytes": proof_bytes,
             "public_bytes": public_bytes,
@@ -200,11 +223,12 @@ impl fmt::Display for Verdict {
         let report = &self.0;
         write!(
             f,
-            "{}\n\nproven            {}\
+            "{}\nfinish reason     {}\n\nproven            {}\
              \nconjectured       {}\
              \nbytes             {} of proof, {} of public values\
              \ntime              {:.1} ms",
             *report.statement,
+            finish_in_words(report.finish_reason, report.answer),
             report.figures.proven,
             report.figures.conjectured,
             report.proof_bytes,
@@ -212,6 +236,12 @@ impl fmt::Display for Verdict {
             report.verify_ms,
         )
     }
+}
+
+/// Why a chain ends, and of a decoder what its answer is.
+#[must_use]
+pub fn finish_in_words(reason: FinishReason, answer: Option<Answer>) -> String {
+    answer.map_or_else(|| reason.to_string(), |answer| answer.to_string())
 }
 
 /// What there is to say of a chain that is not accepted, with the keys of [`Verdict::to_json`]: why, and
@@ -228,6 +258,8 @@ pub fn refusal_to_json(
         "error": { "kind": reason.name(), "message": reason.message(), "variant": reason.reason() },
         "segments": accepted.len(),
         "steps": accepted.iter().map(|row| row.steps).sum::<usize>(),
+        "finish_reason": null,
+        "answer": null,
         "security": security_to_json(policy.terms().security, Value::Null),
         "proof_bytes": accepted.iter().map(|row| row.proof_bytes).sum::<u64>(),
         "public_bytes": accepted.iter().map(|row| row.public_bytes).sum::<u64>(),

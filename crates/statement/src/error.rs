@@ -202,6 +202,20 @@ pub enum StatementError {
         /// The token.
         got: TokenId,
     },
+    /// More end tokens than a list has.
+    #[error("there are {got} end tokens, expected at most {expected}")]
+    TooManyEndTokens {
+        /// The most.
+        expected: usize,
+        /// The number given.
+        got: usize,
+    },
+    /// End tokens that are not ascending, or one of them twice.
+    #[error("end token {index}, counted from 0, is not above the one before it: expected ascending tokens, each once")]
+    EndTokenOrder {
+        /// Index of the first that is out of order.
+        index: usize,
+    },
     /// A quantity leaves its bounds.
     #[error(transparent)]
     Quantity(#[from] QuantError),

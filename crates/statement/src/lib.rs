@@ -55,6 +55,7 @@
 
 extern crate alloc;
 
+mod answer;
 mod chain;
 pub mod codec;
 mod cut;
@@ -74,6 +75,7 @@ mod terms;
 mod text;
 mod tokens;
 
+pub use answer::{Answer, EndToken, EndTokens, FinishReason};
 pub use chain::{ChainAccumulator, ChainError, ChainStatement};
 pub use codec::CodecError;
 pub use cut::{Cut, CutPattern, ProofPart, SegmentCut};

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use common::{attention, decoder_segment, given, segment, shape, state, statement, variations};
 use matchmark_quant::{QuantError, Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, Cut, ModelIdentity,
-    PolicyCircuit, PolicyError, PolicyMismatch, PortCommitment, PreprocessedRoot, Profile,
-    ProofPart, Security, SecurityLevel, SegmentCut, SegmentKind, SegmentStatement,
-    SegmentStatementParts, StatementError,
+    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, Cut, EndTokens,
+    FinishReason, ModelIdentity, PolicyCircuit, PolicyError, PolicyMismatch, PortCommitment,
+    PreprocessedRoot, Profile, ProofPart, Security, SecurityLevel, SegmentCut, SegmentKind,
+    SegmentStatement, SegmentStatementParts, StatementError, TokenId,
 };
 
 fn circuit(steps: u32) -> PolicyCircuit {
@@ -56,7 +56,7 @@ fn the_chain_it_was_made_from_is_accepted() {
         );
     }
     let chain = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12), (62, 4)]);
-    assert_eq!(policy.check_chain(&chain), Ok(()));
+    assert_eq!(policy.check_chain(&chain, None), Ok(None));
     assert_eq!(policy.steps(), StepRange::new(2, 64).unwrap());
     let lengths: Vec<u32> = policy.circuits().iter().map(|it| it.steps).collect();
     assert_eq!(lengths, [4, 12, 16]);
@@ -80,6 +80,13 @@ fn decoder_policy() -> AcceptancePolicy {
         vec![decoder_circuit(16), decoder_circuit(2)],
     )
     .unwrap()
+}
+
+/// The same, where tokens 3 and 9 end the answer.
+fn ending_policy() -> AcceptancePolicy {
+    let mut parts = decoder_policy().parts();
+    parts.end_tokens = EndTokens::new([3, 9].map(TokenId::new)).unwrap();
+    AcceptancePolicy::new(parts).unwrap()
 }
 
 fn decoder_chain() -> ChainStatement {
@@ -111,7 +118,11 @@ fn a_decoders_chain_is_accepted_by_its_own_circuits() {
             Ok(vec![root(steps + 300)])
         );
     }
-    assert_eq!(policy.check_chain(&decoder_chain()), Ok(()));
+    let answer = policy.check_chain(&decoder_chain(), None).unwrap().unwrap();
+    assert_eq!(
+        (answer.finish_reason(), answer.tokens()),
+        (FinishReason::Length, 62)
+    );
     assert_eq!(policy.terms().decoder, Some(common::decoder()));
     assert_eq!(policy.public_values_len(16), 8 * 16);
     assert_eq!(
@@ -207,7 +218,7 @@ fn decoders_begin_with_their_first_token() {
     late.state_before = state(0);
     let late = ChainAccumulator::start(&statement(late)).finish();
     assert!(matches!(
-        decoder_policy().check_chain(&late),
+        decoder_policy().check_chain(&late, None),
         Err(PolicyMismatch::ChainSteps { .. })
     ));
 }
@@ -316,7 +327,9 @@ fn mismatches_say_what_was_expected_and_what_came() {
     let mut without = decoder_segment(0, 16).terms;
     without.decoder = None;
     note(decoder.check_terms(&without).unwrap_err());
-    note(policy.check_chain(&chain_of(&[(2, 16)])).unwrap_err());
+    note(policy.check_chain(&chain_of(&[(2, 16)]), None).unwrap_err());
+    let short = ChainAccumulator::start(&statement(decoder_segment(0, 16))).finish();
+    note(ending_policy().check_chain(&short, None).unwrap_err());
     let mut narrow = policy.parts();
     narrow.steps = StepRange::new(18, 48).unwrap();
     let narrow = AcceptancePolicy::new(narrow).unwrap();
@@ -325,7 +338,7 @@ fn mismatches_say_what_was_expected_and_what_came() {
             .check_segment(&statement(segment(2, 16)))
             .unwrap_err(),
     );
-    assert_eq!(lines.len(), 21);
+    assert_eq!(lines.len(), 22);
     insta::assert_snapshot!("mismatches", lines.join("\n"));
 }
 
@@ -396,7 +409,7 @@ fn truncated_chains_are_refused() {
     let expected = StepRange::new(2, 64).unwrap();
     let short = chain_of(&[(2, 16), (18, 16), (34, 16), (50, 12)]);
     assert_eq!(
-        policy.check_chain(&short),
+        policy.check_chain(&short, None),
         Err(PolicyMismatch::ChainSteps {
             expected,
             got: StepRange::new(2, 60).unwrap()
@@ -404,7 +417,7 @@ fn truncated_chains_are_refused() {
     );
     let beheaded = chain_of(&[(18, 16), (34, 16), (50, 12), (62, 4)]);
     assert_eq!(
-        policy.check_chain(&beheaded),
+        policy.check_chain(&beheaded, None),
         Err(PolicyMismatch::FirstState {
             expected: state(2),
             got: state(18)
@@ -415,7 +428,7 @@ fn truncated_chains_are_refused() {
     late.state_before = state(2);
     let late = ChainAccumulator::start(&statement(late)).finish();
     assert!(matches!(
-        policy.check_chain(&late),
+        policy.check_chain(&late, None),
         Err(PolicyMismatch::ChainSteps { .. })
     ));
 }
@@ -429,7 +442,7 @@ fn chains_are_checked_for_their_shared_terms_too() {
 fn shared_terms_are_checked(policy: &AcceptancePolicy, base: &SegmentStatementParts) {
     for (field, parts) in variations(base) {
         let chain = ChainAccumulator::start(&statement(parts)).finish();
-        let error = policy.check_chain(&chain).unwrap_err();
+        let error = policy.check_chain(&chain, None).unwrap_err();
         let about_steps = matches!(error, PolicyMismatch::ChainSteps { .. });
         let own = ["steps", "public_values", "state_after", "cut", "tokens"].contains(&field);
         assert_eq!(about_steps, own, "{field}: {error}");
@@ -559,7 +572,7 @@ mod file {
     #[test]
     fn file_is_pinned() {
         insta::assert_snapshot!("policy_file", policy().to_toml());
-        insta::assert_snapshot!("decoder_policy_file", decoder_policy().to_toml());
+        insta::assert_snapshot!("decoder_policy_file", ending_policy().to_toml());
     }
 
     fn round_trip(parts: AcceptancePolicyParts) {
@@ -571,6 +584,7 @@ mod file {
     fn files_read_back_to_the_same_policy() {
         round_trip(policy().parts());
         round_trip(decoder_policy().parts());
+        round_trip(ending_policy().parts());
         let mut parts = policy().parts();
         parts.terms.quantization = quantization(12, 7, None);
         parts.terms.domain =
@@ -586,7 +600,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&decoder_policy().to_toml()), 53);
+        assert_eq!(checked_fields(&ending_policy().to_toml()), 44);
     }
 
     /// Adds and removes a field at every line, and counts the fields.
@@ -647,18 +661,22 @@ mod file {
             assert_ne!(changed, text, "{from}");
             assert!(AcceptancePolicy::from_toml(&changed).is_err(), "{to}");
         }
-        let text = decoder_policy().to_toml();
+        let text = ending_policy().to_toml();
         for (from, to) in [
             ("prompt = 5", "prompt = 0"),
             ("prompt = 5", "prompt = 67"),
             ("prompt = [7, 0, ", "prompt = [7, "),
             ("prompt = [7, 0, ", "prompt = [7, 0, 0, "),
             ("prompt = [7, ", "prompt = [-7, "),
+            ("end_tokens = [3, 9]", "end_tokens = [9, 3]"),
+            ("end_tokens = [3, 9]", "end_tokens = [3, 3]"),
+            ("end_tokens = [3, 9]", "end_tokens = [3, 1000]"),
+            ("end_tokens = [3, 9]", "end_tokens = 3"),
             ("layers = 2", "layers = 1"),
             ("layers = 2", "layers = 0"),
             ("positions = 128", "positions = 65"),
-            ("stream = 7", "stream = 15"),
-            ("norm_epsilon = 3", "norm_epsilon = 1048576"),
+            ("rotation = 13", "rotation = 15"),
+            ("identity = \"77", "identity = \"7"),
             ("weights = \"88", "weights = \"8"),
             ("part = \"whole\"", "part = \"lookup\""),
             ("part = \"whole\"", "part = \"decoder\""),
@@ -679,22 +697,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 6", "format = 7\nlater = true", 1);
+        let later = text.replacen("format = 7", "format = 8\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 6,
-                got: 7
+                expected: 7,
+                got: 8
             })
         );
-        for got in [0, 1, 2, 3, 4, 5] {
-            let earlier = text.replacen("format = 6", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3, 4, 5, 6] {
+            let earlier = text.replacen("format = 7", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 6, got })
+                Err(PolicyError::Format { expected: 7, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 6\nformat = 6"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 7\nformat = 7"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

@@ -7,8 +7,9 @@ mod common;
 use common::{decoder_segment, given, segment, shape, state, statement};
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, CodecError, PolicyCircuit,
-    PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValues, TokenId, TokenValues,
+    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, CodecError, EndTokens,
+    PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValues, TokenId,
+    TokenValues,
 };
 use proptest::prelude::*;
 
@@ -31,7 +32,15 @@ fn decoder_policy() -> AcceptancePolicy {
     for next in statements {
         chain.push(&next).unwrap();
     }
-    AcceptancePolicy::accepting(&chain.finish(), given(), circuits(ProofPart::Whole)).unwrap()
+    let circuits = circuits(ProofPart::Whole);
+    let policy = AcceptancePolicy::accepting(&chain.finish(), given(), circuits).unwrap();
+    let mut parts = policy.parts();
+    parts.end_tokens = ends(&[9, 12]);
+    AcceptancePolicy::new(parts).unwrap()
+}
+
+fn ends(tokens: &[u32]) -> EndTokens {
+    EndTokens::new(tokens.iter().copied().map(TokenId::new)).unwrap()
 }
 
 fn attention_policy() -> AcceptancePolicy {
@@ -131,7 +140,9 @@ fn policies_are_compared_field_by_field() {
     let policy = decoder_policy();
     assert_eq!(policy.first_difference(&policy), None);
     type Change = fn(&mut AcceptancePolicyParts);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 7] = [
+        ("end_tokens", |it| it.end_tokens = ends(&[9])),
+        ("end_tokens", |it| it.end_tokens = EndTokens::NONE),
         ("prompt", |it| it.prompt[4] = TokenId::new(2)),
         ("steps", |it| it.steps = StepRange::new(0, 65).unwrap()),
         ("first_state", |it| it.first_state = state(9)),
@@ -188,12 +199,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 7;
+    later[17] = 8;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 6,
-            got: 7
+            expected: 7,
+            got: 8
         })
     );
     let mut longer = bytes.clone();

@@ -49,7 +49,7 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 1, 2, 3, 4, 5, 7, 0x0100, u16::MAX] {
+    for version in [0, 1, 2, 3, 4, 5, 6, 8, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,
@@ -258,9 +258,9 @@ fn a_decoder_that_does_not_go_with_the_rest_is_refused() {
         change(&mut parts);
         assert_eq!(SegmentStatement::new(parts), Err(expected));
     }
-    // Weights whose accumulators could wrap around.
+    // A stream whose sums of squares could wrap around.
     let mut parts = decoder_segment(18, 16);
-    parts.terms.decoder.as_mut().unwrap().shape = model_shape([2, 48, 2, 1, 64, 16384, 1000, 128]);
+    parts.terms.decoder.as_mut().unwrap().shape = model_shape([2, 8192, 2, 1, 64, 96, 1000, 128]);
     assert!(matches!(
         SegmentStatement::new(parts),
         Err(StatementError::Quantity(
@@ -356,14 +356,14 @@ fn no_statement_is_longer_than_the_limit() {
     decoder.terms.domain = domain();
     let mut split_decoder = decoder.clone();
     split_decoder.cut = split.cut;
-    for (parts, expected) in [(split, 372), (decoder, 447), (split_decoder, 479)] {
+    for (parts, expected) in [(split, 372), (decoder, 462), (split_decoder, 494)] {
         let bytes = statement(parts.clone()).encode();
         assert_eq!(bytes.len(), expected);
         assert!(bytes.len() <= MAX_STATEMENT_LEN);
         assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     }
     assert_eq!(
-        SegmentStatement::decode(&[&[6, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[7, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2

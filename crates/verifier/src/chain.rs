@@ -1,10 +1,13 @@
 //! From verified segments to a verified chain, in constant space.
+use core::ops::Deref;
+
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, ChainError, ChainStatement, PolicyId, PolicyMismatch,
-    SegmentStatement,
+    AcceptancePolicy, Answer, ChainAccumulator, ChainError, ChainStatement, EndToken, EndTokens,
+    FinishReason, PolicyId, PolicyMismatch,
 };
 
 use crate::verified::Verified;
+use crate::verify::VerifiedSegment;
 
 /// Why verified segments are not the chain that the policy accepts.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -24,6 +27,19 @@ pub enum FoldError {
         /// Identity of the policy under which the segment was verified.
         got: PolicyId,
     },
+    /// A segment behind the one that generates the first end token.
+    #[error(
+        "segment {segment} is behind the end of the answer, {end}, one of the end tokens {end_tokens}: expected \
+         no segment there; a chain that is to go on needs a policy without that end token"
+    )]
+    PastEnd {
+        /// Index of the segment, from 0.
+        segment: u64,
+        /// The end token that was generated first.
+        end: EndToken,
+        /// The end tokens of the policy.
+        end_tokens: EndTokens,
+    },
     /// There is no segment.
     #[error("expected at least one segment, got none")]
     Empty,
@@ -33,6 +49,7 @@ variant_names!(FoldError {
     Chain,
     Policy,
     OtherPolicy,
+    PastEnd,
     Empty,
 });
 
@@ -41,6 +58,8 @@ variant_names!(FoldError {
 pub struct ChainFold {
     policy: AcceptancePolicy,
     accumulator: Option<ChainAccumulator>,
+    /// The first end token that was generated: the last segment's, as none follows that one.
+    end: Option<EndToken>,
 }
 
 impl ChainFold {
@@ -49,6 +68,7 @@ impl ChainFold {
         Self {
             policy,
             accumulator: None,
+            end: None,
         }
     }
 
@@ -62,27 +82,96 @@ impl ChainFold {
     /// # Errors
     ///
     /// [`FoldError::OtherPolicy`] if it was verified under another policy than this chain's;
-    /// [`FoldError::Chain`] if it does not fit the one before. The chain is then as it was.
-    pub fn push(&mut self, segment: &Verified<SegmentStatement>) -> Result<(), FoldError> {
-        let (expected, got) = (self.policy.id(), segment.policy());
+    /// [`FoldError::PastEnd`] if an end token was generated before it; [`FoldError::Chain`] if it does not
+    /// fit the one before. The chain is then as it was.
+    pub fn push(&mut self, segment: &VerifiedSegment) -> Result<(), FoldError> {
+        let statement = segment.statement();
+        let (expected, got) = (self.policy.id(), statement.policy());
         if expected != got {
             return Err(FoldError::OtherPolicy { expected, got });
         }
+        self.check_goes_on()?;
         match &mut self.accumulator {
-            None => self.accumulator = Some(ChainAccumulator::start(segment)),
-            Some(accumulator) => accumulator.push(segment)?,
+            None => self.accumulator = Some(ChainAccumulator::start(statement)),
+            Some(accumulator) => accumulator.push(statement)?,
         }
+        self.end = segment.end();
         Ok(())
     }
 
-    /// Ends the chain and compares it with the policy: its first state, and that no step is missing.
+    /// Whether another segment may follow: no end token was generated yet.
+    ///
+    /// # Errors
+    ///
+    /// [`FoldError::PastEnd`].
+    pub fn check_goes_on(&self) -> Result<(), FoldError> {
+        match self.end {
+            None => Ok(()),
+            Some(end) => Err(FoldError::PastEnd {
+                segment: self.segments(),
+                end,
+                end_tokens: self.policy.end_tokens().clone(),
+            }),
+        }
+    }
+
+    /// Whether nothing is missing: all steps are there, or an end token was generated.
+    pub fn is_whole(&self) -> bool {
+        let chain = self.accumulator.as_ref();
+        chain.is_some_and(|it| self.policy.is_whole(it.statement().steps(), self.end))
+    }
+
+    /// Segments of the chain so far.
+    fn segments(&self) -> u64 {
+        let chain = self.accumulator.as_ref();
+        chain.map_or(0, |it| it.statement().segments())
+    }
+
+    /// Ends the chain and compares it with the policy: its first state, and that no step is missing, unless
+    /// an end token ends it.
     ///
     /// # Errors
     ///
     /// [`FoldError::Empty`] or [`FoldError::Policy`].
-    pub fn finish(self) -> Result<Verified<ChainStatement>, FoldError> {
+    pub fn finish(self) -> Result<VerifiedChain, FoldError> {
         let chain = self.accumulator.ok_or(FoldError::Empty)?.finish();
-        self.policy.check_chain(&chain)?;
-        Ok(Verified::new(chain, self.policy.id()))
+        let answer = self.policy.check_chain(&chain, self.end)?;
+        Ok(VerifiedChain {
+            statement: Verified::new(chain, self.policy.id()),
+            answer,
+        })
+    }
+}
+
+/// A verified chain, and where its answer ends. Only [`ChainFold::finish`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedChain {
+    statement: Verified<ChainStatement>,
+    answer: Option<Answer>,
+}
+
+impl VerifiedChain {
+    /// What the chain says.
+    pub fn statement(&self) -> &Verified<ChainStatement> {
+        &self.statement
+    }
+
+    /// What of the chain of a decoder is its answer, and the end token that it ends with.
+    pub fn answer(&self) -> Option<Answer> {
+        self.answer
+    }
+
+    /// Why the chain ends. That of attention alone has all steps.
+    pub fn finish_reason(&self) -> FinishReason {
+        let answer = self.answer.as_ref();
+        answer.map_or(FinishReason::Length, Answer::finish_reason)
+    }
+}
+
+impl Deref for VerifiedChain {
+    type Target = Verified<ChainStatement>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.statement
     }
 }

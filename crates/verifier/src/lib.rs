@@ -20,9 +20,9 @@
 //! let policy = AcceptancePolicy::from_toml(policy)?;
 //!
 //! let verified = verify_segment(&SegmentFile::decode(bytes)?, &policy)?;
-//! println!("{}", verified.figures);
+//! println!("{}", verified.figures());
 //! let mut chain = ChainFold::new(policy.clone());
-//! chain.push(&verified.statement)?;
+//! chain.push(&verified)?;
 //! let chain = chain.finish()?;
 //! assert_eq!(chain.segments(), 1);
 //!
@@ -64,10 +64,10 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use chain::ChainFold;
+pub use chain::{ChainFold, VerifiedChain};
 pub use error::VerifyError;
 pub use figures::SecurityFigures;
-pub use key::{KeyError, ModelKey, ModelOptions};
+pub use key::{KeyError, ModelKey, ModelOptions, Stop};
 pub use matchmark_air::RELATION_DIGEST;
 pub use proof::SegmentProof;
 pub use segment_file::{LookupFile, SegmentFile};

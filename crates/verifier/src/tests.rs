@@ -21,10 +21,10 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, AttentionValues, ChainError, FormError,
-    LookupStatement, PolicyCircuit, PolicyMismatch, Port, PortCommitment, PreprocessedRoot,
-    ProofPart, PublicValues, RelationDigest, SegmentCut, SegmentShape, SegmentStatement,
-    SegmentStatementParts, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, AttentionValues, ChainError, EndTokens, FinishReason,
+    FormError, LookupStatement, PolicyCircuit, PolicyMismatch, Port, PortCommitment,
+    PreprocessedRoot, ProofPart, PublicValues, RelationDigest, SegmentCut, SegmentShape,
+    SegmentStatement, SegmentStatementParts, VerifierDomain,
 };
 use num_traits::One;
 use stwo::core::circle::CirclePoint;
@@ -39,7 +39,7 @@ use crate::session::Session;
 use crate::structure::ProofStructure;
 use crate::verify::{own_sum, verify_lookup};
 use crate::{
-    transcript, verify_segment, ChainFold, LookupFile, SegmentFile, SegmentProof, Verified,
+    transcript, verify_segment, ChainFold, LookupFile, SegmentFile, SegmentProof, VerifiedSegment,
     VerifyError,
 };
 
@@ -494,7 +494,7 @@ const FOLDS: &[Case<Fixture, FoldError>] = &[
             |_| {},
             |policy| policy.steps = StepRange::new(4, 3).unwrap(),
         );
-        let segment = verify_segment(&it.file, &longer).unwrap().statement;
+        let segment = verify_segment(&it.file, &longer).unwrap();
         let mut fold = ChainFold::new(longer);
         fold.push(&segment).unwrap();
         let error = fold.finish().unwrap_err();
@@ -508,14 +508,34 @@ const FOLDS: &[Case<Fixture, FoldError>] = &[
         let (_, other) = it.restated(|_| {}, |policy| policy.terms.domain = other_domain());
         ChainFold::new(other).push(&it.verified()).unwrap_err()
     }),
+    ("PastEnd", |_| {
+        // A decoder's segment again, behind an end token that it generates.
+        let bytes = read("function-1.segment");
+        let policy = read("function-1.policy.toml");
+        let policy = AcceptancePolicy::from_toml(core::str::from_utf8(&policy).unwrap()).unwrap();
+        let file = SegmentFile::decode(&bytes).unwrap();
+        let mut parts = policy.parts();
+        let chosen = file.public_values().tokens().unwrap().chosen();
+        parts.end_tokens = EndTokens::new(chosen.last().copied()).unwrap();
+        let policy = AcceptancePolicy::new(parts).unwrap();
+        let segment = verify_segment(&file, &policy).unwrap();
+        assert!(segment.end().is_some());
+        let mut fold = ChainFold::new(policy);
+        fold.push(&segment).unwrap();
+        assert!(fold.is_whole());
+        let whole = fold.clone().finish().unwrap();
+        assert_eq!(whole.finish_reason(), FinishReason::Stop);
+        assert_eq!(whole.answer().unwrap().end(), segment.end());
+        fold.push(&segment).unwrap_err()
+    }),
     ("Empty", |it| {
         ChainFold::new(it.policy.clone()).finish().unwrap_err()
     }),
 ];
 
 impl Fixture {
-    fn verified(&self) -> Verified<SegmentStatement> {
-        verify_segment(&self.file, &self.policy).unwrap().statement
+    fn verified(&self) -> VerifiedSegment {
+        verify_segment(&self.file, &self.policy).unwrap()
     }
 }
 

@@ -14,7 +14,8 @@ use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::trees::Tree;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
-    AcceptancePolicy, Cut, Port, PreprocessedRoot, PublicValues, RelationVersion, SegmentStatement,
+    AcceptancePolicy, Cut, EndToken, Port, PreprocessedRoot, PublicValues, RelationVersion,
+    SegmentStatement,
 };
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
@@ -28,13 +29,30 @@ use crate::structure::ProofStructure;
 use crate::transcript;
 use crate::verified::Verified;
 
-/// A verified segment and the security with which it was verified.
+/// A verified segment, the first end token that it generates, and the security with which it was verified.
+/// Only [`verify_segment`] makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedSegment {
+    statement: Verified<SegmentStatement>,
+    end: Option<EndToken>,
+    figures: SecurityFigures,
+}
+
+impl VerifiedSegment {
     /// The statement.
-    pub statement: Verified<SegmentStatement>,
+    pub fn statement(&self) -> &Verified<SegmentStatement> {
+        &self.statement
+    }
+
+    /// The first token that ends the answer by the policy, among those that the segment generates.
+    pub fn end(&self) -> Option<EndToken> {
+        self.end
+    }
+
     /// What the proofs are worth, term by term.
-    pub figures: SecurityFigures,
+    pub fn figures(&self) -> &SecurityFigures {
+        &self.figures
+    }
 }
 
 /// Parts of a verification that cost differently.
@@ -103,6 +121,8 @@ pub fn verify_segment_watched(
     }
     Ok(VerifiedSegment {
         statement: Verified::new(statement.clone(), policy.id()),
+        // Of the values that were compared with the statement, which the proofs are about.
+        end: policy.end_in(statement.steps(), file.public_values()),
         figures: SecurityFigures::new(&structures),
     })
 }

@@ -7,7 +7,7 @@ mod common;
 use common::sample;
 use matchmark_quant::StepRange;
 use matchmark_statement::{
-    AcceptancePolicy, ChainError, LookupStatement, PolicyMismatch, RelationDigest,
+    AcceptancePolicy, ChainError, FinishReason, LookupStatement, PolicyMismatch, RelationDigest,
     SegmentStatement, StatementError,
 };
 use matchmark_verifier::chain::FoldError;
@@ -156,7 +156,7 @@ fn files_encode_to_their_bytes() {
 fn chains_of_verified_segments() {
     let (_, file, policy) = sample("narrow");
     let verified = verify_segment(&file, &policy).unwrap();
-    let segment = verified.statement;
+    let segment = verified.statement();
     assert_eq!(segment.statement(), file.statement());
     assert_eq!(segment.digest(), file.statement().digest());
     assert_eq!(segment.policy(), policy.id());
@@ -165,8 +165,9 @@ fn chains_of_verified_segments() {
     let mut fold = ChainFold::new(policy.clone());
     assert_eq!(fold.policy(), &policy);
     assert!(matches!(fold.clone().finish(), Err(FoldError::Empty)));
-    fold.push(&segment).unwrap();
-    let again = fold.push(&segment).unwrap_err();
+    fold.push(&verified).unwrap();
+    assert!(fold.is_whole());
+    let again = fold.push(&verified).unwrap_err();
     assert!(
         matches!(
             again,
@@ -179,6 +180,12 @@ fn chains_of_verified_segments() {
     assert_eq!(chain.segments(), 1);
     assert_eq!(chain.steps(), file.statement().steps());
     assert_eq!(chain.policy(), policy.id());
+    // Attention alone has no tokens that could end it.
+    assert_eq!(
+        (chain.finish_reason(), chain.answer()),
+        (FinishReason::Length, None)
+    );
+    assert_eq!(verified.end(), None);
 
     // A policy that asks for one step more takes the same segment, and not the chain.
     let mut parts = policy.parts();
@@ -188,7 +195,7 @@ fn chains_of_verified_segments() {
     parts.steps = StepRange::new(before, more).unwrap();
     let longer = AcceptancePolicy::new(parts).unwrap();
     let mut fold = ChainFold::new(longer.clone());
-    let other = fold.push(&segment).unwrap_err();
+    let other = fold.push(&verified).unwrap_err();
     assert_eq!(
         other,
         FoldError::OtherPolicy {
@@ -196,8 +203,9 @@ fn chains_of_verified_segments() {
             got: policy.id(),
         }
     );
-    let under_longer = verify_segment(&file, &longer).unwrap().statement;
+    let under_longer = verify_segment(&file, &longer).unwrap();
     fold.push(&under_longer).unwrap();
+    assert!(!fold.is_whole());
     let short = fold.finish().unwrap_err();
     assert!(
         matches!(short, FoldError::Policy(PolicyMismatch::ChainSteps { .. })),

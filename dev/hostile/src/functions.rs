@@ -3,7 +3,7 @@
 //! prover would hand out. They are valid chains, and tell other stories.
 use std::sync::Arc;
 
-use matchmark_composer::{derive_key, KeyOptions, ModelKey, ModelOptions};
+use matchmark_composer::{derive_key, end_tokens_of, KeyOptions, ModelKey, ModelOptions, Stop};
 use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::{ModelArithmetic, ModelShifts, ScoreStep};
@@ -54,6 +54,7 @@ pub fn options() -> ModelOptions {
         segment_steps: Some(chain.segment_steps),
         tokens: DECODED,
         cuts: CutPattern::default(),
+        stop: Stop::default(),
     }
 }
 
@@ -191,6 +192,9 @@ fn story(
     let chain = ChainAccumulator::start(&statement).finish();
     let circuits = prover.circuits(Cut::Fused, tokens.len()).unwrap();
     let policy = AcceptancePolicy::accepting(&chain, prompt, circuits).unwrap();
+    let mut parts = policy.parts();
+    parts.end_tokens = end_tokens_of(model.tokenizer()).unwrap();
+    let policy = AcceptancePolicy::new(parts).unwrap();
     Story {
         name,
         field,

@@ -1,14 +1,16 @@
 //! Chains of eight one-step segments in memory: one, and others that differ from it in one thing.
+use std::collections::BTreeSet;
+
 use matchmark_composer::{ChainVerifier, ChainVerifyError};
 use matchmark_models::{execute_model, ModelState};
-use matchmark_prover::{ChainTerms, ModelInput, SegmentInput, SegmentProver};
+use matchmark_prover::{ChainTerms, ModelChain, ModelInput, SegmentInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
     AcceptancePolicy, ChainAccumulator, Cut, PolicyCircuit, Profile, Security, SecurityLevel,
     SegmentShape, VerifierDomain,
 };
-use matchmark_verifier::SegmentFile;
+use matchmark_verifier::{SegmentFile, VerifiedChain};
 
 use super::cases::{narrow, table};
 use super::decoder::cases::{uneven, DecoderSpec};
@@ -113,13 +115,30 @@ fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
         | OtherDecoder::Model
         | OtherDecoder::Prompt => {}
     }
+    let given: Vec<u32> = (first..first + given).collect();
+    greedy(name, &spec, chain, &given)
+}
+
+/// The whole chain of a decoder that is given these tokens.
+pub fn greedy(name: &'static str, spec: &DecoderSpec, chain: ModelChain, given: &[u32]) -> Run {
+    let steps = StepRange::new(0, chain.capacity.get()).unwrap();
+    let lengths: Vec<usize> = steps
+        .segments(chain.segment_steps)
+        .map(|it| it.steps())
+        .collect();
     let model = spec.model();
     let prover = SegmentProver::for_model(chain, model.clone()).unwrap();
     let mut state = ModelState::initial(&model);
     let mut before = prover.state(state.cache().clone()).unwrap();
-    let (mut files, mut token) = (vec![], first);
-    for segment in 0..SEGMENTS as u32 {
-        let (execution, next) = execute_model(&model, &state, &[token]).unwrap();
+    let (mut files, mut tokens, mut done) = (vec![], given.to_vec(), 0);
+    for length in &lengths {
+        // One token after the other, as each that is not given is the choice before it.
+        while tokens.len() < done + length {
+            let (execution, _) = execute_model(&model, &state, &tokens[done..]).unwrap();
+            tokens.extend(execution.choices.last());
+        }
+        let consumed = &tokens[done..done + length];
+        let (execution, next) = execute_model(&model, &state, consumed).unwrap();
         let after = prover.state(next.cache().clone()).unwrap();
         let input = ModelInput {
             execution: &execution,
@@ -128,13 +147,16 @@ fn decoder_run(name: &'static str, other: OtherDecoder) -> Run {
             cut: Cut::Fused,
         };
         files.push(prover.prove_model(&input).unwrap().file);
-        token = match segment + 1 < given {
-            true => first + segment + 1,
-            false => execution.choices[0],
-        };
+        done += length;
+        if tokens.len() == done {
+            tokens.extend(execution.choices.last());
+        }
         (state, before) = (next, after);
     }
-    whole(name, files, prover.circuits(Cut::Fused, 1).unwrap())
+    let circuits = BTreeSet::from_iter(lengths)
+        .into_iter()
+        .flat_map(|steps| prover.circuits(Cut::Fused, steps).unwrap());
+    whole(name, files, circuits.collect())
 }
 
 fn terms(other: Other) -> ChainTerms {
@@ -245,9 +267,17 @@ pub fn verify<'a>(
     files: impl IntoIterator<Item = &'a SegmentFile>,
     policy: &AcceptancePolicy,
 ) -> Result<(), ChainVerifyError> {
+    judge(files, policy).map(|_| ())
+}
+
+/// Verifies segments as a whole chain, and says what its answer is.
+pub fn judge<'a>(
+    files: impl IntoIterator<Item = &'a SegmentFile>,
+    policy: &AcceptancePolicy,
+) -> Result<VerifiedChain, ChainVerifyError> {
     let mut verifier = ChainVerifier::new(policy.clone());
     for file in files {
         verifier.push(file)?;
     }
-    verifier.finish().map(|_| ())
+    verifier.finish()
 }

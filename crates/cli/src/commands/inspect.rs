@@ -3,15 +3,22 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark::{files, ChainReader, Error, SegmentTokens, Tokenizer, MAX_SEGMENT_BYTES};
+use matchmark::{
+    end_tokens_of, files, ChainReader, EndToken, EndTokens, Error, SegmentTokens, Stop, Tokenizer,
+    MAX_SEGMENT_BYTES,
+};
 use matchmark_composer::{segment_sizes, StoredProofSizes};
 use matchmark_quant::{AttentionShape, ValueBits};
 use matchmark_runtime::encode_public_values;
-use matchmark_statement::{AttentionValues, ChainAccumulator, SegmentKind, TokenId};
+use matchmark_statement::{
+    AttentionValues, ChainAccumulator, ChainStatement, FinishReason, SegmentKind, SegmentStatement,
+    TokenId,
+};
 use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
 use crate::error::{CliError, Outcome};
+use crate::options::stop;
 use crate::output::{table, Output};
 
 /// Prints the statements of a chain.
@@ -26,6 +33,8 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
         .as_deref()
         .map(files::tokenizer)
         .transpose()?;
+    let end_tokens = end_tokens(args, tokenizer.as_ref())?;
+    let mut end = None;
     for stored in ChainReader::open(&args.directory, MAX_SEGMENT_BYTES)? {
         let stored = stored?;
         let statement = stored.file.statement();
@@ -53,6 +62,7 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
         let _ = write!(text, "segment {}\n{statement}\n\n", stored.segment);
         if let Some(tokens) = SegmentTokens::of(stored.file.public_values()) {
             let first = statement.steps().entries_before();
+            end = end.or_else(|| first_end(&end_tokens, statement, &tokens));
             text.push_str(&tokens_text(first, &tokens, tokenizer.as_ref())?);
             object["tokens"] = json!(tokens);
         }
@@ -77,17 +87,56 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     }
     let chain = chain.map(ChainAccumulator::finish);
     if let Some(chain) = &chain {
-        let _ = write!(text, "{chain}\n\n");
+        let reason = finish(chain, end).1;
+        let _ = write!(text, "{chain}\nfinish reason     {reason}\n\n");
     }
     text.push_str("Nothing was verified: these are claims.");
     let object = json!({
         "verified": false,
         "chain": chain,
+        "finish_reason": chain.as_ref().and_then(|chain| finish(chain, end).0),
+        "end": end,
         "segments": statements,
         "public": args.public,
     });
     output.result(&object, &text)?;
     Ok(Outcome::Done)
+}
+
+/// The tokens that end an answer, as far as they are named.
+fn end_tokens(args: &InspectArgs, tokenizer: Option<&Tokenizer>) -> Result<EndTokens, CliError> {
+    let own = tokenizer.map_or(Ok(EndTokens::NONE), end_tokens_of);
+    let own = own.map_err(Error::from)?;
+    let stop: Stop = stop(&args.stop, false, tokenizer)?;
+    Ok(stop.of_model(&own).clone())
+}
+
+/// The first end token that a segment says it generates.
+fn first_end(
+    end_tokens: &EndTokens,
+    statement: &SegmentStatement,
+    tokens: &SegmentTokens,
+) -> Option<EndToken> {
+    let prompt = statement.decoder()?.prompt;
+    end_tokens.first_in(statement.steps(), prompt, &tokens.chosen)
+}
+
+/// Why a chain says that it ends, as far as it can be told without a policy: its name, and in words.
+fn finish(chain: &ChainStatement, end: Option<EndToken>) -> (Option<FinishReason>, String) {
+    let all = usize::try_from(chain.terms().shape.capacity().get()).unwrap_or(usize::MAX);
+    let all = all == chain.steps().entries_after();
+    match end {
+        Some(end) => {
+            let reason = FinishReason::Stop;
+            (Some(reason), format!("{reason}, by {end}"))
+        }
+        None if all => (Some(FinishReason::Length), FinishReason::Length.to_string()),
+        None => (
+            None,
+            "unknown: the chain has not all of its steps, and none of the end tokens that are named here"
+                .to_owned(),
+        ),
+    }
 }
 
 /// One line a step: position, the token consumed, the token chosen, and their texts.

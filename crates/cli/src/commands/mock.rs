@@ -14,9 +14,12 @@ pub(crate) fn run(args: &MockArgs, output: &Output) -> Result<Outcome, CliError>
     let step = Step::new("reading");
     // The arguments demand a trace or a model.
     let mock = if let Some(path) = &args.model {
-        options::common_claim(prove(files::model(path)?), &args.terms.common)?
+        let model = files::model(path)?;
+        let stop = options::stop(&args.stop, args.no_stop, Some(model.tokenizer()))?;
+        options::common_claim(prove(model), &args.terms.common)?
             .prompt(args.prompt.as_deref().unwrap_or_default())
             .tokens(args.tokens.unwrap_or(0))
+            .stop(stop)
             .mock()?
     } else {
         let path = args.trace.as_deref().unwrap_or("".into());
@@ -24,21 +27,26 @@ pub(crate) fn run(args: &MockArgs, output: &Output) -> Result<Outcome, CliError>
         options::trace_claim(trace, table, &args.terms)?.mock()?
     };
     drop(step);
-    let (segments, steps, shape) = (mock.segments(), mock.steps(), mock.attention());
+    let shape = mock.attention();
     let bar = SegmentBar::new("checking");
-    bar.set_segments(segments);
-    mock.run(|_, _| bar.advance())?;
+    bar.set_segments(mock.segments());
+    // An end token may end the chain before its last segment.
+    let (mut segments, mut steps, mut claims) = (0_u64, 0, 0);
+    mock.run(|_, part| {
+        segments += 1;
+        steps += part.steps();
+        claims += part.lookup_claims(&shape);
+        bar.advance();
+    })?;
     drop(bar);
-    let claims = steps.lookup_claims(&shape);
     let object = json!({
         "ok": true,
         "segments": segments,
-        "steps": steps.steps(),
+        "steps": steps,
         "lookup_claims": claims,
     });
     let text = format!(
-        "ok: all constraints and relations hold in {segments} segments, {} steps, {claims} lookup claims",
-        steps.steps()
+        "ok: all constraints and relations hold in {segments} segments, {steps} steps, {claims} lookup claims"
     );
     output.result(&object, &text)?;
     Ok(Outcome::Done)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use camino::Utf8Path;
-use matchmark::{files, Cut, PlanError, Table, Trace};
+use matchmark::{files, Cut, PlanError, Stop, Table, Trace};
 use matchmark_composer::ModelOptions;
 use matchmark_planner::calibration::cores;
 use matchmark_planner::{
@@ -152,6 +152,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         segment_steps: None,
         tokens,
         cuts: CutPattern::default(),
+        stop: Stop::default(),
     };
     let model = model.as_integer();
     let chain = options.chain_after(model.shape(), prompt);

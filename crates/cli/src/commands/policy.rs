@@ -1,13 +1,13 @@
 //! `matchmark policy`.
 
 use camino::Utf8Path;
-use matchmark::{files, policy_of};
+use matchmark::{files, policy_of, EndTokens};
 use serde_json::json;
 
 use crate::args::PolicyArgs;
 use crate::error::{CliError, Outcome};
 use crate::models::NamedKey;
-use crate::options::model_policy;
+use crate::options::{model_policy, stop};
 use crate::output::Output;
 
 /// Writes the policy that would accept a chain, or that for a chain of a model.
@@ -16,14 +16,21 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
         (Some(path), _) => {
             let key = NamedKey::load(path)?;
             let policy = key.key.policy();
-            let policy = match (&args.prompt, &args.tokenizer) {
-                (Some(text), Some(path)) => {
+            let tokenizer = match &args.tokenizer {
+                Some(path) => {
                     let tokenizer = files::tokenizer(path)?;
-                    let policy = policy.prompt(&tokenizer, text);
-                    policy.map_err(key.names(path))?
+                    let checked = key.key.check_tokenizer(&tokenizer);
+                    checked.map_err(key.names(path))?;
+                    Some(tokenizer)
                 }
+                None => None,
+            };
+            let stop = stop(&args.stop, args.no_stop, tokenizer.as_ref())?;
+            let policy = match (&args.prompt, &tokenizer) {
+                (Some(text), Some(tokenizer)) => policy.prompt(tokenizer, text)?,
                 _ => policy.prompt_tokens(args.prompt_tokens.iter().copied()),
             };
+            let policy = policy.stop(stop);
             let policy = model_policy(policy, &args.common, args.tokens.unwrap_or(0))?;
             policy.build().map_err(key.names(path))?
         }
@@ -35,13 +42,15 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
         "policy": args.to,
         "security": policy.terms().security,
         "steps": policy.steps().steps(),
+        "end_tokens": policy.end_tokens(),
         "first_state": policy.first_state(),
     });
     let text = if args.key.is_some() {
         format!(
             "{} accepts what the key's model decodes after these tokens, and no other chain. Nothing in it\n\
-             comes from a prover.",
-            args.to
+             comes from a prover. {}",
+            args.to,
+            ends_in_words(policy.end_tokens()),
         )
     } else {
         format!(
@@ -52,4 +61,12 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
     };
     output.beside(&args.to).result(&object, &text)?;
     Ok(Outcome::Done)
+}
+
+/// Where the answer ends, in a sentence.
+fn ends_in_words(ends: &EndTokens) -> String {
+    if ends.is_empty() {
+        return "The answer ends at its limit alone.".to_owned();
+    }
+    format!("The answer ends with one of the tokens {ends}, or at its limit.")
 }

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark::{
-    files, prove, unused_instructions, CancelToken, ChainText, Job, Progress, ProveEvent,
-    ProveReport, ProvenRow, Proving,
+    files, finish_in_words, prove, unused_instructions, CancelToken, ChainText, Job, Progress,
+    ProveEvent, ProveReport, ProvenRow, Proving,
 };
 use serde_json::{json, Value};
 
@@ -57,9 +57,11 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     let key = args.key.as_deref().map(NamedKey::load).transpose()?;
     let step = Step::new("reading the model");
     let model = files::model(path)?;
+    let stop = options::stop(&args.stop, args.no_stop, Some(model.tokenizer()))?;
     let mut claim = options::common_claim(prove(model), &args.terms.common)?
         .prompt(args.prompt.as_deref().unwrap_or_default())
-        .tokens(args.tokens.unwrap_or(0));
+        .tokens(args.tokens.unwrap_or(0))
+        .stop(stop);
     if let Some(key) = &key {
         claim = claim.key(key.key.clone());
     }
@@ -213,6 +215,8 @@ fn text(report: &ProveReport) -> String {
         segments,
         segments_kept,
         steps,
+        finish_reason,
+        answer,
         lookup_claims,
         trace_rows,
         committed_cells,
@@ -235,6 +239,7 @@ fn text(report: &ProveReport) -> String {
     let _ = write!(
         text,
         "\nsegments      {segments} ({segments_kept} kept), {steps} steps, {lookup_claims} lookup claims\
+         \nfinish reason {}\
          \ntrace         {trace_rows} rows, {committed_cells} committed cells, {opened_columns} opened columns\
          \nbytes         {proof_bytes} of proof, {public_bytes} of public values\
          \ntime          {cpu} of processor, {prove_wall_ms:.0} ms of wall; {} segments at a time on {} threads each\
@@ -242,7 +247,9 @@ fn text(report: &ProveReport) -> String {
          \nfirst state   {first_state}\
          \nlast state    {last_state}\
          \nchain digest  {chain_digest}",
-        schedule.workers, schedule.threads_per_worker,
+        finish_in_words(*finish_reason, *answer),
+        schedule.workers,
+        schedule.threads_per_worker,
     );
     text
 }

@@ -13,7 +13,7 @@ use crate::args::VerifyArgs;
 use crate::error::{CliError, Outcome};
 use crate::limit::within;
 use crate::models::{NamedKey, NamedPolicy};
-use crate::options::model_policy;
+use crate::options::{model_policy, stop};
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
 
@@ -59,10 +59,13 @@ pub(crate) fn run(args: &VerifyArgs, output: &Output) -> Result<Outcome, CliErro
 fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
     files::check_chain_folder(&args.directory)?;
     let Wanted { policy, tokenizer } = wanted(args)?;
-    let mut tokens = policy
-        .terms()
-        .decoder
-        .map(|decoder| ChainText::new(tokenizer, decoder.prompt.get() as usize));
+    let mut tokens = policy.terms().decoder.map(|decoder| {
+        ChainText::new(
+            tokenizer,
+            decoder.prompt.get() as usize,
+            policy.end_tokens(),
+        )
+    });
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {
         // Only to know how long the bar is; what cannot be listed is reported below.
@@ -169,10 +172,11 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
         _ if args.prompt_tokens.is_empty() => None,
         _ => Some(args.prompt_tokens.clone()),
     };
+    let stop = stop(&args.stop, args.no_stop, tokenizer.as_ref())?;
     let policy = match (file, key) {
         (Some(file), key) => {
             if let Some(key) = key {
-                let checked = key.key.check_policy(&file.policy);
+                let checked = key.key.check_policy_stopping(&file.policy, &stop);
                 checked.map_err(key.names(file.path))?;
             }
             if let Some(given) = given {
@@ -182,7 +186,11 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
             file.policy
         }
         (None, Some(key)) => {
-            let policy = key.key.policy().prompt_tokens(given.unwrap_or_default());
+            let policy = key
+                .key
+                .policy()
+                .prompt_tokens(given.unwrap_or_default())
+                .stop(stop);
             let policy = model_policy(policy, &args.common, args.tokens.unwrap_or(0))?;
             policy.build().map_err(key.names(key.path))?
         }

@@ -127,28 +127,33 @@ impl ChainDirectory {
         // What a process left behind that was killed while it wrote.
         disk.remove_temporaries(path)?;
         disk.remove_temporaries(&segments)?;
-        let expected = plan.segment_count();
-        let mut outside = None;
-        scan_listed(&segments, storage.list(&segments), |index| {
-            if index >= expected {
-                outside = Some(index);
-            }
-        })
-        .map_err(DirectoryError::from)?;
-        if let Some(got) = outside {
-            return Err(DirectoryError::SegmentOutside {
-                path: segments.join(segment_file_name(got)),
-                expected,
-                got,
-            }
-            .into());
-        }
         let directory = Self {
             path: path.to_owned(),
             storage,
             _lock: lock,
         };
+        // At most; the answer may end before.
+        directory.check_segments(plan.segment_count())?;
         Ok((directory, plan))
+    }
+
+    /// That there is no segment file behind the last of so many segments.
+    pub(crate) fn check_segments(&self, expected: u64) -> Result<(), DirectoryError> {
+        let segments = segments_directory(&self.path);
+        let mut outside = None;
+        scan_listed(&segments, self.storage.list(&segments), |index| {
+            if index >= expected {
+                outside = Some(index);
+            }
+        })?;
+        match outside {
+            None => Ok(()),
+            Some(got) => Err(DirectoryError::SegmentOutside {
+                path: segments.join(segment_file_name(got)),
+                expected,
+                got,
+            }),
+        }
     }
 
     /// Where it is.

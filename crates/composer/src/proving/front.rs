@@ -9,7 +9,9 @@ use matchmark_prover::{
 };
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
-use matchmark_statement::{ChainAccumulator, ChainStatement, Cut, SegmentStatement};
+use matchmark_statement::{
+    ChainAccumulator, ChainStatement, Cut, EndToken, EndTokens, SegmentStatement,
+};
 
 use crate::proving::error::ChainProveError;
 use crate::report::SegmentTokens;
@@ -117,6 +119,10 @@ pub(crate) struct Front<'a> {
     steps: Option<StepRange>,
     state: Arc<CommittedState>,
     chain: Option<ChainAccumulator>,
+    /// The tokens that end the chain.
+    end_tokens: EndTokens,
+    /// The first of them that was generated: the last segment handed out has it.
+    end: Option<EndToken>,
 }
 
 impl<'a> Front<'a> {
@@ -126,6 +132,7 @@ impl<'a> Front<'a> {
         first: KvCache,
         mut segments: impl Iterator<Item = StepRange> + Send + 'a,
         executor: Box<dyn Executor + 'a>,
+        end_tokens: EndTokens,
     ) -> Result<Self, ChainProveError> {
         let state = prover
             .state(first)
@@ -138,6 +145,8 @@ impl<'a> Front<'a> {
             next: 0,
             state: Arc::new(state),
             chain: None,
+            end_tokens,
+            end: None,
         })
     }
 
@@ -150,6 +159,11 @@ impl<'a> Front<'a> {
     /// The state that has been reached.
     pub(crate) fn state(&self) -> &CommittedState {
         &self.state
+    }
+
+    /// The end token that the chain ends with, and not at its limit, as far as it was executed.
+    pub(crate) fn end(&self) -> Option<EndToken> {
+        self.end
     }
 
     /// Index and steps of the next segment; `None` after the last, and after an error.
@@ -165,9 +179,9 @@ impl<'a> Front<'a> {
         };
         self.steps = self.remaining.next();
         let job = self.execute(steps);
-        if job.is_err() {
-            // Another worker may ask before it hears of the error. The steps behind do not follow from
-            // the state that was reached.
+        if job.is_err() || self.end.is_some() {
+            // Another worker may ask before it hears of the error: the steps behind do not follow from the
+            // state that was reached. Behind an end token there is no segment.
             (self.steps, self.remaining) = (None, Box::new(iter::empty()));
         }
         job.map(Some)
@@ -186,6 +200,7 @@ impl<'a> Front<'a> {
             None => self.chain = Some(ChainAccumulator::start(&statement)),
             Some(chain) => chain.push(&statement)?,
         }
+        self.end = end_of(&self.end_tokens, &statement, tokens.as_ref());
         self.next += 1;
         self.state = Arc::clone(&after);
         Ok(Job {
@@ -202,4 +217,14 @@ impl<'a> Front<'a> {
     pub(crate) fn chain(self) -> Option<ChainStatement> {
         self.chain.map(ChainAccumulator::finish)
     }
+}
+
+/// The first end token that a segment generates.
+fn end_of(
+    end_tokens: &EndTokens,
+    statement: &SegmentStatement,
+    tokens: Option<&SegmentTokens>,
+) -> Option<EndToken> {
+    let (decoder, tokens) = (statement.decoder()?, tokens?);
+    end_tokens.first_in(statement.steps(), decoder.prompt, &tokens.chosen)
 }

@@ -12,10 +12,11 @@ use matchmark_statement::{
     VerifierDomain,
 };
 use matchmark_verifier::key::{
-    CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelKey, ModelKeyParts, ModelOptions,
+    CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelKey, ModelKeyParts, ModelOptions, Stop,
 };
 use matchmark_verifier::variant_names;
 
+use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::PlanError;
 use crate::proving::plan::to_u32;
 
@@ -161,6 +162,7 @@ pub fn derive_key(
         relation_digest: matchmark_verifier::RELATION_DIGEST,
         outline,
         tokenizer: TokenizerId::from_bytes(*model.tokenizer().identity().as_bytes()),
+        end_tokens: end_tokens(&Stop::Model, model)?,
         segment_steps,
         weights,
         circuits: circuits.into_values().collect(),

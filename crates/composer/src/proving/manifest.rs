@@ -1,7 +1,7 @@
 //! The manifest of a chain: everything that is needed to resume, beside the copies of the inputs.
 
 use matchmark_quant::{digest_newtype, StepRange};
-use matchmark_statement::{CutPattern, SharedTerms, TermsDifference, TokenId};
+use matchmark_statement::{CutPattern, EndTokens, SharedTerms, TermsDifference, TokenId};
 use serde::{Deserialize, Serialize};
 
 use sha2::{Digest, Sha256};
@@ -19,7 +19,7 @@ impl FileDigest {
     }
 }
 
-/// What a chain directory is about: terms, steps, and the digests of the copied inputs.
+/// What a chain directory is about: terms, steps, end tokens, and the digests of the copied inputs.
 ///
 /// The segment length and the capacity of the cache are part of the terms' shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +27,12 @@ impl FileDigest {
 pub struct ChainManifest {
     /// Version of the format, [`ChainManifest::FORMAT`].
     pub format: u32,
-    /// The steps of the whole chain.
+    /// The steps of the whole chain, or the most that it has where an end token ends it before.
     pub steps: StepRange,
     /// Which segments are fused, and which are split.
     pub cuts: CutPattern,
+    /// The tokens that end the answer of a model; empty for a trace.
+    pub end_tokens: EndTokens,
     /// What the chain is computed from.
     pub inputs: ChainInputs,
     /// What all segments have in common.
@@ -172,7 +174,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 5;
+    pub const FORMAT: u32 = 6;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
@@ -183,6 +185,7 @@ impl ChainManifest {
             format: _,
             steps,
             cuts,
+            end_tokens,
             inputs,
             terms,
         } = self;
@@ -208,6 +211,7 @@ impl ChainManifest {
         };
         differ("steps", steps, &other.steps)
             .or_else(|| differ("cuts", cuts, &other.cuts))
+            .or_else(|| differ("end_tokens", end_tokens, &other.end_tokens))
             .or_else(|| inputs.first_difference(&other.inputs))
     }
 
@@ -264,6 +268,7 @@ mod tests {
             format: ChainManifest::FORMAT,
             steps: StepRange::new(2, 6).unwrap(),
             cuts: CutPattern::default(),
+            end_tokens: EndTokens::NONE,
             inputs: inputs(b"trace", b"table"),
             terms: SharedTerms {
                 relation_version: RelationVersion::CURRENT,
@@ -306,15 +311,17 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 5", "format = 4")),
-            Err(ManifestError::Format(4))
+            ChainManifest::from_toml(&text.replace("format = 6", "format = 5")),
+            Err(ManifestError::Format(5))
         ));
         for bad in [
-            text.replace("format = 5", "format = 5\nextra = 0"),
+            text.replace("format = 6", "format = 6\nextra = 0"),
             text.replace("[inputs]", "[inputs]\nextra = 0"),
             text.replace("kind = \"trace\"", "kind = \"model\""),
             text.replace("kind = \"trace\"", "kind = \"tensor\""),
             text.replace("cuts = [\"fused\"]", "cuts = []"),
+            text.replace("end_tokens = []", ""),
+            text.replace("end_tokens = []", "end_tokens = [2, 1]"),
             text.replace("trace_sha256", "trace_sha512"),
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
@@ -346,6 +353,8 @@ mod tests {
         assert_eq!(field(&|m| m.inputs = model_inputs(b"", &[])), "inputs");
         assert_eq!(field(&|m| m.steps = StepRange::new(2, 5).unwrap()), "steps");
         assert_eq!(field(&|m| m.cuts = Cut::Split.into()), "cuts");
+        let ends = EndTokens::new([TokenId::new(2)]).unwrap();
+        assert_eq!(field(&|m| m.end_tokens = ends.clone()), "end_tokens");
         assert_eq!(field(&|m| m.terms.rounding = Rounding::Floor), "rounding");
         let one = model_inputs(b"model", &[1, 2]);
         let field = |other| one.first_difference(&other).unwrap().field;

@@ -2,6 +2,7 @@
 
 mod directory;
 mod disk;
+mod end_tokens;
 mod error;
 mod executors;
 pub(crate) mod front;
@@ -22,6 +23,7 @@ mod storage;
 mod work;
 
 pub use directory::policy_for;
+pub use end_tokens::end_tokens_of;
 pub use error::{ChainProveError, DirectoryError, PlanError};
 pub use key::{derive_key, rederive_key, KeyOptions, KeygenError};
 pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};

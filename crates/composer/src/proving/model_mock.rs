@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use matchmark_models::{IntegerModel, ModelState};
 use matchmark_quant::{SegmentSteps, StepRange};
-use matchmark_statement::{CutPattern, TokenId};
+use matchmark_statement::{CutPattern, EndTokens, PromptLength, TokenId};
 use matchmark_verifier::ModelOptions;
 
+use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::ModelExecutor;
 
@@ -15,9 +16,11 @@ use crate::proving::executors::ModelExecutor;
 pub struct ModelMock {
     model: Arc<IntegerModel>,
     prompt: Vec<u32>,
+    prompt_length: PromptLength,
     steps: StepRange,
     segment_steps: SegmentSteps,
     cuts: CutPattern,
+    end_tokens: EndTokens,
     mock: matchmark_prover::ModelMock,
 }
 
@@ -35,6 +38,8 @@ impl ModelMock {
         let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
         let (chain, steps) = options.chain(model.shape(), &given)?;
         Ok(Self {
+            end_tokens: end_tokens(&options.stop, &model)?,
+            prompt_length: chain.prompt,
             mock: matchmark_prover::ModelMock::new(&chain, Arc::clone(&model))?,
             cuts: options.cuts.clone(),
             segment_steps: chain.segment_steps,
@@ -50,19 +55,19 @@ impl ModelMock {
         &self.model
     }
 
-    /// The steps of the whole chain.
+    /// The steps of the whole chain, or the most that it has where an end token ends it before.
     #[must_use]
     pub fn steps(&self) -> StepRange {
         self.steps
     }
 
-    /// Number of segments.
+    /// Number of segments, or the most that there are.
     #[must_use]
     pub fn segment_count(&self) -> u64 {
         self.steps.segments(self.segment_steps).len() as u64
     }
 
-    /// Checks the constraints of all segments on their witnesses. `on_segment` is called after each segment
+    /// Checks the constraints of all segments on their witnesses, up to that of an end token. `on_segment` is called after each segment
     /// with its index and steps.
     ///
     /// # Errors
@@ -81,6 +86,16 @@ impl ModelMock {
                 .check(&execution, &cache, &after, self.cuts.of(segment))
                 .map_err(|source| ChainProveError::Prove { segment, source })?;
             on_segment(segment, steps);
+            let chosen: Vec<TokenId> = execution
+                .choices
+                .iter()
+                .copied()
+                .map(TokenId::new)
+                .collect();
+            let end = self.end_tokens.first_in(steps, self.prompt_length, &chosen);
+            if end.is_some() {
+                break;
+            }
             cache = after;
         }
         Ok(())

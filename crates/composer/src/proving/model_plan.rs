@@ -7,10 +7,11 @@ use matchmark_models::{IntegerModel, ModelState};
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
-use matchmark_statement::{AcceptancePolicy, CutPattern, TokenId};
-use matchmark_verifier::key::{KeyWeights, ModelOptions};
+use matchmark_statement::{AcceptancePolicy, CutPattern, EndTokens, TokenId};
+use matchmark_verifier::key::{KeyWeights, ModelOptions, Stop};
 
 use crate::layout::MODEL_FILE;
+use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::PlanError;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest, PlanFiles};
 use crate::proving::plan::to_u32;
@@ -24,6 +25,7 @@ pub struct ModelPlan {
     prompt: Vec<u32>,
     steps: StepRange,
     cuts: CutPattern,
+    end_tokens: EndTokens,
     prover: Arc<SegmentProver>,
 }
 
@@ -41,12 +43,14 @@ impl ModelPlan {
     ) -> Result<Self, PlanError> {
         let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
         let (chain, steps) = options.chain(model.shape(), &given)?;
+        let end_tokens = end_tokens(&options.stop, &model)?;
         let prover = Arc::new(SegmentProver::for_model(chain, Arc::clone(&model))?);
         let plan = Self {
             model,
             prompt,
             steps,
             cuts: options.cuts.clone(),
+            end_tokens,
             prover,
         };
         for steps in plan.segments() {
@@ -63,7 +67,11 @@ impl ModelPlan {
         manifest: &ChainManifest,
     ) -> Result<Self, PlanError> {
         let ChainManifest {
-            steps, terms, cuts, ..
+            steps,
+            terms,
+            cuts,
+            end_tokens,
+            ..
         } = manifest;
         let prompt: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
         // Where the steps are not such, the manifest of the plan differs from this one.
@@ -74,6 +82,7 @@ impl ModelPlan {
             segment_steps: Some(terms.shape.segment_steps()),
             tokens: to_u32(tokens),
             cuts: cuts.clone(),
+            stop: Stop::Tokens(end_tokens.clone()),
         };
         Self::new(Arc::new(model), prompt, &options)
     }
@@ -90,19 +99,20 @@ impl ModelPlan {
         &self.prompt
     }
 
-    /// The steps of the whole chain.
+    /// The steps of the whole chain, or the most that it has where an end token ends it before.
     #[must_use]
     pub fn steps(&self) -> StepRange {
         self.steps
     }
 
-    /// The steps of the segments, in order. All have the same number, but the last may have fewer.
+    /// The steps of the segments, in order. All have the same number, but the last may have fewer. A chain
+    /// that an end token ends has the first of them.
     pub fn segments(&self) -> impl ExactSizeIterator<Item = StepRange> {
         let length = self.prover.terms().shape.segment_steps();
         self.steps.segments(length)
     }
 
-    /// Number of segments.
+    /// Number of segments, or the most that there are.
     #[must_use]
     pub fn segment_count(&self) -> u64 {
         self.segments().len() as u64
@@ -115,7 +125,21 @@ impl ModelPlan {
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let first = self.prover.state(self.first_cache())?.commitment();
-        chain_policy(&self.prover, self.given(), first, self.steps, &self.cuts)
+        let end = self.end_tokens.clone();
+        chain_policy(
+            &self.prover,
+            self.given(),
+            end,
+            first,
+            self.steps,
+            &self.cuts,
+        )
+    }
+
+    /// The tokens that end the answer.
+    #[must_use]
+    pub fn end_tokens(&self) -> &EndTokens {
+        &self.end_tokens
     }
 
     /// Which segments are fused, and which are split.
@@ -161,6 +185,7 @@ impl ModelPlan {
             format: ChainManifest::FORMAT,
             steps: self.steps,
             cuts: self.cuts.clone(),
+            end_tokens: self.end_tokens.clone(),
             inputs: ChainInputs::Model {
                 model_sha256: FileDigest::of(&model),
                 prompt: self.given(),

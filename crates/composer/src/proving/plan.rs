@@ -4,8 +4,8 @@ use matchmark_prover::{mock_segment, ChainTerms, ProveError, SegmentProver, Segm
 use matchmark_quant::{CacheCapacity, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, AttentionTrace, DecodeRules, KvCache, TraceError};
 use matchmark_statement::{
-    AcceptancePolicy, Cut, CutPattern, ModelIdentity, Security, SegmentShape, SharedTerms,
-    VerifierDomain,
+    AcceptancePolicy, Cut, CutPattern, EndTokens, ModelIdentity, Security, SegmentShape,
+    SharedTerms, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -191,6 +191,7 @@ impl ChainPlan {
             format: ChainManifest::FORMAT,
             steps: self.steps(),
             cuts: self.cuts.clone(),
+            end_tokens: EndTokens::NONE,
             inputs: ChainInputs::Trace {
                 trace_sha256: FileDigest::of(&trace),
                 table_sha256: FileDigest::of(&table),
@@ -213,7 +214,8 @@ impl ChainPlan {
         let prover = SegmentProver::new(self.terms.clone())?;
         let first = prover.state(KvCache::from_prefix(&self.trace))?;
         let given = Vec::new();
-        chain_policy(&prover, given, first.commitment(), self.steps(), &self.cuts)
+        let (first, steps) = (first.commitment(), self.steps());
+        chain_policy(&prover, given, EndTokens::NONE, first, steps, &self.cuts)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is

@@ -11,9 +11,10 @@ use crate::proving::schedule::Schedule;
 /// What is known before the first segment is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainOutline {
-    /// Segments of the chain, finished ones included.
+    /// Segments of the chain, finished ones included: the most that there are where an end token may end it
+    /// before.
     pub segments: u64,
-    /// Steps of the chain.
+    /// Steps of the chain, or the most.
     pub steps: usize,
     /// How the work is shared out.
     pub schedule: Schedule,
@@ -51,11 +52,11 @@ impl SegmentPhase {
 pub struct ChainProgress {
     /// Segments that are on disk.
     pub finished: u64,
-    /// Segments of the chain.
+    /// Segments of the chain: the most that there are, until an end token was generated.
     pub segments: u64,
     /// Steps of the finished segments.
     pub finished_steps: usize,
-    /// Steps of the chain.
+    /// Steps of the chain, or the most, as with the segments.
     pub steps: usize,
     /// Bytes of the finished segments: proofs and public values.
     pub bytes: u64,

@@ -6,7 +6,7 @@ use std::thread;
 
 use camino::Utf8Path;
 use matchmark_prover::{SegmentProver, SegmentSizes};
-use matchmark_statement::AcceptancePolicy;
+use matchmark_statement::{AcceptancePolicy, FinishReason};
 use matchmark_verifier::{verify_segment, SegmentFile};
 use rayon::ThreadPoolBuildError;
 use tracing::{debug, info};
@@ -218,8 +218,8 @@ impl ChainProver {
             progress,
             telling: Mutex::new(()),
             cancel: &self.cancel,
-            work,
             front: Mutex::new(front),
+            total: Mutex::new((work.segment_count(), work.steps().steps())),
             outcome: Mutex::new(Outcome::default()),
         };
         let pools = (0..schedule.workers.get())
@@ -242,17 +242,30 @@ impl ChainProver {
         if let Some(error) = outcome.error {
             return Err(error);
         }
-        let (finished, segments) = (outcome.rows.len() as u64, work.segment_count());
+        let finished = outcome.rows.len() as u64;
+        let (whole, end) = (front.upcoming().is_none(), front.end());
         let chain = match front.chain() {
-            Some(chain) if finished == segments => chain,
-            _ => return Err(ChainProveError::Stopped { finished, segments }),
+            Some(chain) if whole && finished == chain.segments() => chain,
+            _ => {
+                let segments = work.segment_count();
+                return Err(ChainProveError::Stopped { finished, segments });
+            }
         };
+        let segments = chain.segments();
+        if end.is_some() {
+            // There may be files behind the end, which nobody has looked at.
+            self.directory.check_segments(segments)?;
+        }
+        let answer = policy.answer(chain.steps(), end);
         let rows: Vec<ProvenRow> = outcome.rows.into_values().collect();
-        let sizes = self.sizes()?;
+        let mut sizes = self.sizes()?;
+        sizes.truncate(rows.len());
         Ok(ProveReport {
             segments,
             segments_kept: rows.iter().filter(|row| row.kept).count() as u64,
             steps: chain.steps().steps(),
+            finish_reason: answer.map_or(FinishReason::Length, |it| it.finish_reason()),
+            answer,
             lookup_claims: chain.steps().lookup_claims(&work.attention()),
             trace_rows: sizes.iter().map(|it| it.trace_rows).sum(),
             committed_cells: sizes.iter().map(|it| it.committed_cells).sum(),
@@ -306,8 +319,9 @@ struct Shared<'a> {
     /// Held while something is told: one event at a time.
     telling: Mutex<()>,
     cancel: &'a CancelToken,
-    work: &'a ChainWork,
     front: Mutex<Front<'a>>,
+    /// Segments and steps of the chain, as far as is known.
+    total: Mutex<(u64, usize)>,
     outcome: Mutex<Outcome>,
 }
 
@@ -343,7 +357,11 @@ impl Shared<'_> {
             self.tell(&ProveEvent::Begun { segment, steps });
             self.tell_phase(segment, SegmentPhase::Execute);
         }
-        front.advance()
+        let job = front.advance()?;
+        if let (Some(job), Some(_)) = (&job, front.end()) {
+            *guard(&self.total) = (job.segment + 1, job.statement.steps().entries_after());
+        }
+        Ok(job)
     }
 
     fn tell(&self, event: &ProveEvent) {
@@ -358,11 +376,12 @@ impl Shared<'_> {
     /// How far the chain is with these segments finished.
     fn progress_of(&self, rows: &BTreeMap<u64, ProvenRow>) -> ChainProgress {
         let bytes = |row: &ProvenRow| row.proof_bytes + row.public_bytes;
+        let (segments, steps) = *guard(&self.total);
         ChainProgress {
             finished: rows.len() as u64,
-            segments: self.work.segment_count(),
+            segments,
             finished_steps: rows.values().map(|row| row.steps).sum(),
-            steps: self.work.steps().steps(),
+            steps,
             bytes: rows.values().map(bytes).sum(),
         }
     }

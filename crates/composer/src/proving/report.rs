@@ -1,6 +1,6 @@
 //! What there is to say of a proven chain.
 
-use matchmark_statement::{ChainDigest, PortCommitment};
+use matchmark_statement::{Answer, ChainDigest, FinishReason, PortCommitment};
 use serde::Serialize;
 
 use crate::proving::schedule::Schedule;
@@ -41,6 +41,10 @@ pub struct ProveReport {
     pub segments_kept: u64,
     /// Number of steps.
     pub steps: usize,
+    /// Why the chain ends.
+    pub finish_reason: FinishReason,
+    /// What of the chain of a decoder is its answer.
+    pub answer: Option<Answer>,
     /// Uses of the weight table: scores of all heads and steps.
     pub lookup_claims: u64,
     /// Rows of all components.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PortCommitment, TokenId,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PortCommitment, TokenId,
 };
 
 use crate::proving::error::PlanError;
@@ -26,11 +26,12 @@ pub(crate) fn segment_sizes(
     Ok(sizes.collect())
 }
 
-/// The policy for a chain of these terms that is given these tokens and begins with this state: the circuits of
-/// all segment lengths in use.
+/// The policy for a chain of these terms that is given these tokens, ends with one of those, and begins with
+/// this state: the circuits of all segment lengths in use.
 pub(crate) fn chain_policy(
     prover: &SegmentProver,
     given: Vec<TokenId>,
+    end_tokens: EndTokens,
     first_state: PortCommitment,
     steps: StepRange,
     cuts: &CutPattern,
@@ -47,6 +48,7 @@ pub(crate) fn chain_policy(
     Ok(AcceptancePolicy::new(AcceptancePolicyParts {
         terms: terms.shared().clone(),
         prompt: given,
+        end_tokens,
         first_state,
         steps,
         circuits,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
-use matchmark_statement::{AcceptancePolicy, PortCommitment};
+use matchmark_statement::{AcceptancePolicy, EndTokens, PortCommitment};
 
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::{ModelExecutor, TraceExecutor};
@@ -37,7 +37,7 @@ impl From<ModelPlan> for ChainWork {
 }
 
 impl ChainWork {
-    /// The steps of the whole chain.
+    /// The steps of the whole chain, or the most that it has where an end token ends it before.
     #[must_use]
     pub fn steps(&self) -> StepRange {
         match self {
@@ -55,7 +55,7 @@ impl ChainWork {
         }
     }
 
-    /// Number of segments.
+    /// Number of segments, or the most that there are where an end token ends the chain before.
     #[must_use]
     pub fn segment_count(&self) -> u64 {
         match self {
@@ -114,12 +114,13 @@ impl ChainWork {
             Self::Trace(plan) => {
                 let first = KvCache::from_prefix(plan.trace());
                 let executor = Box::new(TraceExecutor(plan));
-                Front::new(prover, first, plan.segments(), executor)
+                Front::new(prover, first, plan.segments(), executor, EndTokens::NONE)
             }
             Self::Model(plan) => {
                 let executor =
                     Box::new(ModelExecutor::new(plan.model(), plan.prompt(), plan.cuts()));
-                Front::new(prover, plan.first_cache(), plan.segments(), executor)
+                let ends = plan.end_tokens().clone();
+                Front::new(prover, plan.first_cache(), plan.segments(), executor, ends)
             }
         }
     }
@@ -130,10 +131,16 @@ impl ChainWork {
         prover: &SegmentProver,
         first_state: PortCommitment,
     ) -> Result<AcceptancePolicy, PlanError> {
-        let (given, cuts) = match self {
-            Self::Trace(plan) => (Vec::new(), plan.cuts().clone()),
-            Self::Model(plan) => (plan.given(), plan.cuts().clone()),
-        };
-        chain_policy(prover, given, first_state, self.steps(), &cuts)
+        let steps = self.steps();
+        match self {
+            Self::Trace(plan) => {
+                let none = EndTokens::NONE;
+                chain_policy(prover, Vec::new(), none, first_state, steps, plan.cuts())
+            }
+            Self::Model(plan) => {
+                let ends = plan.end_tokens().clone();
+                chain_policy(prover, plan.given(), ends, first_state, steps, plan.cuts())
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use matchmark_prover::{model_outline, ModelChain, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps};
 use matchmark_statement::{Cut, PromptLength, SecurityLevel, TokenId};
 use matchmark_tables::WeightTable;
-use matchmark_verifier::key::{CircuitSizes, KeyError, ModelKey, ModelKeyParts};
+use matchmark_verifier::key::{CircuitSizes, KeyError, ModelKey, ModelKeyParts, Stop};
 
 use super::common::model::{model, options, prompt, PROMPT};
 use super::{all_are_reached, Case};
@@ -39,6 +39,7 @@ fn a_key_has_the_policies_of_all_chains() {
             let options = ModelOptions {
                 tokens,
                 cuts: cuts.parse().unwrap(),
+                stop: Stop::default(),
                 ..options(segment_steps)
             };
             let plan = ModelPlan::new(model.clone(), given.clone(), &options).unwrap();

@@ -186,10 +186,10 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         create(&path, plan(1, 2))
     }),
     ("Format", || {
-        directory(with_manifest("format = 5", "format = 9"))
+        directory(with_manifest("format = 6", "format = 9"))
     }),
     ("Manifest", || {
-        directory(with_manifest("format = 5", "format = 5\nextra = 0"))
+        directory(with_manifest("format = 6", "format = 6\nextra = 0"))
     }),
     ("OtherProgram", || {
         directory(with_manifest("relation_version = ", "relation_version = 9"))

@@ -1,7 +1,7 @@
 //! A small model, and chains of it.
 use std::sync::Arc;
 
-use matchmark_composer::{ModelOptions, ModelPlan};
+use matchmark_composer::{ModelOptions, ModelPlan, Stop};
 use matchmark_models::{synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
@@ -51,6 +51,7 @@ pub fn options(segment_steps: u32) -> ModelOptions {
         segment_steps: Some(SegmentSteps::new(segment_steps).unwrap()),
         tokens: TOKENS,
         cuts: CutPattern::default(),
+        stop: Stop::default(),
     }
 }
 

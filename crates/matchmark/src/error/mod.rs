@@ -142,6 +142,15 @@ pub enum Error {
         #[source]
         source: TokenizerError,
     },
+    /// A word names no token.
+    #[cfg(feature = "model")]
+    #[error("{got:?} names no token, expected {expected}")]
+    NoSuchToken {
+        /// What names a token.
+        expected: &'static str,
+        /// The word.
+        got: String,
+    },
     /// There is no key for a model.
     #[cfg(feature = "prover")]
     #[error("no key: {0}")]
@@ -233,7 +242,9 @@ impl Error {
             #[cfg(feature = "prover")]
             Self::Keygen(_) | Self::Plan(_) | Self::Trace(_) => input_or_system(self),
             #[cfg(feature = "model")]
-            Self::Import(_) | Self::Model(_) | Self::Tokens { .. } => input_or_system(self),
+            Self::Import(_) | Self::Model(_) | Self::Tokens { .. } | Self::NoSuchToken { .. } => {
+                input_or_system(self)
+            }
             Self::Read { .. }
             | Self::Write { .. }
             | Self::OtherFile { .. }
@@ -302,6 +313,8 @@ impl Error {
             Self::Model(_) => "model-file",
             #[cfg(feature = "model")]
             Self::Tokens { .. } => "tokens",
+            #[cfg(feature = "model")]
+            Self::NoSuchToken { .. } => "no-such-token",
             #[cfg(feature = "prover")]
             Self::Keygen(_) => "keygen",
             #[cfg(feature = "prover")]
@@ -334,6 +347,8 @@ impl Error {
             | Self::StandardInputTwice
             | Self::KeyMismatch { .. }
             | Self::OtherPrompt { .. } => None,
+            #[cfg(feature = "model")]
+            Self::NoSuchToken { .. } => None,
             #[cfg(feature = "model")]
             Self::Import(_) | Self::Model(_) => variant_name(self),
             #[cfg(feature = "prover")]

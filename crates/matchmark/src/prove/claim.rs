@@ -7,6 +7,7 @@ use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRan
 use matchmark_runtime::AttentionTrace;
 use matchmark_statement::{CutPattern, ModelIdentity, Security, VerifierDomain};
 use matchmark_tables::WeightTable;
+use matchmark_verifier::key::Stop;
 
 use crate::error::Error;
 use crate::key::Key;
@@ -49,6 +50,7 @@ impl Provable for Model {
             model: self,
             prompt: Prompt::Tokens(Vec::new()),
             tokens: 0,
+            stop: Stop::default(),
             key: None,
         }
     }
@@ -101,6 +103,7 @@ pub struct TokensOf {
     model: Model,
     prompt: Prompt,
     tokens: u32,
+    stop: Stop,
     key: Option<Key>,
 }
 
@@ -164,9 +167,15 @@ impl Prove<TokensOf> {
         self
     }
 
-    /// How many tokens are decoded.
+    /// How many tokens are decoded, or the most where an end token ends the answer before.
     pub fn tokens(mut self, tokens: u32) -> Self {
         self.source.tokens = tokens;
+        self
+    }
+
+    /// Which tokens end the answer, in the place of the model's own.
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.source.stop = stop;
         self
     }
 
@@ -195,6 +204,7 @@ impl Prove<TokensOf> {
             model,
             prompt,
             tokens,
+            stop,
             key,
         } = &self.source;
         if let Some(key) = key {
@@ -210,6 +220,7 @@ impl Prove<TokensOf> {
             segment_steps: self.segment_steps,
             tokens: *tokens,
             cuts: self.cuts.clone(),
+            stop: stop.clone(),
         };
         Ok((model, prompt, options))
     }

@@ -272,7 +272,7 @@ impl<'a> Proving<'a> {
     pub fn text(&self) -> Option<ChainText> {
         self.work().model().map(|plan| {
             let tokenizer = plan.model().tokenizer().clone();
-            ChainText::new(Some(tokenizer), plan.prompt().len())
+            ChainText::new(Some(tokenizer), plan.prompt().len(), plan.end_tokens())
         })
     }
 

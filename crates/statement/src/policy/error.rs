@@ -72,6 +72,14 @@ pub enum PolicyError {
         /// The token.
         got: TokenId,
     },
+    /// An end token is not in the vocabulary; attention alone has neither tokens nor ends.
+    #[error("policy: end token {got}, expected only tokens below {expected}, the size of the vocabulary")]
+    EndToken {
+        /// Size of the vocabulary; 0 without a decoder.
+        expected: usize,
+        /// The first end token that it does not have.
+        got: TokenId,
+    },
     /// The bytes do not begin as a policy does.
     #[error("policy: the bytes are not a binary policy, expected them to begin with {expected:?}")]
     Magic {

@@ -9,6 +9,7 @@ use matchmark_quant::StepRange;
 use serde::Deserialize;
 
 use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError};
+use crate::answer::EndTokens;
 use crate::cut::ProofPart;
 use crate::decoder::DecoderTerms;
 use crate::domain::VerifierDomain;
@@ -45,6 +46,7 @@ struct PolicyFile {
     decoder: Option<DecoderTerms>,
     #[serde(default)]
     prompt: Vec<TokenId>,
+    end_tokens: Option<EndTokens>,
     chain: ChainSection,
     circuits: Vec<CircuitSection>,
 }
@@ -88,6 +90,18 @@ impl AcceptancePolicy {
             });
         }
         let file: PolicyFile = toml::from_str(text).map_err(refused)?;
+        // Of a decoder the list must be there, though it may be empty: one that was lost on the way must
+        // not silently turn a rule off.
+        let end_tokens =
+            match (file.end_tokens, &file.decoder) {
+                (Some(tokens), _) => tokens,
+                (None, None) => EndTokens::NONE,
+                (None, Some(_)) => return Err(PolicyError::File {
+                    reason:
+                        "missing field `end_tokens` of a policy for a decoder; without any it is []"
+                            .to_string(),
+                }),
+            };
         let terms = TermsFile {
             relation: file.relation,
             domain: file.domain,
@@ -101,6 +115,7 @@ impl AcceptancePolicy {
         Self::new(AcceptancePolicyParts {
             terms: terms.into_terms()?,
             prompt: file.prompt,
+            end_tokens,
             first_state: file.chain.first_state,
             steps: StepRange::new(file.chain.entries_before, file.chain.steps)?,
             circuits: file
@@ -132,10 +147,13 @@ impl fmt::Display for Toml<'_> {
         let AcceptancePolicyParts {
             terms,
             prompt,
+            end_tokens,
             first_state,
             steps,
             circuits,
         } = &self.0.parts;
+        let numbers =
+            |tokens: &[TokenId]| -> Vec<u32> { tokens.iter().map(|it| it.get()).collect() };
         let prompt_text = match &prompt[..] {
             [] => String::new(),
             tokens => format!(
@@ -143,7 +161,19 @@ impl fmt::Display for Toml<'_> {
 # The tokens that the chain begins with. A chain that is given others is refused.
 prompt = {:?}
 ",
-                tokens.iter().map(|token| token.get()).collect::<Vec<_>>()
+                numbers(tokens)
+            ),
+        };
+        let end_text = match &terms.decoder {
+            None => String::new(),
+            Some(_) => format!(
+                "\n\
+# The tokens that end the answer: a chain ends with the segment in which the decoder generates the first
+# of them, and one that goes on is refused. Tokens of the prompt end nothing. Without any ([]) the chain
+# has all of its steps.
+end_tokens = {:?}
+",
+                numbers(end_tokens.as_slice())
             ),
         };
         write!(
@@ -154,7 +184,7 @@ prompt = {:?}
 # file was written from a chain, its values are that chain's claims: review them before use.
 format = {FORMAT}
 
-{}{prompt_text}
+{}{prompt_text}{end_text}
 {}",
             TopLevel(terms),
             Sections(terms),
@@ -163,7 +193,7 @@ format = {FORMAT}
             f,
             "\
 # The whole chain: cache entries before its first step, number of its steps (a chain with fewer is
-# refused), and the commitment to the cache that it begins with.
+# refused, unless an end token ends it), and the commitment to the cache that it begins with.
 [chain]
 entries_before = {}
 steps = {}

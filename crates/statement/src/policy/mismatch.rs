@@ -9,6 +9,7 @@ use matchmark_quant::{
 use matchmark_tables::TableId;
 use thiserror::Error;
 
+use crate::answer::EndTokens;
 use crate::cut::Cut;
 use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
@@ -123,6 +124,17 @@ pub enum PolicyMismatch {
     /// The chain has not all of the steps, or more.
     #[error("chain has {}, expected {}", text::Steps(.got), text::Steps(.expected))]
     ChainSteps { expected: StepRange, got: StepRange },
+    /// The chain has not all of the steps, and none of its generated tokens is one that ends an answer.
+    #[error(
+        "chain has {}, expected {}, or an end token ({end_tokens}) among the generated tokens",
+        text::Steps(.got), text::Steps(.expected)
+    )]
+    EndsEarly {
+        expected: StepRange,
+        got: StepRange,
+        /// The tokens that would end it.
+        end_tokens: EndTokens,
+    },
     /// The chain, or its first segment, begins with another cache.
     #[error("first state is {got}, expected {expected}")]
     FirstState {

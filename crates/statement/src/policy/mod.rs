@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use matchmark_quant::{StepRange, TaggedSha256};
 use serde::{Deserialize, Serialize};
 
+use crate::answer::{Answer, EndToken, EndTokens};
 use crate::chain::ChainStatement;
 use crate::codec;
 use crate::cut::{Cut, ProofPart};
@@ -49,9 +50,12 @@ pub struct AcceptancePolicyParts {
     /// The tokens that the chain of a whole model begins with: as many as its decoder says. Empty for
     /// attention alone.
     pub prompt: Vec<TokenId>,
+    /// The tokens that end the answer of a whole model. Empty for attention alone, and where an answer ends
+    /// at its limit only.
+    pub end_tokens: EndTokens,
     /// Commitment to the cache that the chain begins with.
     pub first_state: PortCommitment,
-    /// The steps of the whole chain.
+    /// The steps of the whole chain, or the most that it has where an end token ends it before.
     pub steps: StepRange,
     /// The circuits of each segment length in use, in any order: the one of fused segments, the two of split
     /// ones, or all three.
@@ -71,7 +75,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v5";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v6";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -82,6 +86,8 @@ impl AcceptancePolicy {
     /// - [`PolicyError::DecoderBegin`] for a decoder's chain that does not begin with its first token;
     /// - [`PolicyError::PromptLength`], [`PolicyError::PromptToken`] unless the given tokens are as many
     ///   as the decoder's terms say and all of its vocabulary; attention alone has none;
+    /// - [`PolicyError::EndToken`] for an end token that the vocabulary does not have: attention alone has
+    ///   no vocabulary;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is empty,
     ///   names one twice, names a length that no segment has, or has only one of the two circuits of split
@@ -94,6 +100,7 @@ impl AcceptancePolicy {
             return Err(PolicyError::DecoderBegin { expected: 0, got });
         }
         check_given(parts.terms.decoder.as_ref(), &parts.prompt)?;
+        check_ends(parts.terms.decoder.as_ref(), &parts.end_tokens)?;
         if parts.circuits.is_empty() {
             return Err(PolicyError::NoCircuits);
         }
@@ -148,7 +155,7 @@ impl AcceptancePolicy {
 
     /// The policy that accepts exactly chains like this one, for its owner to review: everything that
     /// makes it a decision is taken from the chain; the tokens that it was given (none of attention alone)
-    /// and the circuits are added.
+    /// and the circuits are added. No token ends it: it is as long as it is.
     ///
     /// # Errors
     ///
@@ -161,6 +168,7 @@ impl AcceptancePolicy {
         Self::new(AcceptancePolicyParts {
             terms: chain.terms().clone(),
             prompt,
+            end_tokens: EndTokens::NONE,
             first_state: chain.first_state(),
             steps: chain.steps(),
             circuits,
@@ -216,19 +224,82 @@ impl AcceptancePolicy {
         })
     }
 
-    /// Whether a chain is the whole one: first state, all steps, and the terms that its segments share.
+    /// Whether a chain is the whole one: first state, the terms that its segments share, and all steps, or an
+    /// end token before. Gives what of it is the answer; attention alone has none.
+    ///
+    /// `end` is the first end token that was generated, as [`Self::end_in`] finds it in the first segment
+    /// that has one; that the chain does not go on behind that segment is for its caller to say.
     ///
     /// # Errors
     ///
     /// [`PolicyMismatch`], one variant for each field.
-    pub fn check_chain(&self, chain: &ChainStatement) -> Result<(), PolicyMismatch> {
+    pub fn check_chain(
+        &self,
+        chain: &ChainStatement,
+        end: Option<EndToken>,
+    ) -> Result<Option<Answer>, PolicyMismatch> {
         self.check_terms(chain.terms())?;
         self.check_first_state(chain.first_state())?;
         let (expected, got) = (self.parts.steps, chain.steps());
-        if expected != got {
-            return Err(PolicyMismatch::ChainSteps { expected, got });
+        if !self.is_whole(got, end) {
+            let begins = expected.entries_before() == got.entries_before();
+            return Err(
+                if begins && got.steps() < expected.steps() && !self.parts.end_tokens.is_empty() {
+                    let end_tokens = self.parts.end_tokens.clone();
+                    PolicyMismatch::EndsEarly {
+                        expected,
+                        got,
+                        end_tokens,
+                    }
+                } else {
+                    PolicyMismatch::ChainSteps { expected, got }
+                },
+            );
         }
-        Ok(())
+        Ok(self.answer(got, end))
+    }
+
+    /// Whether a chain of these steps, whose first generated end token is `end`, is whole: it has all steps,
+    /// or ends before, with the end token among its own.
+    #[must_use]
+    pub fn is_whole(&self, steps: StepRange, end: Option<EndToken>) -> bool {
+        let (limit, all) = (self.parts.steps, steps.entries_after());
+        let ends = |end: EndToken| {
+            let generated = self.generates(end.position) && end.position <= all;
+            generated && self.parts.end_tokens.contains(end.token)
+        };
+        limit == steps
+            || (limit.contains(&steps)
+                && limit.entries_before() == steps.entries_before()
+                && end.is_some_and(ends))
+    }
+
+    /// What is the answer of a chain of these steps, whose first generated end token is `end`; `None` of
+    /// attention alone.
+    #[must_use]
+    pub fn answer(&self, steps: StepRange, end: Option<EndToken>) -> Option<Answer> {
+        let decoder = self.parts.terms.decoder.as_ref()?;
+        Some(Answer::new(steps, decoder.prompt, end))
+    }
+
+    /// The first end token that a segment generates: among what it chooses, but not in the place of a token
+    /// of the prompt. Attention alone generates none.
+    ///
+    /// That the values are those of the statement is for [`SegmentStatement::check_tokens`] to say, which
+    /// comes before.
+    #[must_use]
+    pub fn end_in(&self, steps: StepRange, values: &PublicValues) -> Option<EndToken> {
+        let decoder = self.parts.terms.decoder.as_ref()?;
+        let chosen = values.tokens()?.chosen();
+        self.parts
+            .end_tokens
+            .first_in(steps, decoder.prompt, chosen)
+    }
+
+    /// Whether the token at this position is generated, and not given.
+    fn generates(&self, position: usize) -> bool {
+        let decoder = self.parts.terms.decoder.as_ref();
+        decoder.is_some_and(|it| !it.prompt.gives(position))
     }
 
     /// Whether the fields that all segments share are the ones decided upon.
@@ -278,6 +349,10 @@ impl AcceptancePolicy {
         own.terms
             .first_difference(&others.terms)
             .or_else(|| differ("prompt", &own.prompt, &others.prompt, tokens))
+            .or_else(|| {
+                let (own, others) = (&own.end_tokens, &others.end_tokens);
+                differ("end_tokens", own, others, ToString::to_string)
+            })
             .or_else(|| differ("steps", &own.steps, &others.steps, steps))
             .or_else(|| {
                 let (own, others) = (&own.first_state, &others.first_state);
@@ -318,6 +393,12 @@ impl AcceptancePolicy {
         &self.parts.prompt
     }
 
+    /// The tokens that end the answer of a whole model; none where it ends at its limit only.
+    #[must_use]
+    pub fn end_tokens(&self) -> &EndTokens {
+        &self.parts.end_tokens
+    }
+
     /// Length of the encoded public values of a segment of `steps` steps, in bytes.
     #[must_use]
     pub const fn public_values_len(&self, steps: usize) -> usize {
@@ -330,7 +411,7 @@ impl AcceptancePolicy {
         self.parts.first_state
     }
 
-    /// The steps of the whole chain.
+    /// The steps of the whole chain, or the most that it has where an end token ends it before.
     #[must_use]
     pub const fn steps(&self) -> StepRange {
         self.parts.steps
@@ -359,6 +440,15 @@ fn check_given(decoder: Option<&DecoderTerms>, prompt: &[TokenId]) -> Result<(),
             expected: vocabulary,
             got: *got,
         }),
+    }
+}
+
+/// Whether the end tokens are of the decoder's vocabulary; attention alone has none.
+fn check_ends(decoder: Option<&DecoderTerms>, ends: &EndTokens) -> Result<(), PolicyError> {
+    let expected = decoder.map_or(0, |decoder| decoder.shape.vocabulary());
+    match ends.above(expected) {
+        None => Ok(()),
+        Some(got) => Err(PolicyError::EndToken { expected, got }),
     }
 }
 

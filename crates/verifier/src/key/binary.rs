@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
 use matchmark_statement::{
-    codec, CodecError, ModelId, RelationDigest, RelationVersion, TokenizerId,
+    codec, CodecError, EndTokens, ModelId, RelationDigest, RelationVersion, TokenizerId,
 };
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ struct Encoding {
     relation_digest: RelationDigest,
     model: ModelId,
     tokenizer: TokenizerId,
+    end_tokens: EndTokens,
     segment_steps: Vec<SegmentSteps>,
     table: WeightTable,
     shape: ModelShape,
@@ -51,6 +52,7 @@ impl ModelKey {
                     table,
                 },
             tokenizer,
+            end_tokens,
             segment_steps,
             weights,
             circuits,
@@ -60,6 +62,7 @@ impl ModelKey {
             relation_digest,
             model: identity,
             tokenizer,
+            end_tokens,
             segment_steps,
             table,
             shape,
@@ -93,6 +96,7 @@ impl ModelKey {
             relation_digest,
             model,
             tokenizer,
+            end_tokens,
             segment_steps,
             table,
             shape,
@@ -110,6 +114,7 @@ impl ModelKey {
                 table,
             },
             tokenizer,
+            end_tokens,
             segment_steps,
             weights,
             circuits,

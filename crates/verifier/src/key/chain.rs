@@ -13,6 +13,8 @@ use matchmark_statement::{
 };
 use matchmark_tables::WeightTable;
 
+use super::stop::Stop;
+
 /// What the terms of a chain say of a model, but for its committed weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelOutline {
@@ -247,10 +249,12 @@ pub struct ModelOptions {
     /// Steps of a segment; `None` takes [`ModelOptions::SEGMENT_STEPS`]. A chain of fewer steps is one
     /// segment.
     pub segment_steps: Option<SegmentSteps>,
-    /// Tokens that are decoded.
+    /// Tokens that are decoded, at most.
     pub tokens: u32,
     /// Which segments are fused, and which are split.
     pub cuts: CutPattern,
+    /// Which tokens end the answer before its limit.
+    pub stop: Stop,
 }
 
 /// Why options and given tokens make no chain of a model.
@@ -298,6 +302,14 @@ pub enum ModelOptionsError {
         /// Positions that the chain needs.
         got: usize,
     },
+    /// A token that is to end the answer is not in the vocabulary.
+    #[error("end token {got}, expected only tokens below {expected}, the size of the vocabulary")]
+    EndToken {
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The lowest end token that it does not have.
+        got: TokenId,
+    },
     /// A given token is not in the vocabulary.
     #[error("token {position} of the prompt is {got}, expected one below {expected}, the size of the vocabulary")]
     PromptToken {
@@ -315,6 +327,7 @@ variant_names!(ModelOptionsError {
     NoTokens,
     PromptAbovePositions,
     CacheFull,
+    EndToken,
     PromptToken,
 });
 
@@ -366,8 +379,15 @@ impl ModelOptions {
             security,
             segment_steps,
             tokens,
-            cuts: _, // Neither steps nor terms depend on how they are proven.
+            cuts: _, // Neither steps nor terms depend on how they are proven,
+            stop,    // nor on where the answer ends, which nobody knows yet.
         } = self;
+        if let Stop::Tokens(ends) = stop {
+            let expected = shape.vocabulary();
+            if let Some(got) = ends.above(expected) {
+                return Err(ModelOptionsError::EndToken { expected, got });
+            }
+        }
         let (expected, length) = (1, given);
         let given = to_u32(length);
         if given == 0 {

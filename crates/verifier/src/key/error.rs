@@ -2,7 +2,7 @@
 use alloc::string::String;
 
 use matchmark_quant::QuantError;
-use matchmark_statement::{CodecError, PolicyError, RelationDigest, Security};
+use matchmark_statement::{CodecError, PolicyError, RelationDigest, Security, TokenId};
 use matchmark_tables::TableError;
 
 use super::chain::{ChainTermsError, ModelOptionsError};
@@ -59,6 +59,16 @@ pub enum KeyError {
         list: &'static str,
         /// Index of the first item that is out of order, counted from 0; 0 for an empty list.
         index: usize,
+    },
+    /// An end token is not in the vocabulary.
+    #[error(
+        "key: end token {got}, expected only tokens below {expected}, the size of the vocabulary"
+    )]
+    EndToken {
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The lowest end token that it does not have.
+        got: TokenId,
     },
     /// The key is one of another relation.
     #[error(
@@ -131,6 +141,7 @@ variant_names!(KeyError {
     Table,
     Bounds,
     Order,
+    EndToken,
     Relation,
     NoCommitment,
     NoCircuit,

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
-use matchmark_statement::{ModelId, RelationDigest, RelationVersion, TokenizerId};
+use matchmark_statement::{EndTokens, ModelId, RelationDigest, RelationVersion, TokenizerId};
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ struct KeyFile {
     relation_digest: RelationDigest,
     model: ModelId,
     tokenizer: TokenizerId,
+    end_tokens: EndTokens,
     segment_steps: Vec<SegmentSteps>,
     table: String,
     shape: ModelShape,
@@ -52,6 +53,7 @@ impl ModelKey {
                     table,
                 },
             tokenizer,
+            end_tokens,
             segment_steps,
             weights,
             circuits,
@@ -62,6 +64,7 @@ impl ModelKey {
             relation_digest: *relation_digest,
             model: *identity,
             tokenizer: *tokenizer,
+            end_tokens: end_tokens.clone(),
             segment_steps: segment_steps.clone(),
             table: table.to_text(),
             shape: *shape,
@@ -97,6 +100,7 @@ impl ModelKey {
             relation_digest,
             model,
             tokenizer,
+            end_tokens,
             segment_steps,
             table,
             shape,
@@ -114,6 +118,7 @@ impl ModelKey {
                 table: WeightTable::parse(&table)?,
             },
             tokenizer,
+            end_tokens,
             segment_steps,
             weights,
             circuits,

@@ -9,6 +9,7 @@ mod chain;
 mod error;
 #[cfg(feature = "std")]
 mod file;
+mod stop;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -20,9 +21,9 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_quant::{ModelBounds, SegmentSteps};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, PolicyCircuit, PortCommitment,
-    PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference, TokenId,
-    TokenizerId,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PolicyCircuit,
+    PortCommitment, PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference,
+    TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ pub use chain::{
     ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError, ModelOutline,
 };
 pub use error::KeyError;
+pub use stop::Stop;
 
 /// The commitment to a model in trees of one height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,6 +124,8 @@ pub struct ModelKeyParts {
     pub outline: ModelOutline,
     /// Identity of its tokenizer.
     pub tokenizer: TokenizerId,
+    /// The tokens by which the model ends an answer.
+    pub end_tokens: EndTokens,
     /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
     /// The commitments, by blowup and height, ascending.
@@ -145,17 +149,23 @@ impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
     pub const FORMAT: u32 = 5;
 
-    /// Checks the bounds on all intermediate values and the order of the lists, and makes a key.
+    /// Checks the bounds on all intermediate values, the end tokens against the vocabulary, and the order of the
+    /// lists, and makes a key.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Bounds`] for norms of weights with which an accumulator could leave the field, and
-    /// [`KeyError::Order`] for a list that is empty, not ascending, or has something twice.
+    /// [`KeyError::Bounds`] for norms of weights with which an accumulator could leave the field,
+    /// [`KeyError::EndToken`] for an end token that the vocabulary does not have, and [`KeyError::Order`] for
+    /// a list that is empty, not ascending, or has something twice.
     pub fn new(parts: ModelKeyParts) -> Result<Self, KeyError> {
         let ModelOutline {
             shape, arithmetic, ..
         } = &parts.outline;
         ModelBounds::new(shape, arithmetic).map_err(KeyError::Bounds)?;
+        let expected = shape.vocabulary();
+        if let Some(got) = parts.end_tokens.above(expected) {
+            return Err(KeyError::EndToken { expected, got });
+        }
         ascending("segment lengths", &parts.segment_steps)?;
         let places: Vec<_> = parts
             .weights
@@ -195,6 +205,12 @@ impl ModelKey {
     #[must_use]
     pub fn tokenizer(&self) -> TokenizerId {
         self.parts.tokenizer
+    }
+
+    /// The tokens by which the model ends an answer; without any, its answers end at their limit only.
+    #[must_use]
+    pub fn end_tokens(&self) -> &EndTokens {
+        &self.parts.end_tokens
     }
 
     /// How many steps the segments of chains may have, all but the last, ascending.
@@ -276,6 +292,7 @@ impl ModelKey {
         Ok(AcceptancePolicy::new(AcceptancePolicyParts {
             terms: terms.shared().clone(),
             prompt: prompt.to_vec(),
+            end_tokens: options.stop.of_model(self.end_tokens()).clone(),
             first_state: first,
             steps,
             circuits,
@@ -284,13 +301,27 @@ impl ModelKey {
 
     /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
     /// domain, the level and profile, the given tokens, how many are decoded, the longest segments, and
-    /// whether segments may be fused, split or both.
+    /// whether segments may be fused, split or both. Its end tokens are not its own choice: they must be
+    /// the key's.
     ///
     /// # Errors
     ///
     /// [`KeyError::OtherPolicy`] with the first field that is another, and those of [`Self::policy`] for
     /// choices that the key does not speak of.
     pub fn check_policy(&self, policy: &AcceptancePolicy) -> Result<(), KeyError> {
+        self.check_policy_stopping(policy, &Stop::Model)
+    }
+
+    /// As [`Self::check_policy`], where a verifier has chosen other end tokens than the key's, or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::check_policy`].
+    pub fn check_policy_stopping(
+        &self,
+        policy: &AcceptancePolicy,
+        stop: &Stop,
+    ) -> Result<(), KeyError> {
         let other = |field, expected: &str, got: &str| KeyError::OtherPolicy {
             field,
             expected: expected.to_string(),
@@ -306,6 +337,7 @@ impl ModelKey {
             segment_steps: Some(policy.terms().shape.segment_steps()),
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             cuts: CutPattern::default(),
+            stop: stop.clone(),
         };
         // Each length may be proven in the ways that the policy has circuits for, and in one at least.
         let derived = self.policy_of(policy.prompt(), &options, |lengths| {
@@ -434,7 +466,7 @@ impl ModelKey {
     }
 
     /// The fields but for the commitments and circuits, in words.
-    fn fields(&self) -> [(&'static str, String); 8] {
+    fn fields(&self) -> [(&'static str, String); 9] {
         let ModelKeyParts {
             relation_version,
             relation_digest,
@@ -446,6 +478,7 @@ impl ModelKey {
                     table,
                 },
             tokenizer,
+            end_tokens,
             segment_steps,
             weights: _, // Compared by the caller, as the circuits are.
             circuits: _,
@@ -455,6 +488,7 @@ impl ModelKey {
             ("relation digest", relation_digest.to_string()),
             ("model", identity.to_string()),
             ("tokenizer", tokenizer.to_string()),
+            ("end tokens", end_tokens.to_string()),
             ("shape", format!("{shape:?}")),
             ("arithmetic", format!("{arithmetic:?}")),
             ("weight table", table.id().to_string()),

@@ -13,9 +13,9 @@ use matchmark_quant::{
     ArithmeticId, ArithmeticTerms, CacheCapacity, ModelArithmetic, SegmentSteps, StepRange,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, ModelId, PortCommitment,
-    PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest, RelationVersion, Security,
-    SecurityLevel, StatementError, TokenId, TokenizerId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, EndTokens, ModelId,
+    PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest,
+    RelationVersion, Security, SecurityLevel, StatementError, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -23,7 +23,7 @@ use super::tokens::{decoder, nodes};
 use super::Case;
 use crate::key::{
     ChainTermsError, CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelChain, ModelKey,
-    ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline,
+    ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline, Stop,
 };
 use crate::RELATION_DIGEST;
 
@@ -49,6 +49,7 @@ fn options(tokens: u32) -> ModelOptions {
         segment_steps: Some(steps(2)),
         tokens,
         cuts: CutPattern::default(),
+        stop: Stop::default(),
     }
 }
 
@@ -106,6 +107,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
         relation_digest: RELATION_DIGEST,
         outline: outline.clone(),
         tokenizer: TokenizerId::from_bytes([5; 32]),
+        end_tokens: ends(&[2]),
         segment_steps: vec![steps(2)],
         weights: weights
             .into_iter()
@@ -118,6 +120,10 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
         circuits,
     })
     .unwrap()
+}
+
+fn ends(tokens: &[u32]) -> EndTokens {
+    EndTokens::new(tokens.iter().copied().map(TokenId::new)).unwrap()
 }
 
 fn key() -> ModelKey {
@@ -229,7 +235,7 @@ fn a_policy_that_does_not_follow_is_refused() {
         let (bits, step) = (own.value_bits(), own.score_step());
         decoder.arithmetic = ArithmeticTerms::new(bits, rotation, step, identity).unwrap();
     }
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 12] = [
         ("relation_digest", |it| {
             it.terms.relation_digest = RelationDigest::from_bytes([1; 32]);
         }),
@@ -253,6 +259,9 @@ fn a_policy_that_does_not_follow_is_refused() {
         ("first_state", |it| {
             it.first_state = PortCommitment::from_bytes([8; 32]);
         }),
+        ("end_tokens", |it| it.end_tokens = EndTokens::NONE),
+        ("end_tokens", |it| it.end_tokens = ends(&[3])),
+        ("end_tokens", |it| it.end_tokens = ends(&[2, 3])),
         ("circuits", |it| {
             it.circuits[0].preprocessed_root = PreprocessedRoot::from_bytes([8; 32]);
         }),
@@ -273,6 +282,19 @@ fn a_policy_that_does_not_follow_is_refused() {
     key()
         .check_policy(&AcceptancePolicy::new(parts).unwrap())
         .unwrap();
+    // End tokens it chooses by saying so.
+    for (stop, expected) in [
+        (Stop::Model, ends(&[2])),
+        (Stop::Tokens(ends(&[3, 1])), ends(&[1, 3])),
+        (Stop::Tokens(EndTokens::NONE), EndTokens::NONE),
+    ] {
+        let mut options = options(4);
+        options.stop = stop.clone();
+        let policy = key().policy(&prompt(), &options).unwrap();
+        assert_eq!(policy.end_tokens(), &expected);
+        key().check_policy_stopping(&policy, &stop).unwrap();
+        assert_eq!(key().check_policy(&policy).is_ok(), stop == Stop::Model);
+    }
     // Among it, how segments are cut: each length in one way at least, by the circuits of the key.
     for cuts in ["split", "split,fused", "fused,split"] {
         let mut options = options(4);
@@ -331,9 +353,9 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 3;
+        bytes[14] = 4;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 4", "format = 3"));
+        assert_eq!(error, with_text("format = 5", "format = 4"));
         error
     }),
     ("Encoding", |()| {
@@ -345,10 +367,19 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 4", "format = 4\nextra = 0")
+        with_text("format = 5", "format = 5\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),
+    ("Bounds", |()| {
+        // Weights so large that the accumulators of a matrix leave the field.
+        let altered = altered(|it| {
+            let mut parts = it.outline.arithmetic.clone().into_parts();
+            parts.layers[0].up.row_norm = 1 << 24;
+            it.outline.arithmetic = ModelArithmetic::new(parts).unwrap();
+        });
+        altered.unwrap_err()
+    }),
     ("Order", |()| {
         type Change = fn(&mut ModelKeyParts);
         let refused = |list: &str, change: Change| match altered(change) {
@@ -366,6 +397,17 @@ const KEYS: &[Case<(), KeyError>] = &[
             it.circuits[1].arithmetic.pop();
         });
         altered(|it| it.circuits[1].steps.reverse()).unwrap_err()
+    }),
+    ("EndToken", |()| {
+        // In a list that is sorted; one that is not is no list of a file.
+        let text = key()
+            .to_toml()
+            .replacen("end_tokens = [2]", "end_tokens = [2, 2]", 1);
+        assert!(matches!(
+            ModelKey::from_toml(&text),
+            Err(KeyError::Text { .. })
+        ));
+        altered(|it| it.end_tokens = ends(&[1, 1 << 20])).unwrap_err()
     }),
     ("Relation", |()| {
         let version = |it: &mut ModelKeyParts| it.relation_version = RelationVersion::new(1);
@@ -399,15 +441,6 @@ const KEYS: &[Case<(), KeyError>] = &[
         let key = altered(|it| it.outline.table = table).unwrap();
         no_policy(&key, &options(4))
     }),
-    ("Bounds", |()| {
-        // Weights so large that the accumulators of a matrix leave the field.
-        let altered = altered(|it| {
-            let mut parts = it.outline.arithmetic.clone().into_parts();
-            parts.layers[0].up.row_norm = 1 << 24;
-            it.outline.arithmetic = ModelArithmetic::new(parts).unwrap();
-        });
-        altered.unwrap_err()
-    }),
 ];
 
 #[test]
@@ -423,6 +456,12 @@ const OPTIONS: &[Case<(), ModelOptionsError>] = &[
     ("NoTokens", |()| no_chain(&[1], 0)),
     ("PromptAbovePositions", |()| no_chain(&[1; 1 << 10], 1)),
     ("CacheFull", |()| no_chain(&[1, 1], 1 << 10)),
+    ("EndToken", |()| {
+        let mut options = options(1);
+        options.stop = Stop::Tokens(ends(&[1, 1 << 20]));
+        let prompt = prompt();
+        options.chain(&outline().shape, &prompt).unwrap_err()
+    }),
     ("PromptToken", |()| no_chain(&[1, 1 << 20], 1)),
 ];
 

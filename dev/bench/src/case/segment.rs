@@ -10,8 +10,8 @@ use matchmark_models::{execute_model, ModelState};
 use matchmark_prover::{ModelChain, ModelInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, Profile, PromptLength, Security, SecurityLevel,
-    TokenId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, EndTokens, Profile, PromptLength, Security,
+    SecurityLevel, TokenId, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use serde::Deserialize;
@@ -107,6 +107,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
     let policy = AcceptancePolicy::new(AcceptancePolicyParts {
         terms: statement.terms().clone(),
         prompt: given,
+        end_tokens: EndTokens::NONE,
         first_state: prover.state(empty.cache().clone())?.commitment(),
         steps: StepRange::new(0, entries)?,
         circuits,

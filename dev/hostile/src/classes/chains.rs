@@ -1,8 +1,10 @@
-//! Chains of eight: segments dropped, swapped, repeated, cut off, taken from another run, relabelled.
+//! Chains of eight: segments dropped, swapped, repeated, cut off, taken from another run, relabelled; and
+//! chains that an end token ends.
 use matchmark_quant::StepRange;
 use matchmark_statement::SegmentStatement;
 use matchmark_verifier::SegmentFile;
 
+use super::ends;
 use crate::report::Recorder;
 use crate::runs::{all, all_of_decoder, verify, Run, SEGMENTS};
 use crate::Rng;
@@ -10,6 +12,7 @@ use crate::Rng;
 pub fn run(recorder: &mut Recorder) {
     edited(recorder, "attention", &all());
     edited(recorder, "decoder", &all_of_decoder());
+    ends::run(recorder);
 }
 
 fn edited(recorder: &mut Recorder, of: &str, runs: &[Run]) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
     segments_directory, ChainOptions, ChainPlan, ChainProveError, ChainProver, ChainWork,
-    DirectoryError, ModelOptions, ModelPlan, Silent, MANIFEST_FILE, MODEL_FILE, TABLE_FILE,
+    DirectoryError, ModelOptions, ModelPlan, Silent, Stop, MANIFEST_FILE, MODEL_FILE, TABLE_FILE,
     TRACE_FILE,
 };
 use matchmark_quant::{
@@ -17,7 +17,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::synthetic_trace;
 use matchmark_statement::{
-    CutPattern, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
+    CutPattern, EndTokens, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
 };
 
 use crate::decoder::cases::{uneven, DecoderSpec};
@@ -113,6 +113,8 @@ fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
         // The last one is not consumed.
         tokens: steps + 1 - 3,
         cuts: options.cuts,
+        // Chains of all lengths, whatever the model says.
+        stop: Stop::Tokens(EndTokens::NONE),
     };
     ModelPlan::new(spec.model(), prompt, &options).unwrap()
 }

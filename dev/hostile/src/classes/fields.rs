@@ -39,6 +39,7 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
         circuits,
         first_state,
         mut prompt,
+        end_tokens,
         ..
     } = policy.parts();
     if statement.kind() == SegmentKind::Attention {
@@ -57,6 +58,7 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
     AcceptancePolicy::new(AcceptancePolicyParts {
         terms: statement.terms().clone(),
         prompt,
+        end_tokens,
         first_state,
         steps: StepRange::new(0, entries).ok()?,
         circuits,

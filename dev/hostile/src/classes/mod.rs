@@ -7,6 +7,7 @@ pub mod crash;
 mod decoders;
 mod deletions;
 mod determinism;
+mod ends;
 mod fields;
 mod forgeries;
 mod functions;

@@ -2,7 +2,7 @@
 //! against policies of every other.
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ModelId, ModelIdentity, PortCommitment,
+    AcceptancePolicy, AcceptancePolicyParts, EndTokens, ModelId, ModelIdentity, PortCommitment,
     PreprocessedRoot, Profile, ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel,
     SharedTerms, TokenId, VerifierDomain,
 };
@@ -49,6 +49,7 @@ fn variations(
     let AcceptancePolicyParts {
         terms,
         prompt,
+        end_tokens: _,
         first_state,
         steps,
         circuits,
@@ -103,6 +104,8 @@ fn variations(
     longer.push(TokenId::new(0));
     let shorter = prompt[..prompt.len().saturating_sub(1)].to_vec();
     vary!(prompt: longer, shorter, vec![TokenId::new(u32::MAX); prompt.len()]);
+    // Which tokens end an answer is for the chain to meet, in class `chains`. Here it is what no policy has.
+    vary!(end_tokens: EndTokens::new([TokenId::new(u32::MAX)]).unwrap());
     let version = relation_version.get();
     vary!(@terms relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));
     vary_digest!(@terms relation_digest, RelationDigest);

@@ -1,0 +1,158 @@
+//! Where a policy says that the answer ends: the end tokens, and the limit.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{decoder_segment, given, segment, statement};
+use matchmark_quant::StepRange;
+use matchmark_statement::{
+    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, EndToken, EndTokens,
+    FinishReason, PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart,
+    PublicValues, TokenId, TokenValues,
+};
+
+const CUTS: [(u32, u32); 5] = [(0, 16), (16, 16), (32, 16), (48, 16), (64, 2)];
+
+/// The first so many segments of a chain of 66 steps, in segments of 16 steps and a last one of 2.
+fn chain(segments: usize) -> ChainStatement {
+    let mut statements = CUTS[..segments]
+        .iter()
+        .map(|(before, steps)| statement(decoder_segment(*before, *steps)));
+    let mut chain = ChainAccumulator::start(&statements.next().unwrap());
+    for next in statements {
+        chain.push(&next).unwrap();
+    }
+    chain.finish()
+}
+
+fn ends(tokens: &[u32]) -> EndTokens {
+    EndTokens::new(tokens.iter().copied().map(TokenId::new)).unwrap()
+}
+
+/// For the whole chain behind five given tokens, or one that these tokens end.
+fn policy(end_tokens: &[u32]) -> AcceptancePolicy {
+    let circuit = |steps: u32| PolicyCircuit {
+        steps,
+        part: ProofPart::Whole,
+        preprocessed_root: PreprocessedRoot::from_bytes([7; 32]),
+    };
+    let policy =
+        AcceptancePolicy::accepting(&chain(5), given(), vec![circuit(16), circuit(2)]).unwrap();
+    let parts = AcceptancePolicyParts {
+        end_tokens: ends(end_tokens),
+        ..policy.parts()
+    };
+    AcceptancePolicy::new(parts).unwrap()
+}
+
+fn end(position: usize, token: u32) -> Option<EndToken> {
+    let token = TokenId::new(token);
+    Some(EndToken { position, token })
+}
+
+fn steps(count: u32) -> StepRange {
+    StepRange::new(0, count).unwrap()
+}
+
+#[test]
+fn a_chain_ends_with_an_end_token_or_with_all_steps() {
+    let policy = policy(&[9, 3]);
+    let answer = |segments, end| {
+        let answer = policy.check_chain(&chain(segments), end)?.unwrap();
+        let figures = (answer.finish_reason(), answer.tokens(), answer.surplus());
+        assert_eq!(answer.end(), end);
+        Ok::<_, PolicyMismatch>(figures)
+    };
+    // Positions 5 to 66 are generated.
+    assert_eq!(answer(5, None), Ok((FinishReason::Length, 62, 0)));
+    assert_eq!(answer(5, end(66, 3)), Ok((FinishReason::Stop, 62, 0)));
+    assert_eq!(answer(1, end(5, 9)), Ok((FinishReason::Stop, 1, 11)));
+    assert_eq!(answer(3, end(48, 9)), Ok((FinishReason::Stop, 44, 0)));
+    assert_eq!(answer(3, end(40, 3)), Ok((FinishReason::Stop, 36, 8)));
+    // No end token, one of another list, one of the prompt, one that is not there yet.
+    let early = |got| PolicyMismatch::EndsEarly {
+        expected: steps(66),
+        got: steps(got),
+        end_tokens: ends(&[3, 9]),
+    };
+    for none in [None, end(10, 4), end(4, 3), end(17, 3)] {
+        assert_eq!(answer(1, none), Err(early(16)));
+    }
+    assert_eq!(answer(4, None), Err(early(64)));
+    // Without a rule nothing but the limit ends a chain.
+    let all = self::policy(&[]);
+    assert_eq!(
+        all.check_chain(&chain(4), end(10, 3)),
+        Err(PolicyMismatch::ChainSteps {
+            expected: steps(66),
+            got: steps(64)
+        })
+    );
+    assert!(all.check_chain(&chain(5), None).is_ok());
+    // The limit is a limit with an end token, too; and the chain begins where it begins.
+    let mut parts = policy.parts();
+    parts.steps = steps(32);
+    let shorter = AcceptancePolicy::new(parts).unwrap();
+    assert!(matches!(
+        shorter.check_chain(&chain(3), end(40, 3)),
+        Err(PolicyMismatch::ChainSteps { .. })
+    ));
+    assert!(!policy.is_whole(StepRange::new(16, 16).unwrap(), end(20, 3)));
+}
+
+#[test]
+fn end_tokens_are_found_behind_the_prompt() {
+    let policy = policy(&[9, 3]);
+    let values = |chosen: &[u32]| -> PublicValues {
+        let ids = |tokens: &[u32]| tokens.iter().copied().map(TokenId::new).collect();
+        let shape = common::decoder().shape;
+        TokenValues::new(
+            &shape,
+            chosen.len(),
+            ids(&vec![3; chosen.len()]),
+            ids(chosen),
+        )
+        .unwrap()
+        .into()
+    };
+    let found = |before, chosen: &[u32]| {
+        let count = u32::try_from(chosen.len()).unwrap();
+        policy.end_in(StepRange::new(before, count).unwrap(), &values(chosen))
+    };
+    // Choices for positions 1 to 4 are not taken, and what is consumed is no choice.
+    assert_eq!(found(0, &[3, 9, 3, 9, 1, 2]), None);
+    assert_eq!(found(0, &[3, 9, 3, 9, 1, 3, 9]), end(6, 3));
+    assert_eq!(found(4, &[9, 3]), end(5, 9));
+    assert_eq!(found(40, &[1, 2]), None);
+    assert_eq!(self::policy(&[]).end_in(steps(2), &values(&[3, 9])), None);
+}
+
+#[test]
+fn end_tokens_are_of_the_vocabulary() {
+    let with = |parts: AcceptancePolicyParts| AcceptancePolicy::new(parts).map(|it| it.id());
+    let mut parts = policy(&[3]).parts();
+    parts.end_tokens = ends(&[3, 1000, 2000]);
+    let refused = PolicyError::EndToken {
+        expected: 1000,
+        got: TokenId::new(1000),
+    };
+    assert_eq!(with(parts), Err(refused));
+    // Attention alone has no tokens.
+    let attention = ChainAccumulator::start(&statement(segment(2, 16))).finish();
+    let circuits = policy(&[]).circuits().to_vec();
+    let attention = AcceptancePolicy::accepting(&attention, vec![], circuits).unwrap();
+    assert!(attention.end_tokens().is_empty());
+    let mut parts = attention.parts();
+    parts.end_tokens = ends(&[0]);
+    let refused = PolicyError::EndToken {
+        expected: 0,
+        got: TokenId::new(0),
+    };
+    assert_eq!(with(parts), Err(refused));
+    // Another list is another policy.
+    let ids = [&[][..], &[3], &[3, 9], &[9]].map(|tokens| policy(tokens).id());
+    for (at, id) in ids.iter().enumerate() {
+        assert!(!ids[..at].contains(id));
+    }
+}
