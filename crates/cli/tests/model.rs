@@ -263,12 +263,7 @@ fn a_model_and_its_key_go_together() {
     // The policy of a prover who names the right model, and another function or circuit.
     let text = fs::read_to_string(&policy).unwrap();
     let forged = world.place.join("forged.toml");
-    let lines = [
-        "identity",
-        "rotation",
-        "preprocessed_root",
-        "first_state",
-    ];
+    let lines = ["identity", "rotation", "preprocessed_root", "first_state"];
     for (line, field) in lines.into_iter().zip([
         "decoder.arithmetic",
         "decoder.arithmetic",

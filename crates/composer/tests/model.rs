@@ -218,7 +218,7 @@ fn tokens_must_have_their_positions() {
             tokens: 4,
             ..options(steps)
         };
-        let (chain, steps) = options.chain_after(model.shape(), 3).unwrap();
+        let (chain, steps) = options.chain_after(model.shape(), 0, 3).unwrap();
         (chain.segment_steps.get(), steps.steps())
     };
     assert_eq!(
@@ -246,7 +246,7 @@ fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
     assert_eq!(seen, [(0, 3), (1, 3), (2, 1)]);
     assert_eq!(mock.segment_count(), 3);
 
-    let (chain, _) = options(3).chain_after(model.shape(), PROMPT).unwrap();
+    let (chain, _) = options(3).chain_after(model.shape(), 0, PROMPT).unwrap();
     let mock = matchmark_prover::ModelMock::new(&chain, Arc::clone(&model)).unwrap();
     let empty = ModelState::initial(&model);
     let (execution, after) = execute_model(&model, &empty, &prompt).unwrap();

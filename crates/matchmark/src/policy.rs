@@ -130,7 +130,9 @@ impl<'a> ModelPolicy<'a> {
 ///
 /// [`Error::OtherPrompt`].
 pub fn check_prompt(policy: &AcceptancePolicy, given: &[u32]) -> Result<(), Error> {
-    let expected: Vec<u32> = policy.prompt().iter().map(|it| it.get()).collect();
+    // The tokens before the first step are the model's prefix.
+    let own = policy.prompt().iter().skip(policy.steps().entries_before());
+    let expected: Vec<u32> = own.map(|it| it.get()).collect();
     if expected == given {
         return Ok(());
     }

@@ -6,9 +6,11 @@ use matchmark_air::column::to_evaluation;
 use matchmark_air::decoder::model::model_columns;
 use matchmark_air::fingerprint::{fingerprint_point, Opening};
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::preprocessed::Constants;
 use matchmark_air::witness::{preprocessed_columns, Column};
 use matchmark_models::IntegerModel;
+use matchmark_runtime::KvCache;
 use matchmark_statement::{Cut, PolicyCircuit, PreprocessedRoot, ProofPart};
 use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 use stwo::core::poly::circle::CanonicCoset;
@@ -186,12 +188,7 @@ impl SegmentProver {
         part: ProofPart,
         steps: usize,
     ) -> Result<PreprocessedRoot, ProveError> {
-        let layout = chain.layout(outline, steps)?;
-        let log_blowup = chain.security.parameters().log_blowup;
-        let (expected, got) = (self.lifting_log_size, layout.lifting_log_size(log_blowup));
-        if (self.log_blowup, expected) != (log_blowup, got) {
-            return Err(ProveError::OtherHeight { expected, got });
-        }
+        let layout = self.layout_of_chain(chain, outline, steps)?;
         let constants = Constants {
             table: &outline.table,
             arithmetic: Some(&outline.arithmetic),
@@ -199,6 +196,40 @@ impl SegmentProver {
         let columns = preprocessed_columns(&layout, part, &constants);
         let root = self.commit(&columns).commitment.root();
         Ok(PreprocessedRoot::from_bytes(root.0))
+    }
+
+    /// What opens the commitment to a cache of another chain of the prover's model, whose trees are as high as
+    /// this one's: root and fingerprint of its tree, which is not kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::root_of_chain`].
+    pub fn state_of_chain(
+        &self,
+        chain: &ModelChain,
+        outline: &ModelOutline,
+        cache: &KvCache,
+    ) -> Result<Opening, ProveError> {
+        let layout = self.layout_of_chain(chain, outline, chain.segment_steps.get() as usize)?;
+        Ok(self
+            .commit_with_fingerprint(entries(&layout, cache))
+            .opening)
+    }
+
+    /// The layout of segments of another chain, whose trees have to be as high as this one's.
+    fn layout_of_chain(
+        &self,
+        chain: &ModelChain,
+        outline: &ModelOutline,
+        steps: usize,
+    ) -> Result<SegmentLayout, ProveError> {
+        let layout = chain.layout(outline, steps)?;
+        let log_blowup = chain.security.parameters().log_blowup;
+        let (expected, got) = (self.lifting_log_size, layout.lifting_log_size(log_blowup));
+        if (self.log_blowup, expected) == (log_blowup, got) {
+            return Ok(layout);
+        }
+        Err(ProveError::OtherHeight { expected, got })
     }
 
     /// The circuits that a policy pins for segments of `steps` steps that are proven in this way.

@@ -23,7 +23,8 @@ impl TokenId {
     }
 
     /// Whether a vocabulary of this size has such a token.
-    pub(crate) fn is_below(self, vocabulary: usize) -> bool {
+    #[must_use]
+    pub fn is_below(self, vocabulary: usize) -> bool {
         usize::try_from(self.0).is_ok_and(|token| token < vocabulary)
     }
 }

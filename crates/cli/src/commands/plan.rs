@@ -155,7 +155,8 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         stop: Stop::default(),
     };
     let model = model.as_integer();
-    let chain = options.chain_after(model.shape(), prompt);
+    let prefix = model.prefix().tokens.len();
+    let chain = options.chain_after(model.shape(), prefix, prefix + prompt);
     chain.map_err(PlanError::from)?;
     let decoder = Decoder {
         shape: *model.shape(),

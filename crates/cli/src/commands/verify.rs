@@ -60,11 +60,10 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
     files::check_chain_folder(&args.directory)?;
     let Wanted { policy, tokenizer } = wanted(args)?;
     let mut tokens = policy.terms().decoder.map(|decoder| {
-        ChainText::new(
-            tokenizer,
-            decoder.prompt.get() as usize,
-            policy.end_tokens(),
-        )
+        // No step consumes the model's prefix.
+        let prefix = policy.steps().entries_before();
+        let given = (decoder.prompt.get() as usize).saturating_sub(prefix);
+        ChainText::new(tokenizer, given, policy.end_tokens())
     });
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {

@@ -8,11 +8,12 @@ use matchmark_models::IntegerModel;
 use matchmark_prover::{model_outline, ModelChain, ModelOutline, ProveError, SegmentProver};
 use matchmark_quant::{CacheCapacity, QuantError, SegmentSteps};
 use matchmark_statement::{
-    Profile, PromptLength, ProofPart, RelationVersion, Security, SecurityLevel, TokenizerId,
-    VerifierDomain,
+    Profile, PromptLength, ProofPart, RelationVersion, Security, SecurityLevel, TokenId,
+    TokenizerId, VerifierDomain,
 };
 use matchmark_verifier::key::{
-    CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelKey, ModelKeyParts, ModelOptions, Stop,
+    CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelKey, ModelKeyParts,
+    ModelOptions, Stop,
 };
 use matchmark_verifier::variant_names;
 
@@ -115,6 +116,7 @@ pub fn derive_key(
     on_tree: &mut dyn FnMut(usize, usize),
 ) -> Result<ModelKey, KeygenError> {
     let outline = model_outline(model);
+    let prefix = &model.prefix().tokens;
     let mut segment_steps = options.segment_steps.clone();
     segment_steps.sort_unstable();
     segment_steps.dedup();
@@ -136,6 +138,15 @@ pub fn derive_key(
         on_tree(done, trees);
         // Ascending by sizes, and by steps below.
         for ((sizes, steps), chain) in &height.circuits {
+            let first_state = match prefix.is_empty() {
+                true => None,
+                false => {
+                    let cache = &model.prefix().cache;
+                    Some(FirstState::of(
+                        &prover.state_of_chain(chain, &outline, cache)?,
+                    ))
+                }
+            };
             let mut root = |part| {
                 let root = prover.root_of_chain(chain, &outline, part, *steps as usize);
                 done += 1;
@@ -146,6 +157,7 @@ pub fn derive_key(
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(KeyCircuits {
                     sizes: *sizes,
+                    first_state: first_state.clone(),
                     steps: vec![],
                     whole: vec![],
                     arithmetic: vec![],
@@ -163,6 +175,7 @@ pub fn derive_key(
         outline,
         tokenizer: TokenizerId::from_bytes(*model.tokenizer().identity().as_bytes()),
         end_tokens: end_tokens(&Stop::Model, model)?,
+        prefix: prefix.iter().copied().map(TokenId::new).collect(),
         segment_steps,
         weights,
         circuits: circuits.into_values().collect(),

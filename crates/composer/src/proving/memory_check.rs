@@ -290,7 +290,10 @@ impl Schedule {
         options: &ModelOptions,
         resources: &Resources,
     ) -> Result<Self, PlanError> {
-        let (chain, steps) = options.chain_after(model.shape(), prompt)?;
+        let (chain, steps) = {
+            let prefix = model.prefix().tokens.len();
+            options.chain_after(model.shape(), prefix, prefix + prompt)?
+        };
         let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
         let terms = terms.map_err(ProveError::from)?;
         Draft::of_model(terms, steps, &options.cuts).schedule(resources, false)

@@ -11,6 +11,7 @@ use matchmark_verifier::ModelOptions;
 use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::ModelExecutor;
+use crate::proving::model_plan::behind_prefix;
 
 /// A chain of a model whose constraints can be checked: nothing of it is committed.
 pub struct ModelMock {
@@ -35,8 +36,10 @@ impl ModelMock {
         prompt: Vec<u32>,
         options: &ModelOptions,
     ) -> Result<Self, PlanError> {
+        let prompt = behind_prefix(&model, &prompt);
         let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
-        let (chain, steps) = options.chain(model.shape(), &given)?;
+        let prefix = model.prefix().tokens.len();
+        let (chain, steps) = options.chain(model.shape(), prefix, &given)?;
         Ok(Self {
             end_tokens: end_tokens(&options.stop, &model)?,
             prompt_length: chain.prompt,

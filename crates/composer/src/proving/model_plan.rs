@@ -30,8 +30,8 @@ pub struct ModelPlan {
 }
 
 impl ModelPlan {
-    /// Plans the proof of a prompt and of the tokens that the model chooses after it. Commits the
-    /// model.
+    /// Plans the proof of a prompt, behind the model's prefix, and of the tokens that the model chooses after
+    /// it. Commits the model.
     ///
     /// # Errors
     ///
@@ -41,8 +41,10 @@ impl ModelPlan {
         prompt: Vec<u32>,
         options: &ModelOptions,
     ) -> Result<Self, PlanError> {
+        let prompt = behind_prefix(&model, &prompt);
         let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
-        let (chain, steps) = options.chain(model.shape(), &given)?;
+        let prefix = model.prefix().tokens.len();
+        let (chain, steps) = options.chain(model.shape(), prefix, &given)?;
         let end_tokens = end_tokens(&options.stop, &model)?;
         let prover = Arc::new(SegmentProver::for_model(chain, Arc::clone(&model))?);
         let plan = Self {
@@ -73,9 +75,10 @@ impl ModelPlan {
             end_tokens,
             ..
         } = manifest;
-        let prompt: Vec<u32> = prompt.iter().map(|token| token.get()).collect();
-        // Where the steps are not such, the manifest of the plan differs from this one.
+        // Where the steps or the prefix are not such, the manifest of the plan differs from this one.
         let tokens = (steps.entries_after() + 1).saturating_sub(prompt.len());
+        let own = prompt.iter().skip(model.prefix().tokens.len());
+        let prompt: Vec<u32> = own.map(|token| token.get()).collect();
         let options = ModelOptions {
             domain: terms.domain.clone(),
             security: terms.security,
@@ -93,7 +96,7 @@ impl ModelPlan {
         &self.model
     }
 
-    /// The tokens that are given.
+    /// The tokens that are given, the model's prefix first.
     #[must_use]
     pub fn prompt(&self) -> &[u32] {
         &self.prompt
@@ -197,6 +200,11 @@ impl ModelPlan {
             copies: vec![(MODEL_FILE, model)],
         }
     }
+}
+
+/// The tokens of a prompt behind those of the model's prefix.
+pub(crate) fn behind_prefix(model: &IntegerModel, prompt: &[u32]) -> Vec<u32> {
+    [model.prefix().tokens.as_slice(), prompt].concat()
 }
 
 impl fmt::Debug for ModelPlan {

@@ -272,7 +272,11 @@ impl<'a> Proving<'a> {
     pub fn text(&self) -> Option<ChainText> {
         self.work().model().map(|plan| {
             let tokenizer = plan.model().tokenizer().clone();
-            ChainText::new(Some(tokenizer), plan.prompt().len(), plan.end_tokens())
+            {
+                let prefix = plan.model().prefix().tokens.len();
+                let given = plan.prompt().len() - prefix;
+                ChainText::new(Some(tokenizer), given, plan.end_tokens())
+            }
         })
     }
 

@@ -46,10 +46,12 @@ pub enum PolicyError {
         /// The circuit's number of steps.
         got: u32,
     },
-    /// A decoder's chain that begins in the middle: no segment would have chosen its first token.
-    #[error("policy: chain of a decoder begins after {got} cache entries, expected {expected}")]
+    /// A decoder's chain that begins behind its given tokens: no segment would have chosen its first token.
+    #[error(
+        "policy: chain of a decoder begins after {got} cache entries, expected fewer than its {expected} given tokens"
+    )]
     DecoderBegin {
-        /// Where the first token is.
+        /// Number of given tokens, those of the model's prefix included.
         expected: usize,
         /// Cache entries before the chain's first step.
         got: usize,

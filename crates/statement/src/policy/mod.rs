@@ -47,8 +47,8 @@ pub struct PolicyCircuit {
 pub struct AcceptancePolicyParts {
     /// What statements of the chain must share.
     pub terms: SharedTerms,
-    /// The tokens that the chain of a whole model begins with: as many as its decoder says. Empty for
-    /// attention alone.
+    /// The tokens that the chain of a whole model is given: as many as its decoder says. Those before the first
+    /// step are the model's prefix, which no step consumes. Empty for attention alone.
     pub prompt: Vec<TokenId>,
     /// The tokens that end the answer of a whole model. Empty for attention alone, and where an answer ends
     /// at its limit only.
@@ -83,7 +83,8 @@ impl AcceptancePolicy {
     ///
     /// - [`PolicyError::Terms`] if the steps do not fit the capacity, or for terms that
     ///   [`SharedTerms::check`] refuses;
-    /// - [`PolicyError::DecoderBegin`] for a decoder's chain that does not begin with its first token;
+    /// - [`PolicyError::DecoderBegin`] for a decoder's chain that begins behind its given tokens: those before
+    ///   its first step are its model's prefix;
     /// - [`PolicyError::PromptLength`], [`PolicyError::PromptToken`] unless the given tokens are as many
     ///   as the decoder's terms say and all of its vocabulary; attention alone has none;
     /// - [`PolicyError::EndToken`] for an end token that the vocabulary does not have: attention alone has
@@ -95,11 +96,11 @@ impl AcceptancePolicy {
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.terms.shape.check_entries(&parts.steps)?;
         parts.terms.check()?;
-        let got = parts.steps.entries_before();
-        if parts.terms.decoder.is_some() && got != 0 {
-            return Err(PolicyError::DecoderBegin { expected: 0, got });
-        }
         check_given(parts.terms.decoder.as_ref(), &parts.prompt)?;
+        let (expected, got) = (parts.prompt.len(), parts.steps.entries_before());
+        if parts.terms.decoder.is_some() && got >= expected {
+            return Err(PolicyError::DecoderBegin { expected, got });
+        }
         check_ends(parts.terms.decoder.as_ref(), &parts.end_tokens)?;
         if parts.circuits.is_empty() {
             return Err(PolicyError::NoCircuits);

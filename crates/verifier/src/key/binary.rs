@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
 use matchmark_statement::{
-    codec, CodecError, EndTokens, ModelId, RelationDigest, RelationVersion, TokenizerId,
+    codec, CodecError, EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
 };
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ struct Encoding {
     model: ModelId,
     tokenizer: TokenizerId,
     end_tokens: EndTokens,
+    prefix: Vec<TokenId>,
     segment_steps: Vec<SegmentSteps>,
     table: WeightTable,
     shape: ModelShape,
@@ -53,6 +54,7 @@ impl ModelKey {
                 },
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             weights,
             circuits,
@@ -63,6 +65,7 @@ impl ModelKey {
             model: identity,
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             table,
             shape,
@@ -97,6 +100,7 @@ impl ModelKey {
             model,
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             table,
             shape,
@@ -115,6 +119,7 @@ impl ModelKey {
             },
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             weights,
             circuits,

@@ -339,8 +339,9 @@ impl ModelOptions {
     /// Steps of a segment where nothing is said of them.
     pub const SEGMENT_STEPS: u32 = 16;
 
-    /// The chain of a model of this shape after these tokens, and its steps. A step consumes a token and
-    /// chooses the next; the last token that is decoded is consumed by none.
+    /// The chain of a model of this shape after these tokens, the first `prefix` of which are its
+    /// [prefix](super::ModelKeyParts::prefix), and its steps. A step consumes a token and chooses the next; the prefix
+    /// and the last token that is decoded are consumed by none.
     ///
     /// # Errors
     ///
@@ -348,9 +349,10 @@ impl ModelOptions {
     pub fn chain(
         &self,
         shape: &ModelShape,
+        prefix: usize,
         prompt: &[TokenId],
     ) -> Result<(ModelChain, StepRange), ModelOptionsError> {
-        let chain = self.chain_after(shape, prompt.len())?;
+        let chain = self.chain_after(shape, prefix, prompt.len())?;
         let expected = shape.vocabulary();
         let outside =
             |token: &TokenId| usize::try_from(token.get()).map_or(true, |it| it >= expected);
@@ -372,6 +374,7 @@ impl ModelOptions {
     pub fn chain_after(
         &self,
         shape: &ModelShape,
+        prefix: usize,
         given: usize,
     ) -> Result<(ModelChain, StepRange), ModelOptionsError> {
         let Self {
@@ -388,13 +391,11 @@ impl ModelOptions {
                 return Err(ModelOptionsError::EndToken { expected, got });
             }
         }
-        let (expected, length) = (1, given);
-        let given = to_u32(length);
-        if given == 0 {
-            return Err(ModelOptionsError::EmptyPrompt {
-                expected,
-                got: given,
-            });
+        let length = given;
+        let (given, prefix) = (to_u32(length), to_u32(prefix));
+        let (expected, own) = (1, given.saturating_sub(prefix));
+        if own == 0 {
+            return Err(ModelOptionsError::EmptyPrompt { expected, got: own });
         }
         if *tokens == 0 {
             let got = *tokens;
@@ -419,15 +420,16 @@ impl ModelOptions {
             return Err(full());
         }
         // Positions are a number of cache entries, so that what does not exceed them is in range, too.
-        let steps = to_u32(steps);
+        let entries = to_u32(steps);
+        let steps = entries - prefix;
         let longest = segment_steps.map_or(Self::SEGMENT_STEPS, SegmentSteps::get);
         let chain = ModelChain {
             domain: domain.clone(),
             security: *security,
-            capacity: CacheCapacity::new(steps).map_err(|_| full())?,
+            capacity: CacheCapacity::new(entries).map_err(|_| full())?,
             segment_steps: SegmentSteps::new(longest.min(steps)).map_err(|_| full())?,
             prompt: PromptLength::new(given).map_err(|_| above())?,
         };
-        Ok((chain, StepRange::new(0, steps).map_err(|_| full())?))
+        Ok((chain, StepRange::new(prefix, steps).map_err(|_| full())?))
     }
 }

@@ -70,6 +70,22 @@ pub enum KeyError {
         /// The lowest end token that it does not have.
         got: TokenId,
     },
+    /// A token of the prefix is not in the vocabulary.
+    #[error(
+        "key: token {got} of the prefix, expected only tokens below {expected}, the size of the vocabulary"
+    )]
+    PrefixToken {
+        /// Size of the vocabulary.
+        expected: usize,
+        /// The token.
+        got: TokenId,
+    },
+    /// A key has a prefix and no first cache that belongs to it, or the other way round.
+    #[error("key: circuits {index} have a first state without a prefix, or none with one")]
+    FirstState {
+        /// Index of the circuits, counted from 0.
+        index: usize,
+    },
     /// The key is one of another relation.
     #[error(
         "the key is of relation {got}, expected {expected}: derive it anew with `matchmark keygen`"
@@ -142,6 +158,8 @@ variant_names!(KeyError {
     Bounds,
     Order,
     EndToken,
+    PrefixToken,
+    FirstState,
     Relation,
     NoCommitment,
     NoCircuit,

@@ -6,7 +6,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
-use matchmark_statement::{EndTokens, ModelId, RelationDigest, RelationVersion, TokenizerId};
+use matchmark_statement::{
+    EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
+};
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,7 @@ struct KeyFile {
     model: ModelId,
     tokenizer: TokenizerId,
     end_tokens: EndTokens,
+    prefix: Vec<TokenId>,
     segment_steps: Vec<SegmentSteps>,
     table: String,
     shape: ModelShape,
@@ -54,6 +57,7 @@ impl ModelKey {
                 },
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             weights,
             circuits,
@@ -65,6 +69,7 @@ impl ModelKey {
             model: *identity,
             tokenizer: *tokenizer,
             end_tokens: end_tokens.clone(),
+            prefix: prefix.clone(),
             segment_steps: segment_steps.clone(),
             table: table.to_text(),
             shape: *shape,
@@ -101,6 +106,7 @@ impl ModelKey {
             model,
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             table,
             shape,
@@ -119,6 +125,7 @@ impl ModelKey {
             },
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             weights,
             circuits,

@@ -26,6 +26,9 @@ use matchmark_statement::{
     TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
+use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
+use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 pub use chain::{
     ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError, ModelOutline,
@@ -77,12 +80,48 @@ impl CircuitSizes {
     }
 }
 
+/// What opens the commitment to a cache: root and fingerprint of its tree, as a key has them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstState {
+    /// Root of the tree.
+    pub root: PreprocessedRoot,
+    /// The coordinates of each column's value at the fingerprint point.
+    pub fingerprint: Vec<[u32; 4]>,
+}
+
+impl FirstState {
+    /// Of the opening of a tree.
+    #[must_use]
+    pub fn of(opening: &Opening) -> Self {
+        let fingerprint = opening.fingerprint.iter();
+        Self {
+            root: PreprocessedRoot::from_bytes(opening.root.0),
+            fingerprint: fingerprint
+                .map(|it| it.to_m31_array().map(|it| it.0))
+                .collect(),
+        }
+    }
+
+    /// The opening; a coordinate that is no element of the field is taken modulo `p`, and is that of another
+    /// commitment.
+    fn opening(&self) -> Opening {
+        let value = |it: &[u32; 4]| QM31::from_m31_array(it.map(|it| M31::from(it)));
+        Opening {
+            root: Blake2sHash(self.root.to_bytes()),
+            fingerprint: self.fingerprint.iter().map(value).collect(),
+        }
+    }
+}
+
 /// The circuits of segments of all lengths that chains of these sizes have, fused and split.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyCircuits {
     /// The sizes.
     pub sizes: CircuitSizes,
+    /// The cache that chains begin with, where the model has a prefix; an empty one otherwise.
+    pub first_state: Option<FirstState>,
     /// The lengths of segments, ascending.
     pub steps: Vec<u32>,
     /// The roots of the preprocessed columns of fused segments, one for each length.
@@ -126,6 +165,9 @@ pub struct ModelKeyParts {
     pub tokenizer: TokenizerId,
     /// The tokens by which the model ends an answer.
     pub end_tokens: EndTokens,
+    /// The tokens with which every text of the model begins. Their keys and values are the model's first cache,
+    /// and no step consumes them.
+    pub prefix: Vec<TokenId>,
     /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
     /// The commitments, by blowup and height, ascending.
@@ -155,8 +197,9 @@ impl ModelKey {
     /// # Errors
     ///
     /// [`KeyError::Bounds`] for norms of weights with which an accumulator could leave the field,
-    /// [`KeyError::EndToken`] for an end token that the vocabulary does not have, and [`KeyError::Order`] for
-    /// a list that is empty, not ascending, or has something twice.
+    /// [`KeyError::EndToken`] and [`KeyError::PrefixToken`] for tokens that the vocabulary does not have,
+    /// [`KeyError::FirstState`] for a prefix without a first cache, or one without a prefix, and
+    /// [`KeyError::Order`] for a list that is empty, not ascending, or has something twice.
     pub fn new(parts: ModelKeyParts) -> Result<Self, KeyError> {
         let ModelOutline {
             shape, arithmetic, ..
@@ -165,6 +208,15 @@ impl ModelKey {
         let expected = shape.vocabulary();
         if let Some(got) = parts.end_tokens.above(expected) {
             return Err(KeyError::EndToken { expected, got });
+        }
+        if let Some(got) = parts.prefix.iter().find(|it| !it.is_below(expected)) {
+            let got = *got;
+            return Err(KeyError::PrefixToken { expected, got });
+        }
+        let has_prefix = !parts.prefix.is_empty();
+        let mut circuits = parts.circuits.iter();
+        if let Some(index) = circuits.position(|it| it.first_state.is_some() != has_prefix) {
+            return Err(KeyError::FirstState { index });
         }
         ascending("segment lengths", &parts.segment_steps)?;
         let places: Vec<_> = parts
@@ -213,6 +265,12 @@ impl ModelKey {
         &self.parts.end_tokens
     }
 
+    /// The tokens with which every text of the model begins, before those of a prompt.
+    #[must_use]
+    pub fn prefix(&self) -> &[TokenId] {
+        &self.parts.prefix
+    }
+
     /// How many steps the segments of chains may have, all but the last, ascending.
     #[must_use]
     pub fn segment_steps(&self) -> &[SegmentSteps] {
@@ -231,7 +289,7 @@ impl ModelKey {
         &self.parts.circuits
     }
 
-    /// The policy for a chain that is given these tokens. Everything in it is taken from the key and these
+    /// The policy for a chain that is given these tokens behind the model's prefix. Everything in it is taken from the key and these
     /// choices, or computed from them: nothing comes from a prover.
     ///
     /// # Errors
@@ -245,11 +303,19 @@ impl ModelKey {
         prompt: &[TokenId],
         options: &ModelOptions,
     ) -> Result<AcceptancePolicy, KeyError> {
-        self.policy_of(prompt, options, |lengths| {
+        let prompt = [self.prefix(), prompt].concat();
+        self.policy_of(&prompt, options, |lengths| {
             let cuts = lengths.zip(0..);
             cuts.map(|(steps, segment)| (steps, options.cuts.of(segment)))
                 .collect()
         })
+    }
+
+    /// The cache that chains of these sizes begin with, where the model has a prefix.
+    fn first_state(&self, sizes: CircuitSizes) -> Option<&FirstState> {
+        let mut circuits = self.parts.circuits.iter();
+        let of_sizes = circuits.find(|it| it.sizes == sizes);
+        of_sizes.and_then(|it| it.first_state.as_ref())
     }
 
     /// The policy, for the lengths and cuts that `kinds` makes of the lengths of all segments in order.
@@ -264,7 +330,8 @@ impl ModelKey {
         if expected != got || self.parts.relation_version != RelationVersion::CURRENT {
             return Err(KeyError::Relation { expected, got });
         }
-        let (chain, steps) = options.chain(&outline.shape, prompt)?;
+        let prefix = self.prefix().len();
+        let (chain, steps) = options.chain(&outline.shape, prefix, prompt)?;
         let layout = chain.layout(outline, chain.segment_steps.get() as usize)?;
         let security = options.security;
         let log_blowup = security.parameters().log_blowup;
@@ -283,12 +350,15 @@ impl ModelKey {
         let segments = steps.segments(chain.segment_steps);
         let kinds = kinds(&mut segments.map(|it| it.steps()));
         let circuits = self.chain_circuits(&chain, &kinds)?;
-        let empty = PortContent::State {
+        let content = PortContent::State {
             shape: terms.shape,
-            entries: 0,
+            entries: prefix as u64,
         };
-        let zeros = Opening::of_zeros(2 * layout.lanes(), log_height);
-        let first = zeros.commitment(&empty, log_height);
+        let opening = match self.first_state(CircuitSizes::of(&layout, log_blowup)) {
+            Some(state) => state.opening(),
+            None => Opening::of_zeros(2 * layout.lanes(), log_height),
+        };
+        let first = opening.commitment(&content, log_height);
         Ok(AcceptancePolicy::new(AcceptancePolicyParts {
             terms: terms.shared().clone(),
             prompt: prompt.to_vec(),
@@ -330,7 +400,14 @@ impl ModelKey {
         if policy.terms().decoder.is_none() {
             return Err(other("decoder", "a decoder", "none"));
         }
-        let tokens = (policy.steps().steps() + 1).saturating_sub(policy.prompt().len());
+        let (prefix, prompt) = (self.prefix(), policy.prompt());
+        if !prompt.starts_with(prefix) {
+            let words = |tokens: &[TokenId]| format!("{tokens:?}");
+            let got = &prompt[..prefix.len().min(prompt.len())];
+            return Err(other("prompt", &words(prefix), &words(got)));
+        }
+        let given = prompt.len() - prefix.len();
+        let tokens = (policy.steps().steps() + 1).saturating_sub(given);
         let options = ModelOptions {
             domain: policy.terms().domain.clone(),
             security: policy.terms().security,
@@ -451,7 +528,8 @@ impl ModelKey {
                 .collect();
             format!(
                 "{segment_steps} steps a segment at blowup 2^{log_blowup}, height 2^{log_height}, cache \
-                 2^{log_cache}, limbs 2^{log_limbs}: lookup {}, {}",
+                 2^{log_cache}, limbs 2^{log_limbs}: first state {}, lookup {}, {}",
+                it.first_state.as_ref().map_or_else(|| "empty".to_string(), |state| format!("{state:?}")),
                 it.lookup,
                 roots.join(", ")
             )
@@ -466,7 +544,7 @@ impl ModelKey {
     }
 
     /// The fields but for the commitments and circuits, in words.
-    fn fields(&self) -> [(&'static str, String); 9] {
+    fn fields(&self) -> [(&'static str, String); 10] {
         let ModelKeyParts {
             relation_version,
             relation_digest,
@@ -479,6 +557,7 @@ impl ModelKey {
                 },
             tokenizer,
             end_tokens,
+            prefix,
             segment_steps,
             weights: _, // Compared by the caller, as the circuits are.
             circuits: _,
@@ -489,6 +568,7 @@ impl ModelKey {
             ("model", identity.to_string()),
             ("tokenizer", tokenizer.to_string()),
             ("end tokens", end_tokens.to_string()),
+            ("prefix", format!("{prefix:?}")),
             ("shape", format!("{shape:?}")),
             ("arithmetic", format!("{arithmetic:?}")),
             ("weight table", table.id().to_string()),

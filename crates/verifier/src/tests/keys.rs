@@ -22,8 +22,8 @@ use matchmark_tables::WeightTable;
 use super::tokens::{decoder, nodes};
 use super::Case;
 use crate::key::{
-    ChainTermsError, CircuitSizes, KeyCircuits, KeyError, KeyWeights, ModelChain, ModelKey,
-    ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline, Stop,
+    ChainTermsError, CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelChain,
+    ModelKey, ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline, Stop,
 };
 use crate::RELATION_DIGEST;
 
@@ -91,6 +91,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
                 }
                 None => circuits.push(KeyCircuits {
                     sizes,
+                    first_state: None,
                     steps: vec![steps],
                     whole: vec![root],
                     arithmetic: vec![arithmetic],
@@ -108,6 +109,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
         outline: outline.clone(),
         tokenizer: TokenizerId::from_bytes([5; 32]),
         end_tokens: ends(&[2]),
+        prefix: vec![],
         segment_steps: vec![steps(2)],
         weights: weights
             .into_iter()
@@ -200,7 +202,7 @@ fn circuits_follow_from_the_cuts() {
 /// Whatever is changed of a chain's terms: the table that they name is the one that they hold.
 #[test]
 fn terms_name_the_table_that_they_hold() {
-    let (chain, _) = options(4).chain(&outline().shape, &prompt()).unwrap();
+    let (chain, _) = options(4).chain(&outline().shape, 0, &prompt()).unwrap();
     let weights = PortCommitment::from_bytes([9; 32]);
     let own = chain.terms(&outline(), weights).unwrap();
     assert_eq!(own.decoder.unwrap().weights, weights);
@@ -346,6 +348,66 @@ fn no_policy(key: &ModelKey, options: &ModelOptions) -> KeyError {
     key.policy(&prompt(), options).unwrap_err()
 }
 
+/// A first cache, of a tree with the two columns of its one lane.
+fn first_state() -> FirstState {
+    FirstState {
+        root: PreprocessedRoot::from_bytes([9; 32]),
+        fingerprint: vec![[1, 2, 3, 4], [5, 6, 7, 8]],
+    }
+}
+
+/// A model with a prefix: its chains begin behind it with the cache of the key, and no other.
+#[test]
+fn chains_begin_with_the_prefix_of_the_key() {
+    let altered = |tokens: &[u32], state: FirstState| {
+        let mut parts = key().parts().clone();
+        parts.prefix = tokens.iter().copied().map(TokenId::new).collect();
+        for circuits in &mut parts.circuits {
+            circuits.first_state = Some(state.clone());
+        }
+        ModelKey::new(parts).unwrap()
+    };
+    let key = altered(&[7, 8], first_state());
+    // What is written is what is read.
+    assert_eq!(
+        ModelKey::from_bytes(&key.to_bytes().unwrap()),
+        Ok(key.clone())
+    );
+    assert_eq!(ModelKey::from_toml(&key.to_toml()), Ok(key.clone()));
+    let policy = key.policy(&prompt(), &options(3)).unwrap();
+    let given: Vec<u32> = policy.prompt().iter().map(|it| it.get()).collect();
+    assert_eq!(given, [7, 8, 3, 1]);
+    let (steps, decoder) = (policy.steps(), policy.terms().decoder.unwrap());
+    assert_eq!((steps.entries_before(), steps.steps()), (2, 4));
+    assert_eq!(decoder.prompt.get(), 4);
+    assert_eq!(key.check_policy(&policy), Ok(()));
+    // Another prefix, another first cache, one of another length, or none.
+    let mut other = first_state();
+    other.fingerprint[1][3] += 1;
+    let without = self::key();
+    for (other, field) in [
+        (altered(&[7, 9], first_state()), "prompt"),
+        (altered(&[7, 8], other), "first_state"),
+        (altered(&[7], first_state()), "steps"),
+        (without, "steps"),
+    ] {
+        let refused = other.check_policy(&policy);
+        assert!(
+            matches!(refused, Err(KeyError::OtherPolicy { field: got, .. }) if got == field),
+            "{field}: {refused:?}"
+        );
+        assert!(key.first_difference(&other).is_some());
+    }
+    // A prompt behind the prefix there has to be.
+    assert!(matches!(
+        key.policy(&[], &options(3)),
+        Err(KeyError::Options(ModelOptionsError::EmptyPrompt {
+            expected: 1,
+            got: 0
+        }))
+    ));
+}
+
 /// Why there is no key, and no policy by one: for each variant how it is reached.
 const KEYS: &[Case<(), KeyError>] = &[
     ("Magic", |()| {
@@ -409,6 +471,18 @@ const KEYS: &[Case<(), KeyError>] = &[
         ));
         altered(|it| it.end_tokens = ends(&[1, 1 << 20])).unwrap_err()
     }),
+    ("PrefixToken", |()| {
+        let altered = altered(|it| {
+            it.prefix = vec![TokenId::new(16)];
+            it.circuits
+                .iter_mut()
+                .for_each(|it| it.first_state = Some(first_state()));
+        });
+        altered.unwrap_err()
+    }),
+    ("FirstState", |()| {
+        altered(|it| it.prefix = vec![TokenId::new(3)]).unwrap_err()
+    }),
     ("Relation", |()| {
         let version = |it: &mut ModelKeyParts| it.relation_version = RelationVersion::new(1);
         let older = no_policy(&altered(version).unwrap(), &options(4));
@@ -460,14 +534,14 @@ const OPTIONS: &[Case<(), ModelOptionsError>] = &[
         let mut options = options(1);
         options.stop = Stop::Tokens(ends(&[1, 1 << 20]));
         let prompt = prompt();
-        options.chain(&outline().shape, &prompt).unwrap_err()
+        options.chain(&outline().shape, 0, &prompt).unwrap_err()
     }),
     ("PromptToken", |()| no_chain(&[1, 1 << 20], 1)),
 ];
 
 fn no_chain(prompt: &[u32], tokens: u32) -> ModelOptionsError {
     let prompt: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
-    let chain = options(tokens).chain(&outline().shape, &prompt);
+    let chain = options(tokens).chain(&outline().shape, 0, &prompt);
     chain.unwrap_err()
 }
 
@@ -482,19 +556,19 @@ fn every_reason_to_have_no_chain_is_reached() {
     // Up to the last position, and cut as a chain of its length can be.
     let positions = u32::try_from(outline().shape.positions()).unwrap();
     let (chain, steps) = options(positions - 1)
-        .chain(&outline().shape, &prompt())
+        .chain(&outline().shape, 0, &prompt())
         .unwrap();
     assert_eq!(steps.steps(), positions as usize);
     assert_eq!(chain.segment_steps.get(), 2);
     let mut long = options(1);
     long.segment_steps = Some(self::steps(64));
-    let (chain, _) = long.chain(&outline().shape, &prompt()).unwrap();
+    let (chain, _) = long.chain(&outline().shape, 0, &prompt()).unwrap();
     assert_eq!(chain.segment_steps.get(), 2);
 }
 
 const TERMS: &[Case<(), ChainTermsError>] = &[
     ("Statement", |()| {
-        let mut chain = options(4).chain(&outline().shape, &prompt()).unwrap().0;
+        let mut chain = options(4).chain(&outline().shape, 0, &prompt()).unwrap().0;
         chain.segment_steps = steps(chain.capacity.get() + 1);
         let error = chain.lifting_log_size(&outline()).unwrap_err();
         assert!(matches!(
@@ -504,7 +578,7 @@ const TERMS: &[Case<(), ChainTermsError>] = &[
         error
     }),
     ("Layout", |()| {
-        let chain = options(4).chain(&outline().shape, &prompt()).unwrap().0;
+        let chain = options(4).chain(&outline().shape, 0, &prompt()).unwrap().0;
         let mut heavy = outline();
         heavy.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
         chain.lifting_log_size(&heavy).unwrap_err()
