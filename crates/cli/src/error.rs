@@ -249,6 +249,10 @@ impl CliError {
                 (_, Some(help)) => format!("{message}; {help}"),
                 (_, None) => message,
             },
+            Self::KeyMismatch { source, .. } => match help(source) {
+                Some(help) => format!("{message}; {help}"),
+                None => message,
+            },
             _ => message,
         }
     }

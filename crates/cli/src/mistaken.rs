@@ -1,13 +1,23 @@
-//! Which option takes a file that was given for another.
+//! Which option takes a file that was given for another, or says what a policy is refused for.
 
 use matchmark::error::Error;
 use matchmark::files::{Form, Found};
 use matchmark_composer::FileKind;
 
-/// What to do instead, where an error is about a file that was given for another.
+/// What to do instead, where an error is about a file that was given for another, or about other end tokens
+/// than the key's.
 pub(crate) fn help(error: &Error) -> Option<&'static str> {
-    let Error::OtherFile { expected, got, .. } = error else {
-        return None;
+    let (expected, got) = match error {
+        Error::OtherFile { expected, got, .. } => (expected, got),
+        Error::KeyMismatch {
+            field: "end_tokens",
+            ..
+        } => {
+            return Some(
+                "with `--stop TOKEN` a verifier accepts other end tokens than the key's, with `--no-stop` none",
+            )
+        }
+        _ => return None,
     };
     Some(match got {
         Found::Form(form) => option_of(*form),

@@ -147,7 +147,7 @@ fn an_answer_ends_with_an_end_token_or_at_its_limit() {
         "{shown}"
     );
     let error = world.verify(&path, &stop[..2]);
-    expect_error(&error, 2, &["end_tokens", "expected 1"]);
+    expect_error(&error, 2, &["end_tokens", "expected 1", "--stop TOKEN"]);
     let mut by_key = CHAIN.to_vec();
     by_key.extend(["--stop", number.as_str()]);
     let derived = expect_json(&world.verify(&path, &by_key), 0);

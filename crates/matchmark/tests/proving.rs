@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark::{
-    policy_of, prove, resume, synthetic_trace, verify, AttentionShape, CancelToken, Domain, Error,
-    ErrorKind, HeadDim, Job, Key, KeyOptions, KvHeads, Model, Profile, ProveEvent, QueryHeads,
-    Security, SecurityLevel, SegmentSteps, StepRange, Trace, ValueBits,
+    policy_of, prove, resume, synthetic_trace, verify, AttentionShape, CancelToken, Domain,
+    EndTokens, Error, ErrorKind, FinishReason, HeadDim, Job, Key, KeyOptions, KvHeads, Model,
+    ModelKey, Profile, ProveEvent, QueryHeads, Security, SecurityLevel, SegmentSteps, StepRange,
+    Stop, TokenId, Trace, ValueBits,
 };
 use matchmark_models::{synthetic_arithmetic, synthetic_model};
 use matchmark_quant::{CacheCapacity, HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
@@ -285,6 +286,37 @@ fn a_model_is_proven_by_its_key() {
     assert_eq!(object["decoded"].as_array().unwrap().len(), 3);
     let verdict = verify(&path, &policy).unwrap();
     assert_eq!(verdict.statement().steps().steps(), 4);
+
+    // The rule of the key by default: its end token is not generated here. Another is said in prove and policy.
+    assert_eq!(verdict.finish_reason(), FinishReason::Length);
+    let decoded = object["decoded"][0].as_u64().unwrap();
+    let first = TokenId::new(u32::try_from(decoded).unwrap());
+    let stop = Stop::Tokens(EndTokens::new([first]).unwrap());
+    let (_guard, path) = place();
+    let planned = claim(&model).stop(stop.clone()).to(&path).plan().unwrap();
+    let rule = planned.policy().unwrap();
+    let report = planned.begin().unwrap().run().unwrap();
+    let verdict = verify(&path, &rule).unwrap();
+    let answer = verdict.answer().unwrap();
+    assert_eq!(
+        (verdict.finish_reason(), report.answer),
+        (FinishReason::Stop, Some(answer))
+    );
+    assert_eq!((answer.tokens(), answer.end().unwrap().token), (1, first));
+    assert_eq!(
+        verdict.to_json()["finish_reason"],
+        serde_json::json!("stop")
+    );
+    assert!(key.check_policy(&rule).is_err());
+    assert!(key.check_policy_stopping(&rule, &stop).is_ok());
+    // A key with other end tokens is not the model's, whatever else it says.
+    let mut parts = key.as_ref().parts().clone();
+    parts.end_tokens = EndTokens::new([first]).unwrap();
+    let forged = Key::from(ModelKey::new(parts).unwrap());
+    match forged.check_model(&model).unwrap_err() {
+        Error::KeyMismatch { field, .. } => assert_eq!(field, "end tokens"),
+        other => panic!("{other:?}"),
+    }
 
     // Another model is not the key's, and says so before anything is written.
     let (_guard, path) = place();
