@@ -83,7 +83,7 @@ fn a_chain_begins_behind_the_prefix() {
         assert!(own.check_policy(&policy).is_err());
         assert!(matches!(
             verify_directory(&path, &policy, |_| {}),
-            Err(VerifyDirectoryError::Chain(_) | VerifyDirectoryError::Segment { .. })
+            Err(VerifyDirectoryError::Verify(_))
         ));
     }
 }
