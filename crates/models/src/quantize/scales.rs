@@ -132,13 +132,13 @@ impl LeastScales {
 
 /// No normalized vector has a larger Euclidean norm.
 ///
-/// Before rounding it is `|h| R / 2^(shift + e)`, at most `2^(25 - shift) sqrt(17 / 16)`: with a mantissa `m`,
-/// `|h|^2 < 2^16 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
+/// Before rounding it is `|h| R / 2^(shift + e)`, at most `2^(24.5 - shift) sqrt(17 / 16)`: with a mantissa `m`,
+/// `|h|^2 < 2^15 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
 /// below 16 have a root of less than `2^15`. Rounding adds at most half a unit to each channel, clamping
 /// nothing.
 pub(super) fn normalized_norm(shape: &ModelShape, shift: u8) -> u64 {
-    // 33 / 32 is more than the root of 17 / 16.
-    let before = 33 << (25 - 5 - shift);
+    // 47 / 64 is more than the root of 17 / 32.
+    let before = 47 << (25 - 6 - shift);
     let root = (shape.hidden() as u64).isqrt() + 1;
     before + root.div_ceil(2)
 }
@@ -174,12 +174,12 @@ fn norm_shift(shape: &ModelShape, range: f64, limit: f64) -> u8 {
         .unwrap_or(ModelArithmetic::MAX_NORM_SHIFT)
 }
 
-/// What one unit of a normalized value stands for. With `q = sum h^2 / 2^16` and a factor of
-/// `2^17 / sqrt(q)`, the value is `h 2^25 / (sqrt(sum h^2) 2^shift)`, and the real one is
+/// What one unit of a normalized value stands for. With `q = sum h^2 / 2^15` and a factor of
+/// `2^17 / sqrt(q)`, the value is `h 2^24.5 / (sqrt(sum h^2) 2^shift)`, and the real one is
 /// `h sqrt(C) / sqrt(sum h^2)`.
 fn normalized_scale(shape: &ModelShape, shift: u8) -> f64 {
-    let log = i32::from(shift) - i32::from(RSQRT_SCALE_LOG + SQUARE_SHIFT / 2);
-    libm::sqrt(shape.hidden() as f64) * power_of_two(log)
+    let unit = libm::sqrt(shape.hidden() as f64 / power_of_two(SQUARE_SHIFT.into()));
+    unit * power_of_two(i32::from(shift) - i32::from(RSQRT_SCALE_LOG))
 }
 
 /// The scales of queries and keys of each layer. Their product is the same in all layers, because the
