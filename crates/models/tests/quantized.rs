@@ -60,7 +60,7 @@ fn identities_and_fidelity_of_the_fixtures() {
     for (name, identity) in [
         (
             "stories-2m",
-            "9c13c9a3ddaf88a7d111484c126b02f30b98e568a427471f5b181f71eb842dde",
+            "0525483feedda255377963103a9f71a67e87f661d4ce6b204b7c0a7d481e1274",
         ),
         (
             "stories-gqa-tiny",

@@ -12,10 +12,8 @@ use super::calibrate::{LayerRanges, Range, Ranges};
 use super::weights::power_of_two;
 use crate::{FloatLayer, FloatModel, LayerScales, ModelError};
 
-/// Ranges are this much larger than what calibration saw: a clamp costs more than a quarter of a bit.
+/// Ranges are this much larger than what calibration saw: a clamp costs more than a third of a bit.
 const MARGIN: f64 = 1.25;
-/// Smallest shift of a gated product: with it no product leaves what a proof carries.
-const MIN_GATED_SHIFT: u8 = 9;
 
 /// The scales of all values, and the shifts that follow from ranges alone.
 pub(super) struct ValueScales {
@@ -79,9 +77,14 @@ impl ValueScales {
                 gated: Scale::new(activation * up * power_of_two(shift.into()))?,
             });
         }
-        let stream_exponents = stream_exponents(&ranges.stream);
-        // The first stage is the embedding, all of which was seen.
-        let first = ranges.stream[0].largest() / (power_of_two(STREAM_LOG) - 1.0);
+        // The first stage is the embedding, all of which is known: tokens that the text lacks as well.
+        let largest = model
+            .embedding
+            .iter()
+            .fold(0.0, |it: f32, x| it.max(x.abs()));
+        let largest = f64::from(if largest > 0.0 { largest } else { 1.0 });
+        let stream_exponents = stream_exponents(largest, &ranges.stream[1..]);
+        let first = largest / (power_of_two(STREAM_LOG) - 1.0);
         let stream = stream_exponents.iter().map(|&it| first * power_of_two(it));
         Ok(Self {
             stream: stream.collect(),
@@ -153,12 +156,11 @@ fn wide(range: Range) -> f64 {
 
 /// By which power of two the unit of each stage is larger than the embedding's: the smallest with which the
 /// stage's range fits. From one stage to the next it can fall, but not by more than a shift can make up.
-fn stream_exponents(stages: &[Range]) -> Vec<i32> {
-    let first = stages[0].largest();
+fn stream_exponents(embedding: f64, later: &[Range]) -> Vec<i32> {
     let mut exponents = vec![0];
-    for range in &stages[1..] {
+    for range in later {
         let mut exponent = exponents[exponents.len() - 1] - 2;
-        while first * power_of_two(exponent) < wide(*range) {
+        while embedding * power_of_two(exponent) < wide(*range) {
             exponent += 1;
         }
         exponents.push(exponent);
@@ -215,12 +217,19 @@ fn attention_scales(
         .collect()
 }
 
-/// The smallest shift at which the products of a layer fit.
+/// The smallest shift at which the products of a layer fit, and at which no product at all leaves what a proof
+/// carries as an excess.
 fn gated_shift(layer: &LayerRanges, unit: f64, bits: ValueBits) -> u8 {
-    let bits = i32::from(bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
-    let limit = power_of_two(bits - 1) - 1.0;
-    let fits = |shift: u8| unit * power_of_two(shift.into()) * limit >= wide(layer.gated);
-    (MIN_GATED_SHIFT..=ModelArithmetic::MAX_SHIFT)
+    let width = i32::from(bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
+    let limit = power_of_two(width - 1) - 1.0;
+    let gate = ActivationTable::ENTRY_FACTOR * bits.one_more().max_value();
+    let product = f64::from(gate) * f64::from(bits.max_value());
+    let fits = |shift: u8| {
+        let shift = power_of_two(shift.into());
+        let carried = shift * (limit + power_of_two(EXCESS_BITS.into()) - 0.5);
+        unit * shift * limit >= wide(layer.gated) && carried > product
+    };
+    (1..=ModelArithmetic::MAX_SHIFT)
         .find(|&shift| fits(shift))
         .unwrap_or(ModelArithmetic::MAX_SHIFT)
 }
