@@ -5,6 +5,7 @@ mod common;
 
 use std::path::PathBuf;
 
+use common::folder::Folder;
 use common::naive;
 
 use matchmark_models::quant::{QuantError, ValueBits};
@@ -91,6 +92,19 @@ fn identities_and_fidelity_of_the_fixtures() {
             assert!(error.own < 0.015, "{name} {error:?}");
             let first = error.operation == Operation::Embedding;
             assert!(!first || error.own == error.accumulated);
+        }
+    }
+}
+
+/// At every width of values the scales are such that no tokens at all leave what a proof carries.
+#[test]
+fn every_width_carries_every_excess() {
+    let float = Folder::new().read().unwrap();
+    for bits in 4..=12 {
+        let (model, report) = quantize_model(&float, &[vec![0, 2, 3]], &options(bits)).unwrap();
+        assert_eq!(report.excess, model.excess_report());
+        for of_kind in report.excess {
+            assert!(of_kind.carried, "{bits} bits: {of_kind:?}");
         }
     }
 }
@@ -304,8 +318,9 @@ fn a_perplexity_that_is_no_number() {
 #[test]
 fn stories_of_the_integers() {
     for (name, shared) in [
-        ("stories-2m", [48, 48, 48]),
-        // The floats have a near tie there: 16.557 against 16.540.
+        // Where a story leaves that of the floats, their two best logits are 15.158 and 15.152, and 16.557 and
+        // 16.540.
+        ("stories-2m", [33, 48, 48]),
         ("stories-gqa-tiny", [1, 48, 48]),
     ] {
         let float = FloatModel::read(&fixture(name)).unwrap();
