@@ -3,9 +3,11 @@
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_quant::{
-    AccumulatorBounds, AttentionShape, CacheCapacity, GapBounds, HeadDim, HiddenSize, KvHeads,
-    Layers, MlpSize, ModelArithmetic, ModelBounds, ModelShape, ModelShifts, QuantError, QueryHeads,
-    Rounding, ScoreStep, SegmentSteps, TableBounds, ValueBits, VocabularySize, MAX_LOG_ROWS,
+    AccumulatorBounds, ArithmeticTerms, AttentionShape, CacheCapacity, GapBounds, HeadDim,
+    HiddenSize, KvHeads, LayerArithmetic, Layers, MatrixArithmetic, MlpSize, ModelArithmetic,
+    ModelArithmeticParts, ModelBounds, ModelShape, NormArithmetic, QuantError, QueryHeads,
+    ResidualArithmetic, Rounding, ScoreStep, SegmentSteps, TableBounds, ValueBits, VocabularySize,
+    MAX_LOG_ROWS,
 };
 use matchmark_statement::SegmentShape;
 use proptest::prelude::*;
@@ -32,26 +34,47 @@ fn shape(sizes: [u32; 8]) -> Result<ModelShape, QuantError> {
     )
 }
 
-fn arithmetic(bits: u8, step: u32) -> ModelArithmetic {
-    let shifts = ModelShifts {
-        rotary_input: 5,
-        value: 5,
-        stream: 5,
-        embedding: 3,
-        gate: 5,
-        up: 5,
-        gated: 5,
-        rotation: 12,
-        norm: 10,
+fn arithmetic(layers: u32, bits: u8, step: u32) -> ModelArithmetic {
+    let matrix = MatrixArithmetic {
+        shift: 5,
+        row_norm: 1000,
     };
-    let (bits, step) = (ValueBits::new(bits).unwrap(), ScoreStep::new(step).unwrap());
-    ModelArithmetic::new(bits, shifts, 1, 2, step, 0).unwrap()
+    let residual = ResidualArithmetic {
+        shift: 5,
+        residual: 5,
+        row_norm: 1000,
+    };
+    let norm = NormArithmetic {
+        shift: 11,
+        epsilon: 1,
+    };
+    let layer = LayerArithmetic {
+        attention_norm: norm,
+        query: matrix,
+        key: matrix,
+        value: matrix,
+        output: residual,
+        mlp_norm: norm,
+        gate: matrix,
+        up: matrix,
+        gated: 8,
+        down: residual,
+    };
+    ModelArithmetic::new(ModelArithmeticParts {
+        value_bits: ValueBits::new(bits).unwrap(),
+        rotation: 12,
+        score_step: ScoreStep::new(step).unwrap(),
+        layers: vec![layer; layers as usize],
+        final_norm: norm,
+        head_row_norm: 1000,
+    })
+    .unwrap()
 }
 
 /// The layout of a segment of one token, in a chain of so many.
 fn layout(
     shape: ModelShape,
-    arithmetic: ModelArithmetic,
+    arithmetic: ArithmeticTerms,
     capacity: u32,
 ) -> Result<SegmentLayout, LayoutError> {
     let segment = SegmentShape::new(
@@ -73,7 +96,8 @@ fn layout(
 
 /// Width of a row of weights, and log of the number of rows.
 fn width(sizes: [u32; 8]) -> Result<(usize, u32), LayoutError> {
-    let layout = layout(shape(sizes).unwrap(), arithmetic(8, 2000), 1)?;
+    let terms = *arithmetic(sizes[0], 8, 2000).terms();
+    let layout = layout(shape(sizes).unwrap(), terms, 1)?;
     let decoder = layout.decoder().unwrap();
     Ok((decoder.width(), decoder.log_rows().linear))
 }
@@ -95,7 +119,7 @@ fn rows_grow_where_the_height_is_too_large() {
 fn a_model_that_no_row_is_wide_enough_for_is_refused_when_it_is_made() {
     let mut sizes = LLAMA_1B;
     sizes[0] = 32;
-    let refusal = ModelBounds::new(&shape(sizes).unwrap(), &arithmetic(8, 2000));
+    let refusal = ModelBounds::new(&shape(sizes).unwrap(), &arithmetic(sizes[0], 8, 2000));
     assert!(matches!(
         refusal,
         Err(QuantError::TooManyRows { component: "linear", expected, got })
@@ -121,7 +145,7 @@ proptest! {
         bits in 4u8..=12, step in 1u32..=1 << 22,
     ) {
         let sizes = [layers, hidden, keys * group, keys, 2 * half, mlp, vocabulary, positions];
-        let arithmetic = arithmetic(bits, step);
+        let arithmetic = arithmetic(layers, bits, step);
         let made = || -> Result<ModelShape, QuantError> {
             let shape = shape(sizes)?;
             ModelBounds::new(&shape, &arithmetic)?;
@@ -132,9 +156,9 @@ proptest! {
             Ok(shape)
         };
         let Ok(shape) = made() else { return Ok(()) };
-        let of_one = layout(shape, arithmetic, 1);
+        let of_one = layout(shape, *arithmetic.terms(), 1);
         prop_assert!(of_one.is_ok(), "{of_one:?}");
-        let of_all = layout(shape, arithmetic, positions);
+        let of_all = layout(shape, *arithmetic.terms(), positions);
         let is_fine = matches!(
             of_all,
             Ok(_) | Err(LayoutError::TooManyRows { component: "scores" | "cache", .. })

@@ -265,7 +265,7 @@ pub enum ModelError {
         place: Place,
         /// The limit, `2^28`.
         limit: i64,
-        /// The sum in units of `2^14`, epsilon included.
+        /// The sum in units of `2^15`, epsilon included.
         got: i64,
     },
     /// Shape, width, scale or score step are refused.

@@ -3,14 +3,17 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::naive::{self, NaiveToken};
 use common::{model, SMALL};
 use matchmark_models::{
-    execute_model, synthetic_tokens, IntegerModel, ModelError, ModelExecution, ModelState,
+    execute_model, synthetic_tokens, IntegerModel, Matrix, ModelError, ModelExecution, ModelPrefix,
+    ModelState,
 };
-use matchmark_quant::ModelArithmetic;
+use matchmark_quant::{
+    LayerArithmetic, ModelArithmetic, ModelArithmeticParts, QuantError, Rescale,
+};
 use matchmark_runtime::{execute_segment, KvCache, SegmentInputs};
 
 fn run(model: &IntegerModel, tokens: &[u32]) -> ModelExecution {
@@ -45,17 +48,7 @@ fn agrees_with_the_naive_twin() {
     ] {
         let model = model(sizes, bits, 7);
         let tokens = synthetic_tokens(model.shape(), TOKENS, 3);
-        let execution = run(&model, &tokens);
-        let stages = model.shape().stages();
-        for (t, expected) in naive::run(&model, &tokens).into_iter().enumerate() {
-            let got = NaiveToken {
-                streams: of_token(&execution.stream, stages, t),
-                normalized: of_token(&execution.normalized, stages, t),
-                logits: of_token(&execution.logits, 1, t).remove(0),
-                choice: execution.choices[t] as usize,
-            };
-            assert_eq!(got, expected, "{sizes:?} {bits} {t}");
-        }
+        agrees(&model, &run(&model, &tokens));
     }
 }
 
@@ -138,71 +131,123 @@ fn layers_are_one_attention() {
     assert_eq!(*after.cache(), cache);
 }
 
-/// A synthetic model is worth proving with: clamps, ties, exponents and table ends all occur.
+/// Ends of a range that values were clamped to, and halves that were rounded up.
+#[derive(Debug, Default)]
+struct Corners {
+    values: usize,
+    up: usize,
+    down: usize,
+    ties: usize,
+}
+
+impl Corners {
+    /// Accumulators of all layers, each rescaled by its own node.
+    fn rescaled(
+        &mut self,
+        layers: &[LayerArithmetic],
+        of: &dyn Fn(&LayerArithmetic) -> Rescale,
+        accumulators: &[i32],
+    ) {
+        let blocks = accumulators.chunks_exact(accumulators.len() / layers.len());
+        for (block, layer) in blocks.zip(layers) {
+            let rescale = of(layer);
+            for &x in block {
+                let r = rescale.apply(i64::from(x)).unwrap();
+                self.values += 1;
+                self.up += usize::from(r.excess > 0 && r.out == rescale.max());
+                self.down += usize::from(r.excess > 0 && r.out == rescale.min());
+                self.ties += usize::from(r.remainder == 0);
+            }
+        }
+    }
+
+    /// Values at the ends of their range.
+    fn ends(&mut self, values: &[i32], min: i32, max: i32) {
+        self.values += values.len();
+        self.up += values.iter().filter(|&&x| x == max).count();
+        self.down += values.iter().filter(|&&x| x == min).count();
+    }
+}
+
+/// Synthetic models are worth proving with: clamps, ties, exponents and table ends all occur in a few of them.
 #[test]
 fn synthetic_models_meet_the_corners() {
-    let model = model(SMALL, 11, 1);
-    let tokens = synthetic_tokens(model.shape(), 48, 5);
-    let execution = run(&model, &tokens);
-    let arithmetic = model.arithmetic();
-    let clamped = |rescale: matchmark_models::quant::Rescale, accumulators: &[i32]| {
-        let all = accumulators.iter();
-        let rescaled = all.map(|&x| rescale.apply(i64::from(x)).unwrap());
-        let (mut up, mut down, mut ties) = (0, 0, 0);
-        for r in rescaled {
-            up += usize::from(r.excess > 0 && r.out == rescale.max());
-            down += usize::from(r.excess > 0 && r.out == rescale.min());
-            ties += usize::from(r.remainder == 0);
+    let mut corners: BTreeMap<&'static str, Corners> = BTreeMap::new();
+    for seed in 1..=4 {
+        let model = model(SMALL, 11, seed);
+        let tokens = synthetic_tokens(model.shape(), 48, 5);
+        let execution = run(&model, &tokens);
+        let (terms, layers) = (model.arithmetic().terms(), model.arithmetic().layers());
+        type Kind<'a> = (
+            &'static str,
+            &'a dyn Fn(&LayerArithmetic) -> Rescale,
+            &'a [i32],
+        );
+        let kinds: [Kind<'_>; 5] = [
+            (
+                "q",
+                &|it| terms.rotary_input(it.query.shift),
+                &execution.query_accumulators,
+            ),
+            (
+                "k",
+                &|it| terms.rotary_input(it.key.shift),
+                &execution.key_accumulators,
+            ),
+            (
+                "v",
+                &|it| terms.value(it.value.shift),
+                &execution.value_accumulators,
+            ),
+            (
+                "gate",
+                &|it| terms.gate(it.gate.shift),
+                &execution.gate_accumulators,
+            ),
+            (
+                "up",
+                &|it| terms.value(it.up.shift),
+                &execution.up_accumulators,
+            ),
+        ];
+        for (name, of, accumulators) in kinds {
+            let of_kind = corners.entry(name).or_default();
+            of_kind.rescaled(layers, of, accumulators);
         }
-        (up, down, ties)
-    };
-    for (name, rescale, accumulators) in [
-        (
-            "q",
-            arithmetic.rotary_input(),
-            &execution.query_accumulators,
-        ),
-        ("k", arithmetic.rotary_input(), &execution.key_accumulators),
-        ("v", arithmetic.value(), &execution.value_accumulators),
-        ("gate", arithmetic.gate(), &execution.gate_accumulators),
-        ("up", arithmetic.up(), &execution.up_accumulators),
-    ] {
-        let (up, down, ties) = clamped(rescale, accumulators);
-        assert!(up > 0 && down > 0 && ties > 0, "{name} {up} {down} {ties}");
-        assert!((up + down) * 10 < accumulators.len(), "{name} {up} {down}");
+        let wide = |x: &[i16]| x.iter().map(|&x| i32::from(x)).collect::<Vec<i32>>();
+        for (name, values, min, max) in [
+            ("stream", &execution.stream, -32_768, 32_767),
+            ("normalized", &execution.normalized, -1023, 1023),
+            ("gated", &execution.gated, -4096, 4095),
+            ("rotated", &wide(&execution.attention.q), -1023, 1023),
+        ] {
+            corners.entry(name).or_default().ends(values, min, max);
+        }
+        let exponents: BTreeSet<u8> = execution.norms.iter().map(|norm| norm.exponent).collect();
+        assert!(exponents.len() >= 3, "{exponents:?}");
+        assert!(execution.norms.iter().any(|norm| norm.square_sum == 0));
+        let ties = execution.logits.chunks_exact(32).filter(|logits| {
+            let maximum = logits.iter().max().unwrap();
+            logits.iter().filter(|&x| x == maximum).count() > 1
+        });
+        assert_eq!(ties.count(), 48);
+        assert!(execution.choices.iter().collect::<BTreeSet<_>>().len() > 4);
+        // No two layers have the same constants.
+        assert_ne!(layers[0], layers[1]);
     }
-    let ends = |values: &[i32], min: i32, max: i32| {
-        let at = |end| values.iter().filter(|&&x| x == end).count();
-        (at(min), at(max))
-    };
-    for (name, values, min, max) in [
-        ("stream", &execution.stream, -16_384, 16_383),
-        ("normalized", &execution.normalized, -1023, 1023),
-        ("gated", &execution.gated, -1023, 1023),
-    ] {
-        let (low, high) = ends(values, min, max);
-        assert!(low > 0 && high > 0, "{name} {low} {high}");
-        assert!((low + high) * 5 < values.len(), "{name} {low} {high}");
+    assert_eq!(corners.len(), 9);
+    for (name, of_kind) in corners {
+        let Corners {
+            values,
+            up,
+            down,
+            ties,
+        } = of_kind;
+        assert!(up > 0 && down > 0, "{name} {up} {down}");
+        assert!((up + down) * 10 < values, "{name} {up} {down}");
+        let rescaled = ["q", "k", "v", "gate", "up"].contains(&name);
+        assert_eq!(ties > 0, rescaled, "{name}");
     }
-    let queries: Vec<i32> = execution
-        .attention
-        .q
-        .iter()
-        .map(|&x| i32::from(x))
-        .collect();
-    let (low, high) = ends(&queries, -1023, 1023);
-    assert!(low > 0 && high > 0, "rotated {low} {high}");
-    let exponents: BTreeSet<u8> = execution.norms.iter().map(|norm| norm.exponent).collect();
-    assert!(exponents.len() >= 3, "{exponents:?}");
-    assert!(execution.norms.iter().any(|norm| norm.square_sum == 0));
-    let exponents: BTreeSet<u8> = model.layer(0).q().exponents().iter().copied().collect();
-    assert_eq!(exponents.len(), 4);
-    let ties = execution.logits.chunks_exact(32).filter(|logits| {
-        let maximum = logits.iter().max().unwrap();
-        logits.iter().filter(|&x| x == maximum).count() > 1
-    });
-    assert_eq!(ties.count(), 48);
-    assert!(execution.choices.iter().collect::<BTreeSet<_>>().len() > 4);
 }
 
 /// Tokens one of whose channels has all of the norm, or several of which have as much as there is: every shift
@@ -221,7 +266,7 @@ fn dominating_channels_stop_nothing() {
                 assert_eq!(normalized, expected.normalized, "shift {norm}, token {t}");
                 assert_eq!(execution.choices[t] as usize, expected.choice);
             }
-            // Quotients of up to 2^(24 - shift).
+            // Quotients of up to 2^(26 - shift).
             let clamped = execution.normalized.iter().filter(|x| x.abs() == 1023);
             assert!(norm > 13 || clamped.count() > TOKENS / 2);
             let exponents: BTreeSet<u8> = execution.norms.iter().map(|it| it.exponent).collect();
@@ -231,6 +276,267 @@ fn dominating_channels_stop_nothing() {
             );
         }
     }
+}
+
+/// What every token comes to is what the naive twin says. `TOKENS` of them.
+fn agrees(model: &IntegerModel, execution: &ModelExecution) {
+    let stages = model.shape().stages();
+    let twin = naive::run(model, &execution.tokens);
+    for (t, expected) in twin.into_iter().enumerate() {
+        let got = NaiveToken {
+            streams: of_token(&execution.stream, stages, t),
+            normalized: of_token(&execution.normalized, stages, t),
+            logits: of_token(&execution.logits, 1, t).remove(0),
+            choice: execution.choices[t] as usize,
+        };
+        assert_eq!(got, expected, "token {t}");
+    }
+}
+
+/// Every node has constants of its own: those of one node, exchanged between two layers, give another
+/// execution, and another identity.
+#[test]
+fn layers_have_their_own_constants() {
+    let distinct = |it: &mut ModelArithmeticParts| {
+        let [first, second] = &mut it.layers[..] else {
+            panic!("two layers");
+        };
+        second.key.shift = first.key.shift + 1;
+        second.gate.shift = first.gate.shift + 1;
+        second.mlp_norm.shift = first.mlp_norm.shift + 1;
+    };
+    let model = common::with_arithmetic(&model(SMALL, 11, 1), distinct);
+    let tokens = synthetic_tokens(model.shape(), TOKENS, 9);
+    let before = run(&model, &tokens);
+    agrees(&model, &before);
+    let exchange: [fn(&mut LayerArithmetic, &mut LayerArithmetic); 12] = [
+        |a, b| std::mem::swap(a, b),
+        |a, b| std::mem::swap(&mut a.attention_norm, &mut b.attention_norm),
+        |a, b| std::mem::swap(&mut a.query, &mut b.query),
+        |a, b| std::mem::swap(&mut a.key, &mut b.key),
+        |a, b| std::mem::swap(&mut a.value, &mut b.value),
+        |a, b| std::mem::swap(&mut a.output.residual, &mut b.output.residual),
+        |a, b| std::mem::swap(&mut a.mlp_norm, &mut b.mlp_norm),
+        |a, b| std::mem::swap(&mut a.gate, &mut b.gate),
+        |a, b| std::mem::swap(&mut a.up, &mut b.up),
+        |a, b| std::mem::swap(&mut a.gated, &mut b.gated),
+        |a, b| std::mem::swap(&mut a.down.shift, &mut b.down.shift),
+        |a, b| std::mem::swap(&mut a.down, &mut b.down),
+    ];
+    for (index, exchange) in exchange.into_iter().enumerate() {
+        let other = common::with_arithmetic(&model, |it| {
+            let [first, second] = &mut it.layers[..] else {
+                panic!("two layers");
+            };
+            exchange(first, second);
+        });
+        let after = run(&other, &tokens);
+        assert_ne!(after.logits, before.logits, "exchange {index}");
+        assert_ne!(other.identity(), model.identity());
+        agrees(&other, &after);
+    }
+}
+
+/// A prefix is a cache and a position: with the one that its tokens would have left, a text goes on as if they
+/// had been executed; with any other, as the naive twin says.
+#[test]
+fn texts_go_on_after_the_prefix() {
+    let plain = model(SMALL, 11, 4);
+    let tokens = synthetic_tokens(plain.shape(), TOKENS + 5, 8);
+    let (opening, text) = tokens.split_at(5);
+    let (_, after) = execute_model(&plain, &ModelState::initial(&plain), opening).unwrap();
+    let (expected, last) = execute_model(&plain, &after, text).unwrap();
+    let mut parts = plain.clone().into_parts();
+    parts.prefix = ModelPrefix {
+        tokens: opening.to_vec(),
+        cache: after.cache().clone(),
+    };
+    let model = IntegerModel::new(parts).unwrap();
+    assert_ne!(model.identity(), plain.identity());
+    let initial = ModelState::initial(&model);
+    assert_eq!((initial.position(), &initial), (5, &after));
+    let (execution, state) = execute_model(&model, &initial, text).unwrap();
+    assert_eq!(execution.steps.entries_before(), 5);
+    assert_eq!(execution, expected);
+    assert_eq!(state, last);
+    agrees(&model, &execution);
+
+    let other = common::with_prefix(&plain, opening);
+    let execution = run(&other, text);
+    assert_ne!(execution.logits, expected.logits);
+    agrees(&other, &execution);
+    // The prefix takes up positions: 59 are left of 64.
+    let initial = ModelState::initial(&other);
+    assert!(execute_model(&other, &initial, &[3; 59]).is_ok());
+    assert_eq!(
+        execute_model(&other, &initial, &[3; 60]),
+        Err(ModelError::PositionLimit {
+            limit: 64,
+            position: 5,
+            tokens: 60
+        })
+    );
+}
+
+#[test]
+fn prefixes_that_are_refused() {
+    let plain = model(SMALL, 11, 4);
+    let with = |change: &dyn Fn(&mut ModelPrefix)| {
+        let mut parts = common::with_prefix(&plain, &[3, 4]).into_parts();
+        change(&mut parts.prefix);
+        IntegerModel::new(parts)
+    };
+    assert!(with(&|_| {}).is_ok());
+    assert_eq!(
+        with(&|it| it.tokens.push(5)),
+        Err(ModelError::PrefixCache {
+            expected: 3,
+            got: 2
+        })
+    );
+    assert_eq!(
+        with(&|it| it.tokens.clear()),
+        Err(ModelError::PrefixCache {
+            expected: 0,
+            got: 2
+        })
+    );
+    assert_eq!(
+        with(&|it| it.tokens[1] = 32),
+        Err(ModelError::UnknownToken {
+            index: 1,
+            vocabulary: 32,
+            got: 32
+        })
+    );
+    let all_layers = plain.shape().all_layers_attention();
+    let one_layer = plain.shape().attention();
+    assert_eq!(
+        with(&|it| it.cache = KvCache::from_tensors(one_layer, 2, &[0; 32], &[0; 32]).unwrap()),
+        Err(ModelError::WrongState {
+            expected: all_layers,
+            got: one_layer
+        })
+    );
+    // 32 numbers for each entry: two layers of two heads of eight dimensions.
+    let zeros = |entries: usize| {
+        let zeros = vec![0; 32 * entries];
+        (
+            vec![3; entries],
+            KvCache::from_tensors(all_layers, entries, &zeros, &zeros).unwrap(),
+        )
+    };
+    assert!(with(&|it| (it.tokens, it.cache) = zeros(63)).is_ok());
+    assert_eq!(
+        with(&|it| (it.tokens, it.cache) = zeros(64)),
+        Err(ModelError::PrefixTooLong {
+            positions: 64,
+            got: 64
+        })
+    );
+    let loud = KvCache::from_tensors(all_layers, 2, &[1024; 64], &[0; 64]).unwrap();
+    assert!(matches!(
+        with(&|it| it.cache = loud.clone()),
+        Err(ModelError::Attention(_))
+    ));
+}
+
+/// The arithmetic states the norms that bound all accumulators: those of the weights, no smaller and no larger.
+#[test]
+fn row_norms_are_those_of_the_weights() {
+    let model = model(SMALL, 11, 4);
+    let norm = model.layer(1).down().row_norm();
+    let with = |change: &dyn Fn(&mut ModelArithmeticParts)| {
+        let mut parts = model.clone().into_parts();
+        let mut arithmetic = parts.arithmetic.parts().clone();
+        change(&mut arithmetic);
+        parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
+        IntegerModel::new(parts)
+    };
+    for stated in [norm - 1, norm + 1] {
+        assert_eq!(
+            with(&|it| it.layers[1].down.row_norm = stated),
+            Err(ModelError::RowNorm {
+                matrix: "down projection of layer 1".to_owned(),
+                expected: stated,
+                got: norm
+            })
+        );
+    }
+    let norm = model.head().row_norm();
+    assert_eq!(
+        with(&|it| it.head_row_norm -= 1),
+        Err(ModelError::RowNorm {
+            matrix: "output head".to_owned(),
+            expected: norm - 1,
+            got: norm
+        })
+    );
+    // With a norm that the bounds do not allow, no weights are looked at.
+    assert!(matches!(
+        with(&|it| it.layers[0].gate.row_norm = 1 << 21),
+        Err(ModelError::Quantity(QuantError::AccumulatorTooLarge {
+            quantity: "gate accumulator",
+            ..
+        }))
+    ));
+    assert!(matches!(
+        with(&|it| {
+            it.layers.pop();
+        }),
+        Err(ModelError::Quantity(QuantError::ParameterOutOfRange {
+            minimum: 2,
+            got: 1,
+            ..
+        }))
+    ));
+}
+
+/// Weights that all add up for one token: the sum leaves the range of the stream by more than `2^15` units, and
+/// is carried.
+#[test]
+fn sums_far_outside_of_the_stream_are_carried() {
+    let plain = model(SMALL, 11, 1);
+    let tokens: Vec<u32> = (2..).take(TOKENS).collect();
+    let width = plain.shape().mlp();
+    let (stage, token) = (2, 7);
+    let gated = run(&plain, &tokens).gated;
+    let gated = &gated[token * width..(token + 1) * width];
+    let mut parts = plain.clone().into_parts();
+    let down = parts.layers[0].down.clone();
+    let mut weights = down.weights().to_vec();
+    for (weight, g) in weights.iter_mut().zip(gated) {
+        *weight = if *g < 0 { -2047 } else { 2047 };
+    }
+    for (weight, g) in weights[width..].iter_mut().zip(gated) {
+        *weight = if *g < 0 { 2047 } else { -2047 };
+    }
+    parts.layers[0].down = Matrix::new(down.outputs(), down.inputs(), weights).unwrap();
+    parts.state_row_norms().unwrap();
+    let model = IntegerModel::new(parts).unwrap();
+    let execution = run(&model, &tokens);
+    agrees(&model, &execution);
+    let hidden = model.shape().hidden();
+    let of_stage = |tensor: &[i32], stage: usize, channel: usize| {
+        i64::from(tensor[(stage * TOKENS + token) * hidden + channel])
+    };
+    let node = model.arithmetic().layers()[0].down;
+    let narrow = Rescale::twos_complement(node.shift, 16).unwrap();
+    for (channel, end) in [(0, 32_767), (1, -32_768)] {
+        let before = of_stage(&execution.stream, stage - 1, channel);
+        let sum =
+            of_stage(&execution.stream_accumulators, stage, channel) + (before << node.residual);
+        assert_eq!(of_stage(&execution.stream, stage, channel), end);
+        assert!(matches!(
+            narrow.apply(sum),
+            Err(QuantError::ExcessTooLarge { .. })
+        ));
+        let carried = model.arithmetic().terms().stream(node.shift).apply(sum);
+        assert_eq!(i64::from(carried.unwrap().out), end);
+    }
+    let report = model.excess_report();
+    let stream = report.iter().find(|it| it.kind == "stream").unwrap();
+    assert!(stream.carried && stream.bound > 1 << 27, "{stream:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use common::folder::Folder;
 use matchmark_models::quant::ValueBits;
-use matchmark_models::{quantize_model, FloatModel, ImportError, TokenizerError};
+use matchmark_models::{quantize_model, FloatModel, ImportError, QuantizeOptions, TokenizerError};
 use matchmark_runtime::{FloatError, TraceError};
 use safetensors::tensor::Dtype;
 use serde_json::{json, Value};
@@ -280,8 +280,8 @@ fn entries_that_mean_nothing_are_noted() {
         "transformers.js_config",
     ];
     assert_eq!(model.ignored, noted);
-    let bits = ValueBits::new(11).unwrap();
-    let (_, report) = quantize_model(&model, &[vec![0, 2, 3]], bits).unwrap();
+    let options = QuantizeOptions::new(ValueBits::new(11).unwrap());
+    let (_, report) = quantize_model(&model, &[vec![0, 2, 3]], &options).unwrap();
     assert!(report.to_string().contains(&noted.join(", ")), "{report}");
     assert!(Folder::new().read().unwrap().ignored.is_empty());
 }

@@ -4,16 +4,33 @@
 mod common;
 
 use common::folder::Folder;
-use common::{model, SMALL};
-use matchmark_models::quant::{QuantError, ValueBits};
+use common::{model, with_prefix, SMALL};
+use matchmark_models::quant::{ModelArithmeticParts, QuantError, ValueBits};
 use matchmark_models::{
-    quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation,
+    quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation, QuantizeOptions,
 };
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
 use serde_json::json;
 
 const HEADER: usize = 28;
+/// Where the numbers of the arithmetic stand in the encoding: after the eight sizes. Four bytes each.
+const ARITHMETIC: usize = 32;
+/// Numbers of an arithmetic before those of its first layer.
+const FIRST_LAYER: usize = 4;
+
+/// Where the scales begin in the encoding of a model of so many layers: after the arithmetic.
+const fn scales(layers: usize) -> usize {
+    ARITHMETIC + 4 * ModelArithmeticParts::numbers_for(layers)
+}
+
+/// Length of what follows the prefix: embedding and matrices, two bytes an entry.
+fn after_prefix(model: &IntegerModel) -> usize {
+    let layers = model.layers().iter().flat_map(|layer| layer.named());
+    let weights = layers.map(|(_, matrix)| matrix.weights().len());
+    let head = model.head().weights().len();
+    2 * (model.embedding().len() + weights.sum::<usize>() + head)
+}
 
 fn small() -> IntegerModel {
     model(SMALL, 11, 1)
@@ -21,11 +38,11 @@ fn small() -> IntegerModel {
 
 /// A file whose identity is that of its changed content: past the check of the digest.
 fn sealed(encoding: &[u8]) -> Vec<u8> {
-    let identity = TaggedSha256::new("matchmark/model/v1")
+    let identity = TaggedSha256::new("matchmark/model/v2")
         .chain(encoding)
         .finish();
     let mut bytes = b"matchmark model\n".to_vec();
-    bytes.extend(1u32.to_le_bytes());
+    bytes.extend(2u32.to_le_bytes());
     bytes.extend((encoding.len() as u64).to_le_bytes());
     bytes.extend(encoding);
     bytes.extend(identity);
@@ -33,7 +50,11 @@ fn sealed(encoding: &[u8]) -> Vec<u8> {
 }
 
 fn encoding() -> Vec<u8> {
-    let bytes = small().to_bytes();
+    encoding_of(&small())
+}
+
+fn encoding_of(model: &IntegerModel) -> Vec<u8> {
+    let bytes = model.to_bytes();
     bytes[HEADER..bytes.len() - 32].to_vec()
 }
 
@@ -54,6 +75,11 @@ fn files_round_trip() {
         assert_eq!(loaded.to_bytes(), std::fs::read(&path).unwrap());
         assert_eq!(loaded.identity(), model.identity());
     }
+    let model = with_prefix(&small(), &[5, 1, 31]);
+    model.save(&path).unwrap();
+    let loaded = IntegerModel::load(&path).unwrap();
+    assert_eq!(loaded.prefix().tokens, [5, 1, 31]);
+    assert_eq!(loaded, model);
     // One file, and nothing beside it.
     assert_eq!(directory.path().read_dir().unwrap().count(), 1);
     assert_eq!(sealed(&encoding()), small().to_bytes());
@@ -101,6 +127,16 @@ fn truncated_extended_and_edited_files() {
     for at in 16..20 {
         assert!(matches!(edited(at), Err(ModelFileError::Version { .. })));
     }
+    // A file of the format before is refused by its number.
+    let mut old = bytes.clone();
+    old[16] = 1;
+    assert!(matches!(
+        IntegerModel::from_bytes(&old),
+        Err(ModelFileError::Version {
+            expected: 2,
+            got: 1
+        })
+    ));
     for at in (HEADER..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
         let result = edited(at);
         assert!(
@@ -114,9 +150,11 @@ fn truncated_extended_and_edited_files() {
 #[test]
 fn digits_by_themselves() {
     let of = |folder: &Folder| {
-        let bits = ValueBits::new(11).unwrap();
+        let options = QuantizeOptions::new(ValueBits::new(11).unwrap());
         let float = folder.read().unwrap();
-        quantize_model(&float, &[vec![0, 2, 3]], bits).unwrap().0
+        quantize_model(&float, &[vec![0, 2, 3]], &options)
+            .unwrap()
+            .0
     };
     let mut folder = Folder::new();
     let plain = of(&folder);
@@ -158,12 +196,14 @@ fn digits_by_themselves() {
 #[test]
 fn scales_that_are_not_those_of_the_floats() {
     let float = Folder::new().read().unwrap();
-    let (tokens, bits) = (vec![0, 2, 3], ValueBits::new(11).unwrap());
-    let (model, _) = quantize_model(&float, std::slice::from_ref(&tokens), bits).unwrap();
-    let bytes = model.to_bytes();
-    let mut encoding = bytes[HEADER..bytes.len() - 32].to_vec();
-    // The scale of the embedding.
-    encoding[55..63].copy_from_slice(&1e300f64.to_le_bytes());
+    let (tokens, options) = (
+        vec![0, 2, 3],
+        QuantizeOptions::new(ValueBits::new(11).unwrap()),
+    );
+    let (model, _) = quantize_model(&float, std::slice::from_ref(&tokens), &options).unwrap();
+    let mut encoding = encoding_of(&model);
+    // The scale of the embedding; the model has one layer.
+    encoding[scales(1)..][..8].copy_from_slice(&1e300f64.to_le_bytes());
     let model = IntegerModel::from_bytes(&sealed(&encoding)).unwrap();
     let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
     evaluator.sequence(&tokens, None).unwrap();
@@ -214,29 +254,119 @@ fn sealed_encodings() {
         refused(&|e| e[24..28].copy_from_slice(&(1u32 << 18).to_le_bytes())),
         ModelFileError::PartForm { .. } | ModelFileError::PartTruncated { .. }
     ));
-    // 13 bits; a shift of 0; an exponent of 9.
-    for (at, value) in [(32, 13), (33, 0), (54, 9)] {
-        assert!(matches!(
-            refused(&|e| e[at] = value),
-            ModelFileError::Model(ModelError::Quantity(QuantError::ParameterOutOfRange { .. }))
-        ));
+    // The value width, the shift of the rotation, the score step, the number of layers; the shift and epsilon of
+    // the first normalization, the shift of its queries; a shift that is one only in its lowest byte.
+    for (number, value) in [
+        (0, 13),
+        (1, 0),
+        (2, 0),
+        (3, 3),
+        (3, u32::MAX),
+        (FIRST_LAYER, 10),
+        (FIRST_LAYER, 17),
+        (FIRST_LAYER + 1, 1 << 20),
+        (FIRST_LAYER + 2, 15),
+        (FIRST_LAYER + 2, 256 + 5),
+    ] {
+        let at = ARITHMETIC + 4 * number;
+        let error = refused(&|e| e[at..at + 4].copy_from_slice(&u32::to_le_bytes(value)));
+        assert!(
+            matches!(
+                error,
+                ModelFileError::Model(ModelError::Quantity(QuantError::ParameterOutOfRange { .. }))
+            ),
+            "{number} {error}"
+        );
     }
-    // The first scale is NaN.
+    // The norm of the rows of the first query projection.
     assert!(matches!(
-        refused(&|e| e[55..63].copy_from_slice(&f64::NAN.to_le_bytes())),
+        refused(&|e| e[ARITHMETIC + 4 * (FIRST_LAYER + 3)] ^= 1),
+        ModelFileError::Model(ModelError::RowNorm { .. })
+    ));
+    // The first scale is NaN. The model has two layers and five stages.
+    let first = scales(2);
+    assert!(matches!(
+        refused(&|e| e[first..first + 8].copy_from_slice(&f64::NAN.to_le_bytes())),
         ModelFileError::Model(ModelError::Quantity(QuantError::ScaleNotPositive { .. }))
     ));
-    // The last mantissa is -128.
+    // Whether the stream is rotated: after two scales a stage, and those of gate and logits.
+    let rotated = first + 8 * (2 * 5 + 2);
+    let mut encoding = good.clone();
+    encoding[rotated] = 1;
+    let model = IntegerModel::from_bytes(&sealed(&encoding)).unwrap();
+    assert!(model.scales().rotated);
     assert!(matches!(
-        refused(&|e| *e.last_mut().unwrap() = 0x80),
-        ModelFileError::Model(ModelError::MantissaOutOfRange { got: -128, .. })
+        refused(&|e| e[rotated] = 2),
+        ModelFileError::PartForm { part: "scales", .. }
     ));
-    // The exponents of the head stand before its mantissas.
-    let at = good.len() - 32 * 16 - 1;
+    // The last weight is -2048.
+    let end = good.len();
     assert!(matches!(
-        refused(&|e| e[at] = 4),
-        ModelFileError::Model(ModelError::WeightExponent { got: 4, .. })
+        refused(&|e| e[end - 2..].copy_from_slice(&(-2048i16).to_le_bytes())),
+        ModelFileError::Model(ModelError::WeightOutOfRange { got: -2048, .. })
     ));
+    // Another weight, within its range, makes another norm.
+    assert!(matches!(
+        refused(&|e| {
+            let row = e.len() - 2 * 16 * 32..;
+            let weights = e[row].chunks_exact_mut(2);
+            weights.for_each(|two| two.copy_from_slice(&2i16.to_le_bytes()));
+        }),
+        ModelFileError::Model(ModelError::RowNorm { got: 32, .. })
+    ));
+}
+
+/// The prefix in an encoding: its tokens, then its keys and values.
+#[test]
+fn sealed_prefixes() {
+    let plain = small();
+    let model = with_prefix(&plain, &[5, 1, 31]);
+    let good = encoding_of(&model);
+    let end = good.len() - after_prefix(&model);
+    // Two layers of two heads of eight dimensions; keys and values.
+    let entry = 2 * 2 * 2 * 8 * 2;
+    let tokens = end - 3 * entry - 3 * 4;
+    let refused = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut encoding = good.clone();
+        change(&mut encoding);
+        IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err()
+    };
+    assert_eq!(
+        good[tokens - 4..tokens + 12],
+        [3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 31, 0, 0, 0]
+    );
+    assert!(matches!(
+        refused(&|e| e[tokens] = 32),
+        ModelFileError::Model(ModelError::UnknownToken {
+            index: 0,
+            got: 32,
+            ..
+        })
+    ));
+    for at in [tokens + 12, end - 2] {
+        assert!(matches!(
+            refused(&|e| e[at..at + 2].copy_from_slice(&1024i16.to_le_bytes())),
+            ModelFileError::Model(ModelError::Attention(_))
+        ));
+    }
+    // More tokens than there are: what follows is taken for them, until nothing is left.
+    for count in [4u32, 64, 1 << 20, u32::MAX] {
+        let error = refused(&|e| e[tokens - 4..tokens].copy_from_slice(&count.to_le_bytes()));
+        assert!(
+            matches!(error, ModelFileError::PartTruncated { .. }),
+            "{count} {error}"
+        );
+    }
+    // Without its tokens, their cache follows: bytes too many.
+    assert!(matches!(
+        refused(&|e| e[tokens - 4] = 0),
+        ModelFileError::PartsTrailing { .. } | ModelFileError::Model(_)
+    ));
+    // The same without a prefix.
+    let mut without = good.clone();
+    without.drain(tokens..end);
+    without[tokens - 4] = 0;
+    assert_eq!(IntegerModel::from_bytes(&sealed(&without)).unwrap(), plain);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use std::ops::{Add, Mul, Neg, Sub};
 use std::path::PathBuf;
 
 use matchmark_models::quant::ValueBits;
-use matchmark_models::{quantize_model, text_sequences, FloatModel, IntegerModel};
+use matchmark_models::{quantize_model, text_sequences, FloatModel, IntegerModel, QuantizeOptions};
 
 /// Fraction bits of an [`Interval`]. Magnitudes up to `2^14` can be multiplied.
 const BITS: u32 = 56;
@@ -201,8 +201,8 @@ fn fixture(name: &str) -> (FloatModel, IntegerModel) {
     let float = FloatModel::read(&folder.join(name)).unwrap();
     let text = std::fs::read_to_string(folder.join("calibrate.txt")).unwrap();
     let sequences = text_sequences(&float.tokenizer, &text, float.shape.positions()).unwrap();
-    let bits = ValueBits::new(11).unwrap();
-    let (model, _) = quantize_model(&float, &sequences, bits).unwrap();
+    let options = QuantizeOptions::new(ValueBits::new(11).unwrap());
+    let (model, _) = quantize_model(&float, &sequences, &options).unwrap();
     (float, model)
 }
 

@@ -1,7 +1,7 @@
 //! The targets.
 use std::collections::BTreeMap;
 
-use matchmark_models::{quantize_model, text_sequences, FloatModel, IntegerModel};
+use matchmark_models::{FloatModel, IntegerModel, QuantizeOptions, quantize_model, text_sequences};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
 use matchmark_statement::{
@@ -229,7 +229,7 @@ pub fn imported(bytes: &[u8]) -> Option<IntegerModel> {
     }
     let sequences = text_sequences(&float.tokenizer, "aaa\naa", float.shape.positions()).ok()?;
     let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS).unwrap();
-    let (model, report) = quantize_model(&float, &sequences, bits).ok()?;
+    let (model, report) = quantize_model(&float, &sequences, &QuantizeOptions::new(bits)).ok()?;
     // What it says to people.
     let _ = report.to_string();
     Some(model)

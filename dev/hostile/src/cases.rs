@@ -5,6 +5,7 @@ use matchmark_air::describe::describe_segment;
 use matchmark_air::gadgets::less_than::LessThan;
 use matchmark_air::layout::decoder::DecoderLayout;
 use matchmark_air::layout::SegmentLayout;
+use matchmark_air::preprocessed::Constants;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::Column;
 use matchmark_models::IntegerModel;
@@ -48,6 +49,14 @@ pub struct Case {
 
 impl Case {
     /// The decoder, of a case that is one's.
+    /// What the preprocessed columns hold.
+    pub fn constants(&self) -> Constants<'_> {
+        Constants {
+            table: self.terms.weight_table(),
+            arithmetic: self.decoder.as_ref().map(|part| part.model.arithmetic()),
+        }
+    }
+
     pub fn expect_decoder(&self) -> (&Arc<DecoderPart>, &DecoderLayout) {
         let part = self.decoder.as_ref().expect("a decoder's case");
         (part, self.layout.decoder().expect("a decoder's layout"))

@@ -1,7 +1,7 @@
 //! Decoders in whose name a proof of attention alone is offered, and what can be changed about a
 //! decoder's own terms.
 use matchmark_quant::{
-    AttentionShape, HiddenSize, Layers, MlpSize, ModelArithmetic, ModelShape, ModelShifts,
+    ArithmeticId, ArithmeticTerms, AttentionShape, HiddenSize, Layers, MlpSize, ModelShape,
     QuantizationPolicy, Rounding, StepRange, VocabularySize,
 };
 use matchmark_statement::{
@@ -26,20 +26,9 @@ pub fn decoders(shape: &SegmentShape, quantization: &QuantizationPolicy) -> Vec<
         )
         .unwrap()
     };
-    let arithmetic = |gate: u8| {
-        let shifts = ModelShifts {
-            rotary_input: 5,
-            value: 5,
-            stream: 5,
-            embedding: 3,
-            gate,
-            up: 5,
-            gated: 5,
-            rotation: 12,
-            norm: 12,
-        };
+    let arithmetic = |nodes: u8| {
         let (bits, step) = (quantization.value_bits(), quantization.score_step());
-        ModelArithmetic::new(bits, shifts, 1, 2, step, 1).unwrap()
+        ArithmeticTerms::new(bits, 12, step, ArithmeticId::from_bytes([nodes; 32])).unwrap()
     };
     let first = DecoderTerms {
         shape: model_shape(shape.attention(), 8),
@@ -124,7 +113,7 @@ pub fn recut(circuits: &[PolicyCircuit]) -> Vec<PolicyCircuit> {
 }
 
 /// Terms that differ from these in one thing each, by the name of what is changed: every number that they
-/// are written with, and the commitment to the weights. A new kind of term does not compile until it is
+/// are written with, the identity of the nodes' constants, and the commitment to the weights. A new kind of term does not compile until it is
 /// changed here.
 pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
     let DecoderTerms {
@@ -135,13 +124,28 @@ pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
     } = *base;
     let mut out = vec![];
     for (which, byte, mask) in [(1, 0, 1), (2, 31, 0x80), (3, 13, 0xff), (4, 20, 0x10)] {
-        let mut bytes = weights.to_bytes();
-        bytes[byte] ^= mask;
-        let weights = PortCommitment::from_bytes(bytes);
+        let changed = |mut bytes: [u8; 32]| {
+            bytes[byte] ^= mask;
+            bytes
+        };
+        let weights = PortCommitment::from_bytes(changed(weights.to_bytes()));
         out.push((
             format!("weights {which}"),
             DecoderTerms { weights, ..*base },
         ));
+        let nodes = ArithmeticId::from_bytes(changed(arithmetic.identity().to_bytes()));
+        let arithmetic = ArithmeticTerms::new(
+            arithmetic.value_bits(),
+            arithmetic.rotation_shift(),
+            arithmetic.score_step(),
+            nodes,
+        );
+        let arithmetic = arithmetic.unwrap();
+        let terms = DecoderTerms {
+            arithmetic,
+            ..*base
+        };
+        out.push((format!("nodes {which}"), terms));
     }
     let mut add = |name: &str, terms: Vec<(String, DecoderTerms)>| {
         let named = |(field, it)| (format!("{name}{field}"), it);
@@ -199,6 +203,8 @@ fn numbers(value: &Value, path: String, out: &mut Vec<String>) {
                 numbers(value, format!("{path}/{name}"), out);
             }
         }
+        // The identity of the nodes, which is changed by its bytes.
+        Value::String(_) if path == "/identity" => {}
         other => unreachable!("{path} is {other}"),
     }
 }

@@ -1,14 +1,15 @@
 //! Another function under the same key: chains by the weights of a model whose key a verifier holds, with one
-//! number of the arithmetic or one table changed, in the name of that model, each with a policy that its
+//! number of the arithmetic or one table changed, or the constants of two nodes exchanged, in the name of that model, each with a policy that its
 //! prover would hand out. They are valid chains, and tell other stories.
+use std::mem::swap;
 use std::sync::Arc;
 
 use matchmark_composer::{derive_key, end_tokens_of, KeyOptions, ModelKey, ModelOptions, Stop};
 use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
-use matchmark_quant::{ModelArithmetic, ModelShifts, ScoreStep};
+use matchmark_quant::{LayerArithmetic, ModelArithmetic, ModelArithmeticParts, ScoreStep};
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, Cut, CutPattern, ModelId, ModelIdentity, PortCommitment,
+    AcceptancePolicy, ChainAccumulator, Cut, CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment,
     SegmentStatement, SegmentStatementParts, TokenId,
 };
 use matchmark_tables::WeightTable;
@@ -76,68 +77,128 @@ pub fn key() -> ModelKey {
 /// The honest chain.
 pub fn honest() -> Story {
     let model = spec().model();
-    story("nothing", None, &model, &model, None)
+    story("nothing", None, &model, &model, Name::Model)
 }
 
-/// The seven that an audit found accepted under the honest key, each with the field that tells it now.
+/// The seven that an audit found accepted under the honest key, and models whose nodes have each other's
+/// constants, each with the field that tells it now.
 pub fn others() -> Vec<Story> {
-    let model = spec().model();
-    all_changes()
-        .into_iter()
-        .map(|(name, field, change)| {
-            let other = changed(&model, change);
-            story(name, Some(field), &model, &other, None)
-        })
-        .collect()
+    stories(single_changes().into_iter().chain(exchanges()), |field| {
+        (field, Name::Model)
+    })
 }
 
 /// The same, with the honest commitment in their statements: proofs that open another one.
 pub fn under_the_honest_commitment(weights: PortCommitment) -> Vec<Story> {
+    stories(single_changes().into_iter().chain(exchanges()), |field| {
+        (field, Name::Weights(weights))
+    })
+}
+
+/// The exchanges with all of the honest terms in their statements: their weights are the honest ones, so
+/// that proofs open what is stated, and the constants stand in the preprocessed columns alone.
+pub fn in_the_honest_terms(decoder: DecoderTerms) -> Vec<Story> {
+    stories(exchanges().into_iter(), |_| {
+        ("circuits", Name::Terms(decoder))
+    })
+}
+
+fn stories(
+    changes: impl Iterator<Item = Named>,
+    of: impl Fn(&'static str) -> (&'static str, Name),
+) -> Vec<Story> {
     let model = spec().model();
-    all_changes()
-        .into_iter()
+    changes
         .map(|(name, field, change)| {
-            let other = changed(&model, change);
-            story(name, Some(field), &model, &other, Some(weights))
+            let (field, in_name) = of(field);
+            let other = changed(&model, &change);
+            story(name, Some(field), &model, &other, in_name)
         })
         .collect()
 }
 
-/// What is changed: in the arithmetic, or in the weight table.
+/// In whose name a story is told.
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    /// With the identity of the honest model.
+    Model,
+    /// And with the commitment to its weights.
+    Weights(PortCommitment),
+    /// And with everything else that is stated of it.
+    Terms(DecoderTerms),
+}
+
+/// What is changed: in the arithmetic of the nodes, or in the weight table.
 enum Change {
-    Shift(fn(&mut ModelShifts)),
-    ScoreStep,
-    Epsilon,
+    Nodes(fn(&mut ModelArithmeticParts)),
     Table,
 }
 
-fn all_changes() -> Vec<(&'static str, &'static str, Change)> {
-    let arithmetic = "decoder.arithmetic";
+type Named = (&'static str, &'static str, Change);
+
+const ARITHMETIC: &str = "decoder.arithmetic";
+
+/// One number, in all layers, or one table.
+fn single_changes() -> Vec<Named> {
+    let nodes = |name, change| (name, ARITHMETIC, Change::Nodes(change));
     vec![
-        (
-            "rotation shift",
-            arithmetic,
-            Change::Shift(|it| it.rotation -= 1),
-        ),
+        nodes("rotation shift", |it| it.rotation -= 1),
         // Part of the quantization as well, which is compared first.
-        ("score step", "quantization", Change::ScoreStep),
+        (
+            "score step",
+            "quantization",
+            Change::Nodes(|it| it.score_step = ScoreStep::new(2 * it.score_step.get() + 1).unwrap()),
+        ),
         ("weight table", "table", Change::Table),
-        ("epsilon", arithmetic, Change::Epsilon),
-        ("gate shift", arithmetic, Change::Shift(|it| it.gate += 1)),
-        ("value shift", arithmetic, Change::Shift(|it| it.value += 1)),
-        ("norm shift", arithmetic, Change::Shift(|it| it.norm -= 1)),
+        nodes("epsilon", |it| {
+            for layer in &mut it.layers {
+                layer.mlp_norm.epsilon += 1 << 12;
+            }
+            it.final_norm.epsilon += 1 << 12;
+        }),
+        nodes("gate shift", |it| it.layers[0].gate.shift += 1),
+        nodes("value shift", |it| it.layers[0].value.shift += 1),
+        nodes("norm shift", |it| it.layers[0].mlp_norm.shift -= 1),
+    ]
+}
+
+/// The constants of two nodes change places: those of one component, by the same weights.
+fn exchanges() -> Vec<Named> {
+    let nodes = |name, change| (name, ARITHMETIC, Change::Nodes(change));
+    vec![
+        nodes("query and key exchanged", |it| {
+            let LayerArithmetic { query, key, .. } = &mut it.layers[0];
+            swap(&mut query.shift, &mut key.shift);
+        }),
+        nodes("gate and up exchanged", |it| {
+            let LayerArithmetic { gate, up, .. } = &mut it.layers[0];
+            swap(&mut gate.shift, &mut up.shift);
+        }),
+        nodes("norms exchanged", |it| {
+            let LayerArithmetic {
+                attention_norm,
+                mlp_norm,
+                ..
+            } = &mut it.layers[0];
+            swap(attention_norm, mlp_norm);
+        }),
+        nodes("residuals exchanged", |it| {
+            let LayerArithmetic { output, down, .. } = &mut it.layers[0];
+            swap(&mut output.residual, &mut down.residual);
+            swap(&mut output.shift, &mut down.shift);
+        }),
     ]
 }
 
 /// The same weights under another function.
-fn changed(model: &IntegerModel, change: Change) -> Arc<IntegerModel> {
+fn changed(model: &IntegerModel, change: &Change) -> Arc<IntegerModel> {
     let mut parts = model.clone().into_parts();
-    let own = parts.arithmetic;
-    let (mut shifts, mut step, mut epsilon) = (own.shifts(), own.score_step(), own.norm_epsilon());
     match change {
-        Change::Shift(shift) => shift(&mut shifts),
-        Change::ScoreStep => step = ScoreStep::new(2 * step.get() + 1).unwrap(),
-        Change::Epsilon => epsilon += 1 << 12,
+        Change::Nodes(change) => {
+            let mut nodes = parts.arithmetic.into_parts();
+            change(&mut nodes);
+            parts.arithmetic = ModelArithmetic::new(nodes).unwrap();
+        }
         Change::Table => {
             let table = &parts.tables.weights;
             // Every cache entry counts as much as the one with the largest score.
@@ -145,25 +206,16 @@ fn changed(model: &IntegerModel, change: Change) -> Arc<IntegerModel> {
             parts.tables.weights = WeightTable::custom(entries, "flat").unwrap();
         }
     }
-    parts.arithmetic = ModelArithmetic::new(
-        own.value_bits(),
-        shifts,
-        epsilon,
-        own.embedding_epsilon(),
-        step,
-        own.weight_exponent(),
-    )
-    .unwrap();
     Arc::new(IntegerModel::new(parts).unwrap())
 }
 
-/// Proves the tokens of `other` in the name of `model`, and of the commitment if one is given.
+/// Proves the tokens of `other` in the name of `model`.
 fn story(
     name: &'static str,
     field: Option<&'static str>,
     model: &IntegerModel,
     other: &Arc<IntegerModel>,
-    weights: Option<PortCommitment>,
+    in_name: Name,
 ) -> Story {
     let prover = SegmentProver::for_model(spec().chain(GIVEN), other.clone()).unwrap();
     let identity = ModelIdentity::Weights(ModelId::from_bytes(*model.identity().as_bytes()));
@@ -184,7 +236,7 @@ fn story(
         cut: Cut::Fused,
     };
     let (statement, values) = prover.claim_model(&input).unwrap();
-    let parts = in_the_name_of(statement.parts(), identity, weights);
+    let parts = in_the_name_of(statement.parts(), identity, in_name);
     let statement = SegmentStatement::new(parts).unwrap();
     let told = values.chosen().to_vec();
     let witness = prover.model_witness(&input).unwrap();
@@ -207,11 +259,13 @@ fn story(
 fn in_the_name_of(
     mut parts: SegmentStatementParts,
     identity: ModelIdentity,
-    weights: Option<PortCommitment>,
+    in_name: Name,
 ) -> SegmentStatementParts {
     parts.terms.model = identity;
-    if let (Some(decoder), Some(weights)) = (&mut parts.terms.decoder, weights) {
-        decoder.weights = weights;
+    match (&mut parts.terms.decoder, in_name) {
+        (Some(decoder), Name::Weights(weights)) => decoder.weights = weights,
+        (decoder, Name::Terms(terms)) => *decoder = Some(terms),
+        (_, Name::Model) | (None, Name::Weights(_)) => {}
     }
     parts
 }

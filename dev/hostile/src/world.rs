@@ -226,7 +226,8 @@ impl World {
             let column: Column = vec![M31::from(0); 1 << constraints.log_rows()].into();
             vec![column; own]
         };
-        let main = PartTrace::generate(&circuit, layout, honest.table, &ports, |constraints| {
+        let constants = case.constants();
+        let main = PartTrace::generate(&circuit, layout, &constants, &ports, |constraints| {
             let is_table = !constraints.tables().is_empty();
             match is_table || ATTENTION.contains(&constraints.name()) {
                 true => constraints.generate(&honest),

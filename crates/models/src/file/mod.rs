@@ -12,8 +12,9 @@ use crate::{IntegerModel, ModelError, ModelId};
 
 /// What every model file begins with.
 const MAGIC: &[u8; 16] = b"matchmark model\n";
-/// The version of the format.
-const VERSION: u32 = 1;
+/// The version of the format: that of the encoding's tag, so that a file of another one is refused by its
+/// number.
+const VERSION: u32 = 2;
 /// Magic, version, length of the encoding.
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
 const IDENTITY_BYTES: usize = 32;

@@ -83,7 +83,9 @@ impl Ranges {
         include(&mut self.stream.iter_mut(), &run.stream, stages, prefix);
         let normalized = &mut self.normalized.iter_mut();
         include(normalized, &run.normalized, stages, prefix);
-        let kinds: [(fn(&mut LayerRanges) -> &mut Range, &[f64], usize); 9] = [
+        /// A range of a layer, the values of all layers, and how many tokens to skip.
+        type Kind<'a> = (fn(&mut LayerRanges) -> &mut Range, &'a [f64], usize);
+        let kinds: [Kind<'_>; 9] = [
             (|it| &mut it.rotary_query, &run.rotary_queries, prefix),
             (|it| &mut it.rotary_key, &run.rotary_keys, prefix),
             (|it| &mut it.query, &run.queries, prefix),

@@ -53,7 +53,7 @@ impl QuantizeOptions {
 /// all intermediate values are taken.
 ///
 /// # Errors
-/// [`ModelError`] for a sequence that the model cannot run, and if no scales meet the bounds on
+/// [`ModelError`] for a prefix or a sequence that the model cannot run, and if no scales meet the bounds on
 /// accumulators.
 pub fn quantize_model(
     model: &FloatModel,
@@ -69,6 +69,10 @@ pub fn quantize_model(
         ScoreStep::new(ScoreStep::MIN)?,
         TableResolution::for_bits(bits)?.table()?.bounds(),
     )?;
+    let (positions, got) = (model.shape.positions(), options.prefix.len());
+    if got >= positions {
+        return Err(ModelError::PrefixTooLong { positions, got });
+    }
     let model = &prepare(model, options.rotated);
     let mut ranges = Ranges::new(&model.shape);
     for tokens in calibration {

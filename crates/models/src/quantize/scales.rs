@@ -12,10 +12,8 @@ use super::calibrate::{LayerRanges, Range, Ranges};
 use super::weights::power_of_two;
 use crate::{FloatLayer, FloatModel, LayerScales, ModelError};
 
-/// Ranges are this much larger than what calibration saw: a clamp costs more than a quarter of a bit.
+/// Ranges are this much larger than what calibration saw: a clamp costs more than a third of a bit.
 const MARGIN: f64 = 1.25;
-/// Smallest shift of a gated product: with it no product leaves what a proof carries.
-const MIN_GATED_SHIFT: u8 = 9;
 
 /// The scales of all values, and the shifts that follow from ranges alone.
 pub(super) struct ValueScales {
@@ -79,9 +77,14 @@ impl ValueScales {
                 gated: Scale::new(activation * up * power_of_two(shift.into()))?,
             });
         }
-        let stream_exponents = stream_exponents(&ranges.stream);
-        // The first stage is the embedding, all of which was seen.
-        let first = ranges.stream[0].largest() / (power_of_two(STREAM_LOG) - 1.0);
+        // The first stage is the embedding, all of which is known: tokens that the text lacks as well.
+        let largest = model
+            .embedding
+            .iter()
+            .fold(0.0, |it: f32, x| it.max(x.abs()));
+        let largest = f64::from(if largest > 0.0 { largest } else { 1.0 });
+        let stream_exponents = stream_exponents(largest, &ranges.stream[1..]);
+        let first = largest / (power_of_two(STREAM_LOG) - 1.0);
         let stream = stream_exponents.iter().map(|&it| first * power_of_two(it));
         Ok(Self {
             stream: stream.collect(),
@@ -132,13 +135,13 @@ impl LeastScales {
 
 /// No normalized vector has a larger Euclidean norm.
 ///
-/// Before rounding it is `|h| R / 2^(shift + e)`, at most `2^(25 - shift) sqrt(17 / 16)`: with a mantissa `m`,
-/// `|h|^2 < 2^16 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
+/// Before rounding it is `|h| R / 2^(shift + e)`, at most `2^(24.5 - shift) sqrt(17 / 16)`: with a mantissa `m`,
+/// `|h|^2 < 2^15 4^e (m + 1)` and `R^2 <= 2^34 / m`, which is largest for the smallest mantissas, and those
 /// below 16 have a root of less than `2^15`. Rounding adds at most half a unit to each channel, clamping
 /// nothing.
 pub(super) fn normalized_norm(shape: &ModelShape, shift: u8) -> u64 {
-    // 33 / 32 is more than the root of 17 / 16.
-    let before = 33 << (25 - 5 - shift);
+    // 47 / 64 is more than the root of 17 / 32.
+    let before = 47 << (25 - 6 - shift);
     let root = (shape.hidden() as u64).isqrt() + 1;
     before + root.div_ceil(2)
 }
@@ -153,12 +156,11 @@ fn wide(range: Range) -> f64 {
 
 /// By which power of two the unit of each stage is larger than the embedding's: the smallest with which the
 /// stage's range fits. From one stage to the next it can fall, but not by more than a shift can make up.
-fn stream_exponents(stages: &[Range]) -> Vec<i32> {
-    let first = stages[0].largest();
+fn stream_exponents(embedding: f64, later: &[Range]) -> Vec<i32> {
     let mut exponents = vec![0];
-    for range in &stages[1..] {
+    for range in later {
         let mut exponent = exponents[exponents.len() - 1] - 2;
-        while first * power_of_two(exponent) < wide(*range) {
+        while embedding * power_of_two(exponent) < wide(*range) {
             exponent += 1;
         }
         exponents.push(exponent);
@@ -174,12 +176,12 @@ fn norm_shift(shape: &ModelShape, range: f64, limit: f64) -> u8 {
         .unwrap_or(ModelArithmetic::MAX_NORM_SHIFT)
 }
 
-/// What one unit of a normalized value stands for. With `q = sum h^2 / 2^16` and a factor of
-/// `2^17 / sqrt(q)`, the value is `h 2^25 / (sqrt(sum h^2) 2^shift)`, and the real one is
+/// What one unit of a normalized value stands for. With `q = sum h^2 / 2^15` and a factor of
+/// `2^17 / sqrt(q)`, the value is `h 2^24.5 / (sqrt(sum h^2) 2^shift)`, and the real one is
 /// `h sqrt(C) / sqrt(sum h^2)`.
 fn normalized_scale(shape: &ModelShape, shift: u8) -> f64 {
-    let log = i32::from(shift) - i32::from(RSQRT_SCALE_LOG + SQUARE_SHIFT / 2);
-    libm::sqrt(shape.hidden() as f64) * power_of_two(log)
+    let unit = libm::sqrt(shape.hidden() as f64 / power_of_two(SQUARE_SHIFT.into()));
+    unit * power_of_two(i32::from(shift) - i32::from(RSQRT_SCALE_LOG))
 }
 
 /// The scales of queries and keys of each layer. Their product is the same in all layers, because the
@@ -215,12 +217,19 @@ fn attention_scales(
         .collect()
 }
 
-/// The smallest shift at which the products of a layer fit.
+/// The smallest shift at which the products of a layer fit, and at which no product at all leaves what a proof
+/// carries as an excess.
 fn gated_shift(layer: &LayerRanges, unit: f64, bits: ValueBits) -> u8 {
-    let bits = i32::from(bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
-    let limit = power_of_two(bits - 1) - 1.0;
-    let fits = |shift: u8| unit * power_of_two(shift.into()) * limit >= wide(layer.gated);
-    (MIN_GATED_SHIFT..=ModelArithmetic::MAX_SHIFT)
+    let width = i32::from(bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
+    let limit = power_of_two(width - 1) - 1.0;
+    let gate = ActivationTable::ENTRY_FACTOR * bits.one_more().max_value();
+    let product = f64::from(gate) * f64::from(bits.max_value());
+    let fits = |shift: u8| {
+        let shift = power_of_two(shift.into());
+        let carried = shift * (limit + power_of_two(EXCESS_BITS.into()) - 0.5);
+        unit * shift * limit >= wide(layer.gated) && carried > product
+    };
+    (1..=ModelArithmetic::MAX_SHIFT)
         .find(|&shift| fits(shift))
         .unwrap_or(ModelArithmetic::MAX_SHIFT)
 }

@@ -2,10 +2,14 @@
 #![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
 use matchmark_models::quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, QueryHeads, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, LayerArithmetic, Layers, MlpSize,
+    ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic, QueryHeads, ValueBits,
+    VocabularySize,
 };
-use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel, Matrix};
+use matchmark_models::{
+    synthetic_arithmetic, synthetic_model, IntegerModel, Matrix, ModelParts, ModelPrefix,
+};
+use matchmark_runtime::KvCache;
 
 pub mod folder;
 pub mod naive;
@@ -37,22 +41,47 @@ pub fn model(sizes: [u32; 7], bits: u8, seed: u64) -> IntegerModel {
     synthetic_model(shape, arithmetic, seed).unwrap()
 }
 
+/// The model after a change of the constants of its nodes; row norms stay those of the weights.
+pub fn with_arithmetic(
+    model: &IntegerModel,
+    change: impl FnOnce(&mut ModelArithmeticParts),
+) -> IntegerModel {
+    let mut parts = model.clone().into_parts();
+    change_arithmetic(&mut parts, change);
+    IntegerModel::new(parts).unwrap()
+}
+
+fn change_arithmetic(parts: &mut ModelParts, change: impl FnOnce(&mut ModelArithmeticParts)) {
+    let mut arithmetic = parts.arithmetic.parts().clone();
+    change(&mut arithmetic);
+    parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
+    parts.state_row_norms().unwrap();
+}
+
+/// The model with a prefix of these tokens, whose keys and values are drawn from the whole range.
+pub fn with_prefix(model: &IntegerModel, tokens: &[u32]) -> IntegerModel {
+    let mut parts = model.clone().into_parts();
+    let attention = parts.shape.all_layers_attention();
+    let size = attention.kv_heads() * tokens.len() * attention.head_dim();
+    let limit = parts.arithmetic.value_bits().max_value();
+    let entry = |index: usize| {
+        let drawn = i32::try_from(index * 7919 % 4099).unwrap() % (2 * limit + 1) - limit;
+        i16::try_from(drawn).unwrap()
+    };
+    let keys: Vec<i16> = (0..size).map(entry).collect();
+    let values: Vec<i16> = (size..2 * size).map(entry).collect();
+    parts.prefix = ModelPrefix {
+        tokens: tokens.to_vec(),
+        cache: KvCache::from_tensors(attention, tokens.len(), &keys, &values).unwrap(),
+    };
+    IntegerModel::new(parts).unwrap()
+}
+
 /// The model with another shift of its normalizations, no epsilon, and tokens 1 to 8 whose embeddings have
 /// one, four or 16 channels as large as there are, with all others at most a few units. Its weights are a
 /// quarter, so that nothing but normalizations comes near an end.
-pub fn with_dominating_tokens(model: &IntegerModel, norm: u8) -> IntegerModel {
+pub fn with_dominating_tokens(model: &IntegerModel, shift: u8) -> IntegerModel {
     let mut parts = model.clone().into_parts();
-    let mut shifts = parts.arithmetic.shifts();
-    shifts.norm = norm;
-    parts.arithmetic = ModelArithmetic::new(
-        parts.arithmetic.value_bits(),
-        shifts,
-        0,
-        0,
-        parts.arithmetic.score_step(),
-        parts.arithmetic.weight_exponent(),
-    )
-    .unwrap();
     for layer in &mut parts.layers {
         for matrix in [
             &mut layer.query,
@@ -63,11 +92,22 @@ pub fn with_dominating_tokens(model: &IntegerModel, norm: u8) -> IntegerModel {
             &mut layer.up,
             &mut layer.down,
         ] {
-            let mantissas = matrix.mantissas().iter().map(|m| m / 4).collect();
-            let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
-            *matrix = Matrix::new(outputs, inputs, mantissas, vec![0; outputs]).unwrap();
+            let weights = matrix.weights().iter().map(|w| w / 4).collect();
+            *matrix = Matrix::new(matrix.outputs(), matrix.inputs(), weights).unwrap();
         }
     }
+    let norm = NormArithmetic { shift, epsilon: 0 };
+    change_arithmetic(&mut parts, |it| {
+        for layer in &mut it.layers {
+            let LayerArithmetic {
+                attention_norm,
+                mlp_norm,
+                ..
+            } = layer;
+            (*attention_norm, *mlp_norm) = (norm, norm);
+        }
+        it.final_norm = norm;
+    });
     let hidden = parts.shape.hidden();
     for (token, row) in parts
         .embedding
@@ -77,7 +117,7 @@ pub fn with_dominating_tokens(model: &IntegerModel, norm: u8) -> IntegerModel {
         .take(8)
     {
         let (loud, quiet) = ([1, 4, 16, 1][token % 4], [0, 1, 2][token / 4]);
-        let end = [i16::MIN / 2, i16::MAX / 2][token / 4 % 2];
+        let end = [i16::MIN, i16::MAX][token / 4 % 2];
         for (channel, entry) in row.iter_mut().enumerate() {
             *entry = if channel < loud { end } else { quiet };
         }

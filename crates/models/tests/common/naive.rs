@@ -1,6 +1,7 @@
 //! The semantics of a decoder written down a second time, sentence by sentence, on 128-bit integers,
 //! one token after another. It shares no code with the crate's execution.
 
+use matchmark_models::quant::{NormArithmetic, ResidualArithmetic};
 use matchmark_models::{IntegerModel, Matrix};
 
 /// What comes of one token.
@@ -27,18 +28,48 @@ fn multiply(matrix: &Matrix, input: &[i128]) -> Vec<i128> {
         .collect()
 }
 
-pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
-    let (shape, arithmetic) = (model.shape(), model.arithmetic());
-    let (shifts, m) = (
-        arithmetic.shifts(),
-        i128::from(arithmetic.value_bits().max_value()),
+/// The cache of one layer: keys and values of each entry, `[G d]` each.
+type Cache = Vec<(Vec<i128>, Vec<i128>)>;
+
+/// The caches of all layers after the model's prefix.
+fn after_prefix(model: &IntegerModel) -> Vec<Cache> {
+    let prefix = model.prefix();
+    let (g, d) = (
+        model.shape().attention().kv_heads(),
+        model.shape().attention().head_dim(),
     );
+    let of_layer = |layer: usize| {
+        (0..prefix.tokens.len()).map(move |entry| {
+            let row = |heads: &dyn Fn(usize) -> Vec<i16>| -> Vec<i128> {
+                let heads = (layer * g..(layer + 1) * g).map(heads);
+                heads
+                    .flat_map(|head| head[entry * d..(entry + 1) * d].to_vec())
+                    .map(i128::from)
+                    .collect()
+            };
+            (
+                row(&|head| prefix.cache.keys(head).to_vec()),
+                row(&|head| prefix.cache.values(head).to_vec()),
+            )
+        })
+    };
+    let layers = 0..model.shape().layers();
+    layers.map(|layer| of_layer(layer).collect()).collect()
+}
+
+/// What comes of tokens after the model's prefix.
+pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
+    let (shape, arithmetic) = (model.shape(), model.arithmetic().parts());
+    let b = arithmetic.value_bits.get();
+    let m = (1i128 << (b - 1)) - 1;
+    // Gates have one bit more, at most 12.
+    let gate_limit = (1i128 << (b.min(11))) - 1;
     let attention = shape.attention();
     let (d, group) = (attention.head_dim(), attention.group_size());
     let value = |x, shift| clamp_rescale(x, shift, -m, m);
-    let norm = |h: &[i128], epsilon: u32| -> Vec<i128> {
+    let norm = |h: &[i128], NormArithmetic { shift, epsilon }| -> Vec<i128> {
         let sum: i128 = h.iter().map(|x| x * x).sum();
-        let q = sum / 16_384 + i128::from(epsilon);
+        let q = sum / 32_768 + i128::from(epsilon);
         let mut e = 0;
         while q >= 16_384 * 4i128.pow(e) {
             e += 1;
@@ -50,15 +81,15 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
             r -= 1;
         }
         h.iter()
-            .map(|x| value(x * r, shifts.norm + u8::try_from(e).unwrap()))
+            .map(|x| value(x * r, shift + u8::try_from(e).unwrap()))
             .collect()
     };
     let rotary = |x: i128, y: i128, position: usize, j: usize| {
         let (cos, sin) = model.tables().rotary.get(position, j).unwrap();
         let (cos, sin) = (i128::from(cos), i128::from(sin));
         (
-            value(x * cos - y * sin, shifts.rotation),
-            value(y * cos + x * sin, shifts.rotation),
+            value(x * cos - y * sin, arithmetic.rotation),
+            value(y * cos + x * sin, arithmetic.rotation),
         )
     };
     let rotate = |all: &[i128], position: usize| -> Vec<i128> {
@@ -72,10 +103,11 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
         out
     };
     let weights = model.tables().weights.entries();
-    let step = i128::from(arithmetic.score_step().get());
-    let mut cache: Vec<Vec<(Vec<i128>, Vec<i128>)>> = vec![Vec::new(); shape.layers()];
+    let step = i128::from(arithmetic.score_step.get());
+    let mut cache = after_prefix(model);
+    let first = model.prefix().tokens.len();
     let mut out = Vec::new();
-    for (position, &token) in tokens.iter().enumerate() {
+    for (position, &token) in (first..).zip(tokens) {
         let row = token as usize * shape.hidden();
         let mut h: Vec<i128> = model.embedding()[row..row + shape.hidden()]
             .iter()
@@ -83,18 +115,17 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
             .collect();
         let (mut streams, mut normalized) = (vec![h.clone()], Vec::new());
         for (layer, cache) in cache.iter_mut().enumerate() {
-            let w = model.layer(layer);
-            let epsilon = match layer {
-                0 => arithmetic.embedding_epsilon(),
-                _ => arithmetic.norm_epsilon(),
+            let (w, nodes) = (model.layer(layer), &arithmetic.layers[layer]);
+            let n = norm(&h, nodes.attention_norm);
+            let before = |accumulators: Vec<i128>, shift: u8| -> Vec<i128> {
+                let all = accumulators.into_iter();
+                all.map(|x| clamp_rescale(x, shift, -4096, 4095)).collect()
             };
-            let n = norm(&h, epsilon);
-            let before = |x: &i128| clamp_rescale(*x, shifts.rotary_input, -4096, 4095);
-            let q: Vec<i128> = multiply(w.q(), &n).iter().map(before).collect();
-            let k: Vec<i128> = multiply(w.k(), &n).iter().map(before).collect();
+            let q = before(multiply(w.q(), &n), nodes.query.shift);
+            let k = before(multiply(w.k(), &n), nodes.key.shift);
             let v: Vec<i128> = multiply(w.v(), &n)
                 .iter()
-                .map(|&x| value(x, shifts.value))
+                .map(|&x| value(x, nodes.value.shift))
                 .collect();
             let q = rotate(&q, position);
             cache.push((rotate(&k, position), v));
@@ -124,39 +155,36 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
                     heads.push((2 * numerator + z).div_euclid(2 * z));
                 }
             }
-            let add = |h: &[i128], shift: u8, accumulators: Vec<i128>| -> Vec<i128> {
-                h.iter()
-                    .zip(accumulators)
-                    .map(|(h, x)| {
-                        clamp_rescale(x + h * (1 << shift), shifts.stream, -16_384, 16_383)
-                    })
-                    .collect()
+            let add = |h: &[i128], accumulators: Vec<i128>, node: ResidualArithmetic| {
+                let sums = h.iter().zip(accumulators);
+                let sums = sums.map(|(h, x)| x + h * (1 << node.residual));
+                sums.map(|x| clamp_rescale(x, node.shift, -32_768, 32_767))
+                    .collect::<Vec<i128>>()
             };
             normalized.push(n);
-            let carried = if layer == 0 {
-                shifts.embedding
-            } else {
-                shifts.stream
-            };
-            h = add(&h, carried, multiply(w.o(), &heads));
+            h = add(&h, multiply(w.o(), &heads), nodes.output);
             streams.push(h.clone());
-            let n = norm(&h, arithmetic.norm_epsilon());
+            let n = norm(&h, nodes.mlp_norm);
             let gate = multiply(w.gate(), &n);
             let up = multiply(w.up(), &n);
+            let activation = model.tables().activation.entries();
             let gated: Vec<i128> = gate
                 .iter()
                 .zip(up)
                 .map(|(&g, u)| {
-                    let g = value(g, shifts.gate);
-                    let s = model.tables().activation.entries()[usize::try_from(g + m).unwrap()];
-                    value(i128::from(s) * value(u, shifts.up), shifts.gated)
+                    let g = clamp_rescale(g, nodes.gate.shift, -gate_limit, gate_limit);
+                    let s = activation[usize::try_from(g + gate_limit).unwrap()];
+                    // Two bits more than values, two's complement.
+                    let end = 1 << (b + 1);
+                    let product = i128::from(s) * value(u, nodes.up.shift);
+                    clamp_rescale(product, nodes.gated, -end, end - 1)
                 })
                 .collect();
             normalized.push(n);
-            h = add(&h, shifts.stream, multiply(w.down(), &gated));
+            h = add(&h, multiply(w.down(), &gated), nodes.down);
             streams.push(h.clone());
         }
-        let n = norm(&h, arithmetic.norm_epsilon());
+        let n = norm(&h, arithmetic.final_norm);
         let logits = multiply(model.head(), &n);
         normalized.push(n);
         let maximum = logits.iter().max().unwrap();

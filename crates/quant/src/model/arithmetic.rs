@@ -766,7 +766,9 @@ mod tests {
 
     #[test]
     fn every_number_is_checked() {
-        let changes: [(fn(&mut LayerArithmetic, u8), u8, u8); 12] = [
+        /// Sets a number; the least and the largest that it can be.
+        type Case = (fn(&mut LayerArithmetic, u8), u8, u8);
+        let changes: [Case; 12] = [
             (|it, x| it.query.shift = x, 1, 14),
             (|it, x| it.key.shift = x, 1, 14),
             (|it, x| it.value.shift = x, 1, 14),

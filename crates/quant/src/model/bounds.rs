@@ -282,7 +282,8 @@ mod tests {
 
     #[test]
     fn every_node_is_checked() {
-        let changes: [(&str, fn(&mut LayerArithmetic)); 10] = [
+        type Case = (&'static str, fn(&mut LayerArithmetic));
+        let changes: [Case; 10] = [
             ("query accumulator", |it| it.query.row_norm = 1_050_000),
             ("key accumulator", |it| it.key.row_norm = 1_050_000),
             ("value accumulator", |it| it.value.row_norm = 1_050_000),

@@ -29,7 +29,7 @@ use crate::Rng;
 /// Why a cell may hold anything; `None` for a cell that is held by the constraints.
 fn free(case: &Case, forge: &Forge, cell: Cell, new: M31) -> Option<&'static str> {
     let layout = &case.layout;
-    let preprocessed = |column: Preprocessed| column.column(layout, case.terms.weight_table());
+    let preprocessed = |column: Preprocessed| column.column(layout, &case.constants());
     let is_padding = || preprocessed(Preprocessed::VectorActive)[cell.row] == M31::from(0);
     let rows = &forge.scores;
     let remainder_low = forge

@@ -3,7 +3,10 @@ use matchmark_statement::Port;
 use matchmark_verifier::key::KeyError;
 use matchmark_verifier::{verify_segment, ModelKey, VerifyError};
 
-use crate::functions::{honest, key, options, others, prompt, under_the_honest_commitment, Story};
+use crate::decoder::row_norms;
+use crate::functions::{
+    honest, in_the_honest_terms, key, options, others, prompt, under_the_honest_commitment, Story,
+};
 use crate::report::Recorder;
 use crate::runs::verify;
 
@@ -54,6 +57,27 @@ pub fn run(recorder: &mut Recorder) {
             verify([&story.file], &policy)
         });
     }
+    for story in in_the_honest_terms(decoder) {
+        // Everything that is stated is the honest model's: nothing but the root of the preprocessed columns
+        // tells the nodes from each other.
+        let label = |what: &str| format!("{}/honest terms, {what}", story.name);
+        recorder.require(&label("is a chain"), || {
+            verify([&story.file], &story.policy).map_err(|it| it.to_string())
+        });
+        recorder.require(&label("policy"), || refused(&key, &story));
+        recorder.refuse_as(
+            &label("segment"),
+            |error| matches!(error, VerifyError::PreprocessedRootMismatch { .. }),
+            || verify_segment(&story.file, &policy).map(|_| ()),
+        );
+        recorder.refuse(&label("chain"), || verify([&story.file], &policy));
+    }
+    recorder.require("weights beyond their norms/a model", row_norms::no_model);
+    recorder.require("weights beyond their norms/a key", row_norms::no_key);
+    recorder.require(
+        "weights beyond their norms/what the bound prevents",
+        row_norms::wraps_without_the_bound,
+    );
 }
 
 /// The key refuses the policy, and names what differs.

@@ -2,19 +2,22 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind, RANGE_BITS};
+use matchmark_air::layout::decoder::{
+    DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS,
+};
 use matchmark_air::ops::attention::cache::columns::LaneEntries;
+use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::PartTrace;
-use matchmark_quant::centered;
+use matchmark_quant::{centered, EXCESS_BITS, MODULUS};
 
 use super::execution::{
     run, run_behind, take_decoder, write_choice, Entry, Run, Site, Value, What,
 };
 use super::forge::{forge, Patch};
 use super::norms;
-use super::rescalings::{is, lie, lie_normalized, Break};
+use super::rescalings::{is, lie, lie_normalized, normalized_before_clamping, Break};
 use crate::attacks::{claim_state, weight_not_in_table, Attack};
 use crate::cases::Case;
 use crate::claim::entries;
@@ -73,9 +76,9 @@ fn attack(attack: impl Fn(&Arc<Case>, u64) -> Option<Forge> + Send + Sync + 'sta
 /// A rescaled value that is another one.
 pub fn rescaled(value: Value, how: Break) -> Attack {
     attack(move |case, seed| {
-        let (_, decoder) = case.expect_decoder();
+        let (part, _) = case.expect_decoder();
         let (run, _) = once(case, seed, |site, said, rng| {
-            is(site, value) && lie(decoder, site, said, how, rng)
+            is(site, value) && lie(&part.model, site, said, how, rng)
         })?;
         Some(forge(case, run, vec![]))
     })
@@ -84,12 +87,15 @@ pub fn rescaled(value: Value, how: Break) -> Attack {
 /// A rescaled value that is any other one within its range: the product before it is not its own.
 pub fn any_value(value: Value) -> Attack {
     attack(move |case, seed| {
-        let (_, decoder) = case.expect_decoder();
-        let rescale = value.rescale(decoder);
+        let (part, _) = case.expect_decoder();
         let (run, _) = once(case, seed, |site, said, rng| {
+            if !is(site, value) {
+                return false;
+            }
+            let rescale = value.rescale(&part.model, site.layer, site.index);
             let (min, max) = (i64::from(rescale.min()), i64::from(rescale.max()));
             let out = min + rng.below((max - min) as usize) as i64;
-            let is_other = is(site, value) && said[0] != out;
+            let is_other = said[0] != out;
             if is_other {
                 said[0] = out;
                 said[1] = 0;
@@ -110,11 +116,14 @@ pub fn normalized(how: Option<Break>) -> Attack {
                 return false;
             }
             let exponent = honest[decoder.norm_row(site.layer, site.step)].exponent;
-            let bits = u32::from(decoder.arithmetic().norm(exponent).shift());
+            let node = part.model.arithmetic().norm_of_stage(site.layer);
+            let bits = u32::from(node.shift + exponent);
+            // Any shift: the range is that of the values.
+            let range = decoder.arithmetic().value(1);
             match how {
-                Some(how) => lie_normalized(decoder, said, how, bits, rng),
+                Some(how) => lie_normalized(range, said, how, bits, rng),
                 None => {
-                    let limit = i64::from(decoder.value().max());
+                    let limit = i64::from(range.max());
                     let out = rng.symmetric(limit);
                     let is_other = said[0] != out;
                     said[0] = out;
@@ -130,31 +139,70 @@ pub fn normalized(how: Option<Break>) -> Attack {
 /// A norm that is not that of the stream.
 pub fn norm(how: norms::Break) -> Attack {
     attack(move |case, seed| {
-        let (_, decoder) = case.expect_decoder();
+        let (part, decoder) = case.expect_decoder();
         let last = decoder.shape().hidden() - 1;
-        let choose = |sites: &[Site], rng: &mut Rng| -> Vec<Site> {
-            let first = any(sites, rng);
-            let of_same = |site: &&Site| {
-                let first = first[0];
-                (site.layer, site.step) == (first.layer, first.step)
-            };
-            match how.channels() {
-                1 => first,
-                _ if first.is_empty() => first,
-                channels => sites
-                    .iter()
-                    .filter(of_same)
-                    .take(channels)
-                    .copied()
-                    .collect(),
-            }
+        let execution = part.run(case, seed).execution;
+        let honest = norms::Honest {
+            model: &part.model,
+            execution: &execution,
         };
-        let (run, told) = lying(case, seed, choose, |site, said, rng| {
+        let (run, _) = once(case, seed, |site, said, rng| {
             let amount = 1 + rng.below(1 << 13) as i64;
             let of_last = !how.is_of_last_channel() || site.index == last;
-            site.what == how.site() && of_last && norms::lie(case, site.layer, said, how, amount)
+            site.what == how.site() && of_last && norms::lie(honest, site, said, how, amount)
         })?;
-        (told.len() == how.channels()).then(|| forge(case, run, vec![]))
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// A normalized value whose quotient has wrapped: with so wide a limit of its excess, quotient times divisor
+/// reaches the modulus.
+pub fn wide_excess() -> Attack {
+    attack(|case, seed| {
+        let (part, decoder) = case.expect_decoder();
+        let mut rng = Rng(seed ^ 0x7769_6465);
+        let (stage, step) = (rng.below(decoder.stages()), rng.below(decoder.steps()));
+        let (channel, is_up) = (rng.below(decoder.shape().hidden()), rng.below(2) == 0);
+        let execution = part.run(case, seed).execution;
+        let exponent = execution.norms[decoder.norm_row(stage, step)].exponent;
+        let node = part.model.arithmetic().norm_of_stage(stage);
+        let divisor = 1_i64 << (node.shift + exponent);
+        let range = decoder.arithmetic().value(1);
+        let mut is_told = false;
+        let run = run(case, seed, &mut |site, said| {
+            if (site.layer, site.step) != (stage, step) {
+                return;
+            }
+            match site.what {
+                What::Norm => {
+                    let row: [i64; COLUMNS] = (&*said).try_into().unwrap();
+                    let row = Witness {
+                        excess_limit: 1 << EXCESS_BITS,
+                        ..Witness::from(row)
+                    };
+                    said.copy_from_slice(&row.into_columns());
+                }
+                What::Normalized if site.index == channel => {
+                    let quotient = normalized_before_clamping(range, said);
+                    let remainder = said[2] + (said[3] << NORM_LOW_BITS);
+                    let modulus = i64::from(MODULUS) * if is_up { 1 } else { -1 };
+                    let product = quotient * divisor + remainder + modulus;
+                    let (other, remainder) =
+                        (product.div_euclid(divisor), product.rem_euclid(divisor));
+                    let end = i64::from(if is_up { range.max() } else { range.min() });
+                    let excess = (other - end).abs();
+                    is_told = excess < 1 << EXCESS_BITS && said[0] != end;
+                    said.copy_from_slice(&[
+                        end,
+                        excess,
+                        remainder & ((1 << NORM_LOW_BITS) - 1),
+                        remainder >> NORM_LOW_BITS,
+                    ]);
+                }
+                _ => {}
+            }
+        });
+        is_told.then(|| forge(case, run, vec![]))
     })
 }
 
@@ -178,7 +226,7 @@ pub fn given(kind: MatrixKind, patch: Option<fn(MatrixKind) -> Patch>) -> Attack
 pub fn taken(space: InputSpace, provided: bool) -> Attack {
     attack(move |case, seed| {
         let (_, decoder) = case.expect_decoder();
-        let limit = i64::from(decoder.value().max());
+        let limit = i64::from(decoder.arithmetic().value(1).max());
         let (run, site) = once(case, seed, |site, said, rng| {
             let other = rng.symmetric(limit);
             let is_other = site.what == What::Taken(space) && said[0] != other;
@@ -213,7 +261,7 @@ pub fn other_token() -> Attack {
 pub fn entry(which: Entry) -> Attack {
     attack(move |case, seed| {
         let (_, decoder) = case.expect_decoder();
-        let limit = i64::from(decoder.value().max());
+        let limit = i64::from(decoder.arithmetic().value(1).max());
         let (run, _) = once(case, seed, |site, said, rng| {
             let other = rng.symmetric(limit);
             let is_other = site.what == What::Entry(which) && said[0] != other;
@@ -525,15 +573,17 @@ pub fn on_constraint(component: &str, name: &str, ordinal: usize) -> Option<Atta
         }
         ("stream", "combined additions accumulate", _) => to_component(MatrixKind::Down(0)),
         ("stream", "only an end clamps", 0) => interior(Value::Stream),
-        ("stream", "square is split into two parts", _) => norm(norms::Break::Square),
-        ("stream", "high parts of squares accumulate", _) => norm(norms::Break::HighSum),
-        ("stream", "low parts of squares accumulate", _) => norm(norms::Break::LowSum),
+        ("stream", "squares of high limbs accumulate", _) => norm(norms::Break::HighSum),
+        ("stream", "products of limbs accumulate", _) => norm(norms::Break::CrossSum),
+        ("stream", "squares of low limbs accumulate", _) => norm(norms::Break::LowSum),
         ("stream", "normalized value is h * R over the divisor", _) => normalized(None),
         ("stream", "only an end clamps", 1) => normalized(Some(Break::Interior)),
         ("stream", "combined normalized values accumulate", _) => {
             taken(InputSpace::Normalized(1), true)
         }
         ("norms", "mantissa and remainder make up the norm", _) => norm(norms::Break::Mantissa),
+        ("norms", "the divisor is that of stage and exponent", _) => norm(norms::Break::Divisor),
+        ("norms", "the excess is limited by the divisor", _) => wide_excess(),
         ("rotary", "combined query and key accumulators accumulate", _) => {
             to_component(MatrixKind::Rotary(0))
         }
@@ -578,7 +628,7 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::Activation => one(activation()),
         RelationTag::Rotation => one(rotation(Turn::Any)),
         RelationTag::ReciprocalRoot => one(norm(norms::Break::Factor)),
-        RelationTag::Exponent => one(norm(norms::Break::Divisor)),
+        RelationTag::Exponent => one(norm(norms::Break::Scale)),
         RelationTag::SquareSums => one(norm(norms::Break::Sums)),
         RelationTag::NormFactor => one(norm(norms::Break::OwnFactor)),
         RelationTag::AttentionEntry => [Entry::Query, Entry::Key, Entry::Value]
@@ -626,20 +676,23 @@ pub fn on_tuple(component: &str, tag: RelationTag, ordinal: usize) -> Option<Att
     let remainder = |value| rescaled(value, Break::Remainder);
     let unclipped = |value| rescaled(value, Break::Unclipped);
     Some(match (component, tag, ordinal) {
-        ("stream", Tag::Range, 0) => excess(Value::Stream),
-        ("stream", Tag::Range, 1) => remainder(Value::Stream),
-        ("stream", Tag::Range, 2) => unclipped(Value::Stream),
-        ("stream", Tag::Range, 3) => norm(norms::Break::SquareLow),
-        ("stream", Tag::Range, 4) => norm(norms::Break::SquareHigh),
+        ("stream", Tag::Range, 0) => unclipped(Value::Stream),
+        ("stream", Tag::Range, 1) => norm(norms::Break::LimbLow),
+        ("stream", Tag::Range, 2) => excess(Value::Stream),
+        ("stream", Tag::Range, 3) => rescaled(Value::Stream, Break::HighExcess),
+        ("stream", Tag::Range, 4) => remainder(Value::Stream),
         ("stream", Tag::Range, 5) => normalized(Some(Break::Excess)),
         ("stream", Tag::Range, 6) => normalized(Some(Break::Remainder)),
         ("stream", Tag::Range, 7) => normalized(Some(Break::HighRemainder)),
         ("stream", Tag::Value, 0) => normalized(Some(Break::Unclipped)),
-        ("norms", Tag::Range, 0) => norm(norms::Break::Low),
-        ("norms", Tag::Range, 1) => norm(norms::Break::Carry),
-        ("norms", Tag::Range, 2) => norm(norms::Break::Smallest),
-        ("norms", Tag::Range, 3) => norm(norms::Break::Remainder),
-        ("norms", Tag::Exponent, 0) => norm(norms::Break::Divisor),
+        ("norms", Tag::Range, 0) => norm(norms::Break::CrossLow),
+        ("norms", Tag::Range, 1) => norm(norms::Break::CrossQuotientLow),
+        ("norms", Tag::Range, 2) => norm(norms::Break::CrossQuotientHigh),
+        ("norms", Tag::Range, 3) => norm(norms::Break::Low),
+        ("norms", Tag::Range, 4) => norm(norms::Break::Carry),
+        ("norms", Tag::Range, 5) => norm(norms::Break::Smallest),
+        ("norms", Tag::Range, 6) => norm(norms::Break::Remainder),
+        ("norms", Tag::Exponent, 0) => norm(norms::Break::Scale),
         ("norms", Tag::ReciprocalRoot, 0) => norm(norms::Break::Factor),
         ("rotary", Tag::Range, 0 | 3) => excess(Value::Rotary(ordinal / 3)),
         ("rotary", Tag::Range, 1 | 4) => remainder(Value::Rotary(ordinal / 3)),
@@ -657,7 +710,7 @@ pub fn on_tuple(component: &str, tag: RelationTag, ordinal: usize) -> Option<Att
         ("gated", Tag::Activation, 0) => activation(),
         ("gated", Tag::Range, 4) => excess(Value::Gated),
         ("gated", Tag::Range, 5) => remainder(Value::Gated),
-        ("gated", Tag::Value, 1) => unclipped(Value::Gated),
+        ("gated", Tag::Range, 6) => unclipped(Value::Gated),
         ("argmax", Tag::Range, 0) => choice(Choosing::LowGap, false),
         ("argmax", Tag::Range, 1) => choice(Choosing::HighGap, false),
         ("membership", Tag::Weight, 0) => on_attention(Box::new(weight_not_in_table)),

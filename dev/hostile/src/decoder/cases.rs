@@ -112,28 +112,33 @@ impl DecoderSpec {
         )
         .unwrap();
         let arithmetic = synthetic_arithmetic(shape, ValueBits::new(self.bits).unwrap()).unwrap();
+        let mut of_nodes = arithmetic.into_parts();
+        for layer in &mut of_nodes.layers {
+            // So that no two stages that follow each other are normalized in the same way.
+            layer.mlp_norm.shift -= 1;
+        }
+        let arithmetic = ModelArithmetic::new(of_nodes).unwrap();
         let model = synthetic_model(shape, arithmetic, self.seed).unwrap();
         let mut parts = model.into_parts();
-        let mut shifts = arithmetic.shifts();
-        for shift in [
-            &mut shifts.rotary_input,
-            &mut shifts.value,
-            &mut shifts.stream,
-            &mut shifts.gate,
-            &mut shifts.up,
-            &mut shifts.gated,
-        ] {
-            *shift -= self.shorter;
+        // With the norms of the rows of weights.
+        let mut of_nodes = parts.arithmetic.into_parts();
+        for layer in &mut of_nodes.layers {
+            for shift in [
+                &mut layer.query.shift,
+                &mut layer.key.shift,
+                &mut layer.value.shift,
+                &mut layer.output.shift,
+                &mut layer.output.residual,
+                &mut layer.gate.shift,
+                &mut layer.up.shift,
+                &mut layer.gated,
+                &mut layer.down.shift,
+                &mut layer.down.residual,
+            ] {
+                *shift -= self.shorter;
+            }
         }
-        parts.arithmetic = ModelArithmetic::new(
-            arithmetic.value_bits(),
-            shifts,
-            arithmetic.norm_epsilon(),
-            arithmetic.embedding_epsilon(),
-            arithmetic.score_step(),
-            arithmetic.weight_exponent(),
-        )
-        .unwrap();
+        parts.arithmetic = ModelArithmetic::new(of_nodes).unwrap();
         Arc::new(IntegerModel::new(parts).unwrap())
     }
 

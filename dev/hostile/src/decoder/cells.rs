@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use matchmark_air::layout::decoder::{RANGE_BITS, SQUARE_LOW_BITS};
-use matchmark_quant::{centered, Rescale};
+use matchmark_air::layout::decoder::{CROSS_LOW_BITS, PADDING_UNIT, RANGE_BITS};
+use matchmark_quant::{centered, SQUARE_SHIFT};
 use stwo::core::fields::m31::M31;
 
 use super::cases::all;
@@ -70,10 +70,9 @@ fn free(
     used: usize,
     is_active: impl Fn(usize) -> bool,
 ) -> Option<&'static str> {
-    let (_, decoder) = case.expect_decoder();
     let is_padding = cell.row >= used;
     let is_below = |bits: u32| new.0 < 1 << bits;
-    let is_remainder = |rescale: Rescale| is_padding && is_below(rescale.shift().into());
+    let is_remainder = is_padding && new.0 < PADDING_UNIT;
     let max = i64::from(case.layout.value_bits().max_value());
     let is_value = centered(new.0).abs() <= max;
     let remainder = "remainder of a padding row: what is divided comes from nowhere";
@@ -82,23 +81,17 @@ fn free(
             .then_some("query or output of a row of no step: nobody asks for its sums"),
         ("vectors", "key" | "value") => (!is_active(cell.row))
             .then_some("key or value entry of a row of no step: nobody takes it in"),
-        ("stream", "remainder") => is_remainder(decoder.stream()).then_some(remainder),
-        ("rotary", "first remainder" | "second remainder") => {
-            is_remainder(decoder.rotary_input()).then_some(remainder)
-        }
-        ("values", "remainder") => is_remainder(decoder.value()).then_some(remainder),
-        ("gated", "gate remainder") => is_remainder(decoder.gate()).then_some(remainder),
-        ("gated", "up remainder") => is_remainder(decoder.up()).then_some(remainder),
+        ("stream" | "values", "remainder")
+        | ("rotary", "first remainder" | "second remainder")
+        | ("gated", "gate remainder" | "up remainder") => is_remainder.then_some(remainder),
         ("gated", "up") => (is_padding && is_value)
             .then_some("value of up in a padding row, whose activation is zero"),
         ("stream", "factor") => {
             is_padding.then_some("factor of a padding row, whose value is zero")
         }
-        ("stream", "divisor bits") => (is_padding && new.0 > 0 && new.0 <= RANGE_BITS)
-            .then_some("width of a padding row's divisor: nobody has normalized it"),
-        ("stream", "normalized") => (is_padding && is_value)
-            .then_some("normalized value of a padding row, whose divisor is zero"),
-        ("norms", "low") => (is_padding && is_below(SQUARE_LOW_BITS))
+        ("norms", "cross low") => (is_padding && is_below(CROSS_LOW_BITS))
+            .then_some("low bits of the products of a padding row: nobody has summed them"),
+        ("norms", "low") => (is_padding && is_below(SQUARE_SHIFT.into()))
             .then_some("low part of the sum of a padding row: nobody has summed it"),
         ("values", "value") => is_padding.then_some("value of a padding row: nobody takes it in"),
         ("argmax", "gap low" | "gap high") => (is_padding && is_below(RANGE_BITS))
@@ -111,7 +104,7 @@ fn free(
 }
 
 /// Number of reasons for which attempts hold.
-const REASONS: usize = 12;
+const REASONS: usize = 11;
 
 /// The attempts on a case: nothing changed, one in so many of the changed cells, and all free ones. One
 /// in so many is to be `proven`.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use matchmark_air::column::field;
 use matchmark_air::harness::row::Source;
 use matchmark_air::layout::decoder::{
-    DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS, SQUARE_LOW_BITS,
+    DecoderLayout, InputSpace, MatrixKind, LIMB_BITS, NORM_LOW_BITS, RANGE_BITS,
 };
 use matchmark_air::ops::norms::columns::Witness;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{PartTrace, SegmentTokens, SegmentWitness};
 use matchmark_models::{IntegerModel, Matrix};
-use matchmark_quant::Rescale;
-use matchmark_tables::reciprocal_root;
+use matchmark_quant::{centered, ModelArithmetic, Rescale, EXCESS_BITS};
 
+use super::norms::columns_of_sums;
 use crate::cases::{Case, DecoderPart};
 use crate::forge::vectors_mut;
 use crate::world::{World, ATTENTION};
@@ -27,17 +27,18 @@ pub enum What {
     Given(MatrixKind),
     /// Input of a matrix, as the matrix has it: one number.
     Taken(InputSpace),
-    /// A value that is rescaled: result, excess, remainder.
+    /// A value that is rescaled: result, excess, remainder; on the stream the excess's high limb as well.
     Rescaled(Value),
-    /// A square: high and low part.
-    Square,
-    /// Sums of the parts of squares so far: high and low.
+    /// A value of the stream: high and low limb.
+    Limbs,
+    /// Sums over the channels so far: of the squares of high limbs, of the products of both, of the squares of
+    /// low limbs.
     Sums,
     /// The same as the norms component has them.
     NormSums,
     /// The columns of the norms component.
     Norm,
-    /// Factor, divisor and width of the divisor, as a channel of the stream has them.
+    /// Factor, divisor and limit of the excess, as a channel of the stream has them.
     Factor,
     /// Normalized value: result, excess, low and high remainder.
     Normalized,
@@ -66,15 +67,31 @@ pub enum Value {
 }
 
 impl Value {
-    pub fn rescale(self, decoder: &DecoderLayout) -> Rescale {
+    /// How it is rescaled by its node: of a layer, or of a stage of the stream.
+    pub fn rescale(self, model: &IntegerModel, layer: usize, index: usize) -> Rescale {
+        let arithmetic = model.arithmetic();
+        let terms = arithmetic.terms();
+        if self == Self::Stream {
+            return terms.stream(arithmetic.residual_of_stage(layer).0);
+        }
+        let nodes = &arithmetic.layers()[layer];
         match self {
-            Self::Stream => decoder.stream(),
-            Self::Rotary(_) => decoder.rotary_input(),
-            Self::Rotated(_) => decoder.rotation(),
-            Self::Value => decoder.value(),
-            Self::Gate => decoder.gate(),
-            Self::Up => decoder.up(),
-            Self::Gated => decoder.gated(),
+            Self::Stream => unreachable!("above"),
+            Self::Rotary(_) => {
+                let attention = model.shape().attention();
+                let queries = attention.query_heads() * attention.head_dim() / 2;
+                let node = if index < queries {
+                    nodes.query
+                } else {
+                    nodes.key
+                };
+                terms.rotary_input(node.shift)
+            }
+            Self::Rotated(_) => terms.rotation(),
+            Self::Value => terms.value(nodes.value.shift),
+            Self::Gate => terms.gate(nodes.gate.shift),
+            Self::Up => terms.value(nodes.up.shift),
+            Self::Gated => terms.gated(nodes.gated),
         }
     }
 }
@@ -116,6 +133,14 @@ pub fn rescaled(rescale: Rescale, x: i64) -> [i64; 3] {
     let v = (x + unit / 2).div_euclid(unit);
     let out = v.clamp(i64::from(rescale.min()), i64::from(rescale.max()));
     [out, (v - out).abs(), x + unit / 2 - v * unit]
+}
+
+/// The same on the stream, whose excess has two limbs: result, low limb, remainder, high limb.
+pub fn rescaled_stream(rescale: Rescale, x: i64) -> [i64; 4] {
+    let [out, excess, remainder] = rescaled(rescale, x);
+    let per_unit = EXCESS_BITS - rescale.shift();
+    let low = excess & ((1 << per_unit) - 1);
+    [out, low, remainder, excess >> per_unit]
 }
 
 /// What a matrix took in instead of what its component has.
@@ -203,7 +228,8 @@ impl Runner<'_> {
     }
 
     fn rescale(&mut self, value: Value, at: [usize; 3], x: i64) -> [i64; 3] {
-        let honest = rescaled(value.rescale(self.decoder), x);
+        let [layer, index, _] = at;
+        let honest = rescaled(value.rescale(self.model(), layer, index), x);
         self.say(What::Rescaled(value), at, honest)
     }
 
@@ -269,10 +295,9 @@ impl Runner<'_> {
         let mut embedded = vec![];
         for (step, token) in used.iter().enumerate() {
             let entries = &model.embedding()[*token as usize * hidden..][..hidden];
-            let shift = self.decoder.stream().shift();
             let row = entries.iter().enumerate().map(|(channel, entry)| {
                 let at = [0, channel, step];
-                let given = i64::from(*entry) << shift;
+                let given = i64::from(*entry) << ModelArithmetic::EMBEDDING_SHIFT;
                 let [given] = self.say(What::Given(MatrixKind::Embedding), at, [given]);
                 given
             });
@@ -393,49 +418,45 @@ impl Runner<'_> {
         }
     }
 
-    fn add_to_stream(&mut self, stage: usize, step: usize, added: &[i64]) -> (Vec<i64>, [i64; 2]) {
-        let (mut values, mut sums) = (vec![], [0; 2]);
+    fn add_to_stream(&mut self, stage: usize, step: usize, added: &[i64]) -> (Vec<i64>, [i64; 3]) {
+        let (_, residual) = self.model().arithmetic().residual_of_stage(stage);
+        let (mut values, mut sums) = (vec![], [0; 3]);
         for (channel, added) in added.iter().enumerate() {
             let (row, at) = (
                 self.decoder.stream_row(stage, channel, step),
                 [stage, channel, step],
             );
-            let before = match stage.checked_sub(1) {
-                None => 0,
-                Some(before) => {
-                    let shift = self.decoder.arithmetic().residual_shift(before);
-                    self.stream[step][channel] << shift
-                }
-            };
-            let said = self.rescale(Value::Stream, at, added + before);
-            self.write("stream", row, ["value", "excess", "remainder"], said);
-            let square = said[0] * said[0];
-            let parts = [
-                square >> SQUARE_LOW_BITS,
-                square & ((1 << SQUARE_LOW_BITS) - 1),
-            ];
-            let parts = self.say(What::Square, at, parts);
-            self.write("stream", row, ["square high", "square low"], parts);
-            sums = self.say(What::Sums, at, [sums[0] + parts[0], sums[1] + parts[1]]);
-            self.write("stream", row, ["high sum", "low sum"], sums);
-            values.push(said[0]);
+            let before = residual.map_or(0, |shift| self.stream[step][channel] << shift);
+            let rescale = Value::Stream.rescale(self.model(), stage, channel);
+            let honest = rescaled_stream(rescale, added + before);
+            let said = self.say(What::Rescaled(Value::Stream), at, honest);
+            let [out, excess, remainder, excess_high] = said;
+            let names = ["excess", "excess high", "remainder"];
+            self.write("stream", row, names, [excess, excess_high, remainder]);
+            let limbs = [out >> LIMB_BITS, out & ((1 << LIMB_BITS) - 1)];
+            let limbs = self.say(What::Limbs, at, limbs);
+            self.write("stream", row, ["high", "low"], limbs);
+            let [high, low] = limbs;
+            let products = [[high, high], [high, low], [low, low]];
+            let [of_high, of_both, of_low] = products.map(|[a, b]| product(a, b));
+            let so_far = [sums[0] + of_high, sums[1] + of_both, sums[2] + of_low];
+            sums = self.say(What::Sums, at, so_far);
+            self.write("stream", row, ["high sum", "cross sum", "low sum"], sums);
+            values.push(out);
         }
         (values, sums)
     }
 
-    /// The norm of a stage: factor, divisor, and the divisor's width.
-    fn norm(&mut self, stage: usize, step: usize, sums: [i64; 2]) -> [i64; 3] {
+    /// The norm of a stage: factor, divisor, and limit of the excess.
+    fn norm(&mut self, stage: usize, step: usize, sums: [i64; 3]) -> [i64; 3] {
         let at = [stage, 0, step];
-        let sums = self
-            .say(What::NormSums, at, sums)
-            .map(|sum| i64::from(field(sum).0));
-        let honest = norm_columns(self.decoder, stage, sums);
+        let sums = self.say(What::NormSums, at, sums);
+        let honest = columns_of_sums(self.model().arithmetic().norm_of_stage(stage), sums);
         let said = self.say(What::Norm, at, honest.into_columns());
         let row = self.decoder.norm_row(stage, step);
         self.write_all("norms", row, &said);
         let said = Witness::from(said);
-        let bits = i64::from(self.decoder.arithmetic().shifts().norm) + said.exponent;
-        [said.factor, said.divisor, bits]
+        [said.factor, said.divisor, said.excess_limit]
     }
 
     fn normalize(
@@ -450,9 +471,11 @@ impl Runner<'_> {
             let row = self.decoder.stream_row(stage, channel, step);
             let at = [stage, channel, step];
             let said = self.say(What::Factor, at, factor);
-            let names = ["factor", "divisor", "divisor bits"];
+            let names = ["factor", "divisor", "excess limit"];
             self.write("stream", row, names, said);
-            let honest = normalized_columns(self.decoder, *value, said);
+            // Any shift: the range is that of the values.
+            let range = self.decoder.arithmetic().value(1);
+            let honest = normalized_columns(range, *value, said);
             let said = self.say(What::Normalized, at, honest);
             let names = [
                 "normalized",
@@ -552,7 +575,7 @@ impl Runner<'_> {
     fn fill_padding(&mut self) {
         let (stages, steps) = (self.decoder.stages(), self.steps());
         let used = stages * self.decoder.shape().hidden() * steps;
-        for name in ["high sum", "low sum"] {
+        for name in ["high sum", "cross sum", "low sum"] {
             let column = self.trace.component_mut("stream").column_mut(name);
             for row in used..column.len() {
                 column[row] = column[row - steps];
@@ -603,63 +626,19 @@ impl Runner<'_> {
     }
 }
 
-/// The columns of the norms component that follow from the sums, each a field element.
-pub fn norm_columns(
-    decoder: &DecoderLayout,
-    stage: usize,
-    [high, low_sum]: [i64; 2],
-) -> Witness<i64> {
-    let (carry, low) = (
-        low_sum >> SQUARE_LOW_BITS,
-        low_sum & ((1 << SQUARE_LOW_BITS) - 1),
-    );
-    let epsilon = i64::from(decoder.arithmetic().epsilon_of_stage(stage));
-    let norm = i64::from(field(high + carry + epsilon).0);
-    let largest = i64::from(decoder.max_norm_exponent());
-    let exponent = (0..largest).find(|e| norm < 1 << (14 + 2 * e));
-    let exponent = exponent.unwrap_or(largest);
-    let mantissa = norm >> (2 * exponent);
-    norm_with(decoder, [high, carry, low], norm, exponent, mantissa)
-}
-
-/// The columns with an exponent and a mantissa of one's choosing.
-pub fn norm_with(
-    decoder: &DecoderLayout,
-    [high, carry, low]: [i64; 3],
-    norm: i64,
-    exponent: i64,
-    mantissa: i64,
-) -> Witness<i64> {
-    let power = 1 << (2 * exponent);
-    let smallest = match exponent {
-        0 => 0,
-        _ => 1 << 12,
-    };
-    let divisor = 1 << (i64::from(decoder.arithmetic().shifts().norm) + exponent);
-    let root = usize::try_from(mantissa).map_or(0, reciprocal_root);
-    Witness {
-        high_sum: high,
-        carry,
-        low,
-        exponent,
-        power,
-        smallest,
-        divisor,
-        mantissa,
-        remainder: norm - mantissa * power,
-        factor: i64::from(root),
-    }
+/// The product of two limbs, which may be any elements of the field, as a small number where it is one.
+fn product(a: i64, b: i64) -> i64 {
+    centered((field(a) * field(b)).0)
 }
 
 /// The columns of a normalized value: `value * factor / divisor`, rounded and clamped.
 pub fn normalized_columns(
-    decoder: &DecoderLayout,
+    range: Rescale,
     value: i64,
     [factor, divisor, _]: [i64; 3],
 ) -> [i64; 4] {
     let shifted = value * factor + divisor / 2;
     let quotient = shifted.div_euclid(divisor.max(1));
-    let range = decoder.value();
     let out = quotient.clamp(i64::from(range.min()), i64::from(range.max()));
     let remainder = shifted - quotient * divisor;
     [

@@ -7,9 +7,9 @@ use matchmark_air::relation::RelationTag;
 
 use super::attacks::{
     activation, any_value, choice, entry, given, norm, normalized, other_new_key, other_token,
-    rescaled, rotation, taken, Choosing, Turn,
+    rescaled, rotation, taken, wide_excess, Choosing, Turn,
 };
-use super::execution::{rescaled as rescale, run, Entry, Site, Value, What};
+use super::execution::{rescaled_stream, run, Entry, Site, Value, What};
 use super::forge::forge;
 use super::norms;
 use super::rescalings::Break;
@@ -106,6 +106,21 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
             range,
         );
     }
+    list.add(
+        "excess in the high limb at the other end",
+        rescaled(Value::Stream, Break::HighExcess),
+        range,
+    );
+    list.add(
+        "clip without cause: high limb of the excess",
+        rescaled(Value::Stream, Break::HighInterior),
+        "only an end clamps",
+    );
+    list.add(
+        "a remainder that is a fraction",
+        rescaled(Value::Stream, Break::Fraction),
+        range,
+    );
     let values = RelationTag::Value.name();
     list.add(
         "no clip with cause: stream",
@@ -120,7 +135,7 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     list.add(
         "no clip with cause: gated",
         rescaled(Value::Gated, Break::Unclipped),
-        values,
+        range,
     );
     for which in [0, 1] {
         list.add(
@@ -170,9 +185,25 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         factor,
     );
     list.add(
+        "scale of another exponent",
+        norm(norms::Break::Scale),
+        RelationTag::Exponent.name(),
+    );
+    let divisor = "the divisor is that of stage and exponent";
+    list.add(
         "divisor of another exponent",
         norm(norms::Break::Divisor),
-        RelationTag::Exponent.name(),
+        divisor,
+    );
+    list.add(
+        "divisor of another stage",
+        norm(norms::Break::OtherStage),
+        divisor,
+    );
+    list.add(
+        "normalized quotient that wraps",
+        wide_excess(),
+        "the excess is limited by the divisor",
     );
     list.add(
         "sum of squares with a wrong carry",
@@ -184,12 +215,15 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         norm(norms::Break::Low),
         range,
     );
-    list.add("low parts that wrap", norm(norms::Break::SquareLow), range);
-    list.add(
-        "high part out of its range",
-        norm(norms::Break::SquareHigh),
-        range,
-    );
+    for (name, how) in [
+        ("low limb out of its range", norms::Break::LimbLow),
+        ("high limb out of its range", norms::Break::LimbHigh),
+        ("products of limbs, low bits", norms::Break::CrossLow),
+        ("products of limbs that wrap, low limb", norms::Break::CrossQuotientLow),
+        ("products of limbs that wrap, high limb", norms::Break::CrossQuotientHigh),
+    ] {
+        list.add(name, norm(how), range);
+    }
     list.add("remainder of a norm", norm(norms::Break::Remainder), range);
     list.add(
         "norm of other sums",
@@ -283,16 +317,21 @@ impl List {
 /// A quotient one off, with the remainder shifted by the divisor.
 fn one_off(value: Value) -> Attack {
     Box::new(move |case, seed| {
-        let (_, decoder) = case.expect_decoder();
-        let rescale = value.rescale(decoder);
+        let (part, _) = case.expect_decoder();
         let mut rng = Rng(seed ^ 0x6f6e_656f);
         let (mut skip, up) = (rng.below(40), rng.below(2) == 0);
         let mut told = false;
         let run = run(case, seed, &mut |site, said| {
-            let is_here = site.what == What::Rescaled(value) && said[1] == 0;
+            let is_here = site.what == What::Rescaled(value)
+                && said[1] == 0
+                && said.get(3).is_none_or(|high| *high == 0);
+            if told || !is_here {
+                return;
+            }
+            let rescale = value.rescale(&part.model, site.layer, site.index);
             let other = if up { said[0] + 1 } else { said[0] - 1 };
             let fits = (i64::from(rescale.min())..=i64::from(rescale.max())).contains(&other);
-            if told || !is_here || !fits {
+            if !fits {
                 return;
             }
             if skip > 0 {
@@ -334,7 +373,7 @@ fn exchanged() -> Attack {
 /// A channel of the stream takes what is added to it as all there is.
 fn forgetting() -> Attack {
     Box::new(|case: &Arc<Case>, seed| -> Option<Forge> {
-        let (_, decoder) = case.expect_decoder();
+        let (part, decoder) = case.expect_decoder();
         let channel = Rng(seed ^ 0x666f_7267).below(decoder.shape().hidden());
         let mut added = HashMap::new();
         let run = run(case, seed, &mut |site, said| match site.what {
@@ -342,7 +381,8 @@ fn forgetting() -> Attack {
                 added.insert((site.index, site.step), said[0]);
             }
             What::Rescaled(Value::Stream) if site.layer == 1 && site.index == channel => {
-                let all = rescale(decoder.stream(), added[&(site.index, site.step)]);
+                let rescale = Value::Stream.rescale(&part.model, site.layer, site.index);
+                let all = rescaled_stream(rescale, added[&(site.index, site.step)]);
                 said.copy_from_slice(&all);
             }
             _ => {}

@@ -12,4 +12,5 @@ pub mod forge;
 pub mod forgeries;
 pub mod norms;
 pub mod rescalings;
+pub mod row_norms;
 pub mod within;

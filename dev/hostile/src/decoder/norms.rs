@@ -1,31 +1,42 @@
-//! Lies about norms: sums of squares, exponents, mantissas, factors.
-use std::sync::Arc;
-
+//! Lies about norms: limbs and their sums, exponents, mantissas, divisors, factors.
 use matchmark_air::column::field;
-use matchmark_air::layout::decoder::{DecoderLayout, SQUARE_LOW_BITS};
+use matchmark_air::layout::decoder::{
+    CROSS_LIMB_BITS, CROSS_LOW_BITS, CROSS_OFFSET, LIMB_BITS, MANTISSA_BITS, RANGE_BITS,
+};
 use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
+use matchmark_models::{IntegerModel, ModelExecution};
+use matchmark_quant::{
+    centered, ModelArithmetic, NormArithmetic, MODULUS, NORM_PRODUCT_BITS, SQUARE_LIMIT,
+    SQUARE_SHIFT,
+};
+use matchmark_tables::reciprocal_root;
 
-use super::execution::{norm_columns, norm_with, What};
-use crate::cases::Case;
+use super::execution::{Site, What};
 
 /// What is wrong with a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
-    /// A square that is not that of the value.
-    Square,
-    /// Low parts out of their range, of several channels.
-    SquareLow,
-    /// A high part out of its range.
-    SquareHigh,
-    /// The sum of the high parts.
+    /// A high limb out of its range, with the low limb that makes up the same value.
+    LimbHigh,
+    /// A low limb out of its range, with a high limb that makes up the same value: a sum of squares wraps.
+    LimbLow,
+    /// The sum of the squares of high limbs.
     HighSum,
-    /// The sum of the low parts.
+    /// The sum of the products of limbs.
+    CrossSum,
+    /// The sum of the squares of low limbs.
     LowSum,
     /// Other sums than those of the stream.
     Sums,
-    /// The low parts' sum with a low part out of its range.
+    /// The products' sum with low bits out of their range.
+    CrossLow,
+    /// The products' sum moved by `2^25` units, which is one of its low bits: in the low limb.
+    CrossQuotientLow,
+    /// The same in the high limb.
+    CrossQuotientHigh,
+    /// The low squares' sum with a low part out of its range.
     Low,
-    /// The low parts' sum with a carry out of its range.
+    /// The low squares' sum with a carry out of its range.
     Carry,
     /// A mantissa that is not that of the norm.
     Mantissa,
@@ -33,8 +44,12 @@ pub enum Break {
     Smallest,
     /// A remainder out of its range.
     Remainder,
+    /// A scale that does not belong to the power, and the divisor with it.
+    Scale,
     /// A divisor that does not belong to the exponent.
     Divisor,
+    /// The divisor that another stage has at this exponent.
+    OtherStage,
     /// A factor that is not that of the mantissa.
     Factor,
     /// A channel with another factor than the others.
@@ -45,67 +60,100 @@ impl Break {
     /// Where the lie is told.
     pub fn site(self) -> What {
         match self {
-            Self::Square | Self::SquareLow | Self::SquareHigh => What::Square,
-            Self::HighSum | Self::LowSum => What::Sums,
+            Self::LimbHigh | Self::LimbLow => What::Limbs,
+            Self::HighSum | Self::CrossSum | Self::LowSum => What::Sums,
             Self::Sums => What::NormSums,
             Self::OwnFactor => What::Factor,
-            _ => What::Norm,
-        }
-    }
-
-    /// On how many channels it is told.
-    pub fn channels(self) -> usize {
-        match self {
-            Self::SquareLow => LIFTED_CHANNELS,
-            _ => 1,
+            Self::CrossLow
+            | Self::CrossQuotientLow
+            | Self::CrossQuotientHigh
+            | Self::Low
+            | Self::Carry
+            | Self::Mantissa
+            | Self::Smallest
+            | Self::Remainder
+            | Self::Scale
+            | Self::Divisor
+            | Self::OtherStage
+            | Self::Factor => What::Norm,
         }
     }
 
     /// Whether it is told on the last channel alone.
     pub fn is_of_last_channel(self) -> bool {
-        matches!(self, Self::HighSum | Self::LowSum)
+        matches!(self, Self::HighSum | Self::CrossSum | Self::LowSum)
     }
 }
 
-/// On so many channels the high part grows by `2^14`: together by `2^17`, which is `2^-14` in the field.
-const LIFTED_CHANNELS: usize = 8;
-/// `2^-14` in the field.
-const INVERSE_OF_UNIT: i64 = 1 << 17;
+/// `2^25` units of the products' sum are one of its low bits: `2^6 2^25 = 2^31`, which is one in the field.
+const CROSS_WRAP: i64 = 1 << (31 - CROSS_LOW_BITS);
+/// So many units of `2^15` are one: `2^-15` in the field.
+const INVERSE_OF_UNIT: i64 = 1 << (31 - SQUARE_SHIFT as i64);
+const UNIT: i64 = 1 << SQUARE_SHIFT;
+
+/// What a lie is about: the model, and what it computes up to there.
+#[derive(Clone, Copy)]
+pub struct Honest<'a> {
+    pub model: &'a IntegerModel,
+    pub execution: &'a ModelExecution,
+}
+
+impl Honest<'_> {
+    /// The node of a stage.
+    pub fn node(&self, stage: usize) -> NormArithmetic {
+        self.model.arithmetic().norm_of_stage(stage)
+    }
+
+    /// The limbs of a stage's channels in a step.
+    fn limbs(&self, stage: usize, step: usize) -> Vec<[i64; 2]> {
+        let channels = self.model.shape().hidden();
+        let row = stage * self.execution.steps.steps() + step;
+        let stream = self.execution.stream[row * channels..][..channels].iter();
+        let split = |h: &i32| split(i64::from(*h), LIMB_BITS);
+        stream.map(|h| split(h).into()).collect()
+    }
+}
 
 /// Tells a lie; `amount` is some positive number.
-pub fn lie(case: &Arc<Case>, stage: usize, said: &mut [i64], how: Break, amount: i64) -> bool {
-    let (_, decoder) = case.expect_decoder();
-    let unit = 1_i64 << SQUARE_LOW_BITS;
+pub fn lie(
+    honest: Honest<'_>,
+    site: Site,
+    said: &mut [i64],
+    how: Break,
+    amount: i64,
+) -> bool {
+    let node = honest.node(site.layer);
     match how {
-        Break::Square => said[0] = (said[0] + amount) % (unit + 1),
-        Break::SquareLow => {
-            if said[0] >= unit {
-                return false;
+        Break::LimbHigh | Break::LimbLow => {
+            let others = honest.limbs(site.layer, site.step);
+            let other = match how {
+                Break::LimbHigh => other_high_limb(node, &others, site.index, amount),
+                _ => other_low_limb(&others, site.index, amount),
+            };
+            match other {
+                Some(other) => said.copy_from_slice(&other),
+                None => return false,
             }
-            said[0] += unit;
-            said[1] -= unit * unit;
-        }
-        Break::SquareHigh => {
-            // One less in the low part is `2^-14` more in the high one.
-            if said[1] == 0 {
-                return false;
-            }
-            said[1] -= 1;
-            said[0] += INVERSE_OF_UNIT;
         }
         Break::HighSum | Break::Sums => said[0] += amount,
-        Break::LowSum => said[1] += amount * unit / 4,
-        Break::Low
+        Break::CrossSum => said[1] += amount << CROSS_LOW_BITS,
+        Break::LowSum => said[2] += amount * UNIT / 4,
+        Break::CrossLow
+        | Break::CrossQuotientLow
+        | Break::CrossQuotientHigh
+        | Break::Low
         | Break::Carry
         | Break::Mantissa
         | Break::Remainder
         | Break::Smallest
+        | Break::Scale
         | Break::Divisor
+        | Break::OtherStage
         | Break::Factor => {
             let row: Result<[i64; COLUMNS], _> = (&*said).try_into();
             let other = row.ok().and_then(|row| {
                 let row = Witness::from(row);
-                lie_about_norm(decoder, stage, row, how, amount)
+                lie_about_norm(honest, site.layer, row, how, amount)
             });
             match other {
                 Some(other) => said.copy_from_slice(&other.into_columns()),
@@ -123,91 +171,277 @@ pub fn lie(case: &Arc<Case>, stage: usize, said: &mut [i64], how: Break, amount:
     true
 }
 
+/// Another high limb in the field, with a low limb that makes up the same value, such that what comes of
+/// it is a norm.
+fn other_high_limb(
+    node: NormArithmetic,
+    limbs: &[[i64; 2]],
+    channel: usize,
+    amount: i64,
+) -> Option<[i64; 2]> {
+    let value = joined(limbs[channel]);
+    let limit = 1 << LIMB_BITS;
+    (0..limit).find_map(|tried| {
+        let low = (tried + amount) % limit;
+        let high = field(value - low) / field(limit);
+        let high = centered(high.0);
+        let mut changed = limbs.to_vec();
+        changed[channel] = [high, low];
+        let is_out = !(-limit / 2..limit / 2).contains(&high);
+        (is_out && is_norm(&columns_of_sums(node, sums(&changed)))).then_some([high, low])
+    })
+}
+
+/// A high limb within its range whose low limb is so far out of its own that the sum of its squares
+/// exceeds the modulus, and what is left is a sum of squares still.
+fn other_low_limb(limbs: &[[i64; 2]], channel: usize, amount: i64) -> Option<[i64; 2]> {
+    let value = joined(limbs[channel]);
+    let squares: i64 = limbs.iter().map(|it| joined(*it).pow(2)).sum();
+    let others = limbs.iter().enumerate().filter(|(it, _)| *it != channel);
+    let others: i64 = others.map(|(_, [_, low])| low * low).sum();
+    let (modulus, limit) = (i64::from(MODULUS), 1_i64 << LIMB_BITS);
+    let fitting: Vec<[i64; 2]> = (-limit / 2..limit / 2)
+        .map(|high| [high, value - high * limit])
+        .filter(|[_, low]| {
+            let sum = others + low * low;
+            let (wraps, rest) = (sum / modulus, sum % modulus);
+            wraps > 0 && rest < 1 << 29 && squares - wraps * modulus > 0
+        })
+        .collect();
+    let count = fitting.len() as i64;
+    (count > 0).then(|| fitting[(amount % count) as usize])
+}
+
+fn joined([high, low]: [i64; 2]) -> i64 {
+    (high << LIMB_BITS) + low
+}
+
+/// The three sums over channels, as elements of the field.
+fn sums(limbs: &[[i64; 2]]) -> [i64; 3] {
+    let sum = |a: usize, b: usize| -> i64 {
+        let products = limbs.iter().map(|it| field(it[a]) * field(it[b]));
+        products.map(|it| i64::from(it.0)).sum()
+    };
+    [sum(0, 0), sum(0, 1), sum(1, 1)]
+}
+
 /// A row of the norms component with a lie in it.
 fn lie_about_norm(
-    decoder: &DecoderLayout,
+    honest: Honest<'_>,
     stage: usize,
     said: Witness<i64>,
     how: Break,
     amount: i64,
 ) -> Option<Witness<i64>> {
+    let node = honest.node(stage);
+    let with_divisor = |divisor: i64| Witness {
+        divisor,
+        excess_limit: (1 << NORM_PRODUCT_BITS) / divisor,
+        ..said.clone()
+    };
     match how {
-        Break::Low | Break::Carry => lie_about_carry(decoder, stage, said, how, amount),
         // Half of it, so that remainders stay in their range.
-        Break::Divisor => Some(Witness {
-            divisor: said.divisor / 2,
-            ..said
-        }),
+        Break::Divisor => Some(with_divisor(said.divisor / 2)),
+        Break::Scale => {
+            let divisor = said.divisor / 2;
+            let scale = field(divisor) / field(1 << node.shift);
+            Some(Witness {
+                scale: centered(scale.0),
+                ..with_divisor(divisor)
+            })
+        }
+        Break::OtherStage => {
+            let stages = 0..honest.model.shape().stages();
+            let other = stages
+                .map(|stage| honest.node(stage).shift)
+                .find(|it| *it != node.shift)?;
+            Some(with_divisor((1 << other) * said.scale))
+        }
         Break::Factor => {
             let factor = amount % (1 << 15);
             (factor != said.factor).then_some(Witness { factor, ..said })
         }
-        _ => lie_about_mantissa(decoder, stage, said, how, amount),
+        Break::Mantissa | Break::Smallest | Break::Remainder => {
+            lie_about_mantissa(node, said, how, amount)
+        }
+        _ => {
+            let other = lie_about_sums(said, how, amount)?;
+            let other = with_norm(node, other);
+            is_norm(&other).then_some(other)
+        }
     }
 }
 
-fn lie_about_carry(
-    decoder: &DecoderLayout,
-    stage: usize,
-    said: Witness<i64>,
-    how: Break,
-    amount: i64,
-) -> Option<Witness<i64>> {
-    let unit = 1_i64 << SQUARE_LOW_BITS;
+/// The sums of the stream, taken apart in another way. Only the columns up to the carry are changed.
+fn lie_about_sums(said: Witness<i64>, how: Break, amount: i64) -> Option<Witness<i64>> {
     let Witness {
-        high_sum,
-        carry,
+        cross_low,
+        cross_quotient_low,
+        cross_quotient_high,
         low,
+        carry,
         ..
     } = said;
-    let carried = match how {
-        Break::Low => carry + amount % (1 << 14),
-        _ if low == 0 => return None,
-        _ => carry + INVERSE_OF_UNIT,
-    };
-    // As if the sum of low parts were all carry; the columns of the carry and the rest then differ.
-    let honest = norm_columns(decoder, stage, [high_sum, carried * unit]);
-    Some(Witness {
-        carry: carried,
-        low: match how {
-            Break::Low => low - (carried - carry) * unit,
-            _ => low - 1,
+    Some(match how {
+        Break::Low => {
+            let other = amount % (1 << 14);
+            Witness {
+                carry: other,
+                low: low - (other - carry) * UNIT,
+                ..said
+            }
+        }
+        Break::Carry if low > 0 => Witness {
+            carry: carry + INVERSE_OF_UNIT,
+            low: low - 1,
+            ..said
         },
-        ..honest
+        // So many units of the quotient more are `2^31` less in what the low bits add to the other sum: one.
+        Break::CrossLow if low > 0 => {
+            let (high, quotient_low) = split(INVERSE_OF_UNIT, CROSS_LIMB_BITS);
+            Witness {
+                cross_low: cross_low - (INVERSE_OF_UNIT << CROSS_LOW_BITS),
+                cross_quotient_low: cross_quotient_low + quotient_low,
+                cross_quotient_high: cross_quotient_high + high,
+                low: low - 1,
+                ..said
+            }
+        }
+        Break::CrossQuotientLow | Break::CrossQuotientHigh if cross_low > 0 => {
+            let of_low = (carry << SQUARE_SHIFT) + low - (1 << (LIMB_BITS + 1));
+            let (carry, low) = split(of_low, SQUARE_SHIFT.into());
+            let other = Witness {
+                cross_low: cross_low - 1,
+                carry,
+                low,
+                ..said
+            };
+            match how {
+                Break::CrossQuotientLow => Witness {
+                    cross_quotient_low: cross_quotient_low + CROSS_WRAP,
+                    ..other
+                },
+                _ => Witness {
+                    cross_quotient_high: cross_quotient_high + (CROSS_WRAP >> CROSS_LIMB_BITS),
+                    ..other
+                },
+            }
+        }
+        _ => return None,
     })
 }
 
 fn lie_about_mantissa(
-    decoder: &DecoderLayout,
-    stage: usize,
+    node: NormArithmetic,
     said: Witness<i64>,
     how: Break,
     amount: i64,
 ) -> Option<Witness<i64>> {
-    let epsilon = i64::from(decoder.arithmetic().epsilon_of_stage(stage));
-    let norm = i64::from(field(said.high_sum + said.carry + epsilon).0);
-    let largest = i64::from(decoder.max_norm_exponent());
+    let norm = norm_of(node, &said);
+    let own = i64::from(said.power.trailing_zeros() / 2);
+    let largest = i64::from(ModelArithmetic::MAX_NORM_EXPONENT);
     let (exponent, other) = match how {
         Break::Smallest => {
-            if said.exponent == largest {
+            if own == largest {
                 return None;
             }
-            let exponent = said.exponent + 1 + amount % (largest - said.exponent);
+            let exponent = own + 1 + amount % (largest - own);
             (exponent, norm >> (2 * exponent))
         }
         _ => {
-            let other = said.smallest + amount % ((1 << 14) - said.smallest);
-            (said.exponent, other)
+            let other = said.smallest + amount % ((1 << MANTISSA_BITS) - said.smallest);
+            (own, other)
         }
     };
     if other == said.mantissa {
         return None;
     }
-    let sums = [said.high_sum, said.carry, said.low];
-    let mut row = norm_with(decoder, sums, norm, exponent, other);
+    let remainder = said.remainder;
+    let mut row = with_mantissa(node, said, norm, exponent, other);
     if how == Break::Mantissa {
         // Whatever is left over is called small.
-        row.remainder = said.remainder;
+        row.remainder = remainder;
     }
     Some(row)
+}
+
+/// The columns of the norms component that follow from the sums, each a field element.
+pub fn columns_of_sums(node: NormArithmetic, [high, cross, low]: [i64; 3]) -> Witness<i64> {
+    let (cross, low) = (centered(field(cross).0), i64::from(field(low).0));
+    let (quotient, cross_low) = split(cross, CROSS_LOW_BITS);
+    let with_offset = quotient + i64::from(CROSS_OFFSET);
+    let (cross_quotient_high, cross_quotient_low) = split(with_offset, CROSS_LIMB_BITS);
+    let of_low = low + (cross_low << (LIMB_BITS + 1));
+    let (carry, low) = split(of_low, SQUARE_SHIFT.into());
+    let sums = Witness {
+        high_sum: i64::from(field(high).0),
+        cross_low,
+        cross_quotient_low,
+        cross_quotient_high,
+        low,
+        carry,
+        ..Witness::from([0; COLUMNS])
+    };
+    with_norm(node, sums)
+}
+
+/// Quotient and remainder by a power of two.
+fn split(number: i64, bits: u32) -> (i64, i64) {
+    (number >> bits, number & ((1 << bits) - 1))
+}
+
+/// The norm that the columns of the sums stand for, in the field.
+fn norm_of(node: NormArithmetic, sums: &Witness<i64>) -> i64 {
+    let quotient = (sums.cross_quotient_high << CROSS_LIMB_BITS) + sums.cross_quotient_low
+        - i64::from(CROSS_OFFSET);
+    let norm = 2 * sums.high_sum + quotient + sums.carry + i64::from(node.epsilon);
+    i64::from(field(norm).0)
+}
+
+/// Whether the columns behind the sums are those of a norm.
+fn is_norm(row: &Witness<i64>) -> bool {
+    let norm = row.mantissa * row.power + row.remainder;
+    let is_range = |bits: u32, number: i64| (0..1 << bits).contains(&number);
+    norm < SQUARE_LIMIT
+        && is_range(MANTISSA_BITS, row.mantissa - row.smallest)
+        && (is_range(CROSS_LIMB_BITS, row.cross_quotient_high)
+            || row.cross_quotient_high >= CROSS_WRAP >> CROSS_LIMB_BITS)
+        && (is_range(RANGE_BITS, row.carry) || row.carry >= INVERSE_OF_UNIT)
+}
+
+/// The columns behind the sums, as they follow from these.
+fn with_norm(node: NormArithmetic, sums: Witness<i64>) -> Witness<i64> {
+    let norm = norm_of(node, &sums);
+    let largest = i64::from(ModelArithmetic::MAX_NORM_EXPONENT);
+    let exponent = (0..largest).find(|e| norm < 1 << (i64::from(MANTISSA_BITS) + 2 * e));
+    let exponent = exponent.unwrap_or(largest);
+    with_mantissa(node, sums, norm, exponent, norm >> (2 * exponent))
+}
+
+/// The columns behind the sums with an exponent and a mantissa of one's choosing.
+fn with_mantissa(
+    node: NormArithmetic,
+    sums: Witness<i64>,
+    norm: i64,
+    exponent: i64,
+    mantissa: i64,
+) -> Witness<i64> {
+    let power = 1 << (2 * exponent);
+    let smallest = match exponent {
+        0 => 0,
+        _ => 1 << (MANTISSA_BITS - 2),
+    };
+    let divisor_bits = i64::from(node.shift) + exponent;
+    let root = usize::try_from(mantissa).map_or(0, reciprocal_root);
+    Witness {
+        scale: 1 << exponent,
+        power,
+        smallest,
+        divisor: 1 << divisor_bits,
+        excess_limit: 1 << (i64::from(NORM_PRODUCT_BITS) - divisor_bits),
+        mantissa,
+        remainder: norm - mantissa * power,
+        factor: i64::from(root),
+        ..sums
+    }
 }

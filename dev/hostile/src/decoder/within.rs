@@ -78,13 +78,13 @@ fn in_decoder(alone: Alone) -> Alone {
 /// A rotated query is not clamped.
 fn query_out_of_range() -> Attack {
     Box::new(|case, seed| {
-        let (_, decoder) = case.expect_decoder();
+        let (part, decoder) = case.expect_decoder();
         let attention = decoder.shape().attention();
         let queries = attention.query_heads() * attention.head_dim() / 2;
         let (run, _) = lying(case, seed, any, |site, said, rng| {
             let is_query = matches!(site.what, What::Rescaled(Value::Rotated(_)));
             let is_query = is_query && site.index < queries;
-            is_query && lie(decoder, site, said, Break::Unclipped, rng)
+            is_query && lie(&part.model, site, said, Break::Unclipped, rng)
         })?;
         Some(forge(case, run, vec![]))
     })

@@ -64,14 +64,9 @@ impl Setup {
             log_blowup,
         };
         let parts = setup.structures.iter().map(ProofStructure::part);
+        let constants = case.constants();
         setup.preprocessed = parts
-            .map(|part| {
-                setup.commit(&preprocessed_columns(
-                    layout,
-                    part,
-                    case.terms.weight_table(),
-                ))
-            })
+            .map(|part| setup.commit(&preprocessed_columns(layout, part, &constants)))
             .collect();
         let model = case.decoder.as_ref();
         setup.model = model.map(|part| setup.commit(&part.columns));
