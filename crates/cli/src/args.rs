@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use matchmark::CutPattern;
 use matchmark_planner::Objective;
-use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
+use matchmark_quant::{CacheCapacity, HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
 
 use crate::values::{parse_bytes, parse_nonce, TableChoice};
@@ -468,6 +468,10 @@ pub struct QuantizeArgs {
     /// Text from which the ranges of a model's values are taken, one sequence a line
     #[arg(long, value_name = "TEXT", conflicts_with = "float")]
     pub calibrate: Option<Utf8PathBuf>,
+    /// Positions that the model is to have: the most tokens of a text with its continuation [default: as many
+    /// as it was made for]
+    #[arg(long, value_name = "N", conflicts_with = "float", value_parser = number(CacheCapacity::new))]
+    pub positions: Option<CacheCapacity>,
     /// Width of values in bits, 4 to 12 [default: 8 for a trace, 11 for a model]
     #[arg(long, value_name = "B", value_parser = number(ValueBits::new))]
     pub bits: Option<ValueBits>,

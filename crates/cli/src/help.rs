@@ -21,6 +21,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "float",
             "prefix",
             "calibrate",
+            "positions",
             "text",
             "heads",
             "kv_heads",

@@ -220,3 +220,27 @@ fn floats() {
     expect_error(&args, 2, &["git-lfs pointer", "git lfs pull"]);
     assert!(!to.exists());
 }
+
+/// Fewer positions than the model was made for, and never more.
+#[test]
+fn positions_that_a_user_wants() {
+    let world = World::new();
+    let with = |positions| [&world.quantize()[..], &["--positions", positions]].concat();
+    expect(&with("4"), 0);
+    let text = world.text.as_str();
+    let args = ["eval", "--model", world.to.as_str(), "--text", text];
+    let args = [&args[..], &["--float", world.folder.as_str()]].concat();
+    expect_json(&args, 0);
+    fs::remove_file(&world.to).unwrap();
+    expect_error(&with("9"), 2, &["9 positions", "at most 8"]);
+    assert!(!world.to.exists());
+
+    let config = world.folder.join("config.json");
+    let many = fs::read_to_string(&config).unwrap().replace(
+        r#""max_position_embeddings":8"#,
+        r#""max_position_embeddings":2000000"#,
+    );
+    fs::write(&config, many).unwrap();
+    world.refused(&["2000000 positions", "--positions N"]);
+    expect(&with("8"), 0);
+}

@@ -92,10 +92,14 @@ impl ChainText {
 
     /// Where the text ends: behind the first decoded token that ends a text, or else behind all.
     fn end(&self) -> usize {
-        let end = self.tokenizer.as_ref().and_then(Tokenizer::end);
         let mut decoded = self.tokens.iter().skip(self.prompt);
-        let position = end.and_then(|end| decoded.position(|token| *token == end));
+        let position = decoded.position(|token| self.ends().contains(token));
         position.map_or(self.tokens.len(), |at| self.prompt + at + 1)
+    }
+
+    /// The tokens that end a text.
+    fn ends(&self) -> &[u32] {
+        self.tokenizer.as_ref().map_or(&[], Tokenizer::ends)
     }
 
     /// Decoded tokens behind the one that ends the text.
@@ -166,10 +170,9 @@ impl ChainText {
         let mut object = json!({ "prompt": prompt, "decoded": decoded });
         if self.tokenizer.is_some() {
             let text = &self.tokens[prompt.len()..self.end()];
-            let end = self.tokenizer.as_ref().and_then(Tokenizer::end);
             object["prompt_text"] = json!(self.plain(prompt)?);
             object["decoded_text"] = json!(self.plain(text)?);
-            object["ended"] = json!(end.is_some() && text.last().copied() == end);
+            object["ended"] = json!(text.last().is_some_and(|token| self.ends().contains(token)));
             object["tokens_after_end"] = json!(self.after_end());
         }
         Ok(object)
@@ -282,7 +285,7 @@ mod tests {
             special: [true, true, true, false, false, false, false].to_vec(),
             merges: vec![],
             begin: Some(0),
-            end: Some(1),
+            ends: vec![1],
             individual_digits: false,
         })
         .unwrap()

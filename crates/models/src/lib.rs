@@ -57,7 +57,7 @@ pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationEr
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
-pub use import::{FloatLayer, FloatModel, ImportError};
+pub use import::{FloatLayer, FloatModel, ImportError, ImportOptions};
 pub use integer::IntegerModel;
 pub use matrix::Matrix;
 pub use parts::{LayerWeights, ModelId, ModelParts, ModelTables};

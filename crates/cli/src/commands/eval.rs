@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use camino::Utf8Path;
 use matchmark::files;
-use matchmark_models::{Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
+use matchmark_models::{Agreement, Evaluation, Evaluator, ImportOptions, IntegerModel, Perplexity};
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
 
@@ -19,7 +19,12 @@ use crate::sequences::read_sequences;
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
     let model = files::model(&args.model)?;
     let model = model.as_integer();
-    let float = args.float.as_deref().map(read_folder).transpose()?;
+    // The integers may have been made for fewer positions than the floats have.
+    let options = ImportOptions {
+        positions: Some(model.shape().capacity()),
+    };
+    let float = args.float.as_deref();
+    let float = float.map(|path| read_folder(path, options)).transpose()?;
     let positions = model.shape().positions();
     let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use matchmark::files::{self, Form};
 use matchmark::Error;
-use matchmark_models::{quantize_model, FloatModel};
+use matchmark_models::{quantize_model, FloatModel, ImportOptions};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_bytes;
 use serde_json::json;
@@ -54,7 +54,8 @@ fn model_file(
             .map_err(matchmark_models::ModelError::from)?,
     };
     let step = Step::new("reading the model");
-    let float = read_folder(folder)?;
+    let positions = args.positions;
+    let float = read_folder(folder, ImportOptions { positions })?;
     drop(step);
     let sequences = read_sequences(calibrate, &float.tokenizer, float.shape.positions())?;
     let tokens: usize = sequences.iter().map(Vec::len).sum();
@@ -70,9 +71,12 @@ fn model_file(
 }
 
 /// Reads the folder of a trained model.
-pub(crate) fn read_folder(folder: &Utf8Path) -> Result<FloatModel, CliError> {
+pub(crate) fn read_folder(
+    folder: &Utf8Path,
+    options: ImportOptions,
+) -> Result<FloatModel, CliError> {
     let expected = "the folder of a trained model (config.json, model.safetensors, tokenizer.json)";
     files::check_folder(folder, expected)?;
-    let model = FloatModel::read(folder.as_std_path());
+    let model = FloatModel::read_with(folder.as_std_path(), options);
     Ok(model.map_err(|error| Error::from(error).in_file(folder))?)
 }

@@ -9,7 +9,7 @@ use matchmark_tables::{
 };
 
 use super::ModelFileError;
-use crate::tokenizer::INDIVIDUAL_DIGITS;
+use crate::tokenizer::{INDIVIDUAL_DIGITS, MORE_ENDS};
 use crate::{
     LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelScales, ModelTables, Tokenizer,
     TokenizerError, TokenizerParts,
@@ -292,14 +292,23 @@ fn tokenizer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<Tokenizer, M
     });
     let merges = merges.collect();
     let (begin, words) = end_token(reader, INDIVIDUAL_DIGITS)?;
-    let (end, _) = end_token(reader, 0)?;
+    let (end, flags) = end_token(reader, MORE_ENDS)?;
+    let mut ends: Vec<u32> = end.into_iter().collect();
+    if flags & MORE_ENDS != 0 {
+        let count = reader.length()?;
+        if ends.is_empty() || count == 0 {
+            return Err(reader.form("more tokens that end a text behind a first one", count));
+        }
+        let fours = reader.array(count, 4)?;
+        ends.extend(fours.map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
+    }
     Tokenizer::new(TokenizerParts {
         pieces,
         special,
         merges,
         individual_digits: words == INDIVIDUAL_DIGITS,
         begin,
-        end,
+        ends,
     })
     .map_err(|error: TokenizerError| ModelFileError::Model(error.into()))
 }

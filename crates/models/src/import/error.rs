@@ -165,7 +165,7 @@ pub enum ImportError {
     },
     /// The tokenizer has another vocabulary than the configuration.
     #[error(
-        "tokenizer.json has {got} tokens, expected the configuration's vocabulary of {expected}"
+        "the tokenizer has {got} tokens, expected the configuration's vocabulary of {expected}"
     )]
     VocabularyMismatch {
         /// The configuration's vocabulary.
@@ -183,6 +183,24 @@ pub enum ImportError {
         /// The tokenizer's.
         got: u32,
     },
+    /// More positions are wanted than the model has.
+    #[error("{got} positions are wanted, expected at most {expected}, those that the model has")]
+    TooManyPositions {
+        /// Positions of the model.
+        expected: u32,
+        /// Positions wanted.
+        got: u32,
+    },
+    /// The model has more positions than any that can be carried.
+    #[error(
+        "the model has {got} positions, expected at most {expected}: name fewer (`--positions N`)"
+    )]
+    ManyPositions {
+        /// The largest number.
+        expected: u32,
+        /// That of the model.
+        got: u32,
+    },
     /// The tokens of the vocabulary are not numbered from 0 without a gap.
     #[error("tokenizer.json has no token {token}, though it has {tokens} tokens")]
     VocabularyGap {
@@ -192,9 +210,9 @@ pub enum ImportError {
         tokens: usize,
     },
     /// A size is refused.
-    #[error("config.json: {0}")]
+    #[error("sizes of the model: {0}")]
     Quantity(#[from] QuantError),
     /// The tokenizer is refused.
-    #[error("tokenizer.json: {0}")]
+    #[error("tokenizer of the model: {0}")]
     Tokenizer(#[from] TokenizerError),
 }

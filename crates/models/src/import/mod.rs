@@ -6,7 +6,9 @@
 mod config;
 mod error;
 mod folder;
+mod generation;
 mod json;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod tokenizer_json;
@@ -15,7 +17,7 @@ mod weights;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use matchmark_quant::ModelShape;
+use matchmark_quant::{CacheCapacity, ModelShape};
 use matchmark_tables::activations::Activation;
 
 use crate::families::{self, Family, TensorNames};
@@ -35,6 +37,16 @@ const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// Name of the tokenizer's file.
 const TOKENIZER: &str = "tokenizer.json";
+
+/// Name of the file about sampling, which may be absent.
+const GENERATION: &str = "generation_config.json";
+
+/// What a user decides about a model that is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// How many positions the model is to have; without it all that it was made for.
+    pub positions: Option<CacheCapacity>,
+}
 
 /// A decoder as it was trained. Matrices are `[outputs, inputs]`, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,12 +97,20 @@ pub struct FloatLayer {
 }
 
 impl FloatModel {
-    /// Reads a folder.
+    /// Reads a folder, with all positions that its model was made for.
     ///
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn read(folder: &Path) -> Result<Self, ImportError> {
-        Self::read_as_one_of(&families::ALL, Folder::Disk(folder))
+        Self::read_with(folder, ImportOptions::default())
+    }
+
+    /// Reads a folder as a user wants it.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and [`ImportError::TooManyPositions`].
+    pub fn read_with(folder: &Path, options: ImportOptions) -> Result<Self, ImportError> {
+        Self::read_as_one_of(&families::ALL, Folder::Disk(folder), options)
     }
 
     /// What [`Self::read`] makes of a folder with these files, by their names. They may come from anywhere.
@@ -98,7 +118,8 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, ImportError> {
-        Self::read_as_one_of(&families::ALL, Folder::Memory(files))
+        let options = ImportOptions::default();
+        Self::read_as_one_of(&families::ALL, Folder::Memory(files), options)
     }
 
     /// Reads the tokenizer of a folder, and nothing of its weights.
@@ -106,7 +127,11 @@ impl FloatModel {
     /// # Errors
     /// [`ImportError`], naming the file and what it holds.
     pub fn read_tokenizer(folder: &Path) -> Result<Tokenizer, ImportError> {
-        let (_, tokenizer) = head(&families::ALL, Folder::Disk(folder))?;
+        // Every model has one, and the tokenizer does not depend on them.
+        let options = ImportOptions {
+            positions: Some(CacheCapacity::new(1)?),
+        };
+        let (_, tokenizer) = head(&families::ALL, Folder::Disk(folder), options)?;
         Ok(tokenizer)
     }
 
@@ -121,17 +146,18 @@ impl FloatModel {
     fn read_as_one_of(
         families: &[&'static Family],
         folder: Folder<'_>,
+        options: ImportOptions,
     ) -> Result<Self, ImportError> {
-        let (config, tokenizer) = head(families, folder)?;
+        let (config, tokenizer) = head(families, folder, options)?;
         let Config {
-            family,
+            tensors: names_of_tensors,
             activation,
             shape,
             norm_epsilon,
             rope_theta,
             tied,
             begin: _, // Compared with the tokenizer's.
-            end: _,   // Given to the tokenizer.
+            ends: _,  // Given to the tokenizer.
             ignored,
         } = config;
         let TensorNames {
@@ -141,7 +167,7 @@ impl FloatModel {
             layers: prefix,
             layer: names,
             passed_over,
-        } = &family.tensors;
+        } = names_of_tensors;
         let vocabulary = shape.vocabulary();
         let mut tensors = Weights::read(folder)?;
         let (hidden, mlp) = (shape.hidden(), shape.mlp());
@@ -203,9 +229,15 @@ impl FloatModel {
 fn head(
     families: &[&'static Family],
     folder: Folder<'_>,
+    options: ImportOptions,
 ) -> Result<(Config, Tokenizer), ImportError> {
-    let config = Config::parse(families, &folder.read(CONFIG)?)?;
-    let tokenizer = tokenizer_json::parse(&folder.read(TOKENIZER)?, config.end)?;
+    let mut config = Config::parse(families, &folder.read(CONFIG)?, options.positions)?;
+    if folder.has(GENERATION) {
+        if let Some(ends) = generation::ends(&folder.read(GENERATION)?)? {
+            config.ends = ends;
+        }
+    }
+    let tokenizer = tokenizer_json::parse(&folder.read(TOKENIZER)?, config.ends.clone())?;
     let expected = config.shape.vocabulary();
     if tokenizer.len() != expected {
         return Err(ImportError::VocabularyMismatch {

@@ -64,8 +64,8 @@ enum Merge {
     Pair([String; 2]),
 }
 
-/// Reads a tokenizer; `end` is the configuration's token at the end of a text.
-pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportError> {
+/// Reads a tokenizer; `ends` are the tokens that end a text, of which the file does not speak.
+pub(super) fn parse(bytes: &[u8], ends: Vec<u32>) -> Result<Tokenizer, ImportError> {
     let value = json::parse(TOKENIZER, bytes)?;
     let file: File = serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
     let (begin, individual_digits) = check_features(&file)?;
@@ -87,7 +87,7 @@ pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportE
         merges,
         individual_digits,
         begin,
-        end,
+        ends,
     })?)
 }
 

@@ -46,7 +46,7 @@ impl Library {
             merges,
             individual_digits,
             begin: _,
-            end: _,
+            ends: _,
         } = parts;
         let letters = letters();
         let written: Vec<String> = pieces.iter().map(|piece| write(&letters, piece)).collect();
@@ -147,7 +147,7 @@ mod tests {
             merges: vec![],
             individual_digits,
             begin: None,
-            end: None,
+            ends: vec![],
         })
         .unwrap()
     }

@@ -53,7 +53,7 @@ fn tokenizer(choices: &[(usize, usize)]) -> Tokenizer {
         merges,
         individual_digits: false,
         begin: None,
-        end: None,
+        ends: vec![],
     })
     .unwrap()
 }
@@ -98,7 +98,7 @@ fn special_tokens() {
         merges: vec![],
         individual_digits: false,
         begin: Some(3),
-        end: None,
+        ends: vec![],
     })
     .unwrap();
     // Leftmost, and of two there the longer.
