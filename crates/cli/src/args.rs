@@ -299,7 +299,8 @@ pub struct PolicyArgs {
     /// The text that the chain is given, instead of its tokens
     #[arg(long, value_name = "TEXT", requires_all = ["key", "tokenizer"], group = "given")]
     pub prompt: Option<String>,
-    /// Tokenizer of the key, for the tokens of the prompt: a model's folder or file
+    /// Tokenizer of the key, for the tokens of the prompt: folder or GGUF file of a trained model, or file of
+    /// an integer one
     #[arg(long, value_name = "PATH", requires = "prompt")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// Tokens that are decoded
@@ -333,7 +334,8 @@ pub struct VerifyArgs {
     /// Key of the model; a policy must be the one that follows from it
     #[arg(long, value_name = "FILE")]
     pub key: Option<Utf8PathBuf>,
-    /// Tokenizer of that key, to print the text: a model's folder or file
+    /// Tokenizer of that key, to print the text: folder or GGUF file of a trained model, or file of
+    /// an integer one
     #[arg(long, value_name = "PATH", requires = "key")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// The text that the chain must be given
@@ -383,7 +385,8 @@ pub struct InspectArgs {
     /// Write q, k, v and out of all steps to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub public: Option<Utf8PathBuf>,
-    /// Tokenizer to show tokens as text: a model's folder or file
+    /// Tokenizer to show tokens as text: folder or GGUF file of a trained model, or file of
+    /// an integer one
     #[arg(long, value_name = "PATH")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// Say where the bytes of each proof are: by part, by tree and by component
@@ -461,9 +464,10 @@ pub struct QuantizeArgs {
     /// Tokens that are in the cache before the first step
     #[arg(long, value_name = "P", conflicts_with = "model")]
     pub prefix: Option<usize>,
-    /// Folder of a trained model: config.json, tokenizer.json and the weights of LlamaForCausalLM, in
-    /// model.safetensors or in several files with model.safetensors.index.json
-    #[arg(long, value_name = "DIR", requires = "calibrate")]
+    /// Trained model: a folder with config.json, tokenizer.json and the weights of LlamaForCausalLM, in
+    /// model.safetensors or in several files with model.safetensors.index.json; or a GGUF file of the
+    /// architecture llama
+    #[arg(long, value_name = "DIR|FILE.gguf", requires = "calibrate")]
     pub model: Option<Utf8PathBuf>,
     /// Text from which the ranges of a model's values are taken, one sequence a line
     #[arg(long, value_name = "TEXT", conflicts_with = "float")]
@@ -489,8 +493,8 @@ pub struct EvalArgs {
     /// The integer model
     #[arg(long, value_name = "MODEL.mm")]
     pub model: Utf8PathBuf,
-    /// Folder of the trained model that it was made from
-    #[arg(long, value_name = "DIR")]
+    /// Folder or GGUF file of the trained model that it was made from
+    #[arg(long, value_name = "DIR|FILE.gguf")]
     pub float: Option<Utf8PathBuf>,
     /// Text to predict, one sequence a line
     #[arg(long, value_name = "TEXT")]

@@ -153,11 +153,12 @@ const HELP: [Help; 11] = [
     Help {
         command: "quantize",
         usage: &[
-            "--model <DIR> --calibrate <TEXT> --to <MODEL.mm> [OPTIONS]",
+            "--model <DIR|FILE.gguf> --calibrate <TEXT> --to <MODEL.mm> [OPTIONS]",
             "--float <FILE> --prefix <P> --to <TRACE> [OPTIONS]",
         ],
         examples: &[
             "matchmark quantize --model stories-2m --calibrate calibrate.txt --to stories.mm",
+            "matchmark quantize --model SmolLM2-135M-Instruct.gguf --positions 512 --calibrate text.txt --to smol.mm",
             "matchmark quantize --float layer.safetensors --prefix 2 --to trace.safetensors",
         ],
     },

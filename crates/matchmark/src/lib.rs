@@ -110,8 +110,8 @@ pub use matchmark_verifier::{KeyError, ModelKey, SecurityFigures, SegmentFile, V
 
 #[cfg(feature = "model")]
 pub use matchmark_models::{
-    quantize_model, FloatModel, ImportError, IntegerModel, ModelFileError, ModelId, Tokenizer,
-    TokenizerError,
+    quantize_model, FloatModel, GgufError, ImportError, ImportOptions, IntegerModel,
+    ModelFileError, ModelId, Tokenizer, TokenizerError,
 };
 
 #[cfg(feature = "prover")]

@@ -286,6 +286,7 @@ mod tests {
             merges: vec![],
             begin: Some(0),
             ends: vec![1],
+            chat: None,
             individual_digits: false,
         })
         .unwrap()

@@ -57,7 +57,7 @@ pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationEr
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
-pub use import::{FloatLayer, FloatModel, ImportError, ImportOptions};
+pub use import::{FloatLayer, FloatModel, GgufError, ImportError, ImportOptions};
 pub use integer::IntegerModel;
 pub use matrix::Matrix;
 pub use parts::{LayerWeights, ModelId, ModelParts, ModelTables};
@@ -65,7 +65,9 @@ pub use quantize::{quantize_model, ExcessReport, QuantizationReport};
 pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
-pub use tokenizer::{Tokenizer, TokenizerError, TokenizerId, TokenizerParts};
+pub use tokenizer::{
+    ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError, TokenizerId, TokenizerParts,
+};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

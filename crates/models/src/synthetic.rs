@@ -184,6 +184,7 @@ fn synthetic_tokenizer(vocabulary: usize) -> Result<Tokenizer, ModelError> {
         special,
         begin: Some(0),
         ends: vec![1],
+        chat: None,
     })?)
 }
 

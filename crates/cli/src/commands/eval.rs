@@ -8,7 +8,6 @@ use matchmark_models::{Agreement, Evaluation, Evaluator, ImportOptions, IntegerM
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
 
-use super::quantize::read_folder;
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
 use crate::output::{table, Output};
@@ -24,7 +23,9 @@ pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError>
         positions: Some(model.shape().capacity()),
     };
     let float = args.float.as_deref();
-    let float = float.map(|path| read_folder(path, options)).transpose()?;
+    let float = float
+        .map(|path| files::trained_model(path, options))
+        .transpose()?;
     let positions = model.shape().positions();
     let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
@@ -50,7 +51,12 @@ struct Reference(#[cfg(feature = "candle")] Option<crate::reference::CandleLlama
 impl Reference {
     fn load(folder: Option<&Utf8Path>, shape: &ModelShape) -> Result<Self, CliError> {
         let load = |folder| crate::reference::CandleLlama::load(folder, shape);
-        folder.map(load).transpose().map(Self)
+        // It reads folders alone.
+        folder
+            .filter(|path| path.is_dir())
+            .map(load)
+            .transpose()
+            .map(Self)
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Result<Option<Vec<f32>>, CliError> {

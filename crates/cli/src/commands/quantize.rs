@@ -2,8 +2,7 @@
 
 use camino::Utf8Path;
 use matchmark::files::{self, Form};
-use matchmark::Error;
-use matchmark_models::{quantize_model, FloatModel, ImportOptions};
+use matchmark_models::{quantize_model, ImportOptions};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_bytes;
 use serde_json::json;
@@ -55,7 +54,7 @@ fn model_file(
     };
     let step = Step::new("reading the model");
     let positions = args.positions;
-    let float = read_folder(folder, ImportOptions { positions })?;
+    let float = files::trained_model(folder, ImportOptions { positions })?;
     drop(step);
     let sequences = read_sequences(calibrate, &float.tokenizer, float.shape.positions())?;
     let tokens: usize = sequences.iter().map(Vec::len).sum();
@@ -68,15 +67,4 @@ fn model_file(
     let object = json!({ "model": args.to, "quantization": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
-}
-
-/// Reads the folder of a trained model.
-pub(crate) fn read_folder(
-    folder: &Utf8Path,
-    options: ImportOptions,
-) -> Result<FloatModel, CliError> {
-    let expected = "the folder of a trained model (config.json, model.safetensors, tokenizer.json)";
-    files::check_folder(folder, expected)?;
-    let model = FloatModel::read_with(folder.as_std_path(), options);
-    Ok(model.map_err(|error| Error::from(error).in_file(folder))?)
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use matchmark_quant::QuantError;
 use matchmark_runtime::{FloatError, GitLfsPointer, TraceError};
 
-use crate::TokenizerError;
+use super::gguf::GgufError;
+use crate::{ChatError, TokenizerError};
 
 /// Why a model's folder is refused.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,9 @@ pub enum ImportError {
         #[source]
         source: TraceError,
     },
+    /// A GGUF file cannot be read as one.
+    #[error("GGUF file: {0}")]
+    Gguf(GgufError),
     /// The weights are there twice.
     #[error("model.safetensors and model.safetensors.index.json are both there: remove the one that does not belong to the model")]
     TwoWeights,
@@ -150,7 +154,7 @@ pub enum ImportError {
         reason: FloatError,
     },
     /// Embedding and head are one by the configuration, and two in the weights.
-    #[error("config.json: tie_word_embeddings = true, but element {index} of {head:?} is {got:e}, expected {expected:e} as in {embedding:?}")]
+    #[error("embedding and head are one by the configuration, but element {index} of {head:?} is {got:e}, expected {expected:e} as in {embedding:?}")]
     TiedHeadDiffers {
         /// Name of the embedding's tensor.
         embedding: &'static str,
@@ -212,6 +216,9 @@ pub enum ImportError {
     /// A size is refused.
     #[error("sizes of the model: {0}")]
     Quantity(#[from] QuantError),
+    /// The chat template is refused.
+    #[error("chat template of the model: {0}")]
+    Chat(#[from] ChatError),
     /// The tokenizer is refused.
     #[error("tokenizer of the model: {0}")]
     Tokenizer(#[from] TokenizerError),

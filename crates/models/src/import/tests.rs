@@ -48,6 +48,7 @@ const RENAMED: Family = Family {
         },
         passed_over: &[".mask"],
     },
+    gguf: None,
 };
 
 /// The files of a small model of the family Llama.

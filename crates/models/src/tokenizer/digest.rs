@@ -10,6 +10,8 @@ pub(crate) const INDIVIDUAL_DIGITS: u8 = 2;
 /// In the byte that says whether there is an end token: more of them follow. A tokenizer with at most one has
 /// the encoding, and the identity, that it had when there could be no more.
 pub(crate) const MORE_ENDS: u8 = 2;
+/// In the same byte: a chat template follows.
+pub(crate) const CHAT_TEMPLATE: u8 = 4;
 
 digest_newtype! {
     /// Identity of a [`Tokenizer`]: SHA-256 over its canonical encoding.
@@ -40,6 +42,7 @@ impl Tokenizer {
             individual_digits,
             begin,
             ends,
+            chat,
         } = self.parts();
         for (piece, special) in pieces.iter().zip(special) {
             out.push(u8::from(*special));
@@ -61,6 +64,7 @@ impl Tokenizer {
             Some((end, more)) => (Some(*end), more),
         };
         let more = if more_ends.is_empty() { 0 } else { MORE_ENDS };
+        let more = more | if chat.is_some() { CHAT_TEMPLATE } else { 0 };
         for (token, flags) in [(*begin, words), (end, more)] {
             out.push(u8::from(token.is_some()) | flags);
             out.extend_from_slice(&token.unwrap_or(0).to_le_bytes());
@@ -69,6 +73,13 @@ impl Tokenizer {
             encode_u32(out, more_ends.len());
             for token in more_ends {
                 out.extend_from_slice(&token.to_le_bytes());
+            }
+        }
+        if let Some(template) = chat {
+            let names = [template.begin_name(), template.end_name()];
+            let [begin_name, end_name] = names.map(Option::unwrap_or_default);
+            for text in [template.source(), begin_name, end_name] {
+                encode_bytes(out, text.as_bytes());
             }
         }
     }

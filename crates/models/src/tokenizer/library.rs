@@ -47,6 +47,7 @@ impl Library {
             individual_digits,
             begin: _,
             ends: _,
+            chat: _,
         } = parts;
         let letters = letters();
         let written: Vec<String> = pieces.iter().map(|piece| write(&letters, piece)).collect();
@@ -148,6 +149,7 @@ mod tests {
             individual_digits,
             begin: None,
             ends: vec![],
+            chat: None,
         })
         .unwrap()
     }

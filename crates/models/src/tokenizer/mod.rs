@@ -1,8 +1,10 @@
 //! From text to tokens and back: byte-level byte-pair encoding.
 
+mod chat;
 mod digest;
 mod encode;
 mod library;
+mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -15,7 +17,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use library::Library;
 
 pub use digest::TokenizerId;
-pub(crate) use digest::{INDIVIDUAL_DIGITS, MORE_ENDS};
+pub(crate) use digest::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
+pub use template::{ChatError, ChatTemplate, Message, Role};
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct TokenizerParts {
     pub begin: Option<u32>,
     /// The tokens that end a text, each once: the one that texts are written with before those that do too.
     pub ends: Vec<u32>,
+    /// How conversations are written, where the model was made for them.
+    pub chat: Option<ChatTemplate>,
 }
 
 /// Why a tokenizer, or a text, is refused.
@@ -126,6 +131,7 @@ impl TokenizerParts {
             individual_digits: _,
             begin,
             ends,
+            chat: _,
         } = self;
         if special.len() != pieces.len() {
             return Err(TokenizerError::MarksMismatch {

@@ -54,6 +54,7 @@ fn tokenizer(choices: &[(usize, usize)]) -> Tokenizer {
         individual_digits: false,
         begin: None,
         ends: vec![],
+        chat: None,
     })
     .unwrap()
 }
@@ -99,6 +100,7 @@ fn special_tokens() {
         individual_digits: false,
         begin: Some(3),
         ends: vec![],
+        chat: None,
     })
     .unwrap();
     // Leftmost, and of two there the longer.
