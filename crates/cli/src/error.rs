@@ -8,7 +8,7 @@ use matchmark::{
     ChainReadError, Error, ErrorKind, PlanError, QuantError, StatementError, TraceError,
     VerifyError,
 };
-use matchmark_models::ModelError;
+use matchmark_models::{ConversationError, ModelError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::RuntimeError;
 use matchmark_statement::{ChainError, SegmentKind};
@@ -104,6 +104,9 @@ pub enum CliError {
     /// A model cannot be made, or does not run on a text.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A model does not answer.
+    #[error(transparent)]
+    Conversation(#[from] ConversationError),
     /// The reference does not run on the trained model.
     #[error("reference: {reason}")]
     Reference {
@@ -214,6 +217,7 @@ impl CliError {
             Self::LogFilter { .. }
             | Self::Floats { .. }
             | Self::Model(_)
+            | Self::Conversation(_)
             | Self::Reference { .. }
             | Self::Synthetic(_)
             | Self::WriteTensors { .. }
@@ -263,9 +267,11 @@ impl CliError {
             Self::Synthetic(source) => variant_name(source),
             Self::Calibration { source, .. } => variant_name(source),
             Self::Print(source) | Self::Thread(source) => io_reason(source),
-            Self::Model(_) | Self::Rules(_) | Self::Chain(_) | Self::Planner(_) => {
-                variant_name(self)
-            }
+            Self::Model(_)
+            | Self::Conversation(_)
+            | Self::Rules(_)
+            | Self::Chain(_)
+            | Self::Planner(_) => variant_name(self),
             Self::KeyMismatch { .. }
             | Self::LogFilter { .. }
             | Self::Reference { .. }
@@ -284,6 +290,7 @@ impl CliError {
             Self::LogFilter { .. } => "log-filter",
             Self::Floats { .. } => "floats",
             Self::Model(_) => "model",
+            Self::Conversation(_) => "conversation",
             Self::Reference { .. } => "reference",
             Self::Synthetic(_) => "synthetic",
             Self::Timeout { .. } => "timeout",

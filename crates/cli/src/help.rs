@@ -12,6 +12,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "trace",
             "model",
             "prompt",
+            "chat",
+            "system",
             "prompt_tokens",
             "tokens",
             "key",
@@ -65,7 +67,7 @@ struct Help {
     examples: &'static [&'static str],
 }
 
-const HELP: [Help; 11] = [
+const HELP: [Help; 12] = [
     Help {
         command: "plan",
         usage: &[
@@ -84,10 +86,12 @@ const HELP: [Help; 11] = [
         command: "prove",
         usage: &[
             "--model <MODEL.mm> --prompt <TEXT> --tokens <N> --out <DIR> [OPTIONS]",
+            "--model <MODEL.mm> --chat <TEXT> --tokens <N> --out <DIR> [OPTIONS]",
             "--trace <FILE> --out <DIR> [OPTIONS]",
         ],
         examples: &[
             "matchmark prove --model stories.mm --prompt \"Once upon a time\" --tokens 48 --out story",
+            "matchmark prove --model smol.mm --chat \"What is the capital of France?\" --tokens 16 --out answer",
             "matchmark prove --model stories.mm --prompt \"Once\" --tokens 8 --out story --jobs 1 --max-memory 2GiB",
             "matchmark prove --trace trace.safetensors --segment-steps 16 --out chain",
             "matchmark prove --trace trace.safetensors --plan bytes --out chain",
@@ -102,6 +106,7 @@ const HELP: [Help; 11] = [
         command: "policy",
         usage: &[
             "--key <FILE> --prompt <TEXT> --tokenizer <PATH> --tokens <N> --to <FILE> [OPTIONS]",
+            "--key <FILE> --chat <TEXT> --tokenizer <PATH> --tokens <N> --to <FILE> [OPTIONS]",
             "<DIR> --to <FILE>",
         ],
         examples: &[
@@ -168,6 +173,14 @@ const HELP: [Help; 11] = [
         examples: &[
             "matchmark eval --model stories.mm --text held-out.txt",
             "matchmark eval --model stories.mm --float stories-2m --text held-out.txt",
+        ],
+    },
+    Help {
+        command: "chat",
+        usage: &[],
+        examples: &[
+            "matchmark chat --model smol.mm",
+            "matchmark chat --model smol.mm --system \"Be brief.\" --tokens 64",
         ],
     },
     Help {

@@ -79,7 +79,7 @@ pub use verify::{
 };
 
 #[cfg(feature = "model")]
-pub use model::{encode_prompt, Model};
+pub use model::{encode_chat, encode_prompt, Model};
 #[cfg(feature = "model")]
 pub use text::ChainText;
 
@@ -110,8 +110,9 @@ pub use matchmark_verifier::{KeyError, ModelKey, SecurityFigures, SegmentFile, V
 
 #[cfg(feature = "model")]
 pub use matchmark_models::{
-    quantize_model, FloatModel, GgufError, ImportError, ImportOptions, IntegerModel,
-    ModelFileError, ModelId, Tokenizer, TokenizerError,
+    quantize_model, AnswerEnd, ChatError, ChatTemplate, Conversation, ConversationError,
+    FloatModel, GgufError, ImportError, ImportOptions, IntegerModel, Message, ModelFileError,
+    ModelId, Role, Tokenizer, TokenizerError,
 };
 
 #[cfg(feature = "prover")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use matchmark_models::{IntegerModel, ModelId, Tokenizer};
+use matchmark_models::{IntegerModel, Message, ModelId, Tokenizer};
 use matchmark_quant::CacheCapacity;
 
 use crate::error::Error;
@@ -54,6 +54,15 @@ impl Model {
         encode_prompt(self.tokenizer(), prompt)
     }
 
+    /// The tokens of a conversation, with those that begin the model's answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode_chat`].
+    pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
+        encode_chat(self.tokenizer(), messages)
+    }
+
     /// The model with all of its parts.
     #[must_use]
     pub fn as_integer(&self) -> &Arc<IntegerModel> {
@@ -76,4 +85,14 @@ pub fn encode_prompt(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Erro
         what: "prompt",
         source,
     })
+}
+
+/// The tokens of a conversation as the model's chat template writes it, with those that begin its answer. One of
+/// more tokens than any model has positions is refused. The names of special tokens in a message are text.
+///
+/// # Errors
+///
+/// [`Error::Chat`].
+pub fn encode_chat(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Vec<u32>, Error> {
+    Ok(tokenizer.encode_chat(messages, true, CacheCapacity::MAX as usize)?)
 }

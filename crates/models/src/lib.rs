@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod conversation;
 mod encode;
 mod error;
 mod evaluate;
@@ -52,6 +53,7 @@ mod tokenizer;
 
 pub use matchmark_quant as quant;
 
+pub use conversation::{AnswerEnd, Conversation, ConversationError};
 pub use error::{ModelError, Operation, Place};
 pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationError, Perplexity};
 pub use execute::{execute_model, ModelExecution, NormRecord};
@@ -66,7 +68,8 @@ pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
 pub use tokenizer::{
-    ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError, TokenizerId, TokenizerParts,
+    take_text, ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError, TokenizerId,
+    TokenizerParts,
 };
 
 /// The example of the README, compiled and run with the tests.

@@ -1,6 +1,6 @@
 //! `matchmark mock`.
 
-use matchmark::{files, prove};
+use matchmark::files;
 use serde_json::json;
 
 use crate::args::MockArgs;
@@ -14,10 +14,9 @@ pub(crate) fn run(args: &MockArgs, output: &Output) -> Result<Outcome, CliError>
     let step = Step::new("reading");
     // The arguments demand a trace or a model.
     let mock = if let Some(path) = &args.model {
-        options::common_claim(prove(files::model(path)?), &args.terms.common)?
-            .prompt(args.prompt.as_deref().unwrap_or_default())
-            .tokens(args.tokens.unwrap_or(0))
-            .mock()?
+        let given = (args.prompt.as_deref(), &args.chat);
+        let model = files::model(path)?;
+        options::tokens_claim(model, &args.terms.common, given, args.tokens)?.mock()?
     } else {
         let path = args.trace.as_deref().unwrap_or("".into());
         let (trace, table) = options::trace_and_table(path, &args.terms)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::PolicyArgs;
 use crate::error::{CliError, Outcome};
 use crate::models::NamedKey;
-use crate::options::model_policy;
+use crate::options::{conversation, model_policy};
 use crate::output::Output;
 
 /// Writes the policy that would accept a chain, or that for a chain of a model.
@@ -16,10 +16,16 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
         (Some(path), _) => {
             let key = NamedKey::load(path)?;
             let policy = key.key.policy();
-            let policy = match (&args.prompt, &args.tokenizer) {
-                (Some(text), Some(path)) => {
+            let (chat, system) = (args.chat.chat.as_deref(), args.chat.system.as_deref());
+            let policy = match (&args.prompt, conversation(chat, system), &args.tokenizer) {
+                (Some(text), _, Some(path)) => {
                     let tokenizer = files::tokenizer(path)?;
                     let policy = policy.prompt(&tokenizer, text);
+                    policy.map_err(key.names(path))?
+                }
+                (None, Some(messages), Some(path)) => {
+                    let tokenizer = files::tokenizer(path)?;
+                    let policy = policy.chat(&tokenizer, &messages);
                     policy.map_err(key.names(path))?
                 }
                 _ => policy.prompt_tokens(args.prompt_tokens.iter().copied()),

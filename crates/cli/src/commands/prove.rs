@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark::{
-    files, prove, unused_instructions, CancelToken, ChainText, Job, Progress, ProveEvent,
-    ProveReport, ProvenRow, Proving,
+    files, unused_instructions, CancelToken, ChainText, Job, Progress, ProveEvent, ProveReport,
+    ProvenRow, Proving,
 };
 use serde_json::{json, Value};
 
@@ -57,9 +57,8 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     let key = args.key.as_deref().map(NamedKey::load).transpose()?;
     let step = Step::new("reading the model");
     let model = files::model(path)?;
-    let mut claim = options::common_claim(prove(model), &args.terms.common)?
-        .prompt(args.prompt.as_deref().unwrap_or_default())
-        .tokens(args.tokens.unwrap_or(0));
+    let given = (args.prompt.as_deref(), &args.chat);
+    let mut claim = options::tokens_claim(model, &args.terms.common, given, args.tokens)?;
     if let Some(key) = &key {
         claim = claim.key(key.key.clone());
     }

@@ -8,6 +8,7 @@ mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use library::Library;
 pub use digest::TokenizerId;
 pub(crate) use digest::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
 pub use template::{ChatError, ChatTemplate, Message, Role};
+pub use text::take_text;
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
