@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use matchmark_quant::QuantError;
 use matchmark_runtime::{FloatError, GitLfsPointer, TraceError};
 
-use super::gguf::GgufError;
+use super::gguf_error::GgufError;
 use crate::{ChatError, TokenizerError};
 
 /// Why a model's folder is refused.
@@ -88,7 +88,7 @@ pub enum ImportError {
     },
     /// A GGUF file cannot be read as one.
     #[error("GGUF file: {0}")]
-    Gguf(GgufError),
+    Gguf(#[from] GgufError),
     /// The weights are there twice.
     #[error("model.safetensors and model.safetensors.index.json are both there: remove the one that does not belong to the model")]
     TwoWeights,

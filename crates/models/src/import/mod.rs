@@ -9,6 +9,7 @@ mod error;
 mod folder;
 mod generation;
 mod gguf;
+mod gguf_error;
 mod json;
 mod sizes;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use crate::families::{self, Family, TensorNames};
 use crate::Tokenizer;
 
 pub use error::ImportError;
-pub use gguf::GgufError;
+pub use gguf_error::GgufError;
 
 use config::Config;
 use folder::Folder;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dequantize::Type;
+use super::dequantize::{names, Type};
 use super::value::{form, Reader, Value};
 use super::GgufError;
 
@@ -136,6 +136,7 @@ fn tensor(reader: &mut Reader<'_>, name: &str) -> Result<Tensor, GgufError> {
     }
     let kind = Type::of(reader.u32(&part)?).map_err(|got| GgufError::TensorType {
         tensor: name.to_owned(),
+        expected: names(),
         got,
     })?;
     let begin = reader.u64(&part)?;

@@ -4,7 +4,7 @@
 mod config;
 mod container;
 mod dequantize;
-mod error;
+mod entries;
 mod source;
 mod tokenizer;
 mod value;
@@ -14,15 +14,14 @@ use std::path::Path;
 
 use matchmark_quant::ModelShape;
 
-use self::config::Entries;
 use self::container::{Header, Tensor};
+use self::entries::Entries;
 use self::source::Source;
 use super::config::Config;
+use super::gguf_error::GgufError;
 use super::{ImportError, ImportOptions, Tensors};
 use crate::families::{Family, TensorNames};
 use crate::Tokenizer;
-
-pub use error::GgufError;
 
 /// A GGUF file whose header was read.
 pub(super) struct Gguf {

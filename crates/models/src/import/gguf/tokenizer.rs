@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{missing, unsupported, Entries, NamedTokens};
+use super::entries::{missing, unsupported, Entries};
 use super::value::{form, Value};
 use super::GgufError;
 use crate::import::generation::once;
@@ -46,6 +46,13 @@ pub(super) const NEUTRAL: [&str; 9] = [
 const NORMAL: i64 = 1;
 /// A special one.
 const CONTROL: i64 = 3;
+
+/// Tokens that a file names for the tokenizer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NamedTokens {
+    pub(super) begin: Option<u32>,
+    pub(super) ends: Vec<u32>,
+}
 
 /// The tokenizer, and the tokens that the file names.
 pub(super) fn tokenizer(

@@ -52,13 +52,12 @@ pub enum GgufError {
         got: String,
     },
     /// A tensor is of a type that is not read.
-    #[error(
-        "tensor {tensor:?} is of type {got}, expected {}",
-        super::dequantize::names()
-    )]
+    #[error("tensor {tensor:?} is of type {got}, expected {expected}")]
     TensorType {
         /// Its name.
         tensor: String,
+        /// The types that are read.
+        expected: String,
         /// The type's name, or its number.
         got: String,
     },
