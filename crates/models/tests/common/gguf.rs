@@ -1,5 +1,5 @@
 //! GGUF files of tiny models, written by the tests.
-#![allow(clippy::cast_possible_truncation)]
+#![allow(dead_code, clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 /// A value of the metadata.
 #[derive(Clone, Debug)]
