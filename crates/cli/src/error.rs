@@ -253,6 +253,9 @@ impl CliError {
                 (_, Some(help)) => format!("{message}; {help}"),
                 (_, None) => message,
             },
+            Self::Model(ModelError::Quantity(QuantError::TooManyEntries { expected, .. })) => {
+                format!("{message}; `quantize --positions {expected}` makes a model of so many")
+            }
             _ => message,
         }
     }
@@ -339,6 +342,18 @@ mod tests {
             "x is the key of a model, expected an acceptance policy; a key goes to `--key`";
         assert_eq!(other.message(), expected);
         assert_eq!((other.exit_code(), other.kind()), (2, "other-file"));
+    }
+
+    #[test]
+    fn the_option_for_fewer_positions_is_named() {
+        let error = CliError::Model(ModelError::Quantity(QuantError::TooManyEntries {
+            bits: 11,
+            max_weight: 2048,
+            expected: 511,
+            got: 8192,
+        }));
+        let message = error.message();
+        assert!(message.contains("quantize --positions 511"), "{message}");
     }
 
     #[test]
