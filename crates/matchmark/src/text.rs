@@ -322,4 +322,22 @@ mod tests {
             (&json!(true), &json!(0))
         );
     }
+
+    #[test]
+    fn each_of_several_tokens_ends_the_text() {
+        let mut parts = tokenizer().parts().clone();
+        parts.ends.push(2);
+        let several = Tokenizer::new(parts).unwrap();
+        for (end, name) in [(1, "<eos>"), (2, "<pad>")] {
+            let mut text = ChainText::new(Some(several.clone()), 2);
+            let segment = tokens(&[0, 3, end], &[9, end, 3]);
+            text.push(0, &segment).unwrap();
+            let object = text.object().unwrap();
+            assert_eq!(
+                (&object["ended"], &object["tokens_after_end"]),
+                (&json!(true), &json!(1))
+            );
+            assert!(text.whole().unwrap().starts_with(&format!("a{name}\n\n")));
+        }
+    }
 }
