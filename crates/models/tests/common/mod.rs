@@ -8,6 +8,7 @@ use matchmark_models::quant::{
 use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel, Matrix};
 
 pub mod folder;
+pub mod gguf;
 pub mod naive;
 
 /// `L, C, H, G, d, F, V`, with 64 positions.
