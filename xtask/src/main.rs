@@ -10,6 +10,7 @@
 mod fuzz;
 mod hostile;
 mod prove_decode;
+mod smollm2;
 mod soundcalc;
 mod test;
 mod tidy;
@@ -44,6 +45,8 @@ enum Command {
     Pressure(Passed),
     /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
     Hostile(hostile::Options),
+    /// Fetches SmolLM2-135M-Instruct, a chat model that people use, as a GGUF file.
+    Smollm2(smollm2::Options),
     /// Asks the public calculator soundcalc what the proofs of all pinned layouts are worth.
     Soundcalc(soundcalc::Options),
 }
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Bench(passed) => bench("bench", &passed),
         Command::Pressure(passed) => bench("pressure", &passed),
         Command::Hostile(options) => hostile::run(&options),
+        Command::Smollm2(options) => smollm2::run(&options),
         Command::Soundcalc(options) => soundcalc::run(&options),
     };
     match done {

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use matchmark::CutPattern;
 use matchmark_planner::Objective;
-use matchmark_quant::{HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
+use matchmark_quant::{CacheCapacity, HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
 
 use crate::values::{parse_bytes, parse_nonce, TableChoice};
@@ -44,6 +44,8 @@ pub enum Command {
     Quantize(QuantizeArgs),
     /// Measure how close an integer model is to the floats that it was made from
     Eval(EvalArgs),
+    /// Talk with an integer model: answers at its speed, without a proof
+    Chat(ChatCommandArgs),
     /// Make an integer trace of any shape, without a model, for measuring
     Synthesize(SynthesizeArgs),
 }
@@ -63,6 +65,8 @@ impl Command {
             Self::Mock(args) => args.json,
             Self::Quantize(args) => args.json,
             Self::Eval(args) => args.json,
+            // Its answers are text.
+            Self::Chat(_) => false,
             Self::Synthesize(args) => args.json,
         }
     }
@@ -174,7 +178,13 @@ pub struct WorkloadArgs {
     #[arg(long, value_name = "N", requires = "model")]
     pub tokens: Option<u32>,
     /// Tokens that are given before them
-    #[arg(long, value_name = "P", requires = "model", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "P",
+        requires = "model",
+        conflicts_with = "chat",
+        default_value_t = 1
+    )]
     pub prompt_tokens: u32,
     /// The text that is given, instead of the number of its tokens
     #[arg(
@@ -184,6 +194,9 @@ pub struct WorkloadArgs {
         conflicts_with = "prompt_tokens"
     )]
     pub prompt: Option<String>,
+    /// What is said to the model, instead of a text that it continues.
+    #[command(flatten)]
+    pub chat: ChatArgs,
     /// Query heads
     #[arg(long, value_name = "H", required_unless_present_any = ["calibrate", "model"])]
     pub heads: Option<u32>,
@@ -218,6 +231,39 @@ pub struct WorkloadArgs {
     pub score_step: Option<ScoreStep>,
 }
 
+/// What is said to a model.
+#[derive(Args, Clone, Debug)]
+pub struct ChatArgs {
+    /// What a user says to the model, as its chat template writes it, instead of a prompt
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "model",
+        conflicts_with = "prompt",
+        group = "given"
+    )]
+    pub chat: Option<String>,
+    /// The instructions before it
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    pub system: Option<String>,
+}
+
+/// What is said to a model that is known by its key and its tokenizer.
+#[derive(Args, Clone, Debug)]
+pub struct TokenizedChatArgs {
+    /// What a user says to the model, as its chat template writes it, instead of a prompt
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires_all = ["key", "tokenizer"],
+        groups = ["given", "text"]
+    )]
+    pub chat: Option<String>,
+    /// The instructions before it
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    pub system: Option<String>,
+}
+
 /// Arguments of `prove`.
 #[derive(Args, Clone, Debug)]
 pub struct ProveArgs {
@@ -228,13 +274,16 @@ pub struct ProveArgs {
     #[arg(
         long,
         value_name = "MODEL.mm",
-        requires_all = ["prompt", "tokens"],
+        requires_all = ["given", "tokens"],
         conflicts_with_all = ["trace", "rounding", "table", "score_step", "plan"]
     )]
     pub model: Option<Utf8PathBuf>,
     /// The text that the model continues
-    #[arg(long, value_name = "TEXT", requires = "model")]
+    #[arg(long, value_name = "TEXT", requires = "model", group = "given")]
     pub prompt: Option<String>,
+    /// What is said to the model, instead of a text that it continues.
+    #[command(flatten)]
+    pub chat: ChatArgs,
     /// Tokens to decode, at most
     #[arg(long, value_name = "N", requires = "model")]
     pub tokens: Option<u32>,
@@ -287,7 +336,7 @@ pub struct PolicyArgs {
         value_name = "DIR",
         required_unless_present = "key",
         conflicts_with_all = [
-            "key", "prompt_tokens", "prompt", "tokens", "stop", "no_stop", "segment_steps", "security", "profile", "domain", "nonce"
+            "key", "prompt_tokens", "prompt", "chat", "tokens", "stop", "no_stop", "segment_steps", "security", "profile", "domain", "nonce"
         ]
     )]
     pub directory: Option<Utf8PathBuf>,
@@ -304,9 +353,13 @@ pub struct PolicyArgs {
     )]
     pub prompt_tokens: Vec<u32>,
     /// The text that the chain is given, instead of its tokens
-    #[arg(long, value_name = "TEXT", requires_all = ["key", "tokenizer"], group = "given")]
+    #[arg(long, value_name = "TEXT", requires_all = ["key", "tokenizer"], groups = ["given", "text"])]
     pub prompt: Option<String>,
-    /// Tokenizer of the key, for the tokens of the prompt and of --stop: a model's folder or file
+    /// What is said to the model, instead of a text that it continues.
+    #[command(flatten)]
+    pub chat: TokenizedChatArgs,
+    /// Tokenizer of the key, for the tokens of the prompt and of --stop: folder or GGUF file of a trained model, or
+    /// file of an integer one
     #[arg(long, value_name = "PATH", requires = "key")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// Tokens that are decoded, at most
@@ -347,12 +400,16 @@ pub struct VerifyArgs {
     /// Key of the model; a policy must be the one that follows from it
     #[arg(long, value_name = "FILE")]
     pub key: Option<Utf8PathBuf>,
-    /// Tokenizer of that key, to print the text: a model's folder or file
+    /// Tokenizer of that key, to print the text: folder or GGUF file of a trained model, or file of
+    /// an integer one
     #[arg(long, value_name = "PATH", requires = "key")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// The text that the chain must be given
-    #[arg(long, value_name = "TEXT", requires = "tokenizer", group = "given")]
+    #[arg(long, value_name = "TEXT", requires = "tokenizer", groups = ["given", "text"])]
     pub prompt: Option<String>,
+    /// What is said to the model, instead of a text that it continues.
+    #[command(flatten)]
+    pub chat: TokenizedChatArgs,
     /// The tokens that the chain must be given, as numbers separated by commas, instead of the text
     #[arg(
         long,
@@ -404,7 +461,8 @@ pub struct InspectArgs {
     /// Write q, k, v and out of all steps to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub public: Option<Utf8PathBuf>,
-    /// Tokenizer to show tokens as text: a model's folder or file
+    /// Tokenizer to show tokens as text: folder or GGUF file of a trained model, or file of
+    /// an integer one
     #[arg(long, value_name = "PATH")]
     pub tokenizer: Option<Utf8PathBuf>,
     /// Token that ends the answer, by its text or number, to say why the chain ends; may be given several times
@@ -458,13 +516,16 @@ pub struct MockArgs {
     #[arg(
         long,
         value_name = "MODEL.mm",
-        requires_all = ["prompt", "tokens"],
+        requires_all = ["given", "tokens"],
         conflicts_with_all = ["trace", "rounding", "table", "score_step"]
     )]
     pub model: Option<Utf8PathBuf>,
     /// The text that the model continues
-    #[arg(long, value_name = "TEXT", requires = "model")]
+    #[arg(long, value_name = "TEXT", requires = "model", group = "given")]
     pub prompt: Option<String>,
+    /// What is said to the model, instead of a text that it continues.
+    #[command(flatten)]
+    pub chat: ChatArgs,
     /// Tokens to decode, at most
     #[arg(long, value_name = "N", requires = "model")]
     pub tokens: Option<u32>,
@@ -493,13 +554,18 @@ pub struct QuantizeArgs {
     /// Tokens that are in the cache before the first step
     #[arg(long, value_name = "P", conflicts_with = "model")]
     pub prefix: Option<usize>,
-    /// Folder of a trained model: config.json, tokenizer.json and the weights of LlamaForCausalLM, in
-    /// model.safetensors or in several files with model.safetensors.index.json
-    #[arg(long, value_name = "DIR", requires = "calibrate")]
+    /// Trained model: a folder with config.json, tokenizer.json and the weights of LlamaForCausalLM, in
+    /// model.safetensors or in several files with model.safetensors.index.json; or a GGUF file of the
+    /// architecture llama
+    #[arg(long, value_name = "DIR|FILE.gguf", requires = "calibrate")]
     pub model: Option<Utf8PathBuf>,
     /// Text from which the ranges of a model's values are taken, one sequence a line
     #[arg(long, value_name = "TEXT", conflicts_with = "float")]
     pub calibrate: Option<Utf8PathBuf>,
+    /// Positions that the model is to have: the most tokens of a text with its continuation [default: as many
+    /// as it was made for]
+    #[arg(long, value_name = "N", conflicts_with = "float", value_parser = number(CacheCapacity::new))]
+    pub positions: Option<CacheCapacity>,
     /// Width of values in bits, 4 to 12 [default: 8 for a trace, 11 for a model]
     #[arg(long, value_name = "B", value_parser = number(ValueBits::new))]
     pub bits: Option<ValueBits>,
@@ -517,8 +583,8 @@ pub struct EvalArgs {
     /// The integer model
     #[arg(long, value_name = "MODEL.mm")]
     pub model: Utf8PathBuf,
-    /// Folder of the trained model that it was made from
-    #[arg(long, value_name = "DIR")]
+    /// Folder or GGUF file of the trained model that it was made from
+    #[arg(long, value_name = "DIR|FILE.gguf")]
     pub float: Option<Utf8PathBuf>,
     /// Text to predict, one sequence a line
     #[arg(long, value_name = "TEXT")]
@@ -526,6 +592,20 @@ pub struct EvalArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `chat`.
+#[derive(Args, Clone, Debug)]
+pub struct ChatCommandArgs {
+    /// Model file, of a model with a chat template
+    #[arg(long, value_name = "MODEL.mm")]
+    pub model: Utf8PathBuf,
+    /// Instructions to the model
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Most tokens of an answer [default: as many as the model has positions for]
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<NonZeroUsize>,
 }
 
 /// Arguments of `synthesize`.

@@ -8,7 +8,7 @@ use matchmark::{
     ChainReadError, Error, ErrorKind, PlanError, QuantError, StatementError, TraceError,
     VerifyError,
 };
-use matchmark_models::ModelError;
+use matchmark_models::{ConversationError, ModelError};
 use matchmark_planner::PlannerError;
 use matchmark_runtime::RuntimeError;
 use matchmark_statement::{ChainError, SegmentKind};
@@ -104,6 +104,9 @@ pub enum CliError {
     /// A model cannot be made, or does not run on a text.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A model does not answer.
+    #[error(transparent)]
+    Conversation(#[from] ConversationError),
     /// The reference does not run on the trained model.
     #[error("reference: {reason}")]
     Reference {
@@ -214,6 +217,7 @@ impl CliError {
             Self::LogFilter { .. }
             | Self::Floats { .. }
             | Self::Model(_)
+            | Self::Conversation(_)
             | Self::Reference { .. }
             | Self::Synthetic(_)
             | Self::WriteTensors { .. }
@@ -253,6 +257,9 @@ impl CliError {
                 Some(help) => format!("{message}; {help}"),
                 None => message,
             },
+            Self::Model(ModelError::Quantity(QuantError::TooManyEntries { expected, .. })) => {
+                format!("{message}; `quantize --positions {expected}` makes a model of so many")
+            }
             _ => message,
         }
     }
@@ -267,9 +274,11 @@ impl CliError {
             Self::Synthetic(source) => variant_name(source),
             Self::Calibration { source, .. } => variant_name(source),
             Self::Print(source) | Self::Thread(source) => io_reason(source),
-            Self::Model(_) | Self::Rules(_) | Self::Chain(_) | Self::Planner(_) => {
-                variant_name(self)
-            }
+            Self::Model(_)
+            | Self::Conversation(_)
+            | Self::Rules(_)
+            | Self::Chain(_)
+            | Self::Planner(_) => variant_name(self),
             Self::KeyMismatch { .. }
             | Self::LogFilter { .. }
             | Self::Reference { .. }
@@ -288,6 +297,7 @@ impl CliError {
             Self::LogFilter { .. } => "log-filter",
             Self::Floats { .. } => "floats",
             Self::Model(_) => "model",
+            Self::Conversation(_) => "conversation",
             Self::Reference { .. } => "reference",
             Self::Synthetic(_) => "synthetic",
             Self::Timeout { .. } => "timeout",
@@ -336,6 +346,18 @@ mod tests {
             "x is the key of a model, expected an acceptance policy; a key goes to `--key`";
         assert_eq!(other.message(), expected);
         assert_eq!((other.exit_code(), other.kind()), (2, "other-file"));
+    }
+
+    #[test]
+    fn the_option_for_fewer_positions_is_named() {
+        let error = CliError::Model(ModelError::Quantity(QuantError::TooManyEntries {
+            bits: 11,
+            max_weight: 2048,
+            expected: 511,
+            got: 8192,
+        }));
+        let message = error.message();
+        assert!(message.contains("quantize --positions 511"), "{message}");
     }
 
     #[test]

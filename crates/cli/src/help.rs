@@ -12,6 +12,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "trace",
             "model",
             "prompt",
+            "chat",
+            "system",
             "prompt_tokens",
             "tokens",
             "stop",
@@ -23,6 +25,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "float",
             "prefix",
             "calibrate",
+            "positions",
             "text",
             "heads",
             "kv_heads",
@@ -66,7 +69,7 @@ struct Help {
     examples: &'static [&'static str],
 }
 
-const HELP: [Help; 11] = [
+const HELP: [Help; 12] = [
     Help {
         command: "plan",
         usage: &[
@@ -85,10 +88,12 @@ const HELP: [Help; 11] = [
         command: "prove",
         usage: &[
             "--model <MODEL.mm> --prompt <TEXT> --tokens <N> --out <DIR> [OPTIONS]",
+            "--model <MODEL.mm> --chat <TEXT> --tokens <N> --out <DIR> [OPTIONS]",
             "--trace <FILE> --out <DIR> [OPTIONS]",
         ],
         examples: &[
             "matchmark prove --model stories.mm --prompt \"Once upon a time\" --tokens 48 --out story",
+            "matchmark prove --model smol.mm --chat \"What is the capital of France?\" --tokens 16 --out answer",
             "matchmark prove --model stories.mm --prompt \"Once\" --tokens 8 --out story --jobs 1 --max-memory 2GiB",
             "matchmark prove --model stories.mm --prompt \"Once\" --tokens 48 --stop \".\" --out sentence",
             "matchmark prove --trace trace.safetensors --segment-steps 16 --out chain",
@@ -104,6 +109,7 @@ const HELP: [Help; 11] = [
         command: "policy",
         usage: &[
             "--key <FILE> --prompt <TEXT> --tokenizer <PATH> --tokens <N> --to <FILE> [OPTIONS]",
+            "--key <FILE> --chat <TEXT> --tokenizer <PATH> --tokens <N> --to <FILE> [OPTIONS]",
             "<DIR> --to <FILE>",
         ],
         examples: &[
@@ -155,11 +161,12 @@ const HELP: [Help; 11] = [
     Help {
         command: "quantize",
         usage: &[
-            "--model <DIR> --calibrate <TEXT> --to <MODEL.mm> [OPTIONS]",
+            "--model <DIR|FILE.gguf> --calibrate <TEXT> --to <MODEL.mm> [OPTIONS]",
             "--float <FILE> --prefix <P> --to <TRACE> [OPTIONS]",
         ],
         examples: &[
             "matchmark quantize --model stories-2m --calibrate calibrate.txt --to stories.mm",
+            "matchmark quantize --model SmolLM2-135M-Instruct.gguf --positions 512 --calibrate text.txt --to smol.mm",
             "matchmark quantize --float layer.safetensors --prefix 2 --to trace.safetensors",
         ],
     },
@@ -169,6 +176,14 @@ const HELP: [Help; 11] = [
         examples: &[
             "matchmark eval --model stories.mm --text held-out.txt",
             "matchmark eval --model stories.mm --float stories-2m --text held-out.txt",
+        ],
+    },
+    Help {
+        command: "chat",
+        usage: &[],
+        examples: &[
+            "matchmark chat --model smol.mm",
+            "matchmark chat --model smol.mm --system \"Be brief.\" --tokens 64",
         ],
     },
     Help {

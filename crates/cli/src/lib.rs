@@ -36,9 +36,9 @@ use clap::error::ErrorKind;
 use clap::FromArgMatches as _;
 
 pub use args::{
-    Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs, MemoryArgs, MockArgs, PlanArgs,
-    PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs, SynthesizeArgs, TermsArgs,
-    VerifyArgs,
+    ChatArgs, ChatCommandArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs,
+    MemoryArgs, MockArgs, PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs,
+    SynthesizeArgs, TermsArgs, TokenizedChatArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -84,6 +84,7 @@ fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
         Command::Mock(args) => commands::mock::run(args, output),
         Command::Quantize(args) => commands::quantize::run(args, output),
         Command::Eval(args) => commands::eval::run(args, output),
+        Command::Chat(args) => commands::chat::run(args, output),
         Command::Synthesize(args) => commands::synthesize::run(args, output),
     }
 }

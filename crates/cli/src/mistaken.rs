@@ -44,6 +44,9 @@ fn option_of(form: Form) -> &'static str {
             "integer tensors go to `--trace`, float tensors to `quantize --float`, and the weights of \
              a trained model are taken by its folder: `quantize --model DIR`"
         }
+        Form::Gguf => {
+            "a GGUF file goes to `quantize --model`, or to `--tokenizer` for its tokenizer alone"
+        }
         Form::Table => "a table goes to `--table`",
         Form::Segment | Form::Manifest => "a chain is named by its folder",
         Form::Pointer => "`git lfs pull` puts the file there",

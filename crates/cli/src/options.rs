@@ -2,12 +2,12 @@
 
 use camino::Utf8Path;
 use matchmark::{
-    files, prove, token_named, Domain, EndTokens, Error, ModelPolicy, Prove, Resources, Security,
-    Stop, Table, Tokenizer, Trace, TraceOf,
+    files, prove, token_named, Domain, EndTokens, Error, Message, Model, ModelPolicy, Prove,
+    Resources, Role, Security, Stop, Table, Tokenizer, TokensOf, Trace, TraceOf,
 };
 use matchmark_runtime::TableResolution;
 
-use crate::args::{CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
+use crate::args::{ChatArgs, CommonArgs, MemoryArgs, ResourceArgs, TermsArgs};
 use crate::error::CliError;
 
 /// The trace of a file, and the table that it is to be decoded with, if one is named.
@@ -37,6 +37,13 @@ pub(crate) fn trace_claim(
     Ok(claim)
 }
 
+/// A conversation that begins with this, if anything is said.
+pub(crate) fn conversation(chat: Option<&str>, system: Option<&str>) -> Option<Vec<Message>> {
+    let said = chat.map(|text| Message::new(Role::User, text));
+    let system = system.map(|text| Message::new(Role::System, text));
+    said.map(|said| system.into_iter().chain([said]).collect())
+}
+
 /// What is claimed of a trace and of a model alike.
 pub(crate) fn common_claim<S>(claim: Prove<S>, args: &CommonArgs) -> Result<Prove<S>, CliError> {
     let claim = claim.security(security(args)?).domain(domain(args)?);
@@ -45,6 +52,22 @@ pub(crate) fn common_claim<S>(claim: Prove<S>, args: &CommonArgs) -> Result<Prov
         Some(steps) => claim.segment_steps(steps),
         None => claim,
     })
+}
+
+/// What is claimed of the tokens that a model decodes after a prompt or in a conversation.
+pub(crate) fn tokens_claim(
+    model: Model,
+    common: &CommonArgs,
+    (prompt, chat): (Option<&str>, &ChatArgs),
+    tokens: Option<u32>,
+) -> Result<Prove<TokensOf>, CliError> {
+    let claim = common_claim(prove(model), common)?.tokens(tokens.unwrap_or(0));
+    Ok(
+        match conversation(chat.chat.as_deref(), chat.system.as_deref()) {
+            Some(messages) => claim.chat(messages),
+            None => claim.prompt(prompt.unwrap_or_default()),
+        },
+    )
 }
 
 /// What is decided about the chain of a model by its verifier.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::{
-    expect, expect_error, expect_json, trained_model, trained_weights, Place, TraceFile,
-    LFS_POINTER,
+    expect, expect_error, expect_json, trained_gguf, trained_model, trained_weights, Place,
+    TraceFile, LFS_POINTER,
 };
 use safetensors::tensor::Dtype;
 use serde_json::json;
@@ -219,4 +219,63 @@ fn floats() {
     fs::write(&float, LFS_POINTER).unwrap();
     expect_error(&args, 2, &["git-lfs pointer", "git lfs pull"]);
     assert!(!to.exists());
+}
+
+/// Fewer positions than the model was made for, and never more.
+#[test]
+fn positions_that_a_user_wants() {
+    let world = World::new();
+    let with = |positions| [&world.quantize()[..], &["--positions", positions]].concat();
+    expect(&with("4"), 0);
+    let text = world.text.as_str();
+    let args = ["eval", "--model", world.to.as_str(), "--text", text];
+    let args = [&args[..], &["--float", world.folder.as_str()]].concat();
+    expect_json(&args, 0);
+    fs::remove_file(&world.to).unwrap();
+    expect_error(&with("9"), 2, &["9 positions", "at most 8"]);
+    assert!(!world.to.exists());
+
+    let config = world.folder.join("config.json");
+    let many = fs::read_to_string(&config).unwrap().replace(
+        r#""max_position_embeddings":8"#,
+        r#""max_position_embeddings":2000000"#,
+    );
+    fs::write(&config, many).unwrap();
+    world.refused(&["2000000 positions", "--positions N"]);
+    expect(&with("8"), 0);
+}
+
+/// The GGUF file of a model gives the model that its folder gives, and its tokenizer.
+#[test]
+fn models_in_a_gguf_file() {
+    let world = World::new();
+    let folder = expect_json(&world.quantize(), 0);
+    let made = fs::read(&world.to).unwrap();
+    let gguf = world.place.join("tiny.gguf");
+    trained_gguf(&gguf);
+    let mut args = world.quantize();
+    args[2] = gguf.as_str();
+    let file = expect_json(&args, 0);
+    assert_eq!(fs::read(&world.to).unwrap(), made);
+    assert_eq!(
+        folder["quantization"]["identity"],
+        file["quantization"]["identity"]
+    );
+    assert_eq!(file["quantization"]["ignored"], json!(["general.name"]));
+
+    let text = world.text.as_str();
+    let args = ["eval", "--model", world.to.as_str(), "--text", text];
+    let floats = |path: &str| expect_json(&[&args[..], &["--float", path]].concat(), 0);
+    assert_eq!(floats(gguf.as_str()), floats(world.folder.as_str()));
+
+    // In the place of an integer model it is named, and so is a file that is neither.
+    let args = ["eval", "--model", gguf.as_str(), "--text", text];
+    expect_error(&args, 2, &["a GGUF file", "quantize --model"]);
+    let mut args = world.quantize();
+    args[2] = text;
+    expect_error(&args, 2, &["or a GGUF file"]);
+    let whole = fs::read(&gguf).unwrap();
+    fs::write(&gguf, &whole[..whole.len() - 9]).unwrap();
+    args[2] = gguf.as_str();
+    expect_error(&args, 2, &["tiny.gguf", "GGUF file", "bytes"]);
 }

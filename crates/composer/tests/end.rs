@@ -28,7 +28,7 @@ const TOKENS: u32 = 12;
 fn generated(model: &IntegerModel, prompt: &[u32]) -> Vec<u32> {
     let mut tokens = prompt.to_vec();
     while tokens.len() < prompt.len() + TOKENS as usize {
-        let (execution, _) = execute_model(model, &ModelState::empty(model), &tokens).unwrap();
+        let (execution, _) = execute_model(model, &ModelState::initial(model), &tokens).unwrap();
         tokens.extend(execution.choices.last());
     }
     tokens.split_off(prompt.len())

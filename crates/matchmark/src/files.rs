@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use matchmark_composer::{segment_file_name, FileKind};
 use matchmark_files::{is_standard, is_standard_output, InputError};
 #[cfg(feature = "model")]
-use matchmark_models::{FloatModel, Tokenizer};
+use matchmark_models::{FloatModel, ImportOptions, Tokenizer};
 #[cfg(feature = "prover")]
 use matchmark_runtime::AttentionTrace;
 use matchmark_statement::AcceptancePolicy;
@@ -137,15 +137,43 @@ pub fn model(path: impl AsRef<Utf8Path>) -> Result<Model, Error> {
     model.map_err(|error| error.in_file(path))
 }
 
-/// Reads the tokenizer of a model: from the folder of a trained one, or from an integer model's file.
+/// Reads a trained model: a folder in the format of Hugging Face, or a GGUF file.
 ///
 /// # Errors
 ///
-/// Those of [`model()`], and [`Error::Import`] for a folder.
+/// [`Error::OtherFile`] for another file, and [`Error::Import`].
+#[cfg(feature = "model")]
+pub fn trained_model(
+    path: impl AsRef<Utf8Path>,
+    options: ImportOptions,
+) -> Result<FloatModel, Error> {
+    let path = path.as_ref();
+    if !is_gguf(path) {
+        let expected =
+            "the folder of a trained model (config.json, model.safetensors, tokenizer.json) or a GGUF file";
+        check_folder(path, expected)?;
+    }
+    let model = FloatModel::read_with(path.as_std_path(), options);
+    model.map_err(|error| Error::from(error).in_file(path))
+}
+
+/// Whether this is a GGUF file.
+#[cfg(feature = "model")]
+fn is_gguf(path: &Utf8Path) -> bool {
+    let found = beginning(path.as_std_path()).and_then(|bytes| recognize(&bytes));
+    found == Some(Form::Gguf)
+}
+
+/// Reads the tokenizer of a model: from the folder or the GGUF file of a trained one, or from an integer
+/// model's file.
+///
+/// # Errors
+///
+/// Those of [`model()`], and [`Error::Import`] for a trained one.
 #[cfg(feature = "model")]
 pub fn tokenizer(path: impl AsRef<Utf8Path>) -> Result<Tokenizer, Error> {
     let path = path.as_ref();
-    if path.is_dir() {
+    if path.is_dir() || is_gguf(path) {
         let tokenizer = FloatModel::read_tokenizer(path.as_std_path());
         return tokenizer.map_err(|error| Error::from(error).in_file(path));
     }

@@ -33,6 +33,8 @@ pub enum Form {
     Calibration,
     /// A file of tensors, of whatever type.
     Tensors,
+    /// A trained model in a file of llama.cpp.
+    Gguf,
     /// A segment of a chain.
     Segment,
     /// What resuming a chain needs to know.
@@ -57,6 +59,7 @@ impl Form {
             Self::Text => "a text",
             Self::Calibration => "the calibration of a machine",
             Self::Tensors => "a safetensors file",
+            Self::Gguf => "a GGUF file",
             Self::Segment => "a segment of a chain",
             Self::Manifest => "the manifest of a chain",
             Self::Pointer => "a git-lfs pointer, and not the file that it stands for",
@@ -109,6 +112,7 @@ pub(crate) fn recognize(bytes: &[u8]) -> Option<Form> {
     for (beginning, form) in [
         (&b"matchmark model\n"[..], Form::Model),
         (b"matchmark table", Form::Table),
+        (b"GGUF", Form::Gguf),
         (b"MATCHMRK", Form::Segment),
         (POINTER, Form::Pointer),
         (b"{", Form::Json),

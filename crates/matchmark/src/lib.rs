@@ -80,7 +80,7 @@ pub use verify::{
 };
 
 #[cfg(feature = "model")]
-pub use model::{encode_prompt, token_named, Model};
+pub use model::{encode_chat, encode_prompt, token_named, Model};
 #[cfg(feature = "model")]
 pub use text::ChainText;
 
@@ -112,8 +112,9 @@ pub use matchmark_verifier::{KeyError, ModelKey, SecurityFigures, SegmentFile, V
 
 #[cfg(feature = "model")]
 pub use matchmark_models::{
-    quantize_model, FloatModel, ImportError, IntegerModel, ModelFileError, ModelId, Tokenizer,
-    TokenizerError,
+    quantize_model, AnswerEnd, ChatError, ChatTemplate, Conversation, ConversationError,
+    FloatModel, GgufError, ImportError, ImportOptions, IntegerModel, Message, ModelFileError,
+    ModelId, Role, Tokenizer, TokenizerError,
 };
 
 #[cfg(feature = "prover")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use matchmark_models::{IntegerModel, ModelId, Tokenizer};
+use matchmark_models::{IntegerModel, Message, ModelId, Tokenizer};
 use matchmark_quant::CacheCapacity;
 #[cfg(feature = "prover")]
 use matchmark_statement::EndTokens;
@@ -67,6 +67,15 @@ impl Model {
         Ok(matchmark_composer::end_tokens_of(self.tokenizer())?)
     }
 
+    /// The tokens of a conversation, with those that begin the model's answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode_chat`].
+    pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
+        encode_chat(self.tokenizer(), messages)
+    }
+
     /// The model with all of its parts.
     #[must_use]
     pub fn as_integer(&self) -> &Arc<IntegerModel> {
@@ -113,4 +122,14 @@ pub fn token_named(word: &str, tokenizer: Option<&Tokenizer>) -> Result<TokenId,
     found
         .map(|(token, _)| TokenId::new(token))
         .ok_or_else(refused)
+}
+
+/// The tokens of a conversation as the model's chat template writes it, with those that begin its answer. One of
+/// more tokens than any model has positions is refused. The names of special tokens in a message are text.
+///
+/// # Errors
+///
+/// [`Error::Chat`].
+pub fn encode_chat(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Vec<u32>, Error> {
+    Ok(tokenizer.encode_chat(messages, true, CacheCapacity::MAX as usize)?)
 }

@@ -1,7 +1,7 @@
 //! The policy for a chain of a model, from its key and a verifier's choices.
 
 #[cfg(feature = "model")]
-use matchmark_models::Tokenizer;
+use matchmark_models::{Message, Tokenizer};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{AcceptancePolicy, CutPattern, Security, TokenId, VerifierDomain};
 use matchmark_verifier::key::Stop;
@@ -58,6 +58,19 @@ impl<'a> ModelPolicy<'a> {
     pub fn prompt(self, tokenizer: &Tokenizer, text: &str) -> Result<Self, Error> {
         check_tokenizer(self.key, tokenizer)?;
         let tokens = crate::model::encode_prompt(tokenizer, text)?;
+        Ok(self.prompt_tokens(tokens))
+    }
+
+    /// The conversation that the chain is given, as tokens of the key's tokenizer, with those that begin the
+    /// answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyMismatch`] for another tokenizer, and [`Error::Chat`].
+    #[cfg(feature = "model")]
+    pub fn chat(self, tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self, Error> {
+        check_tokenizer(self.key, tokenizer)?;
+        let tokens = crate::model::encode_chat(tokenizer, messages)?;
         Ok(self.prompt_tokens(tokens))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use matchmark_composer::SegmentTokens;
-use matchmark_models::Tokenizer;
+use matchmark_models::{take_text, Tokenizer};
 use matchmark_statement::{EndTokens, TokenId};
 use serde_json::{json, Value};
 
@@ -145,7 +145,7 @@ impl ChainText {
                 None => {
                     let piece = tokenizer.piece(token).map_err(refused)?;
                     shown.open.extend_from_slice(piece);
-                    take_whole(&mut shown.open, &mut text);
+                    take_text(&mut shown.open, &mut text);
                 }
             }
         }
@@ -222,30 +222,6 @@ fn refused(source: matchmark_models::TokenizerError) -> Error {
     }
 }
 
-/// Takes what is whole: all characters, and a mark for every sequence that is none. What is left may become
-/// a character yet.
-fn take_whole(open: &mut Vec<u8>, text: &mut String) {
-    loop {
-        match std::str::from_utf8(open) {
-            Ok(whole) => {
-                text.push_str(whole);
-                open.clear();
-                return;
-            }
-            Err(error) => {
-                let whole = error.valid_up_to();
-                text.push_str(&String::from_utf8_lossy(&open[..whole]));
-                let wrong = error.error_len();
-                open.drain(..whole + wrong.unwrap_or(0));
-                if wrong.is_none() {
-                    return;
-                }
-                text.push(char::REPLACEMENT_CHARACTER);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -302,7 +278,8 @@ mod tests {
             special: [true, true, true, false, false, false, false].to_vec(),
             merges: vec![],
             begin: Some(0),
-            end: Some(1),
+            ends: vec![1],
+            chat: None,
             individual_digits: false,
         })
         .unwrap()

@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod conversation;
 mod encode;
 mod error;
 mod evaluate;
@@ -52,12 +53,13 @@ mod tokenizer;
 
 pub use matchmark_quant as quant;
 
+pub use conversation::{AnswerEnd, Conversation, ConversationError};
 pub use error::{ModelError, Operation, Place};
 pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationError, Perplexity};
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
-pub use import::{FloatLayer, FloatModel, ImportError};
+pub use import::{FloatLayer, FloatModel, GgufError, ImportError, ImportOptions};
 pub use integer::IntegerModel;
 pub use matrix::Matrix;
 pub use parts::{LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
@@ -67,7 +69,10 @@ pub use quantize::{
 pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
-pub use tokenizer::{Tokenizer, TokenizerError, TokenizerId, TokenizerParts};
+pub use tokenizer::{
+    take_text, ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError, TokenizerId,
+    TokenizerParts,
+};
 
 /// The example of the README, compiled and run with the tests.
 #[cfg(doctest)]

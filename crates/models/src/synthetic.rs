@@ -205,7 +205,8 @@ fn synthetic_tokenizer(vocabulary: usize) -> Result<Tokenizer, ModelError> {
         pieces,
         special,
         begin: Some(0),
-        end: Some(1),
+        ends: vec![1],
+        chat: None,
     })?)
 }
 

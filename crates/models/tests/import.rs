@@ -4,8 +4,10 @@
 mod common;
 
 use common::folder::Folder;
-use matchmark_models::quant::ValueBits;
-use matchmark_models::{quantize_model, FloatModel, ImportError, QuantizeOptions, TokenizerError};
+use matchmark_models::quant::{CacheCapacity, ValueBits};
+use matchmark_models::{
+    quantize_model, FloatModel, ImportError, ImportOptions, QuantizeOptions, TokenizerError,
+};
 use matchmark_runtime::{FloatError, TraceError};
 use safetensors::tensor::Dtype;
 use serde_json::{json, Value};
@@ -80,7 +82,7 @@ fn configurations_that_are_not_supported() {
         ("rms_norm_eps", json!("small")),
         ("rms_norm_eps", json!(0.0)),
         ("tie_word_embeddings", json!(1)),
-        ("eos_token_id", json!([1, 2])),
+        ("eos_token_id", json!([1, -2])),
     ] {
         let refused = with_config(key, value);
         assert!(matches!(refused, Err(ImportError::Json { reason, .. }) if reason.contains(key)));
@@ -498,4 +500,80 @@ fn tokenizers_that_do_not_match() {
             other => panic!("{words}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn tokens_that_end_a_text() {
+    let ends = |folder: &Folder| folder.read().unwrap().tokenizer.ends().to_vec();
+    let mut folder = Folder::new();
+    assert_eq!(ends(&folder), [1]);
+    folder.config["eos_token_id"] = json!([3, 1, 3]);
+    assert_eq!(ends(&folder), [3, 1]);
+    assert_eq!(folder.read().unwrap().tokenizer.end(), Some(3));
+    folder.config["eos_token_id"] = json!([]);
+    assert_eq!(folder.read().unwrap().tokenizer.end(), None);
+
+    // What is said about sampling counts for more; what else is there does not.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let read = |generation: &str| {
+        Folder::new().write(path);
+        std::fs::write(path.join("generation_config.json"), generation).unwrap();
+        FloatModel::read(path).map(|model| model.tokenizer.ends().to_vec())
+    };
+    assert_eq!(read(r#"{"temperature": 0.2}"#).unwrap(), [1]);
+    assert_eq!(read(r#"{"eos_token_id": null}"#).unwrap(), [1]);
+    assert_eq!(read(r#"{"eos_token_id": 2}"#).unwrap(), [2]);
+    assert_eq!(read(r#"{"eos_token_id": [2, 1]}"#).unwrap(), [2, 1]);
+    for bad in [
+        "[]",
+        r#"{"eos_token_id": "x"}"#,
+        r#"{"eos_token_id": [0.5]}"#,
+    ] {
+        let refused = read(bad);
+        assert!(
+            matches!(
+                refused,
+                Err(ImportError::Json {
+                    file: "generation_config.json",
+                    ..
+                })
+            ),
+            "{bad}"
+        );
+    }
+    assert!(matches!(
+        read(r#"{"eos_token_id": 4}"#),
+        Err(ImportError::Tokenizer(TokenizerError::UnknownToken {
+            got: 4,
+            ..
+        }))
+    ));
+}
+
+#[test]
+fn positions_that_are_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut folder = Folder::new();
+    folder.write(directory.path());
+    let read = |positions: u32| {
+        let positions = Some(CacheCapacity::new(positions).unwrap());
+        FloatModel::read_with(directory.path(), ImportOptions { positions })
+    };
+    assert_eq!(read(3).unwrap().shape.positions(), 3);
+    assert_eq!(read(8).unwrap(), folder.read().unwrap());
+    assert!(matches!(
+        read(9),
+        Err(ImportError::TooManyPositions {
+            expected: 8,
+            got: 9
+        })
+    ));
+    folder.config["max_position_embeddings"] = json!(CacheCapacity::MAX + 1);
+    folder.write(directory.path());
+    let error = folder.read().unwrap_err();
+    assert!(matches!(error, ImportError::ManyPositions { .. }));
+    assert!(error.to_string().contains("--positions"), "{error}");
+    assert_eq!(read(8).unwrap().shape.positions(), 8);
+    FloatModel::read_tokenizer(directory.path()).unwrap();
 }

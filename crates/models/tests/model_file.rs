@@ -7,11 +7,12 @@ use common::folder::Folder;
 use common::{model, with_prefix, SMALL};
 use matchmark_models::quant::{ModelArithmeticParts, QuantError, ValueBits};
 use matchmark_models::{
-    quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation, QuantizeOptions,
+    quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation,
+    QuantizeOptions, TokenizerError,
 };
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{json, Value};
 
 const HEADER: usize = 28;
 /// Where the numbers of the arithmetic stand in the encoding: after the eight sizes. Four bytes each.
@@ -168,14 +169,14 @@ fn digits_by_themselves() {
     assert!(loaded.tokenizer().parts().individual_digits);
     assert_ne!(model.identity(), plain.identity());
     assert_ne!(model.tokenizer().identity(), plain.tokenizer().identity());
-    // One bit of one byte, that before the begin token; no other bit of it is known, and the byte before the
-    // end token has none of the kind.
+    // One bit of one byte, that before the begin token; no other bit of it is known, and of the byte before
+    // the end token another one.
     let (one, two) = (model.to_bytes(), plain.to_bytes());
     let end = one.len() - 32;
     let at = (0..end).find(|&at| one[at] != two[at]).unwrap();
     assert_eq!((one[at], two[at]), (3, 1));
     assert_eq!(one[at + 1..end], two[at + 1..end]);
-    for (at, flags) in [(at, 4), (at, 7), (at + 5, 2), (at + 5, 3)] {
+    for (at, flags) in [(at, 4), (at, 7), (at + 5, 2), (at + 5, 9)] {
         let mut encoding = two[HEADER..end].to_vec();
         encoding[at - HEADER] = flags;
         let refused = IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err();
@@ -193,6 +194,58 @@ fn digits_by_themselves() {
 }
 
 /// Scales are not part of what is executed; where they make no sense, an evaluation says so.
+/// Several tokens that end a text are in the file and in the identities, in their order; one alone is written as
+/// it was before there could be several.
+#[test]
+fn several_tokens_that_end_a_text() {
+    let of = |ends: Value| {
+        let mut folder = Folder::new();
+        folder.config["eos_token_id"] = ends;
+        let bits = ValueBits::new(11).unwrap();
+        quantize_model(&folder.read().unwrap(), &[vec![0, 2, 3]], bits)
+            .unwrap()
+            .0
+    };
+    let models = [json!(1), json!([1, 3]), json!([3, 1]), json!([])].map(of);
+    for (index, model) in models.iter().enumerate() {
+        let loaded = IntegerModel::from_bytes(&model.to_bytes()).unwrap();
+        assert_eq!(loaded, *model);
+        for other in &models[..index] {
+            assert_ne!(model.identity(), other.identity());
+            assert_ne!(model.tokenizer().identity(), other.tokenizer().identity());
+        }
+    }
+    assert_eq!(models[1].tokenizer().ends(), [1, 3]);
+    assert_eq!(of(json!([1])), models[0]);
+
+    // The byte before the end token, that token, and then how many more there are and which.
+    let (one, two) = (models[0].to_bytes(), models[1].to_bytes());
+    let at = (HEADER..one.len()).find(|&at| one[at] != two[at]).unwrap();
+    assert_eq!((one[at], two[at]), (1, 3));
+    assert_eq!(two[at + 5..at + 13], [1, 0, 0, 0, 3, 0, 0, 0]);
+    let end = two.len() - 32;
+    for (offset, byte) in [(5, 0), (0, 2), (9, 1), (9, 4)] {
+        let mut encoding = two[HEADER..end].to_vec();
+        encoding[at - HEADER + offset] = byte;
+        let refused = IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err();
+        let reason = match &refused {
+            ModelFileError::Model(ModelError::Tokenizer(error)) => Some(error),
+            _ => None,
+        };
+        match (offset, byte) {
+            (9, 1) => assert_eq!(reason, Some(&TokenizerError::DuplicateEnd { token: 1 })),
+            (9, 4) => assert!(matches!(
+                reason,
+                Some(TokenizerError::UnknownToken { got: 4, .. })
+            )),
+            _ => assert!(
+                matches!(refused, ModelFileError::PartForm { .. }),
+                "{refused}"
+            ),
+        }
+    }
+}
+
 #[test]
 fn scales_that_are_not_those_of_the_floats() {
     let float = Folder::new().read().unwrap();

@@ -34,7 +34,7 @@ impl TensorView<'_> {
                 })
             }
         };
-        check(floats.iter().map(|&x| f64::from(x)))?;
+        check_floats(&floats)?;
         Ok(floats)
     }
 
@@ -45,7 +45,14 @@ impl TensorView<'_> {
     }
 }
 
-/// Whether a tensor of these elements is accepted.
+/// Whether a tensor of these elements is accepted, however they were stored.
+///
+/// # Errors
+/// [`FloatError`], but for that of a type.
+pub fn check_floats(elements: &[f32]) -> Result<(), FloatError> {
+    check(elements.iter().map(|&x| f64::from(x)))
+}
+
 fn check(elements: impl Iterator<Item = f64>) -> Result<(), FloatError> {
     let mut largest = (0, 0.0f64);
     for (index, got) in elements.enumerate() {

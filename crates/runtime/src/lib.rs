@@ -62,6 +62,7 @@ pub use decode::decode;
 pub use error::{FloatError, RuntimeError, TraceError};
 pub use execute::{execute_segment, ScoreRecord, SegmentExecution, StepRecord};
 pub use fidelity::{FidelityReport, OutputDistance};
+pub use floats::check_floats;
 pub use git_lfs::GitLfsPointer;
 pub use metadata::TraceMetadata;
 pub use public::{encode_public_values, write_public_values};

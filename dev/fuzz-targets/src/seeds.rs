@@ -8,8 +8,14 @@ use matchmark_runtime::synthetic_trace;
 use matchmark_tables::{Rational, WeightTable};
 use safetensors::tensor::{Dtype, TensorView};
 
+use gguf::{GgufFile, Meta};
+
 use crate::samples;
 use crate::targets::{SHARDED, SHARDS};
+
+/// The writer of the tests of `matchmark-models`.
+#[path = "../../../crates/models/tests/common/gguf.rs"]
+mod gguf;
 
 /// A seed of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +96,64 @@ pub fn all() -> Vec<Seed> {
         "sharded",
         folder(SHARDED, &tokenizer(&digits), &files),
     );
+    add("import", "gguf", gguf_file(&weights).bytes());
     seeds
+}
+
+/// The GGUF file of the same model, with a chat template.
+fn gguf_file(weights: &[(String, Vec<usize>)]) -> GgufFile {
+    let text = |text: &str| Meta::Text(text.to_owned());
+    let texts = |texts: &[&str]| Meta::Texts(texts.iter().map(|&text| text.to_owned()).collect());
+    let mut file = GgufFile {
+        metadata: vec![],
+        tensors: vec![],
+    };
+    for (key, value) in [
+        ("general.architecture", text("llama")),
+        ("llama.block_count", Meta::U32(1)),
+        ("llama.context_length", Meta::U32(8)),
+        ("llama.embedding_length", Meta::U32(4)),
+        ("llama.feed_forward_length", Meta::U32(6)),
+        ("llama.attention.head_count", Meta::U32(2)),
+        ("llama.attention.head_count_kv", Meta::U32(1)),
+        ("llama.attention.layer_norm_rms_epsilon", Meta::F32(1e-5)),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("gpt-2")),
+        (
+            "tokenizer.ggml.tokens",
+            texts(&["<bos>", "<eos>", "a", "aa"]),
+        ),
+        ("tokenizer.ggml.token_type", Meta::I32s(vec![3, 3, 1, 1])),
+        ("tokenizer.ggml.merges", texts(&["a a"])),
+        ("tokenizer.ggml.bos_token_id", Meta::U32(0)),
+        ("tokenizer.ggml.eos_token_id", Meta::U32(1)),
+        ("tokenizer.ggml.add_bos_token", Meta::Flag(true)),
+        ("tokenizer.chat_template", text("{{ messages[0].content }}")),
+    ] {
+        file.set(key, value);
+    }
+    let mut values = (0_u8..24).cycle().map(|x| f32::from(x) / 8.0 - 1.25);
+    for (name, shape) in weights {
+        let name = [
+            ("model.embed_tokens", "token_embd"),
+            ("model.norm", "output_norm"),
+            ("lm_head", "output"),
+            ("model.layers", "blk"),
+            ("input_layernorm", "attn_norm"),
+            ("post_attention_layernorm", "ffn_norm"),
+            ("self_attn.o_proj", "attn_output"),
+            ("self_attn.", "attn_"),
+            ("mlp.", "ffn_"),
+            ("_proj", ""),
+        ]
+        .iter()
+        .fold(name.clone(), |name, (from, to)| name.replace(from, to));
+        let dimensions = shape.iter().rev().map(|&n| n as u64).collect();
+        let values = values.by_ref().take(shape.iter().product());
+        let bytes = values.flat_map(f32::to_le_bytes).collect();
+        file.tensors.push((name, dimensions, 0, bytes));
+    }
+    file
 }
 
 /// Writes all seeds below a folder.

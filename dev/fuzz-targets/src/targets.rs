@@ -1,7 +1,9 @@
 //! The targets.
 use std::collections::BTreeMap;
 
-use matchmark_models::{FloatModel, IntegerModel, QuantizeOptions, quantize_model, text_sequences};
+use matchmark_models::{
+    quantize_model, text_sequences, FloatModel, ImportOptions, IntegerModel, QuantizeOptions,
+};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
 use matchmark_statement::{
@@ -210,7 +212,8 @@ pub fn tensors(bytes: &[u8]) {
 
 /// The files of a model's folder: the lengths of `config.json` and `tokenizer.json` in four bytes each, these,
 /// and `model.safetensors`. With [`SHARDED`] in the first length, an index and two files of weights follow
-/// instead, all but the last after their length. What is read is quantized, and the model's file reads back.
+/// instead, all but the last after their length. Or the bytes of a GGUF file, which begin as such a file does.
+/// What is read is quantized, and the model's file reads back.
 pub fn import(bytes: &[u8]) {
     let Some(model) = imported(bytes) else {
         return;
@@ -223,7 +226,12 @@ pub fn import(bytes: &[u8]) {
 
 /// The quantized model of an input of [`import`], if the input is one and the model small.
 pub fn imported(bytes: &[u8]) -> Option<IntegerModel> {
-    let float = FloatModel::from_files(&folder(bytes)?).ok()?;
+    let float = if bytes.starts_with(b"GGUF") {
+        FloatModel::from_gguf(bytes.to_vec(), ImportOptions::default())
+    } else {
+        FloatModel::from_files(&folder(bytes)?)
+    };
+    let float = float.ok()?;
     if float.shape.weights() > 4096 || float.shape.positions() > 64 {
         return None;
     }

@@ -9,8 +9,8 @@ use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::{LayerArithmetic, ModelArithmetic, ModelArithmeticParts, ScoreStep};
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, Cut, CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment,
-    SegmentStatement, SegmentStatementParts, TokenId,
+    AcceptancePolicy, ChainAccumulator, Cut, CutPattern, DecoderTerms, ModelId, ModelIdentity,
+    PortCommitment, SegmentStatement, SegmentStatementParts, TokenId,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::SegmentFile;
@@ -147,7 +147,9 @@ fn single_changes() -> Vec<Named> {
         (
             "score step",
             "quantization",
-            Change::Nodes(|it| it.score_step = ScoreStep::new(2 * it.score_step.get() + 1).unwrap()),
+            Change::Nodes(|it| {
+                it.score_step = ScoreStep::new(2 * it.score_step.get() + 1).unwrap()
+            }),
         ),
         ("weight table", "table", Change::Table),
         nodes("epsilon", |it| {

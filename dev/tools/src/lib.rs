@@ -8,5 +8,6 @@ pub mod document;
 pub mod failure;
 pub mod matchmark;
 pub mod process;
+pub mod smollm2;
 pub mod table;
 pub mod workspace;

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use camino::Utf8Path;
 use matchmark::files;
-use matchmark_models::{Agreement, Evaluation, Evaluator, IntegerModel, Perplexity};
+use matchmark_models::{Agreement, Evaluation, Evaluator, ImportOptions, IntegerModel, Perplexity};
 use matchmark_quant::ModelShape;
 use serde_json::{json, Value};
 
-use super::quantize::read_folder;
 use crate::args::EvalArgs;
 use crate::error::{CliError, Outcome};
 use crate::output::{table, Output};
@@ -19,7 +18,14 @@ use crate::sequences::read_sequences;
 pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError> {
     let model = files::model(&args.model)?;
     let model = model.as_integer();
-    let float = args.float.as_deref().map(read_folder).transpose()?;
+    // The integers may have been made for fewer positions than the floats have.
+    let options = ImportOptions {
+        positions: Some(model.shape().capacity()),
+    };
+    let float = args.float.as_deref();
+    let float = float
+        .map(|path| files::trained_model(path, options))
+        .transpose()?;
     let positions = model.shape().positions();
     let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;
     let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
@@ -45,7 +51,12 @@ struct Reference(#[cfg(feature = "candle")] Option<crate::reference::CandleLlama
 impl Reference {
     fn load(folder: Option<&Utf8Path>, shape: &ModelShape) -> Result<Self, CliError> {
         let load = |folder| crate::reference::CandleLlama::load(folder, shape);
-        folder.map(load).transpose().map(Self)
+        // It reads folders alone.
+        folder
+            .filter(|path| path.is_dir())
+            .map(load)
+            .transpose()
+            .map(Self)
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Result<Option<Vec<f32>>, CliError> {

@@ -1,6 +1,6 @@
 //! `matchmark mock`.
 
-use matchmark::{files, prove};
+use matchmark::files;
 use serde_json::json;
 
 use crate::args::MockArgs;
@@ -14,11 +14,10 @@ pub(crate) fn run(args: &MockArgs, output: &Output) -> Result<Outcome, CliError>
     let step = Step::new("reading");
     // The arguments demand a trace or a model.
     let mock = if let Some(path) = &args.model {
+        let given = (args.prompt.as_deref(), &args.chat);
         let model = files::model(path)?;
         let stop = options::stop(&args.stop, args.no_stop, Some(model.tokenizer()))?;
-        options::common_claim(prove(model), &args.terms.common)?
-            .prompt(args.prompt.as_deref().unwrap_or_default())
-            .tokens(args.tokens.unwrap_or(0))
+        options::tokens_claim(model, &args.terms.common, given, args.tokens)?
             .stop(stop)
             .mock()?
     } else {

@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub(crate) mod calibrate;
+pub(crate) mod chat;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod keygen;

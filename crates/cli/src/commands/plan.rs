@@ -20,7 +20,7 @@ use crate::cache;
 use crate::commands::calibrate::{calibrate, Calibrated};
 use crate::commands::synthesize::shape;
 use crate::error::{CliError, Outcome};
-use crate::options::security;
+use crate::options::{conversation, security};
 use crate::output::{note, table, Output};
 
 /// Candidates in the text: the choice and the runners-up.
@@ -140,9 +140,11 @@ fn request(args: &PlanArgs) -> Result<Option<Request>, CliError> {
 /// The tokens of a model.
 fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliError> {
     let model = files::model(path)?;
-    let prompt = match &args.prompt {
-        Some(text) => model.encode(text)?.len(),
-        None => usize::try_from(args.prompt_tokens).unwrap_or(usize::MAX),
+    let messages = conversation(args.chat.chat.as_deref(), args.chat.system.as_deref());
+    let prompt = match (&args.prompt, messages) {
+        (Some(text), _) => model.encode(text)?.len(),
+        (None, Some(messages)) => model.encode_chat(&messages)?.len(),
+        (None, None) => usize::try_from(args.prompt_tokens).unwrap_or(usize::MAX),
     };
     let tokens = args.tokens.unwrap_or(0);
     // Whether there is such a chain at all is the same question as where it is proven.
@@ -174,6 +176,7 @@ fn trace_workload(args: &WorkloadArgs) -> Result<Option<Workload>, CliError> {
         tokens: _,
         prompt_tokens: _,
         prompt: _,
+        chat: _,
         heads,
         kv_heads,
         head_dim,

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::PolicyArgs;
 use crate::error::{CliError, Outcome};
 use crate::models::NamedKey;
-use crate::options::{model_policy, stop};
+use crate::options::{conversation, model_policy, stop};
 use crate::output::Output;
 
 /// Writes the policy that would accept a chain, or that for a chain of a model.
@@ -16,6 +16,7 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
         (Some(path), _) => {
             let key = NamedKey::load(path)?;
             let policy = key.key.policy();
+            let (chat, system) = (args.chat.chat.as_deref(), args.chat.system.as_deref());
             let tokenizer = match &args.tokenizer {
                 Some(path) => {
                     let tokenizer = files::tokenizer(path)?;
@@ -26,8 +27,9 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
                 None => None,
             };
             let stop = stop(&args.stop, args.no_stop, tokenizer.as_ref())?;
-            let policy = match (&args.prompt, &tokenizer) {
-                (Some(text), Some(tokenizer)) => policy.prompt(tokenizer, text)?,
+            let policy = match (&args.prompt, conversation(chat, system), &tokenizer) {
+                (Some(text), _, Some(tokenizer)) => policy.prompt(tokenizer, text)?,
+                (None, Some(messages), Some(tokenizer)) => policy.chat(tokenizer, &messages)?,
                 _ => policy.prompt_tokens(args.prompt_tokens.iter().copied()),
             };
             let policy = policy.stop(stop);

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8Path;
 use matchmark::{
-    files, finish_in_words, prove, unused_instructions, CancelToken, ChainText, Job, Progress,
-    ProveEvent, ProveReport, ProvenRow, Proving,
+    files, finish_in_words, unused_instructions, CancelToken, ChainText, Job, Progress, ProveEvent,
+    ProveReport, ProvenRow, Proving,
 };
 use serde_json::{json, Value};
 
@@ -58,10 +58,9 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     let step = Step::new("reading the model");
     let model = files::model(path)?;
     let stop = options::stop(&args.stop, args.no_stop, Some(model.tokenizer()))?;
-    let mut claim = options::common_claim(prove(model), &args.terms.common)?
-        .prompt(args.prompt.as_deref().unwrap_or_default())
-        .tokens(args.tokens.unwrap_or(0))
-        .stop(stop);
+    let given = (args.prompt.as_deref(), &args.chat);
+    let claim = options::tokens_claim(model, &args.terms.common, given, args.tokens)?;
+    let mut claim = claim.stop(stop);
     if let Some(key) = &key {
         claim = claim.key(key.key.clone());
     }

@@ -2,8 +2,7 @@
 
 use camino::Utf8Path;
 use matchmark::files::{self, Form};
-use matchmark::Error;
-use matchmark_models::{quantize_model, FloatModel, QuantizeOptions};
+use matchmark_models::{quantize_model, ImportOptions, QuantizeOptions};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::quantize_bytes;
 use serde_json::json;
@@ -54,7 +53,8 @@ fn model_file(
             .map_err(matchmark_models::ModelError::from)?,
     };
     let step = Step::new("reading the model");
-    let float = read_folder(folder)?;
+    let positions = args.positions;
+    let float = files::trained_model(folder, ImportOptions { positions })?;
     drop(step);
     let sequences = read_sequences(calibrate, &float.tokenizer, float.shape.positions())?;
     let tokens: usize = sequences.iter().map(Vec::len).sum();
@@ -67,12 +67,4 @@ fn model_file(
     let object = json!({ "model": args.to, "quantization": report });
     output.result(&object, &format!("{report}\nwritten to     {}", args.to))?;
     Ok(Outcome::Done)
-}
-
-/// Reads the folder of a trained model.
-pub(crate) fn read_folder(folder: &Utf8Path) -> Result<FloatModel, CliError> {
-    let expected = "the folder of a trained model (config.json, model.safetensors, tokenizer.json)";
-    files::check_folder(folder, expected)?;
-    let model = FloatModel::read(folder.as_std_path());
-    Ok(model.map_err(|error| Error::from(error).in_file(folder))?)
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use matchmark::{
-    check_prompt, encode_prompt, files, follow, refusal_to_json, segments_of, verify_with,
-    ChainText, Error, ErrorKind, Patience, Policy, SegmentReport, Tokenizer, Verdict,
+    check_prompt, encode_chat, encode_prompt, files, follow, refusal_to_json, segments_of,
+    verify_with, ChainText, Error, ErrorKind, Patience, Policy, SegmentReport, Tokenizer, Verdict,
 };
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::args::VerifyArgs;
 use crate::error::{CliError, Outcome};
 use crate::limit::within;
 use crate::models::{NamedKey, NamedPolicy};
-use crate::options::{model_policy, stop};
+use crate::options::{conversation, model_policy, stop};
 use crate::output::{table, Output};
 use crate::progress::SegmentBar;
 
@@ -166,8 +166,10 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
         }
         _ => None,
     };
-    let given = match (&args.prompt, &tokenizer) {
-        (Some(text), Some(tokenizer)) => Some(encode_prompt(tokenizer, text)?),
+    let messages = conversation(args.chat.chat.as_deref(), args.chat.system.as_deref());
+    let given = match (&args.prompt, messages, &tokenizer) {
+        (Some(text), _, Some(tokenizer)) => Some(encode_prompt(tokenizer, text)?),
+        (None, Some(messages), Some(tokenizer)) => Some(encode_chat(tokenizer, &messages)?),
         _ if args.prompt_tokens.is_empty() => None,
         _ => Some(args.prompt_tokens.clone()),
     };

@@ -10,6 +10,11 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{json, Value};
 use tempfile::TempDir;
 
+use gguf::{GgufFile, Meta};
+
+#[path = "../../../models/tests/common/gguf.rs"]
+pub mod gguf;
+
 /// A directory that is removed at the end.
 pub struct Place {
     _guard: TempDir,
@@ -245,6 +250,56 @@ pub fn trained_model(folder: &Utf8Path) {
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
     fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
     trained_weights(|_| true).write(&folder.join("model.safetensors"));
+}
+
+/// The GGUF file of the model of [`trained_model`].
+pub fn trained_gguf(path: &Utf8Path) {
+    let text = |text: &str| Meta::Text(text.to_owned());
+    let mut file = GgufFile {
+        metadata: vec![],
+        tensors: vec![],
+    };
+    for (key, value) in [
+        ("general.architecture", text("llama")),
+        ("general.name", text("tiny")),
+        ("llama.block_count", Meta::U32(1)),
+        ("llama.context_length", Meta::U32(8)),
+        ("llama.embedding_length", Meta::U32(4)),
+        ("llama.feed_forward_length", Meta::U32(6)),
+        ("llama.attention.head_count", Meta::U32(2)),
+        ("llama.attention.head_count_kv", Meta::U32(1)),
+        ("llama.attention.layer_norm_rms_epsilon", Meta::F32(1e-5)),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("smollm")),
+        (
+            "tokenizer.ggml.tokens",
+            Meta::Texts(["<bos>", "<eos>", "a", "aa"].map(str::to_owned).to_vec()),
+        ),
+        ("tokenizer.ggml.token_type", Meta::I32s(vec![3, 3, 1, 1])),
+        ("tokenizer.ggml.merges", Meta::Texts(vec!["a a".to_owned()])),
+        ("tokenizer.ggml.eos_token_id", Meta::U32(1)),
+    ] {
+        file.set(key, value);
+    }
+    for (name, _, shape, bytes) in trained_weights(|_| true).tensors {
+        // Heads of two rows are in the same order in both formats.
+        let name = [
+            ("model.embed_tokens", "token_embd"),
+            ("model.norm", "output_norm"),
+            ("model.layers", "blk"),
+            ("input_layernorm", "attn_norm"),
+            ("post_attention_layernorm", "ffn_norm"),
+            ("self_attn.o_proj", "attn_output"),
+            ("self_attn.", "attn_"),
+            ("mlp.", "ffn_"),
+            ("_proj", ""),
+        ]
+        .iter()
+        .fold(name, |name, (from, to)| name.replace(from, to));
+        let dimensions = shape.iter().rev().map(|&n| n as u64).collect();
+        file.tensors.push((name, dimensions, 0, bytes));
+    }
+    fs::write(path, file.bytes()).unwrap();
 }
 
 /// Those of its weights whose names are chosen.

@@ -13,7 +13,7 @@ use crate::proving::error::PlanError;
 ///
 /// [`StatementError::TooManyEndTokens`] for more than a policy has.
 pub fn end_tokens_of(tokenizer: &Tokenizer) -> Result<EndTokens, StatementError> {
-    EndTokens::new(tokenizer.end().into_iter().map(TokenId::new))
+    EndTokens::new(tokenizer.ends().iter().copied().map(TokenId::new))
 }
 
 /// The tokens that end the answer of a chain of a model.

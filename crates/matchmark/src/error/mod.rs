@@ -10,7 +10,7 @@ use camino::Utf8PathBuf;
 use matchmark_composer::{ChainProveError, KeygenError, PlanError};
 use matchmark_composer::{ChainReadError, ChainVerifyError, VerifyDirectoryError, VerifyError};
 #[cfg(feature = "model")]
-use matchmark_models::{ImportError, ModelFileError, TokenizerError};
+use matchmark_models::{ChatError, ImportError, ModelFileError, TokenizerError};
 use matchmark_quant::QuantError;
 #[cfg(feature = "prover")]
 use matchmark_runtime::TraceError;
@@ -151,6 +151,10 @@ pub enum Error {
         /// The word.
         got: String,
     },
+    /// A conversation is not written as tokens.
+    #[cfg(feature = "model")]
+    #[error("conversation: {0}")]
+    Chat(#[from] ChatError),
     /// There is no key for a model.
     #[cfg(feature = "prover")]
     #[error("no key: {0}")]
@@ -242,9 +246,11 @@ impl Error {
             #[cfg(feature = "prover")]
             Self::Keygen(_) | Self::Plan(_) | Self::Trace(_) => input_or_system(self),
             #[cfg(feature = "model")]
-            Self::Import(_) | Self::Model(_) | Self::Tokens { .. } | Self::NoSuchToken { .. } => {
-                input_or_system(self)
-            }
+            Self::Import(_)
+            | Self::Model(_)
+            | Self::Tokens { .. }
+            | Self::NoSuchToken { .. }
+            | Self::Chat(_) => input_or_system(self),
             Self::Read { .. }
             | Self::Write { .. }
             | Self::OtherFile { .. }
@@ -315,6 +321,7 @@ impl Error {
             Self::Tokens { .. } => "tokens",
             #[cfg(feature = "model")]
             Self::NoSuchToken { .. } => "no-such-token",
+            Self::Chat(_) => "chat",
             #[cfg(feature = "prover")]
             Self::Keygen(_) => "keygen",
             #[cfg(feature = "prover")]
@@ -338,6 +345,8 @@ impl Error {
             Self::Read { source, .. } | Self::Write { source, .. } => io_reason(source),
             #[cfg(feature = "model")]
             Self::Tokens { source, .. } => variant_name(source),
+            #[cfg(feature = "model")]
+            Self::Chat(source) => variant_name(source),
             Self::Chain(ChainReadError::Segment { source, .. })
             | Self::Refused(ChainVerifyError::Segment { source, .. }) => variant_name(source),
             Self::Refused(

@@ -3,6 +3,7 @@
 use matchmark_composer::{
     ChainOptions, ChainPlan, ChainWork, ModelMock, ModelOptions, ModelPlan, Resources, Schedule,
 };
+use matchmark_models::Message;
 use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::AttentionTrace;
 use matchmark_statement::{CutPattern, ModelIdentity, Security, VerifierDomain};
@@ -120,6 +121,7 @@ pub struct TraceOf {
 enum Prompt {
     Tokens(Vec<u32>),
     Text(String),
+    Chat(Vec<Message>),
 }
 
 impl<S> Prove<S> {
@@ -161,6 +163,12 @@ impl Prove<TokensOf> {
         self
     }
 
+    /// The conversation that the model answers, in the place of a text.
+    pub fn chat(mut self, messages: impl Into<Vec<Message>>) -> Self {
+        self.source.prompt = Prompt::Chat(messages.into());
+        self
+    }
+
     /// The tokens that the model continues, in the place of a text.
     pub fn prompt_tokens(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
         self.source.prompt = Prompt::Tokens(tokens.into_iter().collect());
@@ -189,7 +197,8 @@ impl Prove<TokensOf> {
     ///
     /// # Errors
     ///
-    /// [`Error::Plan`] if there is no such chain, [`Error::Tokens`] for a text that has no tokens.
+    /// [`Error::Plan`] if there is no such chain, [`Error::Tokens`] for a text and [`Error::Chat`] for a
+    /// conversation that has no tokens.
     pub fn mock(self) -> Result<Mock, Error> {
         let (model, prompt, options) = self.chain()?;
         let model = model.as_integer().clone();
@@ -213,6 +222,7 @@ impl Prove<TokensOf> {
         let prompt = match prompt {
             Prompt::Tokens(tokens) => tokens.clone(),
             Prompt::Text(text) => model.encode(text)?,
+            Prompt::Chat(messages) => model.encode_chat(messages)?,
         };
         let options = ModelOptions {
             domain: self.domain_or_default()?,

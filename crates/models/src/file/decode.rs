@@ -10,10 +10,10 @@ use matchmark_tables::{
 };
 
 use super::ModelFileError;
-use crate::tokenizer::INDIVIDUAL_DIGITS;
+use crate::tokenizer::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
 use crate::{
-    LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
-    ModelTables, Tokenizer, TokenizerError, TokenizerParts,
+    ChatTemplate, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelPrefix,
+    ModelScales, ModelTables, Tokenizer, TokenizerError, TokenizerParts,
 };
 
 /// The parts of an encoding, in the order in which they are written.
@@ -130,6 +130,12 @@ impl<'a> Reader<'a> {
             1 => Ok(true),
             got => Err(self.form("0 or 1", got)),
         }
+    }
+
+    fn text(&mut self) -> Result<String, ModelFileError> {
+        let length = self.length()?;
+        let bytes = self.bytes(length)?.to_vec();
+        String::from_utf8(bytes).map_err(|_| self.form("text in UTF-8", "other bytes"))
     }
 
     fn scale(&mut self) -> Result<Scale, ModelFileError> {
@@ -257,10 +263,7 @@ fn weight_table(reader: &mut Reader<'_>) -> Result<WeightTable, ModelFileError> 
         }
         1 => TableKind::Essay9,
         2 => {
-            let length = reader.length()?;
-            let bytes = reader.bytes(length)?.to_vec();
-            let description = String::from_utf8(bytes)
-                .map_err(|_| reader.form("a description in UTF-8", "other bytes"))?;
+            let description = reader.text()?;
             TableKind::Custom { description }
         }
         got => return Err(reader.form("a kind of 0, 1 or 2", got)),
@@ -310,14 +313,31 @@ fn tokenizer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<Tokenizer, M
     });
     let merges = merges.collect();
     let (begin, words) = end_token(reader, INDIVIDUAL_DIGITS)?;
-    let (end, _) = end_token(reader, 0)?;
+    let (end, flags) = end_token(reader, MORE_ENDS | CHAT_TEMPLATE)?;
+    let mut ends: Vec<u32> = end.into_iter().collect();
+    if flags & MORE_ENDS != 0 {
+        let count = reader.length()?;
+        if ends.is_empty() || count == 0 {
+            return Err(reader.form("more tokens that end a text behind a first one", count));
+        }
+        let fours = reader.array(count, 4)?;
+        ends.extend(fours.map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
+    }
+    let chat = if flags & CHAT_TEMPLATE == 0 {
+        None
+    } else {
+        let [source, begin_name, end_name] = [reader.text()?, reader.text()?, reader.text()?];
+        let chat = ChatTemplate::new(source, Some(begin_name), Some(end_name));
+        Some(chat.map_err(|error| reader.form("a chat template", error))?)
+    };
     Tokenizer::new(TokenizerParts {
         pieces,
         special,
         merges,
         individual_digits: words == INDIVIDUAL_DIGITS,
         begin,
-        end,
+        ends,
+        chat,
     })
     .map_err(|error: TokenizerError| ModelFileError::Model(error.into()))
 }

@@ -1,14 +1,13 @@
 //! `config.json`.
 
-use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, VocabularySize,
-};
+use matchmark_quant::{CacheCapacity, ModelShape};
 use matchmark_tables::activations::Activation;
 use serde_json::{Map, Value};
 
+use super::generation::token_list;
+use super::sizes::Sizes;
 use super::{json, ImportError, CONFIG};
-use crate::families::Family;
+use crate::families::{Family, TensorNames};
 
 /// Entries that do not change what a model computes when it is run: how it was made and stored, how it was
 /// trained, what programs that sample from it do by default, and what a program returns beside logits.
@@ -84,7 +83,8 @@ const ONLY: [(&str, &str); 9] = [
 /// What a configuration says.
 #[derive(Debug)]
 pub(super) struct Config {
-    pub(super) family: &'static Family,
+    /// Names of the tensors.
+    pub(super) tensors: &'static TensorNames,
     pub(super) activation: Activation,
     pub(super) shape: ModelShape,
     pub(super) norm_epsilon: f64,
@@ -92,14 +92,18 @@ pub(super) struct Config {
     /// Whether the output head is the embedding.
     pub(super) tied: bool,
     pub(super) begin: Option<u32>,
-    pub(super) end: Option<u32>,
+    pub(super) ends: Vec<u32>,
     /// Entries that were passed over, in alphabetical order.
     pub(super) ignored: Vec<String>,
 }
 
 impl Config {
-    /// Reads the configuration of a model of one of these families.
-    pub(super) fn parse(families: &[&'static Family], bytes: &[u8]) -> Result<Self, ImportError> {
+    /// Reads the configuration of a model of one of these families, for so many positions where that is said.
+    pub(super) fn parse(
+        families: &[&'static Family],
+        bytes: &[u8],
+        positions: Option<CacheCapacity>,
+    ) -> Result<Self, ImportError> {
         let Value::Object(entries) = json::parse(CONFIG, bytes)? else {
             return Err(ImportError::Json {
                 file: CONFIG,
@@ -125,28 +129,26 @@ impl Config {
                 })
             }
         };
-        let attention = AttentionShape::new(
-            QueryHeads::new(heads)?,
-            KvHeads::new(kv_heads.unwrap_or(heads))?,
-            HeadDim::new(head_dim)?,
-        )?;
-        let shape = ModelShape::new(
-            Layers::new(entries.size(names.layers)?)?,
-            HiddenSize::new(hidden)?,
-            attention,
-            MlpSize::new(entries.size(names.mlp)?)?,
-            VocabularySize::new(entries.size(names.vocabulary)?)?,
-            CacheCapacity::new(entries.size(names.positions)?)?,
-        )?;
+        let sizes = Sizes {
+            layers: entries.size(names.layers)?,
+            hidden,
+            heads,
+            kv_heads,
+            head_dim,
+            mlp: entries.size(names.mlp)?,
+            vocabulary: entries.size(names.vocabulary)?,
+            positions: entries.size(names.positions)?,
+        };
+        let shape = sizes.shape(positions)?;
         Ok(Self {
-            family,
+            tensors: &family.tensors,
             activation,
             shape,
             norm_epsilon: entries.positive(names.norm_epsilon)?,
             rope_theta: entries.rope_theta()?.unwrap_or(family.rope_theta),
             tied: entries.flag("tie_word_embeddings")?,
             begin: entries.optional_size("bos_token_id")?,
-            end: entries.optional_size("eos_token_id")?,
+            ends: entries.tokens("eos_token_id")?,
             ignored: entries.finish(family)?,
         })
     }
@@ -217,6 +219,14 @@ impl Entries {
         match self.0.remove(entry) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => to_size(entry, &value).map(Some),
+        }
+    }
+
+    /// A token or a list of tokens, or none.
+    fn tokens(&mut self, entry: &'static str) -> Result<Vec<u32>, ImportError> {
+        match self.0.remove(entry) {
+            None | Some(Value::Null) => Ok(vec![]),
+            Some(value) => token_list(CONFIG, entry, &value),
         }
     }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use matchmark_quant::QuantError;
 use matchmark_runtime::{FloatError, GitLfsPointer, TraceError};
 
-use crate::TokenizerError;
+use super::gguf_error::GgufError;
+use crate::{ChatError, TokenizerError};
 
 /// Why a model's folder is refused.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,9 @@ pub enum ImportError {
         #[source]
         source: TraceError,
     },
+    /// A GGUF file cannot be read as one.
+    #[error("GGUF file: {0}")]
+    Gguf(#[from] GgufError),
     /// The weights are there twice.
     #[error("model.safetensors and model.safetensors.index.json are both there: remove the one that does not belong to the model")]
     TwoWeights,
@@ -150,7 +154,7 @@ pub enum ImportError {
         reason: FloatError,
     },
     /// Embedding and head are one by the configuration, and two in the weights.
-    #[error("config.json: tie_word_embeddings = true, but element {index} of {head:?} is {got:e}, expected {expected:e} as in {embedding:?}")]
+    #[error("embedding and head are one by the configuration, but element {index} of {head:?} is {got:e}, expected {expected:e} as in {embedding:?}")]
     TiedHeadDiffers {
         /// Name of the embedding's tensor.
         embedding: &'static str,
@@ -165,7 +169,7 @@ pub enum ImportError {
     },
     /// The tokenizer has another vocabulary than the configuration.
     #[error(
-        "tokenizer.json has {got} tokens, expected the configuration's vocabulary of {expected}"
+        "the tokenizer has {got} tokens, expected the configuration's vocabulary of {expected}"
     )]
     VocabularyMismatch {
         /// The configuration's vocabulary.
@@ -183,6 +187,24 @@ pub enum ImportError {
         /// The tokenizer's.
         got: u32,
     },
+    /// More positions are wanted than the model has.
+    #[error("{got} positions are wanted, expected at most {expected}, those that the model has")]
+    TooManyPositions {
+        /// Positions of the model.
+        expected: u32,
+        /// Positions wanted.
+        got: u32,
+    },
+    /// The model has more positions than any that can be carried.
+    #[error(
+        "the model has {got} positions, expected at most {expected}: name fewer (`--positions N`)"
+    )]
+    ManyPositions {
+        /// The largest number.
+        expected: u32,
+        /// That of the model.
+        got: u32,
+    },
     /// The tokens of the vocabulary are not numbered from 0 without a gap.
     #[error("tokenizer.json has no token {token}, though it has {tokens} tokens")]
     VocabularyGap {
@@ -192,9 +214,12 @@ pub enum ImportError {
         tokens: usize,
     },
     /// A size is refused.
-    #[error("config.json: {0}")]
+    #[error("sizes of the model: {0}")]
     Quantity(#[from] QuantError),
+    /// The chat template is refused.
+    #[error("chat template of the model: {0}")]
+    Chat(#[from] ChatError),
     /// The tokenizer is refused.
-    #[error("tokenizer.json: {0}")]
+    #[error("tokenizer of the model: {0}")]
     Tokenizer(#[from] TokenizerError),
 }

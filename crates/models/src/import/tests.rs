@@ -48,6 +48,7 @@ const RENAMED: Family = Family {
         },
         passed_over: &[".mask"],
     },
+    gguf: None,
 };
 
 /// The files of a small model of the family Llama.
@@ -127,7 +128,11 @@ fn rename(name: &str) -> String {
 }
 
 fn read(files: &BTreeMap<String, Vec<u8>>) -> Result<FloatModel, ImportError> {
-    FloatModel::read_as_one_of(&[families::ALL[0], &RENAMED], Folder::Memory(files))
+    FloatModel::read_as_one_of(
+        &[families::ALL[0], &RENAMED],
+        Folder::Memory(files),
+        ImportOptions::default(),
+    )
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{json, ImportError, TOKENIZER};
-use crate::{Tokenizer, TokenizerParts};
+use crate::{ChatTemplate, Tokenizer, TokenizerParts};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +64,12 @@ enum Merge {
     Pair([String; 2]),
 }
 
-/// Reads a tokenizer; `end` is the configuration's token at the end of a text.
-pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportError> {
+/// Reads a tokenizer. Of the tokens that end a text, and of a chat template, the file does not speak.
+pub(super) fn parse(
+    bytes: &[u8],
+    ends: Vec<u32>,
+    chat: Option<ChatTemplate>,
+) -> Result<Tokenizer, ImportError> {
     let value = json::parse(TOKENIZER, bytes)?;
     let file: File = serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
     let (begin, individual_digits) = check_features(&file)?;
@@ -77,9 +81,9 @@ pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportE
             Merge::Text(text) => text.split_once(' '),
             Merge::Pair([left, right]) => Some((left.as_str(), right.as_str())),
         };
-        let pair = words.and_then(|(left, right)| Some([*ids.get(left)?, *ids.get(right)?]));
-        merges
-            .push(pair.ok_or_else(|| refuse(format!("merge {index} is not of two known tokens")))?);
+        merges.push(merge_of(TOKENIZER, index, words, |word| {
+            ids.get(word).copied()
+        })?);
     }
     Ok(Tokenizer::new(TokenizerParts {
         pieces,
@@ -87,8 +91,23 @@ pub(super) fn parse(bytes: &[u8], end: Option<u32>) -> Result<Tokenizer, ImportE
         merges,
         individual_digits,
         begin,
-        end,
+        ends,
+        chat,
     })?)
+}
+
+/// The merge of two tokens by their texts, out of a file.
+pub(super) fn merge_of(
+    file: &'static str,
+    index: usize,
+    words: Option<(&str, &str)>,
+    id: impl Fn(&str) -> Option<u32>,
+) -> Result<[u32; 2], ImportError> {
+    let pair = words.and_then(|(left, right)| Some([id(left)?, id(right)?]));
+    pair.ok_or_else(|| ImportError::Json {
+        file,
+        reason: format!("merge {index} is not of two known tokens"),
+    })
 }
 
 fn refuse(reason: String) -> ImportError {
@@ -268,7 +287,7 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
             Some(content) => {
                 return Err(refuse(format!("token {id} is {text:?} and {content:?}")));
             }
-            None => (bytes_of(text)?, false),
+            None => (bytes_of(TOKENIZER, text)?, false),
         };
         if all.insert(id, piece).is_some() {
             return Err(refuse(format!(
@@ -291,11 +310,15 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
     Ok(all.into_values().unzip())
 }
 
-/// The bytes that a token's text stands for: every byte is written as a character, printable ones of
+/// The bytes that a token's text in a file stands for: every byte is written as a character, printable ones of
 /// Latin-1 as themselves and the others as characters from U+0100 on, in order.
-fn bytes_of(text: &str) -> Result<Vec<u8>, ImportError> {
+pub(super) fn bytes_of(file: &'static str, text: &str) -> Result<Vec<u8>, ImportError> {
+    let refuse = || ImportError::Json {
+        file,
+        reason: format!("token {text:?} stands for no bytes"),
+    };
     text.chars()
-        .map(|c| byte_of(c).ok_or_else(|| refuse(format!("token {text:?} stands for no bytes"))))
+        .map(|c| byte_of(c).ok_or_else(refuse))
         .collect()
 }
 

@@ -7,7 +7,7 @@ use matchmark_runtime::TensorFile;
 use serde_json::Value;
 
 use super::folder::Folder;
-use super::{json, ImportError, INDEX, WEIGHTS};
+use super::{json, ImportError, Tensors, INDEX, WEIGHTS};
 
 /// How the name of every file of tensors ends.
 const EXTENSION: &str = ".safetensors";
@@ -42,13 +42,10 @@ impl Weights {
         }
         Ok(Self { files, places })
     }
+}
 
-    /// Takes out one tensor.
-    pub(super) fn take(
-        &mut self,
-        name: &str,
-        dimensions: &[usize],
-    ) -> Result<Vec<f32>, ImportError> {
+impl Tensors for Weights {
+    fn take(&mut self, name: &str, dimensions: &[usize]) -> Result<Vec<f32>, ImportError> {
         let place = self.places.remove(name);
         let view = place.and_then(|number| self.files[number].get(name));
         let view = view.ok_or_else(|| ImportError::MissingTensor {
@@ -67,24 +64,29 @@ impl Weights {
         })
     }
 
-    /// Whether a tensor is there and was not taken.
-    pub(super) fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
 
-    /// Refuses what was not taken, but for names with one of these endings.
-    pub(super) fn finish(self, passed_over: &[&str]) -> Result<(), ImportError> {
+    fn finish(self, passed_over: &[&str]) -> Result<(), ImportError> {
         let mut left = self.places.into_keys();
         let counts = |name: &String| !passed_over.iter().any(|end| name.ends_with(end));
         match left.find(counts) {
             None => Ok(()),
-            Some(tensor) if tensor.ends_with(".bias") => Err(ImportError::Unsupported {
-                file: WEIGHTS,
-                feature: format!("a bias, tensor {tensor:?},"),
-            }),
-            Some(tensor) => Err(ImportError::UnknownTensor { tensor }),
+            Some(tensor) => Err(unknown(WEIGHTS, tensor)),
         }
     }
+}
+
+/// Why a tensor that the model does not have is refused.
+pub(super) fn unknown(file: &'static str, tensor: String) -> ImportError {
+    if tensor.ends_with(".bias") {
+        return ImportError::Unsupported {
+            file,
+            feature: format!("a bias, tensor {tensor:?},"),
+        };
+    }
+    ImportError::UnknownTensor { tensor }
 }
 
 /// Names of the files of the weights.

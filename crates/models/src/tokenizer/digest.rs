@@ -7,6 +7,11 @@ use crate::bytes::{encode_bytes, encode_u32};
 
 /// In the byte that says whether there is a begin token: every digit is a word by itself.
 pub(crate) const INDIVIDUAL_DIGITS: u8 = 2;
+/// In the byte that says whether there is an end token: more of them follow. A tokenizer with at most one has
+/// the encoding, and the identity, that it had when there could be no more.
+pub(crate) const MORE_ENDS: u8 = 2;
+/// In the same byte: a chat template follows.
+pub(crate) const CHAT_TEMPLATE: u8 = 4;
 
 digest_newtype! {
     /// Identity of a [`Tokenizer`]: SHA-256 over its canonical encoding.
@@ -36,7 +41,8 @@ impl Tokenizer {
             merges,
             individual_digits,
             begin,
-            end,
+            ends,
+            chat,
         } = self.parts();
         for (piece, special) in pieces.iter().zip(special) {
             out.push(u8::from(*special));
@@ -53,9 +59,28 @@ impl Tokenizer {
         } else {
             0
         };
-        for (token, words) in [(begin, words), (end, 0)] {
-            out.push(u8::from(token.is_some()) | words);
+        let (end, more_ends) = match ends.split_first() {
+            None => (None, [].as_slice()),
+            Some((end, more)) => (Some(*end), more),
+        };
+        let more = if more_ends.is_empty() { 0 } else { MORE_ENDS };
+        let more = more | if chat.is_some() { CHAT_TEMPLATE } else { 0 };
+        for (token, flags) in [(*begin, words), (end, more)] {
+            out.push(u8::from(token.is_some()) | flags);
             out.extend_from_slice(&token.unwrap_or(0).to_le_bytes());
+        }
+        if !more_ends.is_empty() {
+            encode_u32(out, more_ends.len());
+            for token in more_ends {
+                out.extend_from_slice(&token.to_le_bytes());
+            }
+        }
+        if let Some(template) = chat {
+            let names = [template.begin_name(), template.end_name()];
+            let [begin_name, end_name] = names.map(Option::unwrap_or_default);
+            for text in [template.source(), begin_name, end_name] {
+                encode_bytes(out, text.as_bytes());
+            }
         }
     }
 }

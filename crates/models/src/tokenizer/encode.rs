@@ -23,13 +23,7 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::TooManyTokens`], and as [`Self::encode`].
     pub fn encode_at_most(&self, text: &str, limit: usize) -> Result<Vec<u32>, TokenizerError> {
-        let check = |tokens: usize| {
-            if tokens > limit {
-                Err(TokenizerError::TooManyTokens { limit })
-            } else {
-                Ok(())
-            }
-        };
+        let check = |tokens: usize| check_count(tokens, limit);
         // No token stands for more bytes than the longest.
         check(usize::from(self.begin().is_some()) + text.len().div_ceil(self.longest))?;
         let mut tokens: Vec<u32> = self.begin().into_iter().collect();
@@ -81,7 +75,7 @@ impl Tokenizer {
 
     /// Appends the tokens of a text without special ones; `check` is told how many tokens there are after
     /// every word.
-    fn encode_words(
+    pub(super) fn encode_words(
         &self,
         text: &str,
         tokens: &mut Vec<u32>,
@@ -102,4 +96,12 @@ impl Tokenizer {
         }
         Ok(())
     }
+}
+
+/// Whether a text may have so many tokens.
+pub(super) fn check_count(tokens: usize, limit: usize) -> Result<(), TokenizerError> {
+    if tokens > limit {
+        return Err(TokenizerError::TooManyTokens { limit });
+    }
+    Ok(())
 }

@@ -46,7 +46,8 @@ impl Library {
             merges,
             individual_digits,
             begin: _,
-            end: _,
+            ends: _,
+            chat: _,
         } = parts;
         let letters = letters();
         let written: Vec<String> = pieces.iter().map(|piece| write(&letters, piece)).collect();
@@ -147,7 +148,8 @@ mod tests {
             merges: vec![],
             individual_digits,
             begin: None,
-            end: None,
+            ends: vec![],
+            chat: None,
         })
         .unwrap()
     }

@@ -1,11 +1,14 @@
 //! From text to tokens and back: byte-level byte-pair encoding.
 
+mod chat;
 mod digest;
 mod encode;
 mod library;
+mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,7 +18,9 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use library::Library;
 
 pub use digest::TokenizerId;
-pub(crate) use digest::INDIVIDUAL_DIGITS;
+pub(crate) use digest::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
+pub use template::{ChatError, ChatTemplate, Message, Role};
+pub use text::take_text;
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +37,10 @@ pub struct TokenizerParts {
     pub individual_digits: bool,
     /// The token before every text, where there is one.
     pub begin: Option<u32>,
-    /// The token that ends a text, where there is one.
-    pub end: Option<u32>,
+    /// The tokens that end a text, each once: the one that texts are written with before those that do too.
+    pub ends: Vec<u32>,
+    /// How conversations are written, where the model was made for them.
+    pub chat: Option<ChatTemplate>,
 }
 
 /// Why a tokenizer, or a text, is refused.
@@ -102,6 +109,12 @@ pub enum TokenizerError {
         /// The later of both.
         merge: usize,
     },
+    /// A token ends a text twice.
+    #[error("token {token} is named twice as one that ends a text, expected it once")]
+    DuplicateEnd {
+        /// The token.
+        token: u32,
+    },
     /// The library that cuts and merges refuses what was checked before.
     #[error("the tokenizer's library does not take what was checked: {reason}")]
     Library {
@@ -119,7 +132,8 @@ impl TokenizerParts {
             merges,
             individual_digits: _,
             begin,
-            end,
+            ends,
+            chat: _,
         } = self;
         if special.len() != pieces.len() {
             return Err(TokenizerError::MarksMismatch {
@@ -155,9 +169,13 @@ impl TokenizerParts {
                 _ => return Err(TokenizerError::MergeWithoutToken { merge }),
             }
         }
-        for (user, token) in [("the begin of a text", begin), ("the end of a text", end)] {
-            if let Some(token) = token {
-                self.index(user, *token)?;
+        if let Some(token) = begin {
+            self.index("the begin of a text", *token)?;
+        }
+        for (position, token) in ends.iter().enumerate() {
+            self.index("the end of a text", *token)?;
+            if ends[..position].contains(token) {
+                return Err(TokenizerError::DuplicateEnd { token: *token });
             }
         }
         Ok(())
@@ -253,10 +271,16 @@ impl Tokenizer {
         self.parts.begin
     }
 
-    /// The token that ends a text, where there is one.
+    /// The token that texts are written with at their end, where there is one: the first of [`Self::ends`].
     #[must_use]
-    pub const fn end(&self) -> Option<u32> {
-        self.parts.end
+    pub fn end(&self) -> Option<u32> {
+        self.ends().first().copied()
+    }
+
+    /// All tokens that end a text.
+    #[must_use]
+    pub fn ends(&self) -> &[u32] {
+        &self.parts.ends
     }
 
     /// The parts.

@@ -53,7 +53,8 @@ fn tokenizer(choices: &[(usize, usize)]) -> Tokenizer {
         merges,
         individual_digits: false,
         begin: None,
-        end: None,
+        ends: vec![],
+        chat: None,
     })
     .unwrap()
 }
@@ -98,7 +99,8 @@ fn special_tokens() {
         merges: vec![],
         individual_digits: false,
         begin: Some(3),
-        end: None,
+        ends: vec![],
+        chat: None,
     })
     .unwrap();
     // Leftmost, and of two there the longer.

@@ -12,6 +12,7 @@ use matchmark_models::{
 use matchmark_runtime::KvCache;
 
 pub mod folder;
+pub mod gguf;
 pub mod naive;
 
 /// `L, C, H, G, d, F, V`, with 64 positions.

@@ -1,6 +1,7 @@
 //! `LlamaForCausalLM`.
 
 mod config;
+mod gguf;
 mod tensors;
 
 use super::Family;
@@ -15,4 +16,5 @@ pub(super) const FAMILY: Family = Family {
     only: &config::ONLY,
     neutral: &config::NEUTRAL,
     tensors: tensors::TENSORS,
+    gguf: Some(gguf::NAMES),
 };
