@@ -48,7 +48,7 @@ pub struct FloatExecution {
 /// [`ModelError::NoTokens`], [`ModelError::UnknownToken`] and [`ModelError::PositionLimit`].
 pub fn execute_float(model: &FloatModel, tokens: &[u32]) -> Result<FloatExecution, ModelError> {
     let shape = &model.shape;
-    crate::execute::check_tokens(shape, tokens)?;
+    crate::parts::check_tokens(shape, tokens)?;
     if tokens.len() > shape.positions() {
         return Err(ModelError::PositionLimit {
             limit: shape.positions(),

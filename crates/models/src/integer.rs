@@ -7,7 +7,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::DecodeRules;
 
-use crate::parts::{LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
+use crate::parts::{check_tokens, LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
 use crate::{Matrix, ModelError, ModelScales, Tokenizer};
 
 /// A decoder on integers: lengths fit the shape, and no accumulator can leave its range.
@@ -281,7 +281,7 @@ fn check_prefix(parts: &ModelParts) -> Result<(), ModelError> {
     let ModelPrefix { tokens, cache } = &parts.prefix;
     let shape = &parts.shape;
     if !tokens.is_empty() {
-        crate::execute::check_tokens(shape, tokens)?;
+        check_tokens(shape, tokens)?;
     }
     let expected = shape.all_layers_attention();
     if cache.shape() != expected {

@@ -4,7 +4,7 @@ use matchmark_quant::{digest_newtype, ModelArithmetic, ModelShape, QuantError};
 use matchmark_runtime::KvCache;
 use matchmark_tables::{ActivationTable, RotaryTable, RsqrtTable, WeightTable};
 
-use crate::{Matrix, ModelScales, Tokenizer};
+use crate::{Matrix, ModelError, ModelScales, Tokenizer};
 
 digest_newtype! {
     /// Identity of an [`IntegerModel`](crate::IntegerModel): SHA-256 over its canonical encoding.
@@ -188,4 +188,22 @@ impl ModelParts {
         self.arithmetic = ModelArithmetic::new(arithmetic)?;
         Ok(())
     }
+}
+
+/// There are tokens, and all are of the vocabulary.
+pub(crate) fn check_tokens(shape: &ModelShape, tokens: &[u32]) -> Result<(), ModelError> {
+    if tokens.is_empty() {
+        return Err(ModelError::NoTokens);
+    }
+    let vocabulary = shape.vocabulary();
+    for (index, &got) in tokens.iter().enumerate() {
+        if usize::try_from(got).map_or(true, |token| token >= vocabulary) {
+            return Err(ModelError::UnknownToken {
+                index,
+                vocabulary,
+                got,
+            });
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::SegmentExecution;
 
+use crate::parts::check_tokens;
 use crate::{IntegerModel, Matrix, ModelError, ModelState, Operation, Place};
 
 pub use norm::NormRecord;
@@ -132,23 +133,6 @@ fn greedy_choice(logits: &[i32]) -> u32 {
         }
     }
     u32::try_from(best).unwrap_or(u32::MAX)
-}
-
-pub(crate) fn check_tokens(shape: &ModelShape, tokens: &[u32]) -> Result<(), ModelError> {
-    if tokens.is_empty() {
-        return Err(ModelError::NoTokens);
-    }
-    let vocabulary = shape.vocabulary();
-    for (index, &got) in tokens.iter().enumerate() {
-        if usize::try_from(got).map_or(true, |token| token >= vocabulary) {
-            return Err(ModelError::UnknownToken {
-                index,
-                vocabulary,
-                got,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What all operations of a run share.
