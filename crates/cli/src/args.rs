@@ -566,6 +566,10 @@ pub struct QuantizeArgs {
     /// as it was made for]
     #[arg(long, value_name = "N", conflicts_with = "float", value_parser = number(CacheCapacity::new))]
     pub positions: Option<CacheCapacity>,
+    /// Compute the tokens with which all conversations begin like any others. Otherwise their keys and values are
+    /// content of the model: first tokens have values so large that no range holds them and all others
+    #[arg(long, conflicts_with = "float")]
+    pub no_prefix: bool,
     /// Width of values in bits, 4 to 12 [default: 8 for a trace, 11 for a model]
     #[arg(long, value_name = "B", value_parser = number(ValueBits::new))]
     pub bits: Option<ValueBits>,

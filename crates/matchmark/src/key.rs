@@ -6,7 +6,7 @@ use matchmark_composer::{derive_key, rederive_key, Resources};
 use matchmark_models::Tokenizer;
 #[cfg(feature = "prover")]
 use matchmark_quant::SegmentSteps;
-use matchmark_statement::AcceptancePolicy;
+use matchmark_statement::{AcceptancePolicy, TokenId};
 #[cfg(feature = "prover")]
 use matchmark_statement::{Profile, SecurityLevel};
 use matchmark_verifier::key::{KeyDifference, KeyError, ModelKey, Stop};
@@ -66,6 +66,12 @@ impl Key {
     /// [`Error::Key`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         Ok(self.0.to_bytes()?)
+    }
+
+    /// The tokens with which every text of the model begins: no chain is given them, and all begin behind them.
+    #[must_use]
+    pub fn prefix(&self) -> &[TokenId] {
+        self.0.prefix()
     }
 
     /// Begins the policy for a chain of the key's model. Nothing in it comes from a prover.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use matchmark_models::{IntegerModel, Message, ModelId, Tokenizer};
+use matchmark_models::{behind_prefix, IntegerModel, Message, ModelId, Tokenizer};
 use matchmark_quant::CacheCapacity;
 #[cfg(feature = "prover")]
 use matchmark_statement::EndTokens;
@@ -67,13 +67,13 @@ impl Model {
         Ok(matchmark_composer::end_tokens_of(self.tokenizer())?)
     }
 
-    /// The tokens of a conversation, with those that begin the model's answer.
+    /// The tokens of a conversation behind the model's prefix, with those that begin its answer.
     ///
     /// # Errors
     ///
     /// Those of [`encode_chat`].
     pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
-        encode_chat(self.tokenizer(), messages)
+        encode_chat(self.tokenizer(), &self.0.prefix().tokens, messages)
     }
 
     /// The model with all of its parts.
@@ -124,12 +124,17 @@ pub fn token_named(word: &str, tokenizer: Option<&Tokenizer>) -> Result<TokenId,
         .ok_or_else(refused)
 }
 
-/// The tokens of a conversation as the model's chat template writes it, with those that begin its answer. One of
-/// more tokens than any model has positions is refused. The names of special tokens in a message are text.
+/// The tokens of a conversation as the model's chat template writes it, behind those of the model's prefix, with
+/// those that begin its answer. One of more tokens than any model has positions is refused. The names of special tokens in a message are text.
 ///
 /// # Errors
 ///
 /// [`Error::Chat`].
-pub fn encode_chat(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Vec<u32>, Error> {
-    Ok(tokenizer.encode_chat(messages, true, CacheCapacity::MAX as usize)?)
+pub fn encode_chat(
+    tokenizer: &Tokenizer,
+    prefix: &[u32],
+    messages: &[Message],
+) -> Result<Vec<u32>, Error> {
+    let tokens = tokenizer.encode_chat(messages, true, CacheCapacity::MAX as usize)?;
+    Ok(behind_prefix(prefix, tokens)?)
 }

@@ -49,7 +49,7 @@ impl<'a> ModelPolicy<'a> {
         }
     }
 
-    /// The text that the chain is given, as tokens of the key's tokenizer.
+    /// The text that the chain is given behind the model's prefix, as tokens of the key's tokenizer.
     ///
     /// # Errors
     ///
@@ -70,11 +70,12 @@ impl<'a> ModelPolicy<'a> {
     #[cfg(feature = "model")]
     pub fn chat(self, tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self, Error> {
         check_tokenizer(self.key, tokenizer)?;
-        let tokens = crate::model::encode_chat(tokenizer, messages)?;
+        let prefix: Vec<u32> = self.key.prefix().iter().map(|it| it.get()).collect();
+        let tokens = crate::model::encode_chat(tokenizer, &prefix, messages)?;
         Ok(self.prompt_tokens(tokens))
     }
 
-    /// The tokens that the chain is given.
+    /// The tokens that the chain is given behind those of the model's prefix.
     pub fn prompt_tokens(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
         self.prompt = tokens.into_iter().map(TokenId::new).collect();
         self
@@ -137,7 +138,7 @@ impl<'a> ModelPolicy<'a> {
     }
 }
 
-/// Whether these are the tokens that a policy's chain is given.
+/// Whether these are the tokens that a policy's chain is given, behind those of the model's prefix.
 ///
 /// # Errors
 ///

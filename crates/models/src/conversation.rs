@@ -1,6 +1,6 @@
 //! Conversations with a model: what is said, and the state that belongs to it.
 
-use crate::tokenizer::take_text;
+use crate::tokenizer::{behind_prefix, take_text};
 use crate::{
     execute_model, ChatError, IntegerModel, Message, ModelError, ModelState, Role, TokenizerError,
 };
@@ -125,7 +125,8 @@ impl<'a> Conversation<'a> {
         let positions = self.model.shape().positions();
         self.messages.push(Message::new(Role::User, text));
         let said = tokenizer.encode_chat(&self.messages, true, positions.saturating_sub(1));
-        let said = match said {
+        let prefix = &self.model.prefix().tokens;
+        let said = match said.and_then(|tokens| behind_prefix(prefix, tokens)) {
             Ok(tokens) => self.run(&tokens),
             Err(ChatError::Tokenizer(TokenizerError::TooManyTokens { .. })) => {
                 Err(ConversationError::Full { positions })
@@ -148,7 +149,7 @@ impl<'a> Conversation<'a> {
             if tokens == limit {
                 break AnswerEnd::Limit;
             }
-            if self.now.tokens.len() == positions {
+            if self.now.state.position() == positions {
                 break AnswerEnd::Full;
             }
             choice = self.now.extend(self.model, &[choice])?;

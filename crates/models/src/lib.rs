@@ -70,8 +70,8 @@ pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
 pub use tokenizer::{
-    take_text, ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError, TokenizerId,
-    TokenizerParts,
+    behind_prefix, take_text, ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError,
+    TokenizerId, TokenizerParts,
 };
 
 /// The example of the README, compiled and run with the tests.

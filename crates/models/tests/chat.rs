@@ -6,7 +6,8 @@ mod common;
 use common::folder::Folder;
 use matchmark_models::quant::ValueBits;
 use matchmark_models::{
-    quantize_model, ChatError, FloatModel, ImportError, IntegerModel, Message, ModelFileError, Role,
+    quantize_model, ChatError, FloatModel, ImportError, IntegerModel, Message, ModelFileError,
+    QuantizeOptions, Role,
 };
 use matchmark_quant::TaggedSha256;
 use serde_json::{json, Value};
@@ -31,7 +32,8 @@ fn config(value: &Value) -> String {
 
 fn quantized(float: &FloatModel) -> IntegerModel {
     let bits = ValueBits::new(11).unwrap();
-    quantize_model(float, &[vec![0, 2, 3]], bits).unwrap().0
+    let options = QuantizeOptions::new(bits);
+    quantize_model(float, &[vec![0, 2, 3]], &options).unwrap().0
 }
 
 #[test]

@@ -202,9 +202,13 @@ fn several_tokens_that_end_a_text() {
         let mut folder = Folder::new();
         folder.config["eos_token_id"] = ends;
         let bits = ValueBits::new(11).unwrap();
-        quantize_model(&folder.read().unwrap(), &[vec![0, 2, 3]], bits)
-            .unwrap()
-            .0
+        quantize_model(
+            &folder.read().unwrap(),
+            &[vec![0, 2, 3]],
+            &QuantizeOptions::new(bits),
+        )
+        .unwrap()
+        .0
     };
     let models = [json!(1), json!([1, 3]), json!([3, 1]), json!([])].map(of);
     for (index, model) in models.iter().enumerate() {

@@ -41,6 +41,9 @@ fn trace_file(args: &QuantizeArgs, float: &Utf8Path, output: &Output) -> Result<
     Ok(Outcome::Done)
 }
 
+/// Tokens that a prefix has at most.
+const MOST_PREFIX: usize = 64;
+
 fn model_file(
     args: &QuantizeArgs,
     folder: &Utf8Path,
@@ -56,12 +59,19 @@ fn model_file(
     let positions = args.positions;
     let float = files::trained_model(folder, ImportOptions { positions })?;
     drop(step);
-    let sequences = read_sequences(calibrate, &float.tokenizer, float.shape.positions())?;
+    let mut options = QuantizeOptions::new(bits);
+    if !args.no_prefix {
+        // Not all positions: something has to follow.
+        let most = MOST_PREFIX.min(float.shape.positions() / 2);
+        options.prefix = float.tokenizer.chat_prefix(most);
+    }
+    let positions = float.shape.positions() - options.prefix.len();
+    let sequences = read_sequences(calibrate, &float.tokenizer, positions)?;
     let tokens: usize = sequences.iter().map(Vec::len).sum();
     let step = Step::new(format!(
         "running the model over {tokens} tokens and rounding its weights"
     ));
-    let (model, report) = quantize_model(&float, &sequences, &QuantizeOptions::new(bits))?;
+    let (model, report) = quantize_model(&float, &sequences, &options)?;
     drop(step);
     interrupt::whole(|| files::write(&args.to, &model.to_bytes()))?;
     let object = json!({ "model": args.to, "quantization": report });

@@ -169,7 +169,11 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
     let messages = conversation(args.chat.chat.as_deref(), args.chat.system.as_deref());
     let given = match (&args.prompt, messages, &tokenizer) {
         (Some(text), _, Some(tokenizer)) => Some(encode_prompt(tokenizer, text)?),
-        (None, Some(messages), Some(tokenizer)) => Some(encode_chat(tokenizer, &messages)?),
+        (None, Some(messages), Some(tokenizer)) => Some(encode_chat(
+            tokenizer,
+            &prefix(file.as_ref(), key.as_ref()),
+            &messages,
+        )?),
         _ if args.prompt_tokens.is_empty() => None,
         _ => Some(args.prompt_tokens.clone()),
     };
@@ -199,6 +203,19 @@ fn wanted(args: &VerifyArgs) -> Result<Wanted, CliError> {
         (None, None) => NamedPolicy::load("".into())?.policy,
     };
     Ok(Wanted { policy, tokenizer })
+}
+
+/// The tokens of the model's prefix: those before the first step by a policy, or those of a key.
+fn prefix(policy: Option<&NamedPolicy<'_>>, key: Option<&NamedKey<'_>>) -> Vec<u32> {
+    let tokens = match (policy, key) {
+        (Some(file), _) => {
+            let prompt = file.policy.prompt();
+            &prompt[..file.policy.steps().entries_before().min(prompt.len())]
+        }
+        (None, Some(key)) => key.key.prefix(),
+        (None, None) => &[],
+    };
+    tokens.iter().map(|token| token.get()).collect()
 }
 
 fn accepted_text(verdict: &Verdict, verbose: bool) -> String {

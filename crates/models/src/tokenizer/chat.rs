@@ -3,7 +3,7 @@
 use aho_corasick::Input;
 
 use super::encode::check_count;
-use super::template::{ChatError, ChatTemplate, Message};
+use super::template::{ChatError, ChatTemplate, Message, Role};
 use super::{Tokenizer, TokenizerError};
 
 /// Characters that are none: they are for use within a program, and stand in no text.
@@ -110,10 +110,53 @@ impl Tokenizer {
         Ok(tokens)
     }
 
+    /// The tokens with which every conversation begins, whatever is said in it: those that the template writes
+    /// before anything else, at most so many. Without a template, and with one that writes nothing, there are
+    /// none.
+    #[must_use]
+    pub fn chat_prefix(&self, most: usize) -> Vec<u32> {
+        let user = |text| Message::new(Role::User, text);
+        let system = |text| Message::new(Role::System, text);
+        let conversations = [
+            vec![user("a")],
+            vec![user("b")],
+            vec![system("a"), user("a")],
+            vec![system("b"), user("a")],
+        ];
+        // A template may know no instructions.
+        let written = conversations.iter();
+        let mut written = written.filter_map(|it| self.encode_chat(it, true, usize::MAX).ok());
+        let Some(mut prefix) = written.next() else {
+            return Vec::new();
+        };
+        for tokens in written {
+            let pairs = prefix.iter().zip(&tokens);
+            let equal = pairs.take_while(|(a, b)| a == b).count();
+            prefix.truncate(equal);
+        }
+        prefix.truncate(most);
+        prefix
+    }
+
     fn names_of_special(&self) -> impl Iterator<Item = &str> {
         let specials = self.specials.iter();
         specials.filter_map(|&token| self.special_name(token))
     }
+}
+
+/// The tokens of a conversation behind those with which every text of a model begins.
+///
+/// # Errors
+/// [`ChatError::OtherPrefix`] for a conversation that does not begin with them.
+pub fn behind_prefix(prefix: &[u32], mut tokens: Vec<u32>) -> Result<Vec<u32>, ChatError> {
+    if tokens.starts_with(prefix) {
+        return Ok(tokens.split_off(prefix.len()));
+    }
+    tokens.truncate(prefix.len());
+    Err(ChatError::OtherPrefix {
+        expected: prefix.to_vec(),
+        got: tokens,
+    })
 }
 
 /// A mark that is nowhere in a conversation or its template.

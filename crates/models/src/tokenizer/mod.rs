@@ -17,6 +17,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use library::Library;
 
+pub use chat::behind_prefix;
 pub use digest::TokenizerId;
 pub(crate) use digest::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
 pub use template::{ChatError, ChatTemplate, Message, Role};

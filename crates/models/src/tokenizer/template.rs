@@ -88,6 +88,14 @@ pub enum ChatError {
     /// A message has every character in it that could mark what is the message's.
     #[error("a message has all of U+FDD0 to U+FDEF in it, expected one of these to be free")]
     NoMark,
+    /// A conversation does not begin with the tokens that every text of the model begins with.
+    #[error("the conversation begins with tokens {got:?}, expected {expected:?}, with which every text of the model begins")]
+    OtherPrefix {
+        /// The model's prefix.
+        expected: Vec<u32>,
+        /// As many tokens of the conversation.
+        got: Vec<u32>,
+    },
     /// The text has no tokens.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
