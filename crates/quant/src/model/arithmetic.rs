@@ -4,73 +4,12 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ROTARY_BITS, SQUARE_SHIFT, STREAM_BITS};
-use crate::{digest_newtype, QuantError, Rescale, ScoreStep, TaggedSha256, ValueBits};
-
-digest_newtype! {
-    /// Identity of a [`ModelArithmetic`]: SHA-256 over its canonical encoding.
-    pub struct ArithmeticId;
-}
-
-/// A matrix whose accumulators are rescaled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MatrixArithmetic {
-    /// Accumulators are divided by two to this power: 1 to 14.
-    pub shift: u8,
-    /// The largest sum of magnitudes of a row, `max_o sum_j |W[o][j]|`: what bounds the accumulators.
-    pub row_norm: u32,
-}
-
-/// A matrix whose accumulators are added to the residual stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResidualArithmetic {
-    /// The sum of accumulators and stream is divided by two to this power: 1 to 14.
-    pub shift: u8,
-    /// The stream before is multiplied by two to this power: 0 to 14. The unit of the stream grows by
-    /// `2^(shift - residual)` here.
-    pub residual: u8,
-    /// The largest sum of magnitudes of a row of weights.
-    pub row_norm: u32,
-}
-
-/// A normalization of the residual stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NormArithmetic {
-    /// The product of a stream value and a reciprocal square root is divided by two to this power and the
-    /// exponent of the sum of squares: 11 to 16.
-    pub shift: u8,
-    /// Epsilon, in units of the scaled sum of squares: below `2^20`.
-    pub epsilon: u32,
-}
-
-/// The nodes of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LayerArithmetic {
-    /// Normalization before the attention.
-    pub attention_norm: NormArithmetic,
-    /// Query projection, to what is rotated.
-    pub query: MatrixArithmetic,
-    /// Key projection, to what is rotated.
-    pub key: MatrixArithmetic,
-    /// Value projection.
-    pub value: MatrixArithmetic,
-    /// Output projection of the attention.
-    pub output: ResidualArithmetic,
-    /// Normalization before the MLP.
-    pub mlp_norm: NormArithmetic,
-    /// Gate projection, to what its activation takes in.
-    pub gate: MatrixArithmetic,
-    /// Up projection.
-    pub up: MatrixArithmetic,
-    /// Shift of the product of activated gate and up projection: 1 to 14.
-    pub gated: u8,
-    /// Down projection.
-    pub down: ResidualArithmetic,
-}
+use super::nodes::{
+    in_range, LayerArithmetic, MatrixArithmetic, NormArithmetic, ResidualArithmetic, LAYER_NUMBERS,
+};
+use super::terms::{ArithmeticId, ArithmeticTerms};
+use super::{nodes, terms, SQUARE_SHIFT, STREAM_BITS};
+use crate::{QuantError, ScoreStep, TaggedSha256, ValueBits};
 
 /// Widths, shifts and constants of a decoder's arithmetic, node by node; part of a model's identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -98,147 +37,22 @@ pub struct ModelArithmeticParts {
     pub head_row_norm: u32,
 }
 
-/// What a statement says of an arithmetic: what holds for all nodes, and the identity of the rest.
-///
-/// The constants of the nodes stand in the preprocessed columns, whose root a policy pins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ArithmeticTerms {
-    value_bits: ValueBits,
-    rotation: RotationShift,
-    score_step: ScoreStep,
-    identity: ArithmeticId,
-}
-
-/// A shift that was checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-struct RotationShift(u8);
-
-impl ArithmeticTerms {
-    /// Checks the numbers and puts them together.
-    ///
-    /// # Errors
-    /// [`QuantError::ParameterOutOfRange`] for a shift of the rotation outside of 1 to 14.
-    pub fn new(
-        value_bits: ValueBits,
-        rotation: u8,
-        score_step: ScoreStep,
-        identity: ArithmeticId,
-    ) -> Result<Self, QuantError> {
-        Ok(Self {
-            value_bits,
-            rotation: RotationShift::try_from(rotation)?,
-            score_step,
-            identity,
-        })
-    }
-
-    /// `b`, the width of values.
-    #[must_use]
-    pub const fn value_bits(&self) -> ValueBits {
-        self.value_bits
-    }
-
-    /// Width of gated products, two's complement: two bits more than values have.
-    #[must_use]
-    pub const fn gated_bits(&self) -> u8 {
-        self.value_bits.get() + ModelArithmetic::GATED_EXTRA_BITS
-    }
-
-    /// Width of gates, which the domain of the activation's table has: one bit more than values have, at most
-    /// 12.
-    #[must_use]
-    pub const fn gate_bits(&self) -> ValueBits {
-        self.value_bits.one_more()
-    }
-
-    /// Accumulators of the gate to what its activation takes in.
-    #[must_use]
-    pub fn gate(&self, shift: u8) -> Rescale {
-        checked(Rescale::symmetric(shift, self.gate_bits()))
-    }
-
-    /// Shift of rotated queries and keys.
-    #[must_use]
-    pub const fn rotation_shift(&self) -> u8 {
-        self.rotation.0
-    }
-
-    /// Rotated queries and keys to values.
-    #[must_use]
-    pub fn rotation(&self) -> Rescale {
-        checked(Rescale::symmetric(self.rotation.0, self.value_bits))
-    }
-
-    /// `D`, the units of score that one index of the weight table spans, one for all layers.
-    #[must_use]
-    pub const fn score_step(&self) -> ScoreStep {
-        self.score_step
-    }
-
-    /// Identity of the arithmetic of all nodes.
-    #[must_use]
-    pub const fn identity(&self) -> ArithmeticId {
-        self.identity
-    }
-
-    /// Accumulators of queries and keys to two's complement of 13 bits.
-    #[must_use]
-    pub fn rotary_input(&self, shift: u8) -> Rescale {
-        checked(Rescale::twos_complement(shift, ROTARY_BITS))
-    }
-
-    /// Accumulators to values.
-    #[must_use]
-    pub fn value(&self, shift: u8) -> Rescale {
-        checked(Rescale::symmetric(shift, self.value_bits))
-    }
-
-    /// Products of activated gate and up projection.
-    #[must_use]
-    pub fn gated(&self, shift: u8) -> Rescale {
-        checked(Rescale::twos_complement(shift, self.gated_bits()))
-    }
-
-    /// Accumulators of an output projection, to which the stream was added, to two's complement of 16 bits,
-    /// with all the excess that an accumulator can have.
-    #[must_use]
-    pub fn stream(&self, shift: u8) -> Rescale {
-        checked(Rescale::twos_complement(shift, STREAM_BITS)).of_stream()
-    }
-
-    /// Products of stream values and a reciprocal square root to values, for a sum of squares of exponent
-    /// `exponent`.
-    ///
-    /// # Panics
-    /// If the exponent is above 7.
-    #[must_use]
-    pub fn norm(&self, norm: NormArithmetic, exponent: u8) -> Rescale {
-        assert!(
-            exponent <= ModelArithmetic::MAX_NORM_EXPONENT,
-            "the exponent of a sum of squares is at most 7"
-        );
-        checked(Rescale::symmetric(norm.shift + exponent, self.value_bits)).of_norm()
-    }
-}
-
 impl ModelArithmetic {
     /// Largest shift of every kind but that of normalization.
-    pub const MAX_SHIFT: u8 = 14;
+    pub const MAX_SHIFT: u8 = nodes::MAX_SHIFT;
     /// Smallest shift of normalization: the excess of normalized values, below
     /// `2^(NORM_PRODUCT_BITS - 11)`, then has at most 15 bits, as that of all other values.
-    pub const MIN_NORM_SHIFT: u8 = 11;
+    pub const MIN_NORM_SHIFT: u8 = nodes::MIN_NORM_SHIFT;
     /// Largest shift of normalization.
-    pub const MAX_NORM_SHIFT: u8 = 16;
+    pub const MAX_NORM_SHIFT: u8 = nodes::MAX_NORM_SHIFT;
     /// Largest exponent of a sum of squares.
-    pub const MAX_NORM_EXPONENT: u8 = 7;
+    pub const MAX_NORM_EXPONENT: u8 = terms::MAX_NORM_EXPONENT;
     /// Epsilon of normalization stays below this.
-    pub const NORM_EPSILON_LIMIT: u32 = 1 << 20;
+    pub const NORM_EPSILON_LIMIT: u32 = nodes::NORM_EPSILON_LIMIT;
     /// The value width in use where nothing else is said: 11 bits.
     pub const DEFAULT_VALUE_BITS: u8 = 11;
     /// Gated products have so many bits more than values.
-    pub const GATED_EXTRA_BITS: u8 = 2;
+    pub const GATED_EXTRA_BITS: u8 = terms::GATED_EXTRA_BITS;
     /// The embedding is the first stream, times two to this power in the accumulators of the stream.
     pub const EMBEDDING_SHIFT: u8 = 1;
 
@@ -364,108 +178,6 @@ pub(super) const fn max_square_sum(hidden: usize) -> u64 {
     (hidden as u64) << (2 * (STREAM_BITS - 1) - SQUARE_SHIFT)
 }
 
-impl MatrixArithmetic {
-    const fn check(&self, name: &'static str) -> Result<(), QuantError> {
-        let max = ModelArithmetic::MAX_SHIFT as u64;
-        in_range(name, self.shift as u64, 1, max)
-    }
-}
-
-impl ResidualArithmetic {
-    fn check(&self) -> Result<(), QuantError> {
-        let max = u64::from(ModelArithmetic::MAX_SHIFT);
-        in_range("shift of the stream", self.shift.into(), 1, max)?;
-        in_range("shift of the stream before", self.residual.into(), 0, max)
-    }
-}
-
-impl NormArithmetic {
-    fn check(&self) -> Result<(), QuantError> {
-        let (min, max) = (
-            ModelArithmetic::MIN_NORM_SHIFT,
-            ModelArithmetic::MAX_NORM_SHIFT,
-        );
-        let shift = u64::from(self.shift);
-        in_range("shift of normalization", shift, min.into(), max.into())?;
-        let limit = u64::from(ModelArithmetic::NORM_EPSILON_LIMIT);
-        in_range(
-            "epsilon of normalization",
-            self.epsilon.into(),
-            0,
-            limit - 1,
-        )
-    }
-}
-
-impl LayerArithmetic {
-    fn check(&self) -> Result<(), QuantError> {
-        // Taken apart, so that a new node is checked.
-        let Self {
-            attention_norm,
-            query,
-            key,
-            value,
-            output,
-            mlp_norm,
-            gate,
-            up,
-            gated,
-            down,
-        } = self;
-        attention_norm.check()?;
-        query.check("shift of queries")?;
-        key.check("shift of keys")?;
-        value.check("shift of values")?;
-        output.check()?;
-        mlp_norm.check()?;
-        gate.check("shift of the gate")?;
-        up.check("shift of the up projection")?;
-        let max = u64::from(ModelArithmetic::MAX_SHIFT);
-        in_range("shift of the gated product", (*gated).into(), 1, max)?;
-        down.check()
-    }
-
-    /// The numbers in the order of the canonical encoding.
-    fn numbers(&self) -> [u32; LAYER_NUMBERS] {
-        let Self {
-            attention_norm,
-            query,
-            key,
-            value,
-            output,
-            mlp_norm,
-            gate,
-            up,
-            gated,
-            down,
-        } = *self;
-        let byte = u32::from;
-        [
-            byte(attention_norm.shift),
-            attention_norm.epsilon,
-            byte(query.shift),
-            query.row_norm,
-            byte(key.shift),
-            key.row_norm,
-            byte(value.shift),
-            value.row_norm,
-            byte(output.shift),
-            byte(output.residual),
-            output.row_norm,
-            byte(mlp_norm.shift),
-            mlp_norm.epsilon,
-            byte(gate.shift),
-            gate.row_norm,
-            byte(up.shift),
-            up.row_norm,
-            byte(gated),
-            byte(down.shift),
-            byte(down.residual),
-            down.row_norm,
-        ]
-    }
-}
-
 impl ModelArithmeticParts {
     /// The numbers of all nodes, in the order of the canonical encoding: each a `u32`.
     #[must_use]
@@ -540,7 +252,6 @@ impl ModelArithmeticParts {
 
 /// Numbers of an arithmetic before its layers, of each layer, and after all.
 const HEAD_NUMBERS: usize = 4;
-const LAYER_NUMBERS: usize = 21;
 const TAIL_NUMBERS: usize = 3;
 
 /// Reads the numbers of an arithmetic, of which there are enough.
@@ -595,31 +306,6 @@ impl Numbers<'_> {
     }
 }
 
-const fn in_range(
-    parameter: &'static str,
-    got: u64,
-    minimum: u64,
-    maximum: u64,
-) -> Result<(), QuantError> {
-    if minimum <= got && got <= maximum {
-        return Ok(());
-    }
-    Err(QuantError::ParameterOutOfRange {
-        parameter,
-        minimum,
-        maximum,
-        got,
-    })
-}
-
-/// Every shift was checked by [`ModelArithmetic::new`], so that no rescaling is refused.
-fn checked(rescale: Result<Rescale, QuantError>) -> Rescale {
-    match rescale {
-        Ok(rescale) => rescale,
-        Err(error) => unreachable!("a checked shift is one of a rescaling: {error}"),
-    }
-}
-
 impl TryFrom<ModelArithmeticParts> for ModelArithmetic {
     type Error = QuantError;
 
@@ -631,26 +317,6 @@ impl TryFrom<ModelArithmeticParts> for ModelArithmetic {
 impl From<ModelArithmetic> for ModelArithmeticParts {
     fn from(arithmetic: ModelArithmetic) -> Self {
         arithmetic.parts
-    }
-}
-
-impl TryFrom<u8> for RotationShift {
-    type Error = QuantError;
-
-    fn try_from(shift: u8) -> Result<Self, QuantError> {
-        in_range(
-            "shift of the rotation",
-            shift.into(),
-            1,
-            ModelArithmetic::MAX_SHIFT.into(),
-        )?;
-        Ok(Self(shift))
-    }
-}
-
-impl From<RotationShift> for u8 {
-    fn from(shift: RotationShift) -> Self {
-        shift.0
     }
 }
 

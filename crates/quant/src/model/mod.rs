@@ -2,14 +2,15 @@
 
 mod arithmetic;
 mod bounds;
+mod nodes;
 mod shape;
+mod terms;
 
-pub use arithmetic::{
-    ArithmeticId, ArithmeticTerms, LayerArithmetic, MatrixArithmetic, ModelArithmetic,
-    ModelArithmeticParts, NormArithmetic, ResidualArithmetic,
-};
+pub use arithmetic::{ModelArithmetic, ModelArithmeticParts};
 pub use bounds::ModelBounds;
+pub use nodes::{LayerArithmetic, MatrixArithmetic, NormArithmetic, ResidualArithmetic};
 pub use shape::ModelShape;
+pub use terms::{ArithmeticId, ArithmeticTerms};
 
 /// Width of a value of the residual stream: two's complement, `[-2^15, 2^15 - 1]`.
 pub const STREAM_BITS: u8 = 16;
