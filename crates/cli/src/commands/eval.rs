@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use camino::Utf8Path;
 use matchmark::files;
-use matchmark_models::{Agreement, Evaluation, Evaluator, ImportOptions, IntegerModel, Perplexity};
-use matchmark_quant::ModelShape;
+use matchmark_models::{
+    Agreement, Evaluation, Evaluator, FloatModel, ImportOptions, IntegerModel, Perplexity,
+};
 use serde_json::{json, Value};
 
 use crate::args::EvalArgs;
@@ -26,14 +27,18 @@ pub(crate) fn run(args: &EvalArgs, output: &Output) -> Result<Outcome, CliError>
     let float = float
         .map(|path| files::trained_model(path, options))
         .transpose()?;
-    let positions = model.shape().positions();
+    let prefix = &model.prefix().tokens;
+    let positions = model.shape().positions() - prefix.len();
     let sequences = read_sequences(&args.text, model.tokenizer(), positions)?;
-    let mut reference = Reference::load(args.float.as_deref(), model.shape())?;
+    let mut reference = Reference::load(args.float.as_deref(), float.as_ref())?;
     let mut evaluator = Evaluator::new(model, float.as_ref())?;
     let bar = SegmentBar::of("evaluating", "sequences");
     bar.set_segments(sequences.len() as u64);
     for tokens in &sequences {
-        let logits = reference.logits(tokens)?;
+        let logits = reference.logits(&[prefix, tokens.as_slice()].concat())?;
+        // Of the prefix nothing is predicted.
+        let vocabulary = model.shape().vocabulary();
+        let logits = logits.map(|mut logits| logits.split_off(prefix.len() * vocabulary));
         evaluator.sequence(tokens, logits.as_deref())?;
         bar.advance();
     }
@@ -49,14 +54,14 @@ struct Reference(#[cfg(feature = "candle")] Option<crate::reference::CandleLlama
 
 #[cfg(feature = "candle")]
 impl Reference {
-    fn load(folder: Option<&Utf8Path>, shape: &ModelShape) -> Result<Self, CliError> {
-        let load = |folder| crate::reference::CandleLlama::load(folder, shape);
-        // It reads folders alone.
-        folder
-            .filter(|path| path.is_dir())
-            .map(load)
-            .transpose()
-            .map(Self)
+    fn load(path: Option<&Utf8Path>, float: Option<&FloatModel>) -> Result<Self, CliError> {
+        use crate::reference::CandleLlama;
+        let load = |(path, float): (&Utf8Path, &FloatModel)| match path.is_dir() {
+            true => CandleLlama::load(path, &float.shape),
+            // It reads no GGUF files of full precision: the floats are those of this project's reader.
+            false => CandleLlama::of_floats(float),
+        };
+        path.zip(float).map(load).transpose().map(Self)
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Result<Option<Vec<f32>>, CliError> {
@@ -70,7 +75,7 @@ impl Reference {
 #[cfg(not(feature = "candle"))]
 impl Reference {
     #[allow(clippy::unnecessary_wraps, reason = "the same as with the feature")]
-    fn load(_: Option<&Utf8Path>, _: &ModelShape) -> Result<Self, CliError> {
+    fn load(_: Option<&Utf8Path>, _: Option<&FloatModel>) -> Result<Self, CliError> {
         Ok(Self())
     }
 
