@@ -36,8 +36,8 @@ pub struct Story {
 fn spec() -> DecoderSpec {
     DecoderSpec {
         name: "another function",
-        // After token 4, all of the seven decode something else than this model does.
-        seed: 0,
+        // After token 2, all of the others decode something else than this model does.
+        seed: 17,
         capacity: GIVEN + DECODED - 1,
         segment_steps: GIVEN + DECODED - 1,
         entries_before: 0,
@@ -60,7 +60,7 @@ pub fn options() -> ModelOptions {
 
 /// The tokens that the chain is given.
 pub fn prompt() -> Vec<TokenId> {
-    vec![TokenId::new(4)]
+    vec![TokenId::new(2)]
 }
 
 /// The key of the honest model.
