@@ -1,7 +1,7 @@
 //! The targets.
 use std::collections::BTreeMap;
 
-use matchmark_models::{FloatModel, IntegerModel, QuantizeOptions, quantize_model, text_sequences};
+use matchmark_models::{quantize_model, text_sequences, FloatModel, IntegerModel, QuantizeOptions};
 use matchmark_quant::{ModelArithmetic, ValueBits};
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
 use matchmark_statement::{

@@ -632,11 +632,7 @@ fn product(a: i64, b: i64) -> i64 {
 }
 
 /// The columns of a normalized value: `value * factor / divisor`, rounded and clamped.
-pub fn normalized_columns(
-    range: Rescale,
-    value: i64,
-    [factor, divisor, _]: [i64; 3],
-) -> [i64; 4] {
+pub fn normalized_columns(range: Rescale, value: i64, [factor, divisor, _]: [i64; 3]) -> [i64; 4] {
     let shifted = value * factor + divisor / 2;
     let quotient = shifted.div_euclid(divisor.max(1));
     let out = quotient.clamp(i64::from(range.min()), i64::from(range.max()));

@@ -219,8 +219,14 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         ("low limb out of its range", norms::Break::LimbLow),
         ("high limb out of its range", norms::Break::LimbHigh),
         ("products of limbs, low bits", norms::Break::CrossLow),
-        ("products of limbs that wrap, low limb", norms::Break::CrossQuotientLow),
-        ("products of limbs that wrap, high limb", norms::Break::CrossQuotientHigh),
+        (
+            "products of limbs that wrap, low limb",
+            norms::Break::CrossQuotientLow,
+        ),
+        (
+            "products of limbs that wrap, high limb",
+            norms::Break::CrossQuotientHigh,
+        ),
     ] {
         list.add(name, norm(how), range);
     }

@@ -115,13 +115,7 @@ impl Honest<'_> {
 }
 
 /// Tells a lie; `amount` is some positive number.
-pub fn lie(
-    honest: Honest<'_>,
-    site: Site,
-    said: &mut [i64],
-    how: Break,
-    amount: i64,
-) -> bool {
+pub fn lie(honest: Honest<'_>, site: Site, said: &mut [i64], how: Break, amount: i64) -> bool {
     let node = honest.node(site.layer);
     match how {
         Break::LimbHigh | Break::LimbLow => {

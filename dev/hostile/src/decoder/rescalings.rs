@@ -75,7 +75,11 @@ impl Honest {
                 let odd = (3..64).filter(|it| width % it == 0);
                 let signs = odd.flat_map(|it| [width / it, -width / it]);
                 let whole = signs.map(|sign| (sign + min + max) / 2);
-                random.collect::<Vec<_>>().into_iter().chain(whole).collect()
+                random
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .chain(whole)
+                    .collect()
             }
         };
         let fitting: Vec<_> = tried
