@@ -36,8 +36,8 @@ pub struct Story {
 fn spec() -> DecoderSpec {
     DecoderSpec {
         name: "another function",
-        // After token 4, all of the seven decode something else than this model does.
-        seed: 0,
+        // After token 2, all of the others decode something else than this model does.
+        seed: 17,
         capacity: GIVEN + DECODED - 1,
         segment_steps: GIVEN + DECODED - 1,
         entries_before: 0,
@@ -61,7 +61,7 @@ pub fn options() -> ModelOptions {
 
 /// The tokens that the chain is given.
 pub fn prompt() -> Vec<TokenId> {
-    vec![TokenId::new(4)]
+    vec![TokenId::new(2)]
 }
 
 /// The key of the honest model.
@@ -80,12 +80,15 @@ pub fn honest() -> Story {
     story("nothing", None, &model, &model, Name::Model)
 }
 
-/// The seven that an audit found accepted under the honest key, and models whose nodes have each other's
-/// constants, each with the field that tells it now.
+/// The seven that an audit found accepted under the honest key, each with the field that tells it now.
+pub fn audited() -> Vec<Story> {
+    stories(single_changes().into_iter(), |field| (field, Name::Model))
+}
+
+/// And those whose nodes have each other's constants.
 pub fn others() -> Vec<Story> {
-    stories(single_changes().into_iter().chain(exchanges()), |field| {
-        (field, Name::Model)
-    })
+    let exchanged = stories(exchanges().into_iter(), |field| (field, Name::Model));
+    audited().into_iter().chain(exchanged).collect()
 }
 
 /// The same, with the honest commitment in their statements: proofs that open another one.

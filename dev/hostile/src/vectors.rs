@@ -137,7 +137,7 @@ fn write_functions(directory: &Utf8Path) -> io::Result<()> {
     let key = functions::key().to_bytes().map_err(io::Error::other)?;
     fs::write(directory.join(KEY), key)?;
     let mut tests = vec![];
-    for story in std::iter::once(functions::honest()).chain(functions::others()) {
+    for story in std::iter::once(functions::honest()).chain(functions::audited()) {
         let id = tests.len() + 1;
         let [segment, policy] = ["segment", "policy.toml"].map(|it| format!("function-{id}.{it}"));
         let bytes = story.file.encode().map_err(io::Error::other)?;

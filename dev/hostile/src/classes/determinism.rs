@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "a77cd50048f49b3c104daf8faec4f6fcfa4369a87c1b34df5943a582e90d00ab",
+        file: "e4d0ffeec6fc7c01323104ee3c43206d3ac390d88dfd1aef9042ea7d7fa3661f",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "9572b40cab76b6abcd0ef3fe84088cc022a2209856f2cc5e46bf1f347444fd95",
+        file: "8e442c8349aa103fe33e9ea8cf452c6811ae2fd38721d40ed0e3dbb7ea968206",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "f906b19ef8c5abab8c51325e809ec8de2d2b2f01cd04d679b2490c8dd2531f02",
+        file: "8822ce1be6cdf927c9f1541ce5556c482c17fa2c1fead07ff1d16ff09869b08f",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "de3b21218fd64ef1a0937c6e619b24805221d27f6dd106f26c7b12b48e84c864",
-        file: "76a6578bdda42fce9ed74d50aa8c0f39c544f54c208a3e79e5667f4f9e6b9760",
+        witness: "a055d1d6d38087363441ed00460eef95aaad3927b8a2fa9b24d88d9bd6fbacdc",
+        file: "99d6546685b22fa87ddab0c12ff1d3bd30a46e71b0b522aa912ddb3f4fe8a6fe",
     },
 ];
 
@@ -144,7 +144,7 @@ mod tests {
             trace.component_mut(component).column_mut(column)[0] += M31::from(1);
         }
         let of_decoder: [fn(&mut Forged); 3] = [
-            |it| add(&mut it.witness.main, "stream", "value"),
+            |it| add(&mut it.witness.main, "stream", "high"),
             |it| add(&mut it.witness.main, "argmax", "maximum"),
             |it| add(&mut it.rlcs, "vectors", "combined output"),
         ];

@@ -55,7 +55,7 @@ pub fn uneven() -> DecoderSpec {
         name: "uneven decoder",
         sizes: [1, 9, 3, 1, 6, 7, 11, 10],
         bits: 8,
-        seed: 7,
+        seed: 8,
         shorter: 1,
         capacity: 6,
         segment_steps: 2,
