@@ -228,3 +228,40 @@ pub fn normalized_before_clamping(range: Rescale, said: &[i64]) -> i64 {
 pub fn is(site: Site, value: Value) -> bool {
     site.what == What::Rescaled(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decoder::cases::grouped;
+    use crate::decoder::execution::rescaled_stream;
+
+    /// A remainder that is a fraction makes up the same sum, is none of its unit, and would be one where it
+    /// is looked up in a wider limit, scaled to it.
+    #[test]
+    fn a_fraction_is_a_remainder_where_it_is_scaled() {
+        let model = grouped().model();
+        let mut rng = Rng(1);
+        for (stage, x) in [(1, 1 << 20), (2, 77_777), (3, 5000), (4, 1 << 19)] {
+            let site = Site {
+                what: What::Rescaled(Value::Stream),
+                layer: stage,
+                index: 0,
+                step: 0,
+            };
+            let rescale = Value::Stream.rescale(&model, stage, 0);
+            let unit = field(1 << rescale.shift());
+            let sum = |said: &[i64; 4]| {
+                let value = field(before_clamping(rescale, said));
+                value * unit + field(said[2])
+            };
+            let honest = rescaled_stream(rescale, x);
+            let mut said = honest;
+            assert!(lie(&model, site, &mut said, Break::Fraction, &mut rng));
+            assert_ne!(said[0], honest[0]);
+            assert_eq!(sum(&said), sum(&honest));
+            assert!(said[2] >= 1 << rescale.shift());
+            let scaled = field(said[2]) * field(1 << (EXCESS_BITS - rescale.shift()));
+            assert!(scaled.0 < 1 << EXCESS_BITS);
+        }
+    }
+}
