@@ -26,6 +26,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "prefix",
             "calibrate",
             "positions",
+            "no_prefix",
             "text",
             "heads",
             "kv_heads",

@@ -203,14 +203,17 @@ fn every_field_of_a_decoder_has_its_own_refusal() {
 }
 
 #[test]
-fn decoders_begin_with_their_first_token() {
+fn decoders_begin_before_the_end_of_their_prompt() {
     let mut parts = decoder_policy().parts();
-    parts.steps = StepRange::new(1, 65).unwrap();
+    // The tokens before the first step are the model's prefix.
+    parts.steps = StepRange::new(4, 62).unwrap();
+    assert!(AcceptancePolicy::new(parts.clone()).is_ok());
+    parts.steps = StepRange::new(5, 61).unwrap();
     assert_eq!(
         AcceptancePolicy::new(parts),
         Err(PolicyError::DecoderBegin {
-            expected: 0,
-            got: 1
+            expected: 5,
+            got: 5
         })
     );
     // A chain that begins later is refused, whatever its first state.
@@ -680,7 +683,7 @@ mod file {
             ("weights = \"88", "weights = \"8"),
             ("part = \"whole\"", "part = \"lookup\""),
             ("part = \"whole\"", "part = \"decoder\""),
-            ("entries_before = 0", "entries_before = 1"),
+            ("entries_before = 0", "entries_before = 5"),
         ] {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
