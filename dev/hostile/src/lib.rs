@@ -47,6 +47,7 @@ pub mod reduced;
 pub mod refusal;
 pub mod regrind;
 pub mod report;
+pub mod row_norms;
 pub mod runs;
 pub mod stated;
 pub mod vectors;

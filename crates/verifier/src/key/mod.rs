@@ -106,7 +106,7 @@ impl FirstState {
     /// The opening; a coordinate that is no element of the field is taken modulo `p`, and is that of another
     /// commitment.
     fn opening(&self) -> Opening {
-        let value = |it: &[u32; 4]| QM31::from_m31_array(it.map(|it| M31::from(it)));
+        let value = |it: &[u32; 4]| QM31::from_m31_array(it.map(M31::from));
         Opening {
             root: Blake2sHash(self.root.to_bytes()),
             fingerprint: self.fingerprint.iter().map(value).collect(),

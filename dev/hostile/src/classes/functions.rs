@@ -3,11 +3,11 @@ use matchmark_statement::Port;
 use matchmark_verifier::key::KeyError;
 use matchmark_verifier::{verify_segment, ModelKey, VerifyError};
 
-use crate::decoder::row_norms;
 use crate::functions::{
     honest, in_the_honest_terms, key, options, others, prompt, under_the_honest_commitment, Story,
 };
 use crate::report::Recorder;
+use crate::row_norms;
 use crate::runs::verify;
 
 pub fn run(recorder: &mut Recorder) {

@@ -13,7 +13,7 @@ use matchmark_air::witness::{PartTrace, SegmentTokens, SegmentWitness};
 use matchmark_models::{IntegerModel, Matrix};
 use matchmark_quant::{centered, ModelArithmetic, Rescale, EXCESS_BITS};
 
-use super::norms::columns_of_sums;
+use super::norm_columns::columns_of_sums;
 use crate::cases::{Case, DecoderPart};
 use crate::forge::vectors_mut;
 use crate::world::{World, ATTENTION};

@@ -10,7 +10,7 @@ pub mod cells;
 pub mod execution;
 pub mod forge;
 pub mod forgeries;
+pub mod norm_columns;
 pub mod norms;
 pub mod rescalings;
-pub mod row_norms;
 pub mod within;

@@ -13,11 +13,11 @@ use matchmark_statement::Cut;
 use matchmark_verifier::key::KeyError;
 use matchmark_verifier::ModelKey;
 
-use super::cases::DecoderSpec;
-use super::execution::{rescaled, run, Value, What};
-use super::forge::forge;
 use crate::cases::{insecure, Case};
 use crate::checker::Drop;
+use crate::decoder::cases::DecoderSpec;
+use crate::decoder::execution::{rescaled, run, Value, What};
+use crate::decoder::forge::forge;
 use crate::functions;
 
 /// A wide MLP, whose gated products have the most bits.
