@@ -321,6 +321,7 @@ impl Error {
             Self::Tokens { .. } => "tokens",
             #[cfg(feature = "model")]
             Self::NoSuchToken { .. } => "no-such-token",
+            #[cfg(feature = "model")]
             Self::Chat(_) => "chat",
             #[cfg(feature = "prover")]
             Self::Keygen(_) => "keygen",
