@@ -45,7 +45,7 @@ enum Command {
     Pressure(Passed),
     /// Tries to have something false accepted, to make the verifier panic, to make a chain lose something.
     Hostile(hostile::Options),
-    /// Fetches SmolLM2-135M-Instruct, a chat model that people use, as a GGUF file.
+    /// Fetches SmolLM2-135M-Instruct, a chat model that people use, and measures its integers.
     Smollm2(smollm2::Options),
     /// Asks the public calculator soundcalc what the proofs of all pinned layouts are worth.
     Soundcalc(soundcalc::Options),
