@@ -9,11 +9,15 @@ mod contents;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use matchmark_graph::{
+    GatedArithmetic, Graph, LinearArithmetic, MatrixArithmetic, ModelArithmetic,
+    ModelArithmeticParts, ModelShape, NoConstants, Node, NodeArithmetic, NormArithmetic, Operation,
+    RotaryArithmetic, StreamArithmetic, ValuesArithmetic,
+};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, LayerArithmetic, Layers,
-    MatrixArithmetic, MlpSize, ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic,
-    QuantError, QueryHeads, ResidualArithmetic, Rounding, ScoreStep, SegmentSteps, TableBounds,
-    TaggedSha256, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QuantError,
+    QueryHeads, Rounding, ScoreStep, SegmentSteps, TableBounds, TaggedSha256, ValueBits,
+    VocabularySize,
 };
 use matchmark_statement::{Cut, RelationDigest, SegmentShape};
 use stwo_constraint_framework::EvalAtRow;
@@ -256,8 +260,6 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
 
 /// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together.
 fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
-    let arithmetic = reference_arithmetic()?;
-    let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
     let shape = ModelShape::new(
         Layers::new(2)?,
         HiddenSize::new(24)?,
@@ -266,6 +268,8 @@ fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
         VocabularySize::new(50)?,
         CacheCapacity::new(64)?,
     )?;
+    let arithmetic = reference_arithmetic(&shape)?;
+    let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
     let segment = SegmentShape::new(
         shape.all_layers_attention(),
         CacheCapacity::new(48)?,
@@ -280,45 +284,59 @@ fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
 }
 
 /// The arithmetic of the reference decoder: no two nodes of a kind have the same constants.
-fn reference_arithmetic() -> Result<ModelArithmetic, ReferenceError> {
-    let layer = |more: u8| {
-        let matrix = |shift: u8| MatrixArithmetic {
-            shift: shift + more,
-            row_norm: 10_000,
-        };
-        let residual = |shift: u8, residual: u8| ResidualArithmetic {
-            shift: shift + more,
-            residual,
-            row_norm: 10_000,
-        };
-        let norm = |shift: u8| NormArithmetic {
-            shift: shift + more,
-            epsilon: u32::from(shift + 3 * more),
-        };
-        LayerArithmetic {
-            attention_norm: norm(12),
-            query: matrix(5),
-            key: matrix(6),
-            value: matrix(7),
-            output: residual(8, 3),
-            mlp_norm: norm(13),
-            gate: matrix(9),
-            up: matrix(10),
-            gated: 11 + more,
-            down: residual(12, 11),
+fn reference_arithmetic(shape: &ModelShape) -> Result<ModelArithmetic, ReferenceError> {
+    let bounds = MatrixArithmetic {
+        row_norm: 10_000,
+        bias: 0,
+    };
+    let constants = |node: &Node| {
+        // A layer's are larger by one than those of the layer before.
+        let more = node.layer().map_or(0, |layer| u8::from(layer > 0));
+        match node.operation() {
+            Operation::Linear(linear) => {
+                NodeArithmetic::Linear(LinearArithmetic::uniform(linear, bounds))
+            }
+            Operation::Stream(_) => {
+                let norm = |shift, epsilon| NormArithmetic { shift, epsilon };
+                let (shift, before) = if node.rank() % 2 == 1 {
+                    (8, 3)
+                } else {
+                    (12, 11)
+                };
+                NodeArithmetic::Stream(match node.rank() {
+                    0 => StreamArithmetic::first(norm(12, 12)),
+                    rank => StreamArithmetic {
+                        shift: shift + more,
+                        before: Some(before),
+                        norm: match rank {
+                            1 => norm(13, 13),
+                            2 => norm(13, 15),
+                            3 => norm(14, 16),
+                            _ => norm(14, 1),
+                        },
+                    },
+                })
+            }
+            Operation::Rotary(_) => NodeArithmetic::Rotary(RotaryArithmetic {
+                query: 5 + more,
+                key: 6 + more,
+            }),
+            Operation::Values(_) => NodeArithmetic::Values(ValuesArithmetic { shift: 7 + more }),
+            Operation::Attention(_) => NodeArithmetic::Attention(NoConstants {}),
+            Operation::Gated(_) => NodeArithmetic::Gated(GatedArithmetic {
+                gate: 9 + more,
+                up: 10 + more,
+                product: 11 + more,
+            }),
+            Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
         }
     };
-    Ok(ModelArithmetic::new(ModelArithmeticParts {
-        value_bits: ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?,
-        rotation: 14,
-        score_step: ScoreStep::new(300)?,
-        layers: alloc::vec![layer(0), layer(1)],
-        final_norm: NormArithmetic {
-            shift: 14,
-            epsilon: 1,
-        },
-        head_row_norm: 10_000,
-    })?)
+    let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?;
+    let common = (bits, 14, ScoreStep::new(300)?);
+    let graph = Graph::decoder(shape);
+    Ok(ModelArithmetic::new(ModelArithmeticParts::of_graph(
+        &graph, common, constants,
+    ))?)
 }
 
 /// Why a reference layout cannot be made.

@@ -8,7 +8,7 @@
 //! tables of a model, and the pairs of a split segment are committed in this way.
 use alloc::vec::Vec;
 
-use matchmark_quant::{ArithmeticTerms, ModelShape};
+use matchmark_graph::{ArithmeticTerms, ModelShape};
 use matchmark_statement::{Cut, Port, PortCommitment, SegmentShape, SegmentStatement, TableId};
 use num_traits::Zero;
 use sha2::{Digest, Sha256};
@@ -188,18 +188,7 @@ fn of_chain(shape: &SegmentShape) -> [u64; 5] {
 
 /// Shape, arithmetic and weight table of a model as numbers.
 fn of_model(shape: &ModelShape, arithmetic: &ArithmeticTerms, table: TableId) -> Vec<u64> {
-    let attention = shape.attention();
-    let sizes = [
-        shape.layers(),
-        shape.hidden(),
-        attention.query_heads(),
-        attention.kv_heads(),
-        attention.head_dim(),
-        shape.mlp(),
-        shape.vocabulary(),
-        shape.positions(),
-    ]
-    .map(|size| size as u64);
+    let sizes = shape.numbers().map(u64::from);
     let numbers = [
         u64::from(arithmetic.value_bits().get()),
         u64::from(arithmetic.rotation_shift()),

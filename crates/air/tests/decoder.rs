@@ -7,14 +7,14 @@ use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::ops::attention::vectors::entries::entry_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
+use matchmark_graph::{ModelArithmetic, ModelShape, NormArithmetic};
 use matchmark_models::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel, Matrix,
     ModelState,
 };
 use matchmark_quant::{
     centered, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
-    ModelArithmetic, ModelShape, NormArithmetic, QueryHeads, Rounding, SegmentSteps, ValueBits,
-    VocabularySize,
+    QueryHeads, Rounding, SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_statement::SegmentShape;
 
@@ -151,24 +151,15 @@ fn loud(norm: u8) -> IntegerModel {
         shift: norm,
         epsilon: 0,
     };
-    for layer in &mut arithmetic.layers {
-        (layer.attention_norm, layer.mlp_norm) = (node, node);
+    for stage in 0..parts.shape.stages() {
+        arithmetic.stream_mut(stage).norm = node;
     }
-    arithmetic.final_norm = node;
     parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
-    for layer in &mut parts.layers {
-        for matrix in [
-            &mut layer.query,
-            &mut layer.key,
-            &mut layer.value,
-            &mut layer.output,
-            &mut layer.gate,
-            &mut layer.up,
-            &mut layer.down,
-        ] {
-            let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
-            *matrix = Matrix::new(outputs, inputs, vec![1; outputs * inputs]).unwrap();
-        }
+    // All but the output head.
+    let of_layers = parts.matrices.len() - 1;
+    for matrix in &mut parts.matrices[..of_layers] {
+        let (outputs, inputs) = (matrix.outputs(), matrix.inputs());
+        *matrix = Matrix::new(outputs, inputs, vec![1; outputs * inputs]).unwrap();
     }
     for (token, loud) in [(1, 1), (2, 4), (3, 16)] {
         for (channel, entry) in parts.embedding[16 * token..][..16].iter_mut().enumerate() {

@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_graph::{
+    ArithmeticTerms, GatedArithmetic, Graph, MatrixArithmetic, ModelArithmetic,
+    ModelArithmeticParts, ModelBounds, ModelShape, NormArithmetic, RotaryArithmetic,
+    UniformArithmetic, ValuesArithmetic,
+};
 use matchmark_quant::{
-    AccumulatorBounds, ArithmeticTerms, AttentionShape, CacheCapacity, GapBounds, HeadDim,
-    HiddenSize, KvHeads, LayerArithmetic, Layers, MatrixArithmetic, MlpSize, ModelArithmetic,
-    ModelArithmeticParts, ModelBounds, ModelShape, NormArithmetic, QuantError, QueryHeads,
-    ResidualArithmetic, Rounding, ScoreStep, SegmentSteps, TableBounds, ValueBits, VocabularySize,
-    MAX_LOG_ROWS,
+    AccumulatorBounds, AttentionShape, CacheCapacity, GapBounds, HeadDim, HiddenSize, KvHeads,
+    Layers, MlpSize, QuantError, QueryHeads, Rounding, ScoreStep, SegmentSteps, TableBounds,
+    ValueBits, VocabularySize, MAX_LOG_ROWS,
 };
 use matchmark_statement::SegmentShape;
 use proptest::prelude::*;
@@ -34,41 +37,30 @@ fn shape(sizes: [u32; 8]) -> Result<ModelShape, QuantError> {
     )
 }
 
-fn arithmetic(layers: u32, bits: u8, step: u32) -> ModelArithmetic {
-    let matrix = MatrixArithmetic {
-        shift: 5,
-        row_norm: 1000,
+fn arithmetic(shape: &ModelShape, bits: u8, step: u32) -> ModelArithmetic {
+    let constants = UniformArithmetic {
+        matrix: MatrixArithmetic {
+            row_norm: 1000,
+            bias: 1000,
+        },
+        stream: (5, 5),
+        norm: NormArithmetic {
+            shift: 11,
+            epsilon: 1,
+        },
+        rotary: RotaryArithmetic { query: 5, key: 5 },
+        values: ValuesArithmetic { shift: 5 },
+        gated: GatedArithmetic {
+            gate: 5,
+            up: 5,
+            product: 8,
+        },
     };
-    let residual = ResidualArithmetic {
-        shift: 5,
-        residual: 5,
-        row_norm: 1000,
-    };
-    let norm = NormArithmetic {
-        shift: 11,
-        epsilon: 1,
-    };
-    let layer = LayerArithmetic {
-        attention_norm: norm,
-        query: matrix,
-        key: matrix,
-        value: matrix,
-        output: residual,
-        mlp_norm: norm,
-        gate: matrix,
-        up: matrix,
-        gated: 8,
-        down: residual,
-    };
-    ModelArithmetic::new(ModelArithmeticParts {
-        value_bits: ValueBits::new(bits).unwrap(),
-        rotation: 12,
-        score_step: ScoreStep::new(step).unwrap(),
-        layers: vec![layer; layers as usize],
-        final_norm: norm,
-        head_row_norm: 1000,
-    })
-    .unwrap()
+    let (bits, step) = (ValueBits::new(bits), ScoreStep::new(step));
+    let common = (bits.unwrap(), 12, step.unwrap());
+    let graph = Graph::decoder(shape);
+    let parts = ModelArithmeticParts::uniform(&graph, common, &constants);
+    ModelArithmetic::new(parts).unwrap()
 }
 
 /// The layout of a segment of one token, in a chain of so many.
@@ -96,8 +88,9 @@ fn layout(
 
 /// Width of a row of weights, and log of the number of rows.
 fn width(sizes: [u32; 8]) -> Result<(usize, u32), LayoutError> {
-    let terms = *arithmetic(sizes[0], 8, 2000).terms();
-    let layout = layout(shape(sizes).unwrap(), terms, 1)?;
+    let shape = shape(sizes).unwrap();
+    let terms = *arithmetic(&shape, 8, 2000).terms();
+    let layout = layout(shape, terms, 1)?;
     let decoder = layout.decoder().unwrap();
     Ok((decoder.width(), decoder.log_rows().linear))
 }
@@ -119,7 +112,8 @@ fn rows_grow_where_the_height_is_too_large() {
 fn a_model_that_no_row_is_wide_enough_for_is_refused_when_it_is_made() {
     let mut sizes = LLAMA_1B;
     sizes[0] = 32;
-    let refusal = ModelBounds::new(&shape(sizes).unwrap(), &arithmetic(sizes[0], 8, 2000));
+    let tall = shape(sizes).unwrap();
+    let refusal = ModelBounds::new(&tall, &arithmetic(&tall, 8, 2000));
     assert!(matches!(
         refusal,
         Err(QuantError::TooManyRows { component: "linear", expected, got })
@@ -142,20 +136,23 @@ proptest! {
     fn whatever_may_be_made_has_a_layout(
         layers in 1u32..=64, hidden in 1u32..=8192, keys in 1u32..=8, group in 1u32..=4, half in 1u32..=256,
         mlp in 1u32..=30_000, vocabulary in 2u32..=1 << 20, positions in 1u32..=1 << 12,
-        bits in 4u8..=12, step in 1u32..=1 << 22,
+        bits in 4u8..=12, step in 1u32..=1 << 22, biased: bool,
     ) {
         let sizes = [layers, hidden, keys * group, keys, 2 * half, mlp, vocabulary, positions];
-        let arithmetic = arithmetic(layers, bits, step);
-        let made = || -> Result<ModelShape, QuantError> {
-            let shape = shape(sizes)?;
+        let Ok(shape) = shape(sizes) else { return Ok(()) };
+        let shape = shape.with_attention_bias(biased);
+        let arithmetic = arithmetic(&shape, bits, step);
+        let made = || -> Result<(), QuantError> {
             ModelBounds::new(&shape, &arithmetic)?;
             let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
             let bounds =
                 AccumulatorBounds::new(&shape.attention(), shape.capacity(), bits, step, TABLE)?;
             GapBounds::new(&bounds, step, TABLE.len)?;
-            Ok(shape)
+            Ok(())
         };
-        let Ok(shape) = made() else { return Ok(()) };
+        if made().is_err() {
+            return Ok(());
+        }
         let of_one = layout(shape, *arithmetic.terms(), 1);
         prop_assert!(of_one.is_ok(), "{of_one:?}");
         let of_all = layout(shape, *arithmetic.terms(), positions);

@@ -9,8 +9,8 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::llama::{Cache, Config, Llama, LlamaConfig};
 use matchmark::Error as LibraryError;
 use matchmark_files::MAX_FILE_BYTES;
+use matchmark_graph::ModelShape;
 use matchmark_models::FloatModel;
-use matchmark_quant::ModelShape;
 use matchmark_tables::activations::SILU;
 
 use crate::error::CliError;

@@ -8,12 +8,13 @@ use std::process::{Output, Stdio};
 
 use camino::Utf8PathBuf;
 use common::{expect, expect_error, expect_json, matchmark, Place};
+use matchmark_graph::ModelShape;
 use matchmark_models::{
     synthetic_arithmetic, synthetic_model, ChatTemplate, IntegerModel, Tokenizer,
 };
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    ValueBits, VocabularySize,
 };
 use serde_json::{json, Value};
 

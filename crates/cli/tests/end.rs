@@ -5,10 +5,11 @@ mod common;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::{expect, expect_error, expect_json, Place};
+use matchmark_graph::ModelShape;
 use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    ValueBits, VocabularySize,
 };
 use serde_json::{json, Value};
 

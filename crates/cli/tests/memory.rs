@@ -7,10 +7,11 @@ use std::fs;
 
 use camino::Utf8PathBuf;
 use common::{expect, expect_error, expect_json, tree, Place, TraceFile};
+use matchmark_graph::ModelShape;
 use matchmark_models::{synthetic_arithmetic, synthetic_model};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    ValueBits, VocabularySize,
 };
 
 /// Exit code of a system that has too little.

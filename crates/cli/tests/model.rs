@@ -8,10 +8,11 @@ use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::{expect, expect_error, expect_json, matchmark, tree, Place};
+use matchmark_graph::ModelShape;
 use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    ValueBits, VocabularySize,
 };
 use serde_json::{json, Value};
 
@@ -349,8 +350,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 5", "format = 4"),
-            ["format 4", "expected 5"],
+            text.replace("format = 6", "format = 5"),
+            ["format 5", "expected 6"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),

@@ -161,7 +161,7 @@ fn changed_inputs_and_manifests_are_refused() {
     assert!(matches!(
         with(
             "chain.toml",
-            manifest.replace("format = 6", "format = 9").as_bytes()
+            manifest.replace("format = 7", "format = 9").as_bytes()
         ),
         DirectoryError::Format {
             expected: 6,

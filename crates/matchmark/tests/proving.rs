@@ -12,8 +12,9 @@ use matchmark::{
     ModelKey, Profile, ProveEvent, QueryHeads, Security, SecurityLevel, SegmentSteps, StepRange,
     Stop, TokenId, Trace, ValueBits,
 };
+use matchmark_graph::ModelShape;
 use matchmark_models::{synthetic_arithmetic, synthetic_model};
-use matchmark_quant::{CacheCapacity, HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
+use matchmark_quant::{CacheCapacity, HiddenSize, Layers, MlpSize, VocabularySize};
 use tempfile::TempDir;
 
 fn place() -> (TempDir, Utf8PathBuf) {

@@ -179,9 +179,10 @@ impl<'a> Conversation<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use matchmark_graph::ModelShape;
     use matchmark_quant::{
-        AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-        QueryHeads, ValueBits, VocabularySize,
+        AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+        ValueBits, VocabularySize,
     };
 
     use super::*;

@@ -1,12 +1,13 @@
 //! The canonical encoding of a model, and the identity that is its digest.
 
-use matchmark_quant::{ModelArithmetic, ModelShape, Scale, TaggedSha256};
+use matchmark_graph::{ModelArithmetic, ModelShape};
+use matchmark_quant::{Scale, TaggedSha256};
 use matchmark_tables::{ActivationTable, RotaryTable, TableKind, WeightTable};
 
 use crate::bytes::{encode_bytes, encode_u32};
 use crate::{LayerScales, Matrix, ModelId, ModelParts, ModelPrefix, ModelScales, ModelTables};
 
-const TAG: &str = "matchmark/model/v2";
+const TAG: &str = "matchmark/model/v3";
 
 /// The identity: SHA-256 under a tag of the canonical encoding.
 pub(crate) fn identity(parts: &ModelParts) -> ModelId {
@@ -19,7 +20,7 @@ pub(crate) fn identity_of(encoding: &[u8]) -> ModelId {
 }
 
 /// The canonical encoding. Numbers are little-endian; every length that does not follow from what
-/// stands before it is written.
+/// stands before it is written. The matrices are those of the shape's graph, in its order.
 pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
     // Structs are taken apart exhaustively here and below, so that a new field has its place.
     let ModelParts {
@@ -27,8 +28,7 @@ pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
         arithmetic,
         prefix,
         embedding,
-        layers,
-        head,
+        matrices,
         tables,
         scales,
         tokenizer,
@@ -43,32 +43,19 @@ pub(crate) fn encode(parts: &ModelParts) -> Vec<u8> {
     for entry in embedding {
         out.extend_from_slice(&entry.to_le_bytes());
     }
-    for layer in layers {
-        for (_, matrix) in layer.named() {
-            encode_matrix(&mut out, matrix);
-        }
+    for matrix in matrices {
+        encode_matrix(&mut out, matrix);
     }
-    encode_matrix(&mut out, head);
     out
 }
 
 fn encode_shape(out: &mut Vec<u8>, shape: &ModelShape) {
-    let attention = shape.attention();
-    for size in [
-        shape.layers(),
-        shape.hidden(),
-        attention.query_heads(),
-        attention.kv_heads(),
-        attention.head_dim(),
-        shape.mlp(),
-        shape.vocabulary(),
-        shape.positions(),
-    ] {
-        encode_u32(out, size);
+    for number in shape.numbers() {
+        out.extend_from_slice(&number.to_le_bytes());
     }
 }
 
-/// All numbers of the arithmetic; how many layers it has follows from the shape.
+/// All numbers of the arithmetic; how many there are follows from the shape.
 fn encode_arithmetic(out: &mut Vec<u8>, arithmetic: &ModelArithmetic) {
     for number in arithmetic.parts().numbers() {
         out.extend_from_slice(&number.to_le_bytes());
@@ -175,5 +162,8 @@ fn encode_matrix(out: &mut Vec<u8>, matrix: &Matrix) {
     out.reserve(2 * matrix.weights().len());
     for weight in matrix.weights() {
         out.extend_from_slice(&weight.to_le_bytes());
+    }
+    for bias in matrix.biases() {
+        out.extend_from_slice(&bias.to_le_bytes());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use matchmark_graph::{MatrixArithmetic, MatrixName};
 use matchmark_quant::QuantError;
 use matchmark_runtime::RuntimeError;
 use matchmark_tables::TableError;
@@ -121,7 +122,7 @@ pub enum ModelError {
     #[error("{matrix} is {got_outputs} by {got_inputs}, expected {outputs} by {inputs}")]
     WrongMatrix {
         /// The matrix.
-        matrix: String,
+        matrix: MatrixName,
         /// Output channels by the shape.
         outputs: usize,
         /// Input channels by the shape.
@@ -141,15 +142,16 @@ pub enum ModelError {
         /// The weight.
         got: i16,
     },
-    /// The rows of a matrix have another norm than the arithmetic states, by which accumulators are bounded.
-    #[error("the largest sum of magnitudes of a row of the {matrix} is {got}, expected {expected} as the arithmetic states")]
-    RowNorm {
+    /// A matrix has another norm of its rows or another largest bias than the arithmetic states, by which
+    /// accumulators are bounded.
+    #[error("the largest sum of magnitudes of a row of the {matrix} is {}, and its largest bias {}, expected {} and {} as the arithmetic states", got.row_norm, got.bias, expected.row_norm, expected.bias)]
+    MatrixBounds {
         /// The matrix.
-        matrix: String,
-        /// Norm of the arithmetic.
-        expected: u32,
-        /// Norm of the weights.
-        got: u32,
+        matrix: MatrixName,
+        /// What the arithmetic states.
+        expected: MatrixArithmetic,
+        /// What the matrix has.
+        got: MatrixArithmetic,
     },
     /// The cache of a prefix does not belong to its tokens.
     #[error("the prefix has {expected} tokens and a cache of {got} entries, expected one of each")]
@@ -193,9 +195,9 @@ pub enum ModelError {
     )]
     OtherFloats {
         /// Sizes of the model.
-        expected: matchmark_quant::ModelShape,
+        expected: matchmark_graph::ModelShape,
         /// Sizes of the floats.
-        got: matchmark_quant::ModelShape,
+        got: matchmark_graph::ModelShape,
     },
     /// A line of a text has more tokens than a model has positions.
     #[error("line {line} of the text has more than {limit} tokens with those at its ends, expected at most {limit}, the positions of the model: cut the line")]

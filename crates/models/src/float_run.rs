@@ -3,8 +3,10 @@
 //! Everything is `f64`, sums are taken in a fixed order, and functions are those of the `libm` crate:
 //! the same input gives the same bits on every machine.
 
+use matchmark_graph::{EdgeId, Graph, Linear, Node, NodeId, Operation};
+
 use crate::floats::rotary_angle;
-use crate::{FloatModel, ModelError};
+use crate::{FloatMatrix, FloatModel, ModelError};
 
 /// What a float model computes for a sequence of `S` tokens. Tensors are flattened, last dimension
 /// fastest; `stages` is `2 L + 1`. They correspond to those of
@@ -42,7 +44,7 @@ pub struct FloatExecution {
     pub logits: Vec<f64>,
 }
 
-/// Runs a sequence of tokens from position 0 on.
+/// Runs a sequence of tokens from position 0 on: a walk over the nodes of the graph.
 ///
 /// # Errors
 /// [`ModelError::NoTokens`], [`ModelError::UnknownToken`] and [`ModelError::PositionLimit`].
@@ -56,39 +58,129 @@ pub fn execute_float(model: &FloatModel, tokens: &[u32]) -> Result<FloatExecutio
             tokens: tokens.len(),
         });
     }
-    let hidden = shape.hidden();
-    let mut run = FloatExecution {
-        stages: shape.stages(),
-        ..FloatExecution::default()
+    let graph = model.graph();
+    let mut run = FloatRun {
+        model,
+        graph: &graph,
+        tokens,
+        edges: vec![Vec::new(); graph.edges().len()],
+        execution: FloatExecution {
+            stages: shape.stages(),
+            ..FloatExecution::default()
+        },
     };
-    let mut stream: Vec<f64> = Vec::with_capacity(tokens.len() * hidden);
-    for &token in tokens {
-        // Tokens were checked against the vocabulary.
-        let row = usize::try_from(token).unwrap_or(usize::MAX) * hidden;
-        stream.extend(widen(&model.embedding[row..row + hidden]));
+    for id in graph.ids() {
+        run.visit(id);
     }
-    run.stream.extend_from_slice(&stream);
-    for layer in &model.layers {
-        let input = normalize(model, &stream, &layer.attention_norm, &mut run);
-        let attention = attend(model, layer, &input, &mut run);
-        add(&mut stream, &multiply(&layer.output, &attention, hidden));
-        run.stream.extend_from_slice(&stream);
+    Ok(run.execution)
+}
 
-        let input = normalize(model, &stream, &layer.mlp_norm, &mut run);
-        let gates = multiply(&layer.gate, &input, shape.mlp());
-        let ups = multiply(&layer.up, &input, shape.mlp());
-        let activated: Vec<f64> = gates.iter().map(|&g| model.activation.at(g)).collect();
-        let gated: Vec<f64> = activated.iter().zip(&ups).map(|(s, u)| s * u).collect();
-        add(&mut stream, &multiply(&layer.down, &gated, hidden));
-        run.stream.extend_from_slice(&stream);
-        run.gates.extend(gates);
-        run.ups.extend(ups);
-        run.activated.extend(activated);
-        run.gated.extend(gated);
+/// A run through the graph.
+struct FloatRun<'a> {
+    model: &'a FloatModel,
+    graph: &'a Graph,
+    tokens: &'a [u32],
+    /// What edges carry, `[S, width]`: stacked matrices give a tensor each, the others one.
+    edges: Vec<Vec<Vec<f64>>>,
+    execution: FloatExecution,
+}
+
+impl FloatRun<'_> {
+    fn visit(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let outputs = match node.operation() {
+            Operation::Linear(linear) => vec![self.multiply(id, linear)],
+            Operation::Stream(_) => self.add_to_stream(node),
+            Operation::Rotary(_) => vec![self.rotate(node)],
+            Operation::Values(_) => {
+                let values = self.take(node.inputs()[0]);
+                self.execution.values.extend_from_slice(&values[0]);
+                vec![values]
+            }
+            Operation::Attention(_) => vec![self.attend(node)],
+            Operation::Gated(_) => vec![self.gate(node)],
+            Operation::Argmax(_) => {
+                self.execution.logits = self.take(node.inputs()[0]).remove(0);
+                vec![]
+            }
+        };
+        for (edge, tensors) in node.outputs().iter().zip(outputs) {
+            self.edges[edge.index()] = tensors;
+        }
     }
-    let input = normalize(model, &stream, &model.final_norm, &mut run);
-    run.logits = multiply(&model.head, &input, shape.vocabulary());
-    Ok(run)
+
+    /// What an edge carries to the one node that it goes to.
+    fn take(&mut self, edge: EdgeId) -> Vec<Vec<f64>> {
+        std::mem::take(&mut self.edges[edge.index()])
+    }
+
+    fn multiply(&self, id: NodeId, linear: &Linear) -> Vec<Vec<f64>> {
+        let hidden = self.model.shape.hidden();
+        if !linear.is_summing() {
+            let mut stream = Vec::with_capacity(self.tokens.len() * hidden);
+            for &token in self.tokens {
+                // Tokens were checked against the vocabulary.
+                let row = usize::try_from(token).unwrap_or(usize::MAX) * hidden;
+                stream.extend(widen(&self.model.embedding[row..row + hidden]));
+            }
+            return vec![stream];
+        }
+        let input = &self.edges[self.graph.node(id).inputs()[0].index()][0];
+        let names = self.graph.names_of(id).zip(linear.matrices());
+        names
+            .map(|(name, matrix)| {
+                let weights = &self.model.matrices[self.graph.matrix(name)];
+                multiply(weights, input, matrix.outputs)
+            })
+            .collect()
+    }
+
+    fn add_to_stream(&mut self, node: &Node) -> Vec<Vec<Vec<f64>>> {
+        let mut stream = self.take(node.inputs()[0]).remove(0);
+        if let Some(edge) = node.inputs().get(1) {
+            let mut sum = self.take(*edge).remove(0);
+            add(&mut sum, &stream);
+            stream = sum;
+        }
+        self.execution.stream.extend_from_slice(&stream);
+        let values = normalized(self.model, &stream);
+        let out = weighted(&values, &self.model.norms[node.rank()]);
+        self.execution.normalized.extend(values);
+        vec![vec![stream], vec![out]]
+    }
+
+    fn rotate(&mut self, node: &Node) -> Vec<Vec<f64>> {
+        let shape = &self.model.shape;
+        let accumulators = self.take(node.inputs()[0]);
+        let [q, k] = [&accumulators[0], &accumulators[1]];
+        let queries = rotate(self.model, q, shape.query_width());
+        let keys = rotate(self.model, k, shape.kv_width());
+        self.execution.rotary_queries.extend(q);
+        self.execution.rotary_keys.extend(k);
+        self.execution.queries.extend_from_slice(&queries);
+        self.execution.keys.extend_from_slice(&keys);
+        vec![queries, keys]
+    }
+
+    fn attend(&mut self, node: &Node) -> Vec<Vec<f64>> {
+        let [rotated, values] = [0, 1].map(|input| self.take(node.inputs()[input]));
+        let out = attention(self.model, &rotated[0], &rotated[1], &values[0]);
+        self.execution.attention.extend_from_slice(&out);
+        vec![out]
+    }
+
+    fn gate(&mut self, node: &Node) -> Vec<Vec<f64>> {
+        let accumulators = self.take(node.inputs()[0]);
+        let [ups, gates] = [&accumulators[0], &accumulators[1]];
+        let activation = self.model.activation;
+        let activated: Vec<f64> = gates.iter().map(|&g| activation.at(g)).collect();
+        let gated: Vec<f64> = activated.iter().zip(ups).map(|(s, u)| s * u).collect();
+        self.execution.gates.extend(gates);
+        self.execution.ups.extend(ups);
+        self.execution.activated.extend(activated);
+        self.execution.gated.extend_from_slice(&gated);
+        vec![gated]
+    }
 }
 
 fn widen(values: &[f32]) -> impl Iterator<Item = f64> + '_ {
@@ -123,28 +215,17 @@ pub(crate) fn weighted(normalized: &[f64], weights: &[f32]) -> Vec<f64> {
         .collect()
 }
 
-/// Records the normalized stream and returns it multiplied by the weights.
-fn normalize(
-    model: &FloatModel,
-    stream: &[f64],
-    weights: &[f32],
-    run: &mut FloatExecution,
-) -> Vec<f64> {
-    let values = normalized(model, stream);
-    let out = weighted(&values, weights);
-    run.normalized.extend(values);
-    out
-}
-
-/// `x W^T` for `x [S, inputs]` and `W [outputs, inputs]`.
-pub(crate) fn multiply(weights: &[f32], x: &[f64], outputs: usize) -> Vec<f64> {
+/// `x W^T + b` for `x [S, inputs]` and `W [outputs, inputs]`.
+pub(crate) fn multiply(matrix: &FloatMatrix, x: &[f64], outputs: usize) -> Vec<f64> {
+    let FloatMatrix { weights, biases } = matrix;
     let inputs = weights.len() / outputs;
     let tokens = x.len() / inputs;
     let mut out = vec![0.0; tokens * outputs];
     for (o, row) in weights.chunks_exact(inputs).enumerate() {
         let row: Vec<f64> = widen(row).collect();
+        let bias = biases.get(o).copied().map_or(0.0, f64::from);
         for (t, x) in x.chunks_exact(inputs).enumerate() {
-            out[t * outputs + o] = dot(&row, x);
+            out[t * outputs + o] = dot(&row, x) + bias;
         }
     }
     out
@@ -164,28 +245,6 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     }
     let [s0, s1, s2, s3, s4, s5, s6, s7] = sums;
     ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
-}
-
-fn attend(
-    model: &FloatModel,
-    layer: &crate::FloatLayer,
-    input: &[f64],
-    run: &mut FloatExecution,
-) -> Vec<f64> {
-    let shape = &model.shape;
-    let (query_width, kv_width) = (shape.query_width(), shape.kv_width());
-    let q = multiply(&layer.query, input, query_width);
-    let k = multiply(&layer.key, input, kv_width);
-    let v = multiply(&layer.value, input, kv_width);
-    let (queries, keys) = (rotate(model, &q, query_width), rotate(model, &k, kv_width));
-    let out = attention(model, &queries, &keys, &v);
-    run.rotary_queries.extend(q);
-    run.rotary_keys.extend(k);
-    run.queries.extend(queries);
-    run.keys.extend(keys);
-    run.values.extend(v);
-    run.attention.extend_from_slice(&out);
-    out
 }
 
 /// Rotates `[S, width]` from position 0 on.

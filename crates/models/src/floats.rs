@@ -1,7 +1,8 @@
 //! The few float functions of the crate, the same on every machine: arithmetic that IEEE 754 rounds
 //! exactly, and the functions of the `libm` crate, which are made of it.
 
-use matchmark_quant::{ModelShape, Scale, ValueBits, ROTARY_SCALE_LOG};
+use matchmark_graph::ModelShape;
+use matchmark_quant::{Scale, ValueBits, ROTARY_SCALE_LOG};
 use matchmark_tables::activations::Activation;
 use matchmark_tables::{ActivationTable, RotaryTable, TableError};
 

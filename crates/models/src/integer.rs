@@ -1,19 +1,17 @@
 //! The model.
 
-use matchmark_quant::Rounding;
-use matchmark_quant::{
-    AccumulatorBounds, GapBounds, LayerArithmetic, ModelArithmetic, ModelBounds, ModelShape,
-    ScoreStep, TableBounds, ValueBits,
-};
+use matchmark_graph::{Graph, MatrixName, ModelArithmetic, ModelBounds, ModelShape};
+use matchmark_quant::{AccumulatorBounds, GapBounds, Rounding, ScoreStep, TableBounds, ValueBits};
 use matchmark_runtime::DecodeRules;
 
-use crate::parts::{check_tokens, LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
+use crate::parts::{check_tokens, ModelId, ModelParts, ModelPrefix, ModelTables};
 use crate::{Matrix, ModelError, ModelScales, Tokenizer};
 
 /// A decoder on integers: lengths fit the shape, and no accumulator can leave its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntegerModel {
     parts: ModelParts,
+    graph: Graph,
     identity: ModelId,
 }
 
@@ -22,15 +20,20 @@ impl IntegerModel {
     ///
     /// # Errors
     /// [`ModelError::WrongLength`], [`ModelError::WrongMatrix`], [`ModelError::WrongTable`],
-    /// [`ModelError::WrongVocabulary`], [`ModelError::RowNorm`], those of the prefix, and
+    /// [`ModelError::WrongVocabulary`], [`ModelError::MatrixBounds`], those of the prefix, and
     /// [`ModelError::Quantity`] if an intermediate value could leave its range at some position.
     pub fn new(parts: ModelParts) -> Result<Self, ModelError> {
-        check_lengths(&parts)?;
+        let graph = Graph::decoder(&parts.shape);
+        check_lengths(&parts, &graph)?;
         check_tables(&parts)?;
-        check_bounds(&parts)?;
+        check_bounds(&parts, &graph)?;
         check_prefix(&parts)?;
         let identity = crate::encode::identity(&parts);
-        Ok(Self { parts, identity })
+        Ok(Self {
+            parts,
+            graph,
+            identity,
+        })
     }
 
     /// The parts, by value.
@@ -73,25 +76,25 @@ impl IntegerModel {
         &self.parts.embedding
     }
 
-    /// The matrices of one layer.
+    /// What it computes, node by node.
+    #[must_use]
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The matrices of all layers and the output head, in the order of [`Graph::matrices`].
+    #[must_use]
+    pub fn matrices(&self) -> &[Matrix] {
+        &self.parts.matrices
+    }
+
+    /// A matrix. The embedding is none: see [`IntegerModel::embedding`].
     ///
     /// # Panics
-    /// If there is no such layer.
+    /// If there is no such matrix.
     #[must_use]
-    pub fn layer(&self, layer: usize) -> &LayerWeights {
-        &self.parts.layers[layer]
-    }
-
-    /// The matrices of all layers.
-    #[must_use]
-    pub fn layers(&self) -> &[LayerWeights] {
-        &self.parts.layers
-    }
-
-    /// The output head, `[V, C]`.
-    #[must_use]
-    pub const fn head(&self) -> &Matrix {
-        &self.parts.head
+    pub fn matrix(&self, name: MatrixName) -> &Matrix {
+        &self.parts.matrices[self.graph.matrix(name)]
     }
 
     /// The tables.
@@ -124,7 +127,7 @@ impl IntegerModel {
     }
 }
 
-fn check_lengths(parts: &ModelParts) -> Result<(), ModelError> {
+fn check_lengths(parts: &ModelParts, graph: &Graph) -> Result<(), ModelError> {
     let shape = &parts.shape;
     let (hidden, vocabulary) = (shape.hidden(), shape.vocabulary());
     let length = |part: &str, expected, got| {
@@ -138,28 +141,29 @@ fn check_lengths(parts: &ModelParts) -> Result<(), ModelError> {
         })
     };
     length("embedding", vocabulary * hidden, parts.embedding.len())?;
-    length("layers", shape.layers(), parts.layers.len())?;
+    let matrices = graph.matrices();
+    length("matrices", matrices.len(), parts.matrices.len())?;
     let scales = &parts.scales;
     length("scales of layers", shape.layers(), scales.layers.len())?;
     length("scales of the stream", shape.stages(), scales.stream.len())?;
     let normalized = scales.normalized.len();
     length("scales of normalized values", shape.stages(), normalized)?;
-    let (query, kv, mlp) = (shape.query_width(), shape.kv_width(), shape.mlp());
-    for (layer, weights) in parts.layers.iter().enumerate() {
-        let sizes = [
-            (query, hidden),
-            (kv, hidden),
-            (kv, hidden),
-            (hidden, query),
-            (mlp, hidden),
-            (mlp, hidden),
-            (hidden, mlp),
-        ];
-        for ((name, matrix), (outputs, inputs)) in weights.named().into_iter().zip(sizes) {
-            check_matrix(&of_layer(name, layer), matrix, outputs, inputs)?;
+    for (&(name, node, place), matrix) in matrices.iter().zip(&parts.matrices) {
+        let linear = graph.linear(node);
+        let expected = (linear.matrices()[place].outputs, linear.inputs());
+        let got = (matrix.outputs(), matrix.inputs());
+        if got != expected {
+            return Err(ModelError::WrongMatrix {
+                matrix: name,
+                outputs: expected.0,
+                inputs: expected.1,
+                got_outputs: got.0,
+                got_inputs: got.1,
+            });
         }
+        let biases = if linear.has_biases() { expected.0 } else { 0 };
+        length("biases", biases, matrix.biases().len())?;
     }
-    check_matrix("output head", &parts.head, vocabulary, hidden)?;
     if parts.tokenizer.len() != vocabulary {
         return Err(ModelError::WrongVocabulary {
             expected: vocabulary,
@@ -167,29 +171,6 @@ fn check_lengths(parts: &ModelParts) -> Result<(), ModelError> {
         });
     }
     Ok(())
-}
-
-fn of_layer(name: &str, layer: usize) -> String {
-    format!("{name} projection of layer {layer}")
-}
-
-fn check_matrix(
-    name: &str,
-    matrix: &Matrix,
-    outputs: usize,
-    inputs: usize,
-) -> Result<(), ModelError> {
-    let (got_outputs, got_inputs) = (matrix.outputs(), matrix.inputs());
-    if (got_outputs, got_inputs) == (outputs, inputs) {
-        return Ok(());
-    }
-    Err(ModelError::WrongMatrix {
-        matrix: name.to_owned(),
-        outputs,
-        inputs,
-        got_outputs,
-        got_inputs,
-    })
 }
 
 fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
@@ -220,60 +201,28 @@ fn check_tables(parts: &ModelParts) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// The rows of weights have the norms that the arithmetic states, and with those no intermediate value can leave
-/// its range.
-fn check_bounds(parts: &ModelParts) -> Result<(), ModelError> {
+/// The matrices have the norms and biases that the arithmetic states, and with those no intermediate value can
+/// leave its range.
+fn check_bounds(parts: &ModelParts, graph: &Graph) -> Result<(), ModelError> {
     let (shape, arithmetic) = (&parts.shape, &parts.arithmetic);
     ModelBounds::new(shape, arithmetic)?;
-    let check = |matrix: String, weights: &Matrix, expected: u32| {
-        let got = weights.row_norm();
-        if got == expected {
-            return Ok(());
-        }
-        Err(ModelError::RowNorm {
-            matrix,
-            expected,
-            got,
-        })
-    };
-    for (layer, (weights, nodes)) in parts.layers.iter().zip(arithmetic.layers()).enumerate() {
-        for ((name, matrix), norm) in weights.named().into_iter().zip(row_norms(nodes)) {
-            check(of_layer(name, layer), matrix, norm)?;
+    for (&(name, node, place), weights) in graph.matrices().iter().zip(&parts.matrices) {
+        let stated = arithmetic.linear(node).matrices[place];
+        let own = weights.bounds();
+        if stated != own {
+            return Err(ModelError::MatrixBounds {
+                matrix: name,
+                expected: stated,
+                got: own,
+            });
         }
     }
-    let norm = arithmetic.head_row_norm();
-    check("output head".to_owned(), &parts.head, norm)?;
     check_attention(
         shape,
         arithmetic.value_bits(),
         arithmetic.score_step(),
         parts.tables.weights.bounds(),
     )
-}
-
-/// The norms of the matrices of a layer, in the order of [`LayerWeights::named`].
-fn row_norms(layer: &LayerArithmetic) -> [u32; 7] {
-    let LayerArithmetic {
-        attention_norm: _, // No matrix.
-        query,
-        key,
-        value,
-        output,
-        mlp_norm: _,
-        gate,
-        up,
-        gated: _,
-        down,
-    } = layer;
-    [
-        query.row_norm,
-        key.row_norm,
-        value.row_norm,
-        output.row_norm,
-        gate.row_norm,
-        up.row_norm,
-        down.row_norm,
-    ]
 }
 
 /// The cache of the prefix belongs to its tokens, and there is room for a text.

@@ -1,16 +1,17 @@
 //! Decoder models on exact integers: weights, tables, tokenizer, execution.
 //!
-//! An [`IntegerModel`] is a Llama-format decoder in which every number is an integer: its semantics
-//! are the section "Decoder model" of `docs/semantics.md`. [`execute_model`] runs tokens through it
-//! and records every intermediate value that a proof speaks of; a [`ModelState`] carries the
+//! An [`IntegerModel`] is a decoder in which every number is an integer: its semantics are the section "Decoder
+//! model" of `docs/semantics.md`. [`execute_model`] runs tokens through it, node by node of its
+//! [graph](matchmark_graph::Graph), and records every intermediate value that a proof speaks of; a [`ModelState`] carries the
 //! key/value cache of all layers from one run to the next.
 //!
 //! The crate knows nothing of proofs.
 //!
 //! ```
 //! use matchmark_models::{execute_model, synthetic_arithmetic, synthetic_model, ModelState};
+//! # use matchmark_models::graph::ModelShape;
 //! # use matchmark_models::quant::{AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads};
-//! # use matchmark_models::quant::{Layers, MlpSize, ModelShape, QueryHeads, ValueBits, VocabularySize};
+//! # use matchmark_models::quant::{Layers, MlpSize, QueryHeads, ValueBits, VocabularySize};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let attention =
 //!     AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(2)?, HeadDim::new(8)?)?;
@@ -51,6 +52,7 @@ mod state;
 mod synthetic;
 mod tokenizer;
 
+pub use matchmark_graph as graph;
 pub use matchmark_quant as quant;
 
 pub use conversation::{AnswerEnd, Conversation, ConversationError};
@@ -59,10 +61,10 @@ pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationEr
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
-pub use import::{FloatLayer, FloatModel, GgufError, ImportError, ImportOptions};
+pub use import::{FloatMatrix, FloatModel, GgufError, ImportError, ImportOptions};
 pub use integer::IntegerModel;
 pub use matrix::Matrix;
-pub use parts::{LayerWeights, ModelId, ModelParts, ModelPrefix, ModelTables};
+pub use parts::{ModelId, ModelParts, ModelPrefix, ModelTables};
 pub use quantize::{
     quantize_model, CoarseScale, ExcessReport, QuantizationReport, QuantizeOptions,
 };

@@ -1,16 +1,19 @@
 //! Integer matrices.
 
-use matchmark_quant::WEIGHT_LIMIT;
+use matchmark_graph::{MatrixArithmetic, WEIGHT_LIMIT};
 
 use crate::ModelError;
 
-/// A matrix of integer weights in `[-2047, 2047]`, `[outputs, inputs]`, all in one unit.
+/// A matrix of integer weights in `[-2047, 2047]`, `[outputs, inputs]`, all in one unit; with a bias for each
+/// output in units of its accumulators, or without.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
     outputs: usize,
     inputs: usize,
     weights: Vec<i16>,
+    biases: Vec<i32>,
     row_norm: u32,
+    largest_bias: u32,
 }
 
 impl Matrix {
@@ -43,7 +46,27 @@ impl Matrix {
             inputs,
             row_norm: norms.max().unwrap_or(0),
             weights,
+            biases: Vec::new(),
+            largest_bias: 0,
         })
+    }
+
+    /// The same matrix with a bias for each output.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongLength`] for another number of biases.
+    pub fn with_biases(mut self, biases: Vec<i32>) -> Result<Self, ModelError> {
+        if biases.len() != self.outputs {
+            return Err(ModelError::WrongLength {
+                part: "biases".to_owned(),
+                expected: self.outputs,
+                got: biases.len(),
+            });
+        }
+        let magnitudes = biases.iter().map(|bias| bias.unsigned_abs());
+        self.largest_bias = magnitudes.max().unwrap_or(0);
+        self.biases = biases;
+        Ok(self)
     }
 
     /// Number of output channels.
@@ -74,13 +97,47 @@ impl Matrix {
         i32::from(self.weights[o * self.inputs + j])
     }
 
+    /// The biases, `[outputs]`; none where the matrix has none.
+    #[must_use]
+    pub fn biases(&self) -> &[i32] {
+        &self.biases
+    }
+
+    /// The bias of output channel `o`; 0 where the matrix has none.
+    #[must_use]
+    pub fn bias(&self, o: usize) -> i32 {
+        self.biases.get(o).copied().unwrap_or(0)
+    }
+
+    /// The largest magnitude of a bias; 0 where the matrix has none.
+    #[must_use]
+    pub const fn max_bias(&self) -> u32 {
+        self.largest_bias
+    }
+
     /// `max_o sum_j |W[o][j]|`: times the largest input, the sharpest bound on accumulators.
     #[must_use]
     pub const fn row_norm(&self) -> u32 {
         self.row_norm
     }
 
-    /// `max_o |W[o]| * norm`, rounded up: a bound on accumulators for inputs of at most this Euclidean norm.
+    /// What an arithmetic states of the matrix.
+    #[must_use]
+    pub fn bounds(&self) -> MatrixArithmetic {
+        MatrixArithmetic {
+            row_norm: self.row_norm,
+            bias: self.max_bias(),
+        }
+    }
+
+    /// The sharpest bound on accumulators for inputs of at most this magnitude.
+    #[must_use]
+    pub const fn bound(&self, largest: u64) -> u64 {
+        self.row_norm as u64 * largest + self.largest_bias as u64
+    }
+
+    /// `max_o |W[o]| * norm`, rounded up, and the largest bias: a bound on accumulators for inputs of at most this
+    /// Euclidean norm.
     #[must_use]
     pub fn bound_by_norm(&self, norm: u64) -> u64 {
         let rows = self.weights.chunks_exact(self.inputs.max(1));
@@ -98,6 +155,7 @@ impl Matrix {
         })
         .max()
         .unwrap_or(0)
+        .saturating_add(self.max_bias().into())
     }
 
     /// Multiplies vectors `[tokens, inputs]` of values; the accumulators are `[tokens, outputs]`.
@@ -114,7 +172,7 @@ impl Matrix {
         let rows = self.weights.chunks_exact(self.inputs.max(1));
         for (o, row) in rows.enumerate() {
             for (t, x) in narrow.chunks_exact(self.inputs.max(1)).enumerate() {
-                accumulators[t * self.outputs + o] = dot(row, x);
+                accumulators[t * self.outputs + o] = dot(row, x) + self.bias(o);
             }
         }
         accumulators
@@ -151,6 +209,18 @@ mod tests {
             ));
         }
         assert!(Matrix::new(usize::MAX, 2, vec![]).is_err());
+    }
+
+    #[test]
+    fn biases_are_added() {
+        let matrix = Matrix::new(2, 2, vec![1, -2, 100, 127]).unwrap();
+        assert_eq!((matrix.bias(1), matrix.max_bias()), (0, 0));
+        let by_norm = matrix.bound_by_norm(1);
+        assert!(matrix.clone().with_biases(vec![1; 3]).is_err());
+        let matrix = matrix.with_biases(vec![7, -9]).unwrap();
+        assert_eq!(matrix.apply(&[10, 3, 0, 0]), [11, 1372, 7, -9]);
+        assert_eq!((matrix.max_bias(), matrix.row_norm()), (9, 227));
+        assert_eq!(matrix.bound_by_norm(1), by_norm + 9);
     }
 
     #[test]

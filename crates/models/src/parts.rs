@@ -1,6 +1,7 @@
 //! What a model is made of.
 
-use matchmark_quant::{digest_newtype, ModelArithmetic, ModelShape, QuantError};
+use matchmark_graph::{Graph, MatrixName, ModelArithmetic, ModelShape};
+use matchmark_quant::{digest_newtype, QuantError};
 use matchmark_runtime::KvCache;
 use matchmark_tables::{ActivationTable, RotaryTable, RsqrtTable, WeightTable};
 
@@ -9,93 +10,6 @@ use crate::{Matrix, ModelError, ModelScales, Tokenizer};
 digest_newtype! {
     /// Identity of an [`IntegerModel`](crate::IntegerModel): SHA-256 over its canonical encoding.
     pub struct ModelId;
-}
-
-/// The matrices of one layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerWeights {
-    /// Query projection, `[H d, C]`.
-    pub query: Matrix,
-    /// Key projection, `[G d, C]`.
-    pub key: Matrix,
-    /// Value projection, `[G d, C]`.
-    pub value: Matrix,
-    /// Output projection of the attention, `[C, H d]`.
-    pub output: Matrix,
-    /// Gate projection, `[F, C]`.
-    pub gate: Matrix,
-    /// Up projection, `[F, C]`.
-    pub up: Matrix,
-    /// Down projection, `[C, F]`.
-    pub down: Matrix,
-}
-
-impl LayerWeights {
-    /// The query projection.
-    #[must_use]
-    pub const fn q(&self) -> &Matrix {
-        &self.query
-    }
-
-    /// The key projection.
-    #[must_use]
-    pub const fn k(&self) -> &Matrix {
-        &self.key
-    }
-
-    /// The value projection.
-    #[must_use]
-    pub const fn v(&self) -> &Matrix {
-        &self.value
-    }
-
-    /// The output projection of the attention.
-    #[must_use]
-    pub const fn o(&self) -> &Matrix {
-        &self.output
-    }
-
-    /// The gate projection.
-    #[must_use]
-    pub const fn gate(&self) -> &Matrix {
-        &self.gate
-    }
-
-    /// The up projection.
-    #[must_use]
-    pub const fn up(&self) -> &Matrix {
-        &self.up
-    }
-
-    /// The down projection.
-    #[must_use]
-    pub const fn down(&self) -> &Matrix {
-        &self.down
-    }
-
-    /// The matrices with their names, in the order of the canonical encoding.
-    #[must_use]
-    pub const fn named(&self) -> [(&'static str, &Matrix); 7] {
-        // Taken apart, so that a new matrix has its place.
-        let Self {
-            query,
-            key,
-            value,
-            output,
-            gate,
-            up,
-            down,
-        } = self;
-        [
-            ("query", query),
-            ("key", key),
-            ("value", value),
-            ("output", output),
-            ("gate", gate),
-            ("up", up),
-            ("down", down),
-        ]
-    }
 }
 
 /// The tables of a model.
@@ -146,10 +60,8 @@ pub struct ModelParts {
     pub prefix: ModelPrefix,
     /// Embedding, the first stream of each token, `[V, C]`.
     pub embedding: Vec<i16>,
-    /// The matrices of each layer.
-    pub layers: Vec<LayerWeights>,
-    /// The output head, `[V, C]`.
-    pub head: Matrix,
+    /// The matrices of all layers and the output head, in the order of [`Graph::matrices`].
+    pub matrices: Vec<Matrix>,
     /// The tables.
     pub tables: ModelTables,
     /// What the integers stand for.
@@ -159,32 +71,24 @@ pub struct ModelParts {
 }
 
 impl ModelParts {
-    /// The arithmetic, with the row norms of these weights.
+    /// A matrix, to change it.
+    ///
+    /// # Panics
+    /// If the graph of the shape has no such matrix, or the parts do not have all matrices.
+    pub fn matrix_mut(&mut self, name: MatrixName) -> &mut Matrix {
+        &mut self.matrices[Graph::decoder(&self.shape).matrix(name)]
+    }
+
+    /// Puts the row norms and the largest biases of these matrices into the arithmetic.
     ///
     /// # Errors
     /// [`QuantError::ParameterOutOfRange`] where a shift is out of range.
     pub fn state_row_norms(&mut self) -> Result<(), QuantError> {
+        let graph = Graph::decoder(&self.shape);
         let mut arithmetic = self.arithmetic.parts().clone();
-        for (nodes, weights) in arithmetic.layers.iter_mut().zip(&self.layers) {
-            // Taken apart, so that a new matrix has its norm.
-            let LayerWeights {
-                query,
-                key,
-                value,
-                output,
-                gate,
-                up,
-                down,
-            } = weights;
-            nodes.query.row_norm = query.row_norm();
-            nodes.key.row_norm = key.row_norm();
-            nodes.value.row_norm = value.row_norm();
-            nodes.output.row_norm = output.row_norm();
-            nodes.gate.row_norm = gate.row_norm();
-            nodes.up.row_norm = up.row_norm();
-            nodes.down.row_norm = down.row_norm();
+        for ((name, ..), matrix) in graph.matrices().iter().zip(&self.matrices) {
+            *arithmetic.matrix_mut(&graph, *name) = matrix.bounds();
         }
-        arithmetic.head_row_norm = self.head.row_norm();
         self.arithmetic = ModelArithmetic::new(arithmetic)?;
         Ok(())
     }

@@ -1,18 +1,20 @@
 //! Models of any shape without training behind them, for tests and for measuring.
 
-use matchmark_quant::{
-    LayerArithmetic, MatrixArithmetic, ModelArithmetic, ModelArithmeticParts, ModelShape,
-    NormArithmetic, QuantError, ResidualArithmetic, Scale, ValueBits, ROTARY_SCALE_LOG,
-    STREAM_BITS, WEIGHT_LIMIT,
+use matchmark_graph::{
+    GatedArithmetic, Graph, LinearArithmetic, MatrixArithmetic, MatrixName, ModelArithmetic,
+    ModelArithmeticParts, ModelShape, NoConstants, Node, NodeArithmetic, NodeId, NormArithmetic,
+    Operation, Projection, RotaryArithmetic, StreamArithmetic, ValuesArithmetic, STREAM_BITS,
+    WEIGHT_LIMIT,
 };
+use matchmark_quant::{QuantError, Scale, ValueBits, ROTARY_SCALE_LOG};
 use matchmark_runtime::{synthetic_score_step, TableResolution};
 use matchmark_tables::activations::SILU;
 use matchmark_tables::{ActivationTable, RsqrtTable};
 
 use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
-    IntegerModel, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelPrefix,
-    ModelScales, ModelTables, Tokenizer, TokenizerParts,
+    IntegerModel, LayerScales, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
+    ModelTables, Tokenizer, TokenizerParts,
 };
 
 /// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then, and no two
@@ -34,40 +36,54 @@ pub fn synthetic_arithmetic(
         shift: norm,
         epsilon,
     };
-    let matrix = |shift| MatrixArithmetic { shift, row_norm: 0 };
-    let layer = |layer: usize| {
-        let odd = u8::from(layer % 2 == 1);
-        LayerArithmetic {
-            attention_norm: norm(if layer == 0 { 40 } else { 3 }),
-            query: matrix(5 + odd),
-            key: matrix(6),
-            value: matrix(7 + odd),
-            output: ResidualArithmetic {
-                shift: 6,
-                // The embedding has a finer unit than the later stream.
-                residual: if layer == 0 { 4 } else { 6 + odd },
-                row_norm: 0,
-            },
-            mlp_norm: norm(3 + u32::from(odd)),
-            gate: matrix(7),
-            up: matrix(8 - odd),
-            gated: value_bits.get() - 1 + odd,
-            down: ResidualArithmetic {
-                shift: 6 + odd,
-                residual: 6,
-                row_norm: 0,
-            },
+    let odd = |node: &Node| u8::from(node.layer().is_some_and(|layer| layer % 2 == 1));
+    let graph = Graph::decoder(&shape);
+    // From 13 bits and cosines of 12 bits to values.
+    let rotation = (2 * ROTARY_SCALE_LOG + 1 - value_bits.get()).min(ModelArithmetic::MAX_SHIFT);
+    let step = synthetic_score_step(shape.attention(), value_bits)?;
+    let last = shape.stages() - 1;
+    let constants = |node: &Node| match node.operation() {
+        Operation::Linear(linear) => {
+            let unknown = MatrixArithmetic::default();
+            NodeArithmetic::Linear(LinearArithmetic::uniform(linear, unknown))
         }
+        Operation::Stream(_) => NodeArithmetic::Stream(match node.rank() {
+            0 => StreamArithmetic::first(norm(40)),
+            rank => {
+                let (of_attention, odd) = (rank % 2 == 1, odd(node));
+                StreamArithmetic {
+                    shift: if of_attention { 6 } else { 6 + odd },
+                    // The embedding has a finer unit than the later stream.
+                    before: Some(match of_attention {
+                        true if rank == 1 => 4,
+                        true => 6 + odd,
+                        false => 6,
+                    }),
+                    norm: norm(match of_attention {
+                        true => 3 + u32::from(odd),
+                        false if rank == last => 5,
+                        false => 3,
+                    }),
+                }
+            }
+        }),
+        Operation::Rotary(_) => NodeArithmetic::Rotary(RotaryArithmetic {
+            query: 5 + odd(node),
+            key: 6,
+        }),
+        Operation::Values(_) => NodeArithmetic::Values(ValuesArithmetic {
+            shift: 7 + odd(node),
+        }),
+        Operation::Attention(_) => NodeArithmetic::Attention(NoConstants {}),
+        Operation::Gated(_) => NodeArithmetic::Gated(GatedArithmetic {
+            gate: 7,
+            up: 8 - odd(node),
+            product: value_bits.get() - 1 + odd(node),
+        }),
+        Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
     };
-    ModelArithmetic::new(ModelArithmeticParts {
-        value_bits,
-        // From 13 bits and cosines of 12 bits to values.
-        rotation: (2 * ROTARY_SCALE_LOG + 1 - value_bits.get()).min(ModelArithmetic::MAX_SHIFT),
-        score_step: synthetic_score_step(shape.attention(), value_bits)?,
-        layers: (0..shape.layers()).map(layer).collect(),
-        final_norm: norm(5),
-        head_row_norm: 0,
-    })
+    let common = (value_bits, rotation, step);
+    ModelArithmetic::new(ModelArithmeticParts::of_graph(&graph, common, constants))
 }
 
 /// A model whose weights are drawn by a fixed generator: equal arguments make equal models, on every
@@ -91,29 +107,47 @@ pub fn synthetic_model(
     let spread = limit / 3.0;
     let stream = f64::from(1u32 << (STREAM_BITS - 1)) / 5.0;
     let root = (shape.hidden() as f64).sqrt();
-    let input = |norm: NormArithmetic| (f64::from(1u32 << (25 - norm.shift)) / root).min(spread);
-    let (hidden, query, kv) = (shape.hidden(), shape.query_width(), shape.kv_width());
-    let mut matrix = |outputs: usize, inputs: usize, from: f64, to: f64, shift: u8| {
+    let graph = Graph::decoder(&shape);
+    // What a matrix takes in: normalized values of the stage before it, or what is said.
+    let normalized = |node: NodeId| {
+        let before = graph.edge(graph.node(node).inputs()[0]).from();
+        let shift = before.map_or(0, |id| arithmetic.stream(id).norm.shift);
+        (f64::from(1u32 << (25 - shift)) / root).min(spread)
+    };
+    let mut matrices = Vec::with_capacity(graph.matrices().len());
+    for &(name, node, place) in graph.matrices() {
+        let linear = graph.linear(node);
+        let (outputs, inputs) = (linear.matrices()[place].outputs, linear.inputs());
+        // The node that the accumulators go to.
+        let behind = graph.edge(graph.output(node)).to()[0];
+        let (from, to, shift) = match name.projection {
+            Projection::Query => (normalized(node), 1400.0, arithmetic.rotary(behind).query),
+            Projection::Key => (normalized(node), 1400.0, arithmetic.rotary(behind).key),
+            Projection::Value => (normalized(node), spread, arithmetic.values(behind).shift),
+            Projection::Gate => (
+                normalized(node),
+                2.0 * spread,
+                arithmetic.gated(behind).gate,
+            ),
+            Projection::Up => (normalized(node), spread, arithmetic.gated(behind).up),
+            Projection::Output => (spread / 2.0, stream, arithmetic.stream(behind).shift),
+            Projection::Down => (4.0 * spread, stream, arithmetic.stream(behind).shift),
+            Projection::Head => (normalized(node), 1000.0, 8),
+            Projection::Embedding => unreachable!("it is no matrix of a graph's list"),
+        };
         let accumulator = to * f64::from(1u32 << shift);
         let deviation = accumulator / (from * (inputs as f64).sqrt());
-        generator.matrix(outputs, inputs, deviation)
-    };
-    let mut layers = Vec::with_capacity(shape.layers());
-    for nodes in arithmetic.layers() {
-        let (before, after) = (input(nodes.attention_norm), input(nodes.mlp_norm));
-        layers.push(LayerWeights {
-            query: matrix(query, hidden, before, 1400.0, nodes.query.shift)?,
-            key: matrix(kv, hidden, before, 1400.0, nodes.key.shift)?,
-            value: matrix(kv, hidden, before, spread, nodes.value.shift)?,
-            output: matrix(hidden, query, spread / 2.0, stream, nodes.output.shift)?,
-            gate: matrix(shape.mlp(), hidden, after, 2.0 * spread, nodes.gate.shift)?,
-            up: matrix(shape.mlp(), hidden, after, spread, nodes.up.shift)?,
-            down: matrix(hidden, shape.mlp(), 4.0 * spread, stream, nodes.down.shift)?,
-        });
+        let mut matrix = generator.matrix(outputs, inputs, deviation)?;
+        if name == MatrixName::HEAD {
+            matrix = with_equal_rows(&matrix)?;
+        }
+        if linear.has_biases() {
+            // As large as the products beside them, and larger.
+            let biases = (0..outputs).map(|_| round_to_i32(generator.bell() * accumulator));
+            matrix = matrix.with_biases(biases.collect())?;
+        }
+        matrices.push(matrix);
     }
-    let before = input(arithmetic.final_norm());
-    let head = matrix(shape.vocabulary(), hidden, before, 1000.0, 8)?;
-    let head = with_equal_rows(&head)?;
     let embedding = generator.embedding(&shape);
     let unit = |x: f64| Scale::new(x);
     let gate_bits = arithmetic.terms().gate_bits();
@@ -134,8 +168,7 @@ pub fn synthetic_model(
         arithmetic,
         prefix: ModelPrefix::none(&shape),
         embedding,
-        layers,
-        head,
+        matrices,
         tables: ModelTables {
             weights: TableResolution::for_bits(bits)?.table()?,
             rsqrt: RsqrtTable::new(),

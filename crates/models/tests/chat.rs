@@ -134,7 +134,7 @@ fn templates_of_a_model() {
         .unwrap();
     let mut encoding = bytes[28..bytes.len() - 32].to_vec();
     encoding[at - 28] = 0xff;
-    let identity = TaggedSha256::new("matchmark/model/v2")
+    let identity = TaggedSha256::new("matchmark/model/v3")
         .chain(&encoding)
         .finish();
     let bytes = [&bytes[..28], &encoding, &identity[..]].concat();

@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::naive::{self, NaiveToken};
 use common::{model, SMALL};
+use matchmark_graph::{
+    Kind, MatrixArithmetic, MatrixName, ModelArithmetic, ModelArithmeticParts, NodeArithmetic,
+    Projection,
+};
 use matchmark_models::{
     execute_model, synthetic_tokens, IntegerModel, Matrix, ModelError, ModelExecution, ModelPrefix,
     ModelState,
 };
-use matchmark_quant::{
-    LayerArithmetic, ModelArithmetic, ModelArithmeticParts, QuantError, Rescale,
-};
+use matchmark_quant::{QuantError, Rescale};
 use matchmark_runtime::{execute_segment, KvCache, SegmentInputs};
 
 fn run(model: &IntegerModel, tokens: &[u32]) -> ModelExecution {
@@ -142,14 +144,9 @@ struct Corners {
 
 impl Corners {
     /// Accumulators of all layers, each rescaled by its own node.
-    fn rescaled(
-        &mut self,
-        layers: &[LayerArithmetic],
-        of: &dyn Fn(&LayerArithmetic) -> Rescale,
-        accumulators: &[i32],
-    ) {
-        let blocks = accumulators.chunks_exact(accumulators.len() / layers.len());
-        for (block, layer) in blocks.zip(layers) {
+    fn rescaled(&mut self, layers: usize, of: &dyn Fn(usize) -> Rescale, accumulators: &[i32]) {
+        let blocks = accumulators.chunks_exact(accumulators.len() / layers);
+        for (layer, block) in blocks.enumerate() {
             let rescale = of(layer);
             for &x in block {
                 let r = rescale.apply(i64::from(x)).unwrap();
@@ -177,42 +174,42 @@ fn synthetic_models_meet_the_corners() {
         let model = model(SMALL, 11, seed);
         let tokens = synthetic_tokens(model.shape(), 48, 5);
         let execution = run(&model, &tokens);
-        let (terms, layers) = (model.arithmetic().terms(), model.arithmetic().layers());
-        type Kind<'a> = (
-            &'static str,
-            &'a dyn Fn(&LayerArithmetic) -> Rescale,
-            &'a [i32],
-        );
-        let kinds: [Kind<'_>; 5] = [
+        let (arithmetic, graph) = (model.arithmetic(), model.graph());
+        let terms = arithmetic.terms();
+        let rotary = |layer| arithmetic.rotary(graph.nth(Kind::Rotary, layer));
+        let values = |layer| arithmetic.values(graph.nth(Kind::Values, layer));
+        let gated = |layer| arithmetic.gated(graph.nth(Kind::Gated, layer));
+        type Values<'a> = (&'static str, &'a dyn Fn(usize) -> Rescale, &'a [i32]);
+        let kinds: [Values<'_>; 5] = [
             (
                 "q",
-                &|it| terms.rotary_input(it.query.shift),
+                &|layer| terms.rotary_input(rotary(layer).query),
                 &execution.query_accumulators,
             ),
             (
                 "k",
-                &|it| terms.rotary_input(it.key.shift),
+                &|layer| terms.rotary_input(rotary(layer).key),
                 &execution.key_accumulators,
             ),
             (
                 "v",
-                &|it| terms.value(it.value.shift),
+                &|layer| terms.value(values(layer).shift),
                 &execution.value_accumulators,
             ),
             (
                 "gate",
-                &|it| terms.gate(it.gate.shift),
+                &|layer| terms.gate(gated(layer).gate),
                 &execution.gate_accumulators,
             ),
             (
                 "up",
-                &|it| terms.value(it.up.shift),
+                &|layer| terms.value(gated(layer).up),
                 &execution.up_accumulators,
             ),
         ];
         for (name, of, accumulators) in kinds {
             let of_kind = corners.entry(name).or_default();
-            of_kind.rescaled(layers, of, accumulators);
+            of_kind.rescaled(model.shape().layers(), of, accumulators);
         }
         let wide = |x: &[i16]| x.iter().map(|&x| i32::from(x)).collect::<Vec<i32>>();
         for (name, values, min, max) in [
@@ -233,7 +230,9 @@ fn synthetic_models_meet_the_corners() {
         assert_eq!(ties.count(), 48);
         assert!(execution.choices.iter().collect::<BTreeSet<_>>().len() > 4);
         // No two layers have the same constants.
-        assert_ne!(layers[0], layers[1]);
+        assert_ne!(rotary(0), rotary(1));
+        assert_ne!(values(0), values(1));
+        assert_ne!(gated(0), gated(1));
     }
     assert_eq!(corners.len(), 9);
     for (name, of_kind) in corners {
@@ -298,37 +297,59 @@ fn agrees(model: &IntegerModel, execution: &ModelExecution) {
 #[test]
 fn layers_have_their_own_constants() {
     let distinct = |it: &mut ModelArithmeticParts| {
-        let [first, second] = &mut it.layers[..] else {
-            panic!("two layers");
-        };
-        second.key.shift = first.key.shift + 1;
-        second.gate.shift = first.gate.shift + 1;
-        second.mlp_norm.shift = first.mlp_norm.shift + 1;
+        it.rotary_mut(1).key = it.rotary_mut(0).key + 1;
+        it.gated_mut(1).gate = it.gated_mut(0).gate + 1;
+        it.stream_mut(3).norm.shift = it.stream_mut(1).norm.shift + 1;
     };
     let model = common::with_arithmetic(&model(SMALL, 11, 1), distinct);
     let tokens = synthetic_tokens(model.shape(), TOKENS, 9);
     let before = run(&model, &tokens);
     agrees(&model, &before);
-    let exchange: [fn(&mut LayerArithmetic, &mut LayerArithmetic); 12] = [
-        |a, b| std::mem::swap(a, b),
-        |a, b| std::mem::swap(&mut a.attention_norm, &mut b.attention_norm),
-        |a, b| std::mem::swap(&mut a.query, &mut b.query),
-        |a, b| std::mem::swap(&mut a.key, &mut b.key),
-        |a, b| std::mem::swap(&mut a.value, &mut b.value),
-        |a, b| std::mem::swap(&mut a.output.residual, &mut b.output.residual),
-        |a, b| std::mem::swap(&mut a.mlp_norm, &mut b.mlp_norm),
-        |a, b| std::mem::swap(&mut a.gate, &mut b.gate),
-        |a, b| std::mem::swap(&mut a.up, &mut b.up),
-        |a, b| std::mem::swap(&mut a.gated, &mut b.gated),
-        |a, b| std::mem::swap(&mut a.down.shift, &mut b.down.shift),
-        |a, b| std::mem::swap(&mut a.down, &mut b.down),
+    /// The constants of two nodes.
+    type Exchange = fn([&mut NodeArithmetic; 2]);
+    use NodeArithmetic::{Gated, Rotary, Stream};
+    let all: Exchange = |[a, b]| std::mem::swap(a, b);
+    let graph = model.graph();
+    let exchanges: [(Kind, [usize; 2], Exchange); 12] = [
+        (Kind::Rotary, [0, 1], all),
+        (Kind::Values, [0, 1], all),
+        (Kind::Gated, [0, 1], all),
+        (Kind::Stream, [1, 3], all),
+        (Kind::Stream, [2, 4], all),
+        (Kind::Stream, [0, 2], |nodes| match nodes {
+            [Stream(a), Stream(b)] => std::mem::swap(&mut a.norm, &mut b.norm),
+            other => panic!("{other:?}"),
+        }),
+        (Kind::Stream, [1, 3], |nodes| match nodes {
+            [Stream(a), Stream(b)] => std::mem::swap(&mut a.before, &mut b.before),
+            other => panic!("{other:?}"),
+        }),
+        (Kind::Stream, [2, 4], |nodes| match nodes {
+            [Stream(a), Stream(b)] => std::mem::swap(&mut a.shift, &mut b.shift),
+            other => panic!("{other:?}"),
+        }),
+        (Kind::Rotary, [0, 1], |nodes| match nodes {
+            [Rotary(a), Rotary(b)] => std::mem::swap(&mut a.query, &mut b.query),
+            other => panic!("{other:?}"),
+        }),
+        (Kind::Rotary, [0, 1], |nodes| match nodes {
+            [Rotary(a), Rotary(b)] => std::mem::swap(&mut a.key, &mut b.key),
+            other => panic!("{other:?}"),
+        }),
+        (Kind::Gated, [0, 1], |nodes| match nodes {
+            [Gated(a), Gated(b)] => std::mem::swap(&mut a.gate, &mut b.gate),
+            other => panic!("{other:?}"),
+        }),
+        (Kind::Gated, [0, 1], |nodes| match nodes {
+            [Gated(a), Gated(b)] => std::mem::swap(&mut a.product, &mut b.product),
+            other => panic!("{other:?}"),
+        }),
     ];
-    for (index, exchange) in exchange.into_iter().enumerate() {
+    for (index, (kind, ranks, exchange)) in exchanges.into_iter().enumerate() {
+        let [first, second] = ranks.map(|rank| graph.nth(kind, rank).index());
         let other = common::with_arithmetic(&model, |it| {
-            let [first, second] = &mut it.layers[..] else {
-                panic!("two layers");
-            };
-            exchange(first, second);
+            let (before, behind) = it.nodes.split_at_mut(second);
+            exchange([&mut before[first], &mut behind[0]]);
         });
         let after = run(&other, &tokens);
         assert_ne!(after.logits, before.logits, "exchange {index}");
@@ -445,7 +466,9 @@ fn prefixes_that_are_refused() {
 #[test]
 fn row_norms_are_those_of_the_weights() {
     let model = model(SMALL, 11, 4);
-    let norm = model.layer(1).down().row_norm();
+    let down = MatrixName::of_layer(Projection::Down, 1);
+    let own = model.matrix(down).bounds();
+    let graph = model.graph();
     let with = |change: &dyn Fn(&mut ModelArithmeticParts)| {
         let mut parts = model.clone().into_parts();
         let mut arithmetic = parts.arithmetic.parts().clone();
@@ -453,28 +476,37 @@ fn row_norms_are_those_of_the_weights() {
         parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
         IntegerModel::new(parts)
     };
-    for stated in [norm - 1, norm + 1] {
+    for row_norm in [own.row_norm - 1, own.row_norm + 1] {
+        let stated = MatrixArithmetic { row_norm, ..own };
+        let error = with(&|it| *it.matrix_mut(graph, down) = stated).unwrap_err();
         assert_eq!(
-            with(&|it| it.layers[1].down.row_norm = stated),
-            Err(ModelError::RowNorm {
-                matrix: "down projection of layer 1".to_owned(),
+            error,
+            ModelError::MatrixBounds {
+                matrix: down,
                 expected: stated,
-                got: norm
-            })
+                got: own
+            }
         );
+        assert!(error
+            .to_string()
+            .contains("of the down projection of layer 1"));
     }
-    let norm = model.head().row_norm();
+    let own = model.matrix(MatrixName::HEAD).bounds();
+    let row_norm = own.row_norm - 1;
     assert_eq!(
-        with(&|it| it.head_row_norm -= 1),
-        Err(ModelError::RowNorm {
-            matrix: "output head".to_owned(),
-            expected: norm - 1,
-            got: norm
+        with(&|it| it.matrix_mut(graph, MatrixName::HEAD).row_norm = row_norm),
+        Err(ModelError::MatrixBounds {
+            matrix: MatrixName::HEAD,
+            expected: MatrixArithmetic { row_norm, ..own },
+            got: own
         })
     );
     // With a norm that the bounds do not allow, no weights are looked at.
     assert!(matches!(
-        with(&|it| it.layers[0].gate.row_norm = 1 << 21),
+        with(&|it| {
+            let gate = MatrixName::of_layer(Projection::Gate, 0);
+            it.matrix_mut(graph, gate).row_norm = 1 << 21;
+        }),
         Err(ModelError::Quantity(QuantError::AccumulatorTooLarge {
             quantity: "gate accumulator",
             ..
@@ -482,13 +514,9 @@ fn row_norms_are_those_of_the_weights() {
     ));
     assert!(matches!(
         with(&|it| {
-            it.layers.pop();
+            it.nodes.pop();
         }),
-        Err(ModelError::Quantity(QuantError::ParameterOutOfRange {
-            minimum: 2,
-            got: 1,
-            ..
-        }))
+        Err(ModelError::Quantity(QuantError::ParameterOutOfRange { .. }))
     ));
 }
 
@@ -503,7 +531,9 @@ fn sums_far_outside_of_the_stream_are_carried() {
     let gated = run(&plain, &tokens).gated;
     let gated = &gated[token * width..(token + 1) * width];
     let mut parts = plain.clone().into_parts();
-    let down = parts.layers[0].down.clone();
+    let down = parts
+        .matrix_mut(MatrixName::of_layer(Projection::Down, 0))
+        .clone();
     let mut weights = down.weights().to_vec();
     for (weight, g) in weights.iter_mut().zip(gated) {
         *weight = if *g < 0 { -2047 } else { 2047 };
@@ -511,7 +541,8 @@ fn sums_far_outside_of_the_stream_are_carried() {
     for (weight, g) in weights[width..].iter_mut().zip(gated) {
         *weight = if *g < 0 { 2047 } else { -2047 };
     }
-    parts.layers[0].down = Matrix::new(down.outputs(), down.inputs(), weights).unwrap();
+    *parts.matrix_mut(MatrixName::of_layer(Projection::Down, 0)) =
+        Matrix::new(down.outputs(), down.inputs(), weights).unwrap();
     parts.state_row_norms().unwrap();
     let model = IntegerModel::new(parts).unwrap();
     let execution = run(&model, &tokens);
@@ -520,12 +551,14 @@ fn sums_far_outside_of_the_stream_are_carried() {
     let of_stage = |tensor: &[i32], stage: usize, channel: usize| {
         i64::from(tensor[(stage * TOKENS + token) * hidden + channel])
     };
-    let node = model.arithmetic().layers()[0].down;
+    let node = model
+        .arithmetic()
+        .stream(model.graph().nth(Kind::Stream, stage));
     let narrow = Rescale::twos_complement(node.shift, 16).unwrap();
     for (channel, end) in [(0, 32_767), (1, -32_768)] {
         let before = of_stage(&execution.stream, stage - 1, channel);
-        let sum =
-            of_stage(&execution.stream_accumulators, stage, channel) + (before << node.residual);
+        let sum = of_stage(&execution.stream_accumulators, stage, channel)
+            + (before << node.before.unwrap());
         assert_eq!(of_stage(&execution.stream, stage, channel), end);
         assert!(matches!(
             narrow.apply(sum),

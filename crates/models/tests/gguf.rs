@@ -6,6 +6,7 @@ mod common;
 use common::folder::Folder;
 use common::gguf::{GgufFile, Meta};
 use half::{bf16, f16};
+use matchmark_models::graph::MatrixName;
 use matchmark_models::quant::CacheCapacity;
 use matchmark_models::{FloatModel, GgufError, ImportError, ImportOptions, TokenizerError};
 use matchmark_runtime::FloatError;
@@ -240,7 +241,7 @@ fn a_file_is_the_model_of_the_equal_folder() {
     std::fs::write(&path, file.bytes()).unwrap();
     let positions = Some(CacheCapacity::new(5).unwrap());
     let model = FloatModel::read_with(&path, ImportOptions { positions }).unwrap();
-    assert_eq!(model.head, floats);
+    assert_eq!(model.matrix(MatrixName::HEAD).weights, floats);
     assert_eq!(model.embedding, expected.embedding);
     assert_eq!(model.shape.positions(), 5);
     assert_eq!(model.tokenizer.begin(), None);

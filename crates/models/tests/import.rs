@@ -4,6 +4,7 @@
 mod common;
 
 use common::folder::Folder;
+use matchmark_models::graph::MatrixName;
 use matchmark_models::quant::{CacheCapacity, ValueBits};
 use matchmark_models::{
     quantize_model, FloatModel, ImportError, ImportOptions, QuantizeOptions, TokenizerError,
@@ -119,8 +120,8 @@ fn tied_embeddings_are_the_head() {
     folder.config["tie_word_embeddings"] = json!(true);
     // A head beside the embedding has to be a copy.
     assert_eq!(
-        folder.read().unwrap().head,
-        Folder::new().read().unwrap().head
+        folder.read().unwrap().matrices.last(),
+        Folder::new().read().unwrap().matrices.last()
     );
     folder.tensor("lm_head.weight").2[4..8].copy_from_slice(&7.0f32.to_le_bytes());
     assert!(matches!(
@@ -130,7 +131,7 @@ fn tied_embeddings_are_the_head() {
     ));
     folder.tensors.remove("lm_head.weight");
     let model = folder.read().unwrap();
-    assert_eq!(model.head, model.embedding);
+    assert_eq!(model.matrix(MatrixName::HEAD).weights, model.embedding);
     folder.config["tie_word_embeddings"] = json!(false);
     assert!(matches!(
         folder.read(),
@@ -313,8 +314,8 @@ fn halves_are_the_same_numbers() {
                 .collect();
         }
         let half = folder.read().unwrap();
-        assert_eq!(half.head, full.head);
-        assert_eq!(half.layers, full.layers);
+        assert_eq!(half.norms, full.norms);
+        assert_eq!(half.matrices, full.matrices);
     }
 }
 

@@ -5,7 +5,8 @@ mod common;
 
 use common::folder::Folder;
 use common::{model, with_prefix, SMALL};
-use matchmark_models::quant::{ModelArithmeticParts, QuantError, ValueBits};
+use matchmark_models::graph::{MatrixArithmetic, ModelArithmeticParts};
+use matchmark_models::quant::{QuantError, ValueBits};
 use matchmark_models::{
     quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation,
     QuantizeOptions, TokenizerError,
@@ -15,22 +16,27 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 
 const HEADER: usize = 28;
-/// Where the numbers of the arithmetic stand in the encoding: after the eight sizes. Four bytes each.
-const ARITHMETIC: usize = 32;
-/// Numbers of an arithmetic before those of its first layer.
-const FIRST_LAYER: usize = 4;
+/// Whether there are biases: after the eight sizes. Four bytes each.
+const BIASES: usize = 32;
+/// Where the numbers of the arithmetic stand in the encoding. Four bytes each.
+const ARITHMETIC: usize = BIASES + 4;
+/// Numbers of an arithmetic before those of its nodes, of which the embedding has none.
+const FIRST_NORM: usize = 3;
+/// The norm of the rows of the first query projection.
+const FIRST_ROW_NORM: usize = FIRST_NORM + 2;
+/// The shift of the first queries: behind norms and biases of queries, keys and values.
+const FIRST_QUERY: usize = FIRST_ROW_NORM + 6;
 
-/// Where the scales begin in the encoding of a model of so many layers: after the arithmetic.
-const fn scales(layers: usize) -> usize {
-    ARITHMETIC + 4 * ModelArithmeticParts::numbers_for(layers)
+/// Where the scales begin in the encoding of a model: after the arithmetic.
+fn scales(model: &IntegerModel) -> usize {
+    ARITHMETIC + 4 * ModelArithmeticParts::numbers_for(model.graph())
 }
 
 /// Length of what follows the prefix: embedding and matrices, two bytes an entry.
 fn after_prefix(model: &IntegerModel) -> usize {
-    let layers = model.layers().iter().flat_map(|layer| layer.named());
-    let weights = layers.map(|(_, matrix)| matrix.weights().len());
-    let head = model.head().weights().len();
-    2 * (model.embedding().len() + weights.sum::<usize>() + head)
+    let matrices = model.matrices().iter();
+    let weights = matrices.map(|matrix| matrix.weights().len());
+    2 * (model.embedding().len() + weights.sum::<usize>())
 }
 
 fn small() -> IntegerModel {
@@ -39,11 +45,11 @@ fn small() -> IntegerModel {
 
 /// A file whose identity is that of its changed content: past the check of the digest.
 fn sealed(encoding: &[u8]) -> Vec<u8> {
-    let identity = TaggedSha256::new("matchmark/model/v2")
+    let identity = TaggedSha256::new("matchmark/model/v3")
         .chain(encoding)
         .finish();
     let mut bytes = b"matchmark model\n".to_vec();
-    bytes.extend(2u32.to_le_bytes());
+    bytes.extend(3u32.to_le_bytes());
     bytes.extend((encoding.len() as u64).to_le_bytes());
     bytes.extend(encoding);
     bytes.extend(identity);
@@ -130,12 +136,12 @@ fn truncated_extended_and_edited_files() {
     }
     // A file of the format before is refused by its number.
     let mut old = bytes.clone();
-    old[16] = 1;
+    old[16] = 2;
     assert!(matches!(
         IntegerModel::from_bytes(&old),
         Err(ModelFileError::Version {
-            expected: 2,
-            got: 1
+            expected: 3,
+            got: 2
         })
     ));
     for at in (HEADER..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
@@ -259,8 +265,8 @@ fn scales_that_are_not_those_of_the_floats() {
     );
     let (model, _) = quantize_model(&float, std::slice::from_ref(&tokens), &options).unwrap();
     let mut encoding = encoding_of(&model);
-    // The scale of the embedding; the model has one layer.
-    encoding[scales(1)..][..8].copy_from_slice(&1e300f64.to_le_bytes());
+    // The scale of the embedding.
+    encoding[scales(&model)..][..8].copy_from_slice(&1e300f64.to_le_bytes());
     let model = IntegerModel::from_bytes(&sealed(&encoding)).unwrap();
     let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
     evaluator.sequence(&tokens, None).unwrap();
@@ -287,9 +293,7 @@ fn sealed_encodings() {
     };
     assert!(matches!(
         refused(&|e| e.truncate(e.len() - 1)),
-        ModelFileError::PartTruncated {
-            part: "output head"
-        }
+        ModelFileError::PartTruncated { part: "matrices" }
     ));
     assert!(matches!(
         refused(&|e| e.truncate(31)),
@@ -311,19 +315,28 @@ fn sealed_encodings() {
         refused(&|e| e[24..28].copy_from_slice(&(1u32 << 18).to_le_bytes())),
         ModelFileError::PartForm { .. } | ModelFileError::PartTruncated { .. }
     ));
-    // The value width, the shift of the rotation, the score step, the number of layers; the shift and epsilon of
-    // the first normalization, the shift of its queries; a shift that is one only in its lowest byte.
+    // Biases that are not there, and neither yes nor no.
+    assert!(matches!(
+        refused(&|e| e[BIASES] = 1),
+        ModelFileError::PartTruncated { .. }
+            | ModelFileError::PartForm { .. }
+            | ModelFileError::Model(_)
+    ));
+    assert!(matches!(
+        refused(&|e| e[BIASES] = 2),
+        ModelFileError::PartForm { part: "shape", .. }
+    ));
+    // The value width, the shift of the rotation, the score step; the shift and epsilon of the first
+    // normalization, the shift of its queries; a shift that is one only in its lowest byte.
     for (number, value) in [
         (0, 13),
         (1, 0),
         (2, 0),
-        (3, 3),
-        (3, u32::MAX),
-        (FIRST_LAYER, 10),
-        (FIRST_LAYER, 17),
-        (FIRST_LAYER + 1, 1 << 20),
-        (FIRST_LAYER + 2, 15),
-        (FIRST_LAYER + 2, 256 + 5),
+        (FIRST_NORM, 10),
+        (FIRST_NORM, 17),
+        (FIRST_NORM + 1, 1 << 20),
+        (FIRST_QUERY, 15),
+        (FIRST_QUERY, 256 + 5),
     ] {
         let at = ARITHMETIC + 4 * number;
         let error = refused(&|e| e[at..at + 4].copy_from_slice(&u32::to_le_bytes(value)));
@@ -337,11 +350,11 @@ fn sealed_encodings() {
     }
     // The norm of the rows of the first query projection.
     assert!(matches!(
-        refused(&|e| e[ARITHMETIC + 4 * (FIRST_LAYER + 3)] ^= 1),
-        ModelFileError::Model(ModelError::RowNorm { .. })
+        refused(&|e| e[ARITHMETIC + 4 * FIRST_ROW_NORM] ^= 1),
+        ModelFileError::Model(ModelError::MatrixBounds { .. })
     ));
     // The first scale is NaN. The model has two layers and five stages.
-    let first = scales(2);
+    let first = scales(&small());
     assert!(matches!(
         refused(&|e| e[first..first + 8].copy_from_slice(&f64::NAN.to_le_bytes())),
         ModelFileError::Model(ModelError::Quantity(QuantError::ScaleNotPositive { .. }))
@@ -369,7 +382,10 @@ fn sealed_encodings() {
             let weights = e[row].chunks_exact_mut(2);
             weights.for_each(|two| two.copy_from_slice(&2i16.to_le_bytes()));
         }),
-        ModelFileError::Model(ModelError::RowNorm { got: 32, .. })
+        ModelFileError::Model(ModelError::MatrixBounds {
+            got: MatrixArithmetic { row_norm: 32, .. },
+            ..
+        })
     ));
 }
 

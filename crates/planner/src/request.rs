@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use matchmark_air::layout::SegmentLayout;
+use matchmark_graph::{ArithmeticTerms, ModelShape};
 use matchmark_quant::{
-    ArithmeticTerms, AttentionShape, CacheCapacity, ModelShape, QuantError, Rounding, ScoreStep,
-    SegmentSteps, StepRange, TableBounds, ValueBits,
+    AttentionShape, CacheCapacity, QuantError, Rounding, ScoreStep, SegmentSteps, StepRange,
+    TableBounds, ValueBits,
 };
 use matchmark_statement::{SecurityLevel, SegmentShape};
 use serde::Serialize;

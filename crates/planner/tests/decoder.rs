@@ -1,14 +1,15 @@
 //! Decoders: the reference coefficients against the measured segments that they are fitted to.
 #![allow(clippy::unwrap_used)]
 
+use matchmark_graph::{ModelArithmetic, ModelShape};
 use matchmark_models::synthetic_arithmetic;
 use matchmark_planner::fit::non_negative;
 use matchmark_planner::reference::DECODER;
 use matchmark_planner::work::ChainWork;
 use matchmark_planner::{CostModel, Decoder, Limits, Objective, Plan, Request, Workload};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, QueryHeads, SegmentSteps, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_runtime::TableResolution;
 use matchmark_statement::{Cut, Profile, Security, SecurityLevel};

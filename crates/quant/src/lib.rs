@@ -3,9 +3,8 @@
 //! This is the lowest crate of the workspace. It says which integers an attention decode works on
 //! (signed values of 4 to 12 bits in a symmetric range), how many of them there are
 //! ([`AttentionShape`], [`StepRange`]), how a quotient is rounded ([`Rounding`]), how large every
-//! intermediate value can become ([`AccumulatorBounds`]), what a whole decoder adds to that
-//! ([`ModelShape`], [`ModelArithmetic`], [`Rescale`]) and how integers are embedded into the
-//! field M31 ([`embed`]). It also holds the [quantization policy](QuantizationPolicy) with its
+//! intermediate value can become ([`AccumulatorBounds`]), how one is rescaled ([`Rescale`]) and how
+//! integers are embedded into the field M31 ([`embed`]). It also holds the [quantization policy](QuantizationPolicy) with its
 //! identity, and the [`digest_newtype!`] macro with which the crates above make their own
 //! identities.
 //!
@@ -34,7 +33,7 @@ pub mod digest;
 mod error;
 mod field;
 mod float;
-mod model;
+mod limits;
 mod parameters;
 mod policy;
 mod rescale;
@@ -53,12 +52,7 @@ pub use float::{
     exact_table_delta, quantize_tensor, score_step_from, sqrt_head_dim, table_delta_value,
     TABLE_DELTA_FRACTION_BITS,
 };
-pub use model::{
-    ArithmeticId, ArithmeticTerms, LayerArithmetic, MatrixArithmetic, ModelArithmetic,
-    ModelArithmeticParts, ModelBounds, ModelShape, NormArithmetic, ResidualArithmetic,
-    MAX_LINEAR_WIDTH, ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG,
-    SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS, WEIGHT_LIMIT,
-};
+pub use limits::{ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG};
 pub use parameters::{
     CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads, ScoreStep,
     SegmentSteps, VocabularySize,

@@ -102,7 +102,7 @@ impl Rescale {
     /// The same, for a normalized value: with all the excess that one can have, see
     /// [`NORM_PRODUCT_BITS`].
     #[must_use]
-    pub(crate) const fn of_norm(mut self) -> Self {
+    pub const fn of_norm(mut self) -> Self {
         self.excess = Excess::Norm;
         self
     }
@@ -110,7 +110,7 @@ impl Rescale {
     /// The same, for a value of the stream: with all the excess that one can have, see
     /// [`STREAM_EXCESS_BITS`].
     #[must_use]
-    pub(crate) const fn of_stream(mut self) -> Self {
+    pub const fn of_stream(mut self) -> Self {
         self.excess = Excess::Stream;
         self
     }

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use matchmark_quant::{ArithmeticTerms, ModelBounds, ModelShape, QuantizationPolicy, Rounding};
+use matchmark_graph::{ArithmeticTerms, ModelBounds, ModelShape};
+use matchmark_quant::{QuantizationPolicy, Rounding};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StatementError;

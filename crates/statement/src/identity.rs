@@ -41,10 +41,10 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 7;
+    StatementVersion, 8;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 6;
+    RelationVersion, 7;
 }
 
 digest_newtype! {
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 7);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "6");
+        assert_eq!(StatementVersion::CURRENT.get(), 8);
+        assert_eq!(RelationVersion::CURRENT.to_string(), "7");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

@@ -6,7 +6,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use matchmark_quant::{ArithmeticTerms, QuantizationPolicy, Scales, StepRange, TableBounds};
+use matchmark_graph::ArithmeticTerms;
+use matchmark_quant::{QuantizationPolicy, Scales, StepRange, TableBounds};
 
 use crate::tokens::TokenId;
 

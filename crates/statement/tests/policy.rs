@@ -603,7 +603,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&ending_policy().to_toml()), 44);
+        assert_eq!(checked_fields(&ending_policy().to_toml()), 45);
     }
 
     /// Adds and removes a field at every line, and counts the fields.
@@ -700,22 +700,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 7", "format = 8\nlater = true", 1);
+        let later = text.replacen("format = 8", "format = 9\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 7,
-                got: 8
+                expected: 8,
+                got: 9
             })
         );
-        for got in [0, 1, 2, 3, 4, 5, 6] {
-            let earlier = text.replacen("format = 7", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3, 4, 5, 6, 7] {
+            let earlier = text.replacen("format = 8", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 7, got })
+                Err(PolicyError::Format { expected: 8, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 7\nformat = 7"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 8\nformat = 8"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

@@ -199,12 +199,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 8;
+    later[17] = 9;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 7,
-            got: 8
+            expected: 8,
+            got: 9
         })
     );
     let mut longer = bytes.clone();

@@ -49,7 +49,7 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 1, 2, 3, 4, 5, 6, 8, 0x0100, u16::MAX] {
+    for version in [0, 1, 2, 3, 4, 5, 6, 7, 9, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,
@@ -307,18 +307,18 @@ fn encoding_is_the_documented_concatenation() {
 fn encoding_of_a_decoder_is_the_documented_concatenation() {
     let statement = statement(decoder_segment(18, 16));
     let terms = statement.encoded_terms();
-    let at = |from: usize, len: usize| &terms[terms.len() - 106 + from..][..len];
-    assert_eq!(terms[terms.len() - 107], 1);
+    let at = |from: usize, len: usize| &terms[terms.len() - 107 + from..][..len];
+    assert_eq!(terms[terms.len() - 108], 1);
     let sizes: Vec<u8> = common::SIZES
         .iter()
         .flat_map(|size| size.to_le_bytes())
         .collect();
     assert_eq!(at(0, 32), sizes);
-    // Width, shift of the rotation, score step, identity of the nodes.
-    assert_eq!(at(32, 6), [11, 13, 89, 1, 0, 0]);
-    assert_eq!(at(38, 32), [0x77; 32]);
-    assert_eq!(at(70, 32), [0x88; 32]);
-    assert_eq!(at(102, 4), [5, 0, 0, 0]);
+    // Without biases; width, shift of the rotation, score step, identity of the nodes.
+    assert_eq!(at(32, 7), [0, 11, 13, 89, 1, 0, 0]);
+    assert_eq!(at(39, 32), [0x77; 32]);
+    assert_eq!(at(71, 32), [0x88; 32]);
+    assert_eq!(at(103, 4), [5, 0, 0, 0]);
     let mut own = Vec::new();
     own.extend(18_u32.to_le_bytes());
     own.extend(16_u32.to_le_bytes());
@@ -356,14 +356,14 @@ fn no_statement_is_longer_than_the_limit() {
     decoder.terms.domain = domain();
     let mut split_decoder = decoder.clone();
     split_decoder.cut = split.cut;
-    for (parts, expected) in [(split, 372), (decoder, 462), (split_decoder, 494)] {
+    for (parts, expected) in [(split, 372), (decoder, 463), (split_decoder, 495)] {
         let bytes = statement(parts.clone()).encode();
         assert_eq!(bytes.len(), expected);
         assert!(bytes.len() <= MAX_STATEMENT_LEN);
         assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     }
     assert_eq!(
-        SegmentStatement::decode(&[&[7, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[8, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2

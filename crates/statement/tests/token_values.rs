@@ -5,7 +5,8 @@
 mod common;
 
 use common::{decoder_segment, model_shape, prompt, statement, SIZES};
-use matchmark_quant::{ModelShape, SegmentSteps, StepRange};
+use matchmark_graph::ModelShape;
+use matchmark_quant::{SegmentSteps, StepRange};
 use matchmark_statement::{
     FormError, PublicValues, PublicValuesError, SegmentKind, SegmentStatement, TokenEnds,
     TokenError, TokenId, TokenValues,

@@ -1,10 +1,11 @@
 //! The targets.
 use std::collections::BTreeMap;
 
+use matchmark_graph::ModelArithmetic;
 use matchmark_models::{
     quantize_model, text_sequences, FloatModel, ImportOptions, IntegerModel, QuantizeOptions,
 };
-use matchmark_quant::{ModelArithmetic, ValueBits};
+use matchmark_quant::ValueBits;
 use matchmark_runtime::{quantize_bytes, AttentionTrace};
 use matchmark_statement::{
     AcceptancePolicy, LookupStatement, PublicValues, SegmentStatement, TokenId,

@@ -1,8 +1,9 @@
 //! Decoders in whose name a proof of attention alone is offered, and what can be changed about a
 //! decoder's own terms.
+use matchmark_graph::{ArithmeticId, ArithmeticTerms, ModelShape};
 use matchmark_quant::{
-    ArithmeticId, ArithmeticTerms, AttentionShape, HiddenSize, Layers, MlpSize, ModelShape,
-    QuantizationPolicy, Rounding, StepRange, VocabularySize,
+    AttentionShape, HiddenSize, Layers, MlpSize, QuantizationPolicy, Rounding, StepRange,
+    VocabularySize,
 };
 use matchmark_statement::{
     AcceptancePolicyParts, DecoderTerms, ModelId, ModelIdentity, PolicyCircuit, PortCommitment,
@@ -93,6 +94,23 @@ pub fn asked(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptanceP
     parts.steps = from_the_first(parts.steps);
     parts.terms.decoder = Some(decoder);
     parts
+}
+
+/// The circuits as if the segments were cut in the other way.
+pub fn recut(circuits: &[PolicyCircuit]) -> Vec<PolicyCircuit> {
+    let other = |circuit: &PolicyCircuit| {
+        let parts: &[ProofPart] = match circuit.part {
+            ProofPart::Whole => &[ProofPart::Arithmetic, ProofPart::Lookup],
+            ProofPart::Arithmetic => &[ProofPart::Whole],
+            ProofPart::Lookup => &[],
+        };
+        let circuit = *circuit;
+        parts.iter().map(move |part| PolicyCircuit {
+            part: *part,
+            ..circuit
+        })
+    };
+    circuits.iter().flat_map(other).collect()
 }
 
 /// The circuits as if the segments were cut in the other way.

@@ -5,9 +5,12 @@ use std::mem::swap;
 use std::sync::Arc;
 
 use matchmark_composer::{derive_key, end_tokens_of, KeyOptions, ModelKey, ModelOptions, Stop};
+use matchmark_graph::{
+    GatedArithmetic, ModelArithmetic, ModelArithmeticParts, RotaryArithmetic, StreamArithmetic,
+};
 use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
-use matchmark_quant::{LayerArithmetic, ModelArithmetic, ModelArithmeticParts, ScoreStep};
+use matchmark_quant::ScoreStep;
 use matchmark_statement::{
     AcceptancePolicy, ChainAccumulator, Cut, CutPattern, DecoderTerms, ModelId, ModelIdentity,
     PortCommitment, SegmentStatement, SegmentStatementParts, TokenId,
@@ -156,14 +159,14 @@ fn single_changes() -> Vec<Named> {
         ),
         ("weight table", "table", Change::Table),
         nodes("epsilon", |it| {
-            for layer in &mut it.layers {
-                layer.mlp_norm.epsilon += 1 << 12;
+            // Behind each attention, and the last one.
+            for stage in [1, 3, 4] {
+                it.stream_mut(stage).norm.epsilon += 1 << 12;
             }
-            it.final_norm.epsilon += 1 << 12;
         }),
-        nodes("gate shift", |it| it.layers[0].gate.shift += 1),
-        nodes("value shift", |it| it.layers[0].value.shift += 1),
-        nodes("norm shift", |it| it.layers[0].mlp_norm.shift -= 1),
+        nodes("gate shift", |it| it.gated_mut(0).gate += 1),
+        nodes("value shift", |it| it.values_mut(0).shift += 1),
+        nodes("norm shift", |it| it.stream_mut(1).norm.shift -= 1),
     ]
 }
 
@@ -172,25 +175,23 @@ fn exchanges() -> Vec<Named> {
     let nodes = |name, change| (name, ARITHMETIC, Change::Nodes(change));
     vec![
         nodes("query and key exchanged", |it| {
-            let LayerArithmetic { query, key, .. } = &mut it.layers[0];
-            swap(&mut query.shift, &mut key.shift);
+            let RotaryArithmetic { query, key } = it.rotary_mut(0);
+            swap(query, key);
         }),
         nodes("gate and up exchanged", |it| {
-            let LayerArithmetic { gate, up, .. } = &mut it.layers[0];
-            swap(&mut gate.shift, &mut up.shift);
+            let GatedArithmetic { gate, up, .. } = it.gated_mut(0);
+            swap(gate, up);
         }),
         nodes("norms exchanged", |it| {
-            let LayerArithmetic {
-                attention_norm,
-                mlp_norm,
-                ..
-            } = &mut it.layers[0];
-            swap(attention_norm, mlp_norm);
+            let first = it.stream_mut(0).norm;
+            let second = std::mem::replace(&mut it.stream_mut(1).norm, first);
+            it.stream_mut(0).norm = second;
         }),
         nodes("residuals exchanged", |it| {
-            let LayerArithmetic { output, down, .. } = &mut it.layers[0];
-            swap(&mut output.residual, &mut down.residual);
-            swap(&mut output.shift, &mut down.shift);
+            let [first, second] = [1, 2].map(|stage| *it.stream_mut(stage));
+            let sums = |from: StreamArithmetic, norm| StreamArithmetic { norm, ..from };
+            *it.stream_mut(1) = sums(second, first.norm);
+            *it.stream_mut(2) = sums(first, second.norm);
         }),
     ]
 }

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::layout::decoder::{InputSpace, MatrixKind};
+use matchmark_graph::{Graph, MatrixName, Projection, WEIGHT_LIMIT};
 use matchmark_models::{IntegerModel, Matrix, ModelError, ModelParts};
-use matchmark_quant::{centered, MODULUS, WEIGHT_LIMIT};
+use matchmark_quant::{centered, MODULUS};
 use matchmark_statement::Cut;
 use matchmark_verifier::key::KeyError;
 use matchmark_verifier::ModelKey;
@@ -18,6 +18,7 @@ use crate::checker::Drop;
 use crate::decoder::cases::DecoderSpec;
 use crate::decoder::execution::{rescaled, run, Value, What};
 use crate::decoder::forge::forge;
+use crate::decoder::places::{InputSpace, MatrixKind};
 use crate::functions;
 
 /// A wide MLP, whose gated products have the most bits.
@@ -37,6 +38,8 @@ fn spec() -> DecoderSpec {
     }
 }
 
+/// The matrix.
+const DOWN: MatrixName = MatrixName::of_layer(Projection::Down, 0);
 /// The channel of the stream that the weights are for.
 const CHANNEL: usize = 0;
 /// The stage behind the MLP.
@@ -76,7 +79,7 @@ impl Weights {
     /// The model with these weights, without the norms that they have.
     fn mounted(&self, model: &IntegerModel) -> ModelParts {
         let mut parts = model.clone().into_parts();
-        let down = &mut parts.layers[0].down;
+        let down = parts.matrix_mut(MatrixName::of_layer(Projection::Down, 0));
         let mut weights = down.weights().to_vec();
         weights[CHANNEL * down.inputs()..][..down.inputs()].copy_from_slice(&self.row);
         *down = Matrix::new(down.outputs(), down.inputs(), weights).unwrap();
@@ -91,7 +94,7 @@ pub fn no_model() -> Result<(), String> {
     let (part, _) = case.expect_decoder();
     let mut parts = Weights::for_run(&case, 1).mounted(&part.model);
     match IntegerModel::new(parts.clone()) {
-        Err(ModelError::RowNorm { matrix, .. }) if matrix.starts_with("down projection") => {}
+        Err(ModelError::MatrixBounds { matrix: DOWN, .. }) => {}
         other => return Err(format!("expected another norm, got {:?}", other.err())),
     }
     parts.state_row_norms().map_err(|error| error.to_string())?;
@@ -104,8 +107,9 @@ pub fn no_model() -> Result<(), String> {
 /// No key says that a model has such norms.
 pub fn no_key() -> Result<(), String> {
     let mut parts = functions::key().parts().clone();
+    let graph = Graph::decoder(&parts.outline.shape);
     let mut nodes = parts.outline.arithmetic.into_parts();
-    nodes.layers[0].down.row_norm = 1 << 24;
+    nodes.matrix_mut(&graph, DOWN).row_norm = 1 << 24;
     parts.outline.arithmetic = nodes.try_into().unwrap();
     match ModelKey::new(parts) {
         Err(KeyError::Bounds(_)) => Ok(()),
@@ -128,8 +132,8 @@ pub fn wraps_without_the_bound() -> Result<(), String> {
         }
         _ => {}
     });
-    let kind = MatrixKind::Down(0);
-    let matrix = decoder.matrices().iter().find(|it| it.kind == kind);
+    let node = MatrixKind::Down(0).node(decoder.graph());
+    let matrix = decoder.matrices().iter().find(|it| it.node == node);
     let matrix = matrix.unwrap();
     // The first block is filled up with zeros in front.
     let place = matrix.blocks * decoder.width() - matrix.outputs + CHANNEL;

@@ -7,9 +7,10 @@ use super::tree::Tree;
 use super::Finding;
 
 /// From the ground up. A crate depends on crates that stand before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "matchmark-files",
     "matchmark-quant",
+    "matchmark-graph",
     "matchmark-tables",
     "matchmark-statement",
     "matchmark-air",
@@ -29,9 +30,10 @@ const RUNTIME: &str = "matchmark-runtime";
 const BELOW_RUNTIME: [&str; 3] = ["matchmark-files", "matchmark-quant", "matchmark-tables"];
 /// The decoder models stand on the reference.
 const MODEL: &str = "matchmark-models";
-const BELOW_MODEL: [&str; 4] = [
+const BELOW_MODEL: [&str; 5] = [
     "matchmark-files",
     "matchmark-quant",
+    "matchmark-graph",
     "matchmark-tables",
     RUNTIME,
 ];

@@ -1,13 +1,13 @@
 //! The model tree: weights, and the tables that belong to a model. Its columns do not depend on a
 //! segment.
-use matchmark_models::{IntegerModel, Matrix};
-use matchmark_quant::ModelArithmetic;
+use matchmark_graph::EMBEDDING_SHIFT;
+use matchmark_models::IntegerModel;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
 use crate::column::field;
 use crate::column::Column;
-use crate::layout::decoder::{DecoderLayout, MatrixKind, MatrixLayout};
+use crate::layout::decoder::DecoderLayout;
 use crate::layout::SegmentLayout;
 use crate::tables::table_groups;
 use crate::tables::Table;
@@ -28,68 +28,44 @@ pub fn model_columns(layout: &SegmentLayout, model: &IntegerModel) -> Vec<Column
     columns
 }
 
-/// The weights, a column for each output of a block.
+/// The weights, a column for each output of a block; biases stand behind the inputs, as weights of the number one.
 fn weights(decoder: &DecoderLayout, model: &IntegerModel) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().linear;
     let mut columns = vec![vec![M31::zero(); rows]; decoder.width()];
-    for matrix in decoder.matrices() {
+    for layout in decoder.matrices() {
+        let graph = decoder.graph();
+        let linear = graph.linear(layout.node);
+        let matrices: Vec<_> = match linear.is_summing() {
+            true => graph
+                .names_of(layout.node)
+                .map(|it| model.matrix(it))
+                .collect(),
+            false => vec![],
+        };
         // The first block is filled up with zeros in front.
-        let padding = matrix.blocks * decoder.width() - matrix.outputs;
-        for output in 0..matrix.outputs {
+        let padding = layout.blocks * decoder.width() - layout.outputs;
+        for output in 0..layout.outputs {
             let (block, lane) = (
                 (padding + output) / decoder.width(),
                 (padding + output) % decoder.width(),
             );
-            let first = matrix.first_row + block * matrix.inputs;
-            for input in 0..matrix.inputs {
-                let weight = weight(decoder, matrix, model, output, input);
+            let first = layout.first_row + block * layout.inputs;
+            let (place, row) = linear.place(output);
+            for input in 0..layout.inputs {
+                let weight = match matrices.get(place) {
+                    // Tokens choose the rows of the embedding.
+                    None => {
+                        let entry = model.embedding()[input * layout.outputs + row];
+                        i32::from(entry) << EMBEDDING_SHIFT
+                    }
+                    Some(matrix) if input < linear.inputs() => matrix.weight(row, input),
+                    Some(matrix) => matrix.bias(row),
+                };
                 columns[lane][first + input] = field(i64::from(weight));
             }
         }
     }
     columns.into_iter().map(Column::from).collect()
-}
-
-/// A weight of a matrix, its outputs in the order of the relation.
-fn weight(
-    decoder: &DecoderLayout,
-    matrix: &MatrixLayout,
-    model: &IntegerModel,
-    output: usize,
-    input: usize,
-) -> i32 {
-    // The first `len` outputs of one matrix, then those of another.
-    let stacked = |first: &Matrix, second: &Matrix| match output.checked_sub(first.outputs()) {
-        None => first.weight(output, input),
-        Some(output) => second.weight(output, input),
-    };
-    match matrix.kind {
-        MatrixKind::Embedding => {
-            let entry = model.embedding()[input * matrix.outputs + output];
-            i32::from(entry) << ModelArithmetic::EMBEDDING_SHIFT
-        }
-        MatrixKind::Rotary(layer) => {
-            let layer = model.layer(layer);
-            let half = decoder.shape().attention().head_dim() / 2;
-            // Second halves of all heads come first, then first halves.
-            let of_half = matrix.outputs / 2;
-            let (second, index) = (output < of_half, output % of_half);
-            let (head, pair) = (index / half, index % half);
-            let row = 2 * half * head + pair + if second { half } else { 0 };
-            match row.checked_sub(layer.q().outputs()) {
-                None => layer.q().weight(row, input),
-                Some(row) => layer.k().weight(row, input),
-            }
-        }
-        MatrixKind::Values(layer) => model.layer(layer).v().weight(output, input),
-        MatrixKind::Output(layer) => model.layer(layer).o().weight(output, input),
-        MatrixKind::UpGate(layer) => {
-            let layer = model.layer(layer);
-            stacked(layer.up(), layer.gate())
-        }
-        MatrixKind::Down(layer) => model.layer(layer).down().weight(output, input),
-        MatrixKind::Head => model.head().weight(output, input),
-    }
 }
 
 /// The columns of a table that belongs to the model; filled up with its first entry.

@@ -2,10 +2,13 @@
 //!
 //! The verifier knows both. It provides the embedding's inputs, the consumed tokens one-hot and
 //! combined over the steps, and requires one choice for each step: terms that are added to the claimed
-//! sums of the components before they are compared with zero. No column carries a token.
+//! sums of the components before they are compared with zero. No column carries a token. Where matrices have
+//! biases, it provides their input as well, which is one at every step. Else: biases times a number of one's own
+//! choosing.
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_graph::EdgeKind;
 use num_traits::{One, Zero};
 use stwo::core::fields::batch_inverse_in_place;
 use stwo::core::fields::m31::M31;
@@ -13,7 +16,7 @@ use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::Relation;
 
 use crate::challenges::Challenges;
-use crate::layout::decoder::{DecoderLayout, InputSpace};
+use crate::layout::decoder::DecoderLayout;
 use crate::relation::{Argmax, LinearInput, RelationTag, TaggedRelation, Tuple};
 
 /// The embedding's inputs, combined over the steps: for each token of the vocabulary
@@ -31,6 +34,12 @@ pub fn combined_tokens(decoder: &DecoderLayout, consumed: &[u32], challenge: QM3
     combined
 }
 
+/// The input of biases, which is one at every step, combined over the steps: `sum over the steps i of t^(S-1-i)`.
+fn combined_ones(decoder: &DecoderLayout, challenge: QM31) -> QM31 {
+    let steps = 0..decoder.steps();
+    steps.fold(QM31::zero(), |sum, _| sum * challenge + QM31::one())
+}
+
 /// A tuple that the verifier adds to a relation: relation, values, and how often it requires them.
 pub type PublicTuple = (RelationTag, Vec<M31>, M31);
 
@@ -41,17 +50,26 @@ pub fn public_tuples(
     chosen: &[u32],
     challenge: QM31,
 ) -> Vec<PublicTuple> {
-    let provided = -M31::from(decoder.input_uses(InputSpace::Tokens));
-    let inputs = combined_tokens(decoder, consumed, challenge)
-        .into_iter()
-        .enumerate()
-        .map(|(token, input)| {
-            let tuple = LinearInput {
-                name: M31::from(decoder.input(InputSpace::Tokens, token)),
-                value: input.to_m31_array(),
-            };
-            public_tuple(tuple, provided)
-        });
+    let graph = decoder.graph();
+    let provided = |kind: EdgeKind, combined: Vec<QM31>| {
+        let edge = graph.public(kind);
+        edge.into_iter().flat_map(move |edge| {
+            let times = -M31::from(decoder.input_uses(edge));
+            let inputs = combined.clone().into_iter().enumerate();
+            inputs.map(move |(index, input)| {
+                let tuple = LinearInput {
+                    name: M31::from(graph.name(edge, index)),
+                    value: input.to_m31_array(),
+                };
+                public_tuple(tuple, times)
+            })
+        })
+    };
+    let tokens = provided(
+        EdgeKind::Tokens,
+        combined_tokens(decoder, consumed, challenge),
+    );
+    let ones = provided(EdgeKind::One, vec![combined_ones(decoder, challenge)]);
     let choices = chosen.iter().enumerate().map(|(step, token)| {
         let tuple = Argmax {
             step: M31::from(step),
@@ -59,7 +77,7 @@ pub fn public_tuples(
         };
         public_tuple(tuple, M31::one())
     });
-    inputs.chain(choices).collect()
+    tokens.chain(ones).chain(choices).collect()
 }
 
 fn public_tuple<T: Tuple<M31>>(tuple: T, times: M31) -> PublicTuple {

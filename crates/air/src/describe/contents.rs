@@ -63,10 +63,13 @@ impl fmt::Display for ContentDescription {
 /// Never, unless the limits of the parameters are changed.
 pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, ReferenceError> {
     let table = reference_table(layout)?;
-    let arithmetic = super::reference_arithmetic()?;
+    let arithmetic = layout
+        .decoder()
+        .map(|it| super::reference_arithmetic(it.shape()));
+    let arithmetic = arithmetic.transpose()?;
     let constants = Constants {
         table: &table,
-        arithmetic: Some(&arithmetic),
+        arithmetic: arithmetic.as_ref(),
     };
     let mut contents = vec![];
     for part in layout.parts() {

@@ -1,9 +1,11 @@
-//! The layout of the decoder around the attention: which matrices there are, where their rows stand,
-//! and how values are named between components. Everything follows from shape, arithmetic and the
-//! number of steps.
+//! The layout of the decoder around the attention: where the rows of weights and of every node stand, and how
+//! values are named between components. Everything follows from the graph, and from the number of steps.
 use alloc::vec::Vec;
 
-use matchmark_quant::{ArithmeticTerms, ModelShape, MAX_LINEAR_WIDTH, MAX_LOG_ROWS};
+use matchmark_graph::{
+    ArithmeticTerms, Edge, EdgeId, Graph, Kind, ModelShape, NodeId, MAX_LINEAR_WIDTH,
+};
+use matchmark_quant::MAX_LOG_ROWS;
 
 use crate::layout::{log_rows, LayoutError};
 
@@ -31,46 +33,14 @@ pub const MANTISSA_BITS: u32 = 14;
 /// Low bits of the remainder of a normalization.
 pub const NORM_LOW_BITS: u32 = 8;
 
-/// A matrix of the model, in the order in which the linear component has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MatrixKind {
-    /// Token to the first values of the stream.
-    Embedding,
-    /// Queries and keys of a layer: second halves of all heads, then first halves; query heads first.
-    Rotary(usize),
-    /// Values of a layer.
-    Values(usize),
-    /// Attention output to the stream.
-    Output(usize),
-    /// Up and gate of a layer, in this order.
-    UpGate(usize),
-    /// Gated values to the stream.
-    Down(usize),
-    /// Stream to logits.
-    Head,
-}
-
-/// A vector that matrices take in, for every token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InputSpace {
-    /// Tokens, one-hot.
-    Tokens,
-    /// The normalized stream at a stage.
-    Normalized(usize),
-    /// The attention outputs of a layer.
-    Attention(usize),
-    /// The gated values of a layer.
-    Gated(usize),
-}
-
-/// A matrix: its size and place in the linear component.
+/// The matrices of a node: their size and place in the linear component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatrixLayout {
-    /// Which one.
-    pub kind: MatrixKind,
-    /// Number of outputs.
+    /// The node that multiplies with them.
+    pub node: NodeId,
+    /// Number of outputs of all of them.
     pub outputs: usize,
-    /// Number of inputs.
+    /// Number of inputs, the one of biases included.
     pub inputs: usize,
     /// Blocks of outputs; the first one is filled up with zeros in front.
     pub blocks: usize,
@@ -105,6 +75,7 @@ pub struct DecoderLogRows {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecoderLayout {
     shape: ModelShape,
+    graph: Graph,
     arithmetic: ArithmeticTerms,
     steps: usize,
     width: usize,
@@ -124,14 +95,15 @@ impl DecoderLayout {
         segment_steps: usize,
         steps: usize,
     ) -> Result<Self, LayoutError> {
-        let sizes = matrix_sizes(&shape);
-        let width = width(&sizes);
-        let mut matrices = Vec::with_capacity(sizes.len());
+        let graph = Graph::decoder(&shape);
+        let width = width(&graph);
+        let mut matrices = Vec::new();
         let mut first_row = 0;
-        for (kind, outputs, inputs) in sizes {
+        for (node, linear) in graph.linears() {
+            let (outputs, inputs) = (linear.outputs(), linear.rows_of_weights());
             let blocks = outputs.div_ceil(width);
             matrices.push(MatrixLayout {
-                kind,
+                node,
                 outputs,
                 inputs,
                 blocks,
@@ -139,32 +111,30 @@ impl DecoderLayout {
             });
             first_row += blocks * inputs;
         }
-        let attention = shape.attention();
-        let (heads, kv_heads, dim) = (
-            attention.query_heads(),
-            attention.kv_heads(),
-            attention.head_dim(),
-        );
-        let layers = shape.layers();
         let rows = |component, per_token: usize| {
             log_rows(component, per_token as u64 * segment_steps as u64)
         };
+        let of = |kind| graph.rows_per_token(kind);
         let log_rows = DecoderLogRows {
             linear: log_rows("linear", first_row as u64)?,
-            stream: rows("stream", stages(&shape) * shape.hidden())?,
-            norms: rows("norms", stages(&shape))?,
-            rotary: rows("rotary", layers * (heads + kv_heads) * (dim / 2))?,
-            values: rows("values", layers * kv_heads * dim)?,
-            gated: rows("gated", layers * shape.mlp())?,
-            argmax: rows("argmax", shape.vocabulary())?,
+            stream: rows("stream", of(Kind::Stream))?,
+            norms: rows("norms", graph.of(Kind::Stream).len())?,
+            rotary: rows("rotary", of(Kind::Rotary))?,
+            values: rows("values", of(Kind::Values))?,
+            gated: rows("gated", of(Kind::Gated))?,
+            argmax: rows("argmax", of(Kind::Argmax))?,
             activations: log_rows(
                 "activation table",
                 2 * u64::from(arithmetic.gate_bits().max_value().unsigned_abs()) + 1,
             )?,
-            rotations: log_rows("rotary table", (shape.positions() * (dim / 2)) as u64)?,
+            rotations: log_rows(
+                "rotary table",
+                (shape.positions() * (shape.attention().head_dim() / 2)) as u64,
+            )?,
         };
         Ok(Self {
             shape,
+            graph,
             arithmetic,
             steps,
             width,
@@ -176,6 +146,11 @@ impl DecoderLayout {
     /// Shape of the model.
     pub fn shape(&self) -> &ModelShape {
         &self.shape
+    }
+
+    /// What the model computes, node by node.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// What holds for all nodes of the arithmetic.
@@ -247,17 +222,34 @@ impl DecoderLayout {
         .into_iter()
         .map(|(log, columns)| columns << log)
         .sum::<u64>()
-            + (self.shape.vocabulary() * self.steps) as u64
+            // What is public: tokens, and where there are biases the number one.
+            + (self.public_inputs() * self.steps) as u64
+    }
+
+    /// Numbers that are public and that matrices take in.
+    fn public_inputs(&self) -> usize {
+        let edges = self.graph.edges().iter();
+        let public = edges.filter(|edge| edge.from().is_none());
+        public.map(Edge::width).sum()
     }
 
     /// Stages of the stream: after the embedding, and after attention and MLP of each layer.
     pub fn stages(&self) -> usize {
-        stages(&self.shape)
+        self.graph.of(Kind::Stream).len()
+    }
+
+    /// Row of one of a node's rows for a token at a step, in the component that shows nodes of its kind.
+    pub fn row(&self, node: NodeId, index: usize, step: usize) -> usize {
+        (self.graph.node(node).first_row() + index) * self.steps + step
+    }
+
+    fn row_of(&self, kind: Kind, rank: usize, index: usize, step: usize) -> usize {
+        self.row(self.graph.nth(kind, rank), index, step)
     }
 
     /// Row of (stage, channel, step) in the stream component.
     pub fn stream_row(&self, stage: usize, channel: usize, step: usize) -> usize {
-        (stage * self.shape.hidden() + channel) * self.steps + step
+        self.row_of(Kind::Stream, stage, channel, step)
     }
 
     /// Number of (stage, step) in the relations between stream and norms.
@@ -267,69 +259,47 @@ impl DecoderLayout {
 
     /// Row of (layer, head, pair, step) in the rotary component; key heads follow query heads.
     pub fn rotary_row(&self, layer: usize, head: usize, pair: usize, step: usize) -> usize {
-        let attention = self.shape.attention();
-        let heads = attention.query_heads() + attention.kv_heads();
-        ((layer * heads + head) * (attention.head_dim() / 2) + pair) * self.steps + step
+        let pairs = self.shape.attention().head_dim() / 2;
+        self.row_of(Kind::Rotary, layer, head * pairs + pair, step)
     }
 
     /// Row of (layer, key/value head, dimension, step) in the values component.
     pub fn values_row(&self, layer: usize, head: usize, dim: usize, step: usize) -> usize {
-        let attention = self.shape.attention();
-        ((layer * attention.kv_heads() + head) * attention.head_dim() + dim) * self.steps + step
+        let dims = self.shape.attention().head_dim();
+        self.row_of(Kind::Values, layer, head * dims + dim, step)
     }
 
     /// Row of (layer, channel, step) in the gated component.
     pub fn gated_row(&self, layer: usize, channel: usize, step: usize) -> usize {
-        (layer * self.shape.mlp() + channel) * self.steps + step
+        self.row_of(Kind::Gated, layer, channel, step)
     }
 
     /// Row of (token of the vocabulary, step) in the argmax component.
     pub fn argmax_row(&self, token: usize, step: usize) -> usize {
-        token * self.steps + step
+        self.row_of(Kind::Argmax, 0, token, step)
     }
 
-    /// Name of an input of matrices: where its random linear combination over the steps is provided.
-    pub fn input(&self, space: InputSpace, index: usize) -> usize {
-        let shape = &self.shape;
-        let normalized = self.stages() * shape.hidden();
-        let attention = shape.attention().query_heads() * shape.attention().head_dim();
-        let first = match space {
-            InputSpace::Tokens => 0,
-            InputSpace::Normalized(stage) => shape.vocabulary() + stage * shape.hidden(),
-            InputSpace::Attention(layer) => shape.vocabulary() + normalized + layer * attention,
-            InputSpace::Gated(layer) => {
-                shape.vocabulary() + normalized + shape.layers() * attention + layer * shape.mlp()
+    /// How often each number of a vector is used: once by each block of each node of matrices that takes it in.
+    pub fn input_uses(&self, edge: EdgeId) -> usize {
+        let to = self.graph.edge(edge).to();
+        let taking = self.matrices.iter();
+        let taking = taking.filter(|matrix| to.contains(&matrix.node));
+        taking.map(|matrix| matrix.blocks).sum()
+    }
+
+    /// Name of the input that a row of weights is for.
+    ///
+    /// # Panics
+    /// If the matrices have no such input.
+    pub fn input(&self, matrix: &MatrixLayout, mut index: usize) -> usize {
+        for edge in self.graph.node(matrix.node).inputs() {
+            let width = self.graph.edge(*edge).width();
+            if index < width {
+                return self.graph.name(*edge, index);
             }
-        };
-        first + index
-    }
-
-    /// Number of names of inputs.
-    pub fn inputs(&self) -> usize {
-        self.input(InputSpace::Gated(self.shape.layers()), 0)
-    }
-
-    /// How often each input of a vector is used: once by each block of each matrix that takes it.
-    pub fn input_uses(&self, space: InputSpace) -> usize {
-        self.matrices
-            .iter()
-            .filter(|matrix| self.input_space(matrix.kind) == space)
-            .map(|matrix| matrix.blocks)
-            .sum()
-    }
-
-    /// The vector that a matrix takes.
-    pub fn input_space(&self, kind: MatrixKind) -> InputSpace {
-        match kind {
-            MatrixKind::Embedding => InputSpace::Tokens,
-            MatrixKind::Rotary(layer) | MatrixKind::Values(layer) => {
-                InputSpace::Normalized(2 * layer)
-            }
-            MatrixKind::Output(layer) => InputSpace::Attention(layer),
-            MatrixKind::UpGate(layer) => InputSpace::Normalized(2 * layer + 1),
-            MatrixKind::Down(layer) => InputSpace::Gated(layer),
-            MatrixKind::Head => InputSpace::Normalized(2 * self.shape.layers()),
+            index -= width;
         }
+        panic!("no such input of {:?}", matrix.node)
     }
 }
 
@@ -348,40 +318,13 @@ pub const KEY_ENTRY: usize = KIND;
 /// Values by cache row.
 pub const VALUE_ENTRY: usize = 2 * KIND;
 
-fn stages(shape: &ModelShape) -> usize {
-    2 * shape.layers() + 1
-}
-
-/// Kind, outputs and inputs of all matrices, in order.
-fn matrix_sizes(shape: &ModelShape) -> Vec<(MatrixKind, usize, usize)> {
-    let attention = shape.attention();
-    let (queries, keys) = (
-        attention.query_heads() * attention.head_dim(),
-        attention.kv_heads() * attention.head_dim(),
-    );
-    let (hidden, mlp) = (shape.hidden(), shape.mlp());
-    let mut sizes = alloc::vec![(MatrixKind::Embedding, hidden, shape.vocabulary())];
-    for layer in 0..shape.layers() {
-        sizes.extend([
-            (MatrixKind::Rotary(layer), queries + keys, hidden),
-            (MatrixKind::Values(layer), keys, hidden),
-            (MatrixKind::Output(layer), hidden, queries),
-            (MatrixKind::UpGate(layer), 2 * mlp, hidden),
-            (MatrixKind::Down(layer), hidden, mlp),
-        ]);
-    }
-    sizes.push((MatrixKind::Head, shape.vocabulary(), hidden));
-    sizes
-}
-
 /// The number of weights in a row: the smallest for the least height at which it is not preferred to
 /// have fewer columns. Where that height is more than a component can have, rows grow until it is not.
-fn width(sizes: &[(MatrixKind, usize, usize)]) -> usize {
+fn width(graph: &Graph) -> usize {
     let rows = |width: usize| -> usize {
-        sizes
-            .iter()
-            .map(|(_, outputs, inputs)| outputs.div_ceil(width) * inputs)
-            .sum()
+        let linears = graph.linears();
+        let rows = linears.map(|(_, it)| it.outputs().div_ceil(width) * it.rows_of_weights());
+        rows.sum()
     };
     let height = |width: usize| rows(width).next_power_of_two();
     let largest = (1..=MAX_LINEAR_WIDTH).rev();

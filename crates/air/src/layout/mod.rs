@@ -8,9 +8,10 @@
 pub mod decoder;
 pub mod limbs;
 
+use matchmark_graph::{ArithmeticTerms, ModelShape};
 use matchmark_quant::{
-    AccumulatorBounds, ArithmeticTerms, AttentionShape, GapBounds, ModelShape, Rounding, ScoreStep,
-    TableBounds, ValueBits, MAX_LIMB_BITS, MODULUS,
+    AccumulatorBounds, AttentionShape, GapBounds, Rounding, ScoreStep, TableBounds, ValueBits,
+    MAX_LIMB_BITS, MODULUS,
 };
 use matchmark_statement::{Cut, ProofPart, SegmentKind, SegmentShape, SegmentStatement};
 

@@ -3,13 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_quant::ModelArithmetic;
+use matchmark_graph::{Kind, ModelArithmetic, NodeId, Operation};
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 
 use crate::layout::decoder::{
-    DecoderLayout, InputSpace, MatrixKind, ARGMAX_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS,
-    MANTISSA_BITS, PADDING_UNIT, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
+    DecoderLayout, ARGMAX_OUTPUT, GATED_OUTPUT, KEY_ENTRY, LOG_RANGE_ROWS, MANTISSA_BITS,
+    PADDING_UNIT, QUERY_ENTRY, STREAM_OUTPUT, VALUE_ENTRY,
 };
 use crate::layout::{SegmentLayout, MIN_LOG_ROWS};
 
@@ -239,22 +239,24 @@ impl DecoderSelector {
 
 impl VectorSelector {
     fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
+        let graph = decoder.graph();
         let heads = decoder.shape().attention().query_heads();
         let (dim, steps) = (layout.head_dim(), decoder.steps());
         let mut column = vec![M31::zero(); rows];
-        for head in 0..layout.shape().attention().query_heads() {
-            let space = InputSpace::Attention(head / heads);
-            for step in 0..steps {
-                for c in 0..dim {
-                    let row = layout.vector_row(head, step, c);
-                    column[row] = match self {
-                        Self::VectorQuery => M31::from(QUERY_ENTRY + row),
-                        Self::VectorFirstStep => flag(step == 0),
-                        Self::VectorInput => {
-                            M31::from(decoder.input(space, (head % heads) * dim + c))
-                        }
-                        Self::VectorInputUses => uses(step + 1 == steps, decoder.input_uses(space)),
-                    };
+        for (layer, id) in graph.of(Kind::Attention).iter().enumerate() {
+            let vector = graph.vector_of(*id);
+            let input_uses = decoder.input_uses(vector);
+            for head in 0..heads {
+                for step in 0..steps {
+                    for c in 0..dim {
+                        let row = layout.vector_row(layer * heads + head, step, c);
+                        column[row] = match self {
+                            Self::VectorQuery => M31::from(QUERY_ENTRY + row),
+                            Self::VectorFirstStep => flag(step == 0),
+                            Self::VectorInput => M31::from(graph.name(vector, head * dim + c)),
+                            Self::VectorInputUses => uses(step + 1 == steps, input_uses),
+                        };
+                    }
                 }
             }
         }
@@ -266,17 +268,16 @@ impl LinearSelector {
     fn entries(self, layout: &SegmentLayout, decoder: &DecoderLayout, rows: usize) -> Vec<M31> {
         let mut column = vec![M31::zero(); rows];
         for matrix in decoder.matrices() {
-            let space = decoder.input_space(matrix.kind);
             for block in 0..matrix.blocks {
                 for input in 0..matrix.inputs {
                     let last = block + 1 == matrix.blocks && input + 1 == matrix.inputs;
                     column[matrix.first_row + block * matrix.inputs + input] = match self {
-                        Self::LinearInput => M31::from(decoder.input(space, input)),
+                        Self::LinearInput => M31::from(decoder.input(matrix, input)),
                         Self::LinearActive => M31::one(),
                         Self::LinearContinues => flag(input > 0),
                         Self::LinearNextBlock => flag(input == 0 && block > 0),
                         Self::LinearLast => flag(last),
-                        Self::LinearOutput => uses(last, output_name(layout, decoder, matrix.kind)),
+                        Self::LinearOutput => uses(last, output_name(layout, decoder, matrix.node)),
                     };
                 }
             }
@@ -292,25 +293,26 @@ impl StreamSelector {
         arithmetic: &ModelArithmetic,
         rows: usize,
     ) -> Vec<M31> {
-        let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
+        let (graph, steps) = (decoder.graph(), decoder.steps());
+        let channels = decoder.shape().hidden();
         let mut column = filled(matches!(self, Self::StreamUnit), rows);
-        for stage in 0..decoder.stages() {
-            let (shift, residual) = arithmetic.residual_of_stage(stage);
-            let space = InputSpace::Normalized(stage);
-            let input_uses = decoder.input_uses(space);
+        for (stage, id) in graph.of(Kind::Stream).iter().enumerate() {
+            let constants = arithmetic.stream(*id);
+            let vector = graph.vector_of(*id);
+            let input_uses = decoder.input_uses(vector);
             for channel in 0..channels {
                 for step in 0..steps {
                     let last = step + 1 == steps;
-                    column[decoder.stream_row(stage, channel, step)] = match self {
+                    column[decoder.row(*id, channel, step)] = match self {
                         Self::StreamActive => M31::one(),
-                        Self::StreamUnit => power(shift),
-                        Self::StreamBefore => residual.map_or(M31::zero(), power),
+                        Self::StreamUnit => power(constants.shift),
+                        Self::StreamBefore => constants.before.map_or(M31::zero(), power),
                         Self::StreamFirstChannel => flag(channel == 0),
                         Self::StreamLastChannel => flag(channel + 1 == channels),
                         Self::StreamFirstStep => flag(step == 0),
                         Self::StreamLast => flag(last && channel + 1 == channels),
                         Self::StreamNorm => M31::from(decoder.norm_row(stage, step)),
-                        Self::StreamInput => M31::from(decoder.input(space, channel)),
+                        Self::StreamInput => M31::from(graph.name(vector, channel)),
                         Self::StreamInputUses => uses(last, input_uses),
                     };
                 }
@@ -330,7 +332,9 @@ impl NormSelector {
         let of_row = |row: usize| {
             // Padding is normalized like the last stage.
             let stage = (row / decoder.steps()).min(decoder.stages() - 1);
-            let norm = arithmetic.norm_of_stage(stage);
+            let norm = arithmetic
+                .stream(decoder.graph().nth(Kind::Stream, stage))
+                .norm;
             match self {
                 Self::NormActive => flag(row < decoder.stages() * decoder.steps()),
                 Self::NormRow => M31::from(row),
@@ -354,19 +358,20 @@ impl RotarySelector {
         let (queries, keys) = (attention.query_heads(), attention.kv_heads());
         let (pairs, steps) = (attention.head_dim() / 2, decoder.steps());
         let mut column = filled(matches!(self, Self::RotaryUnit), rows);
-        for (layer, nodes) in arithmetic.layers().iter().enumerate() {
+        for (layer, id) in decoder.graph().of(Kind::Rotary).iter().enumerate() {
+            let constants = arithmetic.rotary(*id);
             for head in 0..queries + keys {
                 for pair in 0..pairs {
                     for step in 0..steps {
                         let first = head == 0 && pair == 0 && step == 0;
                         let last =
                             head + 1 == queries + keys && pair + 1 == pairs && step + 1 == steps;
-                        column[decoder.rotary_row(layer, head, pair, step)] = match self {
+                        column[decoder.row(*id, head * pairs + pair, step)] = match self {
                             Self::RotaryFirst => flag(first),
                             Self::RotaryLast => flag(last),
                             Self::RotaryUnit => power(match head < queries {
-                                true => nodes.query.shift,
-                                false => nodes.key.shift,
+                                true => constants.query,
+                                false => constants.key,
                             }),
                             Self::RotaryStep => M31::from(step),
                             Self::RotaryPair => M31::from(pair),
@@ -403,15 +408,16 @@ impl ValueSelector {
         let attention = decoder.shape().attention();
         let (heads, dim, steps) = (attention.kv_heads(), attention.head_dim(), decoder.steps());
         let mut column = filled(matches!(self, Self::ValueUnit), rows);
-        for (layer, nodes) in arithmetic.layers().iter().enumerate() {
+        for (layer, id) in decoder.graph().of(Kind::Values).iter().enumerate() {
+            let constants = arithmetic.values(*id);
             for head in 0..heads {
                 for c in 0..dim {
                     for step in 0..steps {
                         let last = head + 1 == heads && c + 1 == dim && step + 1 == steps;
-                        column[decoder.values_row(layer, head, c, step)] = match self {
+                        column[decoder.row(*id, head * dim + c, step)] = match self {
                             Self::ValueFirst => flag(head == 0 && c == 0 && step == 0),
                             Self::ValueLast => flag(last),
-                            Self::ValueUnit => power(nodes.value.shift),
+                            Self::ValueUnit => power(constants.shift),
                             Self::ValueEntry => M31::from(
                                 VALUE_ENTRY + layout.cache_row(layer * heads + head, step, c),
                             ),
@@ -432,26 +438,28 @@ impl GatedSelector {
         arithmetic: &ModelArithmetic,
         rows: usize,
     ) -> Vec<M31> {
-        let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
+        let (graph, steps) = (decoder.graph(), decoder.steps());
+        let channels = decoder.shape().mlp();
         let is_unit = matches!(
             self,
             Self::GatedGateUnit | Self::GatedUpUnit | Self::GatedUnit
         );
         let mut column = filled(is_unit, rows);
-        for (layer, nodes) in arithmetic.layers().iter().enumerate() {
-            let space = InputSpace::Gated(layer);
-            let input_uses = decoder.input_uses(space);
+        for id in graph.of(Kind::Gated) {
+            let constants = arithmetic.gated(*id);
+            let vector = graph.vector_of(*id);
+            let input_uses = decoder.input_uses(vector);
             for channel in 0..channels {
                 for step in 0..steps {
                     let last = step + 1 == steps;
-                    column[decoder.gated_row(layer, channel, step)] = match self {
+                    column[decoder.row(*id, channel, step)] = match self {
                         Self::GatedFirst => flag(channel == 0 && step == 0),
                         Self::GatedLast => flag(last && channel + 1 == channels),
-                        Self::GatedGateUnit => power(nodes.gate.shift),
-                        Self::GatedUpUnit => power(nodes.up.shift),
-                        Self::GatedUnit => power(nodes.gated),
+                        Self::GatedGateUnit => power(constants.gate),
+                        Self::GatedUpUnit => power(constants.up),
+                        Self::GatedUnit => power(constants.product),
                         Self::GatedFirstStep => flag(step == 0),
-                        Self::GatedInput => M31::from(decoder.input(space, channel)),
+                        Self::GatedInput => M31::from(graph.name(vector, channel)),
                         Self::GatedInputUses => uses(last, input_uses),
                     };
                 }
@@ -514,27 +522,27 @@ impl ExponentSelector {
     }
 }
 
-/// Name of a matrix's outputs: what the component that has them finds on their last row.
-pub fn output_name(layout: &SegmentLayout, decoder: &DecoderLayout, kind: MatrixKind) -> usize {
-    let shape = decoder.shape();
-    let attention = shape.attention();
+/// Name of the outputs of a product with matrices: what the component of the node that takes them in finds on
+/// the last of that node's rows.
+///
+/// # Panics
+/// If no node takes in what this one gives.
+pub fn output_name(layout: &SegmentLayout, decoder: &DecoderLayout, id: NodeId) -> usize {
+    let graph = decoder.graph();
+    let attention = decoder.shape().attention();
     let last = decoder.steps() - 1;
-    let last_head = |layer: usize| (layer + 1) * attention.kv_heads() - 1;
+    let to = graph.node(graph.edge(graph.output(id)).to()[0]);
+    let last_head = (to.rank() + 1) * attention.kv_heads() - 1;
     let dim = attention.head_dim();
-    match kind {
-        MatrixKind::Embedding => STREAM_OUTPUT + decoder.norm_row(0, last),
-        MatrixKind::Output(layer) => STREAM_OUTPUT + decoder.norm_row(2 * layer + 1, last),
-        MatrixKind::Down(layer) => STREAM_OUTPUT + decoder.norm_row(2 * layer + 2, last),
-        MatrixKind::Rotary(layer) => {
-            KEY_ENTRY + layout.cache_row(last_head(layer), last, dim / 2 - 1)
+    match to.operation() {
+        Operation::Stream(_) => STREAM_OUTPUT + decoder.norm_row(to.rank(), last),
+        Operation::Rotary(_) => KEY_ENTRY + layout.cache_row(last_head, last, dim / 2 - 1),
+        Operation::Values(_) => VALUE_ENTRY + layout.cache_row(last_head, last, dim - 1),
+        Operation::Gated(gated) => GATED_OUTPUT + graph.name(to.outputs()[0], gated.channels - 1),
+        Operation::Argmax(_) => ARGMAX_OUTPUT,
+        Operation::Linear(_) | Operation::Attention(_) => {
+            unreachable!("they take in no accumulators")
         }
-        MatrixKind::Values(layer) => {
-            VALUE_ENTRY + layout.cache_row(last_head(layer), last, dim - 1)
-        }
-        MatrixKind::UpGate(layer) => {
-            GATED_OUTPUT + decoder.input(InputSpace::Gated(layer), shape.mlp() - 1)
-        }
-        MatrixKind::Head => ARGMAX_OUTPUT,
     }
 }
 

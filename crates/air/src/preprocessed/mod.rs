@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_quant::ModelArithmetic;
+use matchmark_graph::ModelArithmetic;
 use matchmark_statement::{ProofPart, SegmentKind};
 use matchmark_tables::WeightTable;
 use num_traits::{One, Zero};

@@ -2,8 +2,9 @@
 
 use camino::Utf8Path;
 use matchmark::files::{self, Form};
+use matchmark_graph::ModelArithmetic;
 use matchmark_models::{quantize_model, ImportOptions, QuantizeOptions};
-use matchmark_quant::{ModelArithmetic, ValueBits};
+use matchmark_quant::ValueBits;
 use matchmark_runtime::quantize_bytes;
 use serde_json::json;
 

@@ -174,7 +174,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 6;
+    pub const FORMAT: u32 = 7;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
@@ -311,11 +311,11 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 6", "format = 5")),
-            Err(ManifestError::Format(5))
+            ChainManifest::from_toml(&text.replace("format = 7", "format = 6")),
+            Err(ManifestError::Format(6))
         ));
         for bad in [
-            text.replace("format = 6", "format = 6\nextra = 0"),
+            text.replace("format = 7", "format = 7\nextra = 0"),
             text.replace("[inputs]", "[inputs]\nextra = 0"),
             text.replace("kind = \"trace\"", "kind = \"model\""),
             text.replace("kind = \"trace\"", "kind = \"tensor\""),

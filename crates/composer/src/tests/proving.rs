@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use matchmark_graph::ModelArithmetic;
 use matchmark_models::{IntegerModel, ModelError};
 use matchmark_prover::{ProveError, SegmentProver};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, ModelArithmetic, QuantError, QueryHeads,
-    Rounding, StepRange, ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, StepRange,
+    ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
 use matchmark_statement::{PolicyError, SegmentShape};
@@ -186,10 +187,10 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         create(&path, plan(1, 2))
     }),
     ("Format", || {
-        directory(with_manifest("format = 6", "format = 9"))
+        directory(with_manifest("format = 7", "format = 9"))
     }),
     ("Manifest", || {
-        directory(with_manifest("format = 6", "format = 6\nextra = 0"))
+        directory(with_manifest("format = 7", "format = 7\nextra = 0"))
     }),
     ("OtherProgram", || {
         directory(with_manifest("relation_version = ", "relation_version = 9"))
@@ -224,9 +225,8 @@ fn loud_model() -> Arc<IntegerModel> {
     // Weights that were drawn for a larger shift.
     let mut parts = (*model::model(5)).clone().into_parts();
     let mut arithmetic = parts.arithmetic.into_parts();
-    for layer in &mut arithmetic.layers {
-        layer.query.shift = 1;
-    }
+    let layers = parts.shape.layers();
+    (0..layers).for_each(|layer| arithmetic.rotary_mut(layer).query = 1);
     parts.arithmetic = ModelArithmetic::new(arithmetic).unwrap();
     Arc::new(IntegerModel::new(parts).unwrap())
 }

@@ -2,10 +2,11 @@
 use std::sync::Arc;
 
 use matchmark_composer::{ModelOptions, ModelPlan, Stop};
+use matchmark_graph::{ModelArithmetic, ModelShape};
 use matchmark_models::{synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, QueryHeads, SegmentSteps, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_statement::{CutPattern, Profile, Security, SecurityLevel, VerifierDomain};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use matchmark_graph::{MatrixName, Projection};
 use serde::Serialize;
 
 use crate::float_run::{add, attention, multiply, normalized, rotate, weighted};
@@ -120,14 +121,16 @@ impl Compared<'_> {
         let at = (LAST + 1, Operation::FinalNorm);
         self.record(at, |run| &run.normalized, stages - 1, stages, &n);
         let n = part(&self.got.normalized, stages - 1, stages);
-        let input = weighted(n, &floats.final_norm);
-        let logits = multiply(&floats.head, &input, floats.shape.vocabulary());
+        let input = weighted(n, &floats.norms[stages - 1]);
+        let head = floats.matrix(MatrixName::HEAD);
+        let logits = multiply(head, &input, floats.shape.vocabulary());
         let at = (LAST + 1, Operation::Logits);
         self.record(at, |run| &run.logits, 0, 1, &logits);
     }
 
     fn layer(&mut self, floats: &FloatModel, l: usize) {
-        let (shape, weights) = (&floats.shape, &floats.layers[l]);
+        let shape = &floats.shape;
+        let matrix = |projection| floats.matrix(MatrixName::of_layer(projection, l));
         let (layers, stages) = (shape.layers(), shape.stages());
         let (query, kv) = (shape.query_width(), shape.kv_width());
         let at = |operation| (l + 1, operation);
@@ -143,8 +146,8 @@ impl Compared<'_> {
             stages,
             &n,
         );
-        let input = weighted(stage(&got.normalized, 2 * l), &weights.attention_norm);
-        let q = multiply(&weights.query, &input, query);
+        let input = weighted(stage(&got.normalized, 2 * l), &floats.norms[2 * l]);
+        let q = multiply(matrix(Projection::Query), &input, query);
         self.record(
             at(Operation::Query),
             |run| &run.rotary_queries,
@@ -152,9 +155,9 @@ impl Compared<'_> {
             layers,
             &q,
         );
-        let k = multiply(&weights.key, &input, kv);
+        let k = multiply(matrix(Projection::Key), &input, kv);
         self.record(at(Operation::Key), |run| &run.rotary_keys, l, layers, &k);
-        let v = multiply(&weights.value, &input, kv);
+        let v = multiply(matrix(Projection::Value), &input, kv);
         self.record(at(Operation::Value), |run| &run.values, l, layers, &v);
         let q = rotate(floats, of_layer(&got.rotary_queries), query);
         self.record(
@@ -178,7 +181,11 @@ impl Compared<'_> {
         let mut h = stage(&got.stream, 2 * l).to_vec();
         add(
             &mut h,
-            &multiply(&weights.output, of_layer(&got.attention), shape.hidden()),
+            &multiply(
+                matrix(Projection::Output),
+                of_layer(&got.attention),
+                shape.hidden(),
+            ),
         );
         self.record(
             at(Operation::AttentionOutput),
@@ -196,10 +203,10 @@ impl Compared<'_> {
             stages,
             &n,
         );
-        let input = weighted(stage(&got.normalized, 2 * l + 1), &weights.mlp_norm);
-        let gates = multiply(&weights.gate, &input, shape.mlp());
+        let input = weighted(stage(&got.normalized, 2 * l + 1), &floats.norms[2 * l + 1]);
+        let gates = multiply(matrix(Projection::Gate), &input, shape.mlp());
         self.record(at(Operation::Gate), |run| &run.gates, l, layers, &gates);
-        let ups = multiply(&weights.up, &input, shape.mlp());
+        let ups = multiply(matrix(Projection::Up), &input, shape.mlp());
         self.record(at(Operation::Up), |run| &run.ups, l, layers, &ups);
         let activation = floats.activation;
         let activated: Vec<f64> = of_layer(&got.gates)
@@ -219,7 +226,11 @@ impl Compared<'_> {
         let mut h = stage(&got.stream, 2 * l + 1).to_vec();
         add(
             &mut h,
-            &multiply(&weights.down, of_layer(&got.gated), shape.hidden()),
+            &multiply(
+                matrix(Projection::Down),
+                of_layer(&got.gated),
+                shape.hidden(),
+            ),
         );
         self.record(
             at(Operation::MlpOutput),

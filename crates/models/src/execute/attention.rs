@@ -1,67 +1,43 @@
 //! The attention of one layer, and of all layers taken as one.
 
+use matchmark_graph::{Node, NodeId};
 use matchmark_runtime::{execute_segment, SegmentExecution, SegmentInputs};
 
 use super::{ModelExecution, Run};
 use crate::{ModelError, ModelState, Operation};
 
 impl Run<'_> {
-    /// Projects, rotates and attends.
-    pub(super) fn attend(
-        &self,
-        layer: usize,
-        input: &[i32],
-        state: &ModelState,
-        execution: &mut ModelExecution,
-    ) -> Result<SegmentExecution, ModelError> {
-        let (weights, terms) = (self.model.layer(layer), self.terms());
-        let nodes = &self.model.arithmetic().layers()[layer];
-        let shape = self.model.shape();
-        let rotary_queries = self.project(
-            (Operation::Query, layer),
-            weights.q(),
-            terms.rotary_input(nodes.query.shift),
-            input,
-            &mut execution.query_accumulators,
+    /// Rescales the accumulators of values.
+    pub(super) fn values(&mut self, id: NodeId, node: &Node) -> Result<Vec<Vec<i32>>, ModelError> {
+        let constants = self.model.arithmetic().values(id);
+        let accumulators = self.take(node.inputs()[0]).remove(0);
+        let values = self.rescale_all(
+            (Operation::Value, node.layer()),
+            self.terms().value(constants.shift),
+            self.model.shape().kv_width(),
+            &accumulators,
         )?;
-        let rotary_keys = self.project(
-            (Operation::Key, layer),
-            weights.k(),
-            terms.rotary_input(nodes.key.shift),
-            input,
-            &mut execution.key_accumulators,
-        )?;
-        let values = self.project(
-            (Operation::Value, layer),
-            weights.v(),
-            terms.value(nodes.value.shift),
-            input,
-            &mut execution.value_accumulators,
-        )?;
-        let queries = self.rotate(
-            (Operation::RotatedQuery, layer),
-            &rotary_queries,
-            shape.query_width(),
-        )?;
-        let keys = self.rotate(
-            (Operation::RotatedKey, layer),
-            &rotary_keys,
-            shape.kv_width(),
-        )?;
-        execution.rotary_queries.extend(rotary_queries);
-        execution.rotary_keys.extend(rotary_keys);
+        self.execution.value_accumulators.extend(accumulators);
+        Ok(vec![values])
+    }
 
+    /// Attends to the cache, and to the tokens up to each.
+    pub(super) fn attend(&mut self, node: &Node) -> Result<Vec<Vec<i32>>, ModelError> {
+        let shape = self.model.shape();
+        let [rotated, values] = [0, 1].map(|input| &self.edges[node.inputs()[input].index()]);
         let inputs = SegmentInputs::new(
             shape.attention(),
-            terms.value_bits(),
+            self.terms().value_bits(),
             self.steps,
-            self.by_head(&queries, shape.query_width()),
-            self.by_head(&keys, shape.kv_width()),
-            self.by_head(&values, shape.kv_width()),
+            self.by_head(&rotated[0], shape.query_width()),
+            self.by_head(&rotated[1], shape.kv_width()),
+            self.by_head(&values[0], shape.kv_width()),
         )?;
-        let cache = state.layer(self.model, layer)?;
+        let cache = self.state.layer(self.model, node.rank())?;
         let (segment, _) = execute_segment(&cache, &inputs, &self.model.attention_rules())?;
-        Ok(segment)
+        let outputs = self.attention_outputs(&segment);
+        self.attentions.push(segment);
+        Ok(vec![outputs])
     }
 
     /// From `[S, heads * d]` to `[heads, S, d]`.
@@ -79,7 +55,7 @@ impl Run<'_> {
     }
 
     /// The outputs of an attention, from `[H, S, d]` to `[S, H d]`.
-    pub(super) fn attention_outputs(&self, attention: &SegmentExecution) -> Vec<i32> {
+    fn attention_outputs(&self, attention: &SegmentExecution) -> Vec<i32> {
         let (s, d) = (self.steps.steps(), attention.shape.head_dim());
         let mut out = Vec::with_capacity(attention.out.len());
         for t in 0..s {
@@ -91,23 +67,10 @@ impl Run<'_> {
     }
 
     /// The attentions of all layers as one, and the state afterwards.
-    pub(super) fn join(
-        &self,
-        attentions: Vec<SegmentExecution>,
-        state: &ModelState,
-    ) -> Result<(SegmentExecution, ModelState), ModelError> {
-        let mut joined = SegmentExecution {
-            shape: self.model.shape().all_layers_attention(),
-            steps: self.steps,
-            q: Vec::new(),
-            k: Vec::new(),
-            v: Vec::new(),
-            out: Vec::new(),
-            scores: Vec::new(),
-            rows: Vec::new(),
-            remainders: Vec::new(),
-        };
-        for attention in attentions {
+    pub(super) fn finish(self) -> Result<(ModelExecution, ModelState), ModelError> {
+        let mut execution = self.execution;
+        let joined = &mut execution.attention;
+        for attention in self.attentions {
             // Every tensor has its heads first, so that layers simply follow each other.
             let SegmentExecution {
                 shape: _,
@@ -129,7 +92,7 @@ impl Run<'_> {
             joined.remainders.extend(remainders);
         }
         let (s, d) = (self.steps.steps(), joined.shape.head_dim());
-        let mut after = state.clone();
+        let mut after = self.state.clone();
         for t in 0..s {
             let entry = |tensor: &[i16]| -> Vec<i16> {
                 let heads = tensor.chunks_exact(s * d);
@@ -140,6 +103,6 @@ impl Run<'_> {
             };
             after.append(&entry(&joined.k), &entry(&joined.v))?;
         }
-        Ok((joined, after))
+        Ok((execution, after))
     }
 }

@@ -1,16 +1,20 @@
 //! Execution of tokens, with every intermediate value recorded.
 
 mod attention;
+mod gated;
 mod norm;
 mod rotary;
+mod stream;
 
-use matchmark_quant::{
-    ArithmeticTerms, ModelArithmetic, ModelShape, Rescale, ResidualArithmetic, StepRange,
+use matchmark_graph::{
+    ArithmeticTerms, EdgeId, Linear, MatrixName, ModelShape, Node, NodeId,
+    Operation as NodeOperation, Projection,
 };
+use matchmark_quant::{Rescale, StepRange};
 use matchmark_runtime::SegmentExecution;
 
 use crate::parts::check_tokens;
-use crate::{IntegerModel, Matrix, ModelError, ModelState, Operation, Place};
+use crate::{IntegerModel, ModelError, ModelState, Operation, Place};
 
 pub use norm::NormRecord;
 
@@ -66,7 +70,8 @@ pub struct ModelExecution {
     pub attention: SegmentExecution,
 }
 
-/// Runs tokens through a model. Returns what happened, and the state afterwards.
+/// Runs tokens through a model: a walk over the nodes of its graph. Returns what happened, and the state
+/// afterwards.
 ///
 /// Tokens at once or one at a time give the same integers.
 ///
@@ -81,47 +86,13 @@ pub fn execute_model(
 ) -> Result<(ModelExecution, ModelState), ModelError> {
     check_tokens(model.shape(), tokens)?;
     state.check(model, tokens.len())?;
-    let shape = *model.shape();
     let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let steps = StepRange::new(to_u32(state.position()), to_u32(tokens.len()))?;
-    let run = Run { model, steps };
-
-    let mut execution = run.begin(tokens);
-    let mut stream = run.embed(tokens, &mut execution)?;
-    let mut attentions = Vec::with_capacity(shape.layers());
-    let layers = model.layers().iter().zip(model.arithmetic().layers());
-    for (layer, (weights, nodes)) in layers.enumerate() {
-        let normalized = run.normalize(Operation::AttentionNorm, layer, &stream, &mut execution)?;
-        let attention = run.attend(layer, &normalized, state, &mut execution)?;
-        let outputs = run.attention_outputs(&attention);
-        attentions.push(attention);
-        stream = run.add_to_stream(
-            (Operation::AttentionOutput, layer),
-            (weights.o(), nodes.output),
-            &outputs,
-            stream,
-            &mut execution,
-        )?;
-        let normalized = run.normalize(Operation::MlpNorm, layer, &stream, &mut execution)?;
-        let gated = run.mlp(layer, &normalized, &mut execution)?;
-        stream = run.add_to_stream(
-            (Operation::MlpOutput, layer),
-            (weights.down(), nodes.down),
-            &gated,
-            stream,
-            &mut execution,
-        )?;
+    let mut run = Run::begin(model, state, steps, tokens);
+    for id in model.graph().ids() {
+        run.visit(id)?;
     }
-    let normalized = run.normalize(Operation::FinalNorm, 0, &stream, &mut execution)?;
-    execution.logits = model.head().apply(&normalized);
-    execution.choices = execution
-        .logits
-        .chunks_exact(shape.vocabulary())
-        .map(greedy_choice)
-        .collect();
-    let (attention, state) = run.join(attentions, state)?;
-    execution.attention = attention;
-    Ok((execution, state))
+    run.finish()
 }
 
 /// The lowest index at which the maximum is attained.
@@ -135,19 +106,29 @@ fn greedy_choice(logits: &[i32]) -> u32 {
     u32::try_from(best).unwrap_or(u32::MAX)
 }
 
-/// What all operations of a run share.
+/// A run through the graph.
 struct Run<'a> {
     model: &'a IntegerModel,
+    state: &'a ModelState,
     steps: StepRange,
+    execution: ModelExecution,
+    /// What edges carry, `[S, width]`: stacked matrices give a tensor each, the others one.
+    edges: Vec<Vec<Vec<i32>>>,
+    /// The attentions of the layers so far.
+    attentions: Vec<SegmentExecution>,
 }
 
-impl Run<'_> {
-    /// An execution in which nothing has happened yet.
-    fn begin(&self, tokens: &[u32]) -> ModelExecution {
-        let attention = self.model.shape().all_layers_attention();
-        ModelExecution {
-            shape: *self.model.shape(),
-            steps: self.steps,
+impl<'a> Run<'a> {
+    /// A run in which nothing has happened yet.
+    fn begin(
+        model: &'a IntegerModel,
+        state: &'a ModelState,
+        steps: StepRange,
+        tokens: &[u32],
+    ) -> Self {
+        let execution = ModelExecution {
+            shape: *model.shape(),
+            steps,
             tokens: tokens.to_vec(),
             choices: Vec::new(),
             stream: Vec::new(),
@@ -167,8 +148,8 @@ impl Run<'_> {
             gated: Vec::new(),
             logits: Vec::new(),
             attention: SegmentExecution {
-                shape: attention,
-                steps: self.steps,
+                shape: model.shape().all_layers_attention(),
+                steps,
                 q: Vec::new(),
                 k: Vec::new(),
                 v: Vec::new(),
@@ -177,18 +158,92 @@ impl Run<'_> {
                 rows: Vec::new(),
                 remainders: Vec::new(),
             },
+        };
+        Self {
+            model,
+            state,
+            steps,
+            execution,
+            edges: vec![Vec::new(); model.graph().edges().len()],
+            attentions: Vec::new(),
+        }
+    }
+
+    /// Computes a node from what its edges carry.
+    fn visit(&mut self, id: NodeId) -> Result<(), ModelError> {
+        let model = self.model;
+        let node = model.graph().node(id);
+        let outputs = match node.operation() {
+            NodeOperation::Linear(linear) => vec![self.multiply(id, linear)],
+            NodeOperation::Stream(_) => self.add_to_stream(id, node)?,
+            NodeOperation::Rotary(_) => vec![self.rotate(id, node)?],
+            NodeOperation::Values(_) => vec![self.values(id, node)?],
+            NodeOperation::Attention(_) => vec![self.attend(node)?],
+            NodeOperation::Gated(_) => vec![self.gate(id, node)?],
+            NodeOperation::Argmax(_) => {
+                self.choose(node);
+                vec![]
+            }
+        };
+        for (edge, tensors) in node.outputs().iter().zip(outputs) {
+            self.edges[edge.index()] = tensors;
+        }
+        Ok(())
+    }
+
+    /// Accumulators of every stacked matrix.
+    fn multiply(&self, id: NodeId, linear: &Linear) -> Vec<Vec<i32>> {
+        let graph = self.model.graph();
+        if !linear.is_summing() {
+            return vec![self.embed()];
+        }
+        let input = &self.edges[graph.node(id).inputs()[0].index()][0];
+        let names = graph.names_of(id);
+        names
+            .map(|name| self.model.matrix(name).apply(input))
+            .collect()
+    }
+
+    /// The logits, and the choices by them.
+    fn choose(&mut self, node: &Node) {
+        let logits = self.take(node.inputs()[0]).remove(0);
+        let vocabulary = self.model.shape().vocabulary();
+        let choices = logits.chunks_exact(vocabulary).map(greedy_choice);
+        self.execution.choices = choices.collect();
+        self.execution.logits = logits;
+    }
+
+    /// What an edge carries to the one node that it goes to.
+    fn take(&mut self, edge: EdgeId) -> Vec<Vec<i32>> {
+        std::mem::take(&mut self.edges[edge.index()])
+    }
+
+    /// What holds for all nodes.
+    fn terms(&self) -> &'a ArithmeticTerms {
+        self.model.arithmetic().terms()
+    }
+
+    /// The matrix whose accumulators a node takes in first.
+    fn matrix_before(&self, node: &Node) -> MatrixName {
+        let graph = self.model.graph();
+        let before = graph.edge(node.inputs()[0]).from();
+        let mut names = before.into_iter().flat_map(|id| graph.names_of(id));
+        match names.next() {
+            Some(name) => name,
+            None => unreachable!("accumulators come from a matrix"),
         }
     }
 
     /// Where element `index` of a tensor `[S, width]` stands.
-    fn place(&self, operation: Operation, layer: usize, width: usize, index: usize) -> Place {
-        let in_layer = !matches!(
-            operation,
-            Operation::Embedding | Operation::FinalNorm | Operation::Logits
-        );
+    fn place(
+        &self,
+        (operation, layer): (Operation, Option<usize>),
+        width: usize,
+        index: usize,
+    ) -> Place {
         Place {
             operation,
-            layer: in_layer.then_some(layer),
+            layer,
             position: self.steps.entries_before() + index / width.max(1),
             channel: index % width.max(1),
         }
@@ -197,7 +252,7 @@ impl Run<'_> {
     /// Rescales a tensor `[S, width]`.
     fn rescale(
         &self,
-        (operation, layer): (Operation, usize),
+        at: (Operation, Option<usize>),
         rescale: Rescale,
         width: usize,
         accumulators: impl Iterator<Item = i64>,
@@ -207,118 +262,47 @@ impl Run<'_> {
             .map(|(index, x)| match rescale.apply(x) {
                 Ok(rescaled) => Ok(rescaled.out),
                 Err(reason) => Err(ModelError::OutOfRange {
-                    place: self.place(operation, layer, width, index),
+                    place: self.place(at, width, index),
                     reason,
                 }),
             })
             .collect()
     }
 
-    /// Multiplies and rescales; the accumulators are appended to `record`.
-    fn project(
+    /// Rescales the accumulators `[S, width]` of a matrix.
+    fn rescale_all(
         &self,
-        at: (Operation, usize),
-        matrix: &Matrix,
+        at: (Operation, Option<usize>),
         rescale: Rescale,
-        input: &[i32],
-        record: &mut Vec<i32>,
+        width: usize,
+        accumulators: &[i32],
     ) -> Result<Vec<i32>, ModelError> {
-        let accumulators = matrix.apply(input);
         let wide = accumulators.iter().map(|&x| i64::from(x));
-        let values = self.rescale(at, rescale, matrix.outputs(), wide)?;
-        record.extend(accumulators);
-        Ok(values)
+        self.rescale(at, rescale, width, wide)
     }
+}
 
-    /// The embedding of every token.
-    fn embed(
-        &self,
-        tokens: &[u32],
-        execution: &mut ModelExecution,
-    ) -> Result<Vec<i32>, ModelError> {
-        let hidden = self.model.shape().hidden();
-        let mut stream = Vec::with_capacity(tokens.len() * hidden);
-        for &token in tokens {
-            // Tokens were checked against the vocabulary.
-            let row = usize::try_from(token).unwrap_or(usize::MAX) * hidden;
-            let entries = &self.model.embedding()[row..row + hidden];
-            stream.extend(entries.iter().map(|&entry| i32::from(entry)));
-        }
-        let accumulators = stream
-            .iter()
-            .map(|&entry| entry << ModelArithmetic::EMBEDDING_SHIFT);
-        execution.stream_accumulators.extend(accumulators);
-        execution.stream.extend_from_slice(&stream);
-        Ok(stream)
+/// The operation that adds the accumulators of a matrix to the stream.
+const fn addition(projection: Projection) -> Operation {
+    match projection {
+        Projection::Embedding => Operation::Embedding,
+        Projection::Output => Operation::AttentionOutput,
+        Projection::Down => Operation::MlpOutput,
+        Projection::Query
+        | Projection::Key
+        | Projection::Value
+        | Projection::Gate
+        | Projection::Up
+        | Projection::Head => unreachable!(),
     }
+}
 
-    /// What holds for all nodes.
-    fn terms(&self) -> &ArithmeticTerms {
-        self.model.arithmetic().terms()
-    }
-
-    /// Multiplies, adds to the stream, rescales.
-    fn add_to_stream(
-        &self,
-        at: (Operation, usize),
-        (matrix, node): (&Matrix, ResidualArithmetic),
-        input: &[i32],
-        stream: Vec<i32>,
-        execution: &mut ModelExecution,
-    ) -> Result<Vec<i32>, ModelError> {
-        let rescale = self.terms().stream(node.shift);
-        let accumulators = matrix.apply(input);
-        let sums = accumulators
-            .iter()
-            .zip(&stream)
-            .map(|(&x, &h)| i64::from(x) + (i64::from(h) << node.residual));
-        let stream = self.rescale(at, rescale, matrix.outputs(), sums)?;
-        execution.stream_accumulators.extend(accumulators);
-        execution.stream.extend_from_slice(&stream);
-        Ok(stream)
-    }
-
-    /// The gated MLP up to what its down projection takes in.
-    fn mlp(
-        &self,
-        layer: usize,
-        input: &[i32],
-        execution: &mut ModelExecution,
-    ) -> Result<Vec<i32>, ModelError> {
-        let (weights, terms) = (self.model.layer(layer), self.terms());
-        let nodes = &self.model.arithmetic().layers()[layer];
-        let gates = self.project(
-            (Operation::Gate, layer),
-            weights.gate(),
-            terms.gate(nodes.gate.shift),
-            input,
-            &mut execution.gate_accumulators,
-        )?;
-        let ups = self.project(
-            (Operation::Up, layer),
-            weights.up(),
-            terms.value(nodes.up.shift),
-            input,
-            &mut execution.up_accumulators,
-        )?;
-        let table = &self.model.tables().activation;
-        // Gates lie in the table's domain: they have the same width.
-        let activated: Vec<i32> = gates.iter().map(|&g| table.get(g).unwrap_or(0)).collect();
-        let products = activated
-            .iter()
-            .zip(&ups)
-            .map(|(&s, &u)| i64::from(s) * i64::from(u));
-        let width = self.model.shape().mlp();
-        let gated = self.rescale(
-            (Operation::Gated, layer),
-            terms.gated(nodes.gated),
-            width,
-            products,
-        )?;
-        execution.gates.extend(gates);
-        execution.ups.extend(ups);
-        execution.activated.extend(activated);
-        execution.gated.extend_from_slice(&gated);
-        Ok(gated)
+/// The normalization before a matrix.
+const fn norm_before(projection: Projection) -> Operation {
+    match projection {
+        Projection::Query | Projection::Key | Projection::Value => Operation::AttentionNorm,
+        Projection::Gate | Projection::Up => Operation::MlpNorm,
+        Projection::Head => Operation::FinalNorm,
+        Projection::Embedding | Projection::Output | Projection::Down => unreachable!(),
     }
 }

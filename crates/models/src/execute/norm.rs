@@ -1,8 +1,9 @@
 //! Normalization by the root of the mean square, without a division.
 
-use matchmark_quant::{RSQRT_LOG_LEN, SQUARE_LIMIT, SQUARE_SHIFT};
+use matchmark_graph::{NormArithmetic, SQUARE_LIMIT, SQUARE_SHIFT};
+use matchmark_quant::RSQRT_LOG_LEN;
 
-use super::{ModelExecution, Run};
+use super::Run;
 use crate::{ModelError, Operation};
 
 /// The normalization of one token: everything but the normalized values.
@@ -47,19 +48,15 @@ impl NormRecord {
 impl Run<'_> {
     /// Normalizes the stream of every token.
     pub(super) fn normalize(
-        &self,
-        operation: Operation,
-        layer: usize,
+        &mut self,
+        at: (Operation, Option<usize>),
+        norm: NormArithmetic,
         stream: &[i32],
-        execution: &mut ModelExecution,
     ) -> Result<Vec<i32>, ModelError> {
         let hidden = self.model.shape().hidden();
-        // What was recorded so far tells the stage.
-        let stage = execution.norms.len() / self.steps.steps();
-        let norm = self.model.arithmetic().norm_of_stage(stage);
         let mut normalized = Vec::with_capacity(stream.len());
         for (token, h) in stream.chunks_exact(hidden).enumerate() {
-            let place = |channel| self.place(operation, layer, hidden, token * hidden + channel);
+            let place = |channel| self.place(at, hidden, token * hidden + channel);
             let square_sum = h.iter().map(|&x| i64::from(x) * i64::from(x)).sum();
             let mut record = NormRecord::of(square_sum, norm.epsilon).map_err(|got| {
                 ModelError::SquareSumTooLarge {
@@ -82,9 +79,8 @@ impl Run<'_> {
                     })?;
                 normalized.push(rescaled.out);
             }
-            execution.norms.push(record);
+            self.execution.norms.push(record);
         }
-        execution.normalized.extend_from_slice(&normalized);
         Ok(normalized)
     }
 }
@@ -93,9 +89,8 @@ impl Run<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use matchmark_quant::{
-        ArithmeticId, ArithmeticTerms, ModelArithmetic, NormArithmetic, ScoreStep, ValueBits,
-    };
+    use matchmark_graph::{ArithmeticId, ArithmeticTerms, ModelArithmetic};
+    use matchmark_quant::{ScoreStep, ValueBits};
     use matchmark_tables::reciprocal_root;
     use proptest::prelude::*;
 

@@ -6,7 +6,7 @@
 
 mod llama;
 
-use matchmark_quant::ModelShape;
+use matchmark_graph::{Graph, MatrixName, ModelShape, Projection};
 
 /// Every family that is imported.
 pub(crate) const ALL: [&Family; 1] = [&llama::FAMILY];
@@ -30,6 +30,8 @@ pub(crate) struct Family {
     pub(crate) only: &'static [(&'static str, &'static str)],
     /// Entries of this family alone that do not change what is computed.
     pub(crate) neutral: &'static [&'static str],
+    /// Whether queries, keys and values have biases.
+    pub(crate) attention_bias: bool,
     /// Names of the tensors.
     pub(crate) tensors: TensorNames,
     /// What GGUF files of the family say, where they are read.
@@ -62,8 +64,7 @@ pub(crate) struct EntryNames {
     pub(crate) norm_epsilon: &'static str,
 }
 
-/// How the metadata and the tensors of a family's GGUF files are named. The rows of queries and keys are in the
-/// order of llama.cpp: those that are rotated together side by side.
+/// How the metadata and the tensors of a family's GGUF files are named.
 #[derive(Debug)]
 pub(crate) struct GgufNames {
     /// The value of `general.architecture`, and what the family's keys begin with.
@@ -101,6 +102,10 @@ pub(crate) struct GgufNames {
     pub(crate) only: &'static [(&'static str, &'static str)],
     /// Keys of the family that do not change what is computed.
     pub(crate) neutral: &'static [&'static str],
+    /// Whether queries, keys and values have biases.
+    pub(crate) attention_bias: bool,
+    /// Whether rows of queries and keys that are rotated together stand side by side, and not half a head apart.
+    pub(crate) is_interleaved: bool,
     /// Names of the tensors.
     pub(crate) tensors: TensorNames,
 }
@@ -122,34 +127,7 @@ pub(crate) struct TensorNames {
     pub(crate) passed_over: &'static [&'static str],
 }
 
-impl TensorNames {
-    /// The names and dimensions of all tensors of a shape.
-    pub(crate) fn all<'a>(
-        &'a self,
-        shape: &'a ModelShape,
-    ) -> impl Iterator<Item = (String, Vec<usize>)> + 'a {
-        let (vocabulary, hidden) = (shape.vocabulary(), shape.hidden());
-        let others = [
-            (self.embedding, vec![vocabulary, hidden]),
-            (self.final_norm, vec![hidden]),
-            (self.head, vec![vocabulary, hidden]),
-        ];
-        let layers = (0..shape.layers()).flat_map(move |layer| {
-            let tensors = self.layer.with_dimensions(shape).into_iter();
-            tensors.map(move |(name, of)| (self.in_layer(layer, name), of.to_vec()))
-        });
-        let others = others.into_iter();
-        others.map(|(name, of)| (name.to_owned(), of)).chain(layers)
-    }
-
-    /// The whole name of a tensor of a layer.
-    pub(crate) fn in_layer(&self, layer: usize, name: &str) -> String {
-        format!("{}{layer}.{name}", self.layers)
-    }
-}
-
-/// Names of the tensors of a layer, in the order of [`FloatLayer`](crate::FloatLayer), whose fields say what
-/// each is.
+/// Names of the tensors of a layer. Those of matrices come without their last part: `.weight`, or `.bias`.
 #[derive(Debug)]
 pub(crate) struct LayerTensorNames {
     pub(crate) attention_norm: &'static str,
@@ -163,34 +141,75 @@ pub(crate) struct LayerTensorNames {
     pub(crate) down: &'static str,
 }
 
-impl LayerTensorNames {
-    /// The names with the dimensions that a shape gives each, in the order of the fields.
-    pub(crate) fn with_dimensions(&self, shape: &ModelShape) -> [(&'static str, Vec<usize>); 9] {
-        let (hidden, mlp) = (shape.hidden(), shape.mlp());
-        let (query, kv) = (shape.query_width(), shape.kv_width());
-        // Taken apart, so that a new tensor has its place.
-        let Self {
-            attention_norm,
-            query: query_name,
-            key,
-            value,
-            output,
-            mlp_norm,
-            gate,
-            up,
-            down,
-        } = self;
-        [
-            (*attention_norm, vec![hidden]),
-            (*query_name, vec![query, hidden]),
-            (*key, vec![kv, hidden]),
-            (*value, vec![kv, hidden]),
-            (*output, vec![hidden, query]),
-            (*mlp_norm, vec![hidden]),
-            (*gate, vec![mlp, hidden]),
-            (*up, vec![mlp, hidden]),
-            (*down, vec![hidden, mlp]),
-        ]
+impl TensorNames {
+    /// The names and dimensions of all tensors of a shape.
+    pub(crate) fn all(&self, shape: &ModelShape) -> Vec<(String, Vec<usize>)> {
+        let hidden = shape.hidden();
+        let embedding = (self.embedding.to_owned(), vec![shape.vocabulary(), hidden]);
+        let norms = (0..shape.stages()).map(|stage| (self.norm(shape, stage), vec![hidden]));
+        let graph = Graph::decoder(shape);
+        let matrices = graph.matrices().iter().flat_map(|&(name, node, place)| {
+            let linear = graph.linear(node);
+            let outputs = linear.matrices()[place].outputs;
+            let weights = (self.matrix(name), vec![outputs, linear.inputs()]);
+            let biases = linear
+                .has_biases()
+                .then(|| (self.bias(name), vec![outputs]));
+            std::iter::once(weights).chain(biases)
+        });
+        let embedding = std::iter::once(embedding);
+        embedding.chain(norms).chain(matrices).collect()
+    }
+
+    /// The weights of the normalization of a stage of the stream.
+    pub(crate) fn norm(&self, shape: &ModelShape, stage: usize) -> String {
+        let name = if stage.is_multiple_of(2) {
+            self.layer.attention_norm
+        } else {
+            self.layer.mlp_norm
+        };
+        match stage / 2 {
+            layer if layer < shape.layers() => self.in_layer(layer, name),
+            _ => self.final_norm.to_owned(),
+        }
+    }
+
+    /// The weights of a matrix.
+    pub(crate) fn matrix(&self, name: MatrixName) -> String {
+        self.tensor(name, "weight")
+    }
+
+    /// The biases of a matrix.
+    pub(crate) fn bias(&self, name: MatrixName) -> String {
+        self.tensor(name, "bias")
+    }
+
+    fn tensor(&self, MatrixName { projection, layer }: MatrixName, part: &str) -> String {
+        let names = &self.layer;
+        let name = match projection {
+            Projection::Embedding => return self.embedding.to_owned(),
+            Projection::Head => return self.head.to_owned(),
+            Projection::Query => names.query,
+            Projection::Key => names.key,
+            Projection::Value => names.value,
+            Projection::Output => names.output,
+            Projection::Gate => names.gate,
+            Projection::Up => names.up,
+            Projection::Down => names.down,
+        };
+        // Only the two above are outside of all layers.
+        self.in_layer(layer.unwrap_or(usize::MAX), &format!("{name}.{part}"))
+    }
+
+    fn in_layer(&self, layer: usize, name: &str) -> String {
+        format!("{}{layer}.{name}", self.layers)
+    }
+
+    /// Whether a tensor has a row for each dimension of the queries or keys of a layer.
+    pub(crate) fn is_rotated(&self, tensor: &str) -> bool {
+        let names = [self.layer.query, self.layer.key];
+        let (in_layer, part) = tensor.rsplit_once('.').unwrap_or((tensor, ""));
+        ["weight", "bias"].contains(&part) && names.iter().any(|name| in_layer.ends_with(name))
     }
 }
 

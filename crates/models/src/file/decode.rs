@@ -1,8 +1,9 @@
 //! Reading the canonical encoding. Whatever is read is bounded by what is left to read.
 
+use matchmark_graph::{Graph, ModelArithmetic, ModelArithmeticParts, ModelShape};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelArithmeticParts, ModelShape, QuantError, QueryHeads, Scale, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QuantError,
+    QueryHeads, Scale, ValueBits, VocabularySize,
 };
 use matchmark_runtime::KvCache;
 use matchmark_tables::{
@@ -12,8 +13,8 @@ use matchmark_tables::{
 use super::ModelFileError;
 use crate::tokenizer::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
 use crate::{
-    ChatTemplate, LayerScales, LayerWeights, Matrix, ModelError, ModelParts, ModelPrefix,
-    ModelScales, ModelTables, Tokenizer, TokenizerError, TokenizerParts,
+    ChatTemplate, LayerScales, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
+    ModelTables, Tokenizer, TokenizerError, TokenizerParts,
 };
 
 /// The parts of an encoding, in the order in which they are written.
@@ -23,7 +24,8 @@ pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
         part: "shape",
     };
     let shape = shape(&mut reader)?;
-    let arithmetic = arithmetic(reader.part("arithmetic"), &shape)?;
+    let graph = Graph::decoder(&shape);
+    let arithmetic = arithmetic(reader.part("arithmetic"), &graph)?;
     let scales = scales(reader.part("scales"), &shape)?;
     let tables = ModelTables {
         weights: weight_table(reader.part("weight table"))?,
@@ -42,11 +44,18 @@ pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
         .array(vocabulary.saturating_mul(hidden), 2)?;
     let embedding = pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
     let embedding = embedding.collect();
-    let mut layers = Vec::new();
-    for _ in 0..shape.layers() {
-        layers.push(layer(reader.part("matrices"), &shape)?);
+    let mut matrices = Vec::new();
+    for &(_, node, place) in graph.matrices() {
+        let linear = graph.linear(node);
+        let outputs = linear.matrices()[place].outputs;
+        let reader = reader.part("matrices");
+        matrices.push(matrix(
+            reader,
+            outputs,
+            linear.inputs(),
+            linear.has_biases(),
+        )?);
     }
-    let head = matrix(reader.part("output head"), vocabulary, hidden)?;
     if !reader.rest.is_empty() {
         return Err(ModelFileError::PartsTrailing {
             got: reader.rest.len(),
@@ -57,8 +66,7 @@ pub(super) fn decode(encoding: &[u8]) -> Result<ModelParts, ModelFileError> {
         arithmetic,
         prefix,
         embedding,
-        layers,
-        head,
+        matrices,
         tables,
         scales,
         tokenizer,
@@ -160,11 +168,16 @@ fn table(error: TableError) -> ModelFileError {
 }
 
 fn shape(reader: &mut Reader<'_>) -> Result<ModelShape, ModelFileError> {
-    let mut sizes = [0; 8];
+    let mut sizes = [0; 9];
     for size in &mut sizes {
         *size = reader.u32()?;
     }
-    let [layers, hidden, heads, kv_heads, dim, mlp, vocabulary, positions] = sizes;
+    let [layers, hidden, heads, kv_heads, dim, mlp, vocabulary, positions, bias] = sizes;
+    let attention_bias = match bias {
+        0 => false,
+        1 => true,
+        got => return Err(reader.form("0 or 1", got)),
+    };
     let make = || {
         ModelShape::new(
             Layers::new(layers)?,
@@ -179,19 +192,17 @@ fn shape(reader: &mut Reader<'_>) -> Result<ModelShape, ModelFileError> {
             CacheCapacity::new(positions)?,
         )
     };
-    make().map_err(quantity)
+    let shape = make().map_err(quantity)?;
+    Ok(shape.with_attention_bias(attention_bias))
 }
 
-fn arithmetic(
-    reader: &mut Reader<'_>,
-    shape: &ModelShape,
-) -> Result<ModelArithmetic, ModelFileError> {
-    let count = ModelArithmeticParts::numbers_for(shape.layers());
+fn arithmetic(reader: &mut Reader<'_>, graph: &Graph) -> Result<ModelArithmetic, ModelFileError> {
+    let count = ModelArithmeticParts::numbers_for(graph);
     let fours = reader.array(count, 4)?;
     let numbers: Vec<u32> = fours
         .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
         .collect();
-    let parts = ModelArithmeticParts::from_numbers(&numbers).map_err(quantity)?;
+    let parts = ModelArithmeticParts::from_numbers(graph, &numbers).map_err(quantity)?;
     ModelArithmetic::new(parts).map_err(quantity)
 }
 
@@ -356,26 +367,17 @@ fn end_token(reader: &mut Reader<'_>, more: u8) -> Result<(Option<u32>, u8), Mod
     Ok((token, flags & more))
 }
 
-fn layer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<LayerWeights, ModelFileError> {
-    let (hidden, mlp) = (shape.hidden(), shape.mlp());
-    let (query, kv) = (shape.query_width(), shape.kv_width());
-    Ok(LayerWeights {
-        query: matrix(reader, query, hidden)?,
-        key: matrix(reader, kv, hidden)?,
-        value: matrix(reader, kv, hidden)?,
-        output: matrix(reader, hidden, query)?,
-        gate: matrix(reader, mlp, hidden)?,
-        up: matrix(reader, mlp, hidden)?,
-        down: matrix(reader, hidden, mlp)?,
-    })
-}
-
 fn matrix(
     reader: &mut Reader<'_>,
     outputs: usize,
     inputs: usize,
+    has_biases: bool,
 ) -> Result<Matrix, ModelFileError> {
     let pairs = reader.array(outputs.saturating_mul(inputs), 2)?;
     let weights = pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
-    Ok(Matrix::new(outputs, inputs, weights.collect())?)
+    let matrix = Matrix::new(outputs, inputs, weights.collect())?;
+    if has_biases {
+        return Ok(matrix.with_biases(reader.i32s(outputs)?)?);
+    }
+    Ok(matrix)
 }

@@ -14,7 +14,7 @@ use crate::{IntegerModel, ModelError, ModelId};
 const MAGIC: &[u8; 16] = b"matchmark model\n";
 /// The version of the format: that of the encoding's tag, so that a file of another one is refused by its
 /// number.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Magic, version, length of the encoding.
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
 const IDENTITY_BYTES: usize = 32;

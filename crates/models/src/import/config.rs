@@ -1,6 +1,7 @@
 //! `config.json`.
 
-use matchmark_quant::{CacheCapacity, ModelShape};
+use matchmark_graph::ModelShape;
+use matchmark_quant::CacheCapacity;
 use matchmark_tables::activations::Activation;
 use serde_json::{Map, Value};
 
@@ -140,6 +141,7 @@ impl Config {
             positions: entries.size(names.positions)?,
         };
         let shape = sizes.shape(positions)?;
+        let shape = shape.with_attention_bias(family.attention_bias);
         Ok(Self {
             tensors: &family.tensors,
             activation,

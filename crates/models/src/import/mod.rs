@@ -20,10 +20,11 @@ mod weights;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use matchmark_quant::{CacheCapacity, ModelShape};
+use matchmark_graph::{Graph, MatrixName, ModelShape};
+use matchmark_quant::CacheCapacity;
 use matchmark_tables::activations::Activation;
 
-use crate::families::{self, Family, TensorNames};
+use crate::families::{self, Family};
 use crate::Tokenizer;
 
 pub use error::ImportError;
@@ -74,42 +75,50 @@ pub struct FloatModel {
     pub activation: Activation,
     /// Embedding, `[V, C]`.
     pub embedding: Vec<f32>,
-    /// The layers.
-    pub layers: Vec<FloatLayer>,
-    /// Weights of the last normalization, `[C]`.
-    pub final_norm: Vec<f32>,
-    /// Output head, `[V, C]`; the embedding itself where both are tied.
-    pub head: Vec<f32>,
+    /// Weights of the normalization of each stage of the stream, `[C]` each.
+    pub norms: Vec<Vec<f32>>,
+    /// The matrices of all layers and the output head, in the order of [`Graph::matrices`]. The head is the
+    /// embedding itself where both are tied.
+    pub matrices: Vec<FloatMatrix>,
     /// From text to tokens and back.
     pub tokenizer: Tokenizer,
     /// Entries of the configuration that do not change what the model computes, and were passed over.
     pub ignored: Vec<String>,
 }
 
-/// One layer of a [`FloatModel`].
+/// A matrix of a [`FloatModel`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct FloatLayer {
-    /// Weights of the normalization before the attention, `[C]`.
-    pub attention_norm: Vec<f32>,
-    /// Query projection, `[H d, C]`.
-    pub query: Vec<f32>,
-    /// Key projection, `[G d, C]`.
-    pub key: Vec<f32>,
-    /// Value projection, `[G d, C]`.
-    pub value: Vec<f32>,
-    /// Output projection of the attention, `[C, H d]`.
-    pub output: Vec<f32>,
-    /// Weights of the normalization before the MLP, `[C]`.
-    pub mlp_norm: Vec<f32>,
-    /// Gate projection, `[F, C]`.
-    pub gate: Vec<f32>,
-    /// Up projection, `[F, C]`.
-    pub up: Vec<f32>,
-    /// Down projection, `[C, F]`.
-    pub down: Vec<f32>,
+pub struct FloatMatrix {
+    /// The weights, `[outputs, inputs]`.
+    pub weights: Vec<f32>,
+    /// The biases, `[outputs]`; none where the matrix has none.
+    pub biases: Vec<f32>,
+}
+
+impl FloatMatrix {
+    /// The largest magnitude of a bias; 0 without biases.
+    pub(crate) fn largest_bias(&self) -> f64 {
+        let magnitudes = self.biases.iter().map(|&bias| f64::from(bias).abs());
+        magnitudes.fold(0.0, f64::max)
+    }
 }
 
 impl FloatModel {
+    /// What it computes, node by node.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        Graph::decoder(&self.shape)
+    }
+
+    /// A matrix.
+    ///
+    /// # Panics
+    /// If there is no such matrix.
+    #[must_use]
+    pub fn matrix(&self, name: MatrixName) -> &FloatMatrix {
+        &self.matrices[self.graph().matrix(name)]
+    }
+
     /// Reads a folder or a GGUF file, with all positions that its model was made for.
     ///
     /// # Errors
@@ -192,7 +201,7 @@ impl FloatModel {
         mut tensors: impl Tensors,
     ) -> Result<Self, ImportError> {
         let Config {
-            tensors: names_of_tensors,
+            tensors: names,
             activation,
             shape,
             norm_epsilon,
@@ -202,66 +211,53 @@ impl FloatModel {
             ends: _,  // Given to the tokenizer.
             ignored,
         } = config;
-        let TensorNames {
-            embedding: embedding_name,
-            final_norm,
-            head: head_name,
-            layers: _,
-            layer: names,
-            passed_over,
-        } = names_of_tensors;
-        let vocabulary = shape.vocabulary();
-        let hidden = shape.hidden();
-        let embedding = tensors.take(embedding_name, &[vocabulary, hidden])?;
-        let mut layers = Vec::with_capacity(shape.layers());
-        for layer in 0..shape.layers() {
-            let mut take = |(name, dimensions): (&str, Vec<usize>)| {
-                tensors.take(&names_of_tensors.in_layer(layer, name), &dimensions)
-            };
-            // In the order of the names.
-            let [attention_norm, query, key, value, output, mlp_norm, gate, up, down] =
-                names.with_dimensions(&shape);
-            layers.push(FloatLayer {
-                attention_norm: take(attention_norm)?,
-                query: take(query)?,
-                key: take(key)?,
-                value: take(value)?,
-                output: take(output)?,
-                mlp_norm: take(mlp_norm)?,
-                gate: take(gate)?,
-                up: take(up)?,
-                down: take(down)?,
-            });
+        let embedding = tensors.take(names.embedding, &[shape.vocabulary(), shape.hidden()])?;
+        let mut norms = Vec::with_capacity(shape.stages());
+        for stage in 0..shape.stages() {
+            norms.push(tensors.take(&names.norm(&shape, stage), &[shape.hidden()])?);
         }
-        let final_norm = tensors.take(final_norm, &[hidden])?;
-        // Where both are tied, a head of its own is a copy.
-        let head = if tied && !tensors.has(head_name) {
-            embedding.clone()
-        } else {
-            tensors.take(head_name, &[vocabulary, hidden])?
-        };
-        let pairs = embedding.iter().zip(&head);
+        let graph = Graph::decoder(&shape);
+        let mut matrices = Vec::with_capacity(graph.matrices().len());
+        for &(name, node, place) in graph.matrices() {
+            let linear = graph.linear(node);
+            let outputs = linear.matrices()[place].outputs;
+            let tensor = names.matrix(name);
+            // Where both are tied, a head of its own is a copy.
+            let weights = if name == MatrixName::HEAD && tied && !tensors.has(&tensor) {
+                embedding.clone()
+            } else {
+                tensors.take(&tensor, &[outputs, linear.inputs()])?
+            };
+            let biases = if linear.has_biases() {
+                tensors.take(&names.bias(name), &[outputs])?
+            } else {
+                Vec::new()
+            };
+            matrices.push(FloatMatrix { weights, biases });
+        }
+        // The head is the last one.
+        let head = matrices.last().map_or(&[][..], |head| &head.weights);
+        let pairs = embedding.iter().zip(head);
         if let Some((index, (&expected, &got))) =
             pairs.enumerate().find(|(_, (e, h))| tied && e != h)
         {
             return Err(ImportError::TiedHeadDiffers {
-                embedding: embedding_name,
-                head: head_name,
+                embedding: names.embedding,
+                head: names.head,
                 index,
                 expected,
                 got,
             });
         }
-        tensors.finish(passed_over)?;
+        tensors.finish(names.passed_over)?;
         Ok(Self {
             shape,
             norm_epsilon,
             rope_theta,
             activation,
             embedding,
-            layers,
-            final_norm,
-            head,
+            norms,
+            matrices,
             tokenizer,
             ignored,
         })

@@ -1,8 +1,9 @@
 //! Sizes as a file states them, made a checked shape.
 
+use matchmark_graph::ModelShape;
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    VocabularySize,
 };
 
 use super::ImportError;

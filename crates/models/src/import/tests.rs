@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::families::{EntryNames, LayerTensorNames};
+use crate::families::{EntryNames, LayerTensorNames, TensorNames};
 
 /// Computes what Llama computes, and names everything differently.
 const RENAMED: Family = Family {
@@ -48,6 +48,7 @@ const RENAMED: Family = Family {
         },
         passed_over: &[".mask"],
     },
+    attention_bias: false,
     gguf: None,
 };
 
@@ -114,13 +115,13 @@ fn rename(name: &str) -> String {
         ("model.layers.", "h."),
         ("input_layernorm.weight", "ln_1"),
         ("post_attention_layernorm.weight", "ln_2"),
-        ("self_attn.q_proj.weight", "q"),
-        ("self_attn.k_proj.weight", "k"),
-        ("self_attn.v_proj.weight", "v"),
-        ("self_attn.o_proj.weight", "o"),
-        ("mlp.gate_proj.weight", "g"),
-        ("mlp.up_proj.weight", "u"),
-        ("mlp.down_proj.weight", "d"),
+        ("self_attn.q_proj.weight", "q.weight"),
+        ("self_attn.k_proj.weight", "k.weight"),
+        ("self_attn.v_proj.weight", "v.weight"),
+        ("self_attn.o_proj.weight", "o.weight"),
+        ("mlp.gate_proj.weight", "g.weight"),
+        ("mlp.up_proj.weight", "u.weight"),
+        ("mlp.down_proj.weight", "d.weight"),
     ];
     pairs
         .iter()

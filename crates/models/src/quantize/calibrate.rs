@@ -1,6 +1,6 @@
 //! The ranges of all intermediate values over the calibration text.
 
-use matchmark_quant::ModelShape;
+use matchmark_graph::ModelShape;
 
 use crate::FloatExecution;
 

@@ -1,17 +1,19 @@
 //! The choice of shifts and of the units of weights.
 
-use matchmark_quant::{
-    LayerArithmetic, MatrixArithmetic, ModelArithmetic, ModelArithmeticParts, ModelBounds,
-    ModelShape, NormArithmetic, ResidualArithmetic, Scale, ValueBits, MODULUS, SQUARE_SHIFT,
-    WEIGHT_LIMIT,
+use matchmark_graph::{
+    EdgeId, GatedArithmetic, Graph, Kind, LinearArithmetic, MatrixArithmetic, MatrixName,
+    ModelArithmetic, ModelArithmeticParts, ModelBounds, ModelShape, NoConstants, Node,
+    NodeArithmetic, NodeId, NormArithmetic, Operation, Projection, RotaryArithmetic,
+    StreamArithmetic, ValuesArithmetic, SQUARE_SHIFT, WEIGHT_LIMIT,
 };
+use matchmark_quant::{Scale, ValueBits, MODULUS};
 use matchmark_runtime::TableResolution;
 
 use super::calibrate::Ranges;
 use super::scales::{score_step, ValueScales};
 use super::weights::power_of_two;
 use crate::floats::round_to_i32;
-use crate::{FloatModel, ModelError, ModelScales};
+use crate::{FloatMatrix, FloatModel, LayerScales, ModelError, ModelScales};
 
 /// Weights of a down projection have one bit less than others: its inputs have two more.
 pub(super) const DOWN_LIMIT: i16 = WEIGHT_LIMIT / 2;
@@ -24,20 +26,23 @@ pub(super) struct Choice {
     /// Scale of the activation's table.
     pub(super) activation: Scale,
     pub(super) table: TableResolution,
-    /// What one unit of a weight stands for.
-    pub(super) units: Vec<LayerUnits>,
-    pub(super) head_unit: f64,
+    /// What is chosen for every matrix, in the order of the graph's list.
+    pub(super) matrices: Vec<Fitted>,
 }
 
-/// What one unit of a weight stands for in each matrix of a layer.
-pub(super) struct LayerUnits {
-    pub(super) query: f64,
-    pub(super) key: f64,
-    pub(super) value: f64,
-    pub(super) output: f64,
-    pub(super) gate: f64,
-    pub(super) up: f64,
-    pub(super) down: f64,
+/// What is chosen for a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Fitted {
+    /// Of its accumulators; not of those of the output head.
+    shift: u8,
+    /// Of the stream before, where its accumulators are added to it.
+    before: u8,
+    /// What one unit of a weight stands for.
+    pub(super) unit: f64,
+    /// What one unit of an accumulator stands for.
+    pub(super) accumulator: f64,
+    /// No weight is larger.
+    pub(super) limit: i16,
 }
 
 impl Choice {
@@ -48,160 +53,196 @@ impl Choice {
         rotated: bool,
     ) -> Result<Self, ModelError> {
         let shape = &model.shape;
+        let graph = model.graph();
         let scales = ValueScales::new(model, ranges, bits)?;
         let (step, table) = score_step(shape, bits, &scales.layers)?;
-        let (mut layers, mut units) = (Vec::new(), Vec::new());
-        for layer in 0..shape.layers() {
-            let of_layer = OfLayer {
-                model,
-                scales: &scales,
-                bits,
-                layer,
-            };
-            let (nodes, unit) = of_layer.choose();
-            layers.push(nodes);
-            units.push(unit);
-        }
-        let last = shape.stages() - 1;
-        let head_unit = head_unit(model, bits);
-        let arithmetic = ModelArithmetic::new(ModelArithmeticParts {
-            value_bits: bits,
-            rotation: scales.rotation,
-            score_step: step,
-            layers,
-            final_norm: norm_of_stage(model, &scales, last),
-            head_row_norm: 0,
-        })?;
+        let fits = Fits {
+            model,
+            graph: &graph,
+            scales: &scales,
+            bits,
+        };
+        let matrices = graph.matrices().iter().zip(&model.matrices);
+        let matrices: Vec<Fitted> = matrices
+            .map(|(&(name, node, _), weights)| fits.fit(name, node, weights))
+            .collect();
+        let common = (bits, scales.rotation, step);
+        let nodes = ModelArithmeticParts::of_graph(&graph, common, |node| {
+            constants(model, &graph, &scales, &matrices, node)
+        });
+        let arithmetic = ModelArithmetic::new(nodes)?;
         let of_stages = |values: &[f64]| -> Result<Vec<Scale>, ModelError> {
             let scales = values.iter().map(|&it| Scale::new(it));
             Ok(scales.collect::<Result<_, _>>()?)
         };
+        let head = matrices[graph.matrix(MatrixName::HEAD)];
         Ok(Self {
             arithmetic,
             activation: Scale::new(scales.activation)?,
             table,
-            units,
-            head_unit,
             scales: ModelScales {
                 stream: of_stages(&scales.stream)?,
                 normalized: of_stages(&scales.normalized)?,
                 rotated,
                 gate: Scale::new(scales.gate)?,
-                logits: Scale::new(head_unit * scales.normalized[last])?,
+                logits: Scale::new(head.accumulator)?,
                 layers: scales.layers,
             },
+            matrices,
         })
     }
 }
 
-/// The choice for one layer.
-struct OfLayer<'a> {
-    model: &'a FloatModel,
-    scales: &'a ValueScales,
-    bits: ValueBits,
-    layer: usize,
+/// The constants of a node, without the norms of rows.
+fn constants(
+    model: &FloatModel,
+    graph: &Graph,
+    scales: &ValueScales,
+    matrices: &[Fitted],
+    node: &Node,
+) -> NodeArithmetic {
+    let of = |projection| matrices[graph.matrix(MatrixName::new(projection, node.layer()))];
+    match node.operation() {
+        Operation::Linear(linear) => {
+            let unknown = MatrixArithmetic::default();
+            NodeArithmetic::Linear(LinearArithmetic::uniform(linear, unknown))
+        }
+        Operation::Stream(stream) => {
+            let norm = norm_of_stage(model, scales, node.rank());
+            let before = graph.edge(node.inputs()[0]).from();
+            // Accumulators come from a matrix.
+            let mut names = before.into_iter().flat_map(|id| graph.names_of(id));
+            let added = names.next().filter(|_| !stream.first);
+            NodeArithmetic::Stream(match added {
+                None => StreamArithmetic::first(norm),
+                Some(name) => {
+                    let Fitted { shift, before, .. } = matrices[graph.matrix(name)];
+                    StreamArithmetic {
+                        shift,
+                        before: Some(before),
+                        norm,
+                    }
+                }
+            })
+        }
+        Operation::Rotary(_) => NodeArithmetic::Rotary(RotaryArithmetic {
+            query: of(Projection::Query).shift,
+            key: of(Projection::Key).shift,
+        }),
+        Operation::Values(_) => NodeArithmetic::Values(ValuesArithmetic {
+            shift: of(Projection::Value).shift,
+        }),
+        Operation::Attention(_) => NodeArithmetic::Attention(NoConstants {}),
+        Operation::Gated(_) => NodeArithmetic::Gated(GatedArithmetic {
+            gate: of(Projection::Gate).shift,
+            up: of(Projection::Up).shift,
+            product: scales.gated[node.rank()],
+        }),
+        Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
+    }
 }
 
-impl OfLayer<'_> {
-    /// The nodes, without the norms of rows, and what one unit of the weights stands for.
-    fn choose(&self) -> (LayerArithmetic, LayerUnits) {
-        let (weights, own) = (
-            &self.model.layers[self.layer],
-            &self.scales.layers[self.layer],
-        );
-        let attention = 2 * self.layer;
-        let (before, after) = (
-            self.scales.normalized[attention],
-            self.scales.normalized[attention + 1],
-        );
-        let value = own.value.get();
-        let (query, query_unit) = self.matrix(&weights.query, own.rotary_query.get(), before);
-        let (key, key_unit) = self.matrix(&weights.key, own.rotary_key.get(), before);
-        let (values, value_unit) = self.matrix(&weights.value, value, before);
-        let (gate, gate_unit) = self.matrix(&weights.gate, self.scales.gate, after);
-        let (up, up_unit) = self.matrix(&weights.up, own.up.get(), after);
+/// The choice for each matrix.
+struct Fits<'a> {
+    model: &'a FloatModel,
+    graph: &'a Graph,
+    scales: &'a ValueScales,
+    bits: ValueBits,
+}
+
+impl Fits<'_> {
+    fn fit(&self, name: MatrixName, node: NodeId, weights: &FloatMatrix) -> Fitted {
+        let scales = self.scales;
         let largest = f64::from(self.bits.max_value());
-        let (output, output_unit) = self.residual(
-            &weights.output,
-            attention + 1,
-            (value, largest, WEIGHT_LIMIT),
-        );
-        let gated_bits = i32::from(self.bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
-        let largest = power_of_two(gated_bits - 1);
-        let (down, down_unit) = self.residual(
-            &weights.down,
-            attention + 2,
-            (own.gated.get(), largest, DOWN_LIMIT),
-        );
-        let nodes = LayerArithmetic {
-            attention_norm: norm_of_stage(self.model, self.scales, attention),
-            query,
-            key,
-            value: values,
-            output,
-            mlp_norm: norm_of_stage(self.model, self.scales, attention + 1),
-            gate,
-            up,
-            gated: self.scales.gated[self.layer],
-            down,
+        // The stage of the stream that the matrix takes in, or adds to.
+        let stage = |edges: &[EdgeId]| -> usize {
+            let graph = self.graph;
+            let ends = edges.iter().map(|edge| graph.edge(*edge));
+            let ends =
+                ends.flat_map(|edge| edge.from().into_iter().chain(edge.to().iter().copied()));
+            let mut stages = ends.map(|id| graph.node(id));
+            let stage = stages.find(|node| node.operation().kind() == Kind::Stream);
+            stage.map_or(0, Node::rank)
         };
-        let units = LayerUnits {
-            query: query_unit,
-            key: key_unit,
-            value: value_unit,
-            output: output_unit,
-            gate: gate_unit,
-            up: up_unit,
-            down: down_unit,
-        };
-        (nodes, units)
+        let node = self.graph.node(node);
+        let (before, after) = (stage(node.inputs()), stage(node.outputs()));
+        let own = name.layer.map(|layer| &scales.layers[layer]);
+        let own = |of: fn(&LayerScales) -> Scale| own.map_or(1.0, |own| of(own).get());
+        let from = scales.normalized[before];
+        match name.projection {
+            Projection::Query => self.matrix(weights, own(|it| it.rotary_query), from),
+            Projection::Key => self.matrix(weights, own(|it| it.rotary_key), from),
+            Projection::Value => self.matrix(weights, own(|it| it.value), from),
+            Projection::Gate => self.matrix(weights, scales.gate, from),
+            Projection::Up => self.matrix(weights, own(|it| it.up), from),
+            Projection::Output => {
+                let from = own(|it| it.value);
+                self.residual(weights, after, (from, largest, WEIGHT_LIMIT))
+            }
+            Projection::Down => {
+                let bits = i32::from(self.bits.get() + ModelArithmetic::GATED_EXTRA_BITS);
+                let largest = power_of_two(bits - 1);
+                self.residual(weights, after, (own(|it| it.gated), largest, DOWN_LIMIT))
+            }
+            Projection::Head => {
+                let unit = head_unit(self.model, weights, self.bits);
+                Fitted {
+                    shift: 0,
+                    before: 0,
+                    unit,
+                    accumulator: unit * from,
+                    limit: WEIGHT_LIMIT,
+                }
+            }
+            Projection::Embedding => unreachable!("it is no matrix of a graph's list"),
+        }
     }
 
     /// A matrix from normalized values of scale `from` to values of scale `to`.
-    fn matrix(&self, weights: &[f32], to: f64, from: f64) -> (MatrixArithmetic, f64) {
+    fn matrix(&self, weights: &FloatMatrix, to: f64, from: f64) -> Fitted {
         let fit = Fit {
-            rows: Rows::of(weights, self.model.shape.hidden()),
+            rows: Rows::of(&weights.weights, self.model.shape.hidden()),
             ratio: to / from,
+            bias: weights.largest_bias() / to,
             limit: WEIGHT_LIMIT,
             largest: f64::from(self.bits.max_value()),
         };
         // What is made up beside the accumulator: a range and an excess.
         let reach = |shift: u8| power_of_two(i32::from(shift)) * power_of_two(16);
         let shift = fit.shift(|_| true, reach);
-        (MatrixArithmetic { shift, row_norm: 0 }, fit.unit(shift))
+        fit.fitted(shift, 0, to)
     }
 
     /// A matrix whose accumulators give the stream at a stage, from values of this scale, largest magnitude and
     /// limit of weights.
     fn residual(
         &self,
-        weights: &[f32],
+        weights: &FloatMatrix,
         stage: usize,
         (from, largest, limit): (f64, f64, i16),
-    ) -> (ResidualArithmetic, f64) {
+    ) -> Fitted {
         let exponents = &self.scales.stream_exponents;
         let growth = exponents[stage] - exponents[stage - 1];
+        let to = self.scales.stream[stage];
         let fit = Fit {
-            rows: Rows::of(weights, weights.len() / self.model.shape.hidden()),
-            ratio: self.scales.stream[stage] / from,
+            rows: Rows::of(
+                &weights.weights,
+                weights.weights.len() / self.model.shape.hidden(),
+            ),
+            ratio: to / from,
+            bias: weights.largest_bias() / to,
             limit,
             largest,
         };
-        let residual = |shift: u8| u8::try_from(i32::from(shift) - growth).ok();
-        let allowed =
-            |shift: u8| residual(shift).is_some_and(|it| it <= ModelArithmetic::MAX_SHIFT);
+        let before = |shift: u8| u8::try_from(i32::from(shift) - growth).ok();
+        let allowed = |shift: u8| before(shift).is_some_and(|it| it <= ModelArithmetic::MAX_SHIFT);
         // The stream before, and what is made up: a range and two limbs of an excess.
         let reach = |shift: u8| {
             let before = power_of_two(15 + i32::from(shift) - growth);
             before + power_of_two(i32::from(shift)) * (power_of_two(16) + 1.0) + power_of_two(30)
         };
         let shift = fit.shift(allowed, reach);
-        let node = ResidualArithmetic {
-            shift,
-            residual: residual(shift).unwrap_or(0),
-            row_norm: 0,
-        };
-        (node, fit.unit(shift))
+        fit.fitted(shift, before(shift).unwrap_or(0), to)
     }
 }
 
@@ -213,9 +254,9 @@ fn norm_of_stage(model: &FloatModel, scales: &ValueScales, stage: usize) -> Norm
 }
 
 /// What one unit of the output head stands for: the finest that weights and gaps of logits allow.
-fn head_unit(model: &FloatModel, bits: ValueBits) -> f64 {
+fn head_unit(model: &FloatModel, head: &FloatMatrix, bits: ValueBits) -> f64 {
     let hidden = model.shape.hidden();
-    let rows = Rows::of(&model.head, hidden);
+    let rows = Rows::of(&head.weights, hidden);
     let by_weights = rows.largest / f64::from(WEIGHT_LIMIT);
     let limit = ModelBounds::ACCUMULATOR_LIMIT as f64 / (2.0 * f64::from(bits.max_value()));
     // Rounding adds at most half a unit to each weight.
@@ -258,6 +299,8 @@ struct Fit {
     rows: Rows,
     /// The scale of its outputs by that of its inputs.
     ratio: f64,
+    /// The largest bias by the scale of its outputs.
+    bias: f64,
     /// The largest weight.
     limit: i16,
     /// The largest input.
@@ -270,13 +313,25 @@ impl Fit {
         self.ratio * power_of_two(-i32::from(shift))
     }
 
+    /// The choice of these shifts, for outputs of scale `to`.
+    fn fitted(&self, shift: u8, before: u8, to: f64) -> Fitted {
+        Fitted {
+            shift,
+            before,
+            unit: self.unit(shift),
+            accumulator: to * power_of_two(-i32::from(shift)),
+            limit: self.limit,
+        }
+    }
+
     /// The largest shift, hence the finest unit, at which the weights fit and no accumulator can leave its
     /// bounds; `reach` is what else its equation makes up.
     fn shift(&self, allowed: impl Fn(u8) -> bool, reach: impl Fn(u8) -> f64) -> u8 {
         let fits = |shift: u8| {
             let unit = self.unit(shift);
             let norm = self.rows.norm / unit + self.rows.inputs as f64 / 2.0;
-            let accumulator = norm * self.largest;
+            let bias = self.bias * power_of_two(shift.into());
+            let accumulator = norm * self.largest + bias;
             self.rows.largest / unit <= f64::from(self.limit) + 0.49
                 && accumulator < ModelBounds::ACCUMULATOR_LIMIT as f64
                 && accumulator + reach(shift) < f64::from(MODULUS)

@@ -10,21 +10,21 @@ mod report;
 mod scales;
 mod weights;
 
-use matchmark_quant::{AccumulatorBounds, ScoreStep, ValueBits, WEIGHT_LIMIT};
+use matchmark_quant::{AccumulatorBounds, ScoreStep, ValueBits};
 use matchmark_runtime::{KvCache, TableResolution};
 use matchmark_tables::RsqrtTable;
 
 use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
-    execute_float, FloatExecution, FloatModel, IntegerModel, LayerWeights, Matrix, ModelError,
-    ModelParts, ModelPrefix, ModelTables,
+    execute_float, FloatExecution, FloatModel, IntegerModel, ModelError, ModelParts, ModelPrefix,
+    ModelTables,
 };
 
 pub(crate) use prepare::prepare;
 pub use report::{CoarseScale, ExcessReport, QuantizationReport};
 
 use calibrate::Ranges;
-use choice::{Choice, DOWN_LIMIT};
+use choice::Choice;
 
 /// How a model is quantized.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,23 +93,13 @@ fn assemble(
     options: &QuantizeOptions,
 ) -> Result<IntegerModel, ModelError> {
     let shape = model.shape;
-    let (hidden, mlp) = (shape.hidden(), shape.mlp());
-    let (query, kv) = (shape.query_width(), shape.kv_width());
-    let matrix = |weights: &[f32], size, unit| -> Result<Matrix, ModelError> {
-        weights::quantize(weights, size, unit, WEIGHT_LIMIT)
-    };
-    let mut layers = Vec::with_capacity(shape.layers());
-    for (weights, units) in model.layers.iter().zip(&choice.units) {
-        let down = weights::quantize(&weights.down, (hidden, mlp), units.down, DOWN_LIMIT)?;
-        layers.push(LayerWeights {
-            query: matrix(&weights.query, (query, hidden), units.query)?,
-            key: matrix(&weights.key, (kv, hidden), units.key)?,
-            value: matrix(&weights.value, (kv, hidden), units.value)?,
-            output: matrix(&weights.output, (hidden, query), units.output)?,
-            gate: matrix(&weights.gate, (mlp, hidden), units.gate)?,
-            up: matrix(&weights.up, (mlp, hidden), units.up)?,
-            down,
-        });
+    let graph = model.graph();
+    let chosen = model.matrices.iter().zip(&choice.matrices);
+    let mut matrices = Vec::with_capacity(graph.matrices().len());
+    for (&(_, node, place), (matrix, fitted)) in graph.matrices().iter().zip(chosen) {
+        let outputs = graph.linear(node).matrices()[place].outputs;
+        let units = (fitted.unit, fitted.accumulator);
+        matrices.push(weights::quantize(matrix, outputs, units, fitted.limit)?);
     }
     let scales = choice.scales.clone();
     let gate_bits = choice.arithmetic.terms().gate_bits();
@@ -118,8 +108,7 @@ fn assemble(
         arithmetic: choice.arithmetic.clone(),
         prefix: prefix(model, choice, options)?,
         embedding: weights::quantize_embedding(&model.embedding, scales.stream[0]),
-        layers,
-        head: matrix(&model.head, (shape.vocabulary(), hidden), choice.head_unit)?,
+        matrices,
         tables: ModelTables {
             weights: choice.table.table()?,
             rsqrt: RsqrtTable::new(),

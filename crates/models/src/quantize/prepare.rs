@@ -5,7 +5,9 @@
 //! channels hold over all of them, so that one range fits them all (Ashkboos et al., "QuaRot: Outlier-Free
 //! 4-Bit Inference in Rotated LLMs", 2024).
 
-use crate::{FloatLayer, FloatModel};
+use matchmark_graph::{MatrixName, Projection};
+
+use crate::{FloatMatrix, FloatModel};
 
 /// Seed of the signs; part of what the quantizer is.
 const SEED: u64 = 1;
@@ -19,9 +21,8 @@ pub(crate) fn prepare(model: &FloatModel, rotated: bool) -> FloatModel {
         rope_theta,
         activation,
         embedding,
-        layers,
-        final_norm,
-        head,
+        norms,
+        matrices,
         tokenizer,
         ignored,
     } = model;
@@ -44,27 +45,42 @@ pub(crate) fn prepare(model: &FloatModel, rotated: bool) -> FloatModel {
         }
         matrix
     };
+    let graph = model.graph();
+    let prepared = |(&(name, node, _), matrix): (&(MatrixName, _, _), &FloatMatrix)| {
+        let FloatMatrix { weights, biases } = matrix;
+        let weights = match name.projection {
+            Projection::Query
+            | Projection::Key
+            | Projection::Value
+            | Projection::Gate
+            | Projection::Up
+            | Projection::Head => {
+                let before = graph.edge(graph.node(node).inputs()[0]).from();
+                // A stage of the stream gives what these take in.
+                let stage = before.map_or(0, |id| graph.node(id).rank());
+                reads(weights, &norms[stage])
+            }
+            Projection::Output | Projection::Down => writes(weights),
+            Projection::Embedding => unreachable!("it is no matrix of a graph's list"),
+        };
+        // Biases are added to what does not stand in the stream.
+        let biases = biases.clone();
+        FloatMatrix { weights, biases }
+    };
     let ones = vec![1.0; shape.hidden()];
-    let layers = layers.iter().map(|layer| FloatLayer {
-        attention_norm: ones.clone(),
-        query: reads(&layer.query, &layer.attention_norm),
-        key: reads(&layer.key, &layer.attention_norm),
-        value: reads(&layer.value, &layer.attention_norm),
-        output: writes(&layer.output),
-        mlp_norm: ones.clone(),
-        gate: reads(&layer.gate, &layer.mlp_norm),
-        up: reads(&layer.up, &layer.mlp_norm),
-        down: writes(&layer.down),
-    });
     FloatModel {
         shape: *shape,
         norm_epsilon: *norm_epsilon,
         rope_theta: *rope_theta,
         activation: *activation,
         embedding: reads(embedding, &ones),
-        layers: layers.collect(),
-        final_norm: ones.clone(),
-        head: reads(head, final_norm),
+        norms: vec![ones; shape.stages()],
+        matrices: graph
+            .matrices()
+            .iter()
+            .zip(matrices)
+            .map(prepared)
+            .collect(),
         tokenizer: tokenizer.clone(),
         ignored: ignored.clone(),
     }

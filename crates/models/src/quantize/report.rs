@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use matchmark_quant::{
-    LayerArithmetic, ModelArithmetic, ModelShape, Rescale, NORM_PRODUCT_BITS, ROTARY_BITS,
-    STREAM_BITS,
+use matchmark_graph::{
+    EdgeKind, MatrixName, ModelArithmetic, ModelShape, NodeArithmetic, Operation, Projection,
+    ROTARY_BITS, STREAM_BITS,
 };
-
+use matchmark_quant::{Rescale, NORM_PRODUCT_BITS};
 use serde::Serialize;
 
 use super::calibrate::{Range, Ranges};
 use super::scales::normalized_norm;
-use crate::{IntegerModel, Matrix, ModelId};
+use crate::{IntegerModel, ModelId};
 
 /// What a quantization chose, and what could leave its range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,45 +141,74 @@ impl IntegerModel {
                 of_kind.carried &= rescale.carries(i64::try_from(bound).unwrap_or(i64::MAX));
             }
         };
-        // The same for all exponents: the excess that fits and the largest quotient shrink alike.
-        for stage in 0..self.shape().stages() {
-            let rescale = terms.norm(arithmetic.norm_of_stage(stage), exponent);
-            include("normalization", 1 << NORM_PRODUCT_BITS, rescale);
-        }
-        include("rotation", turned, terms.rotation());
-        for (nodes, weights) in arithmetic.layers().iter().zip(self.layers()) {
-            let LayerArithmetic {
-                attention_norm,
-                query,
-                key,
-                value,
-                output,
-                mlp_norm,
-                gate,
-                up,
-                gated,
-                down,
-            } = *nodes;
-            let of_normalized = |matrix: &Matrix, shift: u8| {
-                let by_norm = matrix.bound_by_norm(normalized_norm(self.shape(), shift));
-                by_norm.min(u64::from(matrix.row_norm()) * max_value)
-            };
-            let attention = |matrix| of_normalized(matrix, attention_norm.shift);
-            let mlp = |matrix| of_normalized(matrix, mlp_norm.shift);
-            let (rotary, values) = (
-                |shift| terms.rotary_input(shift),
-                |shift| terms.value(shift),
-            );
-            include("rotary input", attention(weights.q()), rotary(query.shift));
-            include("rotary input", attention(weights.k()), rotary(key.shift));
-            include("value", attention(weights.v()), values(value.shift));
-            include("gate", mlp(weights.gate()), terms.gate(gate.shift));
-            include("up", mlp(weights.up()), values(up.shift));
-            include("gated product", product, terms.gated(gated));
-            for (node, largest) in [(output, max_value), (down, max_gated)] {
-                let before = 1 << (STREAM_BITS - 1 + node.residual);
-                let bound = u64::from(node.row_norm) * largest + before;
-                include("stream", bound, terms.stream(node.shift));
+        let graph = self.graph();
+        // Accumulators of a matrix, by how many there can be for what it takes in.
+        let accumulator = |name: MatrixName| {
+            let matrix = self.matrix(name);
+            let node = graph.node(graph.node_of(name));
+            let before = graph.edge(node.inputs()[0]);
+            match (before.kind(), before.from()) {
+                (EdgeKind::Gated, _) => matrix.bound(max_gated),
+                (EdgeKind::Values, Some(id)) => match graph.node(id).operation() {
+                    Operation::Stream(_) => {
+                        let shift = arithmetic.stream(id).norm.shift;
+                        let norm = normalized_norm(self.shape(), shift);
+                        matrix.bound_by_norm(norm).min(matrix.bound(max_value))
+                    }
+                    Operation::Linear(_)
+                    | Operation::Rotary(_)
+                    | Operation::Values(_)
+                    | Operation::Attention(_)
+                    | Operation::Gated(_)
+                    | Operation::Argmax(_) => matrix.bound(max_value),
+                },
+                (
+                    EdgeKind::Tokens
+                    | EdgeKind::One
+                    | EdgeKind::Values
+                    | EdgeKind::Accumulators
+                    | EdgeKind::Stream
+                    | EdgeKind::Entries,
+                    _,
+                ) => unreachable!("such a matrix is not in a graph's list"),
+            }
+        };
+        for id in graph.ids() {
+            let node = graph.node(id);
+            let of = |projection| accumulator(MatrixName::new(projection, node.layer()));
+            match arithmetic.node(id) {
+                NodeArithmetic::Stream(constants) => {
+                    // The same for all exponents: the excess that fits and the largest quotient shrink alike.
+                    let rescale = terms.norm(constants.norm, exponent);
+                    include("normalization", 1 << NORM_PRODUCT_BITS, rescale);
+                    let added = graph.edge(node.inputs()[0]).from();
+                    let mut names = added.into_iter().flat_map(|id| graph.names_of(id));
+                    if let (Some(name), Some(shift)) = (names.next(), constants.before) {
+                        let bound = accumulator(name) + (1 << (STREAM_BITS - 1 + shift));
+                        include("stream", bound, terms.stream(constants.shift));
+                    }
+                }
+                NodeArithmetic::Rotary(constants) => {
+                    for (projection, shift) in [
+                        (Projection::Query, constants.query),
+                        (Projection::Key, constants.key),
+                    ] {
+                        include("rotary input", of(projection), terms.rotary_input(shift));
+                    }
+                    include("rotation", turned, terms.rotation());
+                }
+                NodeArithmetic::Values(constants) => {
+                    include("value", of(Projection::Value), terms.value(constants.shift));
+                }
+                NodeArithmetic::Gated(constants) => {
+                    include("gate", of(Projection::Gate), terms.gate(constants.gate));
+                    include("up", of(Projection::Up), terms.value(constants.up));
+                    include("gated product", product, terms.gated(constants.product));
+                }
+                // Nothing is rescaled.
+                NodeArithmetic::Linear(_)
+                | NodeArithmetic::Attention(_)
+                | NodeArithmetic::Argmax(_) => {}
             }
         }
         kinds.to_vec()
@@ -251,16 +280,16 @@ impl fmt::Display for QuantizationReport {
 
 /// The shifts of all matrices and gated products.
 fn shifts(arithmetic: &ModelArithmetic) -> impl Iterator<Item = u8> + '_ {
-    arithmetic.layers().iter().flat_map(|layer| {
-        [
-            layer.query.shift,
-            layer.key.shift,
-            layer.value.shift,
-            layer.output.shift,
-            layer.gate.shift,
-            layer.up.shift,
-            layer.gated,
-            layer.down.shift,
-        ]
+    arithmetic.parts().nodes.iter().flat_map(|node| match node {
+        // The shift of the embedding is no choice.
+        NodeArithmetic::Stream(stage) => stage.before.map(|_| stage.shift).into_iter().collect(),
+        NodeArithmetic::Rotary(constants) => vec![constants.query, constants.key],
+        NodeArithmetic::Values(constants) => vec![constants.shift],
+        NodeArithmetic::Gated(constants) => {
+            vec![constants.gate, constants.up, constants.product]
+        }
+        NodeArithmetic::Linear(_) | NodeArithmetic::Attention(_) | NodeArithmetic::Argmax(_) => {
+            vec![]
+        }
     })
 }

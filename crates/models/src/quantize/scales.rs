@@ -1,16 +1,18 @@
 //! The choice of scales: what one unit of each kind of integer stands for.
 
+use matchmark_graph::{
+    MatrixName, ModelArithmetic, ModelShape, Projection, ROTARY_BITS, SQUARE_SHIFT, STREAM_BITS,
+};
 use matchmark_quant::{
-    exact_table_delta, score_step_from, HeadDim, ModelArithmetic, ModelShape, Scale, Scales,
-    ScoreStep, ValueBits, EXCESS_BITS, ROTARY_BITS, ROTARY_SCALE_LOG, RSQRT_SCALE_LOG,
-    SQUARE_SHIFT, STREAM_BITS,
+    exact_table_delta, score_step_from, HeadDim, Scale, Scales, ScoreStep, ValueBits, EXCESS_BITS,
+    ROTARY_SCALE_LOG, RSQRT_SCALE_LOG,
 };
 use matchmark_runtime::TableResolution;
 use matchmark_tables::{ActivationTable, Rational};
 
 use super::calibrate::{LayerRanges, Range, Ranges};
 use super::weights::power_of_two;
-use crate::{FloatLayer, FloatModel, LayerScales, ModelError};
+use crate::{FloatModel, LayerScales, ModelError};
 
 /// Ranges are this much larger than what calibration saw: a clamp costs more than a third of a bit.
 const MARGIN: f64 = 1.25;
@@ -48,9 +50,8 @@ impl ValueScales {
             .iter()
             .map(|range| norm_shift(shape, range.largest(), limit))
             .collect();
-        let layers = model.layers.iter().enumerate();
-        let least: Vec<LeastScales> = layers
-            .map(|(l, weights)| LeastScales::new(shape, weights, [norms[2 * l], norms[2 * l + 1]]))
+        let least: Vec<LeastScales> = (0..shape.layers())
+            .map(|layer| LeastScales::new(model, layer, [norms[2 * layer], norms[2 * layer + 1]]))
             .collect();
         let gate_limit = f64::from(bits.one_more().max_value());
         let rotation = (2 * ROTARY_SCALE_LOG + 1 - bits.get()).min(ModelArithmetic::MAX_SHIFT);
@@ -114,21 +115,24 @@ struct LeastScales {
 }
 
 impl LeastScales {
-    fn new(shape: &ModelShape, weights: &FloatLayer, [attention, mlp]: [u8; 2]) -> Self {
+    fn new(model: &FloatModel, layer: usize, [attention, mlp]: [u8; 2]) -> Self {
+        let (shape, graph) = (&model.shape, model.graph());
         // By the Euclidean norms of a row and of normalized values, with room for the rounding of weights.
-        let least = |matrix: &[f32], shift: u8| {
-            let rows = matrix.chunks_exact(shape.hidden());
+        let least = |projection: Projection, shift: u8| {
+            let matrix = &model.matrices[graph.matrix(MatrixName::of_layer(projection, layer))];
+            let rows = matrix.weights.chunks_exact(shape.hidden());
             let squares = rows.map(|row| row.iter().map(|&w| f64::from(w) * f64::from(w)).sum());
             let row = libm::sqrt(squares.fold(0.0, f64::max));
             let norm = normalized_norm(shape, shift) as f64 * normalized_scale(shape, shift);
-            row * norm * 1.01 * power_of_two(-i32::from(EXCESS_BITS))
+            let largest = row * norm + matrix.largest_bias();
+            largest * 1.01 * power_of_two(-i32::from(EXCESS_BITS))
         };
         Self {
-            query: least(&weights.query, attention),
-            key: least(&weights.key, attention),
-            value: least(&weights.value, attention),
-            gate: least(&weights.gate, mlp),
-            up: least(&weights.up, mlp),
+            query: least(Projection::Query, attention),
+            key: least(Projection::Key, attention),
+            value: least(Projection::Value, attention),
+            gate: least(Projection::Gate, mlp),
+            up: least(Projection::Up, mlp),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What several tests use.
 #![allow(dead_code, clippy::unwrap_used)] // Not every test file uses all of it.
 
+use matchmark_models::graph::{ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic};
 use matchmark_models::quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, LayerArithmetic, Layers, MlpSize,
-    ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic, QueryHeads, ValueBits,
-    VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    ValueBits, VocabularySize,
 };
 use matchmark_models::{
     synthetic_arithmetic, synthetic_model, IntegerModel, Matrix, ModelParts, ModelPrefix,
@@ -37,7 +37,15 @@ pub fn shape(sizes: [u32; 7]) -> ModelShape {
 pub const SMALL: [u32; 7] = [2, 16, 4, 2, 8, 24, 32];
 
 pub fn model(sizes: [u32; 7], bits: u8, seed: u64) -> IntegerModel {
-    let shape = shape(sizes);
+    model_of(shape(sizes), bits, seed)
+}
+
+/// A model whose queries, keys and values have biases.
+pub fn biased_model(sizes: [u32; 7], bits: u8, seed: u64) -> IntegerModel {
+    model_of(shape(sizes).with_attention_bias(true), bits, seed)
+}
+
+fn model_of(shape: ModelShape, bits: u8, seed: u64) -> IntegerModel {
     let arithmetic = synthetic_arithmetic(shape, ValueBits::new(bits).unwrap()).unwrap();
     synthetic_model(shape, arithmetic, seed).unwrap()
 }
@@ -83,31 +91,16 @@ pub fn with_prefix(model: &IntegerModel, tokens: &[u32]) -> IntegerModel {
 /// quarter, so that nothing but normalizations comes near an end.
 pub fn with_dominating_tokens(model: &IntegerModel, shift: u8) -> IntegerModel {
     let mut parts = model.clone().into_parts();
-    for layer in &mut parts.layers {
-        for matrix in [
-            &mut layer.query,
-            &mut layer.key,
-            &mut layer.value,
-            &mut layer.output,
-            &mut layer.gate,
-            &mut layer.up,
-            &mut layer.down,
-        ] {
-            let weights = matrix.weights().iter().map(|w| w / 4).collect();
-            *matrix = Matrix::new(matrix.outputs(), matrix.inputs(), weights).unwrap();
-        }
+    // All but the output head.
+    let of_layers = parts.matrices.len() - 1;
+    for matrix in &mut parts.matrices[..of_layers] {
+        let weights = matrix.weights().iter().map(|w| w / 4).collect();
+        *matrix = Matrix::new(matrix.outputs(), matrix.inputs(), weights).unwrap();
     }
     let norm = NormArithmetic { shift, epsilon: 0 };
+    let stages = parts.shape.stages();
     change_arithmetic(&mut parts, |it| {
-        for layer in &mut it.layers {
-            let LayerArithmetic {
-                attention_norm,
-                mlp_norm,
-                ..
-            } = layer;
-            (*attention_norm, *mlp_norm) = (norm, norm);
-        }
-        it.final_norm = norm;
+        (0..stages).for_each(|stage| it.stream_mut(stage).norm = norm);
     });
     let hidden = parts.shape.hidden();
     for (token, row) in parts

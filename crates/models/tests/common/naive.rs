@@ -1,7 +1,7 @@
 //! The semantics of a decoder written down a second time, sentence by sentence, on 128-bit integers,
 //! one token after another. It shares no code with the crate's execution.
 
-use matchmark_models::quant::{NormArithmetic, ResidualArithmetic};
+use matchmark_models::graph::{Kind, MatrixName, NormArithmetic, Projection, StreamArithmetic};
 use matchmark_models::{IntegerModel, Matrix};
 
 /// What comes of one token.
@@ -21,9 +21,8 @@ fn clamp_rescale(x: i128, shift: u8, min: i128, max: i128) -> i128 {
 fn multiply(matrix: &Matrix, input: &[i128]) -> Vec<i128> {
     (0..matrix.outputs())
         .map(|o| {
-            (0..matrix.inputs())
-                .map(|j| i128::from(matrix.weight(o, j)) * input[j])
-                .sum()
+            let products = (0..matrix.inputs()).map(|j| i128::from(matrix.weight(o, j)) * input[j]);
+            products.sum::<i128>() + i128::from(matrix.bias(o))
         })
         .collect()
 }
@@ -59,8 +58,9 @@ fn after_prefix(model: &IntegerModel) -> Vec<Cache> {
 
 /// What comes of tokens after the model's prefix.
 pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
-    let (shape, arithmetic) = (model.shape(), model.arithmetic().parts());
-    let b = arithmetic.value_bits.get();
+    let (shape, graph, arithmetic) = (model.shape(), model.graph(), model.arithmetic());
+    let rotation = arithmetic.parts().rotation;
+    let b = arithmetic.value_bits().get();
     let m = (1i128 << (b - 1)) - 1;
     // Gates have one bit more, at most 12.
     let gate_limit = (1i128 << (b.min(11))) - 1;
@@ -88,8 +88,8 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
         let (cos, sin) = model.tables().rotary.get(position, j).unwrap();
         let (cos, sin) = (i128::from(cos), i128::from(sin));
         (
-            value(x * cos - y * sin, arithmetic.rotation),
-            value(y * cos + x * sin, arithmetic.rotation),
+            value(x * cos - y * sin, rotation),
+            value(y * cos + x * sin, rotation),
         )
     };
     let rotate = |all: &[i128], position: usize| -> Vec<i128> {
@@ -103,7 +103,8 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
         out
     };
     let weights = model.tables().weights.entries();
-    let step = i128::from(arithmetic.score_step.get());
+    let step = i128::from(arithmetic.score_step().get());
+    let stage = |stage| arithmetic.stream(graph.nth(Kind::Stream, stage));
     let mut cache = after_prefix(model);
     let first = model.prefix().tokens.len();
     let mut out = Vec::new();
@@ -115,17 +116,20 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
             .collect();
         let (mut streams, mut normalized) = (vec![h.clone()], Vec::new());
         for (layer, cache) in cache.iter_mut().enumerate() {
-            let (w, nodes) = (model.layer(layer), &arithmetic.layers[layer]);
-            let n = norm(&h, nodes.attention_norm);
+            let matrix = |projection| model.matrix(MatrixName::of_layer(projection, layer));
+            let rotary = arithmetic.rotary(graph.nth(Kind::Rotary, layer));
+            let gating = arithmetic.gated(graph.nth(Kind::Gated, layer));
+            let n = norm(&h, stage(2 * layer).norm);
             let before = |accumulators: Vec<i128>, shift: u8| -> Vec<i128> {
                 let all = accumulators.into_iter();
                 all.map(|x| clamp_rescale(x, shift, -4096, 4095)).collect()
             };
-            let q = before(multiply(w.q(), &n), nodes.query.shift);
-            let k = before(multiply(w.k(), &n), nodes.key.shift);
-            let v: Vec<i128> = multiply(w.v(), &n)
+            let q = before(multiply(matrix(Projection::Query), &n), rotary.query);
+            let k = before(multiply(matrix(Projection::Key), &n), rotary.key);
+            let values = arithmetic.values(graph.nth(Kind::Values, layer));
+            let v: Vec<i128> = multiply(matrix(Projection::Value), &n)
                 .iter()
-                .map(|&x| value(x, nodes.value.shift))
+                .map(|&x| value(x, values.shift))
                 .collect();
             let q = rotate(&q, position);
             cache.push((rotate(&k, position), v));
@@ -155,37 +159,45 @@ pub fn run(model: &IntegerModel, tokens: &[u32]) -> Vec<NaiveToken> {
                     heads.push((2 * numerator + z).div_euclid(2 * z));
                 }
             }
-            let add = |h: &[i128], accumulators: Vec<i128>, node: ResidualArithmetic| {
+            let add = |h: &[i128], accumulators: Vec<i128>, node: &StreamArithmetic| {
                 let sums = h.iter().zip(accumulators);
-                let sums = sums.map(|(h, x)| x + h * (1 << node.residual));
+                let sums = sums.map(|(h, x)| x + h * (1 << node.before.unwrap()));
                 sums.map(|x| clamp_rescale(x, node.shift, -32_768, 32_767))
                     .collect::<Vec<i128>>()
             };
             normalized.push(n);
-            h = add(&h, multiply(w.o(), &heads), nodes.output);
+            h = add(
+                &h,
+                multiply(matrix(Projection::Output), &heads),
+                stage(2 * layer + 1),
+            );
             streams.push(h.clone());
-            let n = norm(&h, nodes.mlp_norm);
-            let gate = multiply(w.gate(), &n);
-            let up = multiply(w.up(), &n);
+            let n = norm(&h, stage(2 * layer + 1).norm);
+            let gate = multiply(matrix(Projection::Gate), &n);
+            let up = multiply(matrix(Projection::Up), &n);
             let activation = model.tables().activation.entries();
             let gated: Vec<i128> = gate
                 .iter()
                 .zip(up)
                 .map(|(&g, u)| {
-                    let g = clamp_rescale(g, nodes.gate.shift, -gate_limit, gate_limit);
+                    let g = clamp_rescale(g, gating.gate, -gate_limit, gate_limit);
                     let s = activation[usize::try_from(g + gate_limit).unwrap()];
                     // Two bits more than values, two's complement.
                     let end = 1 << (b + 1);
-                    let product = i128::from(s) * value(u, nodes.up.shift);
-                    clamp_rescale(product, nodes.gated, -end, end - 1)
+                    let product = i128::from(s) * value(u, gating.up);
+                    clamp_rescale(product, gating.product, -end, end - 1)
                 })
                 .collect();
             normalized.push(n);
-            h = add(&h, multiply(w.down(), &gated), nodes.down);
+            h = add(
+                &h,
+                multiply(matrix(Projection::Down), &gated),
+                stage(2 * layer + 2),
+            );
             streams.push(h.clone());
         }
-        let n = norm(&h, arithmetic.final_norm);
-        let logits = multiply(model.head(), &n);
+        let n = norm(&h, stage(shape.stages() - 1).norm);
+        let logits = multiply(model.matrix(MatrixName::HEAD), &n);
         normalized.push(n);
         let maximum = logits.iter().max().unwrap();
         let choice = logits.iter().position(|x| x == maximum).unwrap();

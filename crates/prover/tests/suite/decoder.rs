@@ -1,14 +1,15 @@
 //! Segments of a small decoder, proven and verified, and what must not pass.
 use std::sync::Arc;
 
+use matchmark_graph::ModelShape;
 use matchmark_models::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
     ModelState,
 };
 use matchmark_prover::{ModelChain, ModelInput, ProvenSegment, SegmentProver};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelShape,
-    QueryHeads, SegmentSteps, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
     AcceptancePolicy, ChainAccumulator, Cut, LookupStatement, PolicyMismatch, Port, Profile,

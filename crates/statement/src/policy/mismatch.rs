@@ -3,9 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use matchmark_quant::{
-    ArithmeticTerms, ModelShape, QuantizationPolicy, Rounding, StepRange, TableBounds,
-};
+use matchmark_graph::{ArithmeticTerms, ModelShape};
+use matchmark_quant::{QuantizationPolicy, Rounding, StepRange, TableBounds};
 use matchmark_tables::TableId;
 use thiserror::Error;
 

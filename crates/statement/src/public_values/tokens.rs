@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use matchmark_quant::{ModelShape, StepRange, TaggedSha256};
+use matchmark_graph::ModelShape;
+use matchmark_quant::{StepRange, TaggedSha256};
 
 use super::{check_steps, PublicValuesError, TokenError};
 use crate::identity::PublicValuesDigest;

@@ -2,10 +2,11 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+use matchmark_graph::{ArithmeticId, ArithmeticTerms, ModelShape};
 use matchmark_quant::{
-    ArithmeticId, ArithmeticTerms, AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads,
-    Layers, MlpSize, ModelShape, QuantizationPolicy, QueryHeads, Rounding, Scale, Scales,
-    ScoreStep, SegmentSteps, StepRange, TableBounds, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
+    QuantizationPolicy, QueryHeads, Rounding, Scale, Scales, ScoreStep, SegmentSteps, StepRange,
+    TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
     DecoderTerms, ModelId, ModelIdentity, PortCommitment, Profile, PromptLength,

@@ -1,7 +1,8 @@
 //! Keys as bytes: the same content as the file for people, for programs that read no TOML.
 use alloc::vec::Vec;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
+use matchmark_graph::{ModelArithmetic, ModelShape};
+use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
     codec, CodecError, EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
 };

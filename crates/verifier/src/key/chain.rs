@@ -3,10 +3,8 @@ use core::ops::Deref;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::RELATION_DIGEST;
-use matchmark_quant::{
-    CacheCapacity, ModelArithmetic, ModelShape, QuantizationPolicy, Rounding, SegmentSteps,
-    StepRange,
-};
+use matchmark_graph::{ModelArithmetic, ModelShape};
+use matchmark_quant::{CacheCapacity, QuantizationPolicy, Rounding, SegmentSteps, StepRange};
 use matchmark_statement::{
     CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength,
     RelationVersion, Security, SegmentShape, SharedTerms, StatementError, TokenId, VerifierDomain,

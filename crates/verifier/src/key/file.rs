@@ -5,7 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use matchmark_quant::{ModelArithmetic, ModelShape, SegmentSteps};
+use matchmark_graph::{ModelArithmetic, ModelShape};
+use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
     EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
 };

@@ -19,7 +19,8 @@ use alloc::vec::Vec;
 use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
-use matchmark_quant::{ModelBounds, SegmentSteps};
+use matchmark_graph::ModelBounds;
+use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PolicyCircuit,
     PortCommitment, PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference,
@@ -189,7 +190,7 @@ pub struct KeyDifference {
 
 impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 5;
+    pub const FORMAT: u32 = 6;
 
     /// Checks the bounds on all intermediate values, the end tokens against the vocabulary, and the order of the
     /// lists, and makes a key.

@@ -9,9 +9,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_quant::{
-    ArithmeticId, ArithmeticTerms, CacheCapacity, ModelArithmetic, SegmentSteps, StepRange,
-};
+use matchmark_graph::{ArithmeticId, ArithmeticTerms, Graph, MatrixName, ModelArithmetic};
+use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, EndTokens, ModelId,
     PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest,
@@ -32,7 +31,7 @@ fn outline() -> ModelOutline {
     ModelOutline {
         identity: ModelId::from_bytes([2; 32]),
         shape: decoder.shape,
-        arithmetic: nodes(),
+        arithmetic: nodes(&decoder.shape),
         table: WeightTable::essay9(),
     }
 }
@@ -250,7 +249,7 @@ fn a_policy_that_does_not_follow_is_refused() {
         }),
         ("table_bounds", |it| it.terms.table_bounds.max_weight -= 1),
         ("decoder.arithmetic", |it| {
-            arithmetic(it, 11, nodes().terms().identity());
+            arithmetic(it, 11, nodes(&decoder().shape).terms().identity());
         }),
         ("decoder.arithmetic", |it| {
             arithmetic(it, 12, ArithmeticId::from_bytes([8; 32]));
@@ -418,7 +417,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         let mut bytes = key().to_bytes().unwrap();
         bytes[14] = 4;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 5", "format = 4"));
+        assert_eq!(error, with_text("format = 6", "format = 5"));
         error
     }),
     ("Encoding", |()| {
@@ -430,7 +429,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 5", "format = 5\nextra = 0")
+        with_text("format = 6", "format = 6\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),
@@ -438,7 +437,8 @@ const KEYS: &[Case<(), KeyError>] = &[
         // Weights so large that the accumulators of a matrix leave the field.
         let altered = altered(|it| {
             let mut parts = it.outline.arithmetic.clone().into_parts();
-            parts.layers[0].up.row_norm = 1 << 24;
+            let graph = Graph::decoder(&it.outline.shape);
+            parts.matrix_mut(&graph, MatrixName::HEAD).row_norm = 1 << 24;
             it.outline.arithmetic = ModelArithmetic::new(parts).unwrap();
         });
         altered.unwrap_err()

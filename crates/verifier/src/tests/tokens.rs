@@ -5,11 +5,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_air::RELATION_DIGEST;
+use matchmark_graph::{
+    GatedArithmetic, Graph, MatrixArithmetic, ModelArithmetic, ModelArithmeticParts, ModelShape,
+    NormArithmetic, RotaryArithmetic, UniformArithmetic, ValuesArithmetic,
+};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, LayerArithmetic, Layers,
-    MatrixArithmetic, MlpSize, ModelArithmetic, ModelArithmeticParts, ModelShape, NormArithmetic,
-    QuantizationPolicy, QueryHeads, ResidualArithmetic, Rounding, ScoreStep, SegmentSteps,
-    StepRange, TableBounds, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize,
+    QuantizationPolicy, QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, TableBounds,
+    ValueBits, VocabularySize,
 };
 use matchmark_statement::{
     AcceptancePolicy, AttentionValues, ChainAccumulator, DecoderTerms, FormError, ModelId,
@@ -53,50 +56,40 @@ pub(super) fn decoder() -> DecoderTerms {
         VocabularySize::new(16).unwrap(),
         CacheCapacity::new(8).unwrap(),
     );
+    let shape = shape.unwrap();
     DecoderTerms {
-        shape: shape.unwrap(),
-        arithmetic: *nodes().terms(),
+        shape,
+        arithmetic: *nodes(&shape).terms(),
         weights: PortCommitment::from_bytes([3; 32]),
         prompt: PromptLength::new(2).unwrap(),
     }
 }
 
 /// The arithmetic of the decoder's nodes.
-pub(super) fn nodes() -> ModelArithmetic {
-    let matrix = MatrixArithmetic {
-        shift: 5,
-        row_norm: 1000,
+pub(super) fn nodes(shape: &ModelShape) -> ModelArithmetic {
+    let constants = UniformArithmetic {
+        matrix: MatrixArithmetic {
+            row_norm: 1000,
+            bias: 1000,
+        },
+        stream: (5, 3),
+        norm: NormArithmetic {
+            shift: 12,
+            epsilon: 1,
+        },
+        rotary: RotaryArithmetic { query: 5, key: 5 },
+        values: ValuesArithmetic { shift: 5 },
+        gated: GatedArithmetic {
+            gate: 5,
+            up: 5,
+            product: 9,
+        },
     };
-    let residual = ResidualArithmetic {
-        shift: 5,
-        residual: 3,
-        row_norm: 1000,
-    };
-    let norm = NormArithmetic {
-        shift: 12,
-        epsilon: 1,
-    };
-    let layer = LayerArithmetic {
-        attention_norm: norm,
-        query: matrix,
-        key: matrix,
-        value: matrix,
-        output: residual,
-        mlp_norm: norm,
-        gate: matrix,
-        up: matrix,
-        gated: 9,
-        down: residual,
-    };
-    ModelArithmetic::new(ModelArithmeticParts {
-        value_bits: ValueBits::new(8).unwrap(),
-        rotation: 12,
-        score_step: ScoreStep::new(5).unwrap(),
-        layers: vec![layer],
-        final_norm: norm,
-        head_row_norm: 1000,
-    })
-    .unwrap()
+    let (bits, step) = (ValueBits::new(8), ScoreStep::new(5));
+    let common = (bits.unwrap(), 12, step.unwrap());
+    let graph = Graph::decoder(shape);
+    let parts = ModelArithmeticParts::uniform(&graph, common, &constants);
+    ModelArithmetic::new(parts).unwrap()
 }
 
 /// Four steps from the first on, with these public values.

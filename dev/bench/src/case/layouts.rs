@@ -1,11 +1,10 @@
 //! What follows from a shape alone: arithmetic, layout and the features of the cost model.
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_graph::{ArithmeticTerms, ModelArithmetic, ModelShape};
 use matchmark_models::synthetic_arithmetic;
 use matchmark_planner::work::{ChainWork, SegmentWork};
-use matchmark_quant::{
-    ArithmeticTerms, CacheCapacity, ModelArithmetic, ModelShape, Rounding, SegmentSteps, ValueBits,
-};
+use matchmark_quant::{CacheCapacity, Rounding, SegmentSteps, ValueBits};
 use matchmark_runtime::TableResolution;
 use matchmark_statement::{Security, SegmentShape};
 use matchmark_verifier::structure::ProofStructure;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use matchmark_graph::ModelShape;
 use matchmark_models::{synthetic_model, synthetic_tokens, text_sequences, IntegerModel};
-use matchmark_quant::ModelShape;
 use serde::Deserialize;
 
 use super::layouts::arithmetic;

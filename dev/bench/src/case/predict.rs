@@ -1,9 +1,9 @@
 //! `predict`: fits the cost model to measured segments, and says what larger decoders would cost.
 
 use matchmark_air::layout::SegmentLayout;
+use matchmark_graph::ModelShape;
 use matchmark_planner::bytes::ProofBytes;
 use matchmark_planner::fit::non_negative;
-use matchmark_quant::ModelShape;
 use matchmark_statement::{Profile, Security, SecurityLevel};
 use matchmark_verifier::structure::ProofStructure;
 use serde::Deserialize;

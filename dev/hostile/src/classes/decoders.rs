@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::SegmentTokens;
+use matchmark_graph::ModelShape;
 use matchmark_prover::ProveError;
-use matchmark_quant::{HiddenSize, Layers, MlpSize, ModelShape, VocabularySize};
+use matchmark_quant::{HiddenSize, Layers, MlpSize, VocabularySize};
 use matchmark_statement::{
     FormError, Port, PublicValues, SegmentStatement, TokenError, TokenId, TokenValues,
 };

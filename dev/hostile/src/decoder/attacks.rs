@@ -2,9 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::layout::decoder::{
-    DecoderLayout, InputSpace, MatrixKind, NORM_LOW_BITS, RANGE_BITS,
-};
+use matchmark_air::layout::decoder::{DecoderLayout, NORM_LOW_BITS, RANGE_BITS};
 use matchmark_air::ops::attention::cache::columns::LaneEntries;
 use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
 use matchmark_air::relation::RelationTag;
@@ -13,10 +11,11 @@ use matchmark_air::witness::PartTrace;
 use matchmark_quant::{centered, EXCESS_BITS, MODULUS};
 
 use super::execution::{
-    run, run_behind, take_decoder, write_choice, Entry, Run, Site, Value, What,
+    run, run_behind, stage_of, take_decoder, write_choice, Entry, Run, Site, Value, What,
 };
 use super::forge::{forge, Patch};
 use super::norms;
+use super::places::{InputSpace, MatrixKind};
 use super::rescalings::{is, lie, lie_normalized, normalized_before_clamping, Break};
 use crate::attacks::{claim_state, weight_not_in_table, Attack};
 use crate::cases::Case;
@@ -116,7 +115,7 @@ pub fn normalized(how: Option<Break>) -> Attack {
                 return false;
             }
             let exponent = honest[decoder.norm_row(site.layer, site.step)].exponent;
-            let node = part.model.arithmetic().norm_of_stage(site.layer);
+            let node = stage_of(&part.model, site.layer).norm;
             let bits = u32::from(node.shift + exponent);
             // Any shift: the range is that of the values.
             let range = decoder.arithmetic().value(1);
@@ -165,7 +164,7 @@ pub fn wide_excess() -> Attack {
         let (channel, is_up) = (rng.below(decoder.shape().hidden()), rng.below(2) == 0);
         let execution = part.run(case, seed).execution;
         let exponent = execution.norms[decoder.norm_row(stage, step)].exponent;
-        let node = part.model.arithmetic().norm_of_stage(stage);
+        let node = stage_of(&part.model, stage).norm;
         let divisor = 1_i64 << (node.shift + exponent);
         let range = decoder.arithmetic().value(1);
         let mut is_told = false;
@@ -254,6 +253,29 @@ pub fn other_token() -> Attack {
             is_other
         })?;
         Some(forge(case, run, vec![]))
+    })
+}
+
+/// Biases that count twice in a step: the matrices take in another number than one.
+pub fn another_one() -> Attack {
+    attack(|case, seed| {
+        let (part, decoder) = case.expect_decoder();
+        let step = Rng(seed ^ 0x6f6e_6573).below(decoder.steps());
+        let kind = MatrixKind::Values(0);
+        let node = kind.node(decoder.graph());
+        let layout = decoder.matrices().iter().find(|it| it.node == node)?;
+        let name = decoder.graph().names_of(node).next()?;
+        let biases = part.model.matrix(name).biases();
+        if layout.blocks != 1 || biases.iter().all(|bias| *bias == 0) {
+            return None;
+        }
+        let run = run(case, seed, &mut |site, said| {
+            if site.what == What::Given(kind) && site.step == step {
+                said[0] += i64::from(biases[site.index]);
+            }
+        });
+        let patches = vec![Patch::One(kind, step), Patch::ToLinear(kind)];
+        Some(forge(case, run, patches))
     })
 }
 
@@ -636,15 +658,18 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
             .map(|which| (format!(" of a {which:?}"), entry(which)))
             .collect(),
         RelationTag::LinearInput => {
+            let graph = decoder.graph();
             let mut spaces: Vec<_> = decoder
                 .matrices()
                 .iter()
-                .map(|matrix| decoder.input_space(matrix.kind))
+                .flat_map(|matrix| graph.node(matrix.node).inputs())
+                .map(|edge| InputSpace::of(graph, *edge))
                 .collect();
             spaces.sort();
             spaces.dedup();
             let of_space = |space| match space {
                 InputSpace::Tokens => (format!(" of {space:?}"), other_token()),
+                InputSpace::One => (format!(" of {space:?}"), another_one()),
                 InputSpace::Normalized(_) | InputSpace::Attention(_) | InputSpace::Gated(_) => {
                     (format!(" of {space:?}"), taken(space, false))
                 }
@@ -654,7 +679,9 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::LinearOutput => {
             let of_matrix = |kind| (format!(" of {kind:?}"), given(kind, None));
             let matrices = decoder.matrices().iter();
-            matrices.map(|matrix| of_matrix(matrix.kind)).collect()
+            matrices
+                .map(|matrix| of_matrix(MatrixKind::of(decoder.graph(), matrix.node)))
+                .collect()
         }
         RelationTag::Argmax => one(choice(Choosing::Public, false)),
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),

@@ -2,11 +2,15 @@
 use std::sync::Arc;
 
 use matchmark_air::decoder::model::model_columns;
+use matchmark_graph::{
+    GatedArithmetic, ModelArithmetic, ModelShape, NodeArithmetic, RotaryArithmetic,
+    StreamArithmetic, ValuesArithmetic,
+};
 use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel};
 use matchmark_prover::{ModelChain, SegmentProver};
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, ModelArithmetic,
-    ModelShape, QueryHeads, SegmentSteps, StepRange, ValueBits, VocabularySize,
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    SegmentSteps, StepRange, ValueBits, VocabularySize,
 };
 use matchmark_statement::{Cut, PromptLength, Security, VerifierDomain};
 
@@ -113,28 +117,31 @@ impl DecoderSpec {
         .unwrap();
         let arithmetic = synthetic_arithmetic(shape, ValueBits::new(self.bits).unwrap()).unwrap();
         let mut of_nodes = arithmetic.into_parts();
-        for layer in &mut of_nodes.layers {
+        for layer in 0..shape.layers() {
             // So that no two stages that follow each other are normalized in the same way.
-            layer.mlp_norm.shift -= 1;
+            of_nodes.stream_mut(2 * layer + 1).norm.shift -= 1;
         }
         let arithmetic = ModelArithmetic::new(of_nodes).unwrap();
         let model = synthetic_model(shape, arithmetic, self.seed).unwrap();
         let mut parts = model.into_parts();
         // With the norms of the rows of weights.
         let mut of_nodes = parts.arithmetic.into_parts();
-        for layer in &mut of_nodes.layers {
-            for shift in [
-                &mut layer.query.shift,
-                &mut layer.key.shift,
-                &mut layer.value.shift,
-                &mut layer.output.shift,
-                &mut layer.output.residual,
-                &mut layer.gate.shift,
-                &mut layer.up.shift,
-                &mut layer.gated,
-                &mut layer.down.shift,
-                &mut layer.down.residual,
-            ] {
+        for node in &mut of_nodes.nodes {
+            let shifts = match node {
+                NodeArithmetic::Stream(StreamArithmetic { shift, before, .. }) => {
+                    // The shift of the embedding is no choice.
+                    before.as_mut().map_or(vec![], |before| vec![shift, before])
+                }
+                NodeArithmetic::Rotary(RotaryArithmetic { query, key }) => vec![query, key],
+                NodeArithmetic::Values(ValuesArithmetic { shift }) => vec![shift],
+                NodeArithmetic::Gated(GatedArithmetic { gate, up, product }) => {
+                    vec![gate, up, product]
+                }
+                NodeArithmetic::Linear(_)
+                | NodeArithmetic::Attention(_)
+                | NodeArithmetic::Argmax(_) => vec![],
+            };
+            for shift in shifts {
                 *shift -= self.shorter;
             }
         }

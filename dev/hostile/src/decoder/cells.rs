@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use matchmark_air::layout::decoder::{CROSS_LOW_BITS, PADDING_UNIT, RANGE_BITS};
-use matchmark_quant::{centered, SQUARE_SHIFT};
+use matchmark_graph::SQUARE_SHIFT;
+use matchmark_quant::centered;
 use stwo::core::fields::m31::M31;
 
 use super::cases::all;

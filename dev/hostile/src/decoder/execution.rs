@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use matchmark_air::column::field;
 use matchmark_air::harness::row::Source;
-use matchmark_air::layout::decoder::{
-    DecoderLayout, InputSpace, MatrixKind, LIMB_BITS, NORM_LOW_BITS, RANGE_BITS,
-};
+use matchmark_air::layout::decoder::{DecoderLayout, LIMB_BITS, NORM_LOW_BITS, RANGE_BITS};
 use matchmark_air::ops::norms::columns::Witness;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{PartTrace, SegmentTokens, SegmentWitness};
+use matchmark_graph::{Kind, StreamArithmetic, EMBEDDING_SHIFT};
 use matchmark_models::{IntegerModel, Matrix};
-use matchmark_quant::{centered, ModelArithmetic, Rescale, EXCESS_BITS};
+use matchmark_quant::{centered, Rescale, EXCESS_BITS};
 
 use super::norm_columns::columns_of_sums;
+use super::places::{InputSpace, MatrixKind};
 use crate::cases::{Case, DecoderPart};
 use crate::forge::vectors_mut;
 use crate::world::{World, ATTENTION};
@@ -69,31 +69,37 @@ pub enum Value {
 impl Value {
     /// How it is rescaled by its node: of a layer, or of a stage of the stream.
     pub fn rescale(self, model: &IntegerModel, layer: usize, index: usize) -> Rescale {
-        let arithmetic = model.arithmetic();
+        let (graph, arithmetic) = (model.graph(), model.arithmetic());
         let terms = arithmetic.terms();
-        if self == Self::Stream {
-            return terms.stream(arithmetic.residual_of_stage(layer).0);
-        }
-        let nodes = &arithmetic.layers()[layer];
+        let gated = || arithmetic.gated(graph.nth(Kind::Gated, layer));
         match self {
-            Self::Stream => unreachable!("above"),
+            Self::Stream => terms.stream(stage_of(model, layer).shift),
             Self::Rotary(_) => {
                 let attention = model.shape().attention();
                 let queries = attention.query_heads() * attention.head_dim() / 2;
-                let node = if index < queries {
-                    nodes.query
+                let constants = arithmetic.rotary(graph.nth(Kind::Rotary, layer));
+                terms.rotary_input(if index < queries {
+                    constants.query
                 } else {
-                    nodes.key
-                };
-                terms.rotary_input(node.shift)
+                    constants.key
+                })
             }
             Self::Rotated(_) => terms.rotation(),
-            Self::Value => terms.value(nodes.value.shift),
-            Self::Gate => terms.gate(nodes.gate.shift),
-            Self::Up => terms.value(nodes.up.shift),
-            Self::Gated => terms.gated(nodes.gated),
+            Self::Value => {
+                let constants = arithmetic.values(graph.nth(Kind::Values, layer));
+                terms.value(constants.shift)
+            }
+            Self::Gate => terms.gate(gated().gate),
+            Self::Up => terms.value(gated().up),
+            Self::Gated => terms.gated(gated().product),
         }
     }
+}
+
+/// The constants of a stage of the stream.
+pub fn stage_of(model: &IntegerModel, stage: usize) -> &StreamArithmetic {
+    let id = model.graph().nth(Kind::Stream, stage);
+    model.arithmetic().stream(id)
 }
 
 /// What the attention takes in.
@@ -255,20 +261,19 @@ impl Runner<'_> {
     }
 
     /// What matrices give for their inputs, outputs one after the other, by step.
-    fn give(
-        &mut self,
-        kind: MatrixKind,
-        layer: usize,
-        matrices: &[&Matrix],
-        inputs: &[Vec<i64>],
-    ) -> Vec<Vec<i64>> {
+    fn give(&mut self, kind: MatrixKind, layer: usize, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
+        let model = self.model().clone();
+        let graph = model.graph();
+        let names = graph.names_of(kind.node(graph));
+        let matrices: Vec<&Matrix> = names.map(|name| model.matrix(name)).collect();
         let mut outputs = vec![];
         for (step, input) in inputs.iter().enumerate() {
             let mut given = vec![];
-            for matrix in matrices {
+            for matrix in &matrices {
                 for output in 0..matrix.outputs() {
                     let product = |(j, x): (usize, &i64)| i64::from(matrix.weight(output, j)) * x;
-                    let sum = input.iter().enumerate().map(product).sum();
+                    let products = input.iter().enumerate().map(product);
+                    let sum = products.sum::<i64>() + i64::from(matrix.bias(output));
                     let at = [layer, given.len(), step];
                     let [sum] = self.say(What::Given(kind), at, [sum]);
                     given.push(sum);
@@ -297,7 +302,7 @@ impl Runner<'_> {
             let entries = &model.embedding()[*token as usize * hidden..][..hidden];
             let row = entries.iter().enumerate().map(|(channel, entry)| {
                 let at = [0, channel, step];
-                let given = i64::from(*entry) << ModelArithmetic::EMBEDDING_SHIFT;
+                let given = i64::from(*entry) << EMBEDDING_SHIFT;
                 let [given] = self.say(What::Given(MatrixKind::Embedding), at, [given]);
                 given
             });
@@ -310,20 +315,9 @@ impl Runner<'_> {
         }
         let mut outputs_said = vec![];
         for layer in 0..shape.layers() {
-            let weights = model.layer(layer);
-            let given = self.give(
-                MatrixKind::Rotary(layer),
-                layer,
-                &[weights.q(), weights.k()],
-                &normalized,
-            );
+            let given = self.give(MatrixKind::Rotary(layer), layer, &normalized);
             self.rotate(layer, &given, &mut world);
-            let given = self.give(
-                MatrixKind::Values(layer),
-                layer,
-                &[weights.v()],
-                &normalized,
-            );
+            let given = self.give(MatrixKind::Values(layer), layer, &normalized);
             self.values(layer, &given, &mut world);
             let execution = world.execute(self.case);
             let mut attended = vec![vec![]; steps];
@@ -343,21 +337,15 @@ impl Runner<'_> {
                 }
             }
             let taken = self.take(InputSpace::Attention(layer), layer, attended);
-            let given = self.give(MatrixKind::Output(layer), layer, &[weights.o()], &taken);
+            let given = self.give(MatrixKind::Output(layer), layer, &taken);
             let taken = self.stage(2 * layer + 1, &given);
-            let matrices = [weights.up(), weights.gate()];
-            let given = self.give(MatrixKind::UpGate(layer), layer, &matrices, &taken);
+            let given = self.give(MatrixKind::UpGate(layer), layer, &taken);
             let gated = self.mlp(layer, &given);
             let taken = self.take(InputSpace::Gated(layer), layer, gated);
-            let given = self.give(MatrixKind::Down(layer), layer, &[weights.down()], &taken);
+            let given = self.give(MatrixKind::Down(layer), layer, &taken);
             normalized = self.stage(2 * layer + 2, &given);
         }
-        let logits = self.give(
-            MatrixKind::Head,
-            shape.layers(),
-            &[model.head()],
-            &normalized,
-        );
+        let logits = self.give(MatrixKind::Head, shape.layers(), &normalized);
         self.fill_padding();
         self.choose(&logits);
         let mut witness = world.witness(self.case);
@@ -419,7 +407,7 @@ impl Runner<'_> {
     }
 
     fn add_to_stream(&mut self, stage: usize, step: usize, added: &[i64]) -> (Vec<i64>, [i64; 3]) {
-        let (_, residual) = self.model().arithmetic().residual_of_stage(stage);
+        let residual = stage_of(self.model(), stage).before;
         let (mut values, mut sums) = (vec![], [0; 3]);
         for (channel, added) in added.iter().enumerate() {
             let (row, at) = (
@@ -451,7 +439,7 @@ impl Runner<'_> {
     fn norm(&mut self, stage: usize, step: usize, sums: [i64; 3]) -> [i64; 3] {
         let at = [stage, 0, step];
         let sums = self.say(What::NormSums, at, sums);
-        let honest = columns_of_sums(self.model().arithmetic().norm_of_stage(stage), sums);
+        let honest = columns_of_sums(stage_of(self.model(), stage).norm, sums);
         let said = self.say(What::Norm, at, honest.into_columns());
         let row = self.decoder.norm_row(stage, step);
         self.write_all("norms", row, &said);
@@ -605,7 +593,7 @@ impl Runner<'_> {
                 value,
             } = *change;
             let (component, column, row) = match space {
-                InputSpace::Tokens => unreachable!("tokens have no columns"),
+                InputSpace::Tokens | InputSpace::One => unreachable!("they have no columns"),
                 InputSpace::Normalized(stage) => {
                     let row = self.decoder.stream_row(stage, index, step);
                     ("stream", "normalized", row)

@@ -2,11 +2,14 @@
 //! something else.
 use std::sync::Arc;
 
-use matchmark_air::layout::decoder::{DecoderLayout, InputSpace, MatrixKind};
+use matchmark_air::challenges::RlcChallenges;
+use matchmark_air::layout::decoder::DecoderLayout;
 use matchmark_air::witness::{PartTrace, SegmentWitness};
+use num_traits::One;
 use stwo::core::fields::qm31::QM31;
 
 use super::execution::Run;
+use super::places::{InputSpace, MatrixKind};
 use crate::cases::Case;
 use crate::forge::Forge;
 
@@ -19,6 +22,8 @@ pub enum Patch {
     ToLinear(MatrixKind),
     /// The outputs of a matrix as they are, where their component says what it has.
     ToComponent(MatrixKind),
+    /// The one of a step counts twice where these matrices take it in, whose outputs are one block.
+    One(MatrixKind, usize),
     /// The attention goes on with the keys of the shadow.
     Keys,
 }
@@ -74,7 +79,8 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
 
 /// Where the linear component has all outputs of a matrix.
 fn given(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
-    let matrix = decoder.matrices().iter().find(|it| it.kind == kind);
+    let node = kind.node(decoder.graph());
+    let matrix = decoder.matrices().iter().find(|it| it.node == node);
     let matrix = matrix.unwrap();
     let row = matrix.first_row + matrix.blocks * matrix.inputs - 1;
     ("linear", "output", row)
@@ -85,7 +91,7 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
     let (_, decoder) = case.expect_decoder();
     let last = decoder.steps() - 1;
     match space {
-        InputSpace::Tokens => unreachable!("the verifier provides tokens"),
+        InputSpace::Tokens | InputSpace::One => unreachable!("the verifier provides them"),
         InputSpace::Normalized(stage) => {
             let row = decoder.stream_row(stage, index, last);
             ("stream", "combined normalized", row)
@@ -105,7 +111,13 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
 }
 
 /// Replaces parts of random linear combinations by others of them, or by those of the shadow.
-fn apply(case: &Case, patch: Patch, trace: &mut PartTrace, shadow: &PartTrace) {
+fn apply(
+    case: &Case,
+    patch: Patch,
+    trace: &mut PartTrace,
+    shadow: &PartTrace,
+    points: RlcChallenges,
+) {
     let (_, decoder) = case.expect_decoder();
     match patch {
         Patch::Keys => {
@@ -113,6 +125,13 @@ fn apply(case: &Case, patch: Patch, trace: &mut PartTrace, shadow: &PartTrace) {
             for name in ["keys", "score", "numerator"] {
                 vectors.take(name, shadow.component("vectors"));
             }
+        }
+        Patch::One(kind, step) => {
+            // Biases are the weights on the last row.
+            let (component, _, row) = given(decoder, kind);
+            let place = (component, "input", row);
+            let later = (step + 1..decoder.steps()).fold(QM31::one(), |it, _| it * points.position);
+            set(trace, place, get(trace, place) + later);
         }
         Patch::Provided(space, index) => {
             let place = provided(case, space, index);
@@ -149,7 +168,7 @@ pub fn forge(case: &Arc<Case>, run: Run, patches: Vec<Patch>) -> Forge {
             linear.take(name, taken.component("linear"));
         }
         for patch in &patches {
-            apply(&case, *patch, &mut rlcs, &taken);
+            apply(&case, *patch, &mut rlcs, &taken, points);
         }
         rlcs
     }));

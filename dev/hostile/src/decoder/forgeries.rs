@@ -2,7 +2,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use matchmark_air::layout::decoder::{InputSpace, MatrixKind};
 use matchmark_air::relation::RelationTag;
 
 use super::attacks::{
@@ -12,6 +11,7 @@ use super::attacks::{
 use super::execution::{rescaled_stream, run, Entry, Site, Value, What};
 use super::forge::forge;
 use super::norms;
+use super::places::{InputSpace, MatrixKind};
 use super::rescalings::Break;
 use super::within;
 use crate::attacks::Attack;

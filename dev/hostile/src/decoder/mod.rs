@@ -12,5 +12,6 @@ pub mod forge;
 pub mod forgeries;
 pub mod norm_columns;
 pub mod norms;
+pub mod places;
 pub mod rescalings;
 pub mod within;

@@ -4,7 +4,8 @@ use matchmark_air::layout::decoder::{
     CROSS_LIMB_BITS, CROSS_LOW_BITS, CROSS_OFFSET, LIMB_BITS, MANTISSA_BITS,
 };
 use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
-use matchmark_quant::{centered, ModelArithmetic, NormArithmetic, NORM_PRODUCT_BITS, SQUARE_SHIFT};
+use matchmark_graph::{ModelArithmetic, NormArithmetic, SQUARE_SHIFT};
+use matchmark_quant::{centered, NORM_PRODUCT_BITS};
 use matchmark_tables::reciprocal_root;
 
 /// The columns of the norms component that follow from the sums, each a field element.

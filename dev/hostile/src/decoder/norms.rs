@@ -4,12 +4,11 @@ use matchmark_air::layout::decoder::{
     CROSS_LIMB_BITS, CROSS_LOW_BITS, LIMB_BITS, MANTISSA_BITS, RANGE_BITS,
 };
 use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
+use matchmark_graph::{ModelArithmetic, NormArithmetic, SQUARE_LIMIT, SQUARE_SHIFT};
 use matchmark_models::{IntegerModel, ModelExecution};
-use matchmark_quant::{
-    centered, ModelArithmetic, NormArithmetic, MODULUS, NORM_PRODUCT_BITS, SQUARE_LIMIT,
-    SQUARE_SHIFT,
-};
+use matchmark_quant::{centered, MODULUS, NORM_PRODUCT_BITS};
 
+use super::execution::stage_of;
 use super::execution::{Site, What};
 use super::norm_columns::{columns_of_sums, norm_of, split, with_mantissa, with_norm};
 
@@ -101,7 +100,7 @@ pub struct Honest<'a> {
 impl Honest<'_> {
     /// The node of a stage.
     pub fn node(&self, stage: usize) -> NormArithmetic {
-        self.model.arithmetic().norm_of_stage(stage)
+        stage_of(self.model, stage).norm
     }
 
     /// The limbs of a stage's channels in a step.

@@ -1,4 +1,5 @@
 //! Trace generation of the gated component.
+use matchmark_graph::Kind;
 use matchmark_models::{IntegerModel, ModelExecution};
 
 use super::columns::Witness;
@@ -35,21 +36,22 @@ fn witness(
         // [layer, step, channel]
         let (channel, rest) = (index % channels, index / channels);
         let (step, layer) = (rest % steps, rest / steps);
-        let nodes = &arithmetic.layers()[layer];
-        let row = decoder.gated_row(layer, channel, step);
+        let id = decoder.graph().nth(Kind::Gated, layer);
+        let constants = arithmetic.gated(id);
+        let row = decoder.row(id, channel, step);
         gate.set(
             row,
-            &rescaled(terms.gate(nodes.gate.shift), i64::from(*accumulator)),
+            &rescaled(terms.gate(constants.gate), i64::from(*accumulator)),
         );
         let of_up = rescaled(
-            terms.value(nodes.up.shift),
+            terms.value(constants.up),
             i64::from(execution.up_accumulators[index]),
         );
         up.set(row, &of_up);
         let active = i64::from(execution.activated[index]);
         activation[row] = field(active);
         let product = active * i64::from(of_up.out);
-        gated.set(row, &rescaled(terms.gated(nodes.gated), product));
+        gated.set(row, &rescaled(terms.gated(constants.product), product));
     }
     Witness {
         gate,

@@ -1,5 +1,6 @@
 //! Constraints of the norms component.
-use matchmark_quant::{NORM_PRODUCT_BITS, SQUARE_SHIFT};
+use matchmark_graph::SQUARE_SHIFT;
+use matchmark_quant::NORM_PRODUCT_BITS;
 use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 

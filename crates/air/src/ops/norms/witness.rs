@@ -1,6 +1,7 @@
 //! Trace generation of the norms component.
+use matchmark_graph::{Kind, ModelArithmetic, SQUARE_SHIFT};
 use matchmark_models::ModelExecution;
-use matchmark_quant::{ModelArithmetic, NORM_PRODUCT_BITS, SQUARE_SHIFT};
+use matchmark_quant::NORM_PRODUCT_BITS;
 
 use super::columns::{Witness, COLUMNS};
 use super::constraints::Norms;
@@ -31,7 +32,8 @@ fn witness(
         // Padding has sums of zero, and is normalized like the last stage.
         let active = row < decoder.stages() * steps;
         let stage = (row / steps).min(decoder.stages() - 1);
-        let of_stage = arithmetic.norm_of_stage(stage);
+        let id = decoder.graph().nth(Kind::Stream, stage);
+        let of_stage = arithmetic.stream(id).norm;
         let stream = active
             .then(|| &execution.stream[row * channels..][..channels])
             .into_iter()

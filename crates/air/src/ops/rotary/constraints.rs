@@ -1,5 +1,5 @@
 //! Constraints of the rotary component.
-use matchmark_quant::ROTARY_BITS;
+use matchmark_graph::ROTARY_BITS;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo::core::fields::FieldExpOps;

@@ -1,4 +1,5 @@
 //! Trace generation of the rotary component.
+use matchmark_graph::Kind;
 use matchmark_models::{IntegerModel, ModelExecution};
 
 use super::columns::Witness;
@@ -48,17 +49,23 @@ fn witness(
     };
     let (cos, sin) = rotation(start, 0);
     let (mut cosines, mut sines) = (vec![field(cos); rows], vec![field(sin); rows]);
-    for (layer, nodes) in arithmetic.layers().iter().enumerate() {
+    for (layer, id) in decoder.graph().of(Kind::Rotary).iter().enumerate() {
+        let constants = arithmetic.rotary(*id);
         for head in 0..queries + keys {
-            let (accumulators, heads, head_of, node) = match head.checked_sub(queries) {
-                None => (&execution.query_accumulators, queries, head, nodes.query),
-                Some(head) => (&execution.key_accumulators, keys, head, nodes.key),
+            let (accumulators, heads, head_of, shift) = match head.checked_sub(queries) {
+                None => (
+                    &execution.query_accumulators,
+                    queries,
+                    head,
+                    constants.query,
+                ),
+                Some(head) => (&execution.key_accumulators, keys, head, constants.key),
             };
-            let input = terms.rotary_input(node.shift);
+            let input = terms.rotary_input(shift);
             for step in 0..steps {
                 let first = ((layer * steps + step) * heads + head_of) * dim;
                 for pair in 0..half {
-                    let row = decoder.rotary_row(layer, head, pair, step);
+                    let row = decoder.row(*id, head * half + pair, step);
                     let [x, y] = [pair, pair + half]
                         .map(|c| rescaled(input, i64::from(accumulators[first + c])));
                     inputs[0].set(row, &x);

@@ -1,6 +1,7 @@
 //! Trace generation of the stream component.
+use matchmark_graph::{Kind, ModelArithmetic};
 use matchmark_models::ModelExecution;
-use matchmark_quant::{ModelArithmetic, EXCESS_BITS};
+use matchmark_quant::EXCESS_BITS;
 use stwo::core::fields::m31::M31;
 
 use super::columns::Witness;
@@ -45,25 +46,24 @@ fn witness(
         out: zeros(),
         excess: zeros(),
     };
-    for stage in 0..decoder.stages() {
-        let (shift, residual) = arithmetic.residual_of_stage(stage);
-        let stream = terms.stream(shift);
-        let of_stage = arithmetic.norm_of_stage(stage);
+    for (stage, id) in decoder.graph().of(Kind::Stream).iter().enumerate() {
+        let constants = arithmetic.stream(*id);
+        let stream = terms.stream(constants.shift);
         for step in 0..steps {
             let at = |stage: usize, channel| (stage * steps + step) * channels + channel;
             let norm = &execution.norms[stage * steps + step];
-            let rescale = terms.norm(of_stage, norm.exponent);
+            let rescale = terms.norm(constants.norm, norm.exponent);
             let (mut high_so_far, mut cross_so_far, mut low_so_far) = (0, 0, 0);
             for channel in 0..channels {
-                let row = decoder.stream_row(stage, channel, step);
-                let before = residual.map_or(0, |residual| {
+                let row = decoder.row(*id, channel, step);
+                let before = constants.before.map_or(0, |shift| {
                     let before = execution.stream[at(stage - 1, channel)];
-                    i64::from(before) << residual
+                    i64::from(before) << shift
                 });
                 let added = i64::from(execution.stream_accumulators[at(stage, channel)]);
                 let set = rescaled(stream, added + before);
                 // The high limb of the excess is as large as it can be.
-                let per_unit = EXCESS_BITS - shift;
+                let per_unit = EXCESS_BITS - constants.shift;
                 excess[row] = field(i64::from(set.excess & ((1 << per_unit) - 1)));
                 excess_high[row] = field(i64::from(set.excess >> per_unit));
                 remainder[row] = field(i64::from(set.remainder));

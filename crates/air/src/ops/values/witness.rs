@@ -1,6 +1,6 @@
 //! Trace generation of the values component.
+use matchmark_graph::{Kind, ModelArithmetic};
 use matchmark_models::ModelExecution;
-use matchmark_quant::ModelArithmetic;
 
 use super::constraints::Values;
 use crate::column::Column;
@@ -31,10 +31,9 @@ fn witness(
         let (c, rest) = (index % dim, index / dim);
         let (head, rest) = (rest % heads, rest / heads);
         let (step, layer) = (rest % steps, rest / steps);
-        let row = decoder.values_row(layer, head, c, step);
-        let rescale = arithmetic
-            .terms()
-            .value(arithmetic.layers()[layer].value.shift);
+        let id = decoder.graph().nth(Kind::Values, layer);
+        let row = decoder.row(id, head * dim + c, step);
+        let rescale = arithmetic.terms().value(arithmetic.values(id).shift);
         value.set(row, &rescaled(rescale, i64::from(*accumulator)));
     }
     value.into_columns().map(Column::from).into()

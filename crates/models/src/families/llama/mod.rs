@@ -15,6 +15,7 @@ pub(super) const FAMILY: Family = Family {
     required: &[],
     only: &config::ONLY,
     neutral: &config::NEUTRAL,
+    attention_bias: false,
     tensors: tensors::TENSORS,
     gguf: Some(gguf::NAMES),
 };

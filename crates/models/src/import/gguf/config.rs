@@ -81,7 +81,9 @@ pub(super) fn config(
     Ok(Config {
         tensors: &names.tensors,
         activation,
-        shape: sizes.shape(positions)?,
+        shape: sizes
+            .shape(positions)?
+            .with_attention_bias(names.attention_bias),
         norm_epsilon: norm_epsilon.ok_or(missing(names.norm_epsilon))?,
         rope_theta: rope_theta.unwrap_or(names.default_rope_theta),
         // A file without a head has the embedding in its place.

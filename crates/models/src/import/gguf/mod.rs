@@ -12,7 +12,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use matchmark_quant::ModelShape;
+use matchmark_graph::ModelShape;
 
 use self::container::{Header, Tensor};
 use self::entries::Entries;
@@ -61,6 +61,7 @@ impl Gguf {
         super::agree(&config, &tokenizer)?;
         let weights = Weights {
             names: &names.tensors,
+            is_interleaved: names.is_interleaved,
             head_dim: config.shape.attention().head_dim(),
             tensors: header
                 .tensors
@@ -78,6 +79,8 @@ impl Gguf {
 pub(super) struct Weights {
     source: Source,
     names: &'static TensorNames,
+    /// Whether what is rotated together stands side by side.
+    is_interleaved: bool,
     head_dim: usize,
     tensors: BTreeMap<String, Tensor>,
 }
@@ -86,10 +89,12 @@ impl Weights {
     /// That there are the tensors of this shape and no others, before any is read.
     fn check(&self, shape: &ModelShape) -> Result<(), ImportError> {
         let mut known = 0;
-        for (name, dimensions) in self.names.all(shape) {
+        let all = self.names.all(shape);
+        for (name, dimensions) in &all {
+            let (name, dimensions) = (name.clone(), dimensions);
             if let Some(tensor) = self.tensors.get(&name) {
                 known += 1;
-                check_shape(&name, tensor, &dimensions)?;
+                check_shape(&name, tensor, dimensions)?;
             } else if name != self.names.head {
                 return Err(ImportError::MissingTensor { tensor: name });
             }
@@ -97,8 +102,8 @@ impl Weights {
         if known == self.tensors.len() {
             return Ok(());
         }
-        let all: Vec<String> = self.names.all(shape).map(|(name, _)| name).collect();
-        let unknown = self.tensors.keys().find(|name| !all.contains(name));
+        let is_known = |name: &String| all.iter().any(|(other, _)| other == name);
+        let unknown = self.tensors.keys().find(|name| !is_known(name));
         Err(super::weights::unknown(
             super::GGUF,
             unknown.cloned().unwrap_or_default(),
@@ -130,12 +135,12 @@ impl Tensors for Weights {
             tensor: name.to_owned(),
             reason,
         })?;
-        let layer = &self.names.layer;
-        let is_rotated = [layer.query, layer.key].iter().any(|it| name.ends_with(it));
-        Ok(match dimensions {
-            [_, inputs] if is_rotated => halves(&floats, self.head_dim, *inputs),
-            _ => floats,
-        })
+        if !self.is_interleaved || !self.names.is_rotated(name) {
+            return Ok(floats);
+        }
+        // A matrix has its inputs for each output, and biases one number.
+        let inputs = dimensions.get(1).copied().unwrap_or(1);
+        Ok(halves(&floats, self.head_dim, inputs))
     }
 
     fn has(&self, name: &str) -> bool {

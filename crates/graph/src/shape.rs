@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QuantError,
     QueryHeads, VocabularySize,
 };
 
 /// How large a decoder is: `L` layers on a residual stream of width `C`, the attention of one layer
 /// (`H` query heads, `G` key/value heads, even dimension `d`; `H d` need not equal `C`), a gated MLP of
-/// width `F`, a vocabulary of `V` tokens and at most `N` positions.
+/// width `F`, a vocabulary of `V` tokens and at most `N` positions; and whether queries, keys and values have
+/// biases. The [graph](crate::Graph::decoder) of a decoder follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawModelShape", into = "RawModelShape")]
 pub struct ModelShape {
@@ -19,6 +20,7 @@ pub struct ModelShape {
     mlp: MlpSize,
     vocabulary: VocabularySize,
     positions: CacheCapacity,
+    attention_bias: bool,
     /// The attention of all layers as one, made once.
     all_layers: AttentionShape,
 }
@@ -33,10 +35,11 @@ struct RawModelShape {
     mlp: MlpSize,
     vocabulary: VocabularySize,
     positions: CacheCapacity,
+    attention_bias: bool,
 }
 
 impl ModelShape {
-    /// Puts a shape together. The position limit is the capacity of the cache.
+    /// Puts a shape without biases together. The position limit is the capacity of the cache.
     ///
     /// # Errors
     /// [`QuantError::OddHeadDim`] for a head dimension that cannot be rotated in pairs, and
@@ -66,8 +69,49 @@ impl ModelShape {
             mlp,
             vocabulary,
             positions,
+            attention_bias: false,
             all_layers,
         })
+    }
+
+    /// The same shape, whose queries, keys and values have biases or not.
+    #[must_use]
+    pub const fn with_attention_bias(mut self, attention_bias: bool) -> Self {
+        self.attention_bias = attention_bias;
+        self
+    }
+
+    /// Whether queries, keys and values have biases.
+    #[must_use]
+    pub const fn attention_bias(&self) -> bool {
+        self.attention_bias
+    }
+
+    /// All of it as numbers, in the order of every encoding; the last one is 1 with biases, and else 0.
+    #[must_use]
+    pub fn numbers(&self) -> [u32; 9] {
+        // Taken apart, so that whatever is added has its place.
+        let Self {
+            layers,
+            hidden,
+            attention,
+            mlp,
+            vocabulary,
+            positions,
+            attention_bias,
+            all_layers: _, // Follows from the others.
+        } = self;
+        [
+            layers.get(),
+            hidden.get(),
+            to_u32(attention.query_heads()),
+            to_u32(attention.kv_heads()),
+            to_u32(attention.head_dim()),
+            mlp.get(),
+            vocabulary.get(),
+            positions.get(),
+            u32::from(*attention_bias),
+        ]
     }
 
     /// `L`, the number of layers.
@@ -137,13 +181,18 @@ impl ModelShape {
         2 * self.layers() + 1
     }
 
-    /// Number of weights: the embedding, seven matrices a layer, and the output head.
+    /// Number of weights: the embedding, seven matrices a layer, the output head, and biases.
     #[must_use]
     pub const fn weights(&self) -> u64 {
         let hidden = self.hidden() as u64;
         let layer =
             2 * self.query_width() as u64 + 2 * self.kv_width() as u64 + 3 * self.mlp() as u64;
-        hidden * (self.layers() as u64 * layer + 2 * self.vocabulary() as u64)
+        let biases = match self.attention_bias {
+            true => self.query_width() as u64 + 2 * self.kv_width() as u64,
+            false => 0,
+        };
+        let layers = self.layers() as u64;
+        hidden * (layers * layer + 2 * self.vocabulary() as u64) + layers * biases
     }
 }
 
@@ -168,6 +217,7 @@ impl TryFrom<RawModelShape> for ModelShape {
             raw.vocabulary,
             raw.positions,
         )
+        .map(|shape| shape.with_attention_bias(raw.attention_bias))
     }
 }
 
@@ -180,6 +230,7 @@ impl From<ModelShape> for RawModelShape {
             mlp: shape.mlp,
             vocabulary: shape.vocabulary,
             positions: shape.positions,
+            attention_bias: shape.attention_bias,
         }
     }
 }
@@ -190,7 +241,11 @@ impl core::fmt::Display for ModelShape {
             f,
             "{} layers, hidden size {}, {}, MLP size {}, vocabulary {}, {} positions",
             self.layers, self.hidden, self.attention, self.mlp, self.vocabulary, self.positions
-        )
+        )?;
+        if self.attention_bias {
+            f.write_str(", biases of queries, keys and values")?;
+        }
+        Ok(())
     }
 }
 
@@ -234,6 +289,10 @@ mod tests {
         }
         let layer = 16 * (32 + 16 + 16 + 32 + 3 * 24);
         assert_eq!(shape.weights(), 3 * layer + 2 * 32 * 16);
+        let biased = shape.with_attention_bias(true);
+        assert_eq!(biased.weights(), shape.weights() + 3 * (32 + 2 * 16));
+        assert_eq!(shape.numbers(), [3, 16, 4, 2, 8, 24, 32, 64, 0]);
+        assert_eq!(biased.numbers(), [3, 16, 4, 2, 8, 24, 32, 64, 1]);
     }
 
     #[test]

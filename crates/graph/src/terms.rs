@@ -2,17 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::nodes::{in_range, NormArithmetic, MAX_SHIFT};
-use super::{ROTARY_BITS, STREAM_BITS};
-use crate::{digest_newtype, QuantError, Rescale, ScoreStep, ValueBits};
+use matchmark_quant::{digest_newtype, QuantError, Rescale, ScoreStep, ValueBits};
+
+use crate::limits::{ROTARY_BITS, STREAM_BITS};
+use crate::numbers::shift;
+use crate::ops::stream::NormArithmetic;
 
 /// Largest exponent of a sum of squares.
-pub(super) const MAX_NORM_EXPONENT: u8 = 7;
+pub(crate) const MAX_NORM_EXPONENT: u8 = 7;
 /// Gated products have so many bits more than values.
-pub(super) const GATED_EXTRA_BITS: u8 = 2;
+pub(crate) const GATED_EXTRA_BITS: u8 = 2;
 
 digest_newtype! {
-    /// Identity of a [`ModelArithmetic`](crate::ModelArithmetic): SHA-256 over its canonical encoding.
+    /// Identity of a [`ModelArithmetic`](crate::ModelArithmetic): SHA-256 over the kinds and constants of all nodes
+    /// of a graph, in order.
     pub struct ArithmeticId;
 }
 
@@ -144,9 +147,9 @@ impl ArithmeticTerms {
 impl TryFrom<u8> for RotationShift {
     type Error = QuantError;
 
-    fn try_from(shift: u8) -> Result<Self, QuantError> {
-        in_range("shift of the rotation", shift.into(), 1, MAX_SHIFT.into())?;
-        Ok(Self(shift))
+    fn try_from(got: u8) -> Result<Self, QuantError> {
+        shift("shift of the rotation", got)?;
+        Ok(Self(got))
     }
 }
 
