@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use matchmark_quant::AttentionShape;
 
-use crate::edge::{EdgeId, EdgeKind};
+use crate::edge::EdgeKind;
 use crate::graph::Builder;
+use crate::ids::EdgeId;
 use crate::ops::linear::{Stacked, Stacking};
 use crate::ops::Operation;
 use crate::{

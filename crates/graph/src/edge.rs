@@ -1,22 +1,6 @@
 //! What goes from node to node.
 
-use crate::graph::NodeId;
-
-/// Number of an edge in its graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EdgeId(usize);
-
-impl EdgeId {
-    pub(crate) const fn new(index: usize) -> Self {
-        Self(index)
-    }
-
-    /// Place among the edges of the graph, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0
-    }
-}
+use crate::ids::NodeId;
 
 /// What an edge carries for every token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

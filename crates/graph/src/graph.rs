@@ -2,21 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::edge::{Edge, EdgeId, EdgeKind};
+use crate::edge::{Edge, EdgeKind};
+use crate::ids::{EdgeId, NodeId};
 use crate::ops::{Kind, Operation};
 use crate::{Linear, MatrixName, Projection};
-
-/// Number of a node in its graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(usize);
-
-impl NodeId {
-    /// Place among the nodes of the graph, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0
-    }
-}
 
 /// A node: an operation, the layer that it is of, and the edges at both sides of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -97,7 +86,7 @@ impl Graph {
     /// If it is one of a larger graph.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0]
+        &self.nodes[id.index()]
     }
 
     /// The edges.
@@ -117,7 +106,7 @@ impl Graph {
 
     /// The numbers of all nodes, in order.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = NodeId> + Clone + use<> {
-        (0..self.nodes.len()).map(NodeId)
+        (0..self.nodes.len()).map(NodeId::new)
     }
 
     /// The nodes of a kind, in order.
@@ -316,7 +305,7 @@ impl Builder {
             "a node of the kind {:?} takes in {expected:?}, got {got:?}",
             operation.kind()
         );
-        let id = NodeId(self.nodes.len());
+        let id = NodeId::new(self.nodes.len());
         for input in &inputs {
             self.edges[input.index()].to.push(id);
         }

@@ -43,6 +43,7 @@ mod bounds;
 mod decoder;
 mod edge;
 mod graph;
+mod ids;
 mod limits;
 mod numbers;
 mod ops;
@@ -51,8 +52,9 @@ mod terms;
 
 pub use arithmetic::{ModelArithmetic, ModelArithmeticParts, UniformArithmetic};
 pub use bounds::ModelBounds;
-pub use edge::{Edge, EdgeId, EdgeKind};
-pub use graph::{Graph, Node, NodeId};
+pub use edge::{Edge, EdgeKind};
+pub use graph::{Graph, Node};
+pub use ids::{EdgeId, NodeId};
 pub use limits::{
     EMBEDDING_SHIFT, MAX_LINEAR_WIDTH, ROTARY_BITS, SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS,
     WEIGHT_LIMIT,
