@@ -28,6 +28,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "positions",
             "no_prefix",
             "text",
+            "prompts",
+            "answer_tokens",
             "heads",
             "kv_heads",
             "head_dim",
@@ -55,7 +57,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "nonce",
         ],
     ),
-    ("Machine", &["jobs", "max_memory", "follow", "timeout"]),
+    (
+        "Machine",
+        &["jobs", "max_memory", "follow", "timeout", "speed"],
+    ),
     (
         "Output",
         &["out", "to", "public", "sizes", "verbose", "json"],
@@ -173,10 +178,15 @@ const HELP: [Help; 12] = [
     },
     Help {
         command: "eval",
-        usage: &[],
+        usage: &[
+            "--model <MODEL.mm> --text <TEXT> [--float <DIR|FILE.gguf>] [OPTIONS]",
+            "--model <MODEL.mm> --prompts <FILE> --float <DIR|FILE.gguf> [OPTIONS]",
+        ],
         examples: &[
             "matchmark eval --model stories.mm --text held-out.txt",
             "matchmark eval --model stories.mm --float stories-2m --text held-out.txt",
+            "matchmark eval --model stories.mm --text held-out.txt --speed 128",
+            "matchmark eval --model smol.mm --float SmolLM2-135M-Instruct.gguf --prompts questions.txt",
         ],
     },
     Help {

@@ -60,6 +60,69 @@ fn made_and_measured() {
 }
 
 #[test]
+fn measured_by_answers_positions_and_speed() {
+    let place = Place::new();
+    let (model, text) = quantized(&place);
+    let folder = fixture("stories-gqa-tiny");
+    let prompts = place.join("prompts.txt");
+    fs::write(&prompts, "Lily and Max were\n\n  Tom had a ball. \n").unwrap();
+    let eval = ["eval", "--model", model.as_str()];
+    let float = ["--float", folder.as_str()];
+    let answers = ["--prompts", prompts.as_str(), "--answer-tokens", "12"];
+    let measured = ["--text", text.as_str(), "--speed", "64"];
+    let args = [&eval[..], &float, &answers, &measured].concat();
+    let object = expect_json(&args, 0);
+    let each = object["answers"]["each"].as_array().unwrap();
+    assert_eq!((each.len(), &object["answers"]["limit"]), (2, &12.into()));
+    assert_eq!(each[1]["prompt"], "Tom had a ball.");
+    assert!(!each[1]["answer"].as_str().unwrap().is_empty());
+    let equal: Vec<f64> = each
+        .iter()
+        .map(|it| it["equal_to_float"].as_f64().unwrap())
+        .collect();
+    assert!(equal.iter().all(|it| *it <= 12.0));
+    let median = (equal[0] + equal[1]) / 2.0;
+    assert_eq!(object["answers"]["median_equal_to_float"], median);
+    let ranges = object["float"]["divergence"]["by_position"]
+        .as_array()
+        .unwrap();
+    let predictions = ranges.iter().map(|it| it["predictions"].as_u64().unwrap());
+    assert_eq!(predictions.sum::<u64>(), object["tokens"].as_u64().unwrap());
+    assert_eq!(
+        (&ranges[1]["from"], &ranges[1]["to"]),
+        (&64.into(), &128.into())
+    );
+    assert!(object["float"]["divergence"]["nats"].as_f64().unwrap() > 0.0);
+    assert_eq!(object["speed"]["entries"], 64);
+    assert_eq!(object["speed"]["steps"], 32);
+    let output = String::from_utf8(expect(&args, 0).stdout).unwrap();
+    for words in [
+        "tokens a second on one core, 32 steps around 64 entries",
+        "64 to 127",
+        "of at most 12",
+        "Tom had a ball.",
+        "(median)",
+    ] {
+        assert!(output.contains(words), "{words}: {output}");
+    }
+    // Answers alone, of 48 tokens where nothing else is said.
+    let alone = expect_json(&[&eval[..], &float, &answers[..2]].concat(), 0);
+    assert!(alone["integer"].is_null() && alone["speed"].is_null());
+    assert_eq!(alone["answers"]["limit"], 48);
+    // Answers of whom? Compared with what? Decoding which tokens?
+    for options in [&answers[..], &[&float[..], &measured[2..]].concat(), &float] {
+        expect(&[&eval[..], options].concat(), 2);
+    }
+    let too_many = [&eval[..], &float, &answers[..3], &["300"]].concat();
+    expect_error(&too_many, 2, &["at most 256 positions"]);
+    let too_far = [&eval[..], &measured[..3], &["250"]].concat();
+    expect_error(&too_far, 2, &["at most 256 positions"]);
+    fs::write(&prompts, "\n \n").unwrap();
+    let none = [&eval[..], &float, &answers].concat();
+    expect_error(&none, 2, &[prompts.as_str(), "0 prompts"]);
+}
+
+#[test]
 fn long_lines_are_read_as_several_sequences() {
     let place = Place::new();
     let (model, text) = quantized(&place);

@@ -55,7 +55,10 @@ pub use matchmark_quant as quant;
 
 pub use conversation::{AnswerEnd, Conversation, ConversationError};
 pub use error::{ModelError, Operation, Place};
-pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationError, Perplexity};
+pub use evaluate::{
+    greedy_answer, text_sequences, Agreement, Divergence, DivergenceSum, Evaluation, Evaluator,
+    GreedyAnswer, OperationError, Perplexity,
+};
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
