@@ -562,6 +562,10 @@ pub struct QuantizeArgs {
     /// Text from which the ranges of a model's values are taken, one sequence a line
     #[arg(long, value_name = "TEXT", conflicts_with = "float")]
     pub calibrate: Option<Utf8PathBuf>,
+    /// Text that the new model is measured on, beside its floats, by 300 predictions at most [default: the end of
+    /// the calibration text, which is then not used for it, where that has 8192 tokens or more]
+    #[arg(long, value_name = "TEXT", conflicts_with = "float")]
+    pub evaluate: Option<Utf8PathBuf>,
     /// Positions that the model is to have: the most tokens of a text with its continuation [default: as many
     /// as it was made for]
     #[arg(long, value_name = "N", conflicts_with = "float", value_parser = number(CacheCapacity::new))]

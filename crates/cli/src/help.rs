@@ -25,6 +25,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "float",
             "prefix",
             "calibrate",
+            "evaluate",
             "positions",
             "no_prefix",
             "text",
@@ -172,6 +173,7 @@ const HELP: [Help; 12] = [
         ],
         examples: &[
             "matchmark quantize --model stories-2m --calibrate calibrate.txt --to stories.mm",
+            "matchmark quantize --model stories-2m --calibrate calibrate.txt --evaluate held-out.txt --to stories.mm",
             "matchmark quantize --model SmolLM2-135M-Instruct.gguf --positions 512 --calibrate text.txt --to smol.mm",
             "matchmark quantize --float layer.safetensors --prefix 2 --to trace.safetensors",
         ],

@@ -59,6 +59,66 @@ fn made_and_measured() {
     }
 }
 
+/// A new model is measured on a text that it was not made with, and with another text than its own.
+#[test]
+fn measured_where_it_is_made() {
+    let place = Place::new();
+    let (model, _) = quantized(&place);
+    let (folder, held_out) = (fixture("stories-gqa-tiny"), place.join("held out.txt"));
+    let all = fs::read_to_string(fixture("eval.txt")).unwrap();
+    let lines: Vec<&str> = all.lines().collect();
+    fs::write(&held_out, lines[3..].join("\n")).unwrap();
+    let (text, to) = (place.join("text.txt"), place.join("measured.mm"));
+    let args = [
+        "quantize",
+        "--model",
+        folder.as_str(),
+        "--calibrate",
+        text.as_str(),
+        "--to",
+        to.as_str(),
+    ];
+    let object = expect_json(&args, 0);
+    assert!(object["evaluation"].is_null());
+    let said = String::from_utf8(expect(&args, 0).stderr).unwrap();
+    assert!(
+        said.contains("440 tokens") && said.contains("--evaluate TEXT"),
+        "{said}"
+    );
+    let args = [&args[..], &["--evaluate", held_out.as_str()]].concat();
+    let object = expect_json(&args, 0);
+    let evaluation = &object["evaluation"];
+    assert_eq!(evaluation["predictions"], 300);
+    assert_eq!(evaluation["text"], held_out.as_str());
+    let ratio = evaluation["ratio"].as_f64().unwrap();
+    assert!((0.99..1.01).contains(&ratio), "{ratio}");
+    assert!(evaluation["agreement_percent"].as_f64().unwrap() > 97.0);
+    assert!(evaluation["divergence_nats"].as_f64().unwrap() > 0.0);
+    let output = expect(&args, 0);
+    assert!(output.stderr.is_empty());
+    let output = String::from_utf8(output.stdout).unwrap();
+    let words = format!("300 predictions in {held_out}");
+    assert!(
+        output.contains(&words) && output.contains("times that of the floats"),
+        "{output}"
+    );
+    // Measuring changes nothing of the model.
+    assert_eq!(fs::read(&to).unwrap(), fs::read(&model).unwrap());
+
+    // Of a long calibration text the end is left for it, and the ranges are those of the rest.
+    let long = place.join("long.txt");
+    fs::write(&long, format!("{all}\n").repeat(4)).unwrap();
+    let mut args = args;
+    args[4] = long.as_str();
+    let whole = expect_json(&args, 0)["quantization"]["calibration_tokens"].as_u64();
+    let object = expect_json(&args[..7], 0);
+    assert!(object["evaluation"]["text"].is_null());
+    assert_eq!(object["evaluation"]["predictions"], 300);
+    let used = object["quantization"]["calibration_tokens"].as_u64();
+    let left = whole.unwrap() - used.unwrap();
+    assert!((300..600).contains(&left), "{left}");
+}
+
 #[test]
 fn measured_by_answers_positions_and_speed() {
     let place = Place::new();
