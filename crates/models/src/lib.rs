@@ -74,7 +74,7 @@ pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
 pub use tokenizer::{
     behind_prefix, take_text, ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError,
-    TokenizerId, TokenizerParts,
+    TokenizerId, TokenizerParts, Words,
 };
 
 /// The example of the README, compiled and run with the tests.

@@ -77,6 +77,7 @@ fn predictions_by_position() {
             sums[range].0 += 1;
             sums[range].1 += nats;
         }
+        #[allow(clippy::cast_possible_truncation, reason = "as other code has it")]
         let reference: Vec<f32> = logits.iter().map(|&x| x as f32).collect();
         whole.sequence(tokens, Some(&reference)).unwrap();
         parts.sequence(tokens, Some(&reference)).unwrap();
