@@ -110,6 +110,49 @@ fn predictions_by_position() {
     assert_eq!(without.float_agreement, evaluation.float_agreement);
 }
 
+/// A sequence that is too long to be recorded: the same model with more positions, at eight bits, which allow them.
+/// Its predictions are those of one execution of the whole, and they are counted up to the end.
+#[test]
+fn long_sequences() {
+    let (from, to) = (fixture("stories-gqa-tiny"), tempfile::tempdir().unwrap());
+    for name in ["tokenizer.json", "model.safetensors"] {
+        std::fs::copy(from.join(name), to.path().join(name)).unwrap();
+    }
+    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["max_position_embeddings"] = 1024.into();
+    std::fs::write(to.path().join("config.json"), config.to_string()).unwrap();
+    let float = FloatModel::read(to.path()).unwrap();
+    let model = quantized(&float, 8);
+    let tokens: Vec<u32> = sequences(&float, "eval.txt").concat()[..700].to_vec();
+    let mut evaluator = Evaluator::new(&model, Some(&float)).unwrap();
+    evaluator.sequence(&tokens, None).unwrap();
+    let evaluation = evaluator.finish().unwrap();
+    assert!(evaluation.errors.is_empty());
+    assert_eq!(evaluation.integer.tokens, 699);
+    let divergence = evaluation.float_divergence.unwrap();
+    let ranges: Vec<_> = divergence
+        .by_position()
+        .map(|(positions, sum)| (positions.end, sum.predictions))
+        .collect();
+    // Two tokens of prefix, and none is predicted after the last.
+    let expected = [(64, 62), (128, 64), (256, 128), (512, 256), (1024, 189)];
+    assert_eq!(ranges, expected);
+
+    let initial = ModelState::initial(&model);
+    let (whole, _) = execute_model(&model, &initial, &tokens).unwrap();
+    let scale = model.scales().logits.get();
+    let rows = whole.logits.chunks_exact(model.shape().vocabulary());
+    let nats: f64 = rows
+        .zip(&tokens[1..])
+        .map(|(row, &next)| {
+            let row: Vec<f64> = row.iter().map(|&x| f64::from(x) * scale).collect();
+            -softmax(&row)[next as usize].ln()
+        })
+        .sum();
+    assert!((evaluation.integer.nats / nats - 1.0).abs() < 1e-12);
+}
+
 /// The greedy continuation by floats, run anew for each token.
 fn float_answer(float: &FloatModel, prompt: &[u32], limit: usize) -> Vec<u32> {
     let mut tokens = prompt.to_vec();
