@@ -6,25 +6,46 @@ use clap::Args;
 use matchmark_tools::failure::Failure;
 use matchmark_tools::matchmark::{words, Matchmark, Outcome};
 use matchmark_tools::{smollm2, workspace};
+use serde_json::Value;
 
-/// The positions that the integers are made for.
-const POSITIONS: &str = "384";
 const CALIBRATE: &str = "fixtures/texts/calibrate.txt";
 const TEXT: &str = "fixtures/texts/eval.txt";
+const PROMPTS: &str = "fixtures/texts/prompts.txt";
+const LONG: &str = "fixtures/texts/long.txt";
 /// What the integers are meant to hold: the perplexity of integers as a multiple of that of floats at most, and
 /// the share of equal greedy choices in percent at least.
 const RATIO: f64 = 1.01;
 const AGREEMENT: f64 = 97.0;
+/// The median of the tokens of an answer before the first that the floats answer otherwise, at least.
+const EQUAL_TOKENS: f64 = 24.0;
+/// Tokens a second on one core at least, with so many entries in the cache.
+const SPEED: f64 = 10.0;
+const ENTRIES: &str = "128";
+/// Where predictions are compared early and late in a text, and how many times as far from those of the floats
+/// the late ones may be.
+const EARLY: [u64; 2] = [256, 512];
+const LATE: [u64; 2] = [1024, 2048];
+const DECAY: f64 = 3.0;
 
 /// What is done with it.
 #[derive(Args)]
-#[group(required = true)]
 pub struct Options {
+    #[command(flatten)]
+    what: What,
+    /// The positions that the integers are made for
+    #[arg(long, value_name = "N", default_value_t = 511, requires = "eval")]
+    positions: u32,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct What {
     /// Fetch the model's GGUF file into the target folder, if it is not there, and print where it is
     #[arg(long)]
     fetch: bool,
-    /// Fetch it, make its integers, and measure them beside its floats, as computed by candle, on held-out text
-    #[arg(long, conflicts_with = "fetch")]
+    /// Fetch it, make its integers, and measure them beside its floats, as computed by candle: on held-out text,
+    /// by the answers to some questions, by the speed of decoding, and far into a long text
+    #[arg(long)]
     eval: bool,
 }
 
@@ -34,33 +55,34 @@ pub struct Options {
 /// Those of [`smollm2::gguf`]; and a command that fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let floats = smollm2::gguf()?;
-    if options.eval {
-        return evaluate(&floats);
+    if options.what.eval {
+        return evaluate(&floats, options.positions);
     }
     println!("{}", floats.display());
     Ok(())
 }
 
-fn evaluate(floats: &Path) -> Result<(), Failure> {
+fn evaluate(floats: &Path, positions: u32) -> Result<(), Failure> {
     let folder = workspace::target_dir().join("smollm2");
     let matchmark = Matchmark::with_candle(&folder.join("evaluator"))?;
     let integers = folder.join("SmolLM2-135M-Instruct.mm");
-    let [calibrate, text] = [CALIBRATE, TEXT].map(|file| workspace::root().join(file));
-    succeeded(matchmark.json(words(&[
-        &"quantize",
-        &"--model",
-        &floats,
-        &"--positions",
-        &POSITIONS,
-        &"--calibrate",
-        &calibrate,
-        &"--to",
-        &integers,
-    ]))?)?;
-    let report = succeeded(matchmark.json(words(&[
-        &"eval", &"--model", &integers, &"--float", &floats, &"--text", &text,
-    ]))?)?;
-    println!("{}", figures(&report.json)?);
+    let [calibrate, text, prompts, long] =
+        [CALIBRATE, TEXT, PROMPTS, LONG].map(|file| workspace::root().join(file));
+    let number = positions.to_string();
+    let mut quantize = words(&[&"quantize", &"--model", &floats, &"--positions", &number]);
+    quantize.extend(words(&[&"--calibrate", &calibrate, &"--to", &integers]));
+    succeeded(matchmark.json(quantize)?)?;
+    let eval = words(&[
+        &"eval", &"--model", &integers, &"--float", &floats, &"--text",
+    ]);
+    let mut short = words(&[&text, &"--prompts", &prompts, &"--speed", &ENTRIES]);
+    short.splice(..0, eval.iter().copied());
+    let short = succeeded(matchmark.json(short)?)?;
+    // Said before the long text, which takes as long again.
+    println!("{}", figures(&short.json)?);
+    let long = [eval, words(&[&long])].concat();
+    let long = succeeded(matchmark.json(long)?)?;
+    println!("{}", by_position(&long.json, positions)?);
     Ok(())
 }
 
@@ -72,31 +94,93 @@ fn succeeded(outcome: Outcome) -> Result<Outcome, Failure> {
     }
 }
 
+/// A number of a report.
+fn number(report: &Value, pointer: &str) -> Result<f64, Failure> {
+    let value = report.pointer(pointer).and_then(Value::as_f64);
+    value.ok_or_else(|| Failure::failed(format!("matchmark eval has printed no {pointer}")))
+}
+
+fn list<'a>(report: &'a Value, pointer: &str) -> Result<&'a [Value], Failure> {
+    let value = report.pointer(pointer).and_then(Value::as_array);
+    value
+        .map(Vec::as_slice)
+        .ok_or_else(|| Failure::failed(format!("matchmark eval has printed no {pointer}")))
+}
+
+const fn held(held: bool) -> &'static str {
+    if held {
+        "held"
+    } else {
+        "NOT HELD"
+    }
+}
+
 /// The figures of a comparison, beside their bounds.
-fn figures(report: &serde_json::Value) -> Result<String, Failure> {
-    let number = |pointer: &str| {
-        let value = report.pointer(pointer).and_then(serde_json::Value::as_f64);
-        value.ok_or_else(|| Failure::failed(format!("matchmark eval has printed no {pointer}")))
-    };
-    let (ratio, agreement) = (
-        number("/candle/ratio")?,
-        number("/candle/agreement_percent")?,
+fn figures(report: &Value) -> Result<String, Failure> {
+    let of = |pointer: &str| number(report, pointer);
+    let (ratio, agreement) = (of("/candle/ratio")?, of("/candle/agreement_percent")?);
+    let (equal, speed) = (
+        of("/answers/median_equal_to_candle")?,
+        of("/speed/tokens_per_second")?,
     );
-    let held = |held: bool| if held { "held" } else { "NOT HELD" };
+    let each = list(report, "/answers/each")?.iter();
+    let each: Vec<String> = each.map(|it| it["equal_to_candle"].to_string()).collect();
     Ok(format!(
         "SmolLM2-135M-Instruct, {TEXT}, {} predicted tokens\n\
          perplexity of the integers     {:.4}\n\
          of the floats, this project's  {:.4}\n\
          of the floats, candle's        {:.4}\n\
          integers beside candle         {ratio:.5} (at most {RATIO}: {})\n\
-         greedy choice equal to it      {agreement:.2} % (at least {AGREEMENT} %: {})",
-        number("/tokens")?,
-        number("/integer/perplexity")?,
-        number("/float/perplexity")?,
-        number("/candle/perplexity")?,
+         greedy choice equal to it      {agreement:.2} % (at least {AGREEMENT} %: {})\n\
+         {PROMPTS}, answers of at most {} tokens\n\
+         tokens before another than its {} (median {equal}, at least {EQUAL_TOKENS}: {})\n\
+         tokens a second on one core    {speed:.2} at {ENTRIES} entries of the cache (at least {SPEED}: {})",
+        of("/tokens")?,
+        of("/integer/perplexity")?,
+        of("/float/perplexity")?,
+        of("/candle/perplexity")?,
         held(ratio <= RATIO),
         held(agreement >= AGREEMENT),
+        of("/answers/limit")?,
+        each.join(", "),
+        held(equal >= EQUAL_TOKENS),
+        held(speed >= SPEED),
     ))
+}
+
+/// How far predictions are from those of candle late in a text, beside those early in it.
+fn by_position(report: &Value, positions: u32) -> Result<String, Failure> {
+    let ranges = list(report, "/candle/divergence/by_position")?;
+    let find = |[from, to]: [u64; 2]| {
+        let is = |it: &&Value| it["from"] == from && it["to"] == to;
+        ranges.iter().find(is)
+    };
+    let mut text = format!("{LONG}, divergence from candle's predictions in nats");
+    for range in ranges {
+        let of = |pointer: &str| number(range, pointer);
+        let to = of("/to")? - 1.0;
+        let place = format!("positions {} to {to}", of("/from")?);
+        let (nats, predictions) = (of("/nats")?, of("/predictions")?);
+        text.push_str(&format!(
+            "\n{place:<30} {nats:.5} ({predictions} predictions)"
+        ));
+    }
+    let name = "the late ones by the early";
+    match (find(EARLY), find(LATE)) {
+        (Some(early), Some(late)) => {
+            let decay = number(late, "/nats")? / number(early, "/nats")?;
+            let held = held(decay <= DECAY);
+            text.push_str(&format!("\n{name:<30} {decay:.3} (at most {DECAY}: {held})"));
+        }
+        _ => text.push_str(&format!(
+            "\n{name:<30} not measured: nothing is predicted in {} to {}, as the integers have {positions} positions; \
+             `--positions {}` makes more, where the arithmetic allows it",
+            LATE[0],
+            LATE[1] - 1,
+            LATE[1],
+        )),
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -105,29 +189,61 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn report(ratio: f64, agreement: f64) -> serde_json::Value {
+    fn report(ratio: f64, agreement: f64, equal: f64, speed: f64) -> Value {
         json!({
             "tokens": 10,
             "integer": { "perplexity": 20.0 },
             "float": { "perplexity": 20.0 },
             "candle": { "perplexity": 20.0, "ratio": ratio, "agreement_percent": agreement },
+            "answers": { "limit": 48, "median_equal_to_candle": equal,
+                         "each": [{ "equal_to_candle": 48 }, { "equal_to_candle": 7 }] },
+            "speed": { "tokens_per_second": speed },
         })
     }
 
     #[test]
     fn figures_beside_their_bounds() {
-        let text = figures(&report(1.000_3, 97.24)).unwrap();
+        let text = figures(&report(1.000_3, 97.24, 24.0, 10.0)).unwrap();
         assert!(text.contains("1.00030 (at most 1.01: held)"));
         assert!(text.contains("97.24 % (at least 97 %: held)"));
-        let text = figures(&report(1.02, 96.9)).unwrap();
-        assert_eq!(text.matches("NOT HELD").count(), 2);
+        assert!(
+            text.contains("48, 7 (median 24, at least 24: held)"),
+            "{text}"
+        );
+        assert!(text.contains("10.00 at 128 entries of the cache (at least 10: held)"));
+        let text = figures(&report(1.02, 96.9, 23.5, 9.99)).unwrap();
+        assert_eq!(text.matches("NOT HELD").count(), 4);
     }
 
     #[test]
     fn a_missing_figure_is_named() {
-        let mut without = report(1.0, 100.0);
-        without["candle"] = serde_json::Value::Null;
-        let failure = figures(&without).unwrap_err();
-        assert!(failure.message.unwrap().ends_with("/candle/ratio"));
+        for part in ["candle", "answers", "speed"] {
+            let mut without = report(1.0, 100.0, 48.0, 11.0);
+            without[part] = Value::Null;
+            let message = figures(&without).unwrap_err().message.unwrap();
+            assert!(message.contains(&format!(" /{part}/")), "{message}");
+        }
+    }
+
+    #[test]
+    fn late_predictions_beside_early_ones() {
+        let range = |from: u64, nats: f64| {
+            let to = (2 * from).max(64);
+            json!({ "from": from, "to": to, "predictions": 9, "nats": nats })
+        };
+        let report =
+            |ranges: &[Value]| json!({ "candle": { "divergence": { "by_position": ranges } } });
+        let (early, late) = (range(256, 0.002), range(1024, 0.005));
+        let both = report(&[range(0, 0.1), early.clone(), range(512, 0.1), late.clone()]);
+        let text = by_position(&both, 2048).unwrap();
+        assert!(text.contains("2.500 (at most 3: held)"), "{text}");
+        assert!(text.contains("positions 256 to 511"), "{text}");
+        let worse = report(&[early.clone(), range(1024, 0.007)]);
+        assert!(by_position(&worse, 2048).unwrap().contains("NOT HELD"));
+        for one in [early, late] {
+            let text = by_position(&report(&[one]), 511).unwrap();
+            assert!(text.contains("not measured"), "{text}");
+            assert!(text.contains("511 positions; `--positions 2048`"), "{text}");
+        }
     }
 }

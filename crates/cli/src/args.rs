@@ -562,6 +562,10 @@ pub struct QuantizeArgs {
     /// Text from which the ranges of a model's values are taken, one sequence a line
     #[arg(long, value_name = "TEXT", conflicts_with = "float")]
     pub calibrate: Option<Utf8PathBuf>,
+    /// Text that the new model is measured on, beside its floats, by 300 predictions at most [default: the end of
+    /// the calibration text, which is then not used for it, where that has 8192 tokens or more]
+    #[arg(long, value_name = "TEXT", conflicts_with = "float")]
+    pub evaluate: Option<Utf8PathBuf>,
     /// Positions that the model is to have: the most tokens of a text with its continuation [default: as many
     /// as it was made for]
     #[arg(long, value_name = "N", conflicts_with = "float", value_parser = number(CacheCapacity::new))]
@@ -591,8 +595,23 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR|FILE.gguf")]
     pub float: Option<Utf8PathBuf>,
     /// Text to predict, one sequence a line
-    #[arg(long, value_name = "TEXT")]
-    pub text: Utf8PathBuf,
+    #[arg(long, value_name = "TEXT", required_unless_present = "prompts")]
+    pub text: Option<Utf8PathBuf>,
+    /// What users say, one prompt a line, as the model's chat template writes it where it has one: the answers
+    /// are compared with those of the floats, always with the token of the largest logit
+    #[arg(long, value_name = "FILE", requires = "float")]
+    pub prompts: Option<Utf8PathBuf>,
+    /// Tokens that such an answer has at most
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "prompts",
+        default_value_t = NonZeroUsize::new(48).unwrap_or(NonZeroUsize::MIN)
+    )]
+    pub answer_tokens: NonZeroUsize,
+    /// Measure the processor time of decode steps, one token at a time, around so many entries of the cache
+    #[arg(long, value_name = "ENTRIES", requires = "text")]
+    pub speed: Option<NonZeroUsize>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

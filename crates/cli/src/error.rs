@@ -104,6 +104,12 @@ pub enum CliError {
     /// A model cannot be made, or does not run on a text.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A file of prompts has none.
+    #[error("{path} has 0 prompts, expected at least one: a line of it is one")]
+    NoPrompts {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// A model does not answer.
     #[error(transparent)]
     Conversation(#[from] ConversationError),
@@ -217,6 +223,7 @@ impl CliError {
             Self::LogFilter { .. }
             | Self::Floats { .. }
             | Self::Model(_)
+            | Self::NoPrompts { .. }
             | Self::Conversation(_)
             | Self::Reference { .. }
             | Self::Synthetic(_)
@@ -281,6 +288,7 @@ impl CliError {
             | Self::Planner(_) => variant_name(self),
             Self::KeyMismatch { .. }
             | Self::LogFilter { .. }
+            | Self::NoPrompts { .. }
             | Self::Reference { .. }
             | Self::Timeout { .. }
             | Self::NoTensors { .. }
@@ -297,6 +305,7 @@ impl CliError {
             Self::LogFilter { .. } => "log-filter",
             Self::Floats { .. } => "floats",
             Self::Model(_) => "model",
+            Self::NoPrompts { .. } => "no-prompts",
             Self::Conversation(_) => "conversation",
             Self::Reference { .. } => "reference",
             Self::Synthetic(_) => "synthetic",

@@ -25,9 +25,12 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "float",
             "prefix",
             "calibrate",
+            "evaluate",
             "positions",
             "no_prefix",
             "text",
+            "prompts",
+            "answer_tokens",
             "heads",
             "kv_heads",
             "head_dim",
@@ -55,7 +58,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "nonce",
         ],
     ),
-    ("Machine", &["jobs", "max_memory", "follow", "timeout"]),
+    (
+        "Machine",
+        &["jobs", "max_memory", "follow", "timeout", "speed"],
+    ),
     (
         "Output",
         &["out", "to", "public", "sizes", "verbose", "json"],
@@ -167,16 +173,22 @@ const HELP: [Help; 12] = [
         ],
         examples: &[
             "matchmark quantize --model stories-2m --calibrate calibrate.txt --to stories.mm",
+            "matchmark quantize --model stories-2m --calibrate calibrate.txt --evaluate held-out.txt --to stories.mm",
             "matchmark quantize --model SmolLM2-135M-Instruct.gguf --positions 512 --calibrate text.txt --to smol.mm",
             "matchmark quantize --float layer.safetensors --prefix 2 --to trace.safetensors",
         ],
     },
     Help {
         command: "eval",
-        usage: &[],
+        usage: &[
+            "--model <MODEL.mm> --text <TEXT> [--float <DIR|FILE.gguf>] [OPTIONS]",
+            "--model <MODEL.mm> --prompts <FILE> --float <DIR|FILE.gguf> [OPTIONS]",
+        ],
         examples: &[
             "matchmark eval --model stories.mm --text held-out.txt",
             "matchmark eval --model stories.mm --float stories-2m --text held-out.txt",
+            "matchmark eval --model stories.mm --text held-out.txt --speed 128",
+            "matchmark eval --model smol.mm --float SmolLM2-135M-Instruct.gguf --prompts questions.txt",
         ],
     },
     Help {

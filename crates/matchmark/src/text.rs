@@ -280,7 +280,9 @@ mod tests {
             begin: Some(0),
             ends: vec![1],
             chat: None,
-            individual_digits: false,
+            words: matchmark_models::Words::Gpt2,
+            ignore_merges: false,
+            nfc: false,
         })
         .unwrap()
     }

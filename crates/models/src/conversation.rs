@@ -50,17 +50,22 @@ pub struct Conversation<'a> {
 
 /// Tokens that a model was run on, and its state after them.
 #[derive(Clone, Debug)]
-struct Run {
+pub(crate) struct Run {
     tokens: Vec<u32>,
     state: ModelState,
 }
 
 impl Run {
-    fn empty(model: &IntegerModel) -> Self {
+    pub(crate) fn empty(model: &IntegerModel) -> Self {
         Self {
             tokens: Vec::new(),
             state: ModelState::initial(model),
         }
+    }
+
+    /// The position of the next token.
+    pub(crate) fn position(&self) -> usize {
+        self.state.position()
     }
 
     /// The tokens behind those of this run; `None` where it is of others, or of all.
@@ -70,7 +75,11 @@ impl Run {
     }
 
     /// Runs tokens, and gives the choice after the last.
-    fn extend(&mut self, model: &IntegerModel, tokens: &[u32]) -> Result<u32, ModelError> {
+    pub(crate) fn extend(
+        &mut self,
+        model: &IntegerModel,
+        tokens: &[u32],
+    ) -> Result<u32, ModelError> {
         let mut choice = Err(ModelError::NoTokens);
         for some in tokens.chunks(AT_ONCE) {
             let (execution, state) = execute_model(model, &self.state, some)?;
@@ -149,7 +158,7 @@ impl<'a> Conversation<'a> {
             if tokens == limit {
                 break AnswerEnd::Limit;
             }
-            if self.now.state.position() == positions {
+            if self.now.position() == positions {
                 break AnswerEnd::Full;
             }
             choice = self.now.extend(self.model, &[choice])?;

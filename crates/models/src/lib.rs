@@ -57,7 +57,10 @@ pub use matchmark_quant as quant;
 
 pub use conversation::{AnswerEnd, Conversation, ConversationError};
 pub use error::{ModelError, Operation, Place};
-pub use evaluate::{text_sequences, Agreement, Evaluation, Evaluator, OperationError, Perplexity};
+pub use evaluate::{
+    greedy_answer, text_sequences, Agreement, Divergence, DivergenceSum, Evaluation, Evaluator,
+    GreedyAnswer, OperationError, Perplexity,
+};
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, FloatExecution};
@@ -73,7 +76,7 @@ pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};
 pub use tokenizer::{
     behind_prefix, take_text, ChatError, ChatTemplate, Message, Role, Tokenizer, TokenizerError,
-    TokenizerId, TokenizerParts,
+    TokenizerId, TokenizerParts, Words,
 };
 
 /// The example of the README, compiled and run with the tests.

@@ -14,7 +14,7 @@ use matchmark_tables::{ActivationTable, RsqrtTable};
 use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
     IntegerModel, LayerScales, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
-    ModelTables, Tokenizer, TokenizerParts,
+    ModelTables, Tokenizer, TokenizerParts, Words,
 };
 
 /// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then, and no two
@@ -234,7 +234,9 @@ fn synthetic_tokenizer(vocabulary: usize) -> Result<Tokenizer, ModelError> {
     let special = (0..pieces.len()).map(|token| token < 2).collect();
     Ok(Tokenizer::new(TokenizerParts {
         merges: pair_merges(&pieces),
-        individual_digits: false,
+        words: Words::Gpt2,
+        ignore_merges: false,
+        nfc: false,
         pieces,
         special,
         begin: Some(0),

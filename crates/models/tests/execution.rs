@@ -6,7 +6,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::naive::{self, NaiveToken};
-use common::{model, SMALL};
+use common::{biased_model, model, SMALL};
 use matchmark_graph::{
     Kind, MatrixArithmetic, MatrixName, ModelArithmetic, ModelArithmeticParts, NodeArithmetic,
     Projection,
@@ -48,9 +48,10 @@ fn agrees_with_the_naive_twin() {
         ([1, 2, 1, 1, 2, 1, 2], 11),
         ([3, 24, 2, 1, 4, 40, 50], 10),
     ] {
-        let model = model(sizes, bits, 7);
-        let tokens = synthetic_tokens(model.shape(), TOKENS, 3);
-        agrees(&model, &run(&model, &tokens));
+        for model in [model(sizes, bits, 7), biased_model(sizes, bits, 7)] {
+            let tokens = synthetic_tokens(model.shape(), TOKENS, 3);
+            agrees(&model, &run(&model, &tokens));
+        }
     }
 }
 

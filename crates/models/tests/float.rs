@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use matchmark_models::{execute_float, FloatModel, Tokenizer, TokenizerError};
+use matchmark_models::{execute_float, FloatModel, Tokenizer, TokenizerError, Words};
 use serde::Deserialize;
 use serde_json::{json, Value};
 
@@ -115,13 +115,15 @@ fn perplexity_of_the_held_out_text() {
 struct Case {
     text: String,
     ids: Vec<u32>,
+    /// What the tokens stand for, where that is not the text.
+    decoded: Option<String>,
 }
 
 fn check_cases(tokenizer: &Tokenizer, name: &str, count: usize) {
     let bytes = std::fs::read(folder(name)).unwrap();
     let cases: Vec<Case> = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(cases.len(), count);
-    for Case { text, ids } in cases {
+    for Case { text, ids, decoded } in cases {
         assert_eq!(tokenizer.encode(&text).unwrap(), ids, "{text:?}");
         // The limit on tokens is met exactly.
         assert_eq!(tokenizer.encode_at_most(&text, ids.len()).unwrap(), ids);
@@ -132,7 +134,8 @@ fn check_cases(tokenizer: &Tokenizer, name: &str, count: usize) {
             .iter()
             .any(|name| text.contains(name))
         {
-            assert_eq!(tokenizer.decode(&ids).unwrap(), text.as_bytes());
+            let expected = decoded.as_ref().unwrap_or(&text);
+            assert_eq!(tokenizer.decode(&ids).unwrap(), expected.as_bytes());
         }
     }
 }
@@ -145,19 +148,90 @@ fn tokens_are_those_of_the_library() {
     check_cases(&model.tokenizer, "tokenizer-cases.json", 224);
 }
 
-/// The same tokenizer, but that every digit is cut off first: more texts, with digits of all kinds.
-#[test]
-fn tokens_of_single_digits_are_those_of_the_library() {
+/// The tokenizer of `stories-2m` with a change.
+fn changed(change: impl Fn(&mut Value)) -> Tokenizer {
     let (from, to) = (folder("stories-2m"), tempfile::tempdir().unwrap());
     std::fs::copy(from.join("config.json"), to.path().join("config.json")).unwrap();
     let text = std::fs::read_to_string(from.join("tokenizer.json")).unwrap();
     let mut tokenizer: Value = serde_json::from_str(&text).unwrap();
-    let level = tokenizer["pre_tokenizer"].take();
-    let digits = json!({"type": "Digits", "individual_digits": true});
-    tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [digits, level]});
+    change(&mut tokenizer);
     std::fs::write(to.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    let tokenizer = FloatModel::read_tokenizer(to.path()).unwrap();
+    FloatModel::read_tokenizer(to.path()).unwrap()
+}
+
+/// The same tokenizer, but that every digit is cut off first: more texts, with digits of all kinds.
+#[test]
+fn tokens_of_single_digits_are_those_of_the_library() {
+    let tokenizer = changed(|it| {
+        let level = it["pre_tokenizer"].take();
+        let digits = json!({"type": "Digits", "individual_digits": true});
+        it["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [digits, level]});
+    });
     check_cases(&tokenizer, "tokenizer-cases-digits.json", 240);
+}
+
+/// The pattern of a file in the place of GPT-2's.
+fn split(tokenizer: &mut Value, words: Words) -> Value {
+    let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+    let pattern = json!({"Regex": words.pattern().unwrap()});
+    let split =
+        json!({"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false});
+    tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [split, level]});
+    level
+}
+
+/// Llama 3's pattern, a post-processor of two steps, and words that are tokens but that no merges give.
+#[test]
+fn tokens_by_the_pattern_of_llama_are_those_of_the_library() {
+    let tokenizer = changed(|it| {
+        let level = split(it, Words::Llama3);
+        it["model"]["ignore_merges"] = json!(true);
+        it["model"]["merges"].as_array_mut().unwrap().truncate(300);
+        let template = it["post_processor"].take();
+        it["post_processor"] = json!({"type": "Sequence", "processors": [level, template]});
+    });
+    assert!(tokenizer.parts().ignore_merges);
+    check_cases(&tokenizer, "tokenizer-cases-llama3.json", 256);
+}
+
+/// Qwen2's pattern, and texts that are not in the form that they are put into.
+#[test]
+fn tokens_of_normalized_texts_are_those_of_the_library() {
+    let tokenizer = changed(|it| {
+        split(it, Words::Qwen2);
+        it["normalizer"] = json!({"type": "NFC"});
+    });
+    assert!(tokenizer.parts().nfc);
+    check_cases(&tokenizer, "tokenizer-cases-qwen2.json", 256);
+}
+
+/// A tokenizer as the library writes it after training, of the tiny models of the family Qwen2.
+#[test]
+fn tokens_of_a_trained_tokenizer() {
+    #[derive(Deserialize)]
+    struct Reference {
+        sequences: Vec<Case>,
+    }
+    let to = tempfile::tempdir().unwrap();
+    let (config, tokenizer) = ("config.json", "tokenizer.json");
+    let from = folder("qwen2-tiny");
+    std::fs::copy(from.join(tokenizer), to.path().join(tokenizer)).unwrap();
+    // Of the configuration, what concerns a tokenizer is the same in all families.
+    let text = std::fs::read_to_string(folder("stories-2m").join(config)).unwrap();
+    let mut llama: Value = serde_json::from_str(&text).unwrap();
+    let text = std::fs::read_to_string(from.join(config)).unwrap();
+    let qwen: Value = serde_json::from_str(&text).unwrap();
+    for entry in ["vocab_size", "bos_token_id", "eos_token_id"] {
+        llama[entry] = qwen[entry].clone();
+    }
+    std::fs::write(to.path().join(config), llama.to_string()).unwrap();
+    let tokenizer = FloatModel::read_tokenizer(to.path()).unwrap();
+    let bytes = std::fs::read(folder("qwen2-tiny").join("reference.json")).unwrap();
+    let reference: Reference = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(reference.sequences.len(), 3);
+    for Case { text, ids, .. } in reference.sequences {
+        assert_eq!(tokenizer.encode(&text).unwrap(), ids, "{text:?}");
+    }
 }
 
 /// A text of half a million bytes without a space: one word, whose merging took a time that grew with its

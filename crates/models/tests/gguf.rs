@@ -8,7 +8,7 @@ use common::gguf::{GgufFile, Meta};
 use half::{bf16, f16};
 use matchmark_models::graph::MatrixName;
 use matchmark_models::quant::CacheCapacity;
-use matchmark_models::{FloatModel, GgufError, ImportError, ImportOptions, TokenizerError};
+use matchmark_models::{FloatModel, GgufError, ImportError, ImportOptions, TokenizerError, Words};
 use matchmark_runtime::FloatError;
 use safetensors::tensor::Dtype;
 use serde_json::json;
@@ -245,13 +245,36 @@ fn a_file_is_the_model_of_the_equal_folder() {
     assert_eq!(model.embedding, expected.embedding);
     assert_eq!(model.shape.positions(), 5);
     assert_eq!(model.tokenizer.begin(), None);
-    assert!(model.tokenizer.parts().individual_digits);
+    assert_eq!(model.tokenizer.parts().words, Words::Gpt2Digits);
     assert_eq!(FloatModel::read_tokenizer(&path).unwrap(), model.tokenizer);
     // Padded behind the last tensor, as some writers do.
     file.tensors.swap(0, 11);
     let mut bytes = file.bytes();
     bytes.resize(bytes.len().next_multiple_of(32), 0);
     FloatModel::from_gguf(bytes, ImportOptions::default()).unwrap();
+}
+
+/// The names of two families say what their folders say with more words: the pattern, what is merged and what is
+/// normalized, and that Llama 3 begins every text with a token unless the file says otherwise.
+#[test]
+fn ways_to_cut_texts_by_name() {
+    for (name, words) in [("llama-bpe", Words::Llama3), ("qwen2", Words::Qwen2)] {
+        let mut file = both().1;
+        file.set("tokenizer.ggml.pre", Meta::Text(name.to_owned()));
+        file.remove("tokenizer.ggml.add_bos_token");
+        let tokenizer = read(&file).unwrap().tokenizer;
+        let parts = tokenizer.parts();
+        assert_eq!(parts.words, words);
+        assert_eq!(parts.ignore_merges, words == Words::Llama3);
+        assert_eq!(parts.nfc, words == Words::Qwen2);
+        assert_eq!(tokenizer.begin().is_some(), words == Words::Llama3);
+        file.set("tokenizer.ggml.add_bos_token", Meta::Flag(false));
+        assert_eq!(read(&file).unwrap().tokenizer.begin(), None);
+        // Tokens that are shown as text stand for themselves, too.
+        let before = read(&file).unwrap().tokenizer;
+        file.set("tokenizer.ggml.token_type", Meta::I32s(vec![3, 4, 1, 1]));
+        assert_eq!(read(&file).unwrap().tokenizer, before);
+    }
 }
 
 #[test]
@@ -268,7 +291,7 @@ fn metadata_that_changes_what_is_computed() {
         ("llama.rope.dimension_count", Meta::U32(8)),
         ("llama.attention.value_length", Meta::U32(8)),
         ("tokenizer.ggml.model", text("llama")),
-        ("tokenizer.ggml.pre", text("llama-bpe")),
+        ("tokenizer.ggml.pre", text("deepseek-llm")),
         ("tokenizer.ggml.add_space_prefix", Meta::Flag(true)),
         ("tokenizer.ggml.add_eos_token", Meta::Flag(true)),
     ] {
@@ -327,10 +350,10 @@ fn metadata_that_changes_what_is_computed() {
 #[test]
 fn tokenizers_that_are_refused() {
     let mut file = both().1;
-    file.set("tokenizer.ggml.token_type", Meta::I32s(vec![3, 3, 1, 4]));
+    file.set("tokenizer.ggml.token_type", Meta::I32s(vec![3, 3, 1, 5]));
     assert!(matches!(
         read(&file),
-        Err(ImportError::Unsupported { feature, .. }) if feature == "token 3 of type 4"
+        Err(ImportError::Unsupported { feature, .. }) if feature == "token 3 of type 5"
     ));
     let mut file = both().1;
     file.set("tokenizer.ggml.merges", Meta::Texts(vec!["a b".to_owned()]));

@@ -7,7 +7,7 @@ use common::folder::Folder;
 use matchmark_models::graph::MatrixName;
 use matchmark_models::quant::{CacheCapacity, ValueBits};
 use matchmark_models::{
-    quantize_model, FloatModel, ImportError, ImportOptions, QuantizeOptions, TokenizerError,
+    quantize_model, FloatModel, ImportError, ImportOptions, QuantizeOptions, TokenizerError, Words,
 };
 use matchmark_runtime::{FloatError, TraceError};
 use safetensors::tensor::Dtype;
@@ -410,6 +410,28 @@ fn digits_by_themselves() {
     assert_ne!(alone.identity(), together.identity());
 }
 
+/// Makes a tokenizer cut by Qwen2's pattern; gives the step that says so.
+fn split(tokenizer: &mut Value) -> &mut Value {
+    let pattern = json!({"Regex": Words::Qwen2.pattern().unwrap()});
+    let split =
+        json!({"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false});
+    let mut level = tokenizer["pre_tokenizer"].take();
+    level["use_regex"] = json!(false);
+    tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [split, level]});
+    &mut tokenizer["pre_tokenizer"]["pretokenizers"][0]
+}
+
+/// An added token that is shown as text stands for itself like a special one, wherever it is found.
+#[test]
+fn added_tokens_that_are_shown() {
+    let mut folder = Folder::new();
+    let special = folder.read().unwrap().tokenizer;
+    folder.tokenizer["added_tokens"][1]["special"] = json!(false);
+    let shown = folder.read().unwrap().tokenizer;
+    assert_eq!(shown.encode("a<eos>aa").unwrap(), [0, 2, 1, 3]);
+    assert_eq!(shown, special);
+}
+
 #[test]
 fn tokenizers_that_do_not_match() {
     assert!(matches!(
@@ -456,7 +478,7 @@ fn tokenizers_that_do_not_match() {
     for (words, change) in [
         (
             "normalizer",
-            (|t| t["normalizer"] = json!({"type": "NFC"})) as fn(&mut Value),
+            (|t| t["normalizer"] = json!({"type": "NFKC"})) as fn(&mut Value),
         ),
         ("truncation", |t| t["truncation"] = json!({})),
         ("pre_tokenizer", |t| {
@@ -477,6 +499,29 @@ fn tokenizers_that_do_not_match() {
         }),
         ("pre_tokenizer", |t| {
             t["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": []});
+        }),
+        // A pattern that is not known, one that is used otherwise, one behind which GPT-2's would be used as well.
+        ("pre_tokenizer", |t| {
+            split(t)["pattern"]["Regex"] = json!(r"\p{N}|\s+");
+        }),
+        ("pre_tokenizer", |t| {
+            split(t)["behavior"] = json!("Removed");
+        }),
+        ("pre_tokenizer", |t| {
+            split(t)["invert"] = json!(true);
+        }),
+        ("pre_tokenizer", |t| {
+            split(t);
+            t["pre_tokenizer"]["pretokenizers"][1]["use_regex"] = json!(true);
+        }),
+        ("pre_tokenizer", |t| {
+            split(t);
+            let level = &mut t["pre_tokenizer"]["pretokenizers"][1];
+            level.as_object_mut().unwrap().remove("use_regex");
+        }),
+        ("post_processor", |t| {
+            let template = t["post_processor"].take();
+            t["post_processor"] = json!({"type": "Sequence", "processors": [template, template]});
         }),
         ("decoder", |t| t["decoder"] = json!({"type": "Fuse"})),
         ("post_processor", |t| {

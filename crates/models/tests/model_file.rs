@@ -9,7 +9,7 @@ use matchmark_models::graph::{MatrixArithmetic, ModelArithmeticParts};
 use matchmark_models::quant::{QuantError, ValueBits};
 use matchmark_models::{
     quantize_model, Evaluator, IntegerModel, ModelError, ModelFileError, Operation,
-    QuantizeOptions, TokenizerError,
+    QuantizeOptions, TokenizerError, Words,
 };
 use matchmark_quant::TaggedSha256;
 use proptest::prelude::*;
@@ -153,9 +153,9 @@ fn truncated_extended_and_edited_files() {
     }
 }
 
-/// How digits are cut is part of a model: in its file, its identity and that of its tokenizer.
+/// How a text is cut is part of a model: in its file, its identity and that of its tokenizer.
 #[test]
-fn digits_by_themselves() {
+fn how_a_text_is_cut() {
     let of = |folder: &Folder| {
         let options = QuantizeOptions::new(ValueBits::new(11).unwrap());
         let float = folder.read().unwrap();
@@ -163,26 +163,69 @@ fn digits_by_themselves() {
             .unwrap()
             .0
     };
-    let mut folder = Folder::new();
-    let plain = of(&folder);
-    let level = folder.tokenizer["pre_tokenizer"].take();
+    let plain = of(&Folder::new());
+    let first = |folder: &mut Folder, step: Value, pattern: bool| {
+        let mut level = folder.tokenizer["pre_tokenizer"].take();
+        level["use_regex"] = json!(pattern);
+        folder.tokenizer["pre_tokenizer"] =
+            json!({"type": "Sequence", "pretokenizers": [step, level]});
+    };
+    let split = |words: Words| {
+        let pattern = json!({"Regex": words.pattern().unwrap()});
+        json!({"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false})
+    };
     let digits = json!({"type": "Digits", "individual_digits": true});
-    folder.tokenizer["pre_tokenizer"] =
-        json!({"type": "Sequence", "pretokenizers": [digits, level]});
-    let model = of(&folder);
-    let loaded = IntegerModel::from_bytes(&model.to_bytes()).unwrap();
-    assert_eq!(loaded, model);
-    assert!(loaded.tokenizer().parts().individual_digits);
-    assert_ne!(model.identity(), plain.identity());
-    assert_ne!(model.tokenizer().identity(), plain.tokenizer().identity());
-    // One bit of one byte, that before the begin token; no other bit of it is known, and of the byte before
-    // the end token another one.
-    let (one, two) = (model.to_bytes(), plain.to_bytes());
-    let end = one.len() - 32;
-    let at = (0..end).find(|&at| one[at] != two[at]).unwrap();
-    assert_eq!((one[at], two[at]), (3, 1));
-    assert_eq!(one[at + 1..end], two[at + 1..end]);
-    for (at, flags) in [(at, 4), (at, 7), (at + 5, 2), (at + 5, 9)] {
+    let two = plain.to_bytes();
+    let end = two.len() - 32;
+    let mut at = 0;
+    let mut identities = vec![plain.tokenizer().identity()];
+    type Change<'a> = &'a dyn Fn(&mut Folder);
+    let changes: [(Change<'_>, Words, u8); 5] = [
+        (
+            &|it| first(it, digits.clone(), true),
+            Words::Gpt2Digits,
+            0b11,
+        ),
+        (
+            &|it| first(it, split(Words::Llama3), false),
+            Words::Llama3,
+            0b101,
+        ),
+        (
+            &|it| first(it, split(Words::Qwen2), false),
+            Words::Qwen2,
+            0b111,
+        ),
+        (
+            &|it| it.tokenizer["model"]["ignore_merges"] = json!(true),
+            Words::Gpt2,
+            0b1001,
+        ),
+        (
+            &|it| it.tokenizer["normalizer"] = json!({"type": "NFC"}),
+            Words::Gpt2,
+            0b1_0001,
+        ),
+    ];
+    for (change, words, flags) in changes {
+        let mut folder = Folder::new();
+        change(&mut folder);
+        let model = of(&folder);
+        let one = model.to_bytes();
+        let loaded = IntegerModel::from_bytes(&one).unwrap();
+        assert_eq!(loaded, model);
+        assert_eq!(loaded.tokenizer().parts(), model.tokenizer().parts());
+        assert_eq!(loaded.tokenizer().parts().words, words);
+        assert_ne!(model.identity(), plain.identity());
+        assert!(!identities.contains(&model.tokenizer().identity()));
+        identities.push(model.tokenizer().identity());
+        // Some bits of one byte, that before the begin token.
+        at = (0..end).find(|&at| one[at] != two[at]).unwrap();
+        assert_eq!((one[at], two[at]), (flags, 1));
+        assert_eq!(one[at + 1..end], two[at + 1..end]);
+    }
+    // No other bit of it is known, and of the byte before the end token other ones.
+    for (at, flags) in [(at, 33), (at, 64), (at, 129), (at + 5, 2), (at + 5, 9)] {
         let mut encoding = two[HEADER..end].to_vec();
         encoding[at - HEADER] = flags;
         let refused = IntegerModel::from_bytes(&sealed(&encoding)).unwrap_err();

@@ -5,8 +5,10 @@ use std::fs;
 /// Milliseconds in a clock tick of `/proc`: `USER_HZ` is 100 on every Linux there is.
 const TICK_MS: u64 = 10;
 
-/// Processor time of the whole process so far, user and system, in milliseconds.
-pub(crate) fn cpu_ms() -> Option<u64> {
+/// Processor time of the whole process so far, user and system, in milliseconds; `None` where the system does not
+/// say.
+#[must_use]
+pub fn cpu_ms() -> Option<u64> {
     parse_stat(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 

@@ -1,5 +1,7 @@
 //! How close an integer model is to its floats.
 
+mod answers;
+mod divergence;
 mod errors;
 
 use serde::Serialize;
@@ -10,8 +12,19 @@ use crate::{
 };
 
 use crate::quantize::prepare;
+use answers::largest;
+use divergence::log_sum;
 use errors::ErrorTally;
+
+pub use answers::{greedy_answer, GreedyAnswer};
+pub use divergence::{Divergence, DivergenceSum};
 pub use errors::OperationError;
+
+/// Sequences of more tokens are run some at a time, and only their logits are kept: everything that happens to
+/// them does not fit into memory.
+const RECORDED: usize = 512;
+/// Tokens at a time.
+const AT_ONCE: usize = 64;
 
 /// The lines of a text as sequences of tokens, each with the tokens that begin and end a text; `positions`
 /// is how many a model has room for. Empty lines are passed over.
@@ -72,11 +85,9 @@ impl Perplexity {
     }
 
     /// Counts one prediction.
-    fn include(&mut self, logits: impl Iterator<Item = f64> + Clone, next: usize) {
-        let maximum = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logits.clone().map(|x| libm::exp(x - maximum)).sum();
-        let wanted = logits.clone().nth(next).unwrap_or(f64::NEG_INFINITY);
-        self.nats += libm::log(sum) + maximum - wanted;
+    fn include(&mut self, logits: &[f64], next: u32) {
+        let wanted = usize::try_from(next).ok().and_then(|next| logits.get(next));
+        self.nats += log_sum(logits) - wanted.copied().unwrap_or(f64::NEG_INFINITY);
         self.tokens += 1;
     }
 }
@@ -109,11 +120,16 @@ pub struct Evaluation {
     pub float: Option<Perplexity>,
     /// Greedy choices of the integer model and of that float pass.
     pub float_agreement: Option<Agreement>,
+    /// Predictions of the integer model from those of that float pass.
+    pub float_divergence: Option<Divergence>,
     /// A reference that computes the floats by other code, where there is one.
     pub reference: Option<Perplexity>,
     /// Greedy choices of the integer model and of the reference.
     pub reference_agreement: Option<Agreement>,
-    /// Where the integers leave the floats, in the order of the computation; empty without floats.
+    /// Predictions of the integer model from those of the reference.
+    pub reference_divergence: Option<Divergence>,
+    /// Where the integers leave the floats, in the order of the computation, in sequences of at most 512 tokens;
+    /// empty without floats.
     pub errors: Vec<OperationError>,
 }
 
@@ -122,7 +138,8 @@ pub struct Evaluator<'a> {
     model: &'a IntegerModel,
     /// In the basis of the model's stream.
     float: Option<FloatModel>,
-    errors: ErrorTally,
+    /// Where the integers leave the floats, if that is asked for.
+    errors: Option<ErrorTally>,
     evaluation: Evaluation,
 }
 
@@ -144,9 +161,18 @@ impl<'a> Evaluator<'a> {
         Ok(Self {
             model,
             float: float.map(|float| prepare(float, model.scales().rotated)),
-            errors: ErrorTally::default(),
+            errors: Some(ErrorTally::default()),
             evaluation: Evaluation::default(),
         })
+    }
+
+    /// The same, without [`Evaluation::errors`], which take about as long as the float pass.
+    #[must_use]
+    pub fn without_errors(self) -> Self {
+        Self {
+            errors: None,
+            ..self
+        }
     }
 
     /// Runs one sequence, as it follows the model's prefix. `reference` are its logits `[S, V]` by other code.
@@ -158,42 +184,60 @@ impl<'a> Evaluator<'a> {
         tokens: &[u32],
         reference: Option<&[f32]>,
     ) -> Result<(), ModelError> {
-        let initial = ModelState::initial(self.model);
-        let (execution, _) = execute_model(self.model, &initial, tokens)?;
-        let vocabulary = self.model.shape().vocabulary();
-        let scale = self.model.scales().logits.get();
-        let integer: Vec<f64> = execution
-            .logits
-            .iter()
-            .map(|&x| f64::from(x) * scale)
-            .collect();
-        let evaluation = &mut self.evaluation;
-        evaluation.sequences += 1;
-        tally(&mut evaluation.integer, &integer, vocabulary, tokens);
-        let choices = &execution.choices;
-        if let Some(float) = &self.float {
-            let prefix = self.model.prefix().tokens.as_slice();
-            let run = execute_float(float, &[prefix, tokens].concat())?;
-            let logits = &run.logits[prefix.len() * vocabulary..];
-            let perplexity = evaluation.float.get_or_insert_default();
-            tally(perplexity, logits, vocabulary, tokens);
-            let agreement = evaluation.float_agreement.get_or_insert_default();
-            agree(agreement, choices, logits, vocabulary);
-            self.errors.include(self.model, float, &execution, &run);
+        let model = self.model;
+        let vocabulary = model.shape().vocabulary();
+        // Everything that happens is recorded where it is asked for and does fit.
+        let recorded = self.errors.as_mut().filter(|_| tokens.len() <= RECORDED);
+        let at_once = recorded.as_ref().map_or(AT_ONCE, |_| tokens.len().max(1));
+        let mut run = IntegerRun::default();
+        let (mut state, mut execution) = (ModelState::initial(model), None);
+        for some in tokens.chunks(at_once) {
+            let (of_some, after) = execute_model(model, &state, some)?;
+            run.logits.extend_from_slice(&of_some.logits);
+            run.choices.extend_from_slice(&of_some.choices);
+            (state, execution) = (after, Some(of_some));
         }
+        let Some(execution) = execution else {
+            return Err(ModelError::NoTokens);
+        };
+        let text = Compared {
+            model,
+            tokens,
+            run: &run,
+        };
         if let Some(reference) = reference {
-            if reference.len() != integer.len() {
+            let (expected, got) = (run.logits.len(), reference.len());
+            if got != expected {
                 return Err(ModelError::WrongLength {
                     part: "logits of the reference".to_owned(),
-                    expected: integer.len(),
-                    got: reference.len(),
+                    expected,
+                    got,
                 });
             }
-            let logits: Vec<f64> = reference.iter().map(|&x| f64::from(x)).collect();
-            let perplexity = evaluation.reference.get_or_insert_default();
-            tally(perplexity, &logits, vocabulary, tokens);
-            let agreement = evaluation.reference_agreement.get_or_insert_default();
-            agree(agreement, choices, &logits, vocabulary);
+        }
+        let evaluation = &mut self.evaluation;
+        evaluation.sequences += 1;
+        text.tally(&mut evaluation.integer);
+        if let Some(float) = &self.float {
+            let prefix = model.prefix().tokens.as_slice();
+            let run = execute_float(float, &[prefix, tokens].concat())?;
+            text.beside(
+                &run.logits[prefix.len() * vocabulary..],
+                evaluation.float.get_or_insert_default(),
+                evaluation.float_agreement.get_or_insert_default(),
+                evaluation.float_divergence.get_or_insert_default(),
+            );
+            if let Some(errors) = recorded {
+                errors.include(model, float, &execution, &run);
+            }
+        }
+        if let Some(reference) = reference {
+            text.beside(
+                reference,
+                evaluation.reference.get_or_insert_default(),
+                evaluation.reference_agreement.get_or_insert_default(),
+                evaluation.reference_divergence.get_or_insert_default(),
+            );
         }
         Ok(())
     }
@@ -205,7 +249,7 @@ impl<'a> Evaluator<'a> {
     /// number, and [`ModelError::NoDistance`] where it is so far from its floats.
     pub fn finish(self) -> Result<Evaluation, ModelError> {
         let evaluation = Evaluation {
-            errors: self.errors.finish(),
+            errors: self.errors.map(ErrorTally::finish).unwrap_or_default(),
             ..self.evaluation
         };
         for (of, perplexity) in [
@@ -230,27 +274,59 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Counts the predictions of one sequence.
-fn tally(perplexity: &mut Perplexity, logits: &[f64], vocabulary: usize, tokens: &[u32]) {
-    let next = tokens.iter().skip(1);
-    for (row, &next) in logits.chunks_exact(vocabulary).zip(next) {
-        let next = usize::try_from(next).unwrap_or(usize::MAX);
-        perplexity.include(row.iter().copied(), next);
-    }
+/// What an integer model makes of one sequence.
+#[derive(Default)]
+struct IntegerRun {
+    /// `[S, V]`.
+    logits: Vec<i32>,
+    choices: Vec<u32>,
 }
 
-/// Compares the choices at every position but the last, after which nothing is predicted.
-fn agree(agreement: &mut Agreement, choices: &[u32], logits: &[f64], vocabulary: usize) {
-    let predicted = choices.len().saturating_sub(1);
-    let rows = logits.chunks_exact(vocabulary).take(predicted);
-    for (row, &choice) in rows.zip(choices) {
-        let mut best = 0;
-        for (index, logit) in row.iter().enumerate() {
-            if *logit > row[best] {
-                best = index;
-            }
+/// One sequence, as it is compared.
+struct Compared<'a> {
+    model: &'a IntegerModel,
+    tokens: &'a [u32],
+    run: &'a IntegerRun,
+}
+
+impl Compared<'_> {
+    /// The integer logits at every position but the last, after which nothing is predicted, as floats, with the
+    /// token that comes there.
+    fn predictions(&self) -> impl Iterator<Item = (Vec<f64>, u32)> + '_ {
+        let scale = self.model.scales().logits.get();
+        let rows = self.run.logits.chunks_exact(self.vocabulary());
+        let rows = rows.map(move |row| row.iter().map(|&x| f64::from(x) * scale).collect());
+        rows.zip(self.tokens.iter().skip(1).copied())
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.model.shape().vocabulary()
+    }
+
+    /// Counts the predictions of the integer model.
+    fn tally(&self, perplexity: &mut Perplexity) {
+        for (row, next) in self.predictions() {
+            perplexity.include(&row, next);
         }
-        agreement.positions += 1;
-        agreement.equal += u64::from(usize::try_from(choice) == Ok(best));
+    }
+
+    /// Counts those of floats, and compares both.
+    fn beside<T: Copy + Into<f64>>(
+        &self,
+        logits: &[T],
+        perplexity: &mut Perplexity,
+        agreement: &mut Agreement,
+        divergence: &mut Divergence,
+    ) {
+        let prefix = self.model.prefix().tokens.len();
+        let rows = logits.chunks_exact(self.vocabulary());
+        let compared = rows.zip(self.predictions()).zip(&self.run.choices);
+        for (position, ((row, (integer, next)), &choice)) in (prefix..).zip(compared) {
+            let row: Vec<f64> = row.iter().map(|&x| x.into()).collect();
+            perplexity.include(&row, next);
+            divergence.include(position, &row, &integer);
+            agreement.positions += 1;
+            agreement.equal += u64::from(usize::try_from(choice) == Ok(largest(&row)));
+        }
     }
 }

@@ -2,14 +2,16 @@
 //! is refused.
 //!
 //! A family computes what the section "Decoder model" of `docs/semantics.md` says, or its folders are
-//! refused. It is one folder here and one line of [`ALL`]; `import` has what all families share.
+//! refused. What it computes is a graph that follows from the shape; a family says which shape. It is one folder
+//! here and one line of [`ALL`]; `import` has what all families share.
 
 mod llama;
+mod qwen2;
 
 use matchmark_graph::{Graph, MatrixName, ModelShape, Projection};
 
 /// Every family that is imported.
-pub(crate) const ALL: [&Family; 1] = [&llama::FAMILY];
+pub(crate) const ALL: [&Family; 2] = [&llama::FAMILY, &qwen2::FAMILY];
 
 /// A family of models, as `import` reads its folders.
 #[derive(Debug)]

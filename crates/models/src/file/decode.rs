@@ -11,7 +11,7 @@ use matchmark_tables::{
 };
 
 use super::ModelFileError;
-use crate::tokenizer::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
+use crate::tokenizer::{cut_of, CHAT_TEMPLATE, CUT, MORE_ENDS};
 use crate::{
     ChatTemplate, LayerScales, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
     ModelTables, Tokenizer, TokenizerError, TokenizerParts,
@@ -323,7 +323,8 @@ fn tokenizer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<Tokenizer, M
         [token(0), token(4)]
     });
     let merges = merges.collect();
-    let (begin, words) = end_token(reader, INDIVIDUAL_DIGITS)?;
+    let (begin, cut) = end_token(reader, CUT)?;
+    let (words, ignore_merges, nfc) = cut_of(cut);
     let (end, flags) = end_token(reader, MORE_ENDS | CHAT_TEMPLATE)?;
     let mut ends: Vec<u32> = end.into_iter().collect();
     if flags & MORE_ENDS != 0 {
@@ -345,7 +346,9 @@ fn tokenizer(reader: &mut Reader<'_>, shape: &ModelShape) -> Result<Tokenizer, M
         pieces,
         special,
         merges,
-        individual_digits: words == INDIVIDUAL_DIGITS,
+        words,
+        ignore_merges,
+        nfc,
         begin,
         ends,
         chat,

@@ -196,6 +196,7 @@ impl Entries {
                 });
             }
         }
+        self.take_layer_types();
         for (entry, supported) in family.only.iter().chain(&ONLY) {
             let value = self.0.remove(*entry).unwrap_or_default();
             let text = value.to_string();
@@ -204,6 +205,15 @@ impl Entries {
             }
         }
         Ok(())
+    }
+
+    /// A list of what the attention of each layer sees says nothing where all of them see everything.
+    fn take_layer_types(&mut self) {
+        let all_full = |types: &Vec<Value>| types.iter().all(|it| it == "full_attention");
+        let types = self.0.get("layer_types").and_then(Value::as_array);
+        if types.is_some_and(all_full) {
+            self.0.remove("layer_types");
+        }
     }
 
     fn take(&mut self, entry: &'static str) -> Result<Value, ImportError> {

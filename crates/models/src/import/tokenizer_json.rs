@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{json, ImportError, TOKENIZER};
-use crate::{ChatTemplate, Tokenizer, TokenizerParts};
+use crate::{ChatTemplate, Tokenizer, TokenizerParts, Words};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,10 @@ struct AddedToken {
     lstrip: bool,
     rstrip: bool,
     normalized: bool,
-    special: bool,
+    /// Only a decoder that leaves out special tokens asks for it. All added tokens are found in a text before it is
+    /// cut, and here all of them are special.
+    #[serde(rename = "special")]
+    _special: bool,
 }
 
 #[derive(Deserialize)]
@@ -72,16 +75,16 @@ pub(super) fn parse(
 ) -> Result<Tokenizer, ImportError> {
     let value = json::parse(TOKENIZER, bytes)?;
     let file: File = serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
-    let (begin, individual_digits) = check_features(&file)?;
+    let Features { begin, words, nfc } = check_features(&file)?;
     let (pieces, special) = pieces(&file)?;
     let ids = &file.model.vocab;
     let mut merges = Vec::with_capacity(file.model.merges.len());
     for (index, merge) in file.model.merges.iter().enumerate() {
-        let words = match merge {
+        let pair = match merge {
             Merge::Text(text) => text.split_once(' '),
             Merge::Pair([left, right]) => Some((left.as_str(), right.as_str())),
         };
-        merges.push(merge_of(TOKENIZER, index, words, |word| {
+        merges.push(merge_of(TOKENIZER, index, pair, |word| {
             ids.get(word).copied()
         })?);
     }
@@ -89,7 +92,9 @@ pub(super) fn parse(
         pieces,
         special,
         merges,
-        individual_digits,
+        words,
+        ignore_merges: file.model.ignore_merges,
+        nfc,
         begin,
         ends,
         chat,
@@ -124,20 +129,27 @@ fn unsupported(feature: impl Into<String>) -> ImportError {
     }
 }
 
-/// Refuses everything but a byte-level byte-pair encoding; returns the token that begins a text, and
-/// whether every digit is a word by itself.
-fn check_features(file: &File) -> Result<(Option<u32>, bool), ImportError> {
+/// In what byte-level byte-pair encodings differ.
+struct Features {
+    /// The token that begins a text.
+    begin: Option<u32>,
+    words: Words,
+    nfc: bool,
+}
+
+/// Refuses everything but a byte-level byte-pair encoding.
+fn check_features(file: &File) -> Result<Features, ImportError> {
     if file.version != "1.0" {
         return Err(unsupported(format!("version {:?}", file.version)));
     }
-    for (name, value) in [
-        ("truncation", &file.truncation),
-        ("padding", &file.padding),
-        ("normalizer", &file.normalizer),
-    ] {
+    for (name, value) in [("truncation", &file.truncation), ("padding", &file.padding)] {
         if !value.is_null() {
             return Err(unsupported(format!("{name} = {value}")));
         }
+    }
+    let nfc = file.normalizer == serde_json::json!({ "type": "NFC" });
+    if !(nfc || file.normalizer.is_null()) {
+        return Err(unsupported(format!("normalizer = {}", file.normalizer)));
     }
     let model = &file.model;
     if model.r#type != "BPE" {
@@ -159,36 +171,60 @@ fn check_features(file: &File) -> Result<(Option<u32>, bool), ImportError> {
     for (name, flag) in [
         ("fuse_unk", model.fuse_unk),
         ("byte_fallback", model.byte_fallback),
-        ("ignore_merges", model.ignore_merges),
     ] {
         if flag {
             return Err(unsupported(format!("{name} = true")));
         }
     }
-    let individual_digits = check_pre_tokenizer(&file.pre_tokenizer)?;
-    check_byte_level("decoder", &file.decoder)?;
-    Ok((begin_token(&file.post_processor)?, individual_digits))
+    let words = words(&file.pre_tokenizer)?;
+    check_byte_level(DECODER, &file.decoder, true)?;
+    Ok(Features {
+        begin: begin_token(&file.post_processor)?,
+        words,
+        nfc,
+    })
 }
 
-/// Byte level by itself, or after every digit was made a word; returns whether it was.
-fn check_pre_tokenizer(value: &Value) -> Result<bool, ImportError> {
-    const NAME: &str = "pre_tokenizer";
+const PRE_TOKENIZER: &str = "pre_tokenizer";
+const DECODER: &str = "decoder";
+
+/// Byte level by itself, after every digit was made a word, or after one of the known patterns.
+fn words(value: &Value) -> Result<Words, ImportError> {
     if value.get("type") != Some(&Value::from("Sequence")) {
-        return check_byte_level(NAME, value).map(|()| false);
+        return check_byte_level(PRE_TOKENIZER, value, true).map(|()| Words::Gpt2);
     }
     let steps = value.get("pretokenizers").and_then(Value::as_array);
-    let digits = serde_json::json!({ "type": "Digits", "individual_digits": true });
-    match (value.as_object().map(Map::len), steps.map(Vec::as_slice)) {
-        (Some(2), Some([level])) => check_byte_level(NAME, level).map(|()| false),
-        (Some(2), Some([first, level])) if *first == digits => {
-            check_byte_level(NAME, level).map(|()| true)
+    let steps = steps.filter(|_| value.as_object().map(Map::len) == Some(2));
+    match steps.map(Vec::as_slice) {
+        Some([level]) => check_byte_level(PRE_TOKENIZER, level, true).map(|()| Words::Gpt2),
+        Some([first, level]) => {
+            let known = Words::ALL.into_iter();
+            let known = known.filter_map(|words| Some((words, step_of(words)?)));
+            let mut same = known.filter(|(_, step)| step == first);
+            let Some((words, _)) = same.next() else {
+                return Err(unsupported(format!("{PRE_TOKENIZER} = {value}")));
+            };
+            // A pattern of the file is in the place of the level's own.
+            check_byte_level(PRE_TOKENIZER, level, words.pattern().is_none())?;
+            Ok(words)
         }
-        _ => Err(unsupported(format!("{NAME} = {value}"))),
+        _ => Err(unsupported(format!("{PRE_TOKENIZER} = {value}"))),
     }
 }
 
-/// Byte level, cut into words by the pattern of GPT-2, without a space put before the text.
-fn check_byte_level(name: &str, value: &Value) -> Result<(), ImportError> {
+/// The step before the byte level that says which words these are; GPT-2's need none.
+fn step_of(words: Words) -> Option<Value> {
+    if words == Words::Gpt2Digits {
+        return Some(serde_json::json!({ "type": "Digits", "individual_digits": true }));
+    }
+    let pattern = words.pattern()?;
+    Some(serde_json::json!({
+        "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false,
+    }))
+}
+
+/// Byte level, cut into words by the pattern of GPT-2 or not, without a space put before the text.
+fn check_byte_level(name: &str, value: &Value, pattern: bool) -> Result<(), ImportError> {
     let refused = || Err(unsupported(format!("{name} = {value}")));
     let Some(fields) = value.as_object() else {
         return refused();
@@ -197,8 +233,8 @@ fn check_byte_level(name: &str, value: &Value) -> Result<(), ImportError> {
         let fits = match key.as_str() {
             "type" => field == "ByteLevel",
             // What a decoder says of these has no effect.
-            "add_prefix_space" => name == "decoder" || field == false,
-            "use_regex" => name == "decoder" || field == true,
+            "add_prefix_space" => name == DECODER || field == false,
+            "use_regex" => name == DECODER || *field == pattern,
             "trim_offsets" => true,
             _ => false,
         };
@@ -206,9 +242,11 @@ fn check_byte_level(name: &str, value: &Value) -> Result<(), ImportError> {
             return refused();
         }
     }
-    // A pre-tokenizer without the first would put a space before the text.
+    // A pre-tokenizer without the first would put a space before the text, and without the second have GPT-2's.
     let complete = fields.contains_key("type")
-        && (name == "decoder" || fields.contains_key("add_prefix_space"));
+        && (name == DECODER
+            || fields.contains_key("add_prefix_space")
+                && (pattern || fields.contains_key("use_regex")));
     if complete {
         Ok(())
     } else {
@@ -222,9 +260,21 @@ fn begin_token(post_processor: &Value) -> Result<Option<u32>, ImportError> {
         return Ok(None);
     }
     let refused = || unsupported(format!("post_processor = {post_processor}"));
-    if post_processor.get("type").and_then(Value::as_str) == Some("ByteLevel") {
-        // It only moves offsets.
+    let is = |value: &Value, name: &str| value.get("type").and_then(Value::as_str) == Some(name);
+    // It only moves offsets.
+    if is(post_processor, "ByteLevel") {
         return Ok(None);
+    }
+    if is(post_processor, "Sequence") {
+        let steps = post_processor.get("processors").and_then(Value::as_array);
+        return match steps.map(Vec::as_slice) {
+            Some([level, template])
+                if is(level, "ByteLevel") && is(template, "TemplateProcessing") =>
+            {
+                begin_token(template)
+            }
+            _ => Err(refused()),
+        };
     }
     if post_processor.get("type").and_then(Value::as_str) != Some("TemplateProcessing") {
         return Err(refused());
@@ -267,11 +317,11 @@ fn pieces(file: &File) -> Result<(Vec<Vec<u8>>, Vec<bool>), ImportError> {
             lstrip,
             rstrip,
             normalized,
-            special,
+            _special,
         } = token;
-        if *single_word || *lstrip || *rstrip || *normalized || !special {
+        if *single_word || *lstrip || *rstrip || *normalized {
             return Err(unsupported(format!(
-                "an added token {content:?} that is not plainly special"
+                "an added token {content:?} that takes more, or is found elsewhere, than its own text"
             )));
         }
         if added.insert(*id, content).is_some() {

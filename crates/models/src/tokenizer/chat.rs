@@ -89,7 +89,7 @@ impl Tokenizer {
     ) -> Result<Vec<u32>, TokenizerError> {
         let check = |tokens: usize| check_count(tokens, limit);
         let marks = text.matches(mark).count() * mark.len_utf8();
-        check((text.len() - marks).div_ceil(self.longest))?;
+        check(self.fewest_tokens(text.len() - marks))?;
         let mut tokens = Vec::new();
         let words = |text: &str, tokens: &mut Vec<u32>| {
             self.encode_words(&text.replace(mark, ""), tokens, check)
@@ -172,7 +172,7 @@ fn free_mark(template: &ChatTemplate, messages: &[Message]) -> Result<char, Chat
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::template::Role;
-    use super::super::TokenizerParts;
+    use super::super::{TokenizerParts, Words};
     use super::*;
 
     const SOURCE: &str = "{{ bos_token }}{% for m in messages %}{{ m.role[0] }}:{{ m.content }}<|e|>{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
@@ -189,7 +189,9 @@ mod tests {
             pieces,
             special,
             merges: vec![],
-            individual_digits: false,
+            words: Words::Gpt2,
+            ignore_merges: false,
+            nfc: false,
             begin: Some(BOS),
             ends: vec![END],
             chat: Some(ChatTemplate::new(source, Some("<s>".to_owned()), None).unwrap()),

@@ -1,14 +1,14 @@
 //! Text to tokens and back.
 
-use super::library::words;
+use super::library::{nfc, words, FORM_C_SHRINKS};
 use super::{Tokenizer, TokenizerError};
 
 impl Tokenizer {
     /// The tokens of a text, the begin token (where there is one) before them.
     ///
     /// The name of a special token in the text stands for that token; where several fit, the longest.
-    /// The rest is cut into words, each of which is merged from its bytes: of all neighbours that have a
-    /// merge, those whose merge comes first, leftmost first.
+    /// The rest is normalized where the parts say so, and cut into words, each of which is merged from its bytes: of
+    /// all neighbours that have a merge, those whose merge comes first, leftmost first.
     ///
     /// # Errors
     /// [`TokenizerError::UnknownByte`] for a byte that is not a token of its own.
@@ -24,8 +24,7 @@ impl Tokenizer {
     /// [`TokenizerError::TooManyTokens`], and as [`Self::encode`].
     pub fn encode_at_most(&self, text: &str, limit: usize) -> Result<Vec<u32>, TokenizerError> {
         let check = |tokens: usize| check_count(tokens, limit);
-        // No token stands for more bytes than the longest.
-        check(usize::from(self.begin().is_some()) + text.len().div_ceil(self.longest))?;
+        check(usize::from(self.begin().is_some()) + self.fewest_tokens(text.len()))?;
         let mut tokens: Vec<u32> = self.begin().into_iter().collect();
         let mut at = 0;
         for name in self.names.find_iter(text) {
@@ -73,6 +72,13 @@ impl Tokenizer {
         std::str::from_utf8(self.parts.pieces.get(index)?).ok()
     }
 
+    /// How many tokens a text of so many bytes has at least: none stands for more bytes than the longest, and a
+    /// normalization leaves some of a text.
+    pub(super) fn fewest_tokens(&self, bytes: usize) -> usize {
+        let shrinks = if self.parts.nfc { FORM_C_SHRINKS } else { 1 };
+        bytes.div_ceil(self.longest.saturating_mul(shrinks))
+    }
+
     /// Appends the tokens of a text without special ones; `check` is told how many tokens there are after
     /// every word.
     pub(super) fn encode_words(
@@ -84,6 +90,8 @@ impl Tokenizer {
         if text.is_empty() {
             return Ok(());
         }
+        let normalized = self.parts.nfc.then(|| nfc(text)).transpose()?;
+        let text = normalized.as_deref().unwrap_or(text);
         let cut = self.library.cut(text)?;
         for (written, (start, end)) in words(&cut) {
             // The library passes over a byte without a token.

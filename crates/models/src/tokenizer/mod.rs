@@ -9,6 +9,7 @@ mod template;
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod text;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use library::Library;
 
 pub use chat::behind_prefix;
 pub use digest::TokenizerId;
-pub(crate) use digest::{CHAT_TEMPLATE, INDIVIDUAL_DIGITS, MORE_ENDS};
+pub(crate) use digest::{cut_of, CHAT_TEMPLATE, CUT, MORE_ENDS};
 pub use template::{ChatError, ChatTemplate, Message, Role};
 pub use text::take_text;
+pub use words::Words;
 
 /// What a [`Tokenizer`] is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +35,13 @@ pub struct TokenizerParts {
     /// Pairs of tokens that become one, the first to be merged first. What a pair becomes is the token
     /// whose bytes are those of both.
     pub merges: Vec<[u32; 2]>,
-    /// Whether every digit is a word by itself. Otherwise digits that follow each other are one, with a
-    /// space before them.
-    pub individual_digits: bool,
+    /// How a text is cut into words.
+    pub words: Words,
+    /// Whether a word that is a token is that token, whatever merges would make of it.
+    pub ignore_merges: bool,
+    /// Whether a text is put into the normalization form C of Unicode before it is cut; names of special tokens are
+    /// looked for before that.
+    pub nfc: bool,
     /// The token before every text, where there is one.
     pub begin: Option<u32>,
     /// The tokens that end a text, each once: the one that texts are written with before those that do too.
@@ -131,7 +137,9 @@ impl TokenizerParts {
             pieces,
             special,
             merges,
-            individual_digits: _,
+            words: _,
+            ignore_merges: _,
+            nfc: _,
             begin,
             ends,
             chat: _,

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;
 
-use super::{Tokenizer, TokenizerError, TokenizerParts};
+use super::{Tokenizer, TokenizerError, TokenizerParts, Words};
 
 /// The definition: looks through the whole word for each merge.
 fn by_definition(tokenizer: &Tokenizer, word: &str) -> Vec<u32> {
@@ -51,7 +51,9 @@ fn tokenizer(choices: &[(usize, usize)]) -> Tokenizer {
         special: vec![false; pieces.len()],
         pieces,
         merges,
-        individual_digits: false,
+        words: Words::Gpt2,
+        ignore_merges: false,
+        nfc: false,
         begin: None,
         ends: vec![],
         chat: None,
@@ -97,7 +99,9 @@ fn special_tokens() {
         special: vec![false, false, false, true, true, true],
         pieces: pieces.to_vec(),
         merges: vec![],
-        individual_digits: false,
+        words: Words::Gpt2,
+        ignore_merges: false,
+        nfc: false,
         begin: Some(3),
         ends: vec![],
         chat: None,

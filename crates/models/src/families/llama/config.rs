@@ -3,7 +3,7 @@
 use crate::families::EntryNames;
 
 /// What is read.
-pub(super) const ENTRIES: EntryNames = EntryNames {
+pub(in crate::families) const ENTRIES: EntryNames = EntryNames {
     layers: "num_hidden_layers",
     hidden: "hidden_size",
     query_heads: "num_attention_heads",

@@ -33,22 +33,25 @@ pub(super) const NAMES: GgufNames = GgufNames {
     neutral: &["llama.rope.scaling.original_context_length"],
     attention_bias: false,
     is_interleaved: true,
-    tensors: TensorNames {
-        embedding: "token_embd.weight",
-        final_norm: "output_norm.weight",
-        head: "output.weight",
-        layers: "blk.",
-        layer: LayerTensorNames {
-            attention_norm: "attn_norm.weight",
-            query: "attn_q",
-            key: "attn_k",
-            value: "attn_v",
-            output: "attn_output",
-            mlp_norm: "ffn_norm.weight",
-            gate: "ffn_gate",
-            up: "ffn_up",
-            down: "ffn_down",
-        },
-        passed_over: &[],
+    tensors: TENSORS,
+};
+
+/// What llama.cpp calls tensors, in this family and others.
+pub(in crate::families) const TENSORS: TensorNames = TensorNames {
+    embedding: "token_embd.weight",
+    final_norm: "output_norm.weight",
+    head: "output.weight",
+    layers: "blk.",
+    layer: LayerTensorNames {
+        attention_norm: "attn_norm.weight",
+        query: "attn_q",
+        key: "attn_k",
+        value: "attn_v",
+        output: "attn_output",
+        mlp_norm: "ffn_norm.weight",
+        gate: "ffn_gate",
+        up: "ffn_up",
+        down: "ffn_down",
     },
+    passed_over: &[],
 };

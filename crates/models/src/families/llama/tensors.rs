@@ -2,7 +2,7 @@
 
 use crate::families::{LayerTensorNames, TensorNames};
 
-pub(super) const TENSORS: TensorNames = TensorNames {
+pub(in crate::families) const TENSORS: TensorNames = TensorNames {
     embedding: "model.embed_tokens.weight",
     final_norm: "model.norm.weight",
     head: "lm_head.weight",

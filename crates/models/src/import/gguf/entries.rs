@@ -63,9 +63,9 @@ impl<'a> Entries<'a> {
         }
     }
 
-    pub(super) fn flag(&mut self, key: &str) -> Result<bool, ImportError> {
+    pub(super) fn flag_or(&mut self, key: &str, default: bool) -> Result<bool, ImportError> {
         match self.take(key) {
-            None => Ok(false),
+            None => Ok(default),
             Some(Value::Flag(flag)) => Ok(flag),
             Some(other) => Err(form(key, "true or false", other).into()),
         }

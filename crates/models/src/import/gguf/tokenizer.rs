@@ -8,7 +8,7 @@ use super::GgufError;
 use crate::import::generation::once;
 use crate::import::tokenizer_json::{bytes_of, merge_of};
 use crate::import::{ImportError, GGUF};
-use crate::{ChatTemplate, Tokenizer, TokenizerParts};
+use crate::{ChatTemplate, Tokenizer, TokenizerParts, Words};
 
 const MODEL: &str = "tokenizer.ggml.model";
 const PRE: &str = "tokenizer.ggml.pre";
@@ -20,9 +20,13 @@ const END: &str = "tokenizer.ggml.eos_token_id";
 const CHAT: &str = "tokenizer.chat_template";
 /// Further tokens behind which nothing comes: the end of a turn, and that of a message.
 const MORE_ENDS: [&str; 2] = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
-/// Ways to cut texts into words, by llama.cpp's names, and whether each digit is a word by itself. Its other
-/// names stand for other patterns.
-const CUTS: [(&str, bool); 2] = [("smollm", true), ("gpt-2", false)];
+/// Ways to cut texts into words, by llama.cpp's names. Its other names stand for other patterns.
+const CUTS: [(&str, Words); 4] = [
+    ("smollm", Words::Gpt2Digits),
+    ("gpt-2", Words::Gpt2),
+    ("llama-bpe", Words::Llama3),
+    ("qwen2", Words::Qwen2),
+];
 /// What would change the tokens of a text.
 const ONLY: [(&str, &str); 3] = [
     ("tokenizer.ggml.add_eos_token", "false"),
@@ -46,6 +50,8 @@ pub(super) const NEUTRAL: [&str; 9] = [
 const NORMAL: i64 = 1;
 /// A special one.
 const CONTROL: i64 = 3;
+/// One that stands for itself, too, and is shown as text.
+const USER_DEFINED: i64 = 4;
 
 /// Tokens that a file names for the tokenizer.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +70,7 @@ pub(super) fn tokenizer(
     }
     let pre = entries.text(PRE)?.ok_or(missing(PRE))?;
     let cut = CUTS.iter().find(|(name, _)| *name == pre);
-    let Some((_, individual_digits)) = cut else {
+    let Some(&(_, words)) = cut else {
         return Err(unsupported(format!("{PRE} = {pre:?}")));
     };
     for (key, supported) in ONLY {
@@ -96,8 +102,9 @@ pub(super) fn tokenizer(
         ends.extend(entries.optional_size(key)?);
     }
     let ends = once(ends);
-    // Without the flag the token is only named.
-    let begin = match (entries.flag("tokenizer.ggml.add_bos_token")?, begin) {
+    // Without the flag the token is only named, but for Llama 3.
+    let add_begin = entries.flag_or("tokenizer.ggml.add_bos_token", words == Words::Llama3)?;
+    let begin = match (add_begin, begin) {
         (false, _) => None,
         (true, None) => return Err(missing(BEGIN)),
         (true, begin) => begin,
@@ -106,7 +113,10 @@ pub(super) fn tokenizer(
         pieces,
         special,
         merges,
-        individual_digits: *individual_digits,
+        words,
+        // The rest of what these names stand for, and what folders of the same models say.
+        ignore_merges: words == Words::Llama3,
+        nfc: words == Words::Qwen2,
         begin,
         ends: ends.clone(),
         chat: chat.transpose()?,
@@ -133,7 +143,7 @@ fn special(entries: &mut Entries<'_>, tokens: usize) -> Result<Vec<bool>, Import
     for (token, kind) in types.iter().enumerate() {
         special.push(match kind {
             Some(Value::Signed(NORMAL)) => false,
-            Some(Value::Signed(CONTROL)) => true,
+            Some(Value::Signed(CONTROL | USER_DEFINED)) => true,
             Some(Value::Signed(got)) => {
                 return Err(unsupported(format!("token {token} of type {got}")))
             }
