@@ -113,23 +113,6 @@ pub fn recut(circuits: &[PolicyCircuit]) -> Vec<PolicyCircuit> {
     circuits.iter().flat_map(other).collect()
 }
 
-/// The circuits as if the segments were cut in the other way.
-pub fn recut(circuits: &[PolicyCircuit]) -> Vec<PolicyCircuit> {
-    let other = |circuit: &PolicyCircuit| {
-        let parts: &[ProofPart] = match circuit.part {
-            ProofPart::Whole => &[ProofPart::Arithmetic, ProofPart::Lookup],
-            ProofPart::Arithmetic => &[ProofPart::Whole],
-            ProofPart::Lookup => &[],
-        };
-        let circuit = *circuit;
-        parts.iter().map(move |part| PolicyCircuit {
-            part: *part,
-            ..circuit
-        })
-    };
-    circuits.iter().flat_map(other).collect()
-}
-
 /// Terms that differ from these in one thing each, by the name of what is changed: every number that they
 /// are written with, the identity of the nodes' constants, and the commitment to the weights. A new kind of term does not compile until it is
 /// changed here.

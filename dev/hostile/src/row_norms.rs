@@ -26,6 +26,7 @@ fn spec() -> DecoderSpec {
     DecoderSpec {
         name: "wide MLP",
         sizes: [1, 4, 1, 1, 2, 900, 6, 4],
+        biased: false,
         bits: 12,
         seed: 3,
         shorter: 0,

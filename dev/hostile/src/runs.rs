@@ -37,7 +37,7 @@ enum Other {
     Table,
     Domain,
     Level,
-    Pairs,
+    Cut,
 }
 
 /// The plain run first, then one for each thing in which a run can differ.

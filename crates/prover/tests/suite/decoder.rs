@@ -24,6 +24,11 @@ pub fn model() -> Arc<IntegerModel> {
 
 /// A model of that shape, with other weights for each seed.
 pub fn model_of(seed: u64) -> Arc<IntegerModel> {
+    model_with(seed, false)
+}
+
+/// The same, whose queries, keys and values have biases or not.
+fn model_with(seed: u64, biases: bool) -> Arc<IntegerModel> {
     let shape = ModelShape::new(
         Layers::new(2).unwrap(),
         HiddenSize::new(12).unwrap(),
@@ -37,7 +42,8 @@ pub fn model_of(seed: u64) -> Arc<IntegerModel> {
         VocabularySize::new(24).unwrap(),
         CacheCapacity::new(16).unwrap(),
     )
-    .unwrap();
+    .unwrap()
+    .with_attention_bias(biases);
     let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
     Arc::new(synthetic_model(shape, arithmetic, seed).unwrap())
 }
@@ -120,12 +126,12 @@ fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
 
 #[test]
 fn a_decoder_is_proven_from_tokens_to_tokens() {
-    let prover = prover(&model());
-    for cuts in [
-        [Cut::Fused; 3],
-        [Cut::Split; 3],
-        [Cut::Split, Cut::Fused, Cut::Split],
+    for (biases, cuts) in [
+        (false, [Cut::Fused; 3]),
+        (false, [Cut::Split; 3]),
+        (true, [Cut::Split, Cut::Fused, Cut::Split]),
     ] {
+        let prover = prover(&model_with(5, biases));
         let segments = chain(&prover, cuts);
         let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
         let policy = policy(&prover, &files);
@@ -137,6 +143,23 @@ fn a_decoder_is_proven_from_tokens_to_tokens() {
             assert!(verified.is_ok(), "{:?}", verified.err());
         }
     }
+}
+
+/// A proof about a model with biases is none about one that has the same weights without.
+#[test]
+fn biases_are_part_of_the_function() {
+    let prover = prover(&model_with(5, true));
+    let segment = chain(&prover, [Cut::Fused; 3]).remove(0);
+    let own = policy(&prover, &[&segment.file]);
+    let mut parts = own.parts();
+    let decoder = parts.terms.decoder.as_mut().unwrap();
+    decoder.shape = decoder.shape.with_attention_bias(false);
+    let other = AcceptancePolicy::new(parts).unwrap();
+    assert!(verify_segment(&segment.file, &own).is_ok());
+    assert!(matches!(
+        verify_segment(&segment.file, &other).unwrap_err(),
+        VerifyError::Policy(PolicyMismatch::ModelShape { .. })
+    ));
 }
 
 #[test]

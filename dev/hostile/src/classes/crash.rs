@@ -103,6 +103,7 @@ impl Of {
 fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
     let spec = DecoderSpec {
         sizes: [1, 9, 3, 1, 6, 7, 11, steps],
+        biased: false,
         ..uneven()
     };
     let prompt = vec![1, 2, 3];

@@ -130,10 +130,11 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
         VocabularySize::new(1 << 12).unwrap(),
         shape.capacity(),
     );
+    let larger = larger.unwrap().with_attention_bias(shape.attention_bias());
     let tokens = forged.witness.tokens.as_ref().unwrap();
     let [consumed, chosen] = [&tokens.consumed, &tokens.chosen]
         .map(|tokens| tokens.iter().map(|token| TokenId::new(*token)).collect());
-    let values = TokenValues::new(&larger.unwrap(), decoder.steps(), consumed, chosen);
+    let values = TokenValues::new(&larger, decoder.steps(), consumed, chosen);
     let values = PublicValues::from(values.unwrap());
     let mut claimed = Claimed::of(setup, &forged);
     let mut parts = claimed.statement.parts();

@@ -22,6 +22,8 @@ pub struct DecoderSpec {
     pub name: &'static str,
     /// Layers, hidden size, query heads, key/value heads, head dimension, MLP, vocabulary, positions.
     pub sizes: [u32; 8],
+    /// Whether queries, keys and values have biases.
+    pub biased: bool,
     pub bits: u8,
     pub seed: u64,
     /// By how much accumulators are shifted less than the weights were drawn for: more is clamped.
@@ -40,6 +42,7 @@ pub fn grouped() -> DecoderSpec {
     DecoderSpec {
         name: "decoder",
         sizes: [2, 12, 4, 2, 6, 20, 24, 16],
+        biased: false,
         bits: 9,
         seed: 5,
         shorter: 0,
@@ -58,6 +61,7 @@ pub fn uneven() -> DecoderSpec {
     DecoderSpec {
         name: "uneven decoder",
         sizes: [1, 9, 3, 1, 6, 7, 11, 10],
+        biased: false,
         bits: 8,
         seed: 8,
         shorter: 1,
@@ -79,10 +83,11 @@ pub fn first() -> DecoderSpec {
     }
 }
 
-/// [`uneven`] in two proofs.
+/// [`uneven`] in two proofs, with biases.
 pub fn split() -> DecoderSpec {
     DecoderSpec {
         name: "split decoder",
+        biased: true,
         cut: Cut::Split,
         ..uneven()
     }
@@ -114,7 +119,8 @@ impl DecoderSpec {
             VocabularySize::new(vocabulary).unwrap(),
             CacheCapacity::new(positions).unwrap(),
         )
-        .unwrap();
+        .unwrap()
+        .with_attention_bias(self.biased);
         let arithmetic = synthetic_arithmetic(shape, ValueBits::new(self.bits).unwrap()).unwrap();
         let mut of_nodes = arithmetic.into_parts();
         for layer in 0..shape.layers() {
