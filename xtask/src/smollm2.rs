@@ -33,7 +33,12 @@ pub struct Options {
     #[command(flatten)]
     what: What,
     /// The positions that the integers are made for
-    #[arg(long, value_name = "N", default_value_t = 511, requires = "eval")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 511,
+        conflicts_with = "fetch"
+    )]
     positions: u32,
 }
 

@@ -3,6 +3,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use matchmark_models::Words;
 use matchmark_quant::{AttentionShape, HeadDim, KvHeads, QueryHeads, StepRange, ValueBits};
 use matchmark_runtime::synthetic_trace;
 use matchmark_tables::{Rational, WeightTable};
@@ -96,6 +97,7 @@ pub fn all() -> Vec<Seed> {
         "sharded",
         folder(SHARDED, &tokenizer(&digits), &files),
     );
+    add("import", "normalized", folder(0, &normalized(), &[&whole]));
     add("import", "gguf", gguf_file(&weights).bytes());
     seeds
 }
@@ -262,6 +264,21 @@ fn tokenizer(pre_tokenizer: &str) -> String {
 "end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false,
 "vocab":{{"<bos>":0,"<eos>":1,"a":2,"aa":3}},"merges":["a a"]}}}}"#
     )
+}
+
+/// The same, cut by a pattern, of normalized text, where words that are tokens are not merged.
+fn normalized() -> String {
+    // No character of it is escaped otherwise in JSON.
+    let pattern = format!("{:?}", Words::Qwen2.pattern().unwrap_or_default());
+    let level = LEVEL.replace(r#""use_regex":true"#, r#""use_regex":false"#);
+    let steps = format!(
+        r#"{{"type":"Sequence","pretokenizers":[{{"type":"Split","pattern":{{"Regex":{pattern}}},
+"behavior":"Isolated","invert":false}},{level}]}}"#
+    );
+    let form = r#""normalizer":{"type":"NFC"}"#;
+    tokenizer(&steps)
+        .replacen(r#""normalizer":null"#, form, 1)
+        .replacen(r#""ignore_merges":false"#, r#""ignore_merges":true"#, 1)
 }
 
 /// Its weights: names and shapes.

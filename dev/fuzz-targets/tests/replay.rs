@@ -34,12 +34,12 @@ fn seeds_pass() {
     }
 }
 
-/// The folders that are seeds get as far as a model: one with its weights in one file, one in two; and so does
-/// a GGUF file.
+/// The folders that are seeds get as far as a model: one with its weights in one file, one in two, one with a
+/// pattern of its own for words; and so does a GGUF file.
 #[test]
 fn the_seeds_of_import_are_quantized() {
     let seeds = files(&fuzz().join("seeds/import"));
-    assert_eq!(seeds.len(), 3);
+    assert_eq!(seeds.len(), 4);
     for (path, bytes) in seeds {
         assert!(imported(&bytes).is_some(), "{}", path.display());
     }
