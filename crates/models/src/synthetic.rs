@@ -142,8 +142,8 @@ pub fn synthetic_model(
             matrix = with_equal_rows(&matrix)?;
         }
         if linear.has_biases() {
-            // As large as the products beside them, and larger.
-            let biases = (0..outputs).map(|_| round_to_i32(generator.bell() * accumulator));
+            // A quarter of the products beside them: values clamp now and then, and not most of the time.
+            let biases = (0..outputs).map(|_| round_to_i32(generator.bell() * accumulator / 4.0));
             matrix = matrix.with_biases(biases.collect())?;
         }
         matrices.push(matrix);
