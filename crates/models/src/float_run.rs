@@ -49,6 +49,23 @@ pub struct FloatExecution {
 /// # Errors
 /// [`ModelError::NoTokens`], [`ModelError::UnknownToken`] and [`ModelError::PositionLimit`].
 pub fn execute_float(model: &FloatModel, tokens: &[u32]) -> Result<FloatExecution, ModelError> {
+    run(model, tokens, true)
+}
+
+/// The logits `[S, V]` of a sequence of tokens from position 0 on, the same as [`execute_float`] gives, in a
+/// fraction of its memory: nothing else is kept.
+///
+/// # Errors
+/// As [`execute_float`].
+pub fn float_logits(model: &FloatModel, tokens: &[u32]) -> Result<Vec<f64>, ModelError> {
+    Ok(run(model, tokens, false)?.logits)
+}
+
+fn run(
+    model: &FloatModel,
+    tokens: &[u32],
+    is_recording: bool,
+) -> Result<FloatExecution, ModelError> {
     let shape = &model.shape;
     crate::parts::check_tokens(shape, tokens)?;
     if tokens.len() > shape.positions() {
@@ -63,6 +80,7 @@ pub fn execute_float(model: &FloatModel, tokens: &[u32]) -> Result<FloatExecutio
         model,
         graph: &graph,
         tokens,
+        is_recording,
         edges: vec![Vec::new(); graph.edges().len()],
         execution: FloatExecution {
             stages: shape.stages(),
@@ -80,6 +98,8 @@ struct FloatRun<'a> {
     model: &'a FloatModel,
     graph: &'a Graph,
     tokens: &'a [u32],
+    /// Whether everything that happens is kept.
+    is_recording: bool,
     /// What edges carry, `[S, width]`: stacked matrices give a tensor each, the others one.
     edges: Vec<Vec<Vec<f64>>>,
     execution: FloatExecution,
@@ -94,7 +114,7 @@ impl FloatRun<'_> {
             Operation::Rotary(_) => vec![self.rotate(node)],
             Operation::Values(_) => {
                 let values = self.take(node.inputs()[0]);
-                self.execution.values.extend_from_slice(&values[0]);
+                self.record(|it| &mut it.values, &values[0]);
                 vec![values]
             }
             Operation::Attention(_) => vec![self.attend(node)],
@@ -106,6 +126,19 @@ impl FloatRun<'_> {
         };
         for (edge, tensors) in node.outputs().iter().zip(outputs) {
             self.edges[edge.index()] = tensors;
+        }
+        // What no node behind this one takes in is not kept.
+        for edge in node.inputs() {
+            if self.graph.edge(*edge).to().last() == Some(&id) {
+                self.edges[edge.index()].clear();
+            }
+        }
+    }
+
+    /// Keeps what happens, if that is wanted.
+    fn record(&mut self, to: fn(&mut FloatExecution) -> &mut Vec<f64>, values: &[f64]) {
+        if self.is_recording {
+            to(&mut self.execution).extend_from_slice(values);
         }
     }
 
@@ -142,10 +175,10 @@ impl FloatRun<'_> {
             add(&mut sum, &stream);
             stream = sum;
         }
-        self.execution.stream.extend_from_slice(&stream);
+        self.record(|it| &mut it.stream, &stream);
         let values = normalized(self.model, &stream);
         let out = weighted(&values, &self.model.norms[node.rank()]);
-        self.execution.normalized.extend(values);
+        self.record(|it| &mut it.normalized, &values);
         vec![vec![stream], vec![out]]
     }
 
@@ -155,17 +188,17 @@ impl FloatRun<'_> {
         let [q, k] = [&accumulators[0], &accumulators[1]];
         let queries = rotate(self.model, q, shape.query_width());
         let keys = rotate(self.model, k, shape.kv_width());
-        self.execution.rotary_queries.extend(q);
-        self.execution.rotary_keys.extend(k);
-        self.execution.queries.extend_from_slice(&queries);
-        self.execution.keys.extend_from_slice(&keys);
+        self.record(|it| &mut it.rotary_queries, q);
+        self.record(|it| &mut it.rotary_keys, k);
+        self.record(|it| &mut it.queries, &queries);
+        self.record(|it| &mut it.keys, &keys);
         vec![queries, keys]
     }
 
     fn attend(&mut self, node: &Node) -> Vec<Vec<f64>> {
         let [rotated, values] = [0, 1].map(|input| self.take(node.inputs()[input]));
         let out = attention(self.model, &rotated[0], &rotated[1], &values[0]);
-        self.execution.attention.extend_from_slice(&out);
+        self.record(|it| &mut it.attention, &out);
         vec![out]
     }
 
@@ -175,10 +208,10 @@ impl FloatRun<'_> {
         let activation = self.model.activation;
         let activated: Vec<f64> = gates.iter().map(|&g| activation.at(g)).collect();
         let gated: Vec<f64> = activated.iter().zip(ups).map(|(s, u)| s * u).collect();
-        self.execution.gates.extend(gates);
-        self.execution.ups.extend(ups);
-        self.execution.activated.extend(activated);
-        self.execution.gated.extend_from_slice(&gated);
+        self.record(|it| &mut it.gates, gates);
+        self.record(|it| &mut it.ups, ups);
+        self.record(|it| &mut it.activated, &activated);
+        self.record(|it| &mut it.gated, &gated);
         vec![gated]
     }
 }

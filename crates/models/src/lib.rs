@@ -63,7 +63,7 @@ pub use evaluate::{
 };
 pub use execute::{execute_model, ModelExecution, NormRecord};
 pub use file::ModelFileError;
-pub use float_run::{execute_float, FloatExecution};
+pub use float_run::{execute_float, float_logits, FloatExecution};
 pub use import::{FloatMatrix, FloatModel, GgufError, ImportError, ImportOptions};
 pub use integer::IntegerModel;
 pub use matrix::Matrix;

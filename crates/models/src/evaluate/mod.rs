@@ -7,8 +7,8 @@ mod errors;
 use serde::Serialize;
 
 use crate::{
-    execute_float, execute_model, FloatModel, IntegerModel, ModelError, ModelState, Tokenizer,
-    TokenizerError,
+    execute_float, execute_model, float_logits, FloatExecution, FloatModel, IntegerModel,
+    ModelError, ModelState, Tokenizer, TokenizerError,
 };
 
 use crate::quantize::prepare;
@@ -220,7 +220,14 @@ impl<'a> Evaluator<'a> {
         text.tally(&mut evaluation.integer);
         if let Some(float) = &self.float {
             let prefix = model.prefix().tokens.as_slice();
-            let run = execute_float(float, &[prefix, tokens].concat())?;
+            let tokens = [prefix, tokens].concat();
+            let run = match &recorded {
+                Some(_) => execute_float(float, &tokens)?,
+                None => FloatExecution {
+                    logits: float_logits(float, &tokens)?,
+                    ..FloatExecution::default()
+                },
+            };
             text.beside(
                 &run.logits[prefix.len() * vocabulary..],
                 evaluation.float.get_or_insert_default(),

@@ -188,6 +188,12 @@ impl<'a> Run<'a> {
         for (edge, tensors) in node.outputs().iter().zip(outputs) {
             self.edges[edge.index()] = tensors;
         }
+        // What no node behind this one takes in is not kept.
+        for edge in node.inputs() {
+            if model.graph().edge(*edge).to().last() == Some(&id) {
+                self.edges[edge.index()].clear();
+            }
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use matchmark::files::{read_text, Form};
 use matchmark::{encode_prompt, Message, Model, Role};
-use matchmark_models::{execute_float, greedy_answer, FloatModel, GreedyAnswer};
+use matchmark_models::{float_logits, greedy_answer, FloatModel, GreedyAnswer};
 
 use super::Reference;
 use crate::error::CliError;
@@ -54,14 +54,14 @@ impl Answers {
             };
             let answer = greedy_answer(integer, &tokens, limit)?;
             let context = answer.context(integer);
-            let floats = execute_float(float, &context)?;
+            let floats = float_logits(float, &context)?;
             let other = reference.logits(&context)?;
             let other = other.map(|logits| answer.equal_tokens(integer, &logits));
             all.push(Answer {
                 prompt: prompt.to_owned(),
                 text: text_of(&answer, model)?,
                 tokens: answer.tokens.len(),
-                float: answer.equal_tokens(integer, &floats.logits)?,
+                float: answer.equal_tokens(integer, &floats)?,
                 reference: other.transpose()?,
             });
             bar.advance();

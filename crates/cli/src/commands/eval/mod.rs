@@ -87,25 +87,23 @@ fn predictions(
 }
 
 /// The float model of another project, where this command was built with it and has its folder.
-struct Reference(#[cfg(feature = "candle")] Option<crate::reference::CandleLlama>);
+struct Reference(#[cfg(feature = "candle")] Option<crate::reference::CandleModel>);
 
 #[cfg(feature = "candle")]
 impl Reference {
     fn load(path: Option<&Utf8Path>, float: Option<&FloatModel>) -> Result<Self, CliError> {
-        use crate::reference::CandleLlama;
+        use crate::reference::CandleModel;
         let load = |(path, float): (&Utf8Path, &FloatModel)| match path.is_dir() {
-            true => CandleLlama::load(path, &float.shape),
+            true => CandleModel::load(path, float),
             // It reads no GGUF files of full precision: the floats are those of this project's reader.
-            false => CandleLlama::of_floats(float),
+            false => CandleModel::of_floats(float),
         };
         path.zip(float).map(load).transpose().map(Self)
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Result<Option<Vec<f32>>, CliError> {
-        self.0
-            .as_ref()
-            .map(|llama| llama.logits(tokens))
-            .transpose()
+        let model = self.0.as_mut();
+        model.map(|model| model.logits(tokens)).transpose()
     }
 }
 
