@@ -31,9 +31,11 @@ extern crate std;
 
 mod bounds;
 pub mod digest;
+mod digits;
 mod error;
 mod field;
 mod float;
+mod limits;
 mod model;
 mod parameters;
 mod policy;
@@ -43,16 +45,16 @@ mod shape;
 mod steps;
 mod values;
 
-pub use bounds::{
-    AccumulatorBounds, GapBounds, TableBounds, ACCUMULATOR_LIMIT, MAX_LIMB_BITS, MAX_LOG_ROWS,
-};
+pub use bounds::{AccumulatorBounds, GapBounds, TableBounds};
 pub use digest::{DigestParseError, TaggedSha256};
+pub use digits::DigitBounds;
 pub use error::QuantError;
 pub use field::{centered, embed, MODULUS};
 pub use float::{
     exact_table_delta, quantize_tensor, score_step_from, sqrt_head_dim, table_delta_value,
     TABLE_DELTA_FRACTION_BITS,
 };
+pub use limits::{ACCUMULATOR_LIMIT, MAX_LIMB_BITS, MAX_LOG_ROWS};
 pub use model::{
     ArithmeticId, ArithmeticTerms, LayerArithmetic, MatrixArithmetic, ModelArithmetic,
     ModelArithmeticParts, ModelBounds, ModelShape, NormArithmetic, ResidualArithmetic,
