@@ -23,6 +23,11 @@ pub fn model() -> Arc<IntegerModel> {
 
 /// A model of that shape, with other weights for each seed.
 pub fn model_of(seed: u64) -> Arc<IntegerModel> {
+    model_of_positions(seed, 16, 9)
+}
+
+/// The same for so many positions and values of this width.
+pub fn model_of_positions(seed: u64, positions: u32, bits: u8) -> Arc<IntegerModel> {
     let shape = ModelShape::new(
         Layers::new(2).unwrap(),
         HiddenSize::new(12).unwrap(),
@@ -34,10 +39,10 @@ pub fn model_of(seed: u64) -> Arc<IntegerModel> {
         .unwrap(),
         MlpSize::new(20).unwrap(),
         VocabularySize::new(24).unwrap(),
-        CacheCapacity::new(16).unwrap(),
+        CacheCapacity::new(positions).unwrap(),
     )
     .unwrap();
-    let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
+    let arithmetic = synthetic_arithmetic(shape, ValueBits::new(bits).unwrap()).unwrap();
     Arc::new(synthetic_model(shape, arithmetic, seed).unwrap())
 }
 
@@ -95,7 +100,7 @@ pub fn chain(prover: &SegmentProver, cuts: [Cut; 3]) -> Vec<ProvenSegment> {
 }
 
 /// The policy for these segments, each of which has a length of its own.
-fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
+pub fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
     let statements: Vec<_> = files.iter().map(|file| file.statement().clone()).collect();
     let mut chain = ChainAccumulator::start(&statements[0]);
     for statement in &statements[1..] {
