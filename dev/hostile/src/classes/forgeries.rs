@@ -718,8 +718,11 @@ fn values_out_of_range(list: &mut List) {
         (true, &whole, "value range"),
         (true, &in_digits, "value digits"),
     ] {
-        let attack =
-            move |case: &Arc<Case>, seed| gadgets::entry_out_of_range(case, seed, 0, value);
+        let attack = move |case: &Arc<Case>, seed| {
+            let looks_up_digits = value && case.layout.digits().is_some();
+            let is_of_case = looks_up_digits == (reason == "value digits");
+            is_of_case.then(|| gadgets::entry_out_of_range(case, seed, 0, value))?
+        };
         list.add(specs, attack, reason, BALANCE);
     }
 }
