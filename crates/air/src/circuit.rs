@@ -102,7 +102,7 @@ impl Circuit {
         let decoder = layout.decoder().filter(|_| is_main);
         let decoder = decoder.map(|decoder| (decoder, *entries_before));
 
-        let mut assembly = Assembly::new(layout.kind(), part, system, wiring);
+        let mut assembly = Assembly::new(layout, part, system, wiring);
         assembly.add(attention.map(|(layout, before)| Vectors::new(layout, before)));
         assembly.add(attention.map(|(layout, _)| Scores::new(layout)));
         assembly.add(attention.map(|(layout, _)| Cache::new(layout)));
@@ -251,7 +251,7 @@ impl ProofColumns {
             }
         }
         // Preprocessed columns may be shared by components; they stand in their tree once.
-        let preprocessed = Preprocessed::of(layout.kind(), part);
+        let preprocessed = Preprocessed::of(layout, part);
         columns.samples[0] = vec![1; preprocessed.len()];
         columns.log_sizes[0] = preprocessed
             .into_iter()

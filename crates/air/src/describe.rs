@@ -154,38 +154,104 @@ impl fmt::Display for ComponentDescription {
     }
 }
 
+/// Sizes and rules of a reference layout of attention.
+struct Reference {
+    /// Query heads, key/value heads, head dimension.
+    heads: [u32; 3],
+    capacity: u32,
+    steps: u32,
+    bits: u8,
+    step: u32,
+    rounding: Rounding,
+    /// Length and largest weight of the table.
+    table: (u32, u32),
+}
+
+impl Reference {
+    /// The layout of the chain's last segment, and its position.
+    fn layout(self) -> Result<(SegmentLayout, usize), ReferenceError> {
+        let [query, kv, dim] = self.heads;
+        let attention = AttentionShape::new(
+            QueryHeads::new(query)?,
+            KvHeads::new(kv)?,
+            HeadDim::new(dim)?,
+        )?;
+        let shape = SegmentShape::new(
+            attention,
+            CacheCapacity::new(self.capacity)?,
+            SegmentSteps::new(self.steps)?,
+        )?;
+        let (len, max_weight) = self.table;
+        let layout = SegmentLayout::new(
+            shape,
+            self.steps as usize,
+            ValueBits::new(self.bits)?,
+            ScoreStep::new(self.step)?,
+            self.rounding,
+            TableBounds { len, max_weight },
+        )?;
+        Ok((layout, (self.capacity - self.steps) as usize))
+    }
+}
+
+/// The same in two proofs.
+fn split((layout, entries_before): (SegmentLayout, usize)) -> (SegmentLayout, usize) {
+    (layout.with_cut(Cut::Split), entries_before)
+}
+
+/// The layouts at which the digest of the relation of values in two digits is taken, besides the
+/// [`reference_layouts`], with the position of the segment.
+///
+/// # Errors
+///
+/// Never, unless the limits of the parameters are changed.
+pub fn digit_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError> {
+    let long = || Reference {
+        heads: [2, 1, 4],
+        capacity: 2048,
+        steps: 4,
+        bits: 11,
+        step: 300,
+        rounding: Rounding::NearestTiesUp,
+        table: (2048, 2048),
+    };
+    Ok(vec![
+        // A long cache: the top limb of the carry is bounded from above.
+        long().layout()?,
+        // Heavy weights: the carry is bounded by its limbs; floor division; two lanes.
+        Reference {
+            heads: [2, 2, 3],
+            capacity: 5,
+            steps: 2,
+            bits: 12,
+            step: 20_000,
+            rounding: Rounding::Floor,
+            table: (9, 1_500_000),
+        }
+        .layout()?,
+        split(long().layout()?),
+        reference_decoder([2048, 2048])?,
+        split(reference_decoder([2048, 2048])?),
+    ])
+}
+
 /// The layouts at which the relation digest is taken, with the position of the segment.
 ///
 /// # Errors
 ///
 /// Never, unless the limits of the parameters are changed.
 pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError> {
-    let layout = |heads: [u32; 3], sizes: [u32; 2], bits, step, rounding, table| {
-        let [query, kv, dim] = heads;
-        let attention = AttentionShape::new(
-            QueryHeads::new(query)?,
-            KvHeads::new(kv)?,
-            HeadDim::new(dim)?,
-        )?;
-        let [capacity, steps] = sizes;
-        let shape = SegmentShape::new(
-            attention,
-            CacheCapacity::new(capacity)?,
-            SegmentSteps::new(steps)?,
-        )?;
-        let (len, max_weight) = table;
-        let layout = SegmentLayout::new(
-            shape,
-            steps as usize,
-            ValueBits::new(bits)?,
-            ScoreStep::new(step)?,
+    let layout = |heads, [capacity, steps]: [u32; 2], bits, step, rounding, table| {
+        let reference = Reference {
+            heads,
+            capacity,
+            steps,
+            bits,
+            step,
             rounding,
-            TableBounds { len, max_weight },
-        )?;
-        Ok::<_, ReferenceError>((layout, (capacity - steps) as usize))
-    };
-    let split = |(layout, entries_before): (SegmentLayout, usize)| {
-        (layout.with_cut(Cut::Split), entries_before)
+            table,
+        };
+        reference.layout()
     };
     Ok(vec![
         // The default: wide remainders, clipping in one limb, two lanes.
@@ -253,26 +319,29 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             Rounding::Floor,
             (4096, 4096),
         )?),
-        reference_decoder()?,
-        split(reference_decoder()?),
+        reference_decoder([64, 48])?,
+        split(reference_decoder([64, 48])?),
     ])
 }
 
-/// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together.
-fn reference_decoder() -> Result<(SegmentLayout, usize), ReferenceError> {
+/// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together, for so many
+/// positions and cache entries.
+fn reference_decoder(
+    [positions, capacity]: [u32; 2],
+) -> Result<(SegmentLayout, usize), ReferenceError> {
     let shape = ModelShape::new(
         Layers::new(2)?,
         HiddenSize::new(24)?,
         AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(2)?, HeadDim::new(8)?)?,
         MlpSize::new(40)?,
         VocabularySize::new(50)?,
-        CacheCapacity::new(64)?,
+        CacheCapacity::new(positions)?,
     )?;
     let arithmetic = reference_arithmetic(&shape)?;
     let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
     let segment = SegmentShape::new(
         shape.all_layers_attention(),
-        CacheCapacity::new(48)?,
+        CacheCapacity::new(capacity)?,
         SegmentSteps::new(6)?,
     )?;
     let table = TableBounds {
@@ -372,7 +441,24 @@ pub struct LayoutDescription {
 ///
 /// Those of [`reference_layouts`].
 pub fn describe_relation() -> Result<Vec<LayoutDescription>, ReferenceError> {
-    let layouts = reference_layouts()?.into_iter();
+    describe_layouts(reference_layouts()?)
+}
+
+/// What the digest of the relation of values in two digits covers: all of the relation, and its own layouts.
+///
+/// # Errors
+///
+/// Those of [`reference_layouts`] and [`digit_layouts`].
+pub fn describe_digits_relation() -> Result<Vec<LayoutDescription>, ReferenceError> {
+    let mut all = describe_relation()?;
+    all.extend(describe_layouts(digit_layouts()?)?);
+    Ok(all)
+}
+
+fn describe_layouts(
+    layouts: Vec<(SegmentLayout, usize)>,
+) -> Result<Vec<LayoutDescription>, ReferenceError> {
+    let layouts = layouts.into_iter();
     layouts
         .map(|(layout, entries_before)| {
             Ok(LayoutDescription {

@@ -13,6 +13,8 @@ use crate::tables::Table;
 pub struct Execution<'a> {
     /// The attention, of all layers in a decoder.
     pub attention: &'a SegmentExecution,
+    /// The columns of the cache after the segment, as in its tree.
+    pub after: &'a [Column],
     /// Queries, keys, values and outputs by row of the vectors component.
     pub entries: &'a [Column],
     /// The weight table.

@@ -76,6 +76,28 @@ pub const RELATION_DIGEST: matchmark_statement::RelationDigest =
         0x42, 0x23,
     ]);
 
+/// Digest of the relation of chains whose values have two digits
+/// ([`SegmentLayout::digits`](layout::SegmentLayout::digits)): of all that [`RELATION_DIGEST`] covers, and of the
+/// layouts that only these chains have. Chains of whole values have the relation that they had before there were
+/// digits.
+pub const DIGITS_RELATION_DIGEST: matchmark_statement::RelationDigest =
+    matchmark_statement::RelationDigest::from_bytes([
+        0x7d, 0x0e, 0x74, 0x0d, 0x2b, 0x3d, 0x88, 0x05, 0x4c, 0xeb, 0x5f, 0x4c, 0x03, 0xb5, 0x3e,
+        0x9f, 0xb3, 0xd7, 0xa2, 0xd5, 0xf7, 0x3c, 0x82, 0xe1, 0xe5, 0x33, 0x48, 0x2f, 0x27, 0xfb,
+        0x2f, 0xdc,
+    ]);
+
+/// The digest of the relation of chains with these bounds.
+#[must_use]
+pub const fn relation_digest_of(
+    bounds: &matchmark_quant::AccumulatorBounds,
+) -> matchmark_statement::RelationDigest {
+    match bounds.digits() {
+        None => RELATION_DIGEST,
+        Some(_) => DIGITS_RELATION_DIGEST,
+    }
+}
+
 /// The example of the README, compiled with the tests.
 #[cfg(all(doctest, feature = "prover"))]
 #[doc = include_str!("../README.md")]

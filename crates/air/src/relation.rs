@@ -239,6 +239,16 @@ relations! {
         /// The token.
         token: F,
     };
+
+    /// The relation that a chain has whose values have two digits.
+    DIGITS:
+    /// A value `-M <= x <= M` and its high digit.
+    ValueDigits = 18, "value digits" {
+        /// The number `x`.
+        value: F,
+        /// `floor(x / 2^h)`.
+        high: F,
+    };
 }
 
 impl RelationTag {
@@ -259,7 +269,8 @@ impl RelationTag {
             | Self::SquareSums
             | Self::NormFactor
             | Self::AttentionEntry
-            | Self::Argmax => None,
+            | Self::Argmax
+            | Self::ValueDigits => None,
         }
     }
 

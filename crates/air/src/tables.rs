@@ -16,6 +16,8 @@ pub enum Table {
     Weights,
     /// `-M ..= M`.
     Values,
+    /// `(v, floor(v / 2^h))` for `-M <= v <= M`.
+    ValueDigits,
     /// `0 .. 2^limb_bits`.
     Limbs,
     /// `(bits, x)` with `0 <= x < 2^bits`.
@@ -46,14 +48,15 @@ impl Table {
         Self::Rotations,
     ];
 
-    /// The tables of the proofs of one part of segments of this kind, in the order in which they are laid
-    /// out.
-    pub fn of(kind: SegmentKind, part: ProofPart) -> impl Iterator<Item = Self> {
-        let all: &[Self] = match kind {
+    /// The tables of the proofs of one part of such segments, in the order in which they are laid out.
+    pub fn of(layout: &SegmentLayout, part: ProofPart) -> impl Iterator<Item = Self> {
+        let all: &[Self] = match layout.kind() {
             SegmentKind::Attention => &Self::ATTENTION,
             SegmentKind::Decoder => &Self::DECODER,
         };
-        all.iter().copied().filter(move |table| match part {
+        let digits = layout.digits().map(|_| Self::ValueDigits);
+        let all = all.iter().copied().chain(digits);
+        all.filter(move |table| match part {
             ProofPart::Whole => true,
             ProofPart::Arithmetic => *table != Self::Weights,
             ProofPart::Lookup => *table == Self::Weights,
@@ -65,6 +68,7 @@ impl Table {
         match self {
             Self::Weights => RelationTag::Weight,
             Self::Values => RelationTag::Value,
+            Self::ValueDigits => RelationTag::ValueDigits,
             Self::Limbs => RelationTag::Limb,
             Self::Ranges => RelationTag::Range,
             Self::ReciprocalRoots => RelationTag::ReciprocalRoot,
@@ -81,6 +85,7 @@ impl Table {
             Self::Rotations => 4,
             Self::Weights
             | Self::Values
+            | Self::ValueDigits
             | Self::Limbs
             | Self::Ranges
             | Self::ReciprocalRoots
@@ -93,7 +98,7 @@ impl Table {
         let decoder = |of: fn(DecoderLogRows) -> u32| of(layout.expect_decoder().log_rows());
         match self {
             Self::Weights => layout.log_rows().weights,
-            Self::Values => layout.log_rows().values,
+            Self::Values | Self::ValueDigits => layout.log_rows().values,
             Self::Limbs => layout.log_rows().limbs,
             Self::Ranges => LOG_RANGE_ROWS,
             Self::ReciprocalRoots => MANTISSA_BITS,
@@ -113,7 +118,7 @@ impl Table {
                 offset: M31::from(0),
             },
             Self::Exponents => EntryOrder::Powers,
-            Self::Values => from_minus(layout.value_bits().max_value()),
+            Self::Values | Self::ValueDigits => from_minus(layout.value_bits().max_value()),
             Self::Activations => {
                 let arithmetic = layout.expect_decoder().arithmetic();
                 from_minus(arithmetic.gate_bits().max_value())
@@ -175,7 +180,7 @@ impl EntryOrder {
 /// The tables of a part's proofs, those of equal height together, in order of height.
 pub fn table_groups(layout: &SegmentLayout, part: ProofPart) -> Vec<(u32, Vec<Table>)> {
     let log_rows = |table: Table| table.log_rows(layout);
-    let mut tables: Vec<Table> = Table::of(layout.kind(), part).collect();
+    let mut tables: Vec<Table> = Table::of(layout, part).collect();
     tables.sort_by_key(|table| log_rows(*table));
     let mut groups: Vec<(u32, Vec<Table>)> = vec![];
     for table in tables {

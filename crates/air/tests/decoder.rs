@@ -94,6 +94,7 @@ fn witness_of(
     ];
     let honest = Execution {
         attention,
+        after: &ports[2].1,
         entries: &entry_columns,
         table,
         decoder: Some(DecoderExecution {

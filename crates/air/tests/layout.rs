@@ -102,10 +102,14 @@ fn rounding_shifts_are_range_checked_where_they_could_wrap() {
 }
 
 /// The bound on numerators alone limits a chain, under both rounding rules: the last number of entries
-/// that it allows has a layout, one more has none.
+/// that it allows is carried whole, one more in two digits, up to the last number that these allow.
 #[test]
 fn numerators_alone_limit_the_length() {
-    for (bits, weight, entries) in [(8, 4096, 2047), (11, 2048, 511), (12, 2048, 255)] {
+    for (bits, weight, entries, in_digits) in [
+        (8, 4096, 2047, 16_383),
+        (11, 2048, 511, 8252),
+        (12, 2048, 255, 8191),
+    ] {
         for rounding in [Rounding::Floor, Rounding::NearestTiesUp] {
             let with = |capacity| {
                 layout(Sizes {
@@ -118,12 +122,19 @@ fn numerators_alone_limit_the_length() {
                     table: (256, weight),
                 })
             };
-            let checked = with(entries).unwrap().rounding_shift();
+            let whole = with(entries).unwrap();
+            let checked = whole.rounding_shift();
             assert_eq!(checked.is_some(), rounding == Rounding::NearestTiesUp);
+            assert_eq!(whole.digits(), None);
+            for entries in [entries + 1, 2 * entries + 2, in_digits] {
+                let layout = with(entries).unwrap();
+                assert_eq!(layout.rounding_shift(), None);
+                assert_eq!(layout.digits().unwrap().carry_offset(), entries * weight);
+            }
             assert!(matches!(
-                with(entries + 1),
+                with(in_digits + 1),
                 Err(LayoutError::Bounds(QuantError::TooManyEntries { expected, .. }))
-                    if expected == u64::from(entries)
+                    if expected == u64::from(in_digits)
             ));
         }
     }
@@ -171,4 +182,28 @@ fn too_many_rows_are_refused() {
             ..
         })
     ));
+}
+
+/// Values and outputs of two digits are two coefficients each of what is combined over the dimensions.
+#[test]
+fn digits_count_among_the_combined_values() {
+    let with = |capacity| {
+        let sizes = Sizes {
+            heads: [2, 2, 4],
+            capacity,
+            steps: 4,
+            bits: 11,
+            table: (2048, 2048),
+            ..FIXTURE
+        };
+        layout(sizes).unwrap()
+    };
+    for (capacity, digits) in [(511, 1), (2048, 2)] {
+        let layout = with(capacity);
+        let rows = layout.log_rows();
+        let expected = (1 + digits) * 2 * (1 << rows.cache)
+            + (1 + digits) * (1 << rows.vectors)
+            + 2 * (1 << rows.scores);
+        assert_eq!(layout.combined_values(), expected);
+    }
 }

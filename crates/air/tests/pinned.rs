@@ -4,19 +4,30 @@
 
 use matchmark_air::circuit::ProofColumns;
 use matchmark_air::describe::{
-    contents, describe_contents, describe_relation, describe_segment, digest_of, reference_layouts,
-    relation_digest, ContentDescription,
+    contents, describe_contents, describe_digits_relation, describe_relation, describe_segment,
+    digest_of, digit_layouts, reference_layouts, relation_digest, ContentDescription,
+    LayoutDescription,
 };
+use matchmark_air::layout::SegmentLayout;
 use matchmark_air::preprocessed::Preprocessed;
 use matchmark_air::trees::TreeOrder;
-use matchmark_air::RELATION_DIGEST;
+use matchmark_air::{DIGITS_RELATION_DIGEST, RELATION_DIGEST};
 use matchmark_statement::{ProofPart, SegmentKind};
 use num_traits::One;
 use stwo::core::fields::m31::M31;
 
 fn description(index: usize) -> String {
     let (layout, entries_before) = reference_layouts().unwrap().swap_remove(index);
-    let components = describe_segment(&layout, entries_before);
+    describe(&layout, entries_before)
+}
+
+fn description_in_digits(index: usize) -> String {
+    let (layout, entries_before) = digit_layouts().unwrap().swap_remove(index);
+    describe(&layout, entries_before)
+}
+
+fn describe(layout: &SegmentLayout, entries_before: usize) -> String {
+    let components = describe_segment(layout, entries_before);
     let mut text = String::new();
     for component in components {
         text.push_str(&component.to_string());
@@ -36,10 +47,10 @@ fn description(index: usize) -> String {
     };
     let titles = ["opened columns by tree:", "\nof the lookup proof:"];
     for (title, part) in titles.into_iter().zip(layout.parts()) {
-        openings(title, part, ProofColumns::of(&layout, part));
+        openings(title, part, ProofColumns::of(layout, part));
     }
     text.push_str("\ncontents:");
-    for content in describe_contents(&layout).unwrap() {
+    for content in describe_contents(layout).unwrap() {
         text.push_str(&format!("\n  {content}"));
     }
     text
@@ -96,30 +107,58 @@ fn split_decoder() {
 }
 
 #[test]
+fn two_digits() {
+    insta::assert_snapshot!(description_in_digits(0));
+}
+
+#[test]
+fn two_digits_floor_division() {
+    insta::assert_snapshot!(description_in_digits(1));
+}
+
+#[test]
+fn two_digits_split() {
+    insta::assert_snapshot!(description_in_digits(2));
+}
+
+#[test]
+fn decoder_of_two_digits() {
+    insta::assert_snapshot!(description_in_digits(3));
+}
+
+#[test]
+fn split_decoder_of_two_digits() {
+    insta::assert_snapshot!(description_in_digits(4));
+}
+
+#[test]
 fn relation_digest_is_the_pinned_one() {
     assert_eq!(relation_digest().unwrap(), RELATION_DIGEST);
 }
 
-/// The digest covers every selector, every other fixed column, and the verifier's own terms: one other
+/// The relation of values in two digits has a digest of its own, which covers the other relation as well.
+#[test]
+fn relation_digest_of_two_digits_is_the_pinned_one() {
+    let all = describe_digits_relation().unwrap();
+    assert_eq!(digest_of(&all), DIGITS_RELATION_DIGEST);
+    let whole = reference_layouts().unwrap();
+    assert!(whole.iter().all(|(layout, _)| layout.digits().is_none()));
+    let digits = digit_layouts().unwrap();
+    assert!(digits.iter().all(|(layout, _)| layout.digits().is_some()));
+    assert_eq!(all.len(), whole.len() + digits.len());
+}
+
+/// The digests cover every selector, every other fixed column, and the verifier's own terms: one other
 /// element in any of them is another relation.
 #[test]
 fn one_other_element_is_another_relation() {
     let relation = describe_relation().unwrap();
     assert_eq!(digest_of(&relation), RELATION_DIGEST);
-    let mut names = vec![];
-    for (index, (layout, _)) in reference_layouts().unwrap().iter().enumerate() {
-        for (place, (name, elements)) in contents(layout).unwrap().into_iter().enumerate() {
-            for at in [0, elements.len() / 2, elements.len() - 1] {
-                let mut changed = elements.clone();
-                changed[at] += M31::one();
-                let mut other = relation.clone();
-                other[index].contents[place] = ContentDescription::of(name.clone(), &changed);
-                assert_ne!(digest_of(&other), RELATION_DIGEST, "{name} {at}");
-            }
-            names.push(name);
-        }
-    }
-    for column in Preprocessed::of(SegmentKind::Decoder, ProofPart::Whole) {
+    let mut layouts = reference_layouts().unwrap();
+    let names = names_of_covered(&layouts, &relation);
+    let (decoder, _) = layouts.swap_remove(8);
+    assert_eq!(decoder.kind(), SegmentKind::Decoder);
+    for column in Preprocessed::of(&decoder, ProofPart::Whole) {
         let name = format!("{} {}", ProofPart::Whole, column.name());
         assert!(names.contains(&name), "{name} is not covered");
     }
@@ -130,11 +169,40 @@ fn one_other_element_is_another_relation() {
     ] {
         assert!(names.iter().any(|it| it == name), "{name} is not covered");
     }
+    let digits = digit_layouts().unwrap();
+    let relation = describe_digits_relation().unwrap();
+    let own = &relation[relation.len() - digits.len()..];
+    let names = names_of_covered(&digits, own);
+    let high = format!("{} table_value_high", ProofPart::Whole);
+    assert!(names.contains(&high), "{high} is not covered");
+}
+
+/// Changes every element of a description that says something, and returns what it has.
+fn names_of_covered(
+    layouts: &[(SegmentLayout, usize)],
+    relation: &[LayoutDescription],
+) -> Vec<String> {
+    let digest = digest_of(relation);
+    let mut names = vec![];
+    for (index, (layout, _)) in layouts.iter().enumerate() {
+        for (place, (name, elements)) in contents(layout).unwrap().into_iter().enumerate() {
+            for at in [0, elements.len() / 2, elements.len() - 1] {
+                let mut changed = elements.clone();
+                changed[at] += M31::one();
+                let mut other = relation.to_vec();
+                other[index].contents[place] = ContentDescription::of(name.clone(), &changed);
+                assert_ne!(digest_of(&other), digest, "{name} {at}");
+            }
+            names.push(name);
+        }
+    }
+    names
 }
 
 #[test]
 fn no_constraint_exceeds_degree_three() {
-    for (layout, entries_before) in reference_layouts().unwrap() {
+    let whole = reference_layouts().unwrap();
+    for (layout, entries_before) in whole.into_iter().chain(digit_layouts().unwrap()) {
         for component in describe_segment(&layout, entries_before) {
             for (name, degree) in component.constraints {
                 assert!(

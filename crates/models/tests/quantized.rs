@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use common::folder::Folder;
 use common::naive;
 
-use matchmark_models::quant::{QuantError, ValueBits};
+use matchmark_models::graph::ModelShape;
+use matchmark_models::quant::{
+    CacheCapacity, HiddenSize, Layers, MlpSize, QuantError, ValueBits, VocabularySize,
+};
 use matchmark_models::{
     execute_float, execute_model, quantize_model, text_sequences, Evaluation, Evaluator,
     FloatModel, IntegerModel, ModelError, ModelState, Operation, QuantizeOptions,
@@ -236,17 +239,52 @@ fn quantized_with_a_prefix() {
     ));
 }
 
-/// At 12 bits the attention's bounds do not allow 256 cache entries: a typed error, before anything
+/// The shape with so many positions.
+fn with_positions(shape: ModelShape, positions: u32) -> ModelShape {
+    let size = |size: usize| u32::try_from(size).unwrap();
+    ModelShape::new(
+        Layers::new(size(shape.layers())).unwrap(),
+        HiddenSize::new(size(shape.hidden())).unwrap(),
+        shape.attention(),
+        MlpSize::new(size(shape.mlp())).unwrap(),
+        VocabularySize::new(size(shape.vocabulary())).unwrap(),
+        CacheCapacity::new(positions).unwrap(),
+    )
+    .unwrap()
+}
+
+/// A model for more positions than whole values allow is quantized and executed.
+#[test]
+fn positions_beyond_those_of_whole_values() {
+    let float = FloatModel::read(&fixture("stories-gqa-tiny")).unwrap();
+    let long = FloatModel {
+        shape: with_positions(float.shape, 2048),
+        ..float
+    };
+    let text: Vec<u32> = (0..600).map(|index| 300 + index % 50).collect();
+    let (model, _) = quantize_model(&long, &[text[..100].to_vec()], &options(11)).unwrap();
+    let (execution, state) = execute_model(&model, &ModelState::initial(&model), &text).unwrap();
+    assert_eq!(state.position(), 600);
+    let (first, state) = execute_model(&model, &ModelState::initial(&model), &text[..500]).unwrap();
+    let (rest, _) = execute_model(&model, &state, &text[500..]).unwrap();
+    assert_eq!([first.choices, rest.choices].concat(), execution.choices);
+}
+
+/// At 12 bits the attention's bounds do not allow 8,192 cache entries: a typed error, before anything
 /// runs. A prompt that is longer than the position limit is refused as well.
 #[test]
 fn bounds_and_limits() {
     let float = FloatModel::read(&fixture("stories-gqa-tiny")).unwrap();
+    let long = FloatModel {
+        shape: with_positions(float.shape, 8192),
+        ..float.clone()
+    };
     assert!(matches!(
-        quantize(&float, &options(12)),
+        quantize_model(&long, &[vec![1, 300, 301]], &options(12)),
         Err(ModelError::Quantity(QuantError::TooManyEntries {
             bits: 12,
-            expected: 255,
-            got: 256,
+            expected: 8191,
+            got: 8192,
             ..
         }))
     ));

@@ -159,7 +159,7 @@ fn levels_without_a_profile_and_shapes_that_cannot_be_proven() {
         .candidates()
         .iter()
         .all(|one| one.profile == Profile::Compact));
-    let long = request(4000, Objective::Bytes, Limits::default());
+    let long = request(40_000, Objective::Bytes, Limits::default());
     assert!(matches!(
         Plan::new(&long, &MODEL),
         Err(PlannerError::Layout(_))

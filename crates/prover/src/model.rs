@@ -143,6 +143,7 @@ pub(crate) fn decoder_witness(
     ];
     let execution = Execution {
         attention,
+        after: &ports[2].1,
         entries: &entries,
         table: &model.tables().weights,
         decoder: Some(DecoderExecution { execution, model }),

@@ -299,6 +299,7 @@ pub(crate) fn attention_witness(
     let ports = [(Tree::StateBefore, before), (Tree::StateAfter, after)];
     let execution = Execution {
         attention: execution,
+        after: &ports[1].1,
         entries: &entries,
         table: terms.weight_table(),
         decoder: None,

@@ -2,15 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttentionShape, CacheCapacity, QuantError, ScoreStep, ValueBits, MODULUS};
-
-/// `2^30`: the magnitude that no intermediate value may reach. Below it, equality in the field M31
-/// is equality of integers, signs included.
-pub const ACCUMULATOR_LIMIT: u64 = 1 << 30;
-/// Log of the most rows that a component of the relation can have.
-pub const MAX_LOG_ROWS: u32 = 22;
-/// Widest limb of a range check: two of them hold every number below `2^28`.
-pub const MAX_LIMB_BITS: u32 = 14;
+use crate::{
+    AttentionShape, CacheCapacity, DigitBounds, QuantError, ScoreStep, ValueBits,
+    ACCUMULATOR_LIMIT, MAX_LIMB_BITS, MODULUS,
+};
 
 /// What the bounds need to know of a weight table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,7 +18,8 @@ pub struct TableBounds {
 }
 
 /// The largest magnitude of every intermediate value of a decode, proven to stay below
-/// [`ACCUMULATOR_LIMIT`].
+/// [`ACCUMULATOR_LIMIT`], or, of numerators, to be sums of two digits that can be told apart in the field
+/// ([`DigitBounds`]).
 ///
 /// A rounded quotient is checked in the form `N = o*Z + u` with `-Z <= 2u < Z` (or `0 <= u < Z`
 /// when rounding down); `2N + Z` is never formed, which is why `2N` has no bound here and `2Z` has.
@@ -34,6 +30,7 @@ pub struct AccumulatorBounds {
     max_quotient: i64,
     max_denominator: i64,
     max_numerator: i64,
+    digits: Option<DigitBounds>,
 }
 
 impl AccumulatorBounds {
@@ -42,11 +39,12 @@ impl AccumulatorBounds {
     ///
     /// With `M` the largest value and `d` the head dimension: scores reach `M*M*d`, gaps twice
     /// that, denominators `capacity * max_weight`, numerators `(M+1)` times the denominator. The
-    /// last is one denominator more than the sum itself reaches, so that `o*Z + u` fits as well.
+    /// last is one denominator more than the sum itself reaches, so that `o*Z + u` fits as well. Where
+    /// numerators could reach [`ACCUMULATOR_LIMIT`], values have two digits.
     ///
     /// # Errors
     /// [`QuantError::AccumulatorTooLarge`] if the gap or `D * L` could reach [`ACCUMULATOR_LIMIT`];
-    /// [`QuantError::TooManyEntries`] if the numerator could, and with it twice the denominator;
+    /// [`QuantError::TooManyEntries`] if two digits are not enough for the numerators;
     /// [`QuantError::ParameterOutOfRange`] for a table without entries or whose largest entry is 0.
     pub fn new(
         shape: &AttentionShape,
@@ -77,25 +75,38 @@ impl AccumulatorBounds {
             "score step times table length",
             u64::from(step.get()) * u64::from(table.len),
         )?;
-        // M + 1 is at least 8, so twice the denominator is below the limit as well.
-        let max_numerator =
-            below_limit("numerator", (max_value + 1) * denominator).map_err(|_| {
+        let numerator = (max_value + 1) * denominator;
+        let digits = match numerator < ACCUMULATOR_LIMIT {
+            true => None,
+            false => Some(DigitBounds::new(bits, denominator).ok_or_else(|| {
                 QuantError::TooManyEntries {
                     bits: bits.get(),
                     max_weight: table.max_weight,
-                    expected: (ACCUMULATOR_LIMIT - 1)
-                        / ((max_value + 1) * u64::from(table.max_weight)),
+                    expected: Self::max_entries(bits, table.max_weight),
                     got: capacity.get(),
                 }
-            })?;
+            })?),
+        };
+        // With one digit M + 1 is at least 8, with two a denominator has at most 2^27: twice of it is below
+        // the limit as well.
         let twice = below_limit("twice the denominator", 2 * denominator)?;
         Ok(Self {
             max_score: max_gap / 2,
             max_gap,
             max_quotient: max_gap / i64::from(step.get()),
             max_denominator: twice / 2,
-            max_numerator,
+            max_numerator: (i64::from(bits.max_value()) + 1) * (twice / 2),
+            digits,
         })
+    }
+
+    /// The most cache entries that values of this width and weights of up to this allow, in one digit or
+    /// two, whatever the rest of the shape.
+    #[must_use]
+    pub fn max_entries(bits: ValueBits, max_weight: u32) -> u64 {
+        let one = (ACCUMULATOR_LIMIT - 1) >> (u32::from(bits.get()) - 1);
+        let two = DigitBounds::max_denominator_of(bits);
+        one.max(two) / u64::from(max_weight.max(1))
     }
 
     /// `M*M*d`: no score is larger in magnitude.
@@ -126,6 +137,13 @@ impl AccumulatorBounds {
     #[must_use]
     pub const fn max_numerator(&self) -> i64 {
         self.max_numerator
+    }
+
+    /// The digits of values and outputs; `None` where values are carried whole, because no numerator reaches
+    /// [`ACCUMULATOR_LIMIT`].
+    #[must_use]
+    pub const fn digits(&self) -> Option<&DigitBounds> {
+        self.digits.as_ref()
     }
 }
 
@@ -263,30 +281,40 @@ mod tests {
         assert!(name(bounds(1024, 1, 12, 1, 2, 1)).starts_with("score gap"));
         assert!(name(bounds(64, 1, 8, 1 << 24, 256, 1)).starts_with("score step"));
         assert_eq!(
-            bounds(64, 4096, 8, 1, 256, 4096),
+            bounds(64, 16_384, 8, 1, 256, 4096),
             Err(QuantError::TooManyEntries {
                 bits: 8,
                 max_weight: 4096,
-                expected: 2047,
-                got: 4096
+                expected: 16_383,
+                got: 16_384
             })
         );
         assert!(matches!(
             bounds(64, 1 << 20, 12, 1, 256, u32::MAX),
             Err(QuantError::TooManyEntries { expected: 0, .. })
         ));
-        // Exactly at the limit is refused, one entry below is accepted.
-        for (bits, weight, entries) in [(8, 4096, 2047), (11, 2048, 511), (12, 2048, 255)] {
-            assert!(bounds(64, entries, bits, 1, 256, weight).is_ok());
-            assert!(matches!(
-                bounds(64, entries + 1, bits, 1, 256, weight),
-                Err(QuantError::TooManyEntries { expected, .. }) if expected == u64::from(entries)
-            ));
+        // Exactly at the limit is refused, one entry below is accepted. The first of the two numbers is the
+        // last with one digit.
+        for (bits, weight, one, two) in [
+            (8, 4096, 2047, 16_383),
+            (11, 2048, 511, 8252),
+            (12, 2048, 255, 8191),
+            (12, 4096, 127, 4095),
+        ] {
+            let digits = |entries| bounds(64, entries, bits, 1, 256, weight).map(|it| it.digits);
+            assert_eq!(digits(one), Ok(None));
+            assert!(digits(one + 1).unwrap().is_some());
+            assert!(digits(two).unwrap().is_some());
+            assert_eq!(
+                digits(two + 1),
+                Err(QuantError::TooManyEntries {
+                    bits,
+                    max_weight: weight,
+                    expected: u64::from(two),
+                    got: two + 1
+                })
+            );
         }
-        assert!(bounds(64, 2048, 8, 1, 256, 4096).is_err());
-        assert!(bounds(64, 2047, 8, 1, 256, 4096).is_ok());
-        assert!(bounds(64, 127, 12, 1, 256, 4096).is_ok());
-        assert!(bounds(64, 128, 12, 1, 256, 4096).is_err());
         assert!(matches!(
             bounds(1, 1, 8, 1, 0, 1),
             Err(QuantError::ParameterOutOfRange { .. })
@@ -326,8 +354,13 @@ mod tests {
         ) {
             if let Ok(b) = bounds(dim, capacity, bits, step, len, max_weight) {
                 let limit = 1i64 << 30;
-                prop_assert!(b.max_gap() < limit && b.max_numerator() < limit);
-                prop_assert!(2 * b.max_denominator() < limit);
+                prop_assert!(b.max_gap() < limit && 2 * b.max_denominator() < limit);
+                prop_assert_eq!(b.max_numerator() < limit, b.digits().is_none());
+                if let Some(digits) = b.digits() {
+                    prop_assert!(digits.allow_carries(b.max_denominator().unsigned_abs()));
+                }
+                let most = AccumulatorBounds::max_entries(ValueBits::new(bits).unwrap(), max_weight);
+                prop_assert!(u64::from(capacity) <= most);
                 prop_assert!(u64::from(step) * u64::from(len) < 1 << 30);
             }
         }

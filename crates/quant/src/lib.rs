@@ -30,6 +30,7 @@ extern crate std;
 
 mod bounds;
 pub mod digest;
+mod digits;
 mod error;
 mod field;
 mod float;
@@ -42,17 +43,19 @@ mod shape;
 mod steps;
 mod values;
 
-pub use bounds::{
-    AccumulatorBounds, GapBounds, TableBounds, ACCUMULATOR_LIMIT, MAX_LIMB_BITS, MAX_LOG_ROWS,
-};
+pub use bounds::{AccumulatorBounds, GapBounds, TableBounds};
 pub use digest::{DigestParseError, TaggedSha256};
+pub use digits::DigitBounds;
 pub use error::QuantError;
 pub use field::{centered, embed, MODULUS};
 pub use float::{
     exact_table_delta, quantize_tensor, score_step_from, sqrt_head_dim, table_delta_value,
     TABLE_DELTA_FRACTION_BITS,
 };
-pub use limits::{ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX, RSQRT_SCALE_LOG};
+pub use limits::{
+    ACCUMULATOR_LIMIT, MAX_LIMB_BITS, MAX_LOG_ROWS, ROTARY_SCALE_LOG, RSQRT_LOG_LEN, RSQRT_MAX,
+    RSQRT_SCALE_LOG,
+};
 pub use parameters::{
     CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads, ScoreStep,
     SegmentSteps, VocabularySize,

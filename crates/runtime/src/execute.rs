@@ -1,5 +1,7 @@
 //! Execution of consecutive steps, with every intermediate value recorded.
 
+use core::ops::{AddAssign, Mul};
+
 use matchmark_quant::{AttentionShape, StepRange};
 
 use crate::{DecodeRules, KvCache, RuntimeError, SegmentInputs};
@@ -100,8 +102,13 @@ pub fn execute_segment(
             got: inputs.bits(),
         });
     }
-    // From here on every sum below is known to fit an i32: all of them stay below 2^30.
-    rules.bounds(&shape, steps.entries_after())?;
+    // From here on every sum below is known to fit an i32, as all of them stay below 2^30, but for numerators
+    // of values in two digits.
+    let bounds = rules.bounds(&shape, steps.entries_after())?;
+    let sum_values = match bounds.digits() {
+        None => weighted_sums::<i32>,
+        Some(_) => weighted_sums::<i64>,
+    };
     cache.check(rules.value_bits)?;
 
     let after = append_all(cache, inputs)?;
@@ -128,6 +135,7 @@ pub fn execute_segment(
                 &after.keys(g)[..visible],
                 &after.values(g)[..visible],
                 rules,
+                sum_values,
                 &mut execution,
             );
         }
@@ -157,6 +165,7 @@ fn execute_row(
     keys: &[i16],
     values: &[i16],
     rules: &DecodeRules,
+    sum_values: impl Fn(&[u32], &[i16], usize) -> Vec<i64>,
     execution: &mut SegmentExecution,
 ) {
     let d = query.len();
@@ -166,8 +175,8 @@ fn execute_row(
     let table = rules.table.entries();
 
     let mut denominator = 0i64;
-    let mut numerators = vec![0i32; d];
-    for (score, value) in scores.into_iter().zip(values.chunks_exact(d)) {
+    let mut weights = Vec::with_capacity(scores.len());
+    for score in scores {
         let score = i64::from(score);
         let gap = maximum - score;
         let (quotient, remainder) = (gap / step, gap % step);
@@ -177,12 +186,7 @@ fn execute_row(
             .min(table.len() - 1);
         let weight = table[index];
         denominator += i64::from(weight);
-        // A weight is below 2^24.
-        accumulate(
-            &mut numerators,
-            i32::try_from(weight).unwrap_or(i32::MAX),
-            value,
-        );
+        weights.push(weight);
         execution.scores.push(ScoreRecord {
             score,
             quotient,
@@ -195,8 +199,8 @@ fn execute_row(
         maximum,
         denominator,
     });
-    for numerator in numerators {
-        let (output, remainder) = rules.rounding.divide(i64::from(numerator), denominator);
+    for numerator in sum_values(&weights, values, d) {
+        let (output, remainder) = rules.rounding.divide(numerator, denominator);
         // A weighted mean of values of at most M, rounded: it is itself at most M.
         execution
             .out
@@ -212,10 +216,21 @@ fn dot(a: &[i16], b: &[i16]) -> i32 {
         .sum()
 }
 
-fn accumulate(sums: &mut [i32], weight: i32, values: &[i16]) {
-    for (sum, &value) in sums.iter_mut().zip(values) {
-        *sum += weight * i32::from(value);
+/// Sums of as many values as there are dimensions, each times the weight of its entry, in integers that hold
+/// all of them.
+fn weighted_sums<T>(weights: &[u32], values: &[i16], d: usize) -> Vec<i64>
+where
+    T: Copy + Default + AddAssign + Mul<Output = T> + From<i16> + TryFrom<u32> + Into<i64>,
+{
+    let mut sums = vec![T::default(); d];
+    for (&weight, values) in weights.iter().zip(values.chunks_exact(d)) {
+        // A weight is below 2^24.
+        let weight = T::try_from(weight).unwrap_or_default();
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += weight * T::from(value);
+        }
     }
+    sums.into_iter().map(Into::into).collect()
 }
 
 #[cfg(test)]
@@ -235,9 +250,9 @@ mod tests {
                 expected += i32::from(b);
             }
             for &weight in table.entries() {
-                let mut sums = [1];
-                accumulate(&mut sums, i32::try_from(weight).unwrap_or(0), &[b]);
-                assert_eq!(i64::from(sums[0]) - 1, i64::from(weight) * i64::from(b));
+                let expected = vec![i64::from(weight) * i64::from(b)];
+                assert_eq!(weighted_sums::<i32>(&[weight], &[b], 1), expected);
+                assert_eq!(weighted_sums::<i64>(&[weight], &[b], 1), expected);
             }
         }
     }

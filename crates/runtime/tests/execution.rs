@@ -20,6 +20,9 @@ fn tables() -> impl Strategy<Value = WeightTable> {
             let entries = std::iter::once(first).chain(rest).collect();
             WeightTable::custom(entries, "random").unwrap()
         }),
+        // So heavy that the wider values have two digits, and sums do not fit 32 bits.
+        prop::collection::vec(1_000_000u32..1_500_000, 2..40)
+            .prop_map(|entries| WeightTable::custom(entries, "heavy").unwrap()),
     ]
 }
 
@@ -202,26 +205,24 @@ fn what_does_not_fit_is_refused() {
             reason: QuantError::ValueIsExcludedMinimum { .. },
         }
     ));
-    let heavy = WeightTable::custom(vec![1 << 23, 1], "heavy").unwrap();
+    // At 12 bits two digits hold one weight of 2^23, and the last step has three.
+    let wide = AttentionTrace::new(parts(12)).unwrap();
     let heavy = DecodeRules {
-        table: heavy,
-        ..rules.clone()
+        table: WeightTable::custom(vec![1 << 23, 1], "heavy").unwrap(),
+        ..wide.rules(Rounding::Floor, None, None).unwrap()
     };
-    // 128 weighted values of 2^23 reach 2^30.
-    let too_large = QuantError::TooManyEntries {
-        bits: 8,
+    let too_large = RuntimeError::Quantity(QuantError::TooManyEntries {
+        bits: 12,
         max_weight: 1 << 23,
-        expected: 0,
+        expected: 1,
         got: 3,
-    };
+    });
+    let inputs_of_wide = wide.segment(wide.step_range()).unwrap();
     assert_eq!(
-        run(&cache, &heavy),
-        RuntimeError::Quantity(too_large.clone())
+        execute_segment(&cache, &inputs_of_wide, &heavy).unwrap_err(),
+        too_large
     );
-    assert_eq!(
-        decode(&trace, &heavy),
-        Err(RuntimeError::Quantity(too_large))
-    );
+    assert_eq!(decode(&wide, &heavy), Err(too_large));
 
     for (p, s) in [(0, 1), (1, 3), (3, 1), (2, 2)] {
         let outside = trace.segment(StepRange::new(p, s).unwrap());

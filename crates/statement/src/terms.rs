@@ -12,7 +12,7 @@ use core::fmt;
 
 use alloc::string::{String, ToString};
 
-use matchmark_quant::{AccumulatorBounds, QuantizationPolicy, Rounding, TableBounds};
+use matchmark_quant::{AccumulatorBounds, QuantError, QuantizationPolicy, Rounding, TableBounds};
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize};
 
@@ -88,14 +88,23 @@ impl SharedTerms {
     ///   intermediate value of the decoder its own.
     pub fn check(&self) -> Result<(), StatementError> {
         self.check_decoder()?;
+        self.bounds()?;
+        Ok(())
+    }
+
+    /// How large every intermediate value of the attention can become at the full capacity.
+    ///
+    /// # Errors
+    ///
+    /// [`QuantError`] if one could leave its bounds: never of terms that are [checked](Self::check).
+    pub fn bounds(&self) -> Result<AccumulatorBounds, QuantError> {
         AccumulatorBounds::new(
             &self.shape.attention(),
             self.shape.capacity(),
             self.quantization.value_bits(),
             self.quantization.score_step(),
             self.table_bounds,
-        )?;
-        Ok(())
+        )
     }
 
     /// Whether there is a decoder exactly if there is a model, and whether it goes with the other terms.

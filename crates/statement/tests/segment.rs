@@ -103,7 +103,7 @@ fn fields_that_do_not_go_together_are_refused() {
     ));
     // The bound is that of the full capacity, not of this segment's own end.
     let mut parts = segment(2, 1);
-    parts.terms.shape = shape(parts.terms.shape.attention(), 1 << 12, 16);
+    parts.terms.shape = shape(parts.terms.shape.attention(), 1 << 14, 16);
     assert!(matches!(
         SegmentStatement::new(parts),
         Err(StatementError::Quantity(QuantError::TooManyEntries { .. }))

@@ -68,7 +68,7 @@ pub use chain::{ChainFold, VerifiedChain};
 pub use error::VerifyError;
 pub use figures::SecurityFigures;
 pub use key::{KeyError, ModelKey, ModelOptions, Stop};
-pub use matchmark_air::RELATION_DIGEST;
+pub use matchmark_air::{DIGITS_RELATION_DIGEST, RELATION_DIGEST};
 pub use proof::SegmentProof;
 pub use segment_file::{LookupFile, SegmentFile};
 pub use soundness::BelowLevel;

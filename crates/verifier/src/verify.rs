@@ -8,11 +8,11 @@ use matchmark_air::circuit::{Circuit, CircuitContext};
 use matchmark_air::decoder::tokens::public_sum;
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::harness::public_columns::PublicColumns;
-use matchmark_air::layout::SegmentLayout;
+use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::ops::attention::vectors::entries::public_columns;
 use matchmark_air::protocol::{self, Claimed, Side, Transcript};
+use matchmark_air::relation_digest_of;
 use matchmark_air::trees::Tree;
-use matchmark_air::RELATION_DIGEST;
 use matchmark_statement::{
     AcceptancePolicy, Cut, EndToken, Port, PreprocessedRoot, PublicValues, RelationVersion,
     SegmentStatement,
@@ -145,7 +145,8 @@ fn check_pair(segment: &SegmentStatement, lookup: &SegmentStatement) -> Result<(
 
 /// The relation that this verifier checks is the one that the statement, and so the policy, is about.
 fn check_relation(statement: &SegmentStatement) -> Result<(), VerifyError> {
-    let (expected_version, expected) = (RelationVersion::CURRENT, RELATION_DIGEST);
+    let bounds = statement.terms().bounds().map_err(LayoutError::from)?;
+    let (expected_version, expected) = (RelationVersion::CURRENT, relation_digest_of(&bounds));
     let (got_version, got) = (
         statement.terms().relation_version,
         statement.terms().relation_digest,

@@ -12,6 +12,7 @@ use stwo::core::fields::m31::M31;
 
 use super::cases::Case;
 use super::checker::{tuple_labels, Drop};
+use super::digits;
 use super::forge::{vectors_mut, Combiner, Forge};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, tree_of, World};
@@ -76,9 +77,13 @@ fn claim_states(forge: &mut Forge, claimed: &SegmentWitness) {
     }
 }
 
-/// Has one of them.
+/// Has one of them, with the digits of its values.
 pub fn claim_state(forge: &mut Forge, claimed: &SegmentWitness, tree: Tree) {
     forge.witness.main = forge.witness.main.with_tree_of(tree, &claimed.main);
+    if tree == Tree::StateAfter && forge.case.layout.digits().is_some() {
+        let cache = forge.witness.main.component_mut("cache");
+        cache.take("value high", claimed.main.component("cache"));
+    }
 }
 
 /// Has an entry of the vectors component that another witness claims.
@@ -499,6 +504,7 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
         RelationTag::ValueRlc => Box::new(values_of_another_cache),
         RelationTag::KeyRlc => Box::new(nothing_is_appended),
         RelationTag::StepTotals => Box::new(output_without_scores),
+        RelationTag::ValueDigits => Box::new(digits::output_of_other_digits),
         // Of a decoder alone.
         RelationTag::Range
         | RelationTag::Activation
@@ -525,7 +531,8 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
             gadgets::entry_out_of_range(case, seed, lane, false)
         }));
     }
-    if let Some(lane) = label.strip_prefix("value range of lane ") {
+    let value = ["value range of lane ", "value digits of lane "];
+    if let Some(lane) = value.iter().find_map(|it| label.strip_prefix(it)) {
         let lane = lane.parse().ok()?;
         return Some(Box::new(move |case, seed| {
             gadgets::entry_out_of_range(case, seed, lane, true)
@@ -534,10 +541,14 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
     Some(match (component, label, part) {
         (0, "query range", _) => Box::new(gadgets::query_out_of_range),
         (0, "output range", _) => Box::new(gadgets::output_out_of_range),
+        (0, "output digits", _) => Box::new(digits::output_of_other_digits),
         (0, "key rlc", _) => Box::new(nothing_is_appended),
         (0, "step totals", _) => Box::new(output_without_scores),
         (0, _, Some(part)) if label.starts_with("rounding shift") => {
             Box::new(move |case, seed| gadgets::remainder_of_the_wrong_parity(case, seed, part))
+        }
+        (0, _, Some(part)) if label.starts_with("carry") => {
+            Box::new(move |case, seed| digits::numerator_that_wraps(case, seed, part))
         }
         (0, _, Some(part)) => {
             Box::new(move |case, seed| gadgets::output_remainder(case, seed, part))

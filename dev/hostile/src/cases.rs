@@ -140,6 +140,20 @@ pub fn excess_is_bounded(case: &Case) -> bool {
     reach >= i64::from(MODULUS) - bounds(layout, &case.terms).max_gap()
 }
 
+/// Whether the top limb of a carry is bounded from above: where the limbs alone have room for sums that wrap.
+/// By the numbers, not by what the components state.
+pub fn carry_is_bounded(case: &Case) -> bool {
+    let bounds = bounds(&case.layout, &case.terms);
+    let Some(digits) = bounds.digits() else {
+        return false;
+    };
+    let (slack, offset) = (
+        (1_u64 << (2 * case.layout.log_rows().limbs)) - 1,
+        digits.max_denominator(),
+    );
+    !digits.allow_carries(offset.max(slack.saturating_sub(offset)))
+}
+
 pub fn insecure() -> Security {
     Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap()
 }
@@ -337,6 +351,39 @@ pub fn shifted() -> Spec {
     }
 }
 
+/// Weights so heavy that values have two digits; the carry is bounded by its limbs; two lanes, and one query
+/// head each.
+pub fn two_digits() -> Spec {
+    Spec {
+        name: "two digits",
+        heads: [2, 2, 4],
+        capacity: 5,
+        segment_steps: 2,
+        entries_before: 3,
+        steps: 2,
+        bits: 11,
+        score_step: 20_000,
+        rounding: Rounding::NearestTiesUp,
+        table: table(&[1_500_000, 900_000, 300_000, 90_000, 25_000, 8000, 900, 10]),
+        security: insecure(),
+        cut: Cut::Fused,
+    }
+}
+
+/// The same in two proofs, heavier, so that the top limb of the carry is bounded from above; `Floor`, grouped
+/// heads.
+pub fn split_digits() -> Spec {
+    Spec {
+        name: "split digits",
+        heads: [2, 1, 3],
+        bits: 12,
+        rounding: Rounding::Floor,
+        table: table(&[1_800_000, 900_000, 300_000, 90_000, 25_000, 8000, 900, 10]),
+        cut: Cut::Split,
+        ..two_digits()
+    }
+}
+
 /// [`narrow`] in two proofs.
 pub fn split_narrow() -> Spec {
     Spec {
@@ -453,12 +500,27 @@ pub fn all() -> Vec<Spec> {
         shifted(),
         split_narrow(),
         split_wide(),
+        two_digits(),
+        split_digits(),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_take_both_forms() {
+        let bounded = [two_digits(), split_digits()].map(|spec| {
+            let case = spec.case();
+            assert!(case.layout.digits().is_some(), "{}", case.name);
+            carry_is_bounded(&case)
+        });
+        assert_eq!(bounded, [false, true]);
+        let whole = |spec: &Spec| spec.case().layout.digits().is_none();
+        assert_eq!(all().iter().filter(|spec| !whole(spec)).count(), 2);
+        assert!(edges().iter().all(whole));
+    }
 
     /// The shapes are what they are there for.
     #[test]

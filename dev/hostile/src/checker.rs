@@ -22,7 +22,7 @@ use stwo::prover::backend::simd::m31::PackedBaseField;
 use stwo::prover::backend::simd::qm31::PackedSecureField;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::cases::{excess_is_bounded, Case};
+use super::cases::{carry_is_bounded, excess_is_bounded, Case};
 
 /// What the system leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,7 +269,7 @@ pub fn mock_names(
 /// Every tuple of a row of every component: component, index, relation, what it is for, and whether
 /// the row requires it or provides it. Compared with the constraints themselves by the kill matrix.
 pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool)> {
-    use RelationTag::{KeyRlc, Limb, StepTotals, Value, ValueRlc, Weight};
+    use RelationTag::{KeyRlc, Limb, StepTotals, Value, ValueDigits, ValueRlc, Weight};
     let layout = &case.layout;
     let less_than = |name: &str, wide: bool| -> Vec<(RelationTag, String, bool)> {
         let parts: &[&str] = if wide {
@@ -289,11 +289,25 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         ]
         .concat(),
     };
+    let has_digits = layout.digits().is_some();
+    let output = match has_digits {
+        false => one(Value, "output range", true),
+        true => one(ValueDigits, "output digits", true),
+    };
+    let mut carry = vec![];
+    if has_digits {
+        carry.extend(one(Limb, "carry low", true));
+        carry.extend(one(Limb, "carry high", true));
+    }
+    if carry_is_bounded(case) {
+        carry.extend(one(Limb, "carry top bound", true));
+    }
     let vectors = [
         one(Value, "query range", true),
-        one(Value, "output range", true),
+        output,
         less_than("output remainder", case.forms.remainder),
         shift,
+        carry,
         one(KeyRlc, "key rlc", true),
         one(StepTotals, "step totals", false),
     ]
@@ -322,7 +336,10 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
         .flat_map(|lane| {
             [
                 (Value, format!("key range of lane {lane}"), true),
-                (Value, format!("value range of lane {lane}"), true),
+                match has_digits {
+                    false => (Value, format!("value range of lane {lane}"), true),
+                    true => (ValueDigits, format!("value digits of lane {lane}"), true),
+                },
                 (ValueRlc, format!("value rlc of lane {lane}"), false),
                 (KeyRlc, format!("key rlc of lane {lane}"), false),
             ]

@@ -350,6 +350,53 @@ impl Forge {
         (denominator, numerators)
     }
 
+    /// Weighted sums of the high digits of the values of a run; zero where values are carried whole.
+    pub fn high_sums(&self, rows: Range<usize>) -> Vec<i64> {
+        let mut sums = vec![0; self.case.layout.head_dim()];
+        let Some(digits) = self.case.layout.digits() else {
+            return sums;
+        };
+        for row in rows {
+            let ScoreRow {
+                weight, cache_row, ..
+            } = self.scores[row];
+            for (sum, value) in sums.iter_mut().zip(self.value_vector(cache_row)) {
+                *sum += weight * digits.high(value);
+            }
+        }
+        sums
+    }
+
+    /// Writes the carry of an output by limbs, where the layout has one; with its offset.
+    pub fn set_carry_limbs(&mut self, row: usize, low: i64, high: i64) {
+        if self.case.layout.digits().is_some() {
+            vectors_mut(&mut self.witness, "carry low")[row] = field(low);
+            vectors_mut(&mut self.witness, "carry high")[row] = field(high);
+        }
+    }
+
+    /// Writes a carry, without its offset.
+    pub fn set_carry(&mut self, row: usize, carry: i64) {
+        if let Some(digits) = self.case.layout.digits() {
+            let limbs = self.split(true, carry + i64::from(digits.carry_offset()), 0);
+            self.set_carry_limbs(row, limbs.low, limbs.high);
+        }
+    }
+
+    /// Writes the high digit of an output, and the carry that goes with it and with this sum of the high digits
+    /// of values; none, where that is out of its range, as the output is then another one, whatever it says.
+    fn set_digits(&mut self, row: usize, denominator: i64, out: i64, high_sum: i64) {
+        let Some(digits) = self.case.layout.digits() else {
+            return;
+        };
+        let high = digits.high(out);
+        vectors_mut(&mut self.witness, "output high")[row] = field(high);
+        let offset = i64::from(digits.carry_offset());
+        let carry = high_sum - high * denominator;
+        let is_in_range = (-offset..offset).contains(&carry);
+        self.set_carry(row, if is_in_range { carry } else { 0 });
+    }
+
     /// Output entry as it stands.
     pub fn output(&self, head: usize, step: usize, dim: usize) -> i64 {
         let row = self.case.layout.vector_row(head, step, dim);
@@ -402,8 +449,20 @@ impl Forge {
         }
     }
 
-    /// Writes denominator, output, remainder and rounding shift of one entry.
+    /// Writes denominator, output, remainder, rounding shift and digits of one entry.
     pub fn set_output(&mut self, at: (usize, usize, usize), denominator: i64, out: i64, rem: i64) {
+        let high_sums = self.high_sums(self.run(at.0, at.1));
+        self.write_output(at, denominator, (out, rem), high_sums[at.2]);
+    }
+
+    /// [`Self::set_output`] for a sum of the high digits of values.
+    fn write_output(
+        &mut self,
+        at: (usize, usize, usize),
+        denominator: i64,
+        (out, rem): (i64, i64),
+        high_sum: i64,
+    ) {
         let row = self.case.layout.vector_row(at.0, at.1, at.2);
         vectors_mut(&mut self.witness, "denominator")[row] = field(denominator);
         vectors_mut(&mut self.witness, "output")[row] = field(out);
@@ -412,14 +471,16 @@ impl Forge {
         self.set_remainder_limbs(row, self.split(wide, rem, bound));
         let shift = self.split(true, self.shift_of(denominator, rem), 0);
         self.set_shift_limbs(row, shift.low, shift.high);
+        self.set_digits(row, denominator, out, high_sum);
     }
 
     /// Writes denominator, outputs and remainders of a step as they follow from rows of the scores component.
     pub fn follow(&mut self, head: usize, step: usize, rows: Range<usize>) {
-        let (denominator, numerators) = self.sums(rows);
-        for (c, numerator) in numerators.into_iter().enumerate() {
-            let (out, rem) = self.case.terms.rounding.divide(numerator, denominator);
-            self.set_output((head, step, c), denominator, out, rem);
+        let (denominator, numerators) = self.sums(rows.clone());
+        let high_sums = self.high_sums(rows);
+        for (c, (numerator, high_sum)) in numerators.into_iter().zip(high_sums).enumerate() {
+            let divided = self.case.terms.rounding.divide(numerator, denominator);
+            self.write_output((head, step, c), denominator, divided, high_sum);
         }
     }
 

@@ -35,6 +35,7 @@ pub mod constraint_drop;
 pub mod decoder;
 pub mod decoders;
 pub mod deletions;
+pub mod digits;
 pub mod equivocation;
 pub mod faults;
 pub mod forge;

@@ -67,6 +67,7 @@ impl DecoderPart {
         ];
         let honest = Execution {
             attention,
+            after: &ports[2].1,
             entries: &entry_columns.collect::<Vec<_>>(),
             table: case.terms.weight_table(),
             decoder: Some(DecoderExecution {

@@ -182,7 +182,8 @@ impl Item {
     pub fn tag(&self) -> Option<RelationTag> {
         let mut tags = RelationTag::ATTENTION
             .into_iter()
-            .chain(RelationTag::DECODER);
+            .chain(RelationTag::DECODER)
+            .chain(RelationTag::DIGITS);
         match self.what {
             What::Constraint => None,
             What::Lookup | What::Relation => tags.find(|tag| tag.name() == self.name),

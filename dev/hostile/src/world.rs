@@ -210,6 +210,7 @@ impl World {
         ];
         let honest = Execution {
             attention: &execution,
+            after: &entries(layout, &after),
             entries: &public_columns(case, &execution),
             table: case.terms.weight_table(),
             decoder: None,

@@ -103,6 +103,7 @@ fn table_columns(
         }
         Table::Weights
         | Table::Values
+        | Table::ValueDigits
         | Table::Limbs
         | Table::Ranges
         | Table::ReciprocalRoots

@@ -73,7 +73,7 @@ pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, Refer
     };
     let mut contents = vec![];
     for part in layout.parts() {
-        for column in Preprocessed::of(layout.kind(), part) {
+        for column in Preprocessed::of(layout, part) {
             let name = format!("{part} {}", column.name());
             contents.push((name, column.column(layout, &constants)));
         }

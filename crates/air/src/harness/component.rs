@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_statement::{ProofPart, SegmentKind};
+use matchmark_statement::ProofPart;
 use stwo::core::air::accumulation::PointEvaluationAccumulator;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -30,6 +30,7 @@ use super::row::{
     ColumnRead, Constraints, Evaluator, Observer, Source, System, CARRIED, LOOKUPS, WITNESS,
 };
 use crate::challenges::Challenges;
+use crate::layout::SegmentLayout;
 use crate::points::PortPoints;
 use crate::preprocessed::Preprocessed;
 use crate::trees::{Tree, TreeOrder};
@@ -134,9 +135,9 @@ pub struct Wiring<'a> {
 
 impl<'a, S: System> Assembly<'a, S> {
     /// No components yet.
-    pub fn new(kind: SegmentKind, part: ProofPart, system: &'a S, wiring: Wiring<'a>) -> Self {
-        let order = TreeOrder::of(kind, part);
-        let preprocessed = Preprocessed::of(kind, part);
+    pub fn new(layout: &SegmentLayout, part: ProofPart, system: &'a S, wiring: Wiring<'a>) -> Self {
+        let order = TreeOrder::of(layout.kind(), part);
+        let preprocessed = Preprocessed::of(layout, part);
         Self {
             next: vec![0; order.of_components().len()],
             order,

@@ -262,7 +262,7 @@ pub fn preprocessed_columns(
     part: ProofPart,
     constants: &Constants<'_>,
 ) -> Vec<Column> {
-    Preprocessed::of(layout.kind(), part)
+    Preprocessed::of(layout, part)
         .into_iter()
         .map(|column| column.column(layout, constants).into())
         .collect()

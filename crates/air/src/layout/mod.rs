@@ -6,6 +6,7 @@
 //! of a chain with the same number of steps share one preprocessed tree, and all segments of a chain
 //! share the heights of all trees, so that a state commitment means the same on both sides of a cut.
 pub mod decoder;
+pub mod digits;
 pub mod limbs;
 
 use matchmark_graph::{ArithmeticTerms, ModelShape};
@@ -16,6 +17,7 @@ use matchmark_quant::{
 use matchmark_statement::{Cut, ProofPart, SegmentKind, SegmentShape, SegmentStatement};
 
 use decoder::DecoderLayout;
+use digits::ValueDigits;
 use limbs::{LessThan, NonNegative};
 
 /// Smallest log size of a component: one SIMD vector of rows.
@@ -103,6 +105,7 @@ pub struct SegmentLayout {
     gap_remainder: Option<LessThan>,
     remainder: LessThan,
     rounding_shift: Option<NonNegative>,
+    digits: Option<ValueDigits>,
     cut: Cut,
     decoder: Option<DecoderLayout>,
 }
@@ -161,6 +164,8 @@ fn fits<T>(gadget: Option<T>) -> T {
 /// an integer below the reach of two limbs instead: `r - Z = 2u` is then an equality of integers, as both
 /// sides are below `2^29`, so `2u` is at most `Z` in magnitude, and the two sides of `N = oZ + u` differ
 /// by less than twice the bound on numerators, hence by less than `p`. No shape needs a bound of its own.
+///
+/// Where values have two digits, the doubled rule of the low one is below `p` by the bounds on digits.
 fn rounding_shift(
     bounds: &AccumulatorBounds,
     max_value: u64,
@@ -168,7 +173,10 @@ fn rounding_shift(
     limb_bits: u32,
 ) -> Option<NonNegative> {
     let (denominator, modulus) = (bounds.max_denominator().unsigned_abs(), u64::from(MODULUS));
-    if rounding == Rounding::Floor || (4 * max_value + 1) * denominator < modulus {
+    if rounding == Rounding::Floor
+        || bounds.digits().is_some()
+        || (4 * max_value + 1) * denominator < modulus
+    {
         return None;
     }
     let reach = (1 << (2 * limb_bits)) - 1;
@@ -238,9 +246,11 @@ impl SegmentLayout {
 
         let gaps = GapBounds::new(&bounds, score_step, table.len)?;
         let remainder_bound = bounds.max_denominator().unsigned_abs() * rounding_factor(rounding);
+        let carries = bounds.digits().map(|it| 2 * it.max_denominator());
         let widest = remainder_bound
             .max(score_step.get().into())
-            .max(gaps.max_excess() + 1);
+            .max(gaps.max_excess() + 1)
+            .max(carries.unwrap_or_default());
         let mut limb_bits = vectors
             .max(scores)
             .max(cache)
@@ -274,6 +284,9 @@ impl SegmentLayout {
             gap_remainder,
             remainder: less_than(remainder_bound),
             rounding_shift: rounding_shift(&bounds, max_value, rounding, limb_bits),
+            digits: bounds
+                .digits()
+                .map(|digits| fits(ValueDigits::new(digits, limb_bits))),
             cut: Cut::Fused,
             decoder: None,
         })
@@ -433,6 +446,19 @@ impl SegmentLayout {
         1 << (2 * self.log_rows.limbs - 1)
     }
 
+    /// The digits of values and outputs; `None` where they are carried whole.
+    pub fn digits(&self) -> Option<ValueDigits> {
+        self.digits
+    }
+
+    /// The digits of a layout that has some.
+    pub(crate) fn expect_digits(&self) -> ValueDigits {
+        match self.digits {
+            Some(digits) => digits,
+            None => unreachable!("only layouts with digits have their columns"),
+        }
+    }
+
     /// Row of (query head, step within the segment, dimension) in the vectors component.
     pub fn vector_row(&self, head: usize, step: usize, dim: usize) -> usize {
         let steps = self.shape.segment_steps().get() as usize;
@@ -470,11 +496,13 @@ impl SegmentLayout {
     }
 
     /// Values that enter random linear combinations: keys and values of the cache, scores, outputs; in a
-    /// decoder all inputs and outputs of matrices.
+    /// decoder all inputs and outputs of matrices. Values and outputs of two digits count twice: so do they in
+    /// the degree of what is combined over the dimensions.
     pub fn combined_values(&self) -> u64 {
         let rows = self.log_rows;
-        let attention = (2 * self.lanes as u64) * (1 << rows.cache)
-            + 2 * (1 << rows.vectors)
+        let digits = if self.digits.is_some() { 2 } else { 1 };
+        let attention = (1 + digits) * self.lanes as u64 * (1 << rows.cache)
+            + (1 + digits) * (1 << rows.vectors)
             + 2 * (1 << rows.scores);
         let decoder = self.decoder.as_ref();
         attention + decoder.map_or(0, |decoder| decoder.combined_values(rows.vectors))

@@ -7,6 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_graph::ModelArithmetic;
+use matchmark_quant::embed;
 use matchmark_statement::{ProofPart, SegmentKind};
 use matchmark_tables::WeightTable;
 use num_traits::{One, Zero};
@@ -62,6 +63,8 @@ pub enum Preprocessed {
     TableWeight,
     /// Value table: the value.
     TableValue,
+    /// Table of digits: the high digit of the value.
+    TableValueHigh,
     /// Limb table: the limb.
     TableLimb,
     /// A column of the decoder.
@@ -69,7 +72,7 @@ pub enum Preprocessed {
 }
 
 impl Preprocessed {
-    /// The columns of the attention, in the order in which they are committed.
+    /// The columns of every attention, in the order in which they are committed.
     pub const ATTENTION: [Self; 11] = [
         Self::VectorActive,
         Self::VectorFirst,
@@ -84,14 +87,15 @@ impl Preprocessed {
         Self::TableLimb,
     ];
 
-    /// The columns of the proofs of one part of segments of this kind, in the order of their tree.
-    pub fn of(kind: SegmentKind, part: ProofPart) -> Vec<Self> {
-        let decoder: &[DecoderSelector] = match kind {
+    /// The columns of the proofs of one part of such segments, in the order of their tree.
+    pub fn of(layout: &SegmentLayout, part: ProofPart) -> Vec<Self> {
+        let digits = layout.digits().map(|_| Self::TableValueHigh);
+        let decoder: &[DecoderSelector] = match layout.kind() {
             SegmentKind::Decoder => DecoderSelector::ALL,
             SegmentKind::Attention => &[],
         };
         let decoder = decoder.iter().copied().map(Self::Decoder);
-        let all = Self::ATTENTION.into_iter().chain(decoder);
+        let all = Self::ATTENTION.into_iter().chain(digits).chain(decoder);
         all.filter(|column| match part {
             ProofPart::Whole => true,
             ProofPart::Arithmetic => !column.is_weight_table(),
@@ -117,6 +121,7 @@ impl Preprocessed {
             Self::TableIndex => "table_index",
             Self::TableWeight => "table_weight",
             Self::TableValue => "table_value",
+            Self::TableValueHigh => "table_value_high",
             Self::TableLimb => "table_limb",
             Self::Decoder(selector) => selector.name(),
         }
@@ -142,7 +147,7 @@ impl Preprocessed {
             }
             Self::CacheFirstDimension | Self::CacheFirstPosition | Self::CacheRow => log_rows.cache,
             Self::TableIndex | Self::TableWeight => log_rows.weights,
-            Self::TableValue => log_rows.values,
+            Self::TableValue | Self::TableValueHigh => log_rows.values,
             Self::TableLimb => log_rows.limbs,
             Self::Decoder(selector) => selector.log_rows(layout, layout.expect_decoder()),
         }
@@ -152,7 +157,8 @@ impl Preprocessed {
     ///
     /// # Panics
     ///
-    /// If it is a decoder's column, and the layout has no decoder or the constants have no arithmetic.
+    /// If it is a decoder's column, and the layout has no decoder or the constants have no arithmetic; if it is
+    /// that of the digits, and the layout has none.
     pub fn column(self, layout: &SegmentLayout, constants: &Constants<'_>) -> Vec<M31> {
         let rows = 1 << self.log_rows(layout);
         let dim = layout.head_dim();
@@ -175,16 +181,24 @@ impl Preprocessed {
             Self::TableWeight => (0..rows)
                 .map(|row| M31::from(constants.table.entries()[entry(row)]))
                 .collect(),
-            Self::TableValue => (-limit..)
-                .take(rows)
-                .map(|x| M31::from(if x <= limit { x } else { -limit }))
-                .collect(),
+            Self::TableValue => values(limit, rows).map(M31::from).collect(),
+            Self::TableValueHigh => {
+                let digits = layout.expect_digits();
+                let high = |value| M31::from(embed(digits.high(i64::from(value))));
+                values(limit, rows).map(high).collect()
+            }
             Self::Decoder(selector) => {
                 let decoder = layout.expect_decoder();
                 selector.column(layout, decoder, constants.expect_arithmetic())
             }
         }
     }
+}
+
+/// The values by row of their tables: a table is filled up with its first entry.
+fn values(limit: i32, rows: usize) -> impl Iterator<Item = i32> {
+    let entry = move |x| if x <= limit { x } else { -limit };
+    (-limit..).take(rows).map(entry)
 }
 
 fn vector_column(

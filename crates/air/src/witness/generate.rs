@@ -26,7 +26,7 @@ impl PartTrace {
         generate: impl Fn(&dyn AnyConstraints) -> Vec<Column>,
     ) -> Self {
         let part = circuit.part();
-        let of_part = Preprocessed::of(layout.kind(), part);
+        let of_part = Preprocessed::of(layout, part);
         let mut ports: Vec<_> = ports
             .iter()
             .map(|(tree, columns)| (*tree, columns.iter()))

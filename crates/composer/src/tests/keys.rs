@@ -1,8 +1,9 @@
 //! Keys as they are derived: the right commitments and roots, and why there is none.
 use std::sync::{Arc, LazyLock};
 
+use matchmark_graph::ModelArithmetic;
 use matchmark_prover::{model_outline, ModelChain, SegmentProver};
-use matchmark_quant::{CacheCapacity, SegmentSteps};
+use matchmark_quant::{CacheCapacity, SegmentSteps, ValueBits};
 use matchmark_statement::{Cut, PromptLength, SecurityLevel, TokenId};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::key::{CircuitSizes, KeyError, ModelKey, ModelKeyParts, Stop};
@@ -144,8 +145,12 @@ const KEYGEN: &[Case<KeygenError>] = &[
         derive(&options)
     }),
     ("NoChain", || {
-        // Weights with which the sums of no attention row fit into the field: a model that no file holds.
+        // Weights with which the sums of no attention row fit into the field, in two digits of 12 bits: a model
+        // that no file holds.
         let mut outline = model_outline(&model(5));
+        let mut of_nodes = outline.arithmetic.into_parts();
+        of_nodes.value_bits = ValueBits::new(12).unwrap();
+        outline.arithmetic = ModelArithmetic::new(of_nodes).unwrap();
         outline.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
         let KeyOptions {
             securities,

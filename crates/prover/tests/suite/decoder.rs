@@ -24,11 +24,16 @@ pub fn model() -> Arc<IntegerModel> {
 
 /// A model of that shape, with other weights for each seed.
 pub fn model_of(seed: u64) -> Arc<IntegerModel> {
-    model_with(seed, false)
+    model_of_positions(seed, 16, 9)
+}
+
+/// The same for so many positions and values of this width.
+pub fn model_of_positions(seed: u64, positions: u32, bits: u8) -> Arc<IntegerModel> {
+    model_with([positions, bits.into()], seed, false)
 }
 
 /// The same, whose queries, keys and values have biases or not.
-fn model_with(seed: u64, biases: bool) -> Arc<IntegerModel> {
+fn model_with([positions, bits]: [u32; 2], seed: u64, biases: bool) -> Arc<IntegerModel> {
     let shape = ModelShape::new(
         Layers::new(2).unwrap(),
         HiddenSize::new(12).unwrap(),
@@ -40,11 +45,12 @@ fn model_with(seed: u64, biases: bool) -> Arc<IntegerModel> {
         .unwrap(),
         MlpSize::new(20).unwrap(),
         VocabularySize::new(24).unwrap(),
-        CacheCapacity::new(16).unwrap(),
+        CacheCapacity::new(positions).unwrap(),
     )
     .unwrap()
     .with_attention_bias(biases);
-    let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
+    let bits = ValueBits::new(u8::try_from(bits).unwrap()).unwrap();
+    let arithmetic = synthetic_arithmetic(shape, bits).unwrap();
     Arc::new(synthetic_model(shape, arithmetic, seed).unwrap())
 }
 
@@ -102,7 +108,7 @@ pub fn chain(prover: &SegmentProver, cuts: [Cut; 3]) -> Vec<ProvenSegment> {
 }
 
 /// The policy for these segments, each of which has a length of its own.
-fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
+pub fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
     let statements: Vec<_> = files.iter().map(|file| file.statement().clone()).collect();
     let mut chain = ChainAccumulator::start(&statements[0]);
     for statement in &statements[1..] {
@@ -131,7 +137,7 @@ fn a_decoder_is_proven_from_tokens_to_tokens() {
         (false, [Cut::Split; 3]),
         (true, [Cut::Split, Cut::Fused, Cut::Split]),
     ] {
-        let prover = prover(&model_with(5, biases));
+        let prover = prover(&model_with([16, 9], 5, biases));
         let segments = chain(&prover, cuts);
         let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
         let policy = policy(&prover, &files);
@@ -148,7 +154,7 @@ fn a_decoder_is_proven_from_tokens_to_tokens() {
 /// A proof about a model with biases is none about one that has the same weights without.
 #[test]
 fn biases_are_part_of_the_function() {
-    let prover = prover(&model_with(5, true));
+    let prover = prover(&model_with([16, 9], 5, true));
     let segment = chain(&prover, [Cut::Fused; 3]).remove(0);
     let own = policy(&prover, &[&segment.file]);
     let mut parts = own.parts();

@@ -69,17 +69,28 @@ fn rounding_wraps_the_modulus() {
     assert!(wrapped >= 6, "{wrapped}");
 }
 
-/// Nothing is heavier than what the bound on numerators allows.
+/// What is heavier than the bound on numerators allows has values in two digits, and nothing is heavier than these
+/// allow.
 #[test]
-fn heavier_shapes_have_no_case() {
-    for (bits, capacity, weight) in [
-        (8, 3, 2_796_203),
-        (8, 2048, 4096),
-        (11, 512, 2048),
-        (12, 3, 174_763),
-        (12, 256, 2048),
-    ] {
-        for rounding in [Rounding::NearestTiesUp, Rounding::Floor] {
+fn heavier_shapes_have_digits_or_no_case() {
+    for rounding in [Rounding::NearestTiesUp, Rounding::Floor] {
+        for (bits, capacity, weight) in [
+            (8, 3, 2_796_203),
+            (8, 2048, 4096),
+            (11, 512, 2048),
+            (12, 3, 174_763),
+            (12, 256, 2048),
+        ] {
+            let case = heavy(bits, capacity, weight, rounding).case();
+            assert!(case.layout.digits().is_some(), "{bits} {capacity} {weight}");
+        }
+        for (bits, capacity, weight) in [
+            (8, 5, 13_421_671),
+            (8, 16_384, 4096),
+            (11, 8253, 2048),
+            (12, 3, 5_592_363),
+            (12, 8192, 2048),
+        ] {
             let spec = heavy(bits, capacity, weight, rounding);
             assert!(spec.try_case().is_err(), "{bits} {capacity} {weight}");
         }

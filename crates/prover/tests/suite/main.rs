@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
 mod decoder;
+mod digits;
 mod exact_clipping;
 mod forgeries;
 mod forgeries_claims;

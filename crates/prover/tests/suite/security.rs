@@ -9,25 +9,31 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use matchmark_air::challenges::MAX_TUPLE;
-use matchmark_air::describe::reference_layouts;
+use matchmark_air::describe::{digit_layouts, reference_layouts};
 use matchmark_air::hash::DIGEST_BYTES;
+use matchmark_air::layout::SegmentLayout;
 use matchmark_statement::{Profile, Regime, Security, SecurityLevel};
 use matchmark_verifier::soundness::{Term, CONSTRAINT_DEGREE};
 use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SecurityFigures;
 use serde_json::{json, Value};
 
-/// All structures of the pinned layouts at all levels, with a name for each.
+/// All structures of the pinned layouts of whole values at all levels, with a name for each.
 fn structures() -> Vec<(String, ProofStructure)> {
+    structures_of("layout", &reference_layouts().unwrap())
+}
+
+/// All structures of layouts at all levels.
+fn structures_of(what: &str, layouts: &[(SegmentLayout, usize)]) -> Vec<(String, ProofStructure)> {
     let mut all = vec![];
-    for (index, (layout, _)) in reference_layouts().unwrap().iter().enumerate() {
+    for (index, (layout, _)) in layouts.iter().enumerate() {
         for level in SecurityLevel::ALL {
             for profile in Profile::ALL {
                 let Ok(security) = Security::new(level, profile) else {
                     continue;
                 };
                 for structure in ProofStructure::all(layout, security).unwrap() {
-                    let name = format!("layout {index} {} {security}", structure.part());
+                    let name = format!("{what} {index} {} {security}", structure.part());
                     all.push((name, structure));
                 }
             }
@@ -38,7 +44,8 @@ fn structures() -> Vec<(String, ProofStructure)> {
 
 #[test]
 fn pinned_layouts_keep_the_promise_of_their_level() {
-    for (name, structure) in structures() {
+    let digits = structures_of("digits", &digit_layouts().unwrap());
+    for (name, structure) in structures().into_iter().chain(digits) {
         let security = structure.security();
         let figures = SecurityFigures::new(&[structure]);
         let Some(promised) = security.level().promised_bits() else {

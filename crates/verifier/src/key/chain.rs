@@ -2,11 +2,11 @@
 use core::ops::Deref;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
-use matchmark_air::RELATION_DIGEST;
+use matchmark_air::{relation_digest_of, RELATION_DIGEST};
 use matchmark_graph::{ModelArithmetic, ModelShape};
 use matchmark_quant::{CacheCapacity, QuantizationPolicy, Rounding, SegmentSteps, StepRange};
 use matchmark_statement::{
-    CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength,
+    CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength, RelationDigest,
     RelationVersion, Security, SegmentShape, SharedTerms, StatementError, TokenId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
@@ -160,7 +160,7 @@ impl ChainTerms {
         shape: SegmentShape,
         weight_table: WeightTable,
     ) -> Self {
-        let shared = SharedTerms {
+        let mut shared = SharedTerms {
             relation_version: RelationVersion::CURRENT,
             relation_digest: RELATION_DIGEST,
             domain,
@@ -173,22 +173,31 @@ impl ChainTerms {
             shape,
             decoder: None,
         };
+        shared.relation_digest = own_relation(&shared);
         Self {
             shared,
             weight_table,
         }
     }
 
-    /// The same with other terms. Identity and bounds of the table stay what they are.
+    /// The same with other terms. Identity and bounds of the table stay what they are, and a digest of the
+    /// relation that is this program's stays that.
     #[must_use]
     pub fn with(self, change: impl FnOnce(&mut SharedTerms)) -> Self {
         let Self {
             mut shared,
             weight_table,
         } = self;
+        let (is_own, before) = (
+            shared.relation_digest == own_relation(&shared),
+            shared.relation_digest,
+        );
         change(&mut shared);
         shared.table = weight_table.id();
         shared.table_bounds = weight_table.bounds();
+        if is_own && shared.relation_digest == before {
+            shared.relation_digest = own_relation(&shared);
+        }
         Self {
             shared,
             weight_table,
@@ -233,6 +242,14 @@ impl ChainTerms {
             None => Ok(layout),
             Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
         }
+    }
+}
+
+/// The digest of this program's relation for these terms. Of terms that have no statement it is any.
+fn own_relation(terms: &SharedTerms) -> RelationDigest {
+    match terms.bounds() {
+        Ok(bounds) => relation_digest_of(&bounds),
+        Err(_) => RELATION_DIGEST,
     }
 }
 

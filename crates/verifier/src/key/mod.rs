@@ -9,6 +9,7 @@ mod chain;
 mod error;
 #[cfg(feature = "std")]
 mod file;
+mod sizes;
 mod stop;
 
 use alloc::collections::BTreeSet;
@@ -17,7 +18,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use matchmark_air::fingerprint::{Opening, PortContent};
-use matchmark_air::layout::SegmentLayout;
 use matchmark_air::RELATION_DIGEST;
 use matchmark_graph::ModelBounds;
 use matchmark_quant::SegmentSteps;
@@ -35,6 +35,7 @@ pub use chain::{
     ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError, ModelOutline,
 };
 pub use error::KeyError;
+pub use sizes::CircuitSizes;
 pub use stop::Stop;
 
 /// The commitment to a model in trees of one height.
@@ -47,38 +48,6 @@ pub struct KeyWeights {
     pub log_height: u32,
     /// The commitment: a digest over root and fingerprint of the tree that holds the weights.
     pub commitment: PortCommitment,
-}
-
-/// On what the preprocessed columns of a chain's segments depend, beside the model and the number of steps.
-///
-/// The length of a chain is not among it: chains of many lengths have the same columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CircuitSizes {
-    /// Base-two logarithm of the inverse code rate, by level and profile.
-    pub log_blowup: u32,
-    /// Base-two logarithm of the height of the trees.
-    pub log_height: u32,
-    /// Steps of the chain's longest segments.
-    pub segment_steps: SegmentSteps,
-    /// Base-two logarithm of the rows of the cache component.
-    pub log_cache: u32,
-    /// Base-two logarithm of the entries of the limb table.
-    pub log_limbs: u32,
-}
-
-impl CircuitSizes {
-    /// The sizes of this layout at this blowup.
-    pub fn of(layout: &SegmentLayout, log_blowup: u32) -> Self {
-        let rows = layout.log_rows();
-        Self {
-            log_blowup,
-            log_height: layout.lifting_log_size(log_blowup),
-            segment_steps: layout.shape().segment_steps(),
-            log_cache: rows.cache,
-            log_limbs: rows.limbs,
-        }
-    }
 }
 
 /// What opens the commitment to a cache: root and fingerprint of its tree, as a key has them.
@@ -520,7 +489,13 @@ impl ModelKey {
                 segment_steps,
                 log_cache,
                 log_limbs,
+                has_digits,
             } = it.sizes;
+            let digits = if has_digits {
+                ", values in two digits"
+            } else {
+                ""
+            };
             let roots = it.steps.iter().zip(it.whole.iter().zip(&it.arithmetic));
             let roots: Vec<String> = roots
                 .map(|(steps, (whole, arithmetic))| {
@@ -529,7 +504,7 @@ impl ModelKey {
                 .collect();
             format!(
                 "{segment_steps} steps a segment at blowup 2^{log_blowup}, height 2^{log_height}, cache \
-                 2^{log_cache}, limbs 2^{log_limbs}: first state {}, lookup {}, {}",
+                 2^{log_cache}, limbs 2^{log_limbs}{digits}: first state {}, lookup {}, {}",
                 it.first_state.as_ref().map_or_else(|| "empty".to_string(), |state| format!("{state:?}")),
                 it.lookup,
                 roots.join(", ")

@@ -10,11 +10,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_graph::{ArithmeticId, ArithmeticTerms, Graph, MatrixName, ModelArithmetic};
-use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
+use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange, ValueBits};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, EndTokens, ModelId,
     PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest,
-    RelationVersion, Security, SecurityLevel, StatementError, TokenId, TokenizerId, VerifierDomain,
+    RelationVersion, Security, SecurityLevel, SegmentShape, SharedTerms, StatementError, TokenId,
+    TokenizerId, VerifierDomain,
 };
 use matchmark_tables::WeightTable;
 
@@ -24,7 +25,7 @@ use crate::key::{
     ChainTermsError, CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelChain,
     ModelKey, ModelKeyParts, ModelOptions, ModelOptionsError, ModelOutline, Stop,
 };
-use crate::RELATION_DIGEST;
+use crate::{DIGITS_RELATION_DIGEST, RELATION_DIGEST};
 
 fn outline() -> ModelOutline {
     let decoder = decoder();
@@ -335,6 +336,79 @@ fn text_and_bytes_read_back() {
     let key = key();
     assert_eq!(ModelKey::from_toml(&key.to_toml()), Ok(key.clone()));
     assert_eq!(ModelKey::from_bytes(&key.to_bytes().unwrap()), Ok(key));
+}
+
+/// With weights so large that chains of five tokens and more have values in two digits.
+fn heavy() -> ModelOutline {
+    let entries = (0..9).map(|index| 900_000 >> index).collect();
+    let mut of_nodes = nodes(&outline().shape).into_parts();
+    of_nodes.value_bits = ValueBits::new(9).unwrap();
+    ModelOutline {
+        arithmetic: ModelArithmetic::new(of_nodes).unwrap(),
+        table: WeightTable::custom(entries, "heavy").unwrap(),
+        ..outline()
+    }
+}
+
+/// Chains whose values have two digits have circuits and a relation of their own, and those of whole values
+/// are written as they were before there were digits.
+#[test]
+fn chains_of_two_digits_have_circuits_of_their_own() {
+    let key = key_of(&heavy());
+    let digits = |has_digits| {
+        let mut circuits = key.circuits().iter();
+        circuits.any(move |it| it.sizes.has_digits == has_digits)
+    };
+    assert!(digits(true) && digits(false));
+    assert!(key.circuits().iter().any(|it| {
+        let other = CircuitSizes {
+            has_digits: !it.sizes.has_digits,
+            ..it.sizes
+        };
+        key.circuits().iter().any(|it| it.sizes == other)
+    }));
+    let text = key.to_toml();
+    assert!(text.contains("has_digits = true") && !text.contains("has_digits = false"));
+    assert_eq!(ModelKey::from_toml(&text), Ok(key.clone()));
+    assert_eq!(
+        ModelKey::from_bytes(&key.to_bytes().unwrap()),
+        Ok(key.clone())
+    );
+    let spelled = text.replacen(
+        "log_limbs = 12\n",
+        "log_limbs = 12\nhas_digits = false\n",
+        1,
+    );
+    assert_ne!(spelled, text);
+    assert!(ModelKey::from_toml(&spelled).is_err());
+
+    for (tokens, relation) in [(3, RELATION_DIGEST), (4, DIGITS_RELATION_DIGEST)] {
+        let policy = key.policy(&prompt(), &options(tokens)).unwrap();
+        assert_eq!(policy.terms().relation_digest, relation, "{tokens}");
+        key.check_policy(&policy).unwrap();
+    }
+}
+
+/// Terms follow from one relation to the other, unless they name one that is neither.
+#[test]
+fn terms_name_the_relation_of_their_digits() {
+    let options = options(3);
+    let (chain, _) = options.chain(&heavy().shape, 0, &prompt()).unwrap();
+    let terms = chain.terms_without_weights(&heavy()).unwrap();
+    assert_eq!(terms.relation_digest, RELATION_DIGEST);
+    let longer = |it: &mut SharedTerms| {
+        let capacity = CacheCapacity::new(6).unwrap();
+        it.shape =
+            SegmentShape::new(it.shape.attention(), capacity, it.shape.segment_steps()).unwrap();
+    };
+    let digits = terms.clone().with(longer);
+    assert_eq!(digits.relation_digest, DIGITS_RELATION_DIGEST);
+    let lighter = digits.with_table(WeightTable::essay9());
+    assert_eq!(lighter.relation_digest, RELATION_DIGEST);
+    let other = RelationDigest::from_bytes([1; 32]);
+    let other = terms.with(|it| it.relation_digest = other);
+    let kept = other.clone().with(longer);
+    assert_eq!(kept.relation_digest, other.relation_digest);
 }
 
 fn with_text(from: &str, to: &str) -> KeyError {

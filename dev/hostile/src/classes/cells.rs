@@ -18,7 +18,9 @@ use matchmark_quant::centered;
 use stwo::core::fields::m31::M31;
 
 use crate::attempt::{Attempt, Expect};
-use crate::cases::{all, edges, narrow, split_narrow, unclipped, wide, Case};
+use crate::cases::{
+    all, carry_is_bounded, edges, narrow, split_narrow, two_digits, unclipped, wide, Case,
+};
 use crate::cell::{columns, rows, Cell};
 use crate::checker::Drop;
 use crate::forge::{Forge, Forged};
@@ -79,6 +81,18 @@ fn free(case: &Case, forge: &Forge, cell: Cell, new: M31) -> Option<&'static str
             (is_padding() && is_narrow && exchanged)
                 .then_some("remainder of a padding row, exchanged with its complement")
         }
+        ("vectors", "carry low" | "carry high") => {
+            // Its numerator is nobody's.
+            let top_max = layout.digits().map(|digits| {
+                let largest = 2 * digits.carry_offset() - 1;
+                i64::from(largest >> forge.limb_bits())
+            });
+            let limb = centered(new.0);
+            let is_top = cell.read.name == "carry high" && carry_is_bounded(case);
+            let is_below = !is_top || top_max.is_some_and(|top_max| limb <= top_max);
+            (is_padding() && (0..1 << forge.limb_bits()).contains(&limb) && is_below)
+                .then_some("carry of a padding row, within its limbs")
+        }
         ("vectors", "keys") => {
             is_padding().then_some("combined key of a padding row, whose query is zero")
         }
@@ -110,7 +124,7 @@ pub(super) fn attempts(case: &Arc<Case>, seed: u64, every: usize) -> impl Iterat
 }
 
 /// Number of reasons for which attempts hold.
-const REASONS: usize = 7;
+const REASONS: usize = 8;
 
 /// Rows that are not padding.
 fn used(case: &Case, forge: &Forge, cell: &Cell, len: usize) -> usize {
@@ -185,7 +199,8 @@ fn constraints(recorder: &mut Recorder) {
 /// Changed cells as full proofs.
 fn proofs(recorder: &mut Recorder) {
     let (every, of_edges) = (recorder.amount(12, 1), recorder.amount(60, 5));
-    let specs = [narrow(), wide(), unclipped(), split_narrow()].map(|spec| (spec, every));
+    let specs =
+        [narrow(), wide(), unclipped(), split_narrow(), two_digits()].map(|spec| (spec, every));
     let edges = edges().into_iter().map(|spec| (spec, of_edges));
     for (index, (spec, every)) in specs.into_iter().chain(edges).enumerate() {
         let case = spec.case();

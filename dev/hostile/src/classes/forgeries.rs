@@ -15,9 +15,11 @@ use stwo::core::fields::m31::M31;
 use crate::attacks::{self, Attack};
 use crate::attempt::{Attempt, Expect};
 use crate::cases::{
-    all, bounded_narrow, bounded_wide, edges, exact, narrow, unclipped, wide, Case, Spec,
+    all, bounded_narrow, bounded_wide, edges, exact, narrow, split_digits, two_digits, unclipped,
+    wide, Case, Spec,
 };
 use crate::checker::Drop;
+use crate::digits;
 use crate::forge::vectors_mut;
 use crate::forge::{Forge, Forged, ScoreRow};
 use crate::gadgets::{self, entry, Part};
@@ -78,7 +80,7 @@ impl List {
 /// Adds the forgeries of one kind.
 type Kind = fn(&mut List);
 
-const KINDS: [(&str, Kind); 20] = [
+const KINDS: [(&str, Kind); 22] = [
     ("false maximum", false_maximum),
     ("clip without cause", clip_without_cause),
     ("no clip with cause", no_clip_with_cause),
@@ -105,6 +107,8 @@ const KINDS: [(&str, Kind); 20] = [
     ("query reused across heads", query_reused_across_heads),
     ("values out of range", values_out_of_range),
     ("multiplicity wraps", multiplicity_wraps),
+    ("numerator wraps the modulus", numerator_wraps_the_modulus),
+    ("digits of another value", digits_of_another_value),
 ];
 
 pub fn run(recorder: &mut Recorder) {
@@ -707,11 +711,54 @@ fn query_reused_across_heads(list: &mut List) {
 fn values_out_of_range(list: &mut List) {
     // Queries of -M - 1 have no public values; old entries of the cache are the relation's alone.
     list.add(&all(), gadgets::query_out_of_range, "value range", BALANCE);
-    for value in [false, true] {
-        let attack =
-            move |case: &Arc<Case>, seed| gadgets::entry_out_of_range(case, seed, 0, value);
-        list.add(&all(), attack, "value range", BALANCE);
+    let has_digits = |spec: &Spec| spec.case().layout.digits().is_some();
+    let (in_digits, whole): (Vec<_>, Vec<_>) = all().into_iter().partition(has_digits);
+    for (value, specs, reason) in [
+        (false, &all(), "value range"),
+        (true, &whole, "value range"),
+        (true, &in_digits, "value digits"),
+    ] {
+        let attack = move |case: &Arc<Case>, seed| {
+            let looks_up_digits = value && case.layout.digits().is_some();
+            let is_of_case = looks_up_digits == (reason == "value digits");
+            is_of_case.then(|| gadgets::entry_out_of_range(case, seed, 0, value))?
+        };
+        list.add(specs, attack, reason, BALANCE);
     }
+}
+
+/// Outputs that are right modulo `p`, with the carry that this takes.
+fn numerator_wraps_the_modulus(list: &mut List) {
+    for part in [Part::Low, Part::High] {
+        let attack = move |case: &Arc<Case>, seed| digits::numerator_that_wraps(case, seed, part);
+        list.add(
+            &[two_digits(), split_digits()],
+            attack,
+            "limb range",
+            BALANCE,
+        );
+    }
+    let attack = |case: &Arc<Case>, seed| digits::numerator_that_wraps(case, seed, Part::TopBound);
+    list.add(&[split_digits()], attack, "limb range", BALANCE);
+    list.add(
+        &[two_digits(), split_digits()],
+        digits::carry_as_a_fraction,
+        "limb range",
+        BALANCE,
+    );
+}
+
+/// The same with a small carry, and digits that are not those of the output, or of a cache entry.
+fn digits_of_another_value(list: &mut List) {
+    let both = [two_digits(), split_digits()];
+    let reason = "value digits";
+    list.add(&both, digits::output_of_other_digits, reason, BALANCE);
+    list.add(
+        &[two_digits()],
+        digits::entry_of_other_digits,
+        reason,
+        BALANCE,
+    );
 }
 
 /// Runs that answer minus once, and twice: the sum over all rows is right.

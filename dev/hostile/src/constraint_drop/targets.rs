@@ -39,7 +39,7 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
         reason: reason.to_owned(),
         proof,
     };
-    for tag in RelationTag::ATTENTION {
+    for tag in relations(case) {
         let label = format!("relation {}", tag.name());
         let proof = on_relation(tag).map_or(Proof::Missing, Proof::Killed);
         targets.push(target(label, Drop::Relation(tag), tag.name(), proof));
@@ -83,6 +83,12 @@ fn constraints(case: &Arc<Case>) -> Vec<Target> {
         reason: item.name,
     };
     constraints.map(target).collect()
+}
+
+/// The relations of a case of attention.
+fn relations(case: &Case) -> impl Iterator<Item = RelationTag> {
+    let digits = case.layout.digits().map(|_| RelationTag::ValueDigits);
+    RelationTag::ATTENTION.into_iter().chain(digits)
 }
 
 /// The library's own constraints on the LogUp columns of every component. What fails without them is
@@ -165,7 +171,7 @@ mod tests {
             let is_relation = |drop: &Drop| matches!(drop, Drop::Relation(_));
             assert_eq!(
                 count(is_relation),
-                RelationTag::ATTENTION.len(),
+                relations(&case).count(),
                 "{}",
                 case.name
             );

@@ -687,12 +687,13 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
         RelationTag::KeyRlc => one(Box::new(other_new_key)),
         RelationTag::Limb => one(on_attention(Box::new(output_off))),
-        RelationTag::Weight | RelationTag::ValueRlc | RelationTag::StepTotals => {
-            crate::attacks::on_relation(tag)
-                .map(|attack| (String::new(), on_attention(attack)))
-                .into_iter()
-                .collect()
-        }
+        RelationTag::Weight
+        | RelationTag::ValueRlc
+        | RelationTag::StepTotals
+        | RelationTag::ValueDigits => crate::attacks::on_relation(tag)
+            .map(|attack| (String::new(), on_attention(attack)))
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::harness::row::{Constraints, Row, Source};
 use crate::preprocessed::decoder::DecoderSelector;
 use crate::preprocessed::Preprocessed;
 use crate::relation::{
-    Activation, Exponent, Limb, Range, ReciprocalRoot, Rotation, Tuple, Value, Weight,
+    Activation, Exponent, Limb, Range, ReciprocalRoot, Rotation, Tuple, Value, ValueDigits, Weight,
 };
 use crate::tables::Table;
 use crate::trees::Tree;
@@ -72,6 +72,13 @@ fn provide_entry<E: EvalAtRow>(table: Table, row: &mut Row<'_, E>) {
         Table::Values => {
             let value = row.preprocessed(Preprocessed::TableValue);
             provide(row, "value uses", Value { value });
+        }
+        Table::ValueDigits => {
+            let tuple = ValueDigits {
+                value: row.preprocessed(Preprocessed::TableValue),
+                high: row.preprocessed(Preprocessed::TableValueHigh),
+            };
+            provide(row, "digit uses", tuple);
         }
         Table::Limbs => {
             let value = row.preprocessed(Preprocessed::TableLimb);

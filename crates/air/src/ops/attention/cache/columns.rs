@@ -28,14 +28,19 @@ pub struct LaneWitness<T> {
     pub new: T,
     /// How many rows of the scores component use the combined value that ends at this row.
     pub value_uses: T,
+    /// High digit of the value after the segment; absent where values are carried whole.
+    pub value_high: Option<T>,
 }
 
 impl LaneWitness<usize> {
-    /// Where a lane's columns stand among the witness columns.
-    pub const fn of_lane(lane: usize) -> Self {
+    /// Where a lane's columns stand among the witness columns, for values in two digits or carried whole.
+    pub const fn of_lane(lane: usize, has_digits: bool) -> Self {
+        let columns = if has_digits { 3 } else { 2 };
+        let new = columns * lane;
         Self {
-            new: 2 * lane,
-            value_uses: 2 * lane + 1,
+            new,
+            value_uses: new + 1,
+            value_high: if has_digits { Some(new + 2) } else { None },
         }
     }
 }
@@ -44,7 +49,8 @@ impl LaneWitness<usize> {
 pub struct LaneRlcs<E: EvalAtRow> {
     /// `K_pc = sum_(p' <= p) t^(p-p') k_p'c`.
     pub keys: RunningSum<E>,
-    /// `r^(c+1) + sum_(c' <= c) r^(c-c') v_pc'`.
+    /// `r^(c+1) + sum_(c' <= c) r^(c-c') v_pc'`; of values in two digits, `r^2` in the place of `r`, and
+    /// `high_pc' r + low_pc'` in that of the value.
     pub values: RunningSum<E>,
 }
 
@@ -101,6 +107,7 @@ impl<E: EvalAtRow> Columns<E> {
             .map(|_| LaneWitness {
                 new: row.witness("new"),
                 value_uses: row.witness("value uses"),
+                value_high: layout.digits().map(|_| row.witness("value high")),
             })
             .collect();
         let rlcs: Vec<_> = lanes

@@ -3,6 +3,7 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
+use crate::gadgets::digits::ValueDigits;
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::SegmentLayout;
 use crate::relation::{KeyRlc, Value, ValueRlc};
@@ -60,23 +61,36 @@ impl Constraints for Cache {
                     keys - before * later_position.clone() * rlc.position - E::EF::from(key.clone())
                 },
             );
+            let digits = layout.digits().zip(lane.witness.value_high);
+            let (next, entry) = match &digits {
+                None => (rlc.dimension, E::EF::from(value.clone())),
+                Some((digits, high)) => {
+                    let low = digits.low::<E>(value.clone(), high.clone());
+                    let both = ValueDigits::combine::<E>(rlc.dimension, high.clone(), low);
+                    (rlc.dimension * rlc.dimension, both)
+                }
+            };
             let values = row.accumulate(
                 "combined values accumulate",
                 lane.rlcs.values,
                 |values, before| {
                     values
                         - (before * later_dimension.clone() + selectors.first_dimension.clone())
-                            * rlc.dimension
-                        - E::EF::from(value.clone())
+                            * next
+                        - entry.clone()
                 },
             );
 
             let cache_row =
                 selectors.row.clone() + E::F::from(M31::from(layout.lane_offset(index)));
             // Every entry, old or new, is in range, so that a proof needs no other proof for it.
-            for entry in [&key, &value] {
-                let value = entry.clone();
-                row.require(Value { value });
+            row.require(Value { value: key.clone() });
+            match digits {
+                None => row.require(Value {
+                    value: value.clone(),
+                }),
+                // Digits that make up the value. Else: any two numbers that do, and sums of them that wrap.
+                Some((digits, high)) => digits.constrain(row, value.clone(), high),
             }
             row.provide_times(
                 lane.witness.value_uses,

@@ -1,5 +1,5 @@
 //! Trace generation of the cache component.
-use matchmark_quant::StepRange;
+use matchmark_quant::{centered, StepRange};
 use matchmark_runtime::KvCache;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
@@ -34,15 +34,18 @@ pub fn entries(layout: &SegmentLayout, cache: &KvCache) -> Vec<Column> {
 
 impl Generate for Cache {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        witness(&self.layout, execution.attention.steps)
+        witness(&self.layout, execution.attention.steps, execution.after)
     }
 }
 
-/// The witness columns: new rows, and uses of combined values.
-fn witness(layout: &SegmentLayout, steps: StepRange) -> Vec<Column> {
+/// The witness columns: new rows, uses of combined values, and high digits of values.
+fn witness(layout: &SegmentLayout, steps: StepRange, after: &[Column]) -> Vec<Column> {
     let rows = 1 << layout.log_rows().cache;
     let attention = layout.shape().attention();
-    let mut columns = vec![vec![M31::zero(); rows]; 2 * layout.lanes()];
+    let digits = layout.digits();
+    let of_lane = |lane| LaneWitness::of_lane(lane, digits.is_some());
+    let columns = of_lane(layout.lanes()).new;
+    let mut columns = vec![vec![M31::zero(); rows]; columns];
     let last_dimension = layout.head_dim() - 1;
     let (before, count) = (steps.entries_before(), steps.steps());
     for head in 0..attention.kv_heads() {
@@ -50,12 +53,11 @@ fn witness(layout: &SegmentLayout, steps: StepRange) -> Vec<Column> {
             // Step `t` attends to the positions up to `before + t`.
             let attending = count - position.saturating_sub(before);
             let (lane, row) = layout.lane_row(head, position, last_dimension);
-            columns[LaneWitness::of_lane(lane).value_uses][row] =
-                M31::from(attending * attention.group_size());
+            columns[of_lane(lane).value_uses][row] = M31::from(attending * attention.group_size());
             if position >= before {
                 for dim in 0..=last_dimension {
                     let (lane, row) = layout.lane_row(head, position, dim);
-                    columns[LaneWitness::of_lane(lane).new][row] = M31::from(1);
+                    columns[of_lane(lane).new][row] = M31::from(1);
                 }
             }
         }
@@ -65,6 +67,13 @@ fn witness(layout: &SegmentLayout, steps: StepRange) -> Vec<Column> {
         attention.query_heads() * (0..count).map(|t| steps.scores(t)).sum::<usize>();
     let filler = (1 << layout.log_rows().scores) - claims;
     let (lane, row) = layout.lane_row(0, 0, last_dimension);
-    columns[LaneWitness::of_lane(lane).value_uses][row] += M31::from(filler);
+    columns[of_lane(lane).value_uses][row] += M31::from(filler);
+    for lane in 0..layout.lanes() {
+        if let Some((digits, high)) = digits.zip(of_lane(lane).value_high) {
+            let values = &after[LaneEntries::of_lane(lane).value];
+            let digit = |value: &M31| field(digits.high(centered(value.0)));
+            columns[high] = values.iter().map(digit).collect();
+        }
+    }
     columns.into_iter().map(Column::from).collect()
 }

@@ -59,6 +59,17 @@ pub struct Witness<T, Pair> {
     pub remainder: LessThanColumns<T>,
     /// Rounding shift `(r - Z) / 2` plus its offset; absent where the shift needs no range check.
     pub shift: Option<NonNegativeColumns<T>>,
+    /// Digits of the output; absent where values and outputs are carried whole.
+    pub digits: Option<OutputDigits<T>>,
+}
+
+/// What an output in two digits has besides.
+#[derive(Clone, Debug)]
+pub struct OutputDigits<T> {
+    /// High digit of the output.
+    pub high: T,
+    /// What the high digits of the division leave to the low ones, `c`, plus its offset.
+    pub carry: NonNegativeColumns<T>,
 }
 
 /// What a decoder has besides: where its queries, keys and values come from, and where its outputs go.
@@ -81,7 +92,8 @@ pub struct Rlcs<E: EvalAtRow> {
     pub keys: Extension<E>,
     /// `sum_(c' <= c) q_ic' K_ic'`.
     pub score: RunningSum<E>,
-    /// `r^(c+1) Z + sum_(c' <= c) r^(c-c') N_ic'`.
+    /// `r^(c+1) Z + sum_(c' <= c) r^(c-c') N_ic'`; of values in two digits, `r^2` in the place of `r`, and two
+    /// sums in that of `N`, as [`ValueDigits::combine`](crate::gadgets::digits::ValueDigits::combine) has them.
     pub numerator: RunningSum<E>,
 }
 
@@ -113,6 +125,12 @@ const SHIFT: LimbNames = LimbNames {
     high: "shift high",
     complement_low: "shift complement low",
 };
+/// Names of the columns of the carry.
+const CARRY: LimbNames = LimbNames {
+    low: "carry low",
+    high: "carry high",
+    complement_low: "carry complement low",
+};
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
@@ -141,6 +159,10 @@ impl<E: EvalAtRow> Columns<E> {
                 shift: layout
                     .rounding_shift()
                     .map(|gadget| gadget.read(row, &SHIFT)),
+                digits: layout.digits().map(|digits| OutputDigits {
+                    high: row.witness("output high"),
+                    carry: digits.carry().read(row, &CARRY),
+                }),
             },
             rlcs: Rlcs {
                 keys: row.extension("keys"),

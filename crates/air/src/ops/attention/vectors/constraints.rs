@@ -4,6 +4,7 @@ use stwo::core::fields::m31::M31;
 use stwo_constraint_framework::EvalAtRow;
 
 use super::columns::Columns;
+use crate::gadgets::digits::ValueDigits;
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::{KEY_ENTRY, VALUE_ENTRY};
 use crate::layout::SegmentLayout;
@@ -90,27 +91,50 @@ impl Constraints for Vectors {
                 (shift, bound)
             }
         };
+        // In two digits, N_high = o_high Z + c, and N_low is N less that, so that 2^h N_high + N_low = N.
+        let output = columns.entries.output.clone();
+        let digits = self.layout.digits().zip(columns.witness.digits);
+        let (next, entry) = match &digits {
+            None => (
+                rlc.dimension,
+                E::EF::from(output.clone() * denominator.clone() + shift.clone()),
+            ),
+            Some((digits, columns)) => {
+                let carry = digits.carry().value::<E>(&columns.carry)
+                    - constant::<E>(digits.carry_offset());
+                let low = digits.low::<E>(output.clone(), columns.high.clone());
+                let of_high = columns.high.clone() * denominator.clone() + carry.clone();
+                let of_low = low * denominator.clone() + shift.clone() - digits.raise::<E>(carry);
+                let both = ValueDigits::combine::<E>(rlc.dimension, of_high, of_low);
+                (rlc.dimension * rlc.dimension, both)
+            }
+        };
         let numerator = row.accumulate(
             "combined numerator accumulates o * Z + r",
             columns.rlcs.numerator,
             |numerator, before| {
                 let before = before * follows.clone() + first.clone() * denominator.clone();
-                let output = columns.entries.output.clone();
-                numerator
-                    - before * rlc.dimension
-                    - E::EF::from(output * denominator.clone() + shift.clone())
+                numerator - before * next - entry.clone()
             },
         );
 
-        for value in [&columns.entries.query, &columns.entries.output] {
-            let value = value.clone();
-            row.require(Value { value });
+        let query = columns.entries.query.clone();
+        row.require(Value { value: query });
+        match &digits {
+            None => row.require(Value { value: output }),
+            // Digits that make up the output. Else: any two numbers that do, and products that wrap.
+            Some((digits, columns)) => digits.constrain(row, output, columns.high.clone()),
         }
         // 0 <= r < Z, or 2 Z: else the quotient is any number.
         gadget.constrain(row, &columns.witness.remainder, bound);
         // The shift is a small integer: else r - Z may be odd, and the half of it huge.
         if let Some((gadget, columns)) = shift_columns {
             gadget.constrain(row, columns);
+        }
+        // The carry is a small integer. Else: any o_high, and a carry that makes up for it modulo p, so that
+        // nothing is left of the two sums but N modulo p, which other outputs have as well.
+        if let Some((digits, columns)) = &digits {
+            digits.carry().constrain(row, &columns.carry);
         }
 
         // In a decoder, queries, keys and values are what the rest of the layer computed, and the outputs

@@ -1,8 +1,10 @@
 //! Trace generation of the vectors component.
-use matchmark_quant::Rounding;
+use matchmark_quant::{centered, Rounding};
 use matchmark_runtime::SegmentExecution;
+use stwo::core::fields::m31::M31;
 
-use super::columns::Witness;
+use super::super::cache::columns::LaneEntries;
+use super::columns::{OutputDigits, Witness};
 use super::Vectors;
 use crate::column::field;
 use crate::column::Column;
@@ -12,14 +14,13 @@ use crate::layout::SegmentLayout;
 impl Generate for Vectors {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
         let entries = execution.entries.iter().cloned();
-        entries
-            .chain(witness(&self.layout, execution.attention))
-            .collect()
+        entries.chain(witness(&self.layout, execution)).collect()
     }
 }
 
 /// The witness columns.
-fn witness(layout: &SegmentLayout, execution: &SegmentExecution) -> impl Iterator<Item = Column> {
+fn witness(layout: &SegmentLayout, all: &Execution<'_>) -> impl Iterator<Item = Column> {
+    let execution = all.attention;
     let rows = 1 << layout.log_rows().vectors;
     // Padding divides zero by one: 2 * 0 + 1 = 0 * 2 + 1, or 0 = 0 * 1 + 0.
     let (padding, factor) = match layout.rounding() {
@@ -54,14 +55,55 @@ fn witness(layout: &SegmentLayout, execution: &SegmentExecution) -> impl Iterato
         denominator: denominators.iter().copied().map(field).collect::<Vec<_>>(),
         remainder,
         shift,
+        digits: digits(layout, execution, all.after),
     };
     let Witness {
         denominator,
         remainder,
         shift,
+        digits,
     } = witness;
+    let digits = digits.into_iter().flat_map(|OutputDigits { high, carry }| {
+        core::iter::once(high).chain(carry.into_columns())
+    });
     core::iter::once(denominator)
         .chain(remainder.into_columns())
         .chain(shift.into_iter().flat_map(|columns| columns.into_columns()))
+        .chain(digits)
         .map(Column::from)
+}
+
+/// The digits of the outputs, where the layout has some: the high ones, and the carries.
+fn digits(
+    layout: &SegmentLayout,
+    execution: &SegmentExecution,
+    after: &[Column],
+) -> Option<OutputDigits<Vec<M31>>> {
+    let digits = layout.digits()?;
+    let rows = 1 << layout.log_rows().vectors;
+    let (mut high, mut carries) = (vec![0; rows], vec![0; rows]);
+    let (steps, dim) = (layout.steps(), layout.head_dim());
+    for (index, step_record) in execution.rows.iter().enumerate() {
+        let (head, step) = (index / steps, index % steps);
+        let kv_head = execution.shape.kv_head_of(head);
+        let mut sums = vec![0; dim];
+        for (position, score) in execution.scores_of(head, step).iter().enumerate() {
+            let (lane, row) = layout.lane_row(kv_head, position, 0);
+            let values = &after[LaneEntries::of_lane(lane).value][row..row + dim];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += i64::from(score.weight) * digits.high(centered(value.0));
+            }
+        }
+        for (c, sum) in sums.into_iter().enumerate() {
+            let row = layout.vector_row(head, step, c);
+            high[row] = digits.high(i64::from(execution.out[index * dim + c]));
+            carries[row] = sum - high[row] * step_record.denominator;
+        }
+    }
+    let offset = i64::from(digits.carry_offset());
+    let carries = carries.into_iter().map(|carry| carry + offset);
+    Some(OutputDigits {
+        high: high.into_iter().map(field).collect(),
+        carry: digits.carry().generate(carries),
+    })
 }
