@@ -164,7 +164,7 @@ fn changed_inputs_and_manifests_are_refused() {
             manifest.replace("format = 7", "format = 9").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 6,
+            expected: 7,
             got: 9,
             ..
         }

@@ -281,7 +281,7 @@ fn ways_to_cut_texts_by_name() {
 fn metadata_that_changes_what_is_computed() {
     let text = |text: &str| Meta::Text(text.to_owned());
     for (key, value) in [
-        ("general.architecture", text("qwen2")),
+        ("general.architecture", text("mamba")),
         ("general.type", text("adapter")),
         ("general.quantization_version", Meta::U32(1)),
         ("split.count", Meta::U32(2)),

@@ -326,8 +326,8 @@ mod tests {
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
             text.replace("[terms]", "[terms]\nx = 1"),
-            text.replace("[terms]\nversion = 7", "[terms]\nversion = 6"),
-            text.replace("[terms]\nversion = 7", "[terms]"),
+            text.replace("[terms]\nversion = 8", "[terms]\nversion = 7"),
+            text.replace("[terms]\nversion = 8", "[terms]"),
             String::new(),
             "format =".to_owned(),
         ] {

@@ -489,7 +489,7 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 4;
+        bytes[14] = 5;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
         assert_eq!(error, with_text("format = 6", "format = 5"));
         error

@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "e4d0ffeec6fc7c01323104ee3c43206d3ac390d88dfd1aef9042ea7d7fa3661f",
+        file: "d67a4c21e2124c3f78994ca1d8c461697130ba32f3cbe0b88f6889d1aa3b15b7",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "8e442c8349aa103fe33e9ea8cf452c6811ae2fd38721d40ed0e3dbb7ea968206",
+        file: "c4c75d97410b5286594e908f8a853bc40f1a91249f1de46b270d517d2fbd36ac",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "8822ce1be6cdf927c9f1541ce5556c482c17fa2c1fead07ff1d16ff09869b08f",
+        file: "7a378974046c6890dbcdab9ce89e17d9d6231afa6eb3dd43e2761e0f0a56d9ea",
     },
     Pinned {
         name: "first segment of a decoder",
         witness: "a055d1d6d38087363441ed00460eef95aaad3927b8a2fa9b24d88d9bd6fbacdc",
-        file: "99d6546685b22fa87ddab0c12ff1d3bd30a46e71b0b522aa912ddb3f4fe8a6fe",
+        file: "0617e4ce0d5ccf074d88a364d88d85be1d738de0dada0baaabe454d53cb613b6",
     },
 ];
 
