@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 511,
+        default_value_t = 2048,
         conflicts_with = "fetch"
     )]
     positions: u32,
@@ -179,7 +179,7 @@ fn by_position(report: &Value, positions: u32) -> Result<String, Failure> {
         }
         _ => text.push_str(&format!(
             "\n{name:<30} not measured: nothing is predicted in {} to {}, as the integers have {positions} positions; \
-             `--positions {}` makes more, where the arithmetic allows it",
+             `--positions {}` makes more",
             LATE[0],
             LATE[1] - 1,
             LATE[1],

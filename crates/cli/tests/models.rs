@@ -289,12 +289,14 @@ fn refused() {
     ]
     .concat();
     expect_error(&args, 2, &["config.json"]);
-    // The attention's bounds at 12 bits.
-    let args = [
-        &["quantize", "--bits", "12", "--model", folder],
-        &calibrate[..],
-    ]
-    .concat();
-    expect_error(&args, 2, &["256 positions", "12-bit", "at most 255"]);
+    // A width that there is not, and more positions than the model was made for.
+    for (option, value, word) in [("--bits", "13", "13"), ("--positions", "257", "257")] {
+        let args = [
+            &["quantize", option, value, "--model", folder],
+            &calibrate[..],
+        ]
+        .concat();
+        expect_error(&args, 2, &[word]);
+    }
     assert!(!to.exists());
 }

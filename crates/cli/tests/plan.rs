@@ -151,7 +151,7 @@ fn bad_input() {
     refused(cache, &kv_heads, 2, "planner", &["4 query heads", "3"]);
     let table = ["--objective", "bytes", "--table", "nowhere.txt"];
     refused(cache, &table, 2, "read", &["nowhere.txt"]);
-    for (last, words) in [("0", "number of steps"), ("5000", "positions")] {
+    for (last, words) in [("0", "number of steps"), ("20000", "positions")] {
         let args = [&SHAPE[..8], &[last, "--objective", "bytes"]].concat();
         let object = run(cache, &args, 2).0;
         let message = object["error"]["message"].as_str().unwrap();
