@@ -230,8 +230,8 @@ pub fn digit_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError> {
         }
         .layout()?,
         split(long().layout()?),
-        reference_decoder([2048, 2048])?,
-        split(reference_decoder([2048, 2048])?),
+        reference_decoder([2048, 2048], false)?,
+        split(reference_decoder([2048, 2048], false)?),
     ])
 }
 
@@ -319,15 +319,18 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
             Rounding::Floor,
             (4096, 4096),
         )?),
-        reference_decoder([64, 48])?,
-        split(reference_decoder([64, 48])?),
+        reference_decoder([64, 48], false)?,
+        split(reference_decoder([64, 48], false)?),
+        // With biases.
+        reference_decoder([64, 48], true)?,
     ])
 }
 
 /// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together, for so many
-/// positions and cache entries.
+/// positions and cache entries; with biases of queries, keys and values or without.
 fn reference_decoder(
     [positions, capacity]: [u32; 2],
+    biases: bool,
 ) -> Result<(SegmentLayout, usize), ReferenceError> {
     let shape = ModelShape::new(
         Layers::new(2)?,
@@ -336,7 +339,8 @@ fn reference_decoder(
         MlpSize::new(40)?,
         VocabularySize::new(50)?,
         CacheCapacity::new(positions)?,
-    )?;
+    )?
+    .with_attention_bias(biases);
     let arithmetic = reference_arithmetic(&shape)?;
     let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
     let segment = SegmentShape::new(

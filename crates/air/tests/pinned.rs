@@ -102,6 +102,11 @@ fn decoder() {
 }
 
 #[test]
+fn decoder_with_biases() {
+    insta::assert_snapshot!(description(10));
+}
+
+#[test]
 fn split_decoder() {
     insta::assert_snapshot!(description(9));
 }

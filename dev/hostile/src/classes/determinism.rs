@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "d67a4c21e2124c3f78994ca1d8c461697130ba32f3cbe0b88f6889d1aa3b15b7",
+        file: "3b11b2c2cb906310e259b341682eed698ac89ecf9ea6a556e3520bdae5d3aa48",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "c4c75d97410b5286594e908f8a853bc40f1a91249f1de46b270d517d2fbd36ac",
+        file: "105e1c5e7b0d511a1c4c7011b4468cbda824e247efc1137d43e13abf3433092c",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "7a378974046c6890dbcdab9ce89e17d9d6231afa6eb3dd43e2761e0f0a56d9ea",
+        file: "8aa841c1c669060e66cb504ff91e0c3a1de7bbe8c6ad3541c98f0f2495dc6ee9",
     },
     Pinned {
         name: "first segment of a decoder",
         witness: "a055d1d6d38087363441ed00460eef95aaad3927b8a2fa9b24d88d9bd6fbacdc",
-        file: "0617e4ce0d5ccf074d88a364d88d85be1d738de0dada0baaabe454d53cb613b6",
+        file: "68650b2b383a5e79d2b48f877029db8c9c48d6d082b3f6dbf458ef3134825d87",
     },
 ];
 
