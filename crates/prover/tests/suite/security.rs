@@ -18,9 +18,34 @@ use matchmark_verifier::structure::ProofStructure;
 use matchmark_verifier::SecurityFigures;
 use serde_json::{json, Value};
 
-/// All structures of the pinned layouts of whole values at all levels, with a name for each.
+/// Whether it is a layout of a model with biases.
+fn has_biases((layout, _): &(SegmentLayout, usize)) -> bool {
+    let decoder = layout.decoder();
+    decoder.is_some_and(|decoder| decoder.shape().attention_bias())
+}
+
+/// All structures of the pinned layouts of whole values at all levels, with a name for each. Biases change none.
 fn structures() -> Vec<(String, ProofStructure)> {
-    structures_of("layout", &reference_layouts().unwrap())
+    let mut layouts = reference_layouts().unwrap();
+    layouts.retain(|layout| !has_biases(layout));
+    structures_of("layout", &layouts)
+}
+
+/// A bias is a weight more: no tree is higher, and no term of the error larger, where rows of weights have room.
+#[test]
+fn biases_change_no_structure() {
+    let (biased, mut others): (Vec<_>, Vec<_>) = reference_layouts()
+        .unwrap()
+        .into_iter()
+        .partition(has_biases);
+    assert_eq!(biased.len(), 1);
+    // The same decoder without, in one proof.
+    others.retain(|(layout, _)| layout.decoder().is_some() && layout.parts().count() == 1);
+    let of = |layouts| -> Vec<Option<Value>> {
+        let structures = structures_of("", layouts);
+        structures.iter().map(|(_, it)| case("", it)).collect()
+    };
+    assert_eq!(of(&biased), of(&others));
 }
 
 /// All structures of layouts at all levels.
