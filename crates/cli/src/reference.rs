@@ -10,7 +10,7 @@ use candle_transformers::models::{llama, qwen2};
 use matchmark::Error as LibraryError;
 use matchmark_files::MAX_FILE_BYTES;
 use matchmark_graph::{MatrixName, Projection};
-use matchmark_models::{FloatMatrix, FloatModel};
+use matchmark_models::{FloatMatrix, FloatModel, RopeScaling};
 use matchmark_tables::activations::SILU;
 
 use crate::error::CliError;
@@ -99,9 +99,11 @@ impl CandleModel {
         let shape = &float.shape;
         let expected = SILU.names.first().copied().unwrap_or_default();
         let got = float.activation.names.first().copied().unwrap_or_default();
-        if (shape.query_width(), expected) != (shape.hidden(), got) {
+        let is_scaled = float.rope.scaling != RopeScaling::None;
+        if (shape.query_width(), expected, is_scaled) != (shape.hidden(), got, false) {
             return Err(refuse(
-                "candle has the activation silu alone, and heads as wide as the stream together",
+                "candle is asked for the activation silu alone, heads as wide as the stream together, and a rotary \
+                 embedding that is not scaled",
             ));
         }
         let variables = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
@@ -117,7 +119,7 @@ impl CandleModel {
                 sliding_window: shape.positions(),
                 max_window_layers: shape.layers(),
                 tie_word_embeddings: false,
-                rope_theta: float.rope_theta,
+                rope_theta: float.rope.base,
                 rms_norm_eps: float.norm_epsilon,
                 use_sliding_window: false,
                 hidden_act: Activation::Silu,
@@ -135,7 +137,7 @@ impl CandleModel {
                 use_flash_attn: false,
                 rms_norm_eps: float.norm_epsilon,
                 #[allow(clippy::cast_possible_truncation, reason = "candle has 32 bits for it")]
-                rope_theta: float.rope_theta as f32,
+                rope_theta: float.rope.base as f32,
                 bos_token_id: None,
                 eos_token_id: None,
                 rope_scaling: None,

@@ -291,7 +291,7 @@ pub(crate) fn rotate(model: &FloatModel, values: &[f64], width: usize) -> Vec<f6
         .enumerate()
     {
         for j in 0..half {
-            let angle = rotary_angle(position, j, d, model.rope_theta);
+            let angle = rotary_angle(position, j, d, &model.rope);
             let (cos, sin) = (libm::cos(angle), libm::sin(angle));
             for (from, to) in from.chunks_exact(d).zip(to.chunks_exact_mut(d)) {
                 let (x, y) = (from[j], from[j + half]);

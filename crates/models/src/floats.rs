@@ -6,6 +6,8 @@ use matchmark_quant::{Scale, ValueBits, ROTARY_SCALE_LOG};
 use matchmark_tables::activations::Activation;
 use matchmark_tables::{ActivationTable, RotaryTable, TableError};
 
+use crate::Rope;
+
 /// The nearest integer, halves away from zero; numbers beyond the ends of the range give those.
 #[allow(
     clippy::cast_possible_truncation,
@@ -29,20 +31,19 @@ pub(crate) fn activation_table(
     ActivationTable::new(bits, input, output, entries)
 }
 
-/// The angle of a pair of channels at a position: `position * theta^(-2 pair / d)`.
-pub(crate) fn rotary_angle(position: usize, pair: usize, head_dim: usize, theta: f64) -> f64 {
-    let exponent = 2.0 * pair as f64 / head_dim as f64;
-    position as f64 * libm::pow(theta, -exponent)
+/// The angle of a pair of channels at a position.
+pub(crate) fn rotary_angle(position: usize, pair: usize, head_dim: usize, rope: &Rope) -> f64 {
+    position as f64 * rope.frequency(pair, head_dim)
 }
 
 /// The rotary table of a shape.
-pub(crate) fn rotary_table(shape: &ModelShape, theta: f64) -> Result<RotaryTable, TableError> {
+pub(crate) fn rotary_table(shape: &ModelShape, rope: &Rope) -> Result<RotaryTable, TableError> {
     let d = shape.attention().head_dim();
     let scale = f64::from(1u32 << ROTARY_SCALE_LOG);
     let mut entries = Vec::with_capacity(shape.positions() * d);
     for position in 0..shape.positions() {
         for pair in 0..d / 2 {
-            let angle = rotary_angle(position, pair, d, theta);
+            let angle = rotary_angle(position, pair, d, rope);
             entries.push(round_to_i32(libm::cos(angle) * scale));
             entries.push(round_to_i32(libm::sin(angle) * scale));
         }

@@ -47,6 +47,7 @@ mod integer;
 mod matrix;
 mod parts;
 mod quantize;
+mod rope;
 mod scales;
 mod state;
 mod synthetic;
@@ -71,6 +72,7 @@ pub use parts::{ModelId, ModelParts, ModelPrefix, ModelTables};
 pub use quantize::{
     quantize_model, CoarseScale, ExcessReport, QuantizationReport, QuantizeOptions,
 };
+pub use rope::{Rope, RopeScaling};
 pub use scales::{LayerScales, ModelScales};
 pub use state::ModelState;
 pub use synthetic::{synthetic_arithmetic, synthetic_model, synthetic_tokens};

@@ -14,7 +14,7 @@ use matchmark_tables::{ActivationTable, RsqrtTable};
 use crate::floats::{activation_table, rotary_table, round_to_i32};
 use crate::{
     IntegerModel, LayerScales, Matrix, ModelError, ModelParts, ModelPrefix, ModelScales,
-    ModelTables, Tokenizer, TokenizerParts, Words,
+    ModelTables, Rope, Tokenizer, TokenizerParts, Words,
 };
 
 /// Arithmetic that suits [`synthetic_model`] at a value width: every rescaling clamps now and then, and no two
@@ -173,7 +173,7 @@ pub fn synthetic_model(
             weights: TableResolution::for_bits(bits)?.table()?,
             rsqrt: RsqrtTable::new(),
             activation: activation_table(SILU, gate_bits, gate, activation)?,
-            rotary: rotary_table(&shape, 10_000.0)?,
+            rotary: rotary_table(&shape, &Rope::plain(10_000.0))?,
         },
         scales: ModelScales {
             stream: vec![one; shape.stages()],

@@ -211,7 +211,7 @@ fn a_file_is_the_model_of_the_equal_folder() {
     model.ignored.clear();
     assert_eq!(model, expected);
     assert_eq!(model.tokenizer.identity(), expected.tokenizer.identity());
-    assert_eq!((model.norm_epsilon, model.rope_theta), (1e-5, 1e5));
+    assert_eq!((model.norm_epsilon, model.rope.base), (1e-5, 1e5));
 
     // A chat template, with the names of tokens that both formats give it.
     let template = "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}";

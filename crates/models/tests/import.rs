@@ -7,7 +7,8 @@ use common::folder::Folder;
 use matchmark_models::graph::MatrixName;
 use matchmark_models::quant::{CacheCapacity, ValueBits};
 use matchmark_models::{
-    quantize_model, FloatModel, ImportError, ImportOptions, QuantizeOptions, TokenizerError, Words,
+    float_logits, quantize_model, FloatModel, ImportError, ImportOptions, QuantizeOptions,
+    RopeScaling, TokenizerError, Words,
 };
 use matchmark_runtime::{FloatError, TraceError};
 use safetensors::tensor::Dtype;
@@ -46,8 +47,23 @@ fn configurations_that_are_not_supported() {
         ("hidden_act", json!("no such")),
         ("attention_bias", json!(true)),
         ("mlp_bias", json!(true)),
-        ("rope_scaling", json!({"type": "linear", "factor": 2.0})),
-        ("rope_parameters", json!({"rope_type": "llama3"})),
+        ("rope_scaling", json!({"type": "yarn", "factor": 2.0})),
+        ("rope_scaling", json!({"factor": 2.0})),
+        ("rope_scaling", json!({"type": "linear", "factor": 0.5})),
+        (
+            "rope_scaling",
+            json!({"type": "linear", "rope_type": "llama3", "factor": 2.0}),
+        ),
+        ("rope_parameters", json!({"rope_type": "dynamic"})),
+        (
+            "rope_parameters",
+            json!({"rope_type": "linear", "factor": 2.0, "beta": 1.0}),
+        ),
+        (
+            "rope_parameters",
+            json!({"rope_type": "llama3", "factor": 2.0, "low_freq_factor": 4.0, "high_freq_factor": 1.0,
+                "original_max_position_embeddings": 16}),
+        ),
         ("quantization_config", json!({"bits": 4})),
         ("sliding_window", json!(4096)),
         ("rope_interleaved", json!(true)),
@@ -64,6 +80,17 @@ fn configurations_that_are_not_supported() {
             other => panic!("{key}: {other:?}"),
         }
     }
+    // A scaling without one of its numbers.
+    assert!(matches!(
+        with_config(
+            "rope_scaling",
+            json!({"rope_type": "llama3", "factor": 2.0})
+        ),
+        Err(ImportError::MissingEntry {
+            entry: "low_freq_factor",
+            ..
+        })
+    ));
     // What is not supported is said before weights are looked for.
     let folder = tempfile::tempdir().unwrap();
     let mut biased = Folder::new();
@@ -257,6 +284,44 @@ fn entries_that_come_twice() {
         Err(ImportError::Container { source: TraceError::DuplicateEntry { entry }, .. })
             if entry == "lm_head.weight"
     ));
+}
+
+/// Scaled rotary embeddings, in both forms of the format: other angles in the floats and in the table.
+#[test]
+fn scaled_rotary_embeddings() {
+    let scaling = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 16});
+    let plain = Folder::new().read().unwrap();
+    let later = with_config("rope_parameters", scaling.clone()).unwrap();
+    let scaled = with_config("rope_scaling", scaling).unwrap();
+    assert_eq!(scaled.rope, later.rope);
+    let expected = RopeScaling::Llama3 {
+        factor: 8.0,
+        low: 1.0,
+        high: 4.0,
+        context: 16.0,
+    };
+    assert_eq!(
+        (scaled.rope.base, scaled.rope.scaling),
+        (plain.rope.base, expected)
+    );
+    let linear = with_config("rope_scaling", json!({"type": "linear", "factor": 2.0})).unwrap();
+    assert_eq!(linear.rope.scaling, RopeScaling::Linear { factor: 2.0 });
+    let tokens = [0, 2, 3, 2, 3];
+    let logits = |model: &FloatModel| float_logits(model, &tokens).unwrap();
+    let [of_plain, of_scaled, of_linear] = [&plain, &scaled, &linear].map(logits);
+    assert!(of_plain != of_scaled && of_plain != of_linear && of_scaled != of_linear);
+    // The first position is rotated by nothing.
+    let vocabulary = plain.shape.vocabulary();
+    assert_eq!(of_plain[..vocabulary], of_scaled[..vocabulary]);
+    let options = QuantizeOptions::new(ValueBits::new(11).unwrap());
+    let quantized = |model: &FloatModel| {
+        quantize_model(model, &[tokens.to_vec()], &options)
+            .unwrap()
+            .0
+    };
+    let tables = [&plain, &scaled].map(|model| quantized(model).tables().rotary.clone());
+    assert_ne!(tables[0], tables[1]);
 }
 
 /// What the files of a published model say beside what the model is.

@@ -217,7 +217,7 @@ fn all_entries_of_rotary_tables() {
         // theta^(-2/d), by as many square roots as d has factors of 2.
         let d = 2 * table.pairs();
         assert!(d.is_power_of_two());
-        let theta = Interval::float(float.rope_theta);
+        let theta = Interval::float(float.rope.base);
         let roots = (d / 2).ilog2();
         let ratio = (0..roots).fold(theta.reciprocal(), |x, _| x.square_root());
         let mut angle = Interval::integer(1);

@@ -9,6 +9,7 @@ use super::generation::token_list;
 use super::sizes::Sizes;
 use super::{json, ImportError, CONFIG};
 use crate::families::{Family, TensorNames};
+use crate::{Rope, RopeScaling};
 
 /// Entries that do not change what a model computes when it is run: how it was made and stored, how it was
 /// trained, what programs that sample from it do by default, and what a program returns beside logits.
@@ -89,7 +90,7 @@ pub(super) struct Config {
     pub(super) activation: Activation,
     pub(super) shape: ModelShape,
     pub(super) norm_epsilon: f64,
-    pub(super) rope_theta: f64,
+    pub(super) rope: Rope,
     /// Whether the output head is the embedding.
     pub(super) tied: bool,
     pub(super) begin: Option<u32>,
@@ -147,7 +148,7 @@ impl Config {
             activation,
             shape,
             norm_epsilon: entries.positive(names.norm_epsilon)?,
-            rope_theta: entries.rope_theta()?.unwrap_or(family.rope_theta),
+            rope: entries.rope(family.rope_theta)?,
             tied: entries.flag("tie_word_embeddings")?,
             begin: entries.optional_size("bos_token_id")?,
             ends: entries.tokens("eos_token_id")?,
@@ -254,27 +255,95 @@ impl Entries {
         }
     }
 
-    /// The base of the rotary angles stands by itself, or among the rotary parameters of later versions of
-    /// the format, or nowhere.
-    fn rope_theta(&mut self) -> Result<Option<f64>, ImportError> {
-        let parameters = match self.0.remove("rope_parameters") {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(parameters)) => parameters,
-            Some(other) => return Err(wrong_form("rope_parameters", "an object", &other)),
-        };
-        let mut theta = self.0.remove("rope_theta");
-        for (key, value) in parameters {
-            match key.as_str() {
-                "rope_theta" if theta.is_none() || theta.as_ref() == Some(&value) => {
-                    theta = Some(value);
+    /// The rotary embedding. Its base stands by itself, or among the rotary parameters of later versions of the
+    /// format, or as both; and so does its scaling.
+    fn rope(&mut self, default_base: f64) -> Result<Rope, ImportError> {
+        let mut base = self.0.remove("rope_theta");
+        let mut scaling = RopeScaling::None;
+        for entry in ["rope_scaling", "rope_parameters"] {
+            let mut parameters = match self.0.remove(entry) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Object(parameters)) => parameters,
+                Some(other) => return Err(wrong_form(entry, "an object", &other)),
+            };
+            if let Some(value) = parameters.remove("rope_theta") {
+                if base.as_ref().is_some_and(|base| *base != value) {
+                    return Err(unsupported(&format!("{entry}.rope_theta"), Some(&value)));
                 }
-                "rope_type" if value == "default" => {}
-                _ => return Err(unsupported(&format!("rope_parameters.{key}"), Some(&value))),
+                base = Some(value);
+            }
+            let found = Self::rope_scaling(entry, parameters)?;
+            if scaling == RopeScaling::None {
+                scaling = found;
+            } else if found != RopeScaling::None && found != scaling {
+                let feature = format!("{entry} that is not rope_scaling");
+                return Err(ImportError::Unsupported {
+                    file: CONFIG,
+                    feature,
+                });
             }
         }
-        theta
-            .map(|value| to_positive("rope_theta", &value))
-            .transpose()
+        let base = base.map(|value| to_positive("rope_theta", &value));
+        Ok(Rope {
+            base: base.transpose()?.unwrap_or(default_base),
+            scaling,
+        })
+    }
+
+    /// A scaling, all of whose parameters are known.
+    fn rope_scaling(
+        entry: &'static str,
+        mut parameters: Map<String, Value>,
+    ) -> Result<RopeScaling, ImportError> {
+        // Older versions of the format call it `type`.
+        let kinds = ["rope_type", "type"].map(|name| parameters.remove(name));
+        let [kind, older] = &kinds;
+        if let (Some(kind), Some(older)) = (kind, older) {
+            if kind != older {
+                return Err(unsupported(&format!("{entry}.type"), Some(older)));
+            }
+        }
+        let kind = kind.as_ref().or(older.as_ref());
+        let mut number = |name: &'static str| -> Result<f64, ImportError> {
+            let value = parameters.remove(name);
+            let value = value.ok_or(ImportError::MissingEntry {
+                file: CONFIG,
+                entry: name,
+            })?;
+            to_positive(name, &value)
+        };
+        let scaling = match kind.and_then(Value::as_str) {
+            None if kind.is_none() => RopeScaling::None,
+            Some("default") => RopeScaling::None,
+            Some("linear") => RopeScaling::Linear {
+                factor: number("factor")?,
+            },
+            Some("llama3") => RopeScaling::Llama3 {
+                factor: number("factor")?,
+                low: number("low_freq_factor")?,
+                high: number("high_freq_factor")?,
+                context: number("original_max_position_embeddings")?,
+            },
+            None | Some(_) => return Err(unsupported(&format!("{entry}.rope_type"), kind)),
+        };
+        let is_ordered = match scaling {
+            RopeScaling::None => true,
+            RopeScaling::Linear { factor } => factor >= 1.0,
+            RopeScaling::Llama3 {
+                factor, low, high, ..
+            } => factor >= 1.0 && low < high,
+        };
+        if !is_ordered {
+            let feature = format!("{entry} with a factor below 1, or factors out of order,");
+            return Err(ImportError::Unsupported {
+                file: CONFIG,
+                feature,
+            });
+        }
+        match parameters.into_iter().next() {
+            None => Ok(scaling),
+            Some((key, value)) => Err(unsupported(&format!("{entry}.{key}"), Some(&value))),
+        }
     }
 
     /// The entries that were passed over; refuses those of which nothing is known.

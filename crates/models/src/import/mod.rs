@@ -25,7 +25,7 @@ use matchmark_quant::CacheCapacity;
 use matchmark_tables::activations::Activation;
 
 use crate::families::{self, Family};
-use crate::Tokenizer;
+use crate::{Rope, Tokenizer};
 
 pub use error::ImportError;
 pub use gguf_error::GgufError;
@@ -69,8 +69,8 @@ pub struct FloatModel {
     pub shape: ModelShape,
     /// Epsilon of the normalizations.
     pub norm_epsilon: f64,
-    /// Base of the rotary angles.
-    pub rope_theta: f64,
+    /// The angles of the rotary embedding.
+    pub rope: Rope,
     /// Activation of the gate.
     pub activation: Activation,
     /// Embedding, `[V, C]`.
@@ -205,7 +205,7 @@ impl FloatModel {
             activation,
             shape,
             norm_epsilon,
-            rope_theta,
+            rope,
             tied,
             begin: _, // Compared with the tokenizer's.
             ends: _,  // Given to the tokenizer.
@@ -253,7 +253,7 @@ impl FloatModel {
         Ok(Self {
             shape,
             norm_epsilon,
-            rope_theta,
+            rope,
             activation,
             embedding,
             norms,

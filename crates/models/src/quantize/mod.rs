@@ -118,7 +118,7 @@ fn assemble(
                 scales.gate,
                 choice.activation,
             )?,
-            rotary: rotary_table(&shape, model.rope_theta)?,
+            rotary: rotary_table(&shape, &model.rope)?,
         },
         scales,
         tokenizer: model.tokenizer.clone(),

@@ -18,7 +18,7 @@ pub(crate) fn prepare(model: &FloatModel, rotated: bool) -> FloatModel {
     let FloatModel {
         shape,
         norm_epsilon,
-        rope_theta,
+        rope,
         activation,
         embedding,
         norms,
@@ -71,7 +71,7 @@ pub(crate) fn prepare(model: &FloatModel, rotated: bool) -> FloatModel {
     FloatModel {
         shape: *shape,
         norm_epsilon: *norm_epsilon,
-        rope_theta: *rope_theta,
+        rope: *rope,
         activation: *activation,
         embedding: reads(embedding, &ones),
         norms: vec![ones; shape.stages()],

@@ -16,13 +16,12 @@ pub(in crate::families) const ENTRIES: EntryNames = EntryNames {
     norm_epsilon: "rms_norm_eps",
 };
 
-/// Biases, other forms of the rotary embedding, and attention to a part of the sequence are refused.
-pub(super) const ONLY: [(&str, &str); 7] = [
+/// Biases, a rotary embedding of a part of a head, or in another order, and attention to a part of the sequence are refused.
+pub(super) const ONLY: [(&str, &str); 6] = [
     ("attention_bias", "false"),
     ("mlp_bias", "false"),
     ("partial_rotary_factor", "1.0"),
     ("rope_interleaved", "false"),
-    ("rope_scaling", "null"),
     ("sliding_window", "null"),
     ("use_sliding_window", "false"),
 ];

@@ -10,6 +10,7 @@ use crate::families::{Family, GgufNames};
 use crate::import::config::Config;
 use crate::import::sizes::Sizes;
 use crate::import::ImportError;
+use crate::Rope;
 
 const ARCHITECTURE: &str = "general.architecture";
 /// What all models say that changes what is computed, each with the one value that is supported.
@@ -85,7 +86,7 @@ pub(super) fn config(
             .shape(positions)?
             .with_attention_bias(names.attention_bias),
         norm_epsilon: norm_epsilon.ok_or(missing(names.norm_epsilon))?,
-        rope_theta: rope_theta.unwrap_or(names.default_rope_theta),
+        rope: Rope::plain(rope_theta.unwrap_or(names.default_rope_theta)),
         // A file without a head has the embedding in its place.
         tied: !header.tensors.contains_key(names.tensors.head),
         begin,
