@@ -9,7 +9,7 @@ pub mod decoder;
 pub mod digits;
 pub mod limbs;
 
-use matchmark_graph::{ArithmeticTerms, ModelShape};
+use matchmark_graph::{ArithmeticTerms, Graph, Kind, ModelShape};
 use matchmark_quant::{
     AccumulatorBounds, AttentionShape, GapBounds, Rounding, ScoreStep, TableBounds, ValueBits,
     MAX_LIMB_BITS, MODULUS,
@@ -107,6 +107,7 @@ pub struct SegmentLayout {
     rounding_shift: Option<NonNegative>,
     digits: Option<ValueDigits>,
     cut: Cut,
+    graph: Graph,
     decoder: Option<DecoderLayout>,
 }
 
@@ -237,7 +238,9 @@ impl SegmentLayout {
         // `capacity - segment_steps + t + 1` entries.
         let scores =
             segment_steps * (capacity - segment_steps) + segment_steps * (segment_steps + 1) / 2;
-        let vectors = log_rows("vectors", heads * segment_steps * dim)?;
+        let graph = Graph::attention(&attention);
+        let entries = graph.rows_per_token(Kind::Attention) as u64;
+        let vectors = log_rows("vectors", entries * segment_steps)?;
         let scores = log_rows("scores", heads * scores)?;
         let cache = log_rows("cache", heads_per_lane as u64 * capacity * dim)?;
         let max_value = u64::from(value_bits.max_value().unsigned_abs());
@@ -288,6 +291,7 @@ impl SegmentLayout {
                 .digits()
                 .map(|digits| fits(ValueDigits::new(digits, limb_bits))),
             cut: Cut::Fused,
+            graph,
             decoder: None,
         })
     }
@@ -337,8 +341,19 @@ impl SegmentLayout {
         }
         let segment_steps = self.shape.segment_steps().get() as usize;
         let decoder = DecoderLayout::new(shape, arithmetic, segment_steps, self.steps)?;
+        debug_assert_eq!(
+            decoder.graph().rows_per_token(Kind::Attention),
+            self.graph.rows_per_token(Kind::Attention),
+            "the attention of all layers is one attention"
+        );
         self.decoder = Some(decoder);
         Ok(self)
+    }
+
+    /// What the segment computes, node by node: the decoder's graph, or that of attention alone, which is one node.
+    pub fn graph(&self) -> &Graph {
+        let decoder = self.decoder.as_ref();
+        decoder.map_or(&self.graph, DecoderLayout::graph)
     }
 
     /// What is around the attention, if the segment is a decoder's.
