@@ -153,40 +153,47 @@ pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
         out.extend(terms.into_iter().map(named));
     };
     let with = |prompt| DecoderTerms { prompt, ..*base };
-    add("prompt", changed_numbers(&prompt, with));
+    add("prompt", changed_fields(&prompt, with));
     let with = |shape| DecoderTerms { shape, ..*base };
-    add("shape", changed_numbers(&shape, with));
+    add("shape", changed_fields(&shape, with));
     let with = |arithmetic| DecoderTerms {
         arithmetic,
         ..*base
     };
-    add("arithmetic", changed_numbers(&arithmetic, with));
+    add("arithmetic", changed_fields(&arithmetic, with));
     out
 }
 
-/// Values that are written with one other number, wherever another number makes a value at all.
-fn changed_numbers<T: Serialize + DeserializeOwned, U>(
+/// Values that are written with one other number or one other answer, wherever another makes a value at all.
+fn changed_fields<T: Serialize + DeserializeOwned, U>(
     base: &T,
     with: impl Fn(T) -> U,
 ) -> Vec<(String, U)> {
     let written = serde_json::to_value(base).unwrap();
     let mut paths = vec![];
-    numbers(&written, String::new(), &mut paths);
+    fields(&written, String::new(), &mut paths);
     let mut out = vec![];
     for path in paths {
-        let own = written.pointer(&path).and_then(Value::as_u64).unwrap();
-        // By two and by its double: dimensions are even, and heads come in groups.
-        let others = [
-            Some(own + 1),
-            own.checked_sub(1),
-            Some(own + 2),
-            Some(2 * own),
-        ];
-        let changed = others.into_iter().flatten().filter_map(|other| {
+        let own = written.pointer(&path).unwrap();
+        let others: Vec<Value> = match own.as_u64() {
+            None => vec![(!own.as_bool().unwrap()).into()],
+            // By two and by its double: dimensions are even, and heads come in groups.
+            Some(number) => [
+                Some(number + 1),
+                number.checked_sub(1),
+                Some(number + 2),
+                Some(2 * number),
+            ]
+            .into_iter()
+            .flatten()
+            .map(Value::from)
+            .collect(),
+        };
+        let changed = others.into_iter().filter_map(|other| {
             let mut written = written.clone();
-            *written.pointer_mut(&path)? = other.into();
+            *written.pointer_mut(&path)? = other.clone();
             let value = serde_json::from_value(written).ok()?;
-            (other != own).then(|| (format!("{path} {other}"), with(value)))
+            (other != *own).then(|| (format!("{path} {other}"), with(value)))
         });
         let changed: Vec<_> = changed.collect();
         assert!(!changed.is_empty(), "nothing else stands at {path}");
@@ -195,13 +202,13 @@ fn changed_numbers<T: Serialize + DeserializeOwned, U>(
     out
 }
 
-/// The places of all numbers.
-fn numbers(value: &Value, path: String, out: &mut Vec<String>) {
+/// The places of all numbers, and of all that is true or false.
+fn fields(value: &Value, path: String, out: &mut Vec<String>) {
     match value {
-        Value::Number(_) => out.push(path),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                numbers(value, format!("{path}/{name}"), out);
+        Value::Number(_) | Value::Bool(_) => out.push(path),
+        Value::Object(all) => {
+            for (name, value) in all {
+                fields(value, format!("{path}/{name}"), out);
             }
         }
         // The identity of the nodes, which is changed by its bytes.

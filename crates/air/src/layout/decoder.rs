@@ -243,6 +243,11 @@ impl DecoderLayout {
         (self.graph.node(node).first_row() + index) * self.steps + step
     }
 
+    /// Rows that are not padding in the component that shows nodes of a kind.
+    pub fn rows_in_use(&self, kind: Kind) -> usize {
+        self.graph.rows_per_token(kind) * self.steps
+    }
+
     fn row_of(&self, kind: Kind, rank: usize, index: usize, step: usize) -> usize {
         self.row(self.graph.nth(kind, rank), index, step)
     }

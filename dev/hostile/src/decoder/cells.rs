@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use matchmark_air::layout::decoder::{CROSS_LOW_BITS, PADDING_UNIT, RANGE_BITS};
-use matchmark_graph::SQUARE_SHIFT;
+use matchmark_graph::{Kind, SQUARE_SHIFT};
 use matchmark_quant::centered;
 use stwo::core::fields::m31::M31;
 
@@ -37,11 +37,7 @@ fn is_around_attention(cell: &Cell) -> bool {
 /// Rows of a component that are not padding.
 fn used(case: &Case, component: &str, len: usize) -> usize {
     let (_, decoder) = case.expect_decoder();
-    let shape = decoder.shape();
-    let attention = shape.attention();
-    let (keys, dim) = (attention.kv_heads(), attention.head_dim());
-    let heads = attention.query_heads() + keys;
-    let last = shape.layers() - 1;
+    let dim = decoder.shape().attention().head_dim();
     match component {
         "vectors" => {
             let heads = case.layout.shape().attention().query_heads();
@@ -53,12 +49,12 @@ fn used(case: &Case, component: &str, len: usize) -> usize {
             let matrices = decoder.matrices().iter();
             matrices.map(|matrix| matrix.blocks * matrix.inputs).sum()
         }
-        "stream" => decoder.stream_row(decoder.stages(), 0, 0),
+        "stream" => decoder.rows_in_use(Kind::Stream),
         "norms" => decoder.norm_row(decoder.stages(), 0),
-        "rotary" => decoder.rotary_row(last, heads, 0, 0),
-        "values" => decoder.values_row(last, keys, 0, 0),
-        "gated" => decoder.gated_row(last, shape.mlp(), 0),
-        "argmax" => decoder.argmax_row(shape.vocabulary(), 0),
+        "rotary" => decoder.rows_in_use(Kind::Rotary),
+        "values" => decoder.rows_in_use(Kind::Values),
+        "gated" => decoder.rows_in_use(Kind::Gated),
+        "argmax" => decoder.rows_in_use(Kind::Argmax),
         _ => len,
     }
 }
