@@ -12,7 +12,12 @@ use matchmark_tools::workspace;
 /// A microcontroller: 32 bits, no operating system.
 const TARGET: &str = "thumbv7em-none-eabi";
 /// The crates that stand below the proof library.
-const BELOW: [&str; 3] = ["matchmark-quant", "matchmark-tables", "matchmark-statement"];
+const BELOW: [&str; 4] = [
+    "matchmark-quant",
+    "matchmark-graph",
+    "matchmark-tables",
+    "matchmark-statement",
+];
 
 /// The crates below the proof library build as they are.
 pub fn below_the_proof_library() -> Outcome {

@@ -19,10 +19,11 @@ const INHERITED: [&str; 4] = [
 ];
 /// What is built anew, as it belongs to the program or has features here that it does not have there. All of
 /// it runs once, for a small proof, and need not be fast. A name too few or too many costs time alone.
-const ANEW: [&str; 19] = [
+const ANEW: [&str; 20] = [
     "matchmark",
     "matchmark-air",
     "matchmark-composer",
+    "matchmark-graph",
     "matchmark-models",
     "matchmark-prover",
     "matchmark-quant",

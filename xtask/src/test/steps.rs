@@ -62,7 +62,7 @@ pub fn all() -> Vec<Step> {
             for_wasm(&[LIBRARY, VERIFIER_SIDE])
         }),
         Step::new(
-            "quant, tables, statement for thumbv7em-none-eabi",
+            "quant, graph, tables, statement for thumbv7em-none-eabi",
             bare::below_the_proof_library,
         ),
         Step::new("verifier for thumbv7em-none-eabi", bare::verifier),
