@@ -10,8 +10,8 @@ use crate::numbers::{self, in_range, Numbers};
 use crate::ops::{stream, NoConstants, NodeArithmetic, Operation};
 use crate::terms::{self, ArithmeticId, ArithmeticTerms};
 use crate::{
-    GatedArithmetic, Graph, Kind, LinearArithmetic, MatrixArithmetic, MatrixName, Node, NodeId,
-    NormArithmetic, RotaryArithmetic, StreamArithmetic, ValuesArithmetic,
+    GatedArithmetic, Graph, Kind, LayerGroup, LinearArithmetic, MatrixArithmetic, MatrixName,
+    ModelShape, Node, NodeId, NormArithmetic, RotaryArithmetic, StreamArithmetic, ValuesArithmetic,
 };
 
 /// Widths, shifts and constants of a decoder's arithmetic, node by node; part of a model's identity.
@@ -172,6 +172,58 @@ impl ModelArithmetic {
         self.terms.score_step()
     }
 
+    /// The constants of the nodes of a group of layers, as its own graph has them; what a statement says of the
+    /// arithmetic stays that of the whole decoder.
+    ///
+    /// The stream that comes from the group before is taken in as an embedding is; its normalization is that of
+    /// the stage.
+    ///
+    /// # Errors
+    /// [`QuantError::ParameterOutOfRange`] if these are not the constants of a decoder of this shape.
+    pub fn of_group(&self, shape: &ModelShape, group: &LayerGroup) -> Result<Self, QuantError> {
+        let whole = Graph::decoder(shape);
+        self.check_graph(&whole)?;
+        let graph = Graph::decoder_group(shape, group);
+        let (first_layer, first_stage) = (group.layers().start, group.stages().start);
+        let nodes = graph.ids().map(|id| {
+            let node = graph.node(id);
+            let of = |kind, rank| self.node(whole.nth(kind, rank)).clone();
+            let rank = node.rank();
+            match node.operation() {
+                Operation::Linear(_) => match graph.names_of(id).next() {
+                    Some(name) => self.node(whole.node_of(name)).clone(),
+                    None => unreachable!("a product has a matrix"),
+                },
+                Operation::Stream(stream) => {
+                    let id = whole.nth(Kind::Stream, first_stage + rank);
+                    match stream.first {
+                        true => {
+                            NodeArithmetic::Stream(StreamArithmetic::first(self.stream(id).norm))
+                        }
+                        false => self.node(id).clone(),
+                    }
+                }
+                Operation::Rotary(_) => of(Kind::Rotary, first_layer + rank),
+                Operation::Values(_) => of(Kind::Values, first_layer + rank),
+                Operation::Attention(_) => of(Kind::Attention, first_layer + rank),
+                Operation::Gated(_) => of(Kind::Gated, first_layer + rank),
+                Operation::Argmax(_) => of(Kind::Argmax, rank),
+                Operation::StreamIn(_) => NodeArithmetic::StreamIn(NoConstants {}),
+                Operation::StreamOut(_) => NodeArithmetic::StreamOut(NoConstants {}),
+            }
+        });
+        let parts = ModelArithmeticParts {
+            nodes: nodes.collect(),
+            ..self.parts.clone()
+        };
+        let own = Self {
+            parts,
+            terms: self.terms,
+        };
+        own.check_graph(&graph)?;
+        Ok(own)
+    }
+
     /// The largest exponent that the sum of squares of a stream of width `hidden` can have: the least
     /// `e` with `2^15 hidden + epsilon < 2^14 * 4^e`.
     #[must_use]
@@ -183,7 +235,9 @@ impl ModelArithmetic {
             | NodeArithmetic::Values(_)
             | NodeArithmetic::Attention(_)
             | NodeArithmetic::Gated(_)
-            | NodeArithmetic::Argmax(_) => 0,
+            | NodeArithmetic::Argmax(_)
+            | NodeArithmetic::StreamIn(_)
+            | NodeArithmetic::StreamOut(_) => 0,
         });
         max_norm_exponent(hidden, epsilons.max().unwrap_or(0))
     }
@@ -250,6 +304,8 @@ impl UniformArithmetic {
             Operation::Attention(_) => NodeArithmetic::Attention(NoConstants {}),
             Operation::Gated(_) => NodeArithmetic::Gated(self.gated),
             Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
+            Operation::StreamIn(_) => NodeArithmetic::StreamIn(NoConstants {}),
+            Operation::StreamOut(_) => NodeArithmetic::StreamOut(NoConstants {}),
         }
     }
 }

@@ -126,8 +126,10 @@ impl Walk<'_> {
                 }
                 Ok(())
             }
-            // Its bounds are those of all layers together: `AccumulatorBounds`.
-            (Operation::Attention(_), NodeArithmetic::Attention(_)) => Ok(()),
+            // Its bounds are those of all layers together: `AccumulatorBounds`. What groups hand over is the stream.
+            (Operation::Attention(_), NodeArithmetic::Attention(_))
+            | (Operation::StreamIn(_), NodeArithmetic::StreamIn(_))
+            | (Operation::StreamOut(_), NodeArithmetic::StreamOut(_)) => Ok(()),
             (
                 Operation::Linear(_)
                 | Operation::Stream(_)
@@ -135,7 +137,9 @@ impl Walk<'_> {
                 | Operation::Values(_)
                 | Operation::Attention(_)
                 | Operation::Gated(_)
-                | Operation::Argmax(_),
+                | Operation::Argmax(_)
+                | Operation::StreamIn(_)
+                | Operation::StreamOut(_),
                 other,
             ) => unreachable!("the constants were checked to be of the graph, got {other:?}"),
         }

@@ -11,18 +11,27 @@ use crate::ids::EdgeId;
 use crate::ops::linear::{Stacked, Stacking};
 use crate::ops::Operation;
 use crate::{
-    Argmax, Attention, Gated, Graph, Linear, ModelShape, Projection, Rotary, Stream, Values,
+    Argmax, Attention, Gated, Graph, LayerGroup, Linear, ModelShape, Projection, Rotary, Stream,
+    StreamIn, StreamOut, Values,
 };
 
 impl Graph {
     /// The graph of a decoder of this shape.
     #[must_use]
     pub fn decoder(shape: &ModelShape) -> Self {
+        Self::decoder_group(shape, &LayerGroup::whole(shape.layers()))
+    }
+
+    /// The graph of a group of layers of a decoder of this shape. Layers are numbered as in the decoder. Where
+    /// the group is not the first, its stream comes from the one before; where it is not the last, it gives its
+    /// own out.
+    #[must_use]
+    pub fn decoder_group(shape: &ModelShape, group: &LayerGroup) -> Self {
         let mut decoder = DecoderBuilder {
             builder: Builder::default(),
             shape,
         };
-        decoder.build();
+        decoder.build(group);
         decoder.builder.finish()
     }
 
@@ -46,7 +55,7 @@ struct DecoderBuilder<'a> {
 }
 
 impl DecoderBuilder<'_> {
-    fn build(&mut self) {
+    fn build(&mut self, group: &LayerGroup) {
         use Projection::{Down, Embedding, Gate, Head, Key, Output, Query, Up, Value};
         let shape = self.shape;
         let (hidden, vocabulary, mlp) = (shape.hidden(), shape.vocabulary(), shape.mlp());
@@ -54,13 +63,18 @@ impl DecoderBuilder<'_> {
         let attention = shape.attention();
         let halves = Stacking::Halves(attention.head_dim());
         let sequential = Stacking::Sequential;
-        let tokens = self.builder.public(EdgeKind::Tokens, vocabulary);
+        let tokens = group
+            .is_first()
+            .then(|| self.builder.public(EdgeKind::Tokens, vocabulary));
         let has_biases = shape.attention_bias();
         let one = has_biases.then(|| self.builder.public(EdgeKind::One, 1));
 
-        let embedded = self.linear(None, &[(Embedding, hidden)], sequential, tokens, None);
+        let embedded = match tokens {
+            Some(tokens) => self.linear(None, &[(Embedding, hidden)], sequential, tokens, None),
+            None => self.stream_in(),
+        };
         let [mut stream, mut normalized] = self.stream(None, embedded, None);
-        for layer in (0..shape.layers()).map(Some) {
+        for layer in group.layers().map(Some) {
             let matrices = [(Query, queries), (Key, keys)];
             let rotary = self.linear(layer, &matrices, halves, normalized, one);
             let values = self.linear(layer, &[(Value, keys)], sequential, normalized, one);
@@ -78,9 +92,25 @@ impl DecoderBuilder<'_> {
             let added = self.linear(layer, &[(Down, hidden)], sequential, gated, None);
             [stream, normalized] = self.stream(layer, added, Some(stream));
         }
+        if !group.is_last() {
+            let operation = Operation::StreamOut(StreamOut { channels: hidden });
+            self.builder.add(None, operation, vec![stream]);
+            return;
+        }
         let logits = self.linear(None, &[(Head, vocabulary)], sequential, normalized, None);
         let operation = Operation::Argmax(Argmax { vocabulary });
         self.builder.add(None, operation, vec![logits]);
+    }
+
+    /// What the group before gives out.
+    fn stream_in(&mut self) -> EdgeId {
+        let channels = self.shape.hidden();
+        let stream = self.builder.public(EdgeKind::Stream, channels);
+        self.one(
+            None,
+            Operation::StreamIn(StreamIn { channels }),
+            vec![stream],
+        )
     }
 
     /// A node that gives one edge.
@@ -131,7 +161,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Kind, MatrixName};
+    use crate::{Kind, LayerGroups, MatrixName};
 
     fn shape() -> ModelShape {
         ModelShape::new(
@@ -228,6 +258,43 @@ mod tests {
         let output = graph.node_of(MatrixName::of_layer(Projection::Output, 1));
         assert_eq!(graph.linear(output).rows_of_weights(), 32);
         assert_eq!(Graph::decoder(&shape()).public(EdgeKind::One), None);
+    }
+
+    /// Every node and every matrix of the decoder is in one group, as it is in the whole; what groups have besides
+    /// is the stream between them, and the stage behind it once more.
+    #[test]
+    fn groups_have_the_nodes_of_the_decoder() {
+        let shape = shape().with_attention_bias(true);
+        let whole = Graph::decoder(&shape);
+        let groups: Vec<Graph> = LayerGroups::new(2)
+            .unwrap()
+            .all(2)
+            .map(|group| Graph::decoder_group(&shape, &group))
+            .collect();
+        for kind in Kind::ALL {
+            let rows: usize = groups.iter().map(|it| it.rows_per_token(kind)).sum();
+            let of_joint = match kind {
+                Kind::Stream | Kind::StreamIn | Kind::StreamOut => 6,
+                _ => 0,
+            };
+            assert_eq!(rows, whole.rows_per_token(kind) + of_joint, "{kind:?}");
+        }
+        let names = groups.iter().flat_map(|it| it.matrices()).map(|it| it.0);
+        let of_whole = whole.matrices().iter().map(|it| it.0);
+        assert!(names.eq(of_whole));
+        let [first, last] = &groups[..] else {
+            panic!("two groups");
+        };
+        assert!(
+            first.public(EdgeKind::Tokens).is_some() && last.public(EdgeKind::Tokens).is_none()
+        );
+        assert!(
+            first.public(EdgeKind::Stream).is_none() && last.public(EdgeKind::Stream).is_some()
+        );
+        for group in &groups {
+            assert!(group.public(EdgeKind::One).is_some());
+        }
+        assert_eq!(Graph::decoder_group(&shape, &LayerGroup::whole(2)), whole);
     }
 
     #[test]

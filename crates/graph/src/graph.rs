@@ -142,7 +142,9 @@ impl Graph {
             | Operation::Values(_)
             | Operation::Attention(_)
             | Operation::Gated(_)
-            | Operation::Argmax(_) => None,
+            | Operation::Argmax(_)
+            | Operation::StreamIn(_)
+            | Operation::StreamOut(_) => None,
         })
     }
 

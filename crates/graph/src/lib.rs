@@ -43,6 +43,7 @@ mod bounds;
 mod decoder;
 mod edge;
 mod graph;
+mod group;
 mod ids;
 mod limits;
 mod numbers;
@@ -54,6 +55,7 @@ pub use arithmetic::{ModelArithmetic, ModelArithmeticParts, UniformArithmetic};
 pub use bounds::ModelBounds;
 pub use edge::{Edge, EdgeKind};
 pub use graph::{Graph, Node};
+pub use group::{LayerGroup, LayerGroups};
 pub use ids::{EdgeId, NodeId};
 pub use limits::{
     EMBEDDING_SHIFT, MAX_LINEAR_WIDTH, ROTARY_BITS, SQUARE_LIMIT, SQUARE_SHIFT, STREAM_BITS,
@@ -62,6 +64,7 @@ pub use limits::{
 pub use ops::argmax::Argmax;
 pub use ops::attention::Attention;
 pub use ops::gated::{Gated, GatedArithmetic};
+pub use ops::handover::{StreamIn, StreamOut};
 pub use ops::linear::{
     Linear, LinearArithmetic, MatrixArithmetic, MatrixName, Projection, Stacked, Stacking,
 };

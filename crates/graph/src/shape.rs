@@ -139,6 +139,19 @@ impl ModelShape {
         self.all_layers
     }
 
+    /// The attention of so many layers taken as one.
+    ///
+    /// # Errors
+    /// [`QuantError::ParameterOutOfRange`] for no layers, or more heads than an attention can have.
+    pub fn attention_of(&self, layers: usize) -> Result<AttentionShape, QuantError> {
+        let heads = |heads: usize| to_u32(heads.saturating_mul(layers));
+        AttentionShape::new(
+            QueryHeads::new(heads(self.attention.query_heads()))?,
+            KvHeads::new(heads(self.attention.kv_heads()))?,
+            HeadDim::new(to_u32(self.attention.head_dim()))?,
+        )
+    }
+
     /// `H d`, the number of query channels of a layer.
     #[must_use]
     pub const fn query_width(&self) -> usize {

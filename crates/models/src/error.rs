@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use matchmark_graph::{MatrixArithmetic, MatrixName};
+use matchmark_graph::{LayerGroup, MatrixArithmetic, MatrixName};
 use matchmark_quant::QuantError;
 use matchmark_runtime::RuntimeError;
 use matchmark_tables::TableError;
@@ -220,6 +220,26 @@ pub enum ModelError {
     NoDistance {
         /// The operation.
         operation: Operation,
+    },
+    /// The layers of a group are not those of the model.
+    #[error("a group of the {got}, expected layers of a model that has {layers}")]
+    Group {
+        /// Layers of the model.
+        layers: usize,
+        /// The group.
+        got: LayerGroup,
+    },
+    /// The stream that a group of layers is to take in is not one that a group before gives out.
+    #[error(
+        "a stream of {got} values, {fitting} of them within 16 bits, expected {expected} such values"
+    )]
+    WrongStream {
+        /// Number of values: tokens times channels, none where the embedding comes first.
+        expected: usize,
+        /// Values given.
+        got: usize,
+        /// Those of them that are in range.
+        fitting: usize,
     },
     /// There is no token to execute.
     #[error("0 tokens given, expected at least 1")]

@@ -62,7 +62,9 @@ pub use evaluate::{
     greedy_answer, text_sequences, Agreement, Divergence, DivergenceSum, Evaluation, Evaluator,
     GreedyAnswer, OperationError, Perplexity,
 };
-pub use execute::{execute_model, ModelExecution, NormRecord};
+pub use execute::{
+    execute_group, execute_model, GroupInput, ModelExecution, ModelGroup, NormRecord,
+};
 pub use file::ModelFileError;
 pub use float_run::{execute_float, float_logits, FloatExecution};
 pub use import::{FloatMatrix, FloatModel, GgufError, ImportError, ImportOptions};

@@ -30,6 +30,11 @@ impl ModelState {
         Ok(state)
     }
 
+    /// The state after tokens that have been executed.
+    pub(crate) fn after(cache: KvCache) -> Self {
+        Self(cache)
+    }
+
     /// The cache of all layers.
     #[must_use]
     pub fn cache(&self) -> &KvCache {
@@ -60,23 +65,5 @@ impl ModelState {
             });
         }
         Ok(())
-    }
-
-    /// The cache of one layer.
-    pub(crate) fn layer(&self, model: &IntegerModel, layer: usize) -> Result<KvCache, ModelError> {
-        let shape = model.shape().attention();
-        let heads = layer * shape.kv_heads()..(layer + 1) * shape.kv_heads();
-        let k: Vec<i16> = heads
-            .clone()
-            .flat_map(|g| self.0.keys(g))
-            .copied()
-            .collect();
-        let v: Vec<i16> = heads.flat_map(|g| self.0.values(g)).copied().collect();
-        Ok(KvCache::from_tensors(shape, self.position(), &k, &v)?)
-    }
-
-    /// The state after one more token, whose keys and values are `[L G, d]`.
-    pub(crate) fn append(&mut self, k: &[i16], v: &[i16]) -> Result<(), ModelError> {
-        Ok(self.0.append(k, v)?)
     }
 }

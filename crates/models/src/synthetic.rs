@@ -81,6 +81,8 @@ pub fn synthetic_arithmetic(
             product: value_bits.get() - 1 + odd(node),
         }),
         Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
+        Operation::StreamIn(_) => NodeArithmetic::StreamIn(NoConstants {}),
+        Operation::StreamOut(_) => NodeArithmetic::StreamOut(NoConstants {}),
     };
     let common = (value_bits, rotation, step);
     ModelArithmetic::new(ModelArithmeticParts::of_graph(&graph, common, constants))

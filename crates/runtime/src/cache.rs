@@ -128,6 +128,22 @@ impl KvCache {
         &self.v[g]
     }
 
+    /// The entries of these key/value heads, as a cache of this shape.
+    ///
+    /// # Errors
+    /// [`RuntimeError::WrongLength`] unless the shape has as many key/value heads.
+    ///
+    /// # Panics
+    /// If the cache has no such heads.
+    pub fn of_heads(
+        &self,
+        shape: AttentionShape,
+        heads: std::ops::Range<usize>,
+    ) -> Result<Self, RuntimeError> {
+        let join = |all: &[Vec<i16>]| all[heads.clone()].concat();
+        Self::from_tensors(shape, self.entries, &join(&self.k), &join(&self.v))
+    }
+
     /// Appends one entry, `k_t` and `v_t` of shape `[G, d]`.
     ///
     /// # Errors

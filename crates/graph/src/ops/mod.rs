@@ -3,6 +3,7 @@
 pub mod argmax;
 pub mod attention;
 pub mod gated;
+pub mod handover;
 pub mod linear;
 pub mod rotary;
 pub mod stream;
@@ -18,6 +19,7 @@ use crate::numbers::Numbers;
 use argmax::Argmax;
 use attention::Attention;
 use gated::{Gated, GatedArithmetic};
+use handover::{StreamIn, StreamOut};
 use linear::{Linear, LinearArithmetic};
 use rotary::{Rotary, RotaryArithmetic};
 use stream::{Stream, StreamArithmetic};
@@ -40,11 +42,15 @@ pub enum Kind {
     Gated,
     /// The greedy choice.
     Argmax,
+    /// The stream that comes from the group of layers before.
+    StreamIn,
+    /// The stream that goes to the group of layers behind.
+    StreamOut,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Linear,
         Self::Stream,
         Self::Rotary,
@@ -52,6 +58,8 @@ impl Kind {
         Self::Attention,
         Self::Gated,
         Self::Argmax,
+        Self::StreamIn,
+        Self::StreamOut,
     ];
 }
 
@@ -168,6 +176,8 @@ operations! {
     Attention: NoConstants,
     Gated: GatedArithmetic,
     Argmax: NoConstants,
+    StreamIn: NoConstants,
+    StreamOut: NoConstants,
 }
 
 /// A node has no constants of its own.

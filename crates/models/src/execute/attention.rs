@@ -1,15 +1,15 @@
 //! The attention of one layer, and of all layers taken as one.
 
 use matchmark_graph::{Node, NodeId};
-use matchmark_runtime::{execute_segment, SegmentExecution, SegmentInputs};
+use matchmark_runtime::{execute_segment, KvCache, SegmentExecution, SegmentInputs};
 
 use super::{ModelExecution, Run};
-use crate::{ModelError, ModelState, Operation};
+use crate::{ModelError, Operation};
 
 impl Run<'_> {
     /// Rescales the accumulators of values.
     pub(super) fn values(&mut self, id: NodeId, node: &Node) -> Result<Vec<Vec<i32>>, ModelError> {
-        let constants = self.model.arithmetic().values(id);
+        let constants = self.arithmetic.values(id);
         let accumulators = self.take(node.inputs()[0]).remove(0);
         let values = self.rescale_all(
             (Operation::Value, node.layer()),
@@ -33,7 +33,11 @@ impl Run<'_> {
             self.by_head(&rotated[1], shape.kv_width()),
             self.by_head(&values[0], shape.kv_width()),
         )?;
-        let cache = self.state.layer(self.model, node.rank())?;
+        let heads = shape.attention().kv_heads();
+        let first = node.rank() * heads;
+        let cache = self
+            .cache
+            .of_heads(shape.attention(), first..first + heads)?;
         let (segment, _) = execute_segment(&cache, &inputs, &self.model.attention_rules())?;
         let outputs = self.attention_outputs(&segment);
         self.attentions.push(segment);
@@ -66,8 +70,8 @@ impl Run<'_> {
         out
     }
 
-    /// The attentions of all layers as one, and the state afterwards.
-    pub(super) fn finish(self) -> Result<(ModelExecution, ModelState), ModelError> {
+    /// The attentions of all layers as one, and the cache afterwards.
+    pub(super) fn finish(self) -> Result<(ModelExecution, KvCache), ModelError> {
         let mut execution = self.execution;
         let joined = &mut execution.attention;
         for attention in self.attentions {
@@ -92,7 +96,7 @@ impl Run<'_> {
             joined.remainders.extend(remainders);
         }
         let (s, d) = (self.steps.steps(), joined.shape.head_dim());
-        let mut after = self.state.clone();
+        let mut after = self.cache.clone();
         for t in 0..s {
             let entry = |tensor: &[i16]| -> Vec<i16> {
                 let heads = tensor.chunks_exact(s * d);

@@ -8,7 +8,7 @@ use crate::{ModelError, Operation};
 impl Run<'_> {
     /// Gated products of the accumulators of up projection and gate.
     pub(super) fn gate(&mut self, id: NodeId, node: &Node) -> Result<Vec<Vec<i32>>, ModelError> {
-        let constants = self.model.arithmetic().gated(id);
+        let constants = self.arithmetic.gated(id);
         let terms = self.terms();
         let (width, layer) = (self.model.shape().mlp(), node.layer());
         let accumulators = self.take(node.inputs()[0]);

@@ -2,35 +2,40 @@
 
 mod attention;
 mod gated;
+mod group;
 mod norm;
 mod rotary;
 mod stream;
 
 use matchmark_graph::{
-    ArithmeticTerms, EdgeId, Linear, MatrixName, ModelShape, Node, NodeId,
-    Operation as NodeOperation, Projection,
+    ArithmeticTerms, EdgeId, Graph, LayerGroup, Linear, MatrixName, ModelArithmetic, ModelShape,
+    Node, NodeId, Operation as NodeOperation, Projection, EMBEDDING_SHIFT,
 };
 use matchmark_quant::{Rescale, StepRange};
-use matchmark_runtime::SegmentExecution;
+use matchmark_runtime::{KvCache, SegmentExecution};
 
 use crate::parts::check_tokens;
 use crate::{IntegerModel, ModelError, ModelState, Operation, Place};
 
+pub use group::{execute_group, GroupInput, ModelGroup};
 pub use norm::NormRecord;
 
-/// Consecutive tokens with everything that happened to them. Tensors are flattened, last dimension
-/// fastest; `S` is the number of tokens, `stages` is `2 L + 1`.
+/// Consecutive tokens with everything that happened to them in a group of layers, or in all. Tensors are
+/// flattened, last dimension fastest; `S` is the number of tokens, `L` that of the group's layers, `stages` is
+/// `2 L + 1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelExecution {
-    /// Sizes.
+    /// Sizes of the model.
     pub shape: ModelShape,
+    /// The layers.
+    pub layers: LayerGroup,
     /// Which positions these are.
     pub steps: StepRange,
     /// Tokens consumed, `[S]`.
     pub tokens: Vec<u32>,
     /// The greedy choice after each token: the lowest token whose logit is the largest, `[S]`.
     pub choices: Vec<u32>,
-    /// The residual stream after the embedding, after each attention and after each MLP,
+    /// The residual stream after the embedding, or as the group before gives it out, after each attention and after each MLP,
     /// `[stages, S, C]`.
     pub stream: Vec<i32>,
     /// What was added to the stream, in units of `2^-shift` of it, with the shift of the stage, `[stages, S, C]`:
@@ -62,7 +67,7 @@ pub struct ModelExecution {
     pub activated: Vec<i32>,
     /// Rescaled products of activated gates and up projections, `[L, S, F]`.
     pub gated: Vec<i32>,
-    /// Accumulators of the output head, `[S, V]`.
+    /// Accumulators of the output head, `[S, V]`; none of a group without it.
     pub logits: Vec<i32>,
     /// The attention of all layers as one of `L H` query heads and `L G` key/value heads, layer by
     /// layer. Its `q`, `k` and `v` are what was rotated and rescaled, its `out` is what the output
@@ -86,13 +91,16 @@ pub fn execute_model(
 ) -> Result<(ModelExecution, ModelState), ModelError> {
     check_tokens(model.shape(), tokens)?;
     state.check(model, tokens.len())?;
-    let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let steps = StepRange::new(to_u32(state.position()), to_u32(tokens.len()))?;
-    let mut run = Run::begin(model, state, steps, tokens);
-    for id in model.graph().ids() {
-        run.visit(id)?;
-    }
-    run.finish()
+    let input = GroupInput {
+        tokens,
+        choices: &[],
+        stream: &[],
+        cache: state.cache(),
+    };
+    let layers = LayerGroup::whole(model.shape().layers());
+    let nodes = (model.graph(), model.arithmetic());
+    let (execution, cache) = Run::begin(model, layers, nodes, &input)?.through()?;
+    Ok((execution, ModelState::after(cache)))
 }
 
 /// The lowest index at which the maximum is attained.
@@ -109,7 +117,11 @@ fn greedy_choice(logits: &[i32]) -> u32 {
 /// A run through the graph.
 struct Run<'a> {
     model: &'a IntegerModel,
-    state: &'a ModelState,
+    graph: &'a Graph,
+    arithmetic: &'a ModelArithmetic,
+    cache: &'a KvCache,
+    /// The stream that comes from the group before.
+    stream: &'a [i32],
     steps: StepRange,
     execution: ModelExecution,
     /// What edges carry, `[S, width]`: stacked matrices give a tensor each, the others one.
@@ -122,15 +134,19 @@ impl<'a> Run<'a> {
     /// A run in which nothing has happened yet.
     fn begin(
         model: &'a IntegerModel,
-        state: &'a ModelState,
-        steps: StepRange,
-        tokens: &[u32],
-    ) -> Self {
+        layers: LayerGroup,
+        (graph, arithmetic): (&'a Graph, &'a ModelArithmetic),
+        input: &GroupInput<'a>,
+    ) -> Result<Self, ModelError> {
+        let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (before, tokens) = (input.cache.entries(), input.tokens.len());
+        let steps = StepRange::new(to_u32(before), to_u32(tokens))?;
         let execution = ModelExecution {
             shape: *model.shape(),
+            layers,
             steps,
-            tokens: tokens.to_vec(),
-            choices: Vec::new(),
+            tokens: input.tokens.to_vec(),
+            choices: input.choices.to_vec(),
             stream: Vec::new(),
             stream_accumulators: Vec::new(),
             norms: Vec::new(),
@@ -148,7 +164,7 @@ impl<'a> Run<'a> {
             gated: Vec::new(),
             logits: Vec::new(),
             attention: SegmentExecution {
-                shape: model.shape().all_layers_attention(),
+                shape: input.cache.shape(),
                 steps,
                 q: Vec::new(),
                 k: Vec::new(),
@@ -159,20 +175,31 @@ impl<'a> Run<'a> {
                 remainders: Vec::new(),
             },
         };
-        Self {
+        Ok(Self {
             model,
-            state,
+            graph,
+            arithmetic,
+            cache: input.cache,
+            stream: input.stream,
             steps,
             execution,
-            edges: vec![Vec::new(); model.graph().edges().len()],
+            edges: vec![Vec::new(); graph.edges().len()],
             attentions: Vec::new(),
+        })
+    }
+
+    /// Computes all nodes.
+    fn through(mut self) -> Result<(ModelExecution, KvCache), ModelError> {
+        for id in self.graph.ids() {
+            self.visit(id)?;
         }
+        self.finish()
     }
 
     /// Computes a node from what its edges carry.
     fn visit(&mut self, id: NodeId) -> Result<(), ModelError> {
-        let model = self.model;
-        let node = model.graph().node(id);
+        let graph = self.graph;
+        let node = graph.node(id);
         let outputs = match node.operation() {
             NodeOperation::Linear(linear) => vec![self.multiply(id, linear)],
             NodeOperation::Stream(_) => self.add_to_stream(id, node)?,
@@ -184,13 +211,16 @@ impl<'a> Run<'a> {
                 self.choose(node);
                 vec![]
             }
+            NodeOperation::StreamIn(_) => vec![vec![self.take_in()]],
+            // The last stage of the record is what goes out.
+            NodeOperation::StreamOut(_) => vec![],
         };
         for (edge, tensors) in node.outputs().iter().zip(outputs) {
             self.edges[edge.index()] = tensors;
         }
         // What no node behind this one takes in is not kept.
         for edge in node.inputs() {
-            if model.graph().edge(*edge).to().last() == Some(&id) {
+            if graph.edge(*edge).to().last() == Some(&id) {
                 self.edges[edge.index()].clear();
             }
         }
@@ -199,7 +229,7 @@ impl<'a> Run<'a> {
 
     /// Accumulators of every stacked matrix.
     fn multiply(&self, id: NodeId, linear: &Linear) -> Vec<Vec<i32>> {
-        let graph = self.model.graph();
+        let graph = self.graph;
         if !linear.is_summing() {
             return vec![self.embed()];
         }
@@ -224,19 +254,24 @@ impl<'a> Run<'a> {
         std::mem::take(&mut self.edges[edge.index()])
     }
 
-    /// What holds for all nodes.
-    fn terms(&self) -> &'a ArithmeticTerms {
-        self.model.arithmetic().terms()
+    /// The stream of the group before, in the units of accumulators, as an embedding is.
+    fn take_in(&self) -> Vec<i32> {
+        let stream = self.stream.iter();
+        stream.map(|&value| value << EMBEDDING_SHIFT).collect()
     }
 
-    /// The matrix whose accumulators a node takes in first.
-    fn matrix_before(&self, node: &Node) -> MatrixName {
-        let graph = self.model.graph();
-        let before = graph.edge(node.inputs()[0]).from();
-        let mut names = before.into_iter().flat_map(|id| graph.names_of(id));
-        match names.next() {
-            Some(name) => name,
-            None => unreachable!("accumulators come from a matrix"),
+    /// What holds for all nodes.
+    fn terms(&self) -> &'a ArithmeticTerms {
+        self.arithmetic.terms()
+    }
+
+    /// The matrix whose accumulators a node takes in first; `None` if those are the stream of the group before.
+    fn matrix_before(&self, node: &Node) -> Option<MatrixName> {
+        let graph = self.graph;
+        let before = graph.edge(node.inputs()[0]).from()?;
+        match graph.node(before).operation() {
+            NodeOperation::Linear(_) => graph.names_of(before).next(),
+            _ => None,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{ModelError, Operation};
 impl Run<'_> {
     /// Rescales and rotates the accumulators of queries and keys.
     pub(super) fn rotate(&mut self, id: NodeId, node: &Node) -> Result<Vec<Vec<i32>>, ModelError> {
-        let constants = self.model.arithmetic().rotary(id);
+        let constants = self.arithmetic.rotary(id);
         let (shape, terms, layer) = (self.model.shape(), self.terms(), node.layer());
         let (query, kv) = (shape.query_width(), shape.kv_width());
         let accumulators = self.take(node.inputs()[0]);

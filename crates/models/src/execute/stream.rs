@@ -1,6 +1,6 @@
 //! The residual stream: embedding, additions, and the normalization of each stage.
 
-use matchmark_graph::{EdgeKind, Node, NodeId, EMBEDDING_SHIFT};
+use matchmark_graph::{EdgeKind, Node, NodeId, Projection, EMBEDDING_SHIFT};
 
 use super::{addition, norm_before, Run};
 use crate::{ModelError, Operation};
@@ -26,10 +26,12 @@ impl Run<'_> {
         id: NodeId,
         node: &Node,
     ) -> Result<Vec<Vec<Vec<i32>>>, ModelError> {
-        let constants = self.model.arithmetic().stream(id);
+        let constants = self.arithmetic.stream(id);
         let rescale = self.terms().stream(constants.shift);
-        let name = self.matrix_before(node);
-        let at = (addition(name.projection), name.layer);
+        let at = match self.matrix_before(node) {
+            Some(name) => (addition(name.projection), name.layer),
+            None => (Operation::Embedding, None),
+        };
         let accumulators = self.take(node.inputs()[0]).remove(0);
         let hidden = self.model.shape().hidden();
         let wide = accumulators.iter().map(|&x| i64::from(x));
@@ -52,13 +54,17 @@ impl Run<'_> {
 
     /// The normalization of a stage, by the matrix that takes it in.
     fn norm_operation(&self, node: &Node) -> (Operation, Option<usize>) {
-        let graph = self.model.graph();
+        let graph = self.graph;
         let edges = node.outputs().iter().map(|edge| graph.edge(*edge));
         let normalized = edges.filter(|edge| edge.kind() == EdgeKind::Values);
         let mut matrices = normalized.flat_map(|edge| edge.to());
         match matrices.next().and_then(|id| graph.names_of(*id).next()) {
             Some(name) => (norm_before(name.projection), name.layer),
-            None => unreachable!("a matrix takes in what a stage normalizes"),
+            // The first layer of the group behind takes it in.
+            None => (
+                norm_before(Projection::Query),
+                Some(self.execution.layers.layers().end),
+            ),
         }
     }
 }

@@ -139,6 +139,8 @@ fn constants(
             product: scales.gated[node.rank()],
         }),
         Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
+        Operation::StreamIn(_) => NodeArithmetic::StreamIn(NoConstants {}),
+        Operation::StreamOut(_) => NodeArithmetic::StreamOut(NoConstants {}),
     }
 }
 

@@ -160,7 +160,9 @@ impl IntegerModel {
                     | Operation::Values(_)
                     | Operation::Attention(_)
                     | Operation::Gated(_)
-                    | Operation::Argmax(_) => matrix.bound(max_value),
+                    | Operation::Argmax(_)
+                    | Operation::StreamIn(_)
+                    | Operation::StreamOut(_) => matrix.bound(max_value),
                 },
                 (
                     EdgeKind::Tokens
@@ -208,7 +210,9 @@ impl IntegerModel {
                 // Nothing is rescaled.
                 NodeArithmetic::Linear(_)
                 | NodeArithmetic::Attention(_)
-                | NodeArithmetic::Argmax(_) => {}
+                | NodeArithmetic::Argmax(_)
+                | NodeArithmetic::StreamIn(_)
+                | NodeArithmetic::StreamOut(_) => {}
             }
         }
         kinds.to_vec()
@@ -288,8 +292,10 @@ fn shifts(arithmetic: &ModelArithmetic) -> impl Iterator<Item = u8> + '_ {
         NodeArithmetic::Gated(constants) => {
             vec![constants.gate, constants.up, constants.product]
         }
-        NodeArithmetic::Linear(_) | NodeArithmetic::Attention(_) | NodeArithmetic::Argmax(_) => {
-            vec![]
-        }
+        NodeArithmetic::Linear(_)
+        | NodeArithmetic::Attention(_)
+        | NodeArithmetic::Argmax(_)
+        | NodeArithmetic::StreamIn(_)
+        | NodeArithmetic::StreamOut(_) => vec![],
     })
 }
