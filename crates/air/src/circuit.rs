@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use matchmark_graph::Kind;
 use matchmark_statement::ProofPart;
 use stwo::core::air::Component;
 use stwo::core::circle::CirclePoint;
@@ -24,6 +25,8 @@ use crate::ops::membership::Membership;
 use crate::ops::norms::constraints::Norms;
 use crate::ops::rotary::constraints::Rotary;
 use crate::ops::stream::constraints::Stream;
+use crate::ops::stream_in::constraints::StreamIn;
+use crate::ops::stream_out::constraints::StreamOut;
 use crate::ops::tables::Tables;
 use crate::ops::values::constraints::Values;
 use crate::points::PortPoints;
@@ -112,13 +115,16 @@ impl Circuit {
         assembly.add(decoder.map(|(decoder, before)| Rotary::new(decoder, before)));
         assembly.add(decoder.map(|(decoder, _)| Values::new(decoder)));
         assembly.add(decoder.map(|(decoder, _)| Gated::new(decoder)));
-        assembly.add(decoder.map(|(decoder, _)| Argmax::new(decoder)));
+        let with = |kind: Kind| decoder.filter(|(it, _)| it.has(kind));
+        assembly.add(with(Kind::Argmax).map(|(decoder, _)| Argmax::new(decoder)));
+        assembly.add(with(Kind::StreamIn).map(|(decoder, _)| StreamIn::new(decoder)));
+        assembly.add(with(Kind::StreamOut).map(|(decoder, _)| StreamOut::new(decoder)));
         assembly.add((!is_main).then(|| Membership::new(layout)));
         for (log_rows, tables) in table_groups(layout, part) {
             assembly.add(Some(Tables::new(part, log_rows, tables)));
         }
         Self {
-            order: TreeOrder::of(layout.kind(), part),
+            order: TreeOrder::of(layout, part),
             components: assembly.finish(),
         }
     }
@@ -223,7 +229,7 @@ impl ProofColumns {
     /// The columns of a part's proofs.
     pub fn of(layout: &SegmentLayout, part: ProofPart) -> Self {
         let circuit = Circuit::structural(layout, part);
-        let trees = TreeOrder::of(layout.kind(), part).of_components().len();
+        let trees = TreeOrder::of(layout, part).of_components().len();
         let mut columns = Self {
             log_sizes: vec![vec![]; trees],
             samples: vec![vec![]; trees],

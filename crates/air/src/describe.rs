@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use matchmark_graph::{
-    GatedArithmetic, Graph, LinearArithmetic, MatrixArithmetic, ModelArithmetic,
+    GatedArithmetic, Graph, LayerGroups, LinearArithmetic, MatrixArithmetic, ModelArithmetic,
     ModelArithmeticParts, ModelShape, NoConstants, Node, NodeArithmetic, NormArithmetic, Operation,
     RotaryArithmetic, StreamArithmetic, ValuesArithmetic,
 };
@@ -118,7 +118,7 @@ pub fn describe_segment(
     };
     let of_part = |part| {
         let circuit = Circuit::new(layout, part, &context);
-        let order = TreeOrder::of(layout.kind(), part);
+        let order = TreeOrder::of(layout, part);
         let describe = |component| describe(&order, component);
         circuit.iter().map(describe).collect::<Vec<_>>()
     };
@@ -323,17 +323,35 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
         split(reference_decoder([64, 48], false)?),
         // With biases.
         reference_decoder([64, 48], true)?,
+        // Layer by layer: the first, one between others, the last.
+        reference_layer(0)?,
+        reference_layer(1)?,
+        reference_layer(2)?,
     ])
 }
 
 /// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together, for so many
 /// positions and cache entries; with biases of queries, keys and values or without.
 fn reference_decoder(
-    [positions, capacity]: [u32; 2],
+    positions_and_capacity: [u32; 2],
     biases: bool,
 ) -> Result<(SegmentLayout, usize), ReferenceError> {
+    reference_layers(2, positions_and_capacity, biases, (LayerGroups::ONE, 0))
+}
+
+/// One of three layers of such a decoder, each a group of its own.
+fn reference_layer(layer: usize) -> Result<(SegmentLayout, usize), ReferenceError> {
+    reference_layers(3, [64, 48], false, (LayerGroups::new(3)?, layer))
+}
+
+fn reference_layers(
+    layers: u32,
+    [positions, capacity]: [u32; 2],
+    biases: bool,
+    (groups, index): (LayerGroups, usize),
+) -> Result<(SegmentLayout, usize), ReferenceError> {
     let shape = ModelShape::new(
-        Layers::new(2)?,
+        Layers::new(layers)?,
         HiddenSize::new(24)?,
         AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(2)?, HeadDim::new(8)?)?,
         MlpSize::new(40)?,
@@ -344,7 +362,7 @@ fn reference_decoder(
     let arithmetic = reference_arithmetic(&shape)?;
     let (bits, step) = (arithmetic.value_bits(), arithmetic.score_step());
     let segment = SegmentShape::new(
-        shape.all_layers_attention(),
+        shape.attention_of(shape.layers() / groups.count())?,
         CacheCapacity::new(capacity)?,
         SegmentSteps::new(6)?,
     )?;
@@ -353,7 +371,8 @@ fn reference_decoder(
         max_weight: 2048,
     };
     let layout = SegmentLayout::new(segment, 5, bits, step, Rounding::NearestTiesUp, table)?;
-    Ok((layout.with_decoder(shape, *arithmetic.terms())?, 7))
+    let layout = layout.with_layers(shape, *arithmetic.terms(), (groups, index))?;
+    Ok((layout, 7))
 }
 
 /// The arithmetic of the reference decoder: no two nodes of a kind have the same constants.
@@ -402,6 +421,8 @@ fn reference_arithmetic(shape: &ModelShape) -> Result<ModelArithmetic, Reference
                 product: 11 + more,
             }),
             Operation::Argmax(_) => NodeArithmetic::Argmax(NoConstants {}),
+            Operation::StreamIn(_) => NodeArithmetic::StreamIn(NoConstants {}),
+            Operation::StreamOut(_) => NodeArithmetic::StreamOut(NoConstants {}),
         }
     };
     let bits = ValueBits::new(ModelArithmetic::DEFAULT_VALUE_BITS)?;

@@ -1,4 +1,5 @@
 //! Honest executions, of which components make their columns.
+use matchmark_graph::ModelArithmetic;
 use matchmark_models::{IntegerModel, ModelExecution};
 use matchmark_quant::{Rescale, Rescaled};
 use matchmark_runtime::SegmentExecution;
@@ -23,13 +24,15 @@ pub struct Execution<'a> {
     pub decoder: Option<DecoderExecution<'a>>,
 }
 
-/// An honest execution of a model.
+/// An honest execution of a model, or of a group of its layers.
 #[derive(Clone, Copy)]
 pub struct DecoderExecution<'a> {
     /// What it computed.
     pub execution: &'a ModelExecution,
     /// The model.
     pub model: &'a IntegerModel,
+    /// The constants of the nodes of its layers.
+    pub arithmetic: &'a ModelArithmetic,
 }
 
 impl<'a> Execution<'a> {
@@ -37,7 +40,7 @@ impl<'a> Execution<'a> {
     pub fn constants(&self) -> Constants<'a> {
         Constants {
             table: self.table,
-            arithmetic: self.decoder.map(|decoder| decoder.model.arithmetic()),
+            arithmetic: self.decoder.map(|decoder| decoder.arithmetic),
         }
     }
 

@@ -8,7 +8,8 @@
 //! tables of a model, and the pairs of a split segment are committed in this way.
 use alloc::vec::Vec;
 
-use matchmark_graph::{ArithmeticTerms, ModelShape};
+use matchmark_graph::{ArithmeticTerms, LayerGroup, ModelShape};
+use matchmark_quant::StepRange;
 use matchmark_statement::{Cut, Port, PortCommitment, SegmentShape, SegmentStatement, TableId};
 use num_traits::Zero;
 use sha2::{Digest, Sha256};
@@ -115,6 +116,19 @@ pub enum PortContent<'a> {
         arithmetic: &'a ArithmeticTerms,
         /// Its weight table.
         table: TableId,
+        /// The layers whose weights stand in the tree.
+        layers: LayerGroup,
+    },
+    /// The residual stream between two groups of layers.
+    Stream {
+        /// Shape of the chain.
+        shape: SegmentShape,
+        /// Its channels.
+        channels: usize,
+        /// Layers before it.
+        layers: usize,
+        /// The steps.
+        steps: StepRange,
     },
 }
 
@@ -139,20 +153,38 @@ impl<'a> PortContent<'a> {
                 Cut::Fused => None,
                 Cut::Split => Some(Self::Pairs(layout)),
             },
-            Port::Model => statement.decoder().map(|decoder| Self::Model {
-                shape: &decoder.shape,
-                arithmetic: &decoder.arithmetic,
-                table: statement.table(),
-            }),
+            Port::StreamIn => Self::stream(statement, statement.layers()?.layers().start),
+            Port::StreamOut => Self::stream(statement, statement.layers()?.layers().end),
+            Port::Model => statement
+                .decoder()
+                .zip(statement.layers())
+                .map(|(decoder, layers)| Self::Model {
+                    shape: &decoder.shape,
+                    arithmetic: &decoder.arithmetic,
+                    table: statement.table(),
+                    layers,
+                }),
         }
     }
 
-    /// Which of the three it is, so that a commitment to one is never a commitment to another.
+    /// The stream behind so many layers.
+    fn stream(statement: &'a SegmentStatement, layers: usize) -> Option<Self> {
+        let decoder = statement.decoder()?;
+        Some(Self::Stream {
+            shape: statement.shape(),
+            channels: decoder.shape.hidden(),
+            layers,
+            steps: statement.steps(),
+        })
+    }
+
+    /// Which of them it is, so that a commitment to one is never a commitment to another.
     fn kind(&self) -> u64 {
         match self {
             Self::Model { .. } => 0,
             Self::State { .. } => 1,
             Self::Pairs(_) => 2,
+            Self::Stream { .. } => 3,
         }
     }
 
@@ -169,7 +201,26 @@ impl<'a> PortContent<'a> {
                 shape,
                 arithmetic,
                 table,
-            } => of_model(shape, arithmetic, *table),
+                layers,
+            } => {
+                let mut numbers = of_model(shape, arithmetic, *table);
+                // Of all layers there is nothing else to say.
+                if layers.count() < layers.of() {
+                    let range = layers.layers();
+                    numbers.extend([range.start as u64, range.end as u64]);
+                }
+                numbers
+            }
+            Self::Stream {
+                shape,
+                channels,
+                layers,
+                steps,
+            } => {
+                let own = [*channels, *layers, steps.entries_before(), steps.steps()];
+                let own = own.map(|it| it as u64);
+                of_chain(shape).into_iter().chain(own).collect()
+            }
         }
     }
 }

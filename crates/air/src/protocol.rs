@@ -5,8 +5,8 @@
 //!
 //! **Invariant (order of phases):**
 //! 1. [`Transcript::begin`]: statement digest, security parameters, bits of proof of work, column sizes;
-//! 2. roots of the preprocessed tree and of the ports: the model of a decoder, the state before, the state
-//!    after, the pairs of a split segment;
+//! 2. roots of the preprocessed tree and of the ports: the model of a decoder, the streams between
+//!    groups of layers, the state before, the state after, the pairs of a split segment;
 //! 3. root of the witness tree;
 //! 4. the challenges of the random linear combinations (RLC) are drawn;
 //! 5. root of the RLC tree;
@@ -219,6 +219,8 @@ pub fn run<S: Side>(
         match tree {
             Tree::Preprocessed
             | Tree::Model
+            | Tree::StreamIn
+            | Tree::StreamOut
             | Tree::StateBefore
             | Tree::StateAfter
             | Tree::Pairs

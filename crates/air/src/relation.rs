@@ -200,6 +200,15 @@ relations! {
         /// Sum of the squares of the low limbs.
         low: F,
     }
+    /// The stream that a group of layers gives out.
+    StreamValue = 19, "stream value" {
+        /// Number of (stage, step).
+        norm: F,
+        /// Name of the channel's normalized value as an input of matrices.
+        input: F,
+        /// The stream.
+        value: F,
+    }
     /// How a stage of the stream is normalized.
     NormFactor = 13, "norm factor" {
         /// Number of (stage, step).
@@ -270,7 +279,8 @@ impl RelationTag {
             | Self::NormFactor
             | Self::AttentionEntry
             | Self::Argmax
-            | Self::ValueDigits => None,
+            | Self::ValueDigits
+            | Self::StreamValue => None,
         }
     }
 

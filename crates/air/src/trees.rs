@@ -5,6 +5,8 @@
 use arrayvec::ArrayVec;
 use matchmark_statement::{Cut, Port, ProofPart, SegmentKind};
 
+use crate::layout::SegmentLayout;
+
 /// A commitment tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tree {
@@ -12,6 +14,10 @@ pub enum Tree {
     Preprocessed,
     /// Weights and tables of a model; pinned by the model's commitment.
     Model,
+    /// The residual stream that comes from the group of layers before.
+    StreamIn,
+    /// The residual stream that goes to the group of layers behind.
+    StreamOut,
     /// Key and value columns of the cache before the segment.
     StateBefore,
     /// Key and value columns of the cache after the segment.
@@ -31,9 +37,11 @@ pub enum Tree {
 impl Tree {
     /// All trees, in the order in which they are committed: a challenge is drawn only after every tree that
     /// holds a value it has to be independent of. The pairs come before every challenge, as the witness does.
-    const ORDER: [Self; 9] = [
+    const ORDER: [Self; 11] = [
         Self::Preprocessed,
         Self::Model,
+        Self::StreamIn,
+        Self::StreamOut,
         Self::StateBefore,
         Self::StateAfter,
         Self::Pairs,
@@ -43,11 +51,13 @@ impl Tree {
         Self::Composition,
     ];
 
-    /// Whether the proofs of such a part of such segments have the tree.
-    const fn is_of(self, kind: SegmentKind, part: ProofPart) -> bool {
+    /// Whether the proofs of such a part of such segments have the tree, where a stream goes in, or out, or not.
+    const fn is_of(self, kind: SegmentKind, streams: Streams, part: ProofPart) -> bool {
         match self {
             Self::Preprocessed | Self::Witness | Self::Lookups | Self::Composition => true,
             Self::Model => part.is_main() && matches!(kind, SegmentKind::Decoder),
+            Self::StreamIn => part.is_main() && streams.goes_in,
+            Self::StreamOut => part.is_main() && streams.goes_out,
             Self::StateBefore | Self::StateAfter | Self::Rlc => part.is_main(),
             Self::Pairs => matches!(part.cut(), Cut::Split),
         }
@@ -57,6 +67,8 @@ impl Tree {
     pub const fn port(self) -> Option<Port> {
         match self {
             Self::Model => Some(Port::Model),
+            Self::StreamIn => Some(Port::StreamIn),
+            Self::StreamOut => Some(Port::StreamOut),
             Self::StateBefore => Some(Port::StateBefore),
             Self::StateAfter => Some(Port::StateAfter),
             Self::Pairs => Some(Port::Pairs),
@@ -76,6 +88,8 @@ impl Tree {
         match self {
             Self::Preprocessed => "preprocessed",
             Self::Model => "model",
+            Self::StreamIn => "stream in",
+            Self::StreamOut => "stream out",
             Self::StateBefore => "state before",
             Self::StateAfter => "state after",
             Self::Pairs => "pairs",
@@ -87,6 +101,15 @@ impl Tree {
     }
 }
 
+/// Whether a stream comes from a group of layers before, and whether one goes to a group behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// From a group before.
+    pub goes_in: bool,
+    /// To a group behind.
+    pub goes_out: bool,
+}
+
 /// The trees of the proofs of one part, in order of commitment. The composition is the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeOrder {
@@ -95,12 +118,18 @@ pub struct TreeOrder {
 }
 
 impl TreeOrder {
-    /// The order of a part of segments of this kind.
-    pub fn of(kind: SegmentKind, part: ProofPart) -> Self {
+    /// The order of a part of segments of this layout.
+    pub fn of(layout: &SegmentLayout, part: ProofPart) -> Self {
+        Self::of_kind(layout.kind(), layout.streams(), part)
+    }
+
+    /// The order of a part of segments of this kind, where a stream goes in, or out, or not.
+    pub fn of_kind(kind: SegmentKind, streams: Streams, part: ProofPart) -> Self {
         let trees = Tree::ORDER.into_iter();
+        let trees = trees.filter(|tree| tree.is_of(kind, streams, part));
         Self {
             part,
-            trees: trees.filter(|tree| tree.is_of(kind, part)).collect(),
+            trees: trees.collect(),
         }
     }
 
@@ -137,14 +166,23 @@ mod tests {
     use super::*;
 
     const KINDS: [SegmentKind; 2] = [SegmentKind::Attention, SegmentKind::Decoder];
+    const ONE: Streams = Streams {
+        goes_in: false,
+        goes_out: false,
+    };
+    const MIDDLE: Streams = Streams {
+        goes_in: true,
+        goes_out: true,
+    };
 
     #[test]
     fn trees_are_committed_in_the_order_of_their_dependence() {
-        for (kind, part) in KINDS
+        for (kind, streams, part) in KINDS
             .into_iter()
-            .flat_map(|kind| ProofPart::ALL.map(|part| (kind, part)))
+            .flat_map(|kind| [ONE, MIDDLE].map(|streams| (kind, streams)))
+            .flat_map(|(kind, streams)| ProofPart::ALL.map(|part| (kind, streams, part)))
         {
-            let order = TreeOrder::of(kind, part);
+            let order = TreeOrder::of_kind(kind, streams, part);
             assert!(order.all().windows(2).all(|pair| pair[0] < pair[1]));
             assert_eq!(order.place(Tree::Preprocessed), 0);
             assert_eq!(order.place(Tree::Composition), order.of_components().len());
@@ -157,13 +195,19 @@ mod tests {
     #[test]
     fn ports_stand_in_the_proofs_that_they_join() {
         let having = |kind, tree: Tree| {
-            ProofPart::ALL.map(|part| TreeOrder::of(kind, part).all().contains(&tree))
+            let streams = MIDDLE;
+            ProofPart::ALL.map(|part| {
+                let order = TreeOrder::of_kind(kind, streams, part);
+                order.all().contains(&tree)
+            })
         };
         for kind in KINDS {
             assert_eq!(having(kind, Tree::Pairs), [false, true, true]);
             assert_eq!(having(kind, Tree::StateBefore), [true, true, false]);
             assert_eq!(having(kind, Tree::StateAfter), [true, true, false]);
             assert_eq!(having(kind, Tree::Rlc), [true, true, false]);
+            assert_eq!(having(kind, Tree::StreamIn), [true, true, false]);
+            assert_eq!(having(kind, Tree::StreamOut), [true, true, false]);
             let has_model = kind == SegmentKind::Decoder;
             assert_eq!(having(kind, Tree::Model), [has_model, has_model, false]);
         }

@@ -100,6 +100,7 @@ fn witness_of(
         decoder: Some(DecoderExecution {
             execution: &execution,
             model,
+            arithmetic: model.arithmetic(),
         }),
     };
     let witness = SegmentWitness::generate(&layout, &honest, &ports);

@@ -35,7 +35,7 @@ fn describe(layout: &SegmentLayout, entries_before: usize) -> String {
     }
     let mut openings = |title: &str, part, columns: ProofColumns| {
         text.push_str(title);
-        let order = TreeOrder::of(layout.kind(), part);
+        let order = TreeOrder::of(layout, part);
         for (tree, columns) in order.of_components().iter().zip(&columns.samples) {
             let openings: usize = columns.iter().sum();
             text.push_str(&format!(
@@ -104,6 +104,21 @@ fn decoder() {
 #[test]
 fn decoder_with_biases() {
     insta::assert_snapshot!(description(10));
+}
+
+#[test]
+fn first_layers_of_a_decoder() {
+    insta::assert_snapshot!(description(11));
+}
+
+#[test]
+fn layers_between_others() {
+    insta::assert_snapshot!(description(12));
+}
+
+#[test]
+fn last_layers_of_a_decoder() {
+    insta::assert_snapshot!(description(13));
 }
 
 #[test]

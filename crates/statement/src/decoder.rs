@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use matchmark_graph::{ArithmeticTerms, ModelBounds, ModelShape};
+use matchmark_graph::{ArithmeticTerms, LayerGroups, ModelBounds, ModelShape};
 use matchmark_quant::{QuantizationPolicy, Rounding};
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +58,10 @@ pub struct DecoderTerms {
     pub shape: ModelShape,
     /// What holds for all nodes of the integer arithmetic, and the identity of the constants of each.
     pub arithmetic: ArithmeticTerms,
-    /// Commitment to weights and tables.
+    /// Commitment to weights and tables: that of all groups of layers, [`PortCommitment::of_groups`].
     pub weights: PortCommitment,
+    /// Into how many groups of layers the decoder is cut. Each is proven by parts of its own.
+    pub groups: LayerGroups,
     /// How many tokens at the beginning of the chain are given; all others are the decoder's choice.
     pub prompt: PromptLength,
 }
@@ -99,6 +101,7 @@ impl DecoderTerms {
         if got > expected.get() {
             return Err(StatementError::PromptAboveCapacity { expected, got });
         }
+        self.groups.check(self.shape.layers())?;
         ModelBounds::check_terms(&self.shape, &self.arithmetic)?;
         Ok(())
     }

@@ -192,6 +192,39 @@ pub enum StatementError {
         /// The tokens.
         got: TokenEnds,
     },
+    /// A part of a decoder that is cut into groups of layers does not say which of them it is of.
+    #[error("statement names no group of layers, expected one of {expected}")]
+    GroupMissing {
+        /// Number of groups.
+        expected: u16,
+    },
+    /// A statement names a group of layers where all layers are one.
+    #[error("statement names group {got} of layers, expected none: all layers are one group")]
+    GroupUnexpected {
+        /// The group.
+        got: u16,
+    },
+    /// There is no such group.
+    #[error("statement names group {got} of layers, counted from 0, expected one of {expected}")]
+    GroupIndex {
+        /// Number of groups.
+        expected: u16,
+        /// The group.
+        got: u16,
+    },
+    /// A group of layers has a stream that its place does not have, or lacks one.
+    #[error(
+        "group {group} of layers has {} commitment to a stream {which}, expected {}",
+        if *.expected { "no" } else { "a" }, if *.expected { "one" } else { "none" }
+    )]
+    GroupStream {
+        /// `in` or `out`.
+        which: &'static str,
+        /// The group.
+        group: u16,
+        /// Whether there is one.
+        expected: bool,
+    },
     /// A token is not in the vocabulary.
     #[error("the {which} token is {got}, expected one below {expected}")]
     TokenAboveVocabulary {

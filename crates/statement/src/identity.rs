@@ -41,10 +41,10 @@ macro_rules! version_newtype {
 
 version_newtype! {
     /// Version of the statement: of its fields and of their encoding.
-    StatementVersion, 8;
+    StatementVersion, 9;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 7;
+    RelationVersion, 8;
 }
 
 digest_newtype! {
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn current_versions() {
-        assert_eq!(StatementVersion::CURRENT.get(), 8);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "7");
+        assert_eq!(StatementVersion::CURRENT.get(), 9);
+        assert_eq!(RelationVersion::CURRENT.to_string(), "8");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

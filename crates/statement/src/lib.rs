@@ -62,6 +62,7 @@ mod cut;
 mod decoder;
 mod domain;
 mod error;
+mod group;
 mod identity;
 mod lookup;
 mod policy;
@@ -82,12 +83,14 @@ pub use cut::{Cut, CutPattern, ProofPart, SegmentCut};
 pub use decoder::{DecoderTerms, SegmentKind};
 pub use domain::{VerifierDomain, MAX_APPLICATION_LEN};
 pub use error::StatementError;
+pub use group::GroupFields;
 pub use identity::{
     ChainDigest, ModelId, ModelIdentity, PolicyId, PortCommitment, PreprocessedRoot,
     PublicValuesDigest, RelationDigest, RelationVersion, StatementDigest, StatementVersion,
     TokenizerId,
 };
 pub use lookup::LookupStatement;
+pub use matchmark_graph::{LayerGroup, LayerGroups};
 pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
 pub use policy::{

@@ -12,6 +12,10 @@ use serde::Serialize;
 pub enum Port {
     /// Weights and tables of a model: opened in every segment of its chains.
     Model,
+    /// The residual stream that comes from the group of layers before, which opens it, too.
+    StreamIn,
+    /// The residual stream that goes to the group of layers behind, which opens it, too.
+    StreamOut,
     /// The cache before the segment: opened by the segment before, too.
     StateBefore,
     /// The cache after the segment: opened by the next segment, too.
@@ -22,8 +26,10 @@ pub enum Port {
 
 impl Port {
     /// All ports.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Model,
+        Self::StreamIn,
+        Self::StreamOut,
         Self::StateBefore,
         Self::StateAfter,
         Self::Pairs,
@@ -34,6 +40,8 @@ impl Port {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
+            Self::StreamIn => "stream in",
+            Self::StreamOut => "stream out",
             Self::StateBefore => "state before",
             Self::StateAfter => "state after",
             Self::Pairs => "pairs",

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use matchmark_graph::{LayerGroup, LayerGroups};
 use matchmark_quant::{
     QuantizationId, QuantizationPolicy, Rounding, StepRange, TableBounds, TaggedSha256,
 };
@@ -13,6 +14,7 @@ use crate::codec;
 use crate::cut::SegmentCut;
 use crate::decoder::{self, DecoderTerms, SegmentKind};
 use crate::error::StatementError;
+use crate::group::GroupFields;
 use crate::identity::{PortCommitment, PublicValuesDigest, StatementDigest, StatementVersion};
 use crate::port::Port;
 use crate::public_values::{FormError, PublicValues, PublicValuesError, TokenError};
@@ -22,8 +24,8 @@ use crate::terms::SharedTerms;
 use crate::text::{line, Steps};
 use crate::tokens::TokenEnds;
 
-/// Largest accepted length of an encoded statement, in bytes. The longest there is has 479.
-pub const MAX_STATEMENT_LEN: usize = 512;
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 579.
+pub const MAX_STATEMENT_LEN: usize = 640;
 
 /// The fields of a [`SegmentStatement`], open for construction and for taking apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct SegmentStatementParts {
     pub cut: SegmentCut,
     /// The first token consumed and the last one chosen, if there is a decoder.
     pub tokens: Option<TokenEnds>,
+    /// The group of layers, where the decoder is cut into several.
+    pub group: Option<GroupFields>,
 }
 
 /// What the proof of one segment claims. Immutable, valid by construction, with one canonical encoding
@@ -54,7 +58,8 @@ pub struct SegmentStatementParts {
 /// under the table, rounding, quantization and shape named here. Where the statement describes a decoder:
 /// the public values are tokens, the caches are those of all its layers, and each token chosen is the
 /// decoder's greedy choice after the tokens before it, by the exact integer semantics of the model that
-/// opens the commitment to its weights.
+/// opens the commitment to its weights. Where that decoder is cut into groups of layers, the claim is of the
+/// layers of one group alone: from the stream in, or the tokens, to the stream out, or the choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentStatement {
     parts: SegmentStatementParts,
@@ -79,6 +84,8 @@ pub struct OwnFields {
     pub cut: SegmentCut,
     /// The first token consumed and the last one chosen, if there is a decoder.
     pub tokens: Option<TokenEnds>,
+    /// The group of layers, where the decoder is cut into several.
+    pub group: Option<GroupFields>,
 }
 
 impl SegmentStatementParts {
@@ -92,6 +99,7 @@ impl SegmentStatementParts {
             state_after,
             cut,
             tokens,
+            group,
         } = own;
         Self {
             version: StatementVersion::CURRENT,
@@ -102,13 +110,14 @@ impl SegmentStatementParts {
             state_after,
             cut,
             tokens,
+            group,
         }
     }
 }
 
 impl SegmentStatement {
     /// Domain tag of the digest.
-    pub const TAG: &'static str = "matchmark/segment-statement/v5";
+    pub const TAG: &'static str = "matchmark/segment-statement/v6";
 
     /// Checks the fields against each other and makes a statement of them.
     ///
@@ -132,6 +141,7 @@ impl SegmentStatement {
         parts.terms.shape.check_steps(&parts.steps)?;
         parts.terms.check()?;
         decoder::check_own(decoder, parts.tokens)?;
+        GroupFields::check(parts.group.as_ref(), decoder)?;
         let mut encoding = codec::encode(&(parts.version, &parts.terms))?;
         let terms_len = encoding.len();
         // The encoding of a tuple is the concatenation of its elements' encodings, so this is the
@@ -169,7 +179,7 @@ impl SegmentStatement {
     }
 
     /// The canonical encoding: the version, the [`SharedTerms`] in order, then steps, public values, state
-    /// before, state after, cut, tokens, by [`codec`].
+    /// before, state after, cut, tokens, group, by [`codec`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encoding.clone()
@@ -348,7 +358,12 @@ impl SegmentStatement {
     #[must_use]
     pub fn port(&self, port: Port) -> Option<PortCommitment> {
         match port {
-            Port::Model => self.decoder().map(|decoder| decoder.weights),
+            Port::Model => match self.group() {
+                None => self.decoder().map(|decoder| decoder.weights),
+                Some(group) => Some(group.weights),
+            },
+            Port::StreamIn => self.group()?.stream_in,
+            Port::StreamOut => self.group()?.stream_out,
             Port::StateBefore => Some(self.state_before()),
             Port::StateAfter => Some(self.state_after()),
             Port::Pairs => self.cut().commitment(),
@@ -367,6 +382,49 @@ impl SegmentStatement {
         self.parts.tokens
     }
 
+    /// The group of layers, where the decoder is cut into several.
+    #[must_use]
+    pub const fn group(&self) -> Option<&GroupFields> {
+        self.parts.group.as_ref()
+    }
+
+    /// Place of the part among those of its segment: that of its group of layers.
+    #[must_use]
+    pub const fn group_index(&self) -> u16 {
+        match &self.parts.group {
+            None => 0,
+            Some(group) => group.index,
+        }
+    }
+
+    /// How many parts the segment has: one for each group of layers.
+    #[must_use]
+    pub const fn groups(&self) -> LayerGroups {
+        self.parts.terms.groups()
+    }
+
+    /// The layers that the part is of, if there is a decoder.
+    #[must_use]
+    pub fn layers(&self) -> Option<LayerGroup> {
+        let decoder = self.decoder()?;
+        Some(match self.group() {
+            None => LayerGroup::whole(decoder.shape.layers()),
+            Some(group) => group.layers(decoder),
+        })
+    }
+
+    /// Heads of the part's own layers, with capacity and segment length: what its layout is of.
+    ///
+    /// # Errors
+    ///
+    /// [`StatementError::Quantity`], for no statement that is known.
+    pub fn part_shape(&self) -> Result<SegmentShape, StatementError> {
+        match self.decoder().zip(self.layers()) {
+            None => Ok(self.shape()),
+            Some((decoder, layers)) => self.shape().of_layers(&decoder.shape, &layers),
+        }
+    }
+
     /// The first field in which `other` differs from `self`, by name; `None` if they are equal.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<&'static str> {
@@ -381,6 +439,7 @@ impl SegmentStatement {
             state_after,
             cut,
             tokens,
+            group,
         } = own_fields(&self.parts);
         let other = &other.parts;
         [
@@ -390,6 +449,7 @@ impl SegmentStatement {
             ("state_after", state_after == other.state_after),
             ("cut", cut == other.cut),
             ("tokens", tokens == other.tokens),
+            ("group", group == other.group),
         ]
         .into_iter()
         .find_map(|(field, equal)| (!equal).then_some(field))
@@ -404,6 +464,7 @@ const fn own_fields(parts: &SegmentStatementParts) -> OwnFields {
         state_after: parts.state_after,
         cut: parts.cut,
         tokens: parts.tokens,
+        group: parts.group,
     }
 }
 
@@ -420,6 +481,9 @@ impl fmt::Display for SegmentStatement {
         line(f, "cut", self.cut())?;
         if let Some(tokens) = self.tokens() {
             line(f, "tokens", tokens)?;
+        }
+        if let Some(group) = self.group() {
+            line(f, "group", group)?;
         }
         write!(f, "{:<18}{}", "digest", self.digest())
     }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use matchmark_graph::{LayerGroup, ModelShape};
 use matchmark_quant::{AttentionShape, CacheCapacity, SegmentSteps, StepRange};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,23 @@ impl SegmentShape {
     #[must_use]
     pub const fn segment_steps(&self) -> SegmentSteps {
         self.segment_steps
+    }
+
+    /// The same for some layers of a decoder: with the attention of these layers taken as one.
+    ///
+    /// # Errors
+    ///
+    /// [`StatementError::Quantity`] if there is no attention of so many heads.
+    pub fn of_layers(
+        &self,
+        model: &ModelShape,
+        layers: &LayerGroup,
+    ) -> Result<Self, StatementError> {
+        Self::new(
+            model.attention_of(layers.count())?,
+            self.capacity,
+            self.segment_steps,
+        )
     }
 
     /// Whether a segment of these steps fits.

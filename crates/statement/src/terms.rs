@@ -12,6 +12,7 @@ use core::fmt;
 
 use alloc::string::{String, ToString};
 
+use matchmark_graph::LayerGroups;
 use matchmark_quant::{AccumulatorBounds, QuantError, QuantizationPolicy, Rounding, TableBounds};
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize};
@@ -187,6 +188,15 @@ impl SharedTerms {
         })
     }
 
+    /// Into how many groups of layers the decoder is cut; attention alone is one.
+    #[must_use]
+    pub const fn groups(&self) -> LayerGroups {
+        match &self.decoder {
+            None => LayerGroups::ONE,
+            Some(decoder) => decoder.groups,
+        }
+    }
+
     /// What the segments are of.
     #[must_use]
     pub const fn kind(&self) -> SegmentKind {
@@ -240,12 +250,16 @@ impl fmt::Display for SharedTerms {
             shape,
             arithmetic,
             weights,
+            groups,
             prompt,
         }) = decoder
         {
             line(f, "model shape", shape)?;
             line(f, "model arithmetic", text::Arithmetic(arithmetic))?;
             line(f, "model commitment", weights)?;
+            if *groups != LayerGroups::ONE {
+                line(f, "layer groups", groups)?;
+            }
             line(f, "prompt", format_args!("{prompt} tokens"))?;
         }
         Ok(())
@@ -272,6 +286,7 @@ fn decoder_difference(expected: &DecoderTerms, got: &DecoderTerms) -> Option<Ter
         shape,
         arithmetic,
         weights,
+        groups,
         prompt,
     } = expected;
     differ("decoder.shape", shape, &got.shape, ToString::to_string)
@@ -288,5 +303,6 @@ fn decoder_difference(expected: &DecoderTerms, got: &DecoderTerms) -> Option<Ter
                 ToString::to_string,
             )
         })
+        .or_else(|| differ("decoder.groups", groups, &got.groups, ToString::to_string))
         .or_else(|| differ("decoder.prompt", prompt, &got.prompt, ToString::to_string))
 }

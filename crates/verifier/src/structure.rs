@@ -102,7 +102,7 @@ impl ProofStructure {
             components,
         } = ProofColumns::of(layout, part);
         samples.push(vec![1; COMPOSITION_COLUMNS]);
-        let order = TreeOrder::of(layout.kind(), part);
+        let order = TreeOrder::of(layout, part);
         let log_rows = layout.max_log_rows();
         let layers = fri_layers(log_rows, &parameters);
         let combines = order.all().contains(&Tree::Rlc);

@@ -8,7 +8,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use matchmark_graph::EdgeKind;
+use matchmark_graph::{EdgeKind, Kind};
 use num_traits::{One, Zero};
 use stwo::core::fields::batch_inverse_in_place;
 use stwo::core::fields::m31::M31;
@@ -70,6 +70,12 @@ pub fn public_tuples(
         combined_tokens(decoder, consumed, challenge),
     );
     let ones = provided(EdgeKind::One, vec![combined_ones(decoder, challenge)]);
+    // The choices are for the group of layers with the output head.
+    let chosen = if decoder.has(Kind::Argmax) {
+        chosen
+    } else {
+        &[]
+    };
     let choices = chosen.iter().enumerate().map(|(step, token)| {
         let tuple = Argmax {
             step: M31::from(step),

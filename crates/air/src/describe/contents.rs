@@ -63,9 +63,10 @@ impl fmt::Display for ContentDescription {
 /// Never, unless the limits of the parameters are changed.
 pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, ReferenceError> {
     let table = reference_table(layout)?;
-    let arithmetic = layout
-        .decoder()
-        .map(|it| super::reference_arithmetic(it.shape()));
+    let arithmetic = layout.decoder().map(|it| -> Result<_, ReferenceError> {
+        let whole = super::reference_arithmetic(it.shape())?;
+        Ok(whole.of_group(it.shape(), it.layers())?)
+    });
     let arithmetic = arithmetic.transpose()?;
     let constants = Constants {
         table: &table,

@@ -136,7 +136,7 @@ pub struct Wiring<'a> {
 impl<'a, S: System> Assembly<'a, S> {
     /// No components yet.
     pub fn new(layout: &SegmentLayout, part: ProofPart, system: &'a S, wiring: Wiring<'a>) -> Self {
-        let order = TreeOrder::of(layout.kind(), part);
+        let order = TreeOrder::of(layout, part);
         let preprocessed = Preprocessed::of(layout, part);
         Self {
             next: vec![0; order.of_components().len()],

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use matchmark_graph::{
-    ArithmeticTerms, Edge, EdgeId, Graph, Kind, ModelShape, NodeId, MAX_LINEAR_WIDTH,
+    ArithmeticTerms, Edge, EdgeId, Graph, Kind, LayerGroup, ModelShape, NodeId, MAX_LINEAR_WIDTH,
 };
 use matchmark_quant::MAX_LOG_ROWS;
 
@@ -63,8 +63,12 @@ pub struct DecoderLogRows {
     pub values: u32,
     /// Rows (layer, channel of the MLP, step).
     pub gated: u32,
-    /// Rows (token of the vocabulary, step).
+    /// Rows (token of the vocabulary, step); none of a group of layers without the output head.
     pub argmax: u32,
+    /// Rows (channel, step); none where no stream comes from a group before.
+    pub stream_in: u32,
+    /// Rows (channel, step); none where no stream goes to a group behind.
+    pub stream_out: u32,
     /// Entries of the activation table.
     pub activations: u32,
     /// Entries of the rotary table.
@@ -75,6 +79,7 @@ pub struct DecoderLogRows {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecoderLayout {
     shape: ModelShape,
+    layers: LayerGroup,
     graph: Graph,
     arithmetic: ArithmeticTerms,
     steps: usize,
@@ -84,7 +89,7 @@ pub struct DecoderLayout {
 }
 
 impl DecoderLayout {
-    /// The layout of segments of up to `segment_steps` steps, for one of `steps` steps.
+    /// The layout of a group of layers in segments of up to `segment_steps` steps, for one of `steps` steps.
     ///
     /// # Errors
     ///
@@ -92,10 +97,11 @@ impl DecoderLayout {
     pub fn new(
         shape: ModelShape,
         arithmetic: ArithmeticTerms,
+        group: &LayerGroup,
         segment_steps: usize,
         steps: usize,
     ) -> Result<Self, LayoutError> {
-        let graph = Graph::decoder(&shape);
+        let graph = Graph::decoder_group(&shape, group);
         let width = width(&graph);
         let mut matrices = Vec::new();
         let mut first_row = 0;
@@ -123,6 +129,8 @@ impl DecoderLayout {
             values: rows("values", of(Kind::Values))?,
             gated: rows("gated", of(Kind::Gated))?,
             argmax: rows("argmax", of(Kind::Argmax))?,
+            stream_in: rows("stream in", of(Kind::StreamIn))?,
+            stream_out: rows("stream out", of(Kind::StreamOut))?,
             activations: log_rows(
                 "activation table",
                 2 * u64::from(arithmetic.gate_bits().max_value().unsigned_abs()) + 1,
@@ -134,6 +142,7 @@ impl DecoderLayout {
         };
         Ok(Self {
             shape,
+            layers: *group,
             graph,
             arithmetic,
             steps,
@@ -148,7 +157,12 @@ impl DecoderLayout {
         &self.shape
     }
 
-    /// What the model computes, node by node.
+    /// The layers.
+    pub fn layers(&self) -> &LayerGroup {
+        &self.layers
+    }
+
+    /// What they compute, node by node.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -188,6 +202,8 @@ impl DecoderLayout {
             values,
             gated,
             argmax,
+            stream_in,
+            stream_out,
             activations,
             rotations,
         } = self.log_rows;
@@ -199,6 +215,8 @@ impl DecoderLayout {
             values,
             gated,
             argmax,
+            stream_in,
+            stream_out,
             activations,
             rotations,
         ]
@@ -216,10 +234,12 @@ impl DecoderLayout {
             (rows.rotary, 2),
             (rows.values, 1),
             (rows.gated, 3),
-            (rows.argmax, 1),
             (vectors, 1),
         ]
         .into_iter()
+        // The logits, and what comes from a group before.
+        .chain(self.has(Kind::Argmax).then_some((rows.argmax, 1)))
+        .chain(self.has(Kind::StreamIn).then_some((rows.stream_in, 1)))
         .map(|(log, columns)| columns << log)
         .sum::<u64>()
             // What is public: tokens, and where there are biases the number one.
@@ -229,11 +249,16 @@ impl DecoderLayout {
     /// Numbers that are public and that matrices take in.
     fn public_inputs(&self) -> usize {
         let edges = self.graph.edges().iter();
-        let public = edges.filter(|edge| edge.from().is_none());
+        let public = edges.filter(|it| it.from().is_none() && it.kind().is_taken_by_matrices());
         public.map(Edge::width).sum()
     }
 
-    /// Stages of the stream: after the embedding, and after attention and MLP of each layer.
+    /// Whether there are nodes of a kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        !self.graph.of(kind).is_empty()
+    }
+
+    /// Stages of the stream: the one that the layers begin with, and those after attention and MLP of each.
     pub fn stages(&self) -> usize {
         self.graph.of(Kind::Stream).len()
     }

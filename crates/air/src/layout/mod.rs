@@ -9,7 +9,9 @@ pub mod decoder;
 pub mod digits;
 pub mod limbs;
 
-use matchmark_graph::{ArithmeticTerms, Graph, Kind, ModelShape};
+use alloc::vec;
+
+use matchmark_graph::{ArithmeticTerms, Graph, Kind, LayerGroup, LayerGroups, ModelShape};
 use matchmark_quant::{
     AccumulatorBounds, AttentionShape, GapBounds, Rounding, ScoreStep, TableBounds, ValueBits,
     MAX_LIMB_BITS, MODULUS,
@@ -19,6 +21,8 @@ use matchmark_statement::{Cut, ProofPart, SegmentKind, SegmentShape, SegmentStat
 use decoder::DecoderLayout;
 use digits::ValueDigits;
 use limbs::{LessThan, NonNegative};
+
+use crate::trees::Streams;
 
 /// Smallest log size of a component: one SIMD vector of rows.
 pub const MIN_LOG_ROWS: u32 = 5;
@@ -51,6 +55,9 @@ pub enum LayoutError {
         /// Heads of the segment's shape.
         got: AttentionShape,
     },
+    /// The decoder has no such group of layers.
+    #[error("the decoder has no such group of layers, expected one of those that it is cut into")]
+    Layers,
     /// The accumulators of the shape leave their bounds.
     #[error(transparent)]
     Bounds(#[from] matchmark_quant::QuantError),
@@ -97,7 +104,7 @@ pub struct SegmentLayout {
     value_bits: ValueBits,
     score_step: u32,
     rounding: Rounding,
-    table_len: usize,
+    table: TableBounds,
     heads_per_lane: usize,
     lanes: usize,
     log_rows: LogRows,
@@ -109,6 +116,8 @@ pub struct SegmentLayout {
     cut: Cut,
     graph: Graph,
     decoder: Option<DecoderLayout>,
+    /// Log of the largest component of any group of layers of the decoder.
+    tallest: u32,
 }
 
 pub(crate) fn log_rows(component: &'static str, rows: u64) -> Result<u32, LayoutError> {
@@ -191,8 +200,10 @@ impl SegmentLayout {
     ///
     /// Any [`LayoutError`], if the relation cannot carry the shape.
     pub fn of(statement: &SegmentStatement) -> Result<Self, LayoutError> {
+        // Of a shape that a statement has, those of its groups of layers are shapes, too.
+        let shape = statement.part_shape().map_err(|_| LayoutError::Layers)?;
         let layout = Self::new(
-            statement.shape(),
+            shape,
             statement.steps().steps(),
             statement.quantization().value_bits(),
             statement.quantization().score_step(),
@@ -202,7 +213,10 @@ impl SegmentLayout {
         let layout = layout.with_cut(statement.cut().kind());
         match statement.decoder() {
             None => Ok(layout),
-            Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
+            Some(decoder) => {
+                let place = (decoder.groups, usize::from(statement.group_index()));
+                layout.with_layers(decoder.shape, decoder.arithmetic, place)
+            }
         }
     }
 
@@ -272,7 +286,7 @@ impl SegmentLayout {
             value_bits,
             score_step: score_step.get(),
             rounding,
-            table_len: table.len as usize,
+            table,
             heads_per_lane,
             lanes,
             log_rows: LogRows {
@@ -293,6 +307,7 @@ impl SegmentLayout {
             cut: Cut::Fused,
             graph,
             decoder: None,
+            tallest: 0,
         })
     }
 
@@ -331,21 +346,80 @@ impl SegmentLayout {
     /// [`LayoutError::Attention`] if the shape is not that of all layers together, and those of
     /// [`DecoderLayout::new`].
     pub fn with_decoder(
-        mut self,
+        self,
         shape: ModelShape,
         arithmetic: ArithmeticTerms,
     ) -> Result<Self, LayoutError> {
-        let (expected, got) = (shape.all_layers_attention(), self.shape.attention());
+        self.with_layers(shape, arithmetic, (LayerGroups::ONE, 0))
+    }
+
+    /// The same segment as the attention of a group of layers of a decoder that is cut into so many: of these
+    /// layers, one after the other. The trees of all groups are as high as the tallest component of any.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Layers`] if there is no such group, [`LayoutError::Attention`] if the shape is not that of
+    /// its layers together, and those of [`DecoderLayout::new`], of any of the groups.
+    pub fn with_layers(
+        self,
+        shape: ModelShape,
+        arithmetic: ArithmeticTerms,
+        (groups, index): (LayerGroups, usize),
+    ) -> Result<Self, LayoutError> {
+        let layers = shape.layers();
+        let group = groups.group(layers, index).ok_or(LayoutError::Layers)?;
+        let mut layout = self.with_group(shape, arithmetic, &group)?;
+        // Groups of one kind have one layout.
+        let mut kinds = vec![group.kind()];
+        for other in groups.all(layers) {
+            if kinds.contains(&other.kind()) {
+                continue;
+            }
+            kinds.push(other.kind());
+            let of_other = layout.of_other_layers(shape, arithmetic, &other)?;
+            layout.tallest = layout.tallest.max(of_other.tallest);
+        }
+        Ok(layout)
+    }
+
+    /// The layout of another group of layers, of a segment of as many steps.
+    fn of_other_layers(
+        &self,
+        shape: ModelShape,
+        arithmetic: ArithmeticTerms,
+        group: &LayerGroup,
+    ) -> Result<Self, LayoutError> {
+        let of_layers = self.shape.of_layers(&shape, group);
+        let layout = Self::new(
+            of_layers.map_err(|_| LayoutError::Layers)?,
+            self.steps,
+            self.value_bits,
+            ScoreStep::new(self.score_step)?,
+            self.rounding,
+            self.table,
+        )?;
+        layout.with_group(shape, arithmetic, group)
+    }
+
+    fn with_group(
+        mut self,
+        shape: ModelShape,
+        arithmetic: ArithmeticTerms,
+        group: &LayerGroup,
+    ) -> Result<Self, LayoutError> {
+        let expected = shape.attention_of(group.count())?;
+        let got = self.shape.attention();
         if expected != got {
             return Err(LayoutError::Attention { expected, got });
         }
         let segment_steps = self.shape.segment_steps().get() as usize;
-        let decoder = DecoderLayout::new(shape, arithmetic, segment_steps, self.steps)?;
+        let decoder = DecoderLayout::new(shape, arithmetic, group, segment_steps, self.steps)?;
         debug_assert_eq!(
             decoder.graph().rows_per_token(Kind::Attention),
             self.graph.rows_per_token(Kind::Attention),
             "the attention of all layers is one attention"
         );
+        self.tallest = self.log_rows.max().max(decoder.max_log_rows());
         self.decoder = Some(decoder);
         Ok(self)
     }
@@ -391,7 +465,7 @@ impl SegmentLayout {
 
     /// Entries of the weight table.
     pub fn table_len(&self) -> usize {
-        self.table_len
+        self.table.len as usize
     }
 
     /// Number of column pairs (keys, values) in a state tree.
@@ -424,10 +498,19 @@ impl SegmentLayout {
         self.log_rows
     }
 
-    /// Log of the largest component.
+    /// Log of the largest component, of any group of layers where a decoder is cut into several: trees that two
+    /// proofs open have one height.
     pub fn max_log_rows(&self) -> u32 {
-        let decoder = self.decoder.as_ref().map(DecoderLayout::max_log_rows);
-        self.log_rows.max().max(decoder.unwrap_or_default())
+        self.log_rows.max().max(self.tallest)
+    }
+
+    /// Whether a stream comes from a group of layers before, and whether one goes to a group behind.
+    pub fn streams(&self) -> Streams {
+        let has = |kind| self.decoder().is_some_and(|it| it.has(kind));
+        Streams {
+            goes_in: has(Kind::StreamIn),
+            goes_out: has(Kind::StreamOut),
+        }
     }
 
     /// Log size of the domain of all commitment trees at this blowup.

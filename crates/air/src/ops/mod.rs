@@ -13,5 +13,7 @@ pub mod membership;
 pub mod norms;
 pub mod rotary;
 pub mod stream;
+pub mod stream_in;
+pub mod stream_out;
 pub mod tables;
 pub mod values;

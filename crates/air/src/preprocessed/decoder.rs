@@ -103,6 +103,22 @@ selectors! {
         StreamInput, "stream_input";
         /// Stream: how often the input is used, on the last step.
         StreamInputUses, "stream_input_uses";
+        /// Stream: 1 on rows whose stream goes to the group of layers behind. Only there are such rows.
+        StreamGoesOut, "stream_goes_out";
+    }
+    StreamIn, StreamInSelector {
+        /// Stream in: 1 on the first row.
+        StreamInFirst, "stream_in_first";
+        /// Stream in: 1 on the last row.
+        StreamInLast, "stream_in_last";
+    }
+    StreamOut, StreamOutSelector {
+        /// Stream out: 1 on rows of a channel and step.
+        StreamOutActive, "stream_out_active";
+        /// Stream out: the number of (last stage, step).
+        StreamOutNorm, "stream_out_norm";
+        /// Stream out: the name of the channel's normalized value in the last stage.
+        StreamOutInput, "stream_out_input";
     }
     Norms, NormSelector {
         /// Norms: 1 on rows of a stage.
@@ -207,9 +223,32 @@ impl DecoderSelector {
             Group::Values(_) => rows.values,
             Group::Gated(_) => rows.gated,
             Group::Argmax(_) => rows.argmax,
+            Group::StreamIn(_) => rows.stream_in,
+            Group::StreamOut(_) => rows.stream_out,
             Group::Range(_) => LOG_RANGE_ROWS,
             Group::Root(_) => MANTISSA_BITS,
             Group::Exponent(_) => MIN_LOG_ROWS,
+        }
+    }
+
+    /// Whether the proofs of a group of layers have the column.
+    pub fn is_of(self, decoder: &DecoderLayout) -> bool {
+        match self.group() {
+            Group::Argmax(_) => decoder.has(Kind::Argmax),
+            Group::StreamIn(_) => decoder.has(Kind::StreamIn),
+            Group::StreamOut(_) | Group::Stream(StreamSelector::StreamGoesOut) => {
+                decoder.has(Kind::StreamOut)
+            }
+            Group::Vectors(_)
+            | Group::Linear(_)
+            | Group::Stream(_)
+            | Group::Norms(_)
+            | Group::Rotary(_)
+            | Group::Values(_)
+            | Group::Gated(_)
+            | Group::Range(_)
+            | Group::Root(_)
+            | Group::Exponent(_) => true,
         }
     }
 
@@ -230,6 +269,8 @@ impl DecoderSelector {
             Group::Values(column) => column.entries(layout, decoder, arithmetic, rows),
             Group::Gated(column) => column.entries(decoder, arithmetic, rows),
             Group::Argmax(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
+            Group::StreamIn(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
+            Group::StreamOut(column) => (0..rows).map(|row| column.entry(decoder, row)).collect(),
             Group::Range(column) => (0..rows).map(|row| column.entry(row)).collect(),
             Group::Root(column) => (0..rows).map(|row| column.entry(row)).collect(),
             Group::Exponent(column) => (0..rows).map(|row| column.entry(row)).collect(),
@@ -314,6 +355,7 @@ impl StreamSelector {
                         Self::StreamNorm => M31::from(decoder.norm_row(stage, step)),
                         Self::StreamInput => M31::from(graph.name(vector, channel)),
                         Self::StreamInputUses => uses(last, input_uses),
+                        Self::StreamGoesOut => flag(stage + 1 == decoder.stages()),
                     };
                 }
             }
@@ -486,6 +528,34 @@ impl ArgmaxSelector {
     }
 }
 
+impl StreamInSelector {
+    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
+        flag(match self {
+            Self::StreamInFirst => row == 0,
+            Self::StreamInLast => row + 1 == decoder.rows_in_use(Kind::StreamIn),
+        })
+    }
+}
+
+impl StreamOutSelector {
+    fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
+        if row >= decoder.rows_in_use(Kind::StreamOut) {
+            return M31::zero();
+        }
+        let (channel, step) = (row / decoder.steps(), row % decoder.steps());
+        let stage = decoder.stages() - 1;
+        let graph = decoder.graph();
+        match self {
+            Self::StreamOutActive => M31::one(),
+            Self::StreamOutNorm => M31::from(decoder.norm_row(stage, step)),
+            Self::StreamOutInput => {
+                let vector = graph.vector_of(graph.nth(Kind::Stream, stage));
+                M31::from(graph.name(vector, channel))
+            }
+        }
+    }
+}
+
 impl RangeSelector {
     /// All numbers below each limit: row `limit + x`. Row 0 repeats the number zero below one.
     fn entry(self, row: usize) -> M31 {
@@ -540,7 +610,10 @@ pub fn output_name(layout: &SegmentLayout, decoder: &DecoderLayout, id: NodeId) 
         Operation::Values(_) => VALUE_ENTRY + layout.cache_row(last_head, last, dim - 1),
         Operation::Gated(gated) => GATED_OUTPUT + graph.name(to.outputs()[0], gated.channels - 1),
         Operation::Argmax(_) => ARGMAX_OUTPUT,
-        Operation::Linear(_) | Operation::Attention(_) => {
+        Operation::Linear(_)
+        | Operation::Attention(_)
+        | Operation::StreamIn(_)
+        | Operation::StreamOut(_) => {
             unreachable!("they take in no accumulators")
         }
     }

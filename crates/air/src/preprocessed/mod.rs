@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use matchmark_graph::ModelArithmetic;
 use matchmark_quant::embed;
-use matchmark_statement::{ProofPart, SegmentKind};
+use matchmark_statement::ProofPart;
 use matchmark_tables::WeightTable;
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
@@ -90,11 +90,11 @@ impl Preprocessed {
     /// The columns of the proofs of one part of such segments, in the order of their tree.
     pub fn of(layout: &SegmentLayout, part: ProofPart) -> Vec<Self> {
         let digits = layout.digits().map(|_| Self::TableValueHigh);
-        let decoder: &[DecoderSelector] = match layout.kind() {
-            SegmentKind::Decoder => DecoderSelector::ALL,
-            SegmentKind::Attention => &[],
-        };
-        let decoder = decoder.iter().copied().map(Self::Decoder);
+        let decoder = layout.decoder().into_iter().flat_map(|decoder| {
+            let all = DecoderSelector::ALL.iter().copied();
+            all.filter(|selector| selector.is_of(decoder))
+        });
+        let decoder = decoder.map(Self::Decoder);
         let all = Self::ATTENTION.into_iter().chain(digits).chain(decoder);
         all.filter(|column| match part {
             ProofPart::Whole => true,

@@ -11,7 +11,7 @@ const MAGIC: &str = "matchmark policy\n";
 
 impl AcceptancePolicy {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 8;
+    pub const FORMAT: u32 = 9;
     /// Largest number of bytes that [`Self::from_bytes`] reads: far more than a prompt of the most
     /// tokens takes.
     pub const MAX_BYTES: usize = 1 << 24;
@@ -37,7 +37,7 @@ impl AcceptancePolicy {
     /// - [`PolicyError::Format`] for a policy of another version of the format;
     /// - [`PolicyError::Encoding`] for bytes that are not the canonical encoding of a policy's fields, or end
     ///   elsewhere;
-    /// - [`PolicyError::CircuitOrder`] if the circuits are not in ascending order of steps and part;
+    /// - [`PolicyError::CircuitOrder`] if the circuits are not in ascending order of steps, group and part;
     /// - those of [`AcceptancePolicy::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyError> {
         let magic = PolicyError::Magic { expected: MAGIC };

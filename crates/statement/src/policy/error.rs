@@ -20,9 +20,29 @@ pub enum PolicyError {
     /// There is no circuit, so that no segment could be accepted.
     #[error("policy: circuits are missing, expected one for each segment length in use")]
     NoCircuits,
+    /// A circuit of a group of layers that the terms do not have.
+    #[error(
+        "policy: circuit of group {got} of layers, counted from 0, expected one of {expected}"
+    )]
+    CircuitGroup {
+        /// Number of groups.
+        expected: u16,
+        /// The circuit's group.
+        got: u16,
+    },
+    /// A group of layers without a circuit for a segment length in use.
+    #[error("policy: no circuit of group {group} of layers for segments of {steps} steps, expected one for each group")]
+    GroupCircuit {
+        /// The group.
+        group: u16,
+        /// The segment length.
+        steps: u32,
+    },
     /// Two circuits for one part of one segment length.
-    #[error("policy: two {part} circuits for segments of {got} steps, expected one")]
+    #[error("policy: two {part} circuits for segments of {got} steps of group {group} of layers, expected one")]
     DuplicateCircuit {
+        /// The group of layers.
+        group: u16,
         /// What both prove.
         part: ProofPart,
         /// The segment length.
@@ -89,7 +109,7 @@ pub enum PolicyError {
         expected: &'static str,
     },
     /// The circuits in the bytes of a policy are not in their one order.
-    #[error("policy: the circuits are not in order, expected them by steps and part")]
+    #[error("policy: the circuits are not in order, expected them by steps, group and part")]
     CircuitOrder,
     /// The bytes are not an encoding of a policy.
     #[error("policy: {0}")]

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use matchmark_graph::LayerGroups;
 use matchmark_quant::StepRange;
 use serde::Deserialize;
 
@@ -63,6 +64,8 @@ struct ChainSection {
 #[serde(deny_unknown_fields)]
 struct CircuitSection {
     steps: u32,
+    #[serde(default)]
+    group: u16,
     part: ProofPart,
     preprocessed_root: PreprocessedRoot,
 }
@@ -123,6 +126,7 @@ impl AcceptancePolicy {
                 .into_iter()
                 .map(|circuit| PolicyCircuit {
                     steps: circuit.steps,
+                    group: circuit.group,
                     part: circuit.part,
                     preprocessed_root: circuit.preprocessed_root,
                 })
@@ -199,7 +203,7 @@ entries_before = {}
 steps = {}
 first_state = \"{first_state}\"
 
-# The circuits of each segment length in use: \"whole\" for segments with one proof, \"arithmetic\" and
+# The circuits of each segment length in use, of each group of layers where there are several: \"whole\" for segments with one proof, \"arithmetic\" and
 # \"lookup\" for those with two. The root of the preprocessed columns follows from everything above, and
 # can be computed anew to check it.",
             steps.entries_before(),
@@ -211,8 +215,14 @@ first_state = \"{first_state}\"
             }
             writeln!(
                 f,
-                "[[circuits]]\nsteps = {}\npart = \"{}\"\npreprocessed_root = \"{}\"",
-                circuit.steps, circuit.part, circuit.preprocessed_root
+                "[[circuits]]\nsteps = {}\n{}part = \"{}\"\npreprocessed_root = \"{}\"",
+                circuit.steps,
+                match terms.groups() {
+                    LayerGroups::ONE => String::new(),
+                    _ => format!("group = {}\n", circuit.group),
+                },
+                circuit.part,
+                circuit.preprocessed_root
             )?;
         }
         Ok(())

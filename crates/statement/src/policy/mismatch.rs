@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use matchmark_graph::{ArithmeticTerms, ModelShape};
+use matchmark_graph::{ArithmeticTerms, LayerGroups, ModelShape};
 use matchmark_quant::{QuantizationPolicy, Rounding, StepRange, TableBounds};
 use matchmark_tables::TableId;
 use thiserror::Error;
@@ -103,6 +103,12 @@ pub enum PolicyMismatch {
     ModelWeights {
         expected: PortCommitment,
         got: PortCommitment,
+    },
+    /// A decoder that is cut into another number of groups of layers.
+    #[error("decoder is cut into {got} groups of layers, expected {expected}")]
+    LayerGroups {
+        expected: LayerGroups,
+        got: LayerGroups,
     },
     /// Another number of given tokens.
     #[error("prompt has {got} tokens, expected {expected}")]
@@ -251,6 +257,7 @@ fn check_decoder(
         shape,
         arithmetic,
         weights,
+        groups,
         prompt,
     } = *got;
     if shape != expected.shape {
@@ -269,6 +276,12 @@ fn check_decoder(
         return Err(PolicyMismatch::ModelWeights {
             expected: expected.weights,
             got: weights,
+        });
+    }
+    if groups != expected.groups {
+        return Err(PolicyMismatch::LayerGroups {
+            expected: expected.groups,
+            got: groups,
         });
     }
     if prompt != expected.prompt {

@@ -35,6 +35,8 @@ pub use mismatch::PolicyMismatch;
 pub struct PolicyCircuit {
     /// Number of steps of the segments that this circuit proves.
     pub steps: u32,
+    /// The group of layers that it is for; 0 where there is only one.
+    pub group: u16,
     /// What it proves of them.
     pub part: ProofPart,
     /// Root of its preprocessed columns.
@@ -75,7 +77,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v6";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v7";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -92,7 +94,8 @@ impl AcceptancePolicy {
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is empty,
     ///   names one twice, names a length that no segment has, or has only one of the two circuits of split
-    ///   segments.
+    ///   segments; [`PolicyError::CircuitGroup`] and [`PolicyError::GroupCircuit`] for one of a group of layers
+    ///   that there is not, and for a group that has none of a length in use.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.terms.shape.check_entries(&parts.steps)?;
         parts.terms.check()?;
@@ -107,9 +110,10 @@ impl AcceptancePolicy {
         }
         parts.circuits.sort_unstable();
         for pair in parts.circuits.windows(2) {
-            if (pair[0].steps, pair[0].part) == (pair[1].steps, pair[1].part) {
+            if place(&pair[0]) == place(&pair[1]) {
                 return Err(PolicyError::DuplicateCircuit {
                     part: pair[0].part,
+                    group: pair[0].group,
                     got: pair[0].steps,
                 });
             }
@@ -131,7 +135,7 @@ impl AcceptancePolicy {
                 ProofPart::Arithmetic => ProofPart::Lookup,
                 ProofPart::Lookup => ProofPart::Arithmetic,
             };
-            if find(&parts.circuits, expected, circuit.steps).is_none() {
+            if find(&parts.circuits, (circuit.steps, circuit.group, expected)).is_none() {
                 return Err(PolicyError::HalfCircuit {
                     expected,
                     got: circuit.part,
@@ -139,6 +143,7 @@ impl AcceptancePolicy {
                 });
             }
         }
+        check_groups(parts.terms.groups().get(), &parts.circuits)?;
         let id = TaggedSha256::new(Self::TAG)
             .chain(&codec::encode(&parts).map_err(StatementError::from)?)
             .finish();
@@ -191,23 +196,38 @@ impl AcceptancePolicy {
         if !expected.contains(&got) {
             return Err(PolicyMismatch::StepsOutside { expected, got });
         }
-        if got.entries_before() == expected.entries_before() {
+        // That of several groups of layers is compared when all are there: see `check_begin`.
+        if statement.group().is_none() && got.entries_before() == expected.entries_before() {
             self.check_first_state(statement.state_before())?;
         }
-        self.roots_for(got.steps(), statement.cut().kind())
+        self.roots_for(got.steps(), statement.group_index(), statement.cut().kind())
     }
 
-    /// The roots of the circuits of segments of `steps` steps that are cut in this way.
-    fn roots_for(&self, steps: usize, cut: Cut) -> Result<Vec<PreprocessedRoot>, PolicyMismatch> {
+    /// Whether a chain of at least one segment begins as it must: with the first state.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyMismatch::FirstState`].
+    pub fn check_begin(&self, chain: &ChainStatement) -> Result<(), PolicyMismatch> {
+        self.check_first_state(chain.first_state())
+    }
+
+    /// The roots of the circuits of segments of `steps` steps that are cut in this way, of a group of layers.
+    fn roots_for(
+        &self,
+        steps: usize,
+        group: u16,
+        cut: Cut,
+    ) -> Result<Vec<PreprocessedRoot>, PolicyMismatch> {
         let parts = cut.parts().iter();
         let roots = parts
-            .map(|part| self.preprocessed_root(*part, steps))
+            .map(|part| self.preprocessed_root(*part, group, steps))
             .collect();
         Option::ok_or_else(roots, || {
             let circuits = self.parts.circuits.iter();
             let mut of_length = circuits
                 .clone()
-                .filter(|circuit| usize::try_from(circuit.steps) == Ok(steps));
+                .filter(|it| usize::try_from(it.steps) == Ok(steps) && it.group == group);
             match of_length.next() {
                 Some(circuit) => PolicyMismatch::Cut {
                     expected: circuit.part.cut(),
@@ -370,13 +390,19 @@ impl AcceptancePolicy {
         Ok(())
     }
 
-    /// The root of the circuit for this part of segments of `steps` steps, if there is one.
+    /// The root of the circuit for this part of segments of `steps` steps and a group of layers, if there is one.
     #[must_use]
-    pub fn preprocessed_root(&self, part: ProofPart, steps: usize) -> Option<PreprocessedRoot> {
-        find(&self.parts.circuits, part, u32::try_from(steps).ok()?)
+    pub fn preprocessed_root(
+        &self,
+        part: ProofPart,
+        group: u16,
+        steps: usize,
+    ) -> Option<PreprocessedRoot> {
+        let steps = u32::try_from(steps).ok()?;
+        find(&self.parts.circuits, (steps, group, part))
     }
 
-    /// The fields, circuits in ascending order of their steps and part.
+    /// The fields, circuits in ascending order of their steps, group and part.
     #[must_use]
     pub fn parts(&self) -> AcceptancePolicyParts {
         self.parts.clone()
@@ -418,7 +444,7 @@ impl AcceptancePolicy {
         self.parts.steps
     }
 
-    /// The circuits, in ascending order of their steps and part.
+    /// The circuits, in ascending order of their steps, group and part.
     #[must_use]
     pub fn circuits(&self) -> &[PolicyCircuit] {
         &self.parts.circuits
@@ -444,6 +470,27 @@ fn check_given(decoder: Option<&DecoderTerms>, prompt: &[TokenId]) -> Result<(),
     }
 }
 
+/// Where a circuit stands among others.
+const fn place(circuit: &PolicyCircuit) -> (u32, u16, ProofPart) {
+    (circuit.steps, circuit.group, circuit.part)
+}
+
+/// Whether every length of segments that is in use has circuits for all groups of layers, and for no others.
+fn check_groups(expected: u16, circuits: &[PolicyCircuit]) -> Result<(), PolicyError> {
+    if let Some(circuit) = circuits.iter().find(|circuit| circuit.group >= expected) {
+        let got = circuit.group;
+        return Err(PolicyError::CircuitGroup { expected, got });
+    }
+    for of_length in circuits.chunk_by(|left, right| left.steps == right.steps) {
+        let missing = (0..expected).find(|group| of_length.iter().all(|it| it.group != *group));
+        if let Some(group) = missing {
+            let steps = of_length[0].steps;
+            return Err(PolicyError::GroupCircuit { group, steps });
+        }
+    }
+    Ok(())
+}
+
 /// Whether the end tokens are of the decoder's vocabulary; attention alone has none.
 fn check_ends(decoder: Option<&DecoderTerms>, ends: &EndTokens) -> Result<(), PolicyError> {
     let expected = decoder.map_or(0, |decoder| decoder.shape.vocabulary());
@@ -458,18 +505,23 @@ fn circuits_in_words(circuits: &[PolicyCircuit]) -> String {
     let words = circuits.iter().map(|circuit| {
         let PolicyCircuit {
             steps,
+            group,
             part,
             preprocessed_root,
         } = circuit;
-        format!("{part} circuit of {steps} steps {preprocessed_root}")
+        let of_group = match group {
+            0 => String::new(),
+            group => format!(" of group {group}"),
+        };
+        format!("{part} circuit{of_group} of {steps} steps {preprocessed_root}")
     });
     words.collect::<Vec<_>>().join(", ")
 }
 
 /// The root in a sorted list of circuits.
-fn find(circuits: &[PolicyCircuit], part: ProofPart, steps: u32) -> Option<PreprocessedRoot> {
+fn find(circuits: &[PolicyCircuit], at: (u32, u16, ProofPart)) -> Option<PreprocessedRoot> {
     circuits
-        .binary_search_by_key(&(steps, part), |circuit| (circuit.steps, circuit.part))
+        .binary_search_by_key(&at, place)
         .ok()
         .map(|index| circuits[index].preprocessed_root)
 }

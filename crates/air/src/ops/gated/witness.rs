@@ -1,6 +1,5 @@
 //! Trace generation of the gated component.
 use matchmark_graph::Kind;
-use matchmark_models::{IntegerModel, ModelExecution};
 
 use super::columns::Witness;
 use super::constraints::Gated;
@@ -13,18 +12,18 @@ use crate::layout::decoder::DecoderLayout;
 
 impl Generate for Gated {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, model)
+        witness(&self.decoder, &execution.expect_decoder())
     }
 }
 
 /// The witness columns.
-fn witness(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    model: &IntegerModel,
-) -> Vec<Column> {
-    let (table, arithmetic) = (&model.tables().activation, model.arithmetic());
+fn witness(decoder: &DecoderLayout, of_model: &DecoderExecution<'_>) -> Vec<Column> {
+    let DecoderExecution {
+        execution,
+        model,
+        arithmetic,
+    } = *of_model;
+    let table = &model.tables().activation;
     let terms = arithmetic.terms();
     let rows = 1 << decoder.log_rows().gated;
     let (channels, steps) = (decoder.shape().mlp(), decoder.steps());

@@ -7,15 +7,15 @@ use super::columns::{Witness, COLUMNS};
 use super::constraints::Norms;
 use crate::column::field;
 use crate::column::Column;
-use crate::execution::{DecoderExecution, Execution, Generate};
+use crate::execution::{Execution, Generate};
 use crate::layout::decoder::{
     DecoderLayout, CROSS_LIMB_BITS, CROSS_LOW_BITS, CROSS_OFFSET, LIMB_BITS, MANTISSA_BITS,
 };
 
 impl Generate for Norms {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, model.arithmetic())
+        let decoder = execution.expect_decoder();
+        witness(&self.decoder, decoder.execution, decoder.arithmetic)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Trace generation of the rotary component.
 use matchmark_graph::Kind;
-use matchmark_models::{IntegerModel, ModelExecution};
 
 use super::columns::Witness;
 use super::constraints::Rotary;
@@ -13,18 +12,18 @@ use crate::layout::decoder::DecoderLayout;
 
 impl Generate for Rotary {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, model)
+        witness(&self.decoder, &execution.expect_decoder())
     }
 }
 
 /// The witness columns.
-fn witness(
-    decoder: &DecoderLayout,
-    execution: &ModelExecution,
-    model: &IntegerModel,
-) -> Vec<Column> {
-    let (table, arithmetic) = (&model.tables().rotary, model.arithmetic());
+fn witness(decoder: &DecoderLayout, of_model: &DecoderExecution<'_>) -> Vec<Column> {
+    let DecoderExecution {
+        execution,
+        model,
+        arithmetic,
+    } = *of_model;
+    let table = &model.tables().rotary;
     let rows = 1 << decoder.log_rows().rotary;
     let attention = decoder.shape().attention();
     let (queries, keys, dim) = (

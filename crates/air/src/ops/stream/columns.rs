@@ -1,4 +1,5 @@
 //! What a row (stage, channel, step) of the stream component is.
+use matchmark_graph::Kind;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::rescaling::ClampedColumns;
@@ -30,6 +31,8 @@ pub struct Selectors<T> {
     pub input: T,
     /// How often the input is used; on the last step.
     pub input_uses: T,
+    /// 1 on rows whose stream goes to the group of layers behind, where there is one.
+    pub goes_out: Option<T>,
 }
 
 /// Columns of the witness tree. `Value` columns are read one stage before as well, `Sum` columns one
@@ -130,6 +133,7 @@ impl<E: EvalAtRow> Columns<E> {
     pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
         let steps = decoder.steps();
         let stage = decoder.shape().hidden() * steps;
+        let goes_out = decoder.has(Kind::StreamOut);
         let mut selector = |selector: DecoderSelector| row.decoder(selector);
         let selectors = Selectors {
             active: selector(DecoderSelector::StreamActive),
@@ -142,6 +146,7 @@ impl<E: EvalAtRow> Columns<E> {
             norm: selector(DecoderSelector::StreamNorm),
             input: selector(DecoderSelector::StreamInput),
             input_uses: selector(DecoderSelector::StreamInputUses),
+            goes_out: goes_out.then(|| selector(DecoderSelector::StreamGoesOut)),
         };
         Self {
             selectors,

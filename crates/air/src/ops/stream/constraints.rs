@@ -7,7 +7,9 @@ use super::columns::Columns;
 use crate::gadgets::rescaling::{range, twos_complement, Clamping};
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::{DecoderLayout, LIMB_BITS, NORM_LOW_BITS};
-use crate::relation::{LinearInput, LinearOutput, NormFactor, Range, SquareSums, Value};
+use crate::relation::{
+    LinearInput, LinearOutput, NormFactor, Range, SquareSums, StreamValue, Value,
+};
 
 /// The stream component of one segment.
 #[derive(Clone, Debug)]
@@ -59,6 +61,19 @@ impl Constraints for Stream {
         // The limbs hold the stream to 16 bits of two's complement. Else: any stream, and squares that wrap.
         twos_complement(row, LIMB_BITS, &high);
         range(row, LIMB_BITS, low.clone());
+
+        // What the last stage ends with goes to the group of layers behind: see `stream_out`, which requires each
+        // value once.
+        if let Some(goes_out) = selectors.goes_out {
+            row.provide_times(
+                goes_out,
+                StreamValue {
+                    norm: selectors.norm.clone(),
+                    input: selectors.input.clone(),
+                    value: value.clone(),
+                },
+            );
+        }
 
         // What was added: 2^k v + r - 2^(k-1) is the accumulator and the stream before, in the accumulator's
         // unit, with v the stream before it was clamped. The first stage begins at zero. Else: a stream that

@@ -9,14 +9,14 @@ use super::constraints::Stream;
 use crate::column::field;
 use crate::column::Column;
 use crate::execution::rescaled;
-use crate::execution::{DecoderExecution, Execution, Generate};
+use crate::execution::{Execution, Generate};
 use crate::gadgets::rescaling::ClampedColumns;
 use crate::layout::decoder::{DecoderLayout, LIMB_BITS, NORM_LOW_BITS, PADDING_UNIT};
 
 impl Generate for Stream {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, model.arithmetic())
+        let decoder = execution.expect_decoder();
+        witness(&self.decoder, decoder.execution, decoder.arithmetic)
     }
 }
 

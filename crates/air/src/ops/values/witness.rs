@@ -5,14 +5,14 @@ use matchmark_models::ModelExecution;
 use super::constraints::Values;
 use crate::column::Column;
 use crate::execution::rescaled;
-use crate::execution::{DecoderExecution, Execution, Generate};
+use crate::execution::{Execution, Generate};
 use crate::gadgets::rescaling::RescalingColumns;
 use crate::layout::decoder::DecoderLayout;
 
 impl Generate for Values {
     fn generate(&self, execution: &Execution<'_>) -> Vec<Column> {
-        let DecoderExecution { execution, model } = execution.expect_decoder();
-        witness(&self.decoder, execution, model.arithmetic())
+        let decoder = execution.expect_decoder();
+        witness(&self.decoder, decoder.execution, decoder.arithmetic)
     }
 }
 

@@ -1,0 +1,182 @@
+//! Witnesses of the groups of layers that a decoder is cut into satisfy the relation, each by itself; where what
+//! one gives out is not what the next takes in, the relation says so.
+#![allow(clippy::unwrap_used)]
+
+use matchmark_air::decoder::model::model_columns;
+use matchmark_air::layout::SegmentLayout;
+use matchmark_air::mock::{check, MockFailure};
+use matchmark_air::ops::attention::cache::witness::entries;
+use matchmark_air::ops::attention::vectors::entries::entry_columns;
+use matchmark_air::ops::stream_in::witness::stream_column;
+use matchmark_air::trees::Tree;
+use matchmark_air::witness::{Column, DecoderExecution, Execution, SegmentWitness};
+use matchmark_graph::{LayerGroup, LayerGroups, ModelShape};
+use matchmark_models::{
+    execute_group, execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens,
+    GroupInput, IntegerModel, ModelGroup, ModelState,
+};
+use matchmark_quant::{
+    AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
+    Rounding, SegmentSteps, ValueBits, VocabularySize,
+};
+use matchmark_runtime::KvCache;
+use matchmark_statement::{Cut, SegmentShape};
+
+const LAYERS: usize = 3;
+
+fn model(biases: bool) -> IntegerModel {
+    let shape = ModelShape::new(
+        Layers::new(3).unwrap(),
+        HiddenSize::new(12).unwrap(),
+        AttentionShape::new(
+            QueryHeads::new(4).unwrap(),
+            KvHeads::new(2).unwrap(),
+            HeadDim::new(4).unwrap(),
+        )
+        .unwrap(),
+        MlpSize::new(20).unwrap(),
+        VocabularySize::new(30).unwrap(),
+        CacheCapacity::new(16).unwrap(),
+    )
+    .unwrap()
+    .with_attention_bias(biases);
+    let bits = ValueBits::new(11).unwrap();
+    synthetic_model(shape, synthetic_arithmetic(shape, bits).unwrap(), 5).unwrap()
+}
+
+fn cache_of(model: &IntegerModel, cache: &KvCache, group: &LayerGroup) -> KvCache {
+    let heads = model.shape().attention().kv_heads();
+    let range = group.layers();
+    let shape = model.shape().attention_of(group.count()).unwrap();
+    cache
+        .of_heads(shape, range.start * heads..range.end * heads)
+        .unwrap()
+}
+
+/// Layout and witness of one group, which takes in and gives out these streams.
+fn witness(
+    model: &IntegerModel,
+    (groups, index): (LayerGroups, usize),
+    cut: Cut,
+    streams: impl Fn(&mut Vec<i32>, &mut Vec<i32>),
+) -> (SegmentLayout, SegmentWitness) {
+    let (shape, arithmetic) = (*model.shape(), *model.arithmetic().terms());
+    let tokens = synthetic_tokens(&shape, 7, 3);
+    let (_, state) = execute_model(model, &ModelState::initial(model), &tokens[..3]).unwrap();
+    let (whole, after) = execute_model(model, &state, &tokens[3..]).unwrap();
+    let group = groups.group(LAYERS, index).unwrap();
+    let mut stream_in = match index {
+        0 => vec![],
+        index => whole
+            .stream_behind(&groups.group(LAYERS, index - 1).unwrap())
+            .to_vec(),
+    };
+    let cache = cache_of(model, state.cache(), &group);
+    let input = GroupInput {
+        tokens: &tokens[3..],
+        choices: &whole.choices,
+        stream: &stream_in,
+        cache: &cache,
+    };
+    let own = ModelGroup::new(model, group).unwrap();
+    let (execution, own_after) = execute_group(model, &own, &input).unwrap();
+    assert_eq!(own_after, cache_of(model, after.cache(), &group));
+    let segment = SegmentShape::new(
+        shape.attention_of(group.count()).unwrap(),
+        shape.capacity(),
+        SegmentSteps::new(5).unwrap(),
+    )
+    .unwrap();
+    let table = &model.tables().weights;
+    let layout = SegmentLayout::new(
+        segment,
+        4,
+        arithmetic.value_bits(),
+        arithmetic.score_step(),
+        Rounding::NearestTiesUp,
+        table.bounds(),
+    )
+    .unwrap()
+    .with_layers(shape, arithmetic, (groups, index))
+    .unwrap()
+    .with_cut(cut);
+    let attention = &execution.attention;
+    let columns = entry_columns(
+        &layout,
+        [&attention.q, &attention.k, &attention.v, &attention.out],
+    );
+    let entry_columns: Vec<Column> = columns.columns().iter().cloned().map(Into::into).collect();
+    let decoder = layout.decoder().unwrap();
+    let mut stream_out = execution.stream_out().to_vec();
+    streams(&mut stream_in, &mut stream_out);
+    let mut ports = vec![
+        (Tree::Model, model_columns(&layout, model)),
+        (Tree::StateBefore, entries(&layout, &cache)),
+        (Tree::StateAfter, entries(&layout, &own_after)),
+    ];
+    let ends = layout.streams();
+    for (is_there, tree, stream) in [
+        (ends.goes_in, Tree::StreamIn, stream_in),
+        (ends.goes_out, Tree::StreamOut, stream_out),
+    ] {
+        if is_there {
+            ports.push((tree, vec![stream_column(decoder, &stream)]));
+        }
+    }
+    let honest = Execution {
+        attention,
+        after: &ports[2].1,
+        entries: &entry_columns,
+        table,
+        decoder: Some(DecoderExecution {
+            execution: &execution,
+            model,
+            arithmetic: own.arithmetic(),
+        }),
+    };
+    let witness = SegmentWitness::generate(&layout, &honest, &ports);
+    (layout, witness)
+}
+
+#[test]
+fn groups_satisfy_the_relation() {
+    for (biases, cut) in [(false, Cut::Fused), (true, Cut::Split)] {
+        let model = model(biases);
+        for count in 1..=3 {
+            let groups = LayerGroups::new(count).unwrap();
+            for index in 0..groups.count() {
+                let (layout, witness) = witness(&model, (groups, index), cut, |_, _| {});
+                assert_eq!(check(&layout, &witness), Ok(()), "{groups} {index}");
+            }
+        }
+    }
+}
+
+/// All trees of a chain have one height, whichever group of layers is the tallest.
+#[test]
+fn groups_have_one_height() {
+    let model = model(false);
+    let groups = LayerGroups::new(3).unwrap();
+    let heights = [0, 1, 2].map(|index| {
+        let (layout, _) = witness(&model, (groups, index), Cut::Fused, |_, _| {});
+        layout.max_log_rows()
+    });
+    assert_eq!(heights, [heights[0]; 3]);
+}
+
+#[test]
+fn other_streams_break_the_relation() {
+    let model = model(false);
+    let groups = LayerGroups::new(3).unwrap();
+    let failing = |index, change: fn(&mut Vec<i32>, &mut Vec<i32>)| {
+        let (layout, witness) = witness(&model, (groups, index), Cut::Fused, change);
+        match check(&layout, &witness) {
+            Err(MockFailure::Relation { relation, .. }) => relation.name(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(failing(1, |stream, _| stream[5] += 1), "linear output");
+    assert_eq!(failing(2, |stream, _| stream.swap(0, 13)), "linear output");
+    assert_eq!(failing(1, |_, stream| stream[5] -= 1), "stream value");
+    assert_eq!(failing(0, |_, stream| stream.swap(1, 14)), "stream value");
+}
