@@ -40,9 +40,6 @@ pub enum FoldError {
         /// The end tokens of the policy.
         end_tokens: EndTokens,
     },
-    /// There is no segment.
-    #[error("expected at least one segment, got none")]
-    Empty,
 }
 
 variant_names!(FoldError {
@@ -50,14 +47,14 @@ variant_names!(FoldError {
     Policy,
     OtherPolicy,
     PastEnd,
-    Empty,
 });
 
-/// Folds verified segments, in order, into a chain that a policy accepts.
+/// Folds verified segments, in order, into a chain that a policy accepts. Where a decoder is cut into groups of
+/// layers, each segment is as many parts, one after the other.
 #[derive(Clone, Debug)]
 pub struct ChainFold {
     policy: AcceptancePolicy,
-    accumulator: Option<ChainAccumulator>,
+    accumulator: ChainAccumulator,
     /// The first end token that was generated: the last segment's, as none follows that one.
     end: Option<EndToken>,
 }
@@ -67,7 +64,7 @@ impl ChainFold {
     pub fn new(policy: AcceptancePolicy) -> Self {
         Self {
             policy,
-            accumulator: None,
+            accumulator: ChainAccumulator::new(),
             end: None,
         }
     }
@@ -77,26 +74,31 @@ impl ChainFold {
         &self.policy
     }
 
-    /// Adds the next segment.
+    /// Adds the next segment, or the next part of one. Gives whether a segment is complete with it.
     ///
     /// # Errors
     ///
     /// [`FoldError::OtherPolicy`] if it was verified under another policy than this chain's;
     /// [`FoldError::PastEnd`] if an end token was generated before it; [`FoldError::Chain`] if it does not
-    /// fit the one before. The chain is then as it was.
-    pub fn push(&mut self, segment: &VerifiedSegment) -> Result<(), FoldError> {
+    /// fit the one before; [`FoldError::Policy`] if the chain begins with another state. The chain is then as it
+    /// was.
+    pub fn push(&mut self, segment: &VerifiedSegment) -> Result<bool, FoldError> {
         let statement = segment.statement();
         let (expected, got) = (self.policy.id(), statement.policy());
         if expected != got {
             return Err(FoldError::OtherPolicy { expected, got });
         }
         self.check_goes_on()?;
-        match &mut self.accumulator {
-            None => self.accumulator = Some(ChainAccumulator::start(statement)),
-            Some(accumulator) => accumulator.push(statement)?,
+        let mut accumulator = self.accumulator.clone();
+        let is_complete = accumulator.push(statement)?;
+        if let Some(chain) = accumulator.statement() {
+            self.policy.check_begin(chain)?;
         }
-        self.end = segment.end();
-        Ok(())
+        self.accumulator = accumulator;
+        if is_complete {
+            self.end = segment.end();
+        }
+        Ok(is_complete)
     }
 
     /// Whether another segment may follow: no end token was generated yet.
@@ -117,14 +119,20 @@ impl ChainFold {
 
     /// Whether nothing is missing: all steps are there, or an end token was generated.
     pub fn is_whole(&self) -> bool {
-        let chain = self.accumulator.as_ref();
-        chain.is_some_and(|it| self.policy.is_whole(it.statement().steps(), self.end))
+        let is_whole = |it: &ChainStatement| self.policy.is_whole(it.steps(), self.end);
+        self.accumulator.parts_of_segment() == 0
+            && self.accumulator.statement().is_some_and(is_whole)
     }
 
-    /// Segments of the chain so far.
-    fn segments(&self) -> u64 {
-        let chain = self.accumulator.as_ref();
-        chain.map_or(0, |it| it.statement().segments())
+    /// Complete segments of the chain so far.
+    pub fn segments(&self) -> u64 {
+        let chain = self.accumulator.statement();
+        chain.map_or(0, ChainStatement::segments)
+    }
+
+    /// Parts that are there of the segment that is not complete.
+    pub fn parts_of_segment(&self) -> u16 {
+        self.accumulator.parts_of_segment()
     }
 
     /// Ends the chain and compares it with the policy: its first state, and that no step is missing, unless
@@ -132,9 +140,9 @@ impl ChainFold {
     ///
     /// # Errors
     ///
-    /// [`FoldError::Empty`] or [`FoldError::Policy`].
+    /// [`FoldError::Chain`] without a segment, or with parts of one missing, or [`FoldError::Policy`].
     pub fn finish(self) -> Result<VerifiedChain, FoldError> {
-        let chain = self.accumulator.ok_or(FoldError::Empty)?.finish();
+        let chain = self.accumulator.finish()?;
         let answer = self.policy.check_chain(&chain, self.end)?;
         Ok(VerifiedChain {
             statement: Verified::new(chain, self.policy.id()),

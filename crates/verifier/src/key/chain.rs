@@ -3,7 +3,7 @@ use core::ops::Deref;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_air::{relation_digest_of, RELATION_DIGEST};
-use matchmark_graph::{ModelArithmetic, ModelShape};
+use matchmark_graph::{LayerGroups, ModelArithmetic, ModelShape};
 use matchmark_quant::{CacheCapacity, QuantizationPolicy, Rounding, SegmentSteps, StepRange};
 use matchmark_statement::{
     CutPattern, DecoderTerms, ModelId, ModelIdentity, PortCommitment, PromptLength, RelationDigest,
@@ -39,6 +39,8 @@ pub struct ModelChain {
     pub segment_steps: SegmentSteps,
     /// How many tokens are given.
     pub prompt: PromptLength,
+    /// Into how many groups of layers the decoder is cut.
+    pub groups: LayerGroups,
 }
 
 /// The terms of a chain, with the weight table as content: what a prover needs, where a verifier is content
@@ -74,7 +76,7 @@ pub enum ChainTermsError {
 variant_names!(ChainTermsError { Statement, Layout });
 
 impl ModelChain {
-    /// The terms of the chain of a model with these committed weights: nothing of them is computed, so
+    /// The terms of the chain of a model with these committed weights, those of all groups of layers: nothing of them is computed, so
     /// that whoever has the commitment needs no weights.
     ///
     /// # Errors
@@ -89,13 +91,14 @@ impl ModelChain {
             shape: model.shape,
             arithmetic: *model.arithmetic.terms(),
             weights,
+            groups: self.groups,
             prompt: self.prompt,
         };
         let terms = self.terms_without_weights(model)?;
         Ok(terms.with(|it| it.decoder = Some(decoder)))
     }
 
-    /// The layout of a segment of `steps` steps.
+    /// The layout of a segment of `steps` steps, of the first group of layers.
     ///
     /// # Errors
     ///
@@ -105,8 +108,23 @@ impl ModelChain {
         model: &ModelOutline,
         steps: usize,
     ) -> Result<SegmentLayout, ChainTermsError> {
-        let layout = self.terms_without_weights(model)?.layout(steps)?;
-        Ok(layout.with_decoder(model.shape, *model.arithmetic.terms())?)
+        self.layout_of(model, 0, steps)
+    }
+
+    /// The layout of a group of layers in a segment of `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainTermsError`] if the relation cannot carry the chain.
+    pub fn layout_of(
+        &self,
+        model: &ModelOutline,
+        group: usize,
+        steps: usize,
+    ) -> Result<SegmentLayout, ChainTermsError> {
+        // Of sizes alone: whatever the weights are.
+        let terms = self.terms(model, PortCommitment::from_bytes([0; 32]))?;
+        Ok(terms.layout_of(group, steps)?)
     }
 
     /// Log size of the domain of all commitment trees of the chain: what, beside the blowup, the
@@ -224,14 +242,34 @@ impl ChainTerms {
         &self.weight_table
     }
 
-    /// The layout of a segment of `steps` steps, proven by one proof.
+    /// The layout of a segment of `steps` steps, of the first group of layers, proven by one proof.
     ///
     /// # Errors
     ///
     /// [`LayoutError`] if the relation cannot carry the shape.
     pub fn layout(&self, steps: usize) -> Result<SegmentLayout, LayoutError> {
+        self.layout_of(0, steps)
+    }
+
+    /// The layout of a group of layers in a segment of `steps` steps, proven by one proof. Attention alone is one
+    /// group.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] if the relation cannot carry the shape, or there is no such group.
+    pub fn layout_of(&self, group: usize, steps: usize) -> Result<SegmentLayout, LayoutError> {
+        let shape = match &self.decoder {
+            None => self.shape,
+            Some(decoder) => {
+                let layers = decoder.shape.layers();
+                let layers = decoder.groups.group(layers, group);
+                let layers = layers.ok_or(LayoutError::Layers)?;
+                let shape = self.shape.of_layers(&decoder.shape, &layers);
+                shape.map_err(|_| LayoutError::Layers)?
+            }
+        };
         let layout = SegmentLayout::new(
-            self.shape,
+            shape,
             steps,
             self.quantization.value_bits(),
             self.quantization.score_step(),
@@ -240,7 +278,9 @@ impl ChainTerms {
         )?;
         match &self.decoder {
             None => Ok(layout),
-            Some(decoder) => layout.with_decoder(decoder.shape, decoder.arithmetic),
+            Some(decoder) => {
+                layout.with_layers(decoder.shape, decoder.arithmetic, (decoder.groups, group))
+            }
         }
     }
 }
@@ -270,6 +310,8 @@ pub struct ModelOptions {
     pub cuts: CutPattern,
     /// Which tokens end the answer before its limit.
     pub stop: Stop,
+    /// Into how many groups of layers the decoder is cut, each of which is proven by parts of its own.
+    pub groups: LayerGroups,
 }
 
 /// Why options and given tokens make no chain of a model.
@@ -325,6 +367,14 @@ pub enum ModelOptionsError {
         /// The lowest end token that it does not have.
         got: TokenId,
     },
+    /// There are more groups of layers than layers.
+    #[error("{got} groups of layers, expected at most {expected}, the layers of the model")]
+    Groups {
+        /// Layers of the model.
+        expected: usize,
+        /// The groups asked for.
+        got: LayerGroups,
+    },
     /// A given token is not in the vocabulary.
     #[error("token {position} of the prompt is {got}, expected one below {expected}, the size of the vocabulary")]
     PromptToken {
@@ -343,6 +393,7 @@ variant_names!(ModelOptionsError {
     PromptAbovePositions,
     CacheFull,
     EndToken,
+    Groups,
     PromptToken,
 });
 
@@ -399,12 +450,17 @@ impl ModelOptions {
             tokens,
             cuts: _, // Neither steps nor terms depend on how they are proven,
             stop,    // nor on where the answer ends, which nobody knows yet.
+            groups,
         } = self;
         if let Stop::Tokens(ends) = stop {
             let expected = shape.vocabulary();
             if let Some(got) = ends.above(expected) {
                 return Err(ModelOptionsError::EndToken { expected, got });
             }
+        }
+        let (expected, got) = (shape.layers(), *groups);
+        if got.count() > expected {
+            return Err(ModelOptionsError::Groups { expected, got });
         }
         let length = given;
         let (given, prefix) = (to_u32(length), to_u32(prefix));
@@ -444,6 +500,7 @@ impl ModelOptions {
             capacity: CacheCapacity::new(entries).map_err(|_| full())?,
             segment_steps: SegmentSteps::new(longest.min(steps)).map_err(|_| full())?,
             prompt: PromptLength::new(given).map_err(|_| above())?,
+            groups: *groups,
         };
         Ok((chain, StepRange::new(prefix, steps).map_err(|_| full())?))
     }

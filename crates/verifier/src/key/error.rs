@@ -1,6 +1,7 @@
 //! Why there is no key, or no policy by it.
 use alloc::string::String;
 
+use matchmark_graph::LayerGroups;
 use matchmark_quant::QuantError;
 use matchmark_statement::{CodecError, PolicyError, RelationDigest, Security, TokenId};
 use matchmark_tables::TableError;
@@ -99,7 +100,8 @@ pub enum KeyError {
     /// The key has no commitment for such a chain.
     #[error(
         "the key has no commitment for {security}: expected one of {expected}, got blowup 2^{log_blowup} and \
-         height 2^{log_height}; `matchmark keygen` takes levels, profiles and segment lengths"
+         height 2^{log_height} in groups of layers: {groups}; `matchmark keygen` takes levels, profiles, segment \
+         lengths and layers of a group"
     )]
     NoCommitment {
         /// Level and profile.
@@ -110,11 +112,13 @@ pub enum KeyError {
         log_blowup: u32,
         /// Height of the chain's trees.
         log_height: u32,
+        /// Into how many groups of layers the chain's decoder is cut.
+        groups: LayerGroups,
     },
     /// The key has no root for segments of this length in such a chain.
     #[error(
         "the key has no circuit for a segment of {steps} steps in a chain that is cut every {segment_steps} \
-         steps at {security}: expected a chain that is cut every {expected} steps; `matchmark keygen \
+         steps, in groups of layers: {groups}, at {security}: expected a chain that is cut every {expected} steps; `matchmark keygen \
          --segment-steps {segment_steps}` derives a key for this one"
     )]
     NoCircuit {
@@ -124,6 +128,8 @@ pub enum KeyError {
         expected: String,
         /// Longest segments of the chain.
         segment_steps: u32,
+        /// Into how many groups of layers its decoder is cut.
+        groups: LayerGroups,
         /// Length of the segment.
         steps: u32,
     },

@@ -19,12 +19,12 @@ use alloc::vec::Vec;
 
 use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::RELATION_DIGEST;
-use matchmark_graph::ModelBounds;
+use matchmark_graph::{LayerGroups, ModelBounds};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PolicyCircuit,
-    PortCommitment, PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, TermsDifference,
-    TokenId, TokenizerId,
+    PortCommitment, PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, SegmentShape,
+    TermsDifference, TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
 use stwo::core::fields::m31::M31;
@@ -38,7 +38,7 @@ pub use error::KeyError;
 pub use sizes::CircuitSizes;
 pub use stop::Stop;
 
-/// The commitment to a model in trees of one height.
+/// The commitment to a model that is cut into so many groups of layers, in trees of one height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyWeights {
@@ -46,7 +46,10 @@ pub struct KeyWeights {
     pub log_blowup: u32,
     /// Base-two logarithm of the height of the trees, by the length of segments and chain.
     pub log_height: u32,
-    /// The commitment: a digest over root and fingerprint of the tree that holds the weights.
+    /// Into how many groups of layers the model is cut.
+    pub groups: LayerGroups,
+    /// The commitment: a digest over root and fingerprint of the tree that holds the weights; of several groups
+    /// that of all of them together, [`PortCommitment::of_groups`].
     pub commitment: PortCommitment,
 }
 
@@ -140,7 +143,7 @@ pub struct ModelKeyParts {
     pub prefix: Vec<TokenId>,
     /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
-    /// The commitments, by blowup and height, ascending.
+    /// The commitments, by blowup, height and number of groups of layers, ascending.
     pub weights: Vec<KeyWeights>,
     /// The circuits, by their sizes, ascending.
     pub circuits: Vec<KeyCircuits>,
@@ -159,7 +162,7 @@ pub struct KeyDifference {
 
 impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 6;
+    pub const FORMAT: u32 = 7;
 
     /// Checks the bounds on all intermediate values, the end tokens against the vocabulary, and the order of the
     /// lists, and makes a key.
@@ -192,7 +195,7 @@ impl ModelKey {
         let places: Vec<_> = parts
             .weights
             .iter()
-            .map(|it| (it.log_blowup, it.log_height))
+            .map(|it| (it.log_blowup, it.log_height, it.groups))
             .collect();
         ascending("commitments", &places)?;
         let sizes: Vec<_> = parts.circuits.iter().map(|it| it.sizes).collect();
@@ -247,7 +250,7 @@ impl ModelKey {
         &self.parts.segment_steps
     }
 
-    /// The commitments, sorted by blowup and height.
+    /// The commitments, sorted by blowup, height and number of groups of layers.
     #[must_use]
     pub fn weights(&self) -> &[KeyWeights] {
         &self.parts.weights
@@ -288,6 +291,32 @@ impl ModelKey {
         of_sizes.and_then(|it| it.first_state.as_ref())
     }
 
+    /// The commitment to the caches of all groups of layers that a chain begins with.
+    fn first_states(
+        &self,
+        chain: &ModelChain,
+        shape: SegmentShape,
+        prefix: usize,
+    ) -> Result<PortCommitment, KeyError> {
+        let log_blowup = chain.security.parameters().log_blowup;
+        let content = PortContent::State {
+            shape,
+            entries: prefix as u64,
+        };
+        let steps = chain.segment_steps.get() as usize;
+        let states = (0..chain.groups.count()).map(|group| {
+            let layout = chain.layout_of(&self.parts.outline, group, steps)?;
+            let log_height = layout.lifting_log_size(log_blowup);
+            let opening = match self.first_state(CircuitSizes::of(&layout, log_blowup)) {
+                Some(state) => state.opening(),
+                None => Opening::of_zeros(2 * layout.lanes(), log_height),
+            };
+            Ok(opening.commitment(&content, log_height))
+        });
+        let states: Vec<PortCommitment> = states.collect::<Result<_, KeyError>>()?;
+        Ok(PortCommitment::of_groups(&states))
+    }
+
     /// The policy, for the lengths and cuts that `kinds` makes of the lengths of all segments in order.
     fn policy_of(
         &self,
@@ -306,29 +335,22 @@ impl ModelKey {
         let security = options.security;
         let log_blowup = security.parameters().log_blowup;
         let log_height = layout.lifting_log_size(log_blowup);
-        let commitment =
-            self.commitment(log_blowup, log_height)
-                .ok_or_else(|| KeyError::NoCommitment {
-                    security,
-                    expected: self.heights(),
-                    log_blowup,
-                    log_height,
-                })?;
+        let commitment = self
+            .commitment(log_blowup, log_height, chain.groups)
+            .ok_or_else(|| KeyError::NoCommitment {
+                security,
+                groups: chain.groups,
+                expected: self.heights(),
+                log_blowup,
+                log_height,
+            })?;
         let terms = chain
             .terms(outline, commitment)
             .map_err(ChainTermsError::from)?;
         let segments = steps.segments(chain.segment_steps);
         let kinds = kinds(&mut segments.map(|it| it.steps()));
         let circuits = self.chain_circuits(&chain, &kinds)?;
-        let content = PortContent::State {
-            shape: terms.shape,
-            entries: prefix as u64,
-        };
-        let opening = match self.first_state(CircuitSizes::of(&layout, log_blowup)) {
-            Some(state) => state.opening(),
-            None => Opening::of_zeros(2 * layout.lanes(), log_height),
-        };
-        let first = opening.commitment(&content, log_height);
+        let first = self.first_states(&chain, terms.shape, prefix)?;
         Ok(AcceptancePolicy::new(AcceptancePolicyParts {
             terms: terms.shared().clone(),
             prompt: prompt.to_vec(),
@@ -385,10 +407,12 @@ impl ModelKey {
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             cuts: CutPattern::default(),
             stop: stop.clone(),
+            groups: policy.terms().groups(),
         };
         // Each length may be proven in the ways that the policy has circuits for, and in one at least.
         let derived = self.policy_of(policy.prompt(), &options, |lengths| {
-            let has = |steps, part| policy.preprocessed_root(part, steps).is_some();
+            // All groups of layers in the ways of the first.
+            let has = |steps, part| policy.preprocessed_root(part, 0, steps).is_some();
             let ways = |steps| {
                 let cuts = Cut::ALL.into_iter();
                 let split = has(steps, ProofPart::Arithmetic);
@@ -411,12 +435,20 @@ impl ModelKey {
         }
     }
 
-    /// The commitment in trees of this blowup and height.
+    /// The commitment in trees of this blowup and height, of the model cut into so many groups of layers.
     #[must_use]
-    pub fn commitment(&self, log_blowup: u32, log_height: u32) -> Option<PortCommitment> {
+    pub fn commitment(
+        &self,
+        log_blowup: u32,
+        log_height: u32,
+        groups: LayerGroups,
+    ) -> Option<PortCommitment> {
         let mut weights = self.parts.weights.iter();
         weights
-            .find(|it| (it.log_blowup, it.log_height) == (log_blowup, log_height))
+            .find(|it| {
+                let place = (it.log_blowup, it.log_height, it.groups);
+                place == (log_blowup, log_height, groups)
+            })
             .map(|it| it.commitment)
     }
 
@@ -428,13 +460,15 @@ impl ModelKey {
     ) -> Result<Vec<PolicyCircuit>, KeyError> {
         let outline = &self.parts.outline;
         let log_blowup = chain.security.parameters().log_blowup;
-        let circuit = |steps: usize, part: ProofPart| {
-            let sizes = CircuitSizes::of(&chain.layout(outline, steps)?, log_blowup);
+        let circuit = |steps: usize, group: u16, part: ProofPart| {
+            let layout = chain.layout_of(outline, usize::from(group), steps)?;
+            let sizes = CircuitSizes::of(&layout, log_blowup);
             let of_sizes = self.parts.circuits.iter().find(|it| it.sizes == sizes);
             let narrow = u32::try_from(steps).unwrap_or(u32::MAX);
             match of_sizes.and_then(|it| it.root(part, narrow)) {
                 Some(preprocessed_root) => Ok(PolicyCircuit {
                     steps: narrow,
+                    group,
                     part,
                     preprocessed_root,
                 }),
@@ -442,16 +476,20 @@ impl ModelKey {
                     security: chain.security,
                     expected: words(&self.parts.segment_steps),
                     segment_steps: chain.segment_steps.get(),
+                    groups: chain.groups,
                     steps: narrow,
                 }),
             }
         };
-        let parts = |(steps, cut): &(usize, Cut)| {
-            let steps = *steps;
-            cut.parts().iter().map(move |part| (steps, *part))
-        };
-        let all = kinds.iter().flat_map(parts);
-        all.map(|(steps, part)| circuit(steps, part)).collect()
+        let mut circuits = Vec::new();
+        for (steps, cut) in kinds {
+            for group in 0..chain.groups.get() {
+                for part in cut.parts() {
+                    circuits.push(circuit(*steps, group, *part)?);
+                }
+            }
+        }
+        Ok(circuits)
     }
 
     /// Blowups and heights of the commitments, in words.
@@ -460,7 +498,10 @@ impl ModelKey {
             .parts
             .weights
             .iter()
-            .map(|it| format!("2^{} and 2^{}", it.log_blowup, it.log_height))
+            .map(|it| {
+                let groups = in_groups(it.groups);
+                format!("2^{} and 2^{}{groups}", it.log_blowup, it.log_height)
+            })
             .collect();
         words.join(", ")
     }
@@ -477,8 +518,9 @@ impl ModelKey {
             })
             .find(|it| it.expected != it.got);
         let weights = |it: &KeyWeights| {
+            let groups = in_groups(it.groups);
             format!(
-                "{} at blowup 2^{} and height 2^{}",
+                "{} at blowup 2^{} and height 2^{}{groups}",
                 it.commitment, it.log_blowup, it.log_height
             )
         };
@@ -487,6 +529,8 @@ impl ModelKey {
                 log_blowup,
                 log_height,
                 segment_steps,
+                first_layer,
+                end_layer,
                 log_cache,
                 log_limbs,
                 has_digits,
@@ -503,7 +547,7 @@ impl ModelKey {
                 })
                 .collect();
             format!(
-                "{segment_steps} steps a segment at blowup 2^{log_blowup}, height 2^{log_height}, cache \
+                "layers {first_layer}..{end_layer}, {segment_steps} steps a segment at blowup 2^{log_blowup}, height 2^{log_height}, cache \
                  2^{log_cache}, limbs 2^{log_limbs}{digits}: first state {}, lookup {}, {}",
                 it.first_state.as_ref().map_or_else(|| "empty".to_string(), |state| format!("{state:?}")),
                 it.lookup,
@@ -550,6 +594,14 @@ impl ModelKey {
             ("weight table", table.id().to_string()),
             ("segment lengths", words(segment_steps)),
         ]
+    }
+}
+
+/// ` in 3 groups of layers`, where there are several.
+fn in_groups(groups: LayerGroups) -> String {
+    match groups {
+        LayerGroups::ONE => String::new(),
+        groups => format!(" in {groups} groups of layers"),
     }
 }
 
