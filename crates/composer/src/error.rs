@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use camino::Utf8PathBuf;
 use matchmark_files::FileKind;
-use matchmark_statement::PolicyMismatch;
+use matchmark_statement::{ChainError, PolicyMismatch};
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{variant_names, VerifyError};
 
@@ -179,7 +179,7 @@ impl ChainVerifyError {
         match self {
             Self::Segment { .. } | Self::Join { .. } => false,
             Self::Chain { source, .. } => match source {
-                FoldError::Empty => true,
+                FoldError::Chain(ChainError::Empty | ChainError::PartsMissing { .. }) => true,
                 FoldError::Policy(PolicyMismatch::EndsEarly { .. }) => true,
                 FoldError::Policy(PolicyMismatch::ChainSteps { expected, got }) => {
                     expected.entries_before() == got.entries_before()

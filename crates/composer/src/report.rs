@@ -35,11 +35,14 @@ impl From<&TokenValues> for SegmentTokens {
     }
 }
 
-/// What there is to say of one verified segment.
+/// What there is to say of one verified segment, or of a part of one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SegmentReport {
     /// Index in the chain, from 0.
     pub segment: u64,
+    /// The group of layers, where there are several: the row is that of a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<u16>,
     /// Cache entries before the segment's first step.
     pub entries_before: usize,
     /// Number of steps.
@@ -52,7 +55,7 @@ pub struct SegmentReport {
     pub proof_bytes: u64,
     /// Bytes of the public values.
     pub public_bytes: u64,
-    /// The tokens, if the segment is one of a decoder.
+    /// The tokens, if the segment is one of a decoder; of several groups of layers the last has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<SegmentTokens>,
     /// Milliseconds that verification took, reading and decoding of the file not counted.
@@ -72,6 +75,8 @@ pub struct ChainReport {
     pub answer: Option<Answer>,
     /// Number of segments.
     pub segments: u64,
+    /// Number of parts: one for each segment and group of layers.
+    pub parts: u64,
     /// Number of steps.
     pub steps: usize,
     /// Bytes of all proofs.
@@ -82,6 +87,6 @@ pub struct ChainReport {
     pub figures: SecurityFigures,
     /// Milliseconds for the whole chain: reading, decoding and verifying.
     pub verify_ms: f64,
-    /// One row a segment.
+    /// One row a segment, or a part.
     pub per_segment: Vec<SegmentReport>,
 }

@@ -1,8 +1,7 @@
 //! Verification of a chain, one segment at a time, in constant space.
 
 use camino::Utf8Path;
-use matchmark_statement::{AcceptancePolicy, SegmentStatement};
-use matchmark_verifier::chain::FoldError;
+use matchmark_statement::{AcceptancePolicy, ChainError, LayerGroups, SegmentStatement};
 use matchmark_verifier::{
     verify_segment_watched, ChainFold, Part, SecurityFigures, SegmentFile, VerifiedChain,
 };
@@ -12,13 +11,14 @@ use crate::error::{ChainVerifyError, VerifyDirectoryError};
 use crate::reader::{max_segment_bytes, ChainReader};
 use crate::report::{ChainReport, SegmentReport, SegmentTokens};
 
-/// Verifies a chain whose segments are handed over in order.
+/// Verifies a chain whose segments are handed over in order. Where a decoder is cut into groups of layers, each
+/// segment is as many parts, one after the other.
 ///
 /// What it keeps does not grow with the chain.
 #[derive(Clone, Debug)]
 pub struct ChainVerifier {
     fold: ChainFold,
-    segments: u64,
+    parts: u64,
     figures: Option<SecurityFigures>,
 }
 
@@ -28,7 +28,7 @@ impl ChainVerifier {
     pub fn new(policy: AcceptancePolicy) -> Self {
         Self {
             fold: ChainFold::new(policy),
-            segments: 0,
+            parts: 0,
             figures: None,
         }
     }
@@ -39,10 +39,10 @@ impl ChainVerifier {
         self.fold.policy()
     }
 
-    /// Segments accepted so far.
+    /// Parts accepted so far: segments, where all layers are one group.
     #[must_use]
-    pub fn segments(&self) -> u64 {
-        self.segments
+    pub fn parts(&self) -> u64 {
+        self.parts
     }
 
     /// What the proofs are worth; `None` before the first segment.
@@ -58,40 +58,43 @@ impl ChainVerifier {
         self.fold.is_whole()
     }
 
-    /// Verifies the next segment, and that state and position fit the chain so far, which must not have ended.
+    /// Verifies the next segment, or the next part of one, and that state and position fit the chain so far, which must not have ended.
     ///
     /// # Errors
     ///
     /// [`ChainVerifyError::Segment`] or [`ChainVerifyError::Join`]; the chain is then as it was
     /// before.
     pub fn push(&mut self, file: &SegmentFile) -> Result<SegmentReport, ChainVerifyError> {
-        let segment = self.segments;
+        let segment = self.parts;
         let join = |source| ChainVerifyError::Join { segment, source };
         // Before any time goes to what cannot be part of the chain.
         self.fold.check_goes_on().map_err(join)?;
+        let of_segment = self.fold.segments();
         let start = Clock::start();
         let mut public = Stopwatch::default();
         let watch = &mut |part| public.turn(part == Part::PublicValues);
         let verified = verify_segment_watched(file, self.fold.policy(), watch)
             .map_err(|source| ChainVerifyError::Segment { segment, source })?;
-        self.fold.push(&verified).map_err(join)?;
+        let is_complete = self.fold.push(&verified).map_err(join)?;
         let (statement, figures) = (verified.statement(), verified.figures());
         let verify_ms = start.milliseconds();
-        self.segments += 1;
+        self.parts += 1;
         // A chain is worth what the least of its segments is.
         let is_less = |least: &SecurityFigures| figures.proven.bits < least.proven.bits;
         if self.figures.as_ref().is_none_or(is_less) {
             self.figures = Some(figures.clone());
         }
         Ok(SegmentReport {
-            segment,
+            segment: of_segment,
+            group: group_of(statement),
             entries_before: statement.steps().entries_before(),
             steps: statement.steps().steps(),
             state_before: statement.state_before(),
             state_after: statement.state_after(),
             proof_bytes: file.proof_bytes() as u64,
             public_bytes: public_bytes(statement),
-            tokens: SegmentTokens::of(file.public_values()),
+            // All parts of a segment have the same.
+            tokens: SegmentTokens::of(file.public_values()).filter(|_| is_complete),
             verify_ms,
             public_ms: public.milliseconds,
         })
@@ -104,7 +107,7 @@ impl ChainVerifier {
     /// [`ChainVerifyError::Chain`] if there is no segment, or steps are missing and no end token was
     /// generated.
     pub fn finish(self) -> Result<VerifiedChain, ChainVerifyError> {
-        let segments = self.segments;
+        let segments = self.parts;
         self.fold
             .finish()
             .map_err(|source| ChainVerifyError::Chain { segments, source })
@@ -150,7 +153,7 @@ impl ChainRun {
         }
     }
 
-    /// The segments that were accepted, in order.
+    /// The segments that were accepted, in order, or the parts of them.
     #[must_use]
     pub fn rows(&self) -> &[SegmentReport] {
         &self.rows
@@ -159,7 +162,8 @@ impl ChainRun {
     /// Steps that were accepted.
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.rows.iter().map(|row| row.steps).sum()
+        let groups = self.verifier.policy().terms().groups().count();
+        self.rows.iter().map(|row| row.steps).sum::<usize>() / groups
     }
 
     /// Whether the chain is whole, as [`ChainVerifier::is_whole`] says.
@@ -193,7 +197,7 @@ impl ChainRun {
         } = self;
         let figures = verifier.figures().cloned().ok_or(ChainVerifyError::Chain {
             segments: 0,
-            source: FoldError::Empty,
+            source: ChainError::Empty.into(),
         })?;
         let chain = verifier.finish()?;
         let statement = chain.statement().clone();
@@ -201,6 +205,7 @@ impl ChainRun {
             finish_reason: chain.finish_reason(),
             answer: chain.answer(),
             segments: statement.segments(),
+            parts: statement.parts(),
             steps: statement.steps().steps(),
             proof_bytes: rows.iter().map(|row| row.proof_bytes).sum(),
             public_bytes: rows.iter().map(|row| row.public_bytes).sum(),
@@ -228,6 +233,12 @@ impl Stopwatch {
             self.since = Some(Clock::start());
         }
     }
+}
+
+/// The group of layers that a part is of, where there are several.
+pub(crate) fn group_of(statement: &SegmentStatement) -> Option<u16> {
+    let several = statement.groups() != LayerGroups::ONE;
+    several.then(|| statement.group_index())
 }
 
 /// Length of the public values of a segment in bytes.

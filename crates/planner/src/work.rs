@@ -104,10 +104,17 @@ impl ChainWork {
             (_, Tree::StateBefore) => 1.0,
             (_, Tree::Model) => self.lengths.min(1) as f64,
             (ProofPart::Lookup, Tree::Pairs) => 0.0,
+            // The group of layers before has committed it.
+            (_, Tree::StreamIn) => 0.0,
             (ProofPart::Whole | ProofPart::Arithmetic, Tree::Pairs)
             | (
                 _,
-                Tree::StateAfter | Tree::Witness | Tree::Rlc | Tree::Lookups | Tree::Composition,
+                Tree::StateAfter
+                | Tree::StreamOut
+                | Tree::Witness
+                | Tree::Rlc
+                | Tree::Lookups
+                | Tree::Composition,
             ) => self.segments as f64,
         }
     }
@@ -179,6 +186,8 @@ impl ChainWork {
                 let times = match work.tree {
                     Tree::Model => 1.0,
                     Tree::Preprocessed
+                    | Tree::StreamIn
+                    | Tree::StreamOut
                     | Tree::StateBefore
                     | Tree::StateAfter
                     | Tree::Pairs

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use matchmark_air::fingerprint::{Opening, PortContent};
 use matchmark_air::witness::Column;
-use matchmark_models::IntegerModel;
+use matchmark_models::{IntegerModel, ModelGroup};
 use matchmark_statement::{ModelId, PortCommitment};
 use matchmark_verifier::key::ModelOutline;
 
@@ -26,9 +26,11 @@ pub fn model_outline(model: &IntegerModel) -> ModelOutline {
     }
 }
 
-/// Weights and tables of a model in their commitment tree, shared by all proofs of a chain.
+/// Weights of a group of layers of a model, and its tables, in their commitment tree, shared by all proofs of a
+/// chain.
 pub struct CommittedModel {
     model: Arc<IntegerModel>,
+    group: ModelGroup,
     tree: ProverTree,
     columns: Vec<Column>,
     commitment: PortCommitment,
@@ -38,6 +40,7 @@ impl CommittedModel {
     /// A model whose columns are committed in trees of this height.
     pub(crate) fn new(
         model: Arc<IntegerModel>,
+        group: ModelGroup,
         committed: CommittedColumns,
         lifting_log_size: u32,
     ) -> Self {
@@ -51,10 +54,12 @@ impl CommittedModel {
             shape: &outline.shape,
             arithmetic: outline.arithmetic.terms(),
             table: outline.table.id(),
+            layers: group.layers(),
         };
         let commitment = opening.commitment(&content, lifting_log_size);
         Self {
             model,
+            group,
             tree,
             columns,
             commitment,
@@ -64,6 +69,11 @@ impl CommittedModel {
     /// The commitment that statements and keys carry.
     pub fn commitment(&self) -> PortCommitment {
         self.commitment
+    }
+
+    /// The layers.
+    pub fn group(&self) -> &ModelGroup {
+        &self.group
     }
 
     /// The model.

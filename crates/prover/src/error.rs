@@ -3,6 +3,7 @@
 use matchmark_air::layout::LayoutError;
 use matchmark_air::mock::MockFailure;
 use matchmark_air::points::SubfieldPoint;
+use matchmark_models::ModelError;
 use matchmark_statement::{PublicValuesError, StatementError};
 use matchmark_verifier::key::ChainTermsError;
 use matchmark_verifier::{BelowLevel, VerifyError};
@@ -38,6 +39,15 @@ pub enum ProveError {
         /// Log of the height of the chain's.
         got: u32,
     },
+    /// A group of layers has a stream that its place does not have, or lacks one.
+    #[error("the streams of group {group} of layers, counted from 0, are not those of its place: expected one in unless it is the first, and one out unless it is the last")]
+    Streams {
+        /// The group.
+        group: u16,
+    },
+    /// The layers are not layers of the model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The chain is one of attention alone, and has no model.
     #[error("the terms of the chain have no decoder, expected one")]
     NoModel,

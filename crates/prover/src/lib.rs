@@ -65,6 +65,7 @@ mod segment;
 mod setup;
 mod sizes;
 mod state;
+mod stream;
 
 pub use committed::{model_outline, CommittedModel};
 pub use error::ProveError;
@@ -73,10 +74,11 @@ pub use matchmark_air::mock::MockFailure;
 pub use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 pub use mock::{mock_segment, ModelMock};
 pub use model::ModelInput;
-pub use segment::{public_values, ProvenSegment, SegmentInput, SegmentMetrics};
-pub use setup::SegmentProver;
+pub use segment::{public_values, PartPorts, ProvenSegment, SegmentInput, SegmentMetrics};
+pub use setup::{SegmentProver, Twiddles};
 pub use sizes::{HeldSizes, SegmentMemory, SegmentSizes};
 pub use state::CommittedState;
+pub use stream::CommittedStream;
 
 #[cfg(test)]
 #[allow(

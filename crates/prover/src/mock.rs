@@ -6,7 +6,7 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::mock::check;
 use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::witness::Column;
-use matchmark_models::{IntegerModel, ModelExecution};
+use matchmark_models::{IntegerModel, ModelExecution, ModelGroup};
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
 use matchmark_statement::{Cut, PortCommitment, TokenId, TokenValues};
@@ -73,25 +73,36 @@ fn check_caches(
 /// Checks the segments of a model's chain without a proof: nothing is committed.
 pub struct ModelMock {
     terms: ChainTerms,
+    index: usize,
     model: Arc<IntegerModel>,
+    group: ModelGroup,
     columns: Vec<Column>,
 }
 
 impl ModelMock {
-    /// Makes the columns of weights and tables, which all segments share.
+    /// Makes the columns of weights and tables of a group of layers, which all segments share.
     ///
     /// # Errors
     ///
     /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
-    pub fn new(chain: &ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
+    pub fn new(
+        chain: &ModelChain,
+        model: Arc<IntegerModel>,
+        group: u16,
+    ) -> Result<Self, ProveError> {
         let outline = model_outline(&model);
         // No constraint speaks of the commitment.
         let terms = chain.terms(&outline, PortCommitment::from_bytes([0; 32]))?;
         let longest = chain.segment_steps.get() as usize;
-        let columns = model_columns(&chain.layout(&outline, longest)?, &model);
+        let layout = chain.layout_of(&outline, usize::from(group), longest)?;
+        let layers = layout.decoder().map(|decoder| *decoder.layers());
+        let layers = ModelGroup::new(&model, layers.ok_or(ProveError::NoModel)?)?;
+        let columns = model_columns(&layout, &model);
         Ok(Self {
             terms,
+            index: usize::from(group),
             model,
+            group: layers,
             columns,
         })
     }
@@ -112,7 +123,7 @@ impl ModelMock {
         cut: Cut,
     ) -> Result<(), ProveError> {
         let steps = execution.steps;
-        let layout = self.terms.layout(steps.steps()).map_err(ProveError::from)?;
+        let layout = self.terms.layout_of(self.index, steps.steps())?;
         let layout = layout.with_cut(cut);
         check_caches(&layout, steps, before, after)?;
         let tokens = |tokens: &[u32]| tokens.iter().copied().map(TokenId::new).collect::<Vec<_>>();
@@ -120,8 +131,14 @@ impl ModelMock {
         let shape = self.model.shape();
         TokenValues::new(shape, steps.steps(), consumed, chosen).map_err(ProveError::from)?;
         let states = [before, after].map(|cache| entries(&layout, cache));
-        let model = (&*self.model, self.columns.as_slice());
-        let witness = decoder_witness(&layout, execution, model, states);
+        let witness = decoder_witness(
+            &layout,
+            execution,
+            &self.model,
+            &self.group,
+            &self.columns,
+            states,
+        );
         Ok(check(&layout, &witness)?)
     }
 }

@@ -168,6 +168,8 @@ impl<S: Strategy> Side for PartProver<'_, S> {
             Tree::Lookups => std::mem::take(&mut self.lookups),
             Tree::Preprocessed
             | Tree::Model
+            | Tree::StreamIn
+            | Tree::StreamOut
             | Tree::StateBefore
             | Tree::StateAfter
             | Tree::Pairs

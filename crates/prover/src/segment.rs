@@ -23,10 +23,11 @@ use tracing::info_span;
 
 use crate::committed::CommittedColumns;
 use crate::error::ProveError;
-use crate::part::{prove_part, PartInput, Strategy};
+use crate::part::{prove_part, PartInput, ProverTree, Strategy};
 use crate::setup::SegmentProver;
 use crate::sizes::SegmentSizes;
 use crate::state::CommittedState;
+use crate::stream::CommittedStream;
 
 /// The steps of a segment and the caches around them.
 pub struct SegmentInput<'a> {
@@ -38,6 +39,39 @@ pub struct SegmentInput<'a> {
     pub after: &'a CommittedState,
     /// Whether one proof is to show the segment, or two.
     pub cut: Cut,
+}
+
+/// The committed ports of a part, beside the model and the pairs.
+#[derive(Clone, Copy)]
+pub struct PartPorts<'a> {
+    /// The cache before the first step.
+    pub before: &'a CommittedState,
+    /// The cache after the last step.
+    pub after: &'a CommittedState,
+    /// The stream that comes from the group of layers before, if there is one.
+    pub stream_in: Option<&'a CommittedStream>,
+    /// The stream that goes to the group of layers behind, if there is one.
+    pub stream_out: Option<&'a CommittedStream>,
+}
+
+impl<'a> PartPorts<'a> {
+    /// Of attention alone, or of all layers in one group.
+    pub fn of_states(before: &'a CommittedState, after: &'a CommittedState) -> Self {
+        Self {
+            before,
+            after,
+            stream_in: None,
+            stream_out: None,
+        }
+    }
+
+    fn streams(&self) -> impl Iterator<Item = (Tree, &'a ProverTree)> {
+        let stream = |tree, stream: Option<&'a CommittedStream>| stream.map(|it| (tree, it.tree()));
+        let stream_in = stream(Tree::StreamIn, self.stream_in);
+        stream_in
+            .into_iter()
+            .chain(stream(Tree::StreamOut, self.stream_out))
+    }
 }
 
 /// Sizes of a proven segment.
@@ -104,8 +138,8 @@ impl SegmentProver {
         let pairs = self.commit_pairs(&witness);
         let named = self.name_pairs(&self.layout(input)?, pairs.as_ref());
         let statement = self.statement(input, &values, named)?;
-        let states = [*before, *after];
-        self.prove_committed(statement, values.into(), &witness, states, pairs.as_ref())
+        let ports = PartPorts::of_states(before, after);
+        self.prove_committed(statement, values.into(), &witness, ports, pairs.as_ref())
     }
 
     /// The witness of an execution between two caches: what [`Self::prove`] proves, and what the mock
@@ -164,7 +198,7 @@ impl SegmentProver {
     }
 
     fn layout(&self, input: &SegmentInput<'_>) -> Result<SegmentLayout, ProveError> {
-        let layout = self.terms().layout(input.execution.steps.steps())?;
+        let layout = self.layout_of_steps(input.execution.steps.steps())?;
         Ok(layout.with_cut(input.cut))
     }
 
@@ -186,6 +220,7 @@ impl SegmentProver {
             state_after: input.after.commitment(),
             cut,
             tokens: None,
+            group: None,
         };
         let parts = SegmentStatementParts::of(self.terms().shared().clone(), own);
         Ok(SegmentStatement::new(parts)?)
@@ -206,15 +241,25 @@ impl SegmentProver {
         before: &CommittedState,
         after: &CommittedState,
     ) -> Result<ProvenSegment, ProveError> {
+        let ports = PartPorts::of_states(before, after);
+        self.prove_part_witness(statement, public_values, witness, ports)
+    }
+
+    /// As [`Self::prove_witness`], of a group of layers with its streams.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::prove_witness`].
+    pub fn prove_part_witness(
+        &self,
+        statement: SegmentStatement,
+        public_values: impl Into<PublicValues>,
+        witness: &SegmentWitness,
+        ports: PartPorts<'_>,
+    ) -> Result<ProvenSegment, ProveError> {
         let pairs = self.commit_pairs(witness);
-        let states = [before, after];
-        self.prove_committed(
-            statement,
-            public_values.into(),
-            witness,
-            states,
-            pairs.as_ref(),
-        )
+        let values = public_values.into();
+        self.prove_committed(statement, values, witness, ports, pairs.as_ref())
     }
 
     /// Proves a witness whose pairs are committed: both proofs open that one tree.
@@ -223,12 +268,12 @@ impl SegmentProver {
         statement: SegmentStatement,
         public_values: PublicValues,
         witness: &SegmentWitness,
-        [before, after]: [&CommittedState; 2],
+        ports: PartPorts<'_>,
         pairs: Option<&CommittedColumns>,
     ) -> Result<ProvenSegment, ProveError> {
         let layout = SegmentLayout::of(&statement)?;
         let structures = ProofStructure::all(&layout, statement.security())?;
-        let mut metrics = metrics(&statement, &structures);
+        let mut metrics = metrics(&statement, &layout, &structures);
         let public = match &public_values {
             PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),
             // No component reads one.
@@ -248,10 +293,11 @@ impl SegmentProver {
         let mut of_main = input(main);
         of_main.trees = [
             (Tree::Preprocessed, &*preprocessed),
-            (Tree::StateBefore, before.tree()),
-            (Tree::StateAfter, after.tree()),
+            (Tree::StateBefore, ports.before.tree()),
+            (Tree::StateAfter, ports.after.tree()),
         ]
         .into_iter()
+        .chain(ports.streams())
         .chain(self.model().map(|model| (Tree::Model, model.tree())))
         .chain(pairs.map(|pairs| (Tree::Pairs, &pairs.tree)))
         .collect();
@@ -353,12 +399,14 @@ pub(crate) fn check_entries(
     Ok(())
 }
 
-fn metrics(statement: &SegmentStatement, structures: &[ProofStructure]) -> SegmentMetrics {
+fn metrics(
+    statement: &SegmentStatement,
+    layout: &SegmentLayout,
+    structures: &[ProofStructure],
+) -> SegmentMetrics {
     let sizes = SegmentSizes::new(structures);
     SegmentMetrics {
-        lookup_claims: statement
-            .steps()
-            .lookup_claims(&statement.shape().attention()),
+        lookup_claims: statement.steps().lookup_claims(&layout.shape().attention()),
         trace_rows: sizes.trace_rows,
         committed_cells: sizes.committed_cells,
         opened_columns: sizes.opened_columns,

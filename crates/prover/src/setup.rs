@@ -9,9 +9,11 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::ops::attention::cache::witness::entries;
 use matchmark_air::preprocessed::Constants;
 use matchmark_air::witness::{preprocessed_columns, Column};
-use matchmark_models::IntegerModel;
+use matchmark_models::{IntegerModel, ModelGroup};
 use matchmark_runtime::KvCache;
-use matchmark_statement::{Cut, PolicyCircuit, PreprocessedRoot, ProofPart};
+use matchmark_statement::{
+    Cut, LayerGroup, LayerGroups, PolicyCircuit, PortCommitment, PreprocessedRoot, ProofPart,
+};
 use matchmark_verifier::key::{ChainTerms, ModelChain, ModelOutline};
 use stwo::core::poly::circle::CanonicCoset;
 use stwo::prover::backend::simd::SimdBackend;
@@ -25,12 +27,29 @@ use crate::committed::{model_outline, CommittedColumns, CommittedModel};
 use crate::error::ProveError;
 use crate::part::ProverTree;
 
-/// Proves the segments of one chain.
+/// What trees of one height are made with.
+#[derive(Clone)]
+pub struct Twiddles(Arc<TwiddleTree<SimdBackend>>);
+
+impl Twiddles {
+    /// Those of trees of a layout's height.
+    fn of(layout: &SegmentLayout, log_blowup: u32) -> Self {
+        let lifting_log_size = layout.lifting_log_size(log_blowup);
+        // The composition polynomial is one bit longer than the longest column.
+        let domain = CanonicCoset::new(lifting_log_size.max(layout.max_log_rows() + 1));
+        let half_coset = domain.circle_domain().half_coset;
+        Self(Arc::new(SimdBackend::precompute_twiddles(half_coset)))
+    }
+}
+
+/// Proves the segments of one chain, or of a group of layers the parts of them.
 pub struct SegmentProver {
     terms: ChainTerms,
+    /// The group of layers.
+    group: u16,
     lifting_log_size: u32,
     log_blowup: u32,
-    twiddles: TwiddleTree<SimdBackend>,
+    twiddles: Arc<TwiddleTree<SimdBackend>>,
     /// The committed model of a decoder.
     model: Option<CommittedModel>,
     /// Preprocessed trees by part and number of steps.
@@ -46,7 +65,9 @@ impl SegmentProver {
     pub fn new(terms: ChainTerms) -> Result<Self, ProveError> {
         let steps = terms.shape.segment_steps().get() as usize;
         let layout = terms.layout(steps)?;
-        Ok(Self::of_layout(terms, &layout))
+        let log_blowup = terms.security.parameters().log_blowup;
+        let twiddles = Twiddles::of(&layout, log_blowup);
+        Ok(Self::of_layout(terms, &layout, &twiddles))
     }
 
     /// Precomputes what the segments of a decoder share, its committed model included.
@@ -54,28 +75,109 @@ impl SegmentProver {
     /// # Errors
     ///
     /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
+    ///
+    /// [`ProveError::Streams`] for a decoder that is cut into several groups of layers: see [`Self::for_groups`].
     pub fn for_model(chain: ModelChain, model: Arc<IntegerModel>) -> Result<Self, ProveError> {
-        let outline = model_outline(&model);
+        if chain.groups != LayerGroups::ONE {
+            return Err(ProveError::Streams { group: 0 });
+        }
+        let mut all = Self::for_groups(&chain, &model)?;
+        all.pop().ok_or(ProveError::NoModel)
+    }
+
+    /// As [`Self::for_model`], a prover for each group of layers that the decoder is cut into, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
+    pub fn for_groups(
+        chain: &ModelChain,
+        model: &Arc<IntegerModel>,
+    ) -> Result<Vec<Self>, ProveError> {
+        let twiddles = Self::twiddles_of_chain(chain, model)?;
+        let groups = 0..chain.groups.get();
+        let mut all = groups
+            .map(|group| Self::for_group(chain, model, group, &twiddles))
+            .collect::<Result<Vec<_>, ProveError>>()?;
+        let weights: Vec<PortCommitment> = all
+            .iter()
+            .flat_map(|prover| prover.model().map(CommittedModel::commitment))
+            .collect();
+        let weights = PortCommitment::of_groups(&weights);
+        for prover in &mut all {
+            prover.name_weights(weights);
+        }
+        Ok(all)
+    }
+
+    /// What the trees of all groups of layers of a chain are made with.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model.
+    pub fn twiddles_of_chain(
+        chain: &ModelChain,
+        model: &IntegerModel,
+    ) -> Result<Twiddles, ProveError> {
         let longest = chain.segment_steps.get() as usize;
-        let layout = chain.layout(&outline, longest)?;
-        let mut prover = Self::of_layout(chain.terms_without_weights(&outline)?, &layout);
-        let columns = info_span!("model columns").in_scope(|| model_columns(&layout, &model));
+        let layout = chain.layout(&model_outline(model), longest)?;
+        Ok(Twiddles::of(
+            &layout,
+            chain.security.parameters().log_blowup,
+        ))
+    }
+
+    /// The prover of a group of layers of a decoder. Its terms name the weights of all groups only when
+    /// [`Self::name_weights`] has said what they are, where there are several.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`] or [`ProveError::Statement`] if the relation cannot carry the model, or it has no
+    /// such group.
+    pub fn for_group(
+        chain: &ModelChain,
+        model: &Arc<IntegerModel>,
+        group: u16,
+        twiddles: &Twiddles,
+    ) -> Result<Self, ProveError> {
+        let outline = model_outline(model);
+        let longest = chain.segment_steps.get() as usize;
+        let layout = chain.layout_of(&outline, usize::from(group), longest)?;
+        let layers = layout.decoder().map(|decoder| *decoder.layers());
+        let layers = ModelGroup::new(model, layers.ok_or(ProveError::NoModel)?)?;
+        let terms = chain.terms(&outline, PortCommitment::from_bytes([0; 32]))?;
+        let mut prover = Self::of_layout(terms, &layout, twiddles);
+        prover.group = group;
+        let columns = info_span!("model columns").in_scope(|| model_columns(&layout, model));
         let committed = prover.commit_with_fingerprint(columns);
-        let committed = CommittedModel::new(model, committed, prover.lifting_log_size);
-        prover.terms = chain.terms(&outline, committed.commitment())?;
+        let committed = CommittedModel::new(
+            Arc::clone(model),
+            layers,
+            committed,
+            prover.lifting_log_size,
+        );
+        prover.name_weights(committed.commitment());
         prover.model = Some(committed);
         Ok(prover)
     }
 
-    fn of_layout(terms: ChainTerms, layout: &SegmentLayout) -> Self {
+    /// Has the terms name these weights, those of all groups of layers together.
+    pub fn name_weights(&mut self, weights: PortCommitment) {
+        let terms = self.terms.clone();
+        self.terms = terms.with(|terms| {
+            if let Some(decoder) = &mut terms.decoder {
+                decoder.weights = weights;
+            }
+        });
+    }
+
+    fn of_layout(terms: ChainTerms, layout: &SegmentLayout, twiddles: &Twiddles) -> Self {
         let log_blowup = terms.security.parameters().log_blowup;
-        let lifting_log_size = layout.lifting_log_size(log_blowup);
-        // The composition polynomial is one bit longer than the longest column.
-        let domain = CanonicCoset::new(lifting_log_size.max(layout.max_log_rows() + 1));
         Self {
-            lifting_log_size,
+            group: 0,
+            lifting_log_size: layout.lifting_log_size(log_blowup),
             log_blowup,
-            twiddles: SimdBackend::precompute_twiddles(domain.circle_domain().half_coset),
+            twiddles: Arc::clone(&twiddles.0),
             model: None,
             preprocessed: Mutex::new(HashMap::new()),
             terms,
@@ -85,6 +187,26 @@ impl SegmentProver {
     /// The committed model of a decoder.
     pub fn model(&self) -> Option<&CommittedModel> {
         self.model.as_ref()
+    }
+
+    /// The group of layers, from 0.
+    pub fn group(&self) -> u16 {
+        self.group
+    }
+
+    /// The layers, of a decoder.
+    pub fn layers(&self) -> Option<LayerGroup> {
+        let model = self.model.as_ref();
+        model.map(|model| model.group().layers())
+    }
+
+    /// The layout of the prover's group of layers in segments of `steps` steps, proven by one proof.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError::Layout`].
+    pub fn layout_of_steps(&self, steps: usize) -> Result<SegmentLayout, ProveError> {
+        Ok(self.terms.layout_of(usize::from(self.group), steps)?)
     }
 
     /// The terms of the chain.
@@ -152,7 +274,7 @@ impl SegmentProver {
         // Made without the lock, which must not be held while a thread pool works.
         let constants = Constants {
             table: self.terms.weight_table(),
-            arithmetic: self.model.as_ref().map(|it| it.model().arithmetic()),
+            arithmetic: self.model.as_ref().map(|it| it.group().arithmetic()),
         };
         let columns = preprocessed_columns(layout, part, &constants);
         let tree = Arc::new(self.commit(&columns));
@@ -169,7 +291,7 @@ impl SegmentProver {
         part: ProofPart,
         steps: usize,
     ) -> Result<PreprocessedRoot, ProveError> {
-        let tree = self.preprocessed(part, &self.terms.layout(steps)?);
+        let tree = self.preprocessed(part, &self.layout_of_steps(steps)?);
         Ok(PreprocessedRoot::from_bytes(tree.commitment.root().0))
     }
 
@@ -189,17 +311,18 @@ impl SegmentProver {
         steps: usize,
     ) -> Result<PreprocessedRoot, ProveError> {
         let layout = self.layout_of_chain(chain, outline, steps)?;
+        let arithmetic = self.model.as_ref().map(|it| it.group().arithmetic());
         let constants = Constants {
             table: &outline.table,
-            arithmetic: Some(&outline.arithmetic),
+            arithmetic,
         };
         let columns = preprocessed_columns(&layout, part, &constants);
         let root = self.commit(&columns).commitment.root();
         Ok(PreprocessedRoot::from_bytes(root.0))
     }
 
-    /// What opens the commitment to a cache of another chain of the prover's model, whose trees are as high as
-    /// this one's: root and fingerprint of its tree, which is not kept.
+    /// What opens the commitment to a cache of the prover's layers in another chain of its model, whose trees are
+    /// as high as this one's: root and fingerprint of its tree, which is not kept.
     ///
     /// # Errors
     ///
@@ -223,7 +346,7 @@ impl SegmentProver {
         outline: &ModelOutline,
         steps: usize,
     ) -> Result<SegmentLayout, ProveError> {
-        let layout = chain.layout(outline, steps)?;
+        let layout = chain.layout_of(outline, usize::from(self.group), steps)?;
         let log_blowup = chain.security.parameters().log_blowup;
         let (expected, got) = (self.lifting_log_size, layout.lifting_log_size(log_blowup));
         if (self.log_blowup, expected) == (log_blowup, got) {
@@ -244,6 +367,7 @@ impl SegmentProver {
                 Ok(PolicyCircuit {
                     // A layout has no more steps than that.
                     steps: u32::try_from(steps).unwrap_or(u32::MAX),
+                    group: self.group,
                     part,
                     preprocessed_root: self.preprocessed_root(part, steps)?,
                 })

@@ -6,7 +6,7 @@ use matchmark_verifier::structure::ProofStructure;
 use crate::error::ProveError;
 use matchmark_verifier::key::ChainTerms;
 
-/// Sizes of a segment's trace and of the commitments to it, summed over its proofs. All segments of a
+/// Sizes of a segment's trace and of the commitments to it, summed over its proofs, of all groups of layers. All segments of a
 /// chain have the same: a shorter one is padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentSizes {
@@ -49,8 +49,11 @@ impl SegmentSizes {
     ///
     /// [`ProveError::Layout`], and [`ProveError::BelowLevel`] for a segment that is too large for its level.
     pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
-        let layout = terms.layout(steps)?.with_cut(cut);
-        let structures = ProofStructure::all(&layout, terms.security)?;
+        let mut structures = Vec::new();
+        for group in 0..terms.groups().count() {
+            let layout = terms.layout_of(group, steps)?.with_cut(cut);
+            structures.extend(ProofStructure::all(&layout, terms.security)?);
+        }
         Ok(Self::new(&structures))
     }
 }
@@ -131,7 +134,9 @@ impl SegmentMemory {
                 match tree {
                     Tree::Model => memory.model = memory.model.plus(held),
                     Tree::Preprocessed => memory.preprocessed = memory.preprocessed.plus(held),
-                    Tree::StateBefore
+                    Tree::StreamIn
+                    | Tree::StreamOut
+                    | Tree::StateBefore
                     | Tree::StateAfter
                     | Tree::Pairs
                     | Tree::Witness
@@ -147,14 +152,20 @@ impl SegmentMemory {
     }
 
     /// What the trees hold of a segment of `steps` steps of a chain of these terms that is proven in this
-    /// way.
+    /// way: weights and selectors of all groups of layers, and whatever else the largest group has.
     ///
     /// # Errors
     ///
     /// [`ProveError::Layout`], and [`ProveError::BelowLevel`] for a segment that is too large for its level.
     pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
-        let layout = terms.layout(steps)?.with_cut(cut);
-        let structures = ProofStructure::all(&layout, terms.security)?;
-        Ok(Self::new(&structures))
+        let mut all = Self::default();
+        for group in 0..terms.groups().count() {
+            let layout = terms.layout_of(group, steps)?.with_cut(cut);
+            let of_group = Self::new(&ProofStructure::all(&layout, terms.security)?);
+            all.model = all.model.plus(of_group.model);
+            all.preprocessed = all.preprocessed.plus(of_group.preprocessed);
+            all.own = all.own.max(of_group.own);
+        }
+        Ok(all)
     }
 }

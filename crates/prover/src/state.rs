@@ -56,7 +56,7 @@ impl SegmentProver {
     /// [`ProveError::Layout`], or [`ProveError::StateEntries`] for a cache longer than the chain's.
     pub fn state(&self, cache: KvCache) -> Result<CommittedState, ProveError> {
         let shape = self.terms().shape;
-        let layout = self.terms().layout(shape.segment_steps().get() as usize)?;
+        let layout = self.layout_of_steps(shape.segment_steps().get() as usize)?;
         if cache.entries() > layout.capacity() {
             return Err(ProveError::StateEntries {
                 which: "last",

@@ -128,6 +128,19 @@ impl KvCache {
         &self.v[g]
     }
 
+    /// The heads of several caches, one after the other, as a cache of this shape.
+    ///
+    /// # Errors
+    /// [`RuntimeError::WrongLength`] unless they have its heads together, and one number of entries.
+    pub fn joined(shape: AttentionShape, parts: &[&Self]) -> Result<Self, RuntimeError> {
+        let entries = parts.first().map_or(0, |part| part.entries);
+        let join = |of: fn(&Self) -> &[Vec<i16>]| -> Vec<i16> {
+            let heads = parts.iter().flat_map(|part| of(part));
+            heads.flatten().copied().collect()
+        };
+        Self::from_tensors(shape, entries, &join(|it| &it.k), &join(|it| &it.v))
+    }
+
     /// The entries of these key/value heads, as a cache of this shape.
     ///
     /// # Errors

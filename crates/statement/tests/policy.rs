@@ -219,7 +219,7 @@ fn decoders_begin_before_the_end_of_their_prompt() {
     // A chain that begins later is refused, whatever its first state.
     let mut late = decoder_segment(16, 16);
     late.state_before = state(0);
-    let late = ChainAccumulator::start(&statement(late)).finish();
+    let late = ChainStatement::of([&statement(late)]).unwrap();
     assert!(matches!(
         decoder_policy().check_chain(&late, None),
         Err(PolicyMismatch::ChainSteps { .. })
@@ -331,7 +331,7 @@ fn mismatches_say_what_was_expected_and_what_came() {
     without.decoder = None;
     note(decoder.check_terms(&without).unwrap_err());
     note(policy.check_chain(&chain_of(&[(2, 16)]), None).unwrap_err());
-    let short = ChainAccumulator::start(&statement(decoder_segment(0, 16))).finish();
+    let short = ChainStatement::of([&statement(decoder_segment(0, 16))]).unwrap();
     note(ending_policy().check_chain(&short, None).unwrap_err());
     let mut narrow = policy.parts();
     narrow.steps = StepRange::new(18, 48).unwrap();
@@ -429,7 +429,7 @@ fn truncated_chains_are_refused() {
     // The right first state does not help a chain that begins late.
     let mut late = segment(18, 16);
     late.state_before = state(2);
-    let late = ChainAccumulator::start(&statement(late)).finish();
+    let late = ChainStatement::of([&statement(late)]).unwrap();
     assert!(matches!(
         policy.check_chain(&late, None),
         Err(PolicyMismatch::ChainSteps { .. })
@@ -444,7 +444,7 @@ fn chains_are_checked_for_their_shared_terms_too() {
 
 fn shared_terms_are_checked(policy: &AcceptancePolicy, base: &SegmentStatementParts) {
     for (field, parts) in variations(base) {
-        let chain = ChainAccumulator::start(&statement(parts)).finish();
+        let chain = ChainStatement::of([&statement(parts)]).unwrap();
         let error = policy.check_chain(&chain, None).unwrap_err();
         let about_steps = matches!(error, PolicyMismatch::ChainSteps { .. });
         let own = ["steps", "public_values", "state_after", "cut", "tokens"].contains(&field);

@@ -139,7 +139,7 @@ fn end_tokens_are_of_the_vocabulary() {
     };
     assert_eq!(with(parts), Err(refused));
     // Attention alone has no tokens.
-    let attention = ChainAccumulator::start(&statement(segment(2, 16))).finish();
+    let attention = ChainStatement::of([&statement(segment(2, 16))]).unwrap();
     let circuits = policy(&[]).circuits().to_vec();
     let attention = AcceptancePolicy::accepting(&attention, vec![], circuits).unwrap();
     assert!(attention.end_tokens().is_empty());

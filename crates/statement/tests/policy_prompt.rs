@@ -44,7 +44,7 @@ fn ends(tokens: &[u32]) -> EndTokens {
 }
 
 fn attention_policy() -> AcceptancePolicy {
-    let chain = ChainAccumulator::start(&statement(segment(2, 16))).finish();
+    let chain = ChainStatement::of([&statement(segment(2, 16))]).unwrap();
     AcceptancePolicy::accepting(&chain, vec![], circuits(ProofPart::Whole)).unwrap()
 }
 

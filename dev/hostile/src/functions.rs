@@ -247,7 +247,7 @@ fn story(
     let told = values.chosen().to_vec();
     let witness = prover.model_witness(&input).unwrap();
     let proven = prover.prove_witness(statement.clone(), values, &witness, &before, &after);
-    let chain = ChainAccumulator::start(&statement).finish();
+    let chain = ChainStatement::of([&statement]).unwrap();
     let circuits = prover.circuits(Cut::Fused, tokens.len()).unwrap();
     let policy = AcceptancePolicy::accepting(&chain, prompt, circuits).unwrap();
     let mut parts = policy.parts();

@@ -176,7 +176,7 @@ pub fn policy(
     let cut = statement.cut().kind();
     let mut circuits = prover.circuits(cut, steps.steps()).unwrap();
     if statement.decoder().is_none() || steps.entries_before() == 0 {
-        let chain = ChainAccumulator::start(statement).finish();
+        let chain = ChainStatement::of([statement]).unwrap();
         return AcceptancePolicy::accepting(&chain, given, circuits).unwrap();
     }
     // The chain of a decoder begins at the first token.

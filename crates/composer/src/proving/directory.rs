@@ -133,7 +133,7 @@ impl ChainDirectory {
             _lock: lock,
         };
         // At most; the answer may end before.
-        directory.check_segments(plan.segment_count())?;
+        directory.check_segments(plan.part_count())?;
         Ok((directory, plan))
     }
 

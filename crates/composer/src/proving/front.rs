@@ -1,27 +1,112 @@
 //! The sequential part of proving: the reference and the states between segments.
 
+use std::collections::VecDeque;
 use std::iter;
 use std::sync::Arc;
 
-use matchmark_models::ModelExecution;
+use matchmark_models::{execute_group, GroupInput, ModelExecution};
 use matchmark_prover::{
-    CommittedState, ModelInput, ProveError, ProvenSegment, SegmentInput, SegmentProver,
+    CommittedState, CommittedStream, ModelInput, PartPorts, ProveError, ProvenSegment,
+    SegmentInput, SegmentProver,
 };
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
 use matchmark_statement::{
-    ChainAccumulator, ChainStatement, Cut, EndToken, EndTokens, SegmentStatement,
+    ChainAccumulator, ChainStatement, Cut, EndToken, EndTokens, PortCommitment, SegmentStatement,
 };
 
 use crate::proving::error::ChainProveError;
 use crate::report::SegmentTokens;
 
-/// What the reference computed of a segment.
+/// What the reference computed of a segment, or of a group of layers in it.
 pub(crate) enum Execution {
     /// Attention, to be cut in this way.
     Attention(SegmentExecution, Cut),
     /// A decoder, to be cut in this way.
     Model(Box<ModelExecution>, Cut),
+    /// A group of layers of a decoder, to be cut in this way.
+    Layers(Box<LayersRun>, Cut),
+}
+
+/// What a part of a group of layers is proven from, beside the cache before: what happens within the group follows
+/// from it.
+pub(crate) struct LayersRun {
+    pub(crate) steps: StepRange,
+    /// Tokens consumed.
+    pub(crate) tokens: Vec<u32>,
+    /// Tokens chosen.
+    pub(crate) choices: Vec<u32>,
+    /// The stream that the group takes in, `[S, C]`.
+    pub(crate) stream_in: Vec<i32>,
+    /// The stream that it gives out.
+    pub(crate) stream_out: Vec<i32>,
+}
+
+impl LayersRun {
+    /// What happens within the group, whose prover this is.
+    fn execute(
+        &self,
+        prover: &SegmentProver,
+        before: &KvCache,
+    ) -> Result<ModelExecution, ProveError> {
+        let committed = prover.model().ok_or(ProveError::NoModel)?;
+        let input = GroupInput {
+            tokens: &self.tokens,
+            choices: &self.choices,
+            stream: &self.stream_in,
+            cache: before,
+        };
+        Ok(execute_group(committed.model(), committed.group(), &input)?.0)
+    }
+}
+
+/// A group of layers in a segment, or all of them: what was computed, and the cache afterwards.
+pub(crate) struct Executed {
+    pub(crate) execution: Execution,
+    pub(crate) after: KvCache,
+}
+
+/// What a part's proofs open besides, shared with the parts beside it.
+struct Ports {
+    before: Arc<CommittedState>,
+    after: Arc<CommittedState>,
+    stream_in: Option<Arc<CommittedStream>>,
+    stream_out: Option<Arc<CommittedStream>>,
+}
+
+impl Ports {
+    fn of_part(&self) -> PartPorts<'_> {
+        PartPorts {
+            before: &self.before,
+            after: &self.after,
+            stream_in: self.stream_in.as_deref(),
+            stream_out: self.stream_out.as_deref(),
+        }
+    }
+
+    fn attention_input<'a>(
+        &'a self,
+        execution: &'a SegmentExecution,
+        cut: Cut,
+    ) -> SegmentInput<'a> {
+        SegmentInput {
+            execution,
+            before: &self.before,
+            after: &self.after,
+            cut,
+        }
+    }
+
+    fn model_input<'a>(&'a self, execution: &'a ModelExecution, cut: Cut) -> ModelInput<'a> {
+        ModelInput {
+            execution,
+            before: &self.before,
+            after: &self.after,
+            stream_in: self.stream_in.as_deref(),
+            stream_out: self.stream_out.as_deref(),
+            cut,
+        }
+    }
 }
 
 impl Execution {
@@ -29,122 +114,128 @@ impl Execution {
     fn claim(
         &self,
         prover: &SegmentProver,
-        [before, after]: [&CommittedState; 2],
+        ports: &Ports,
     ) -> Result<(SegmentStatement, Option<SegmentTokens>), ProveError> {
-        match self {
+        let (statement, tokens) = match self {
             Self::Attention(execution, cut) => {
-                let input = attention_input(execution, *cut, [before, after]);
-                Ok((prover.claim(&input)?.0, None))
+                let input = ports.attention_input(execution, *cut);
+                return Ok((prover.claim(&input)?.0, None));
             }
             Self::Model(execution, cut) => {
-                let input = model_input(execution, *cut, [before, after]);
-                let (statement, tokens) = prover.claim_model(&input)?;
-                Ok((statement, Some((&tokens).into())))
+                prover.claim_model(&ports.model_input(execution, *cut))?
             }
+            Self::Layers(run, Cut::Fused) => {
+                let tokens = [&run.tokens[..], &run.choices];
+                prover.claim_tokens(run.steps, tokens, ports.of_part())?
+            }
+            // The statement names the pairs, which only the witness has.
+            Self::Layers(run, Cut::Split) => {
+                let execution = run.execute(prover, ports.before.cache())?;
+                prover.claim_model(&ports.model_input(&execution, Cut::Split))?
+            }
+        };
+        Ok((statement, Some((&tokens).into())))
+    }
+
+    /// The stream that goes to the group of layers behind, with the steps.
+    fn stream_out(&self) -> Option<(StepRange, &[i32])> {
+        match self {
+            Self::Layers(run, _) if !run.stream_out.is_empty() => {
+                Some((run.steps, &run.stream_out))
+            }
+            Self::Layers(..) | Self::Attention(..) | Self::Model(..) => None,
         }
-    }
-}
-
-fn attention_input<'a>(
-    execution: &'a SegmentExecution,
-    cut: Cut,
-    [before, after]: [&'a CommittedState; 2],
-) -> SegmentInput<'a> {
-    SegmentInput {
-        execution,
-        before,
-        after,
-        cut,
-    }
-}
-
-fn model_input<'a>(
-    execution: &'a ModelExecution,
-    cut: Cut,
-    [before, after]: [&'a CommittedState; 2],
-) -> ModelInput<'a> {
-    ModelInput {
-        execution,
-        before,
-        after,
-        cut,
     }
 }
 
 /// Computes segments, one after the other.
 pub(crate) trait Executor: Send {
-    /// Executes the steps of a segment that begins with this cache; gives the cache after them.
+    /// Executes the steps of a segment that begins with these caches, one for each group of layers; gives what
+    /// happened in each, and the caches after them.
     fn execute(
         &mut self,
         segment: u64,
         steps: StepRange,
-        before: &KvCache,
-    ) -> Result<(Execution, KvCache), ChainProveError>;
+        before: &[&KvCache],
+    ) -> Result<Vec<Executed>, ChainProveError>;
 }
 
-/// A segment that is ready to be proven.
+/// A part that is ready to be proven: a segment, where all layers are one group.
 pub(crate) struct Job {
+    /// Index of the part in the chain: of its file.
+    pub(crate) part: u64,
+    /// Index of the segment.
     pub(crate) segment: u64,
     pub(crate) statement: SegmentStatement,
     pub(crate) tokens: Option<SegmentTokens>,
     execution: Execution,
-    before: Arc<CommittedState>,
-    after: Arc<CommittedState>,
+    ports: Ports,
 }
 
 impl Job {
-    /// Proves the segment.
-    pub(crate) fn prove(&self, prover: &SegmentProver) -> Result<ProvenSegment, ProveError> {
-        let states = [&*self.before, &*self.after];
+    /// Proves the part, by the prover of its group of layers.
+    pub(crate) fn prove(&self, provers: &[SegmentProver]) -> Result<ProvenSegment, ProveError> {
+        let prover = &provers[usize::from(self.statement.group_index())];
+        let ports = &self.ports;
         match &self.execution {
             Execution::Attention(execution, cut) => {
-                prover.prove(&attention_input(execution, *cut, states))
+                prover.prove(&ports.attention_input(execution, *cut))
             }
             Execution::Model(execution, cut) => {
-                prover.prove_model(&model_input(execution, *cut, states))
+                prover.prove_model(&ports.model_input(execution, *cut))
+            }
+            Execution::Layers(run, cut) => {
+                let execution = run.execute(prover, ports.before.cache())?;
+                prover.prove_model(&ports.model_input(&execution, *cut))
             }
         }
     }
 }
 
-/// Hands out the segments of a chain in order. It holds the reference between the two segments that it has
-/// reached: one committed state, whatever the length of the chain.
+/// Hands out the parts of a chain in order. It holds the reference between the two segments that it has
+/// reached: one committed state a group of layers, whatever the length of the chain.
 pub(crate) struct Front<'a> {
-    prover: &'a SegmentProver,
+    provers: &'a [SegmentProver],
     executor: Box<dyn Executor + 'a>,
     /// The steps behind the next segment's.
     remaining: Box<dyn Iterator<Item = StepRange> + Send + 'a>,
     next: u64,
     /// The steps of the next segment.
     steps: Option<StepRange>,
-    state: Arc<CommittedState>,
-    chain: Option<ChainAccumulator>,
+    /// The state that each group of layers has reached.
+    states: Vec<Arc<CommittedState>>,
+    /// Parts of the segment that was executed last which were not handed out yet.
+    ready: VecDeque<Job>,
+    chain: ChainAccumulator,
     /// The tokens that end the chain.
     end_tokens: EndTokens,
-    /// The first of them that was generated: the last segment handed out has it.
+    /// The first of them that was generated: the last segment executed has it.
     end: Option<EndToken>,
 }
 
 impl<'a> Front<'a> {
-    /// Begins with the cache before the first of these segments.
+    /// Begins with the caches before the first of these segments, one for each prover.
     pub(crate) fn new(
-        prover: &'a SegmentProver,
-        first: KvCache,
+        provers: &'a [SegmentProver],
+        first: Vec<KvCache>,
         mut segments: impl Iterator<Item = StepRange> + Send + 'a,
         executor: Box<dyn Executor + 'a>,
         end_tokens: EndTokens,
     ) -> Result<Self, ChainProveError> {
-        let state = prover
-            .state(first)
+        let states = provers.iter().zip(first);
+        let states = states.map(|(prover, cache)| prover.state(cache).map(Arc::new));
+        let states = states
+            .collect::<Result<_, _>>()
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
         Ok(Self {
-            prover,
+            provers,
             executor,
             steps: segments.next(),
             remaining: Box::new(segments),
             next: 0,
-            state: Arc::new(state),
-            chain: None,
+            states,
+            ready: VecDeque::new(),
+            chain: ChainAccumulator::new(),
             end_tokens,
             end: None,
         })
@@ -153,12 +244,13 @@ impl<'a> Front<'a> {
     /// Exchanges the states that have been reached: a defect, for the tests of what comes of it.
     #[cfg(test)]
     pub(crate) fn exchange_state(&mut self, other: &mut Self) {
-        std::mem::swap(&mut self.state, &mut other.state);
+        std::mem::swap(&mut self.states, &mut other.states);
     }
 
-    /// The state that has been reached.
-    pub(crate) fn state(&self) -> &CommittedState {
-        &self.state
+    /// The commitment to the state that has been reached, of all groups of layers.
+    pub(crate) fn state(&self) -> PortCommitment {
+        let states: Vec<_> = self.states.iter().map(|it| it.commitment()).collect();
+        PortCommitment::of_groups(&states)
     }
 
     /// The end token that the chain ends with, and not at its limit, as far as it was executed.
@@ -166,56 +258,87 @@ impl<'a> Front<'a> {
         self.end
     }
 
-    /// Index and steps of the next segment; `None` after the last, and after an error.
+    /// Index and steps of the segment that is executed next; `None` while parts of one wait, after the last, and
+    /// after an error.
     pub(crate) fn upcoming(&self) -> Option<(u64, StepRange)> {
+        if !self.ready.is_empty() {
+            return None;
+        }
         self.steps.map(|steps| (self.next, steps))
     }
 
-    /// Executes the next segment and commits the state after it; `None` after the last, and after an
-    /// error.
+    /// Whether all parts were handed out.
+    pub(crate) fn is_done(&self) -> bool {
+        self.ready.is_empty() && self.steps.is_none()
+    }
+
+    /// The next part. Executes the next segment and commits the states after it where all parts of the one before
+    /// were handed out; `None` after the last, and after an error.
     pub(crate) fn advance(&mut self) -> Result<Option<Job>, ChainProveError> {
+        if let Some(job) = self.ready.pop_front() {
+            return Ok(Some(job));
+        }
         let Some(steps) = self.steps.take() else {
             return Ok(None);
         };
         self.steps = self.remaining.next();
-        let job = self.execute(steps);
-        if job.is_err() || self.end.is_some() {
+        let executed = self.execute(steps);
+        if executed.is_err() || self.end.is_some() {
             // Another worker may ask before it hears of the error: the steps behind do not follow from the
             // state that was reached. Behind an end token there is no segment.
             (self.steps, self.remaining) = (None, Box::new(iter::empty()));
         }
-        job.map(Some)
+        self.ready = executed?;
+        Ok(self.ready.pop_front())
     }
 
-    fn execute(&mut self, steps: StepRange) -> Result<Job, ChainProveError> {
+    fn execute(&mut self, steps: StepRange) -> Result<VecDeque<Job>, ChainProveError> {
         let segment = self.next;
-        let (execution, cache) = self.executor.execute(segment, steps, self.state.cache())?;
+        let before: Vec<&KvCache> = self.states.iter().map(|state| state.cache()).collect();
+        let all = self.executor.execute(segment, steps, &before)?;
         let prove_error = |source| ChainProveError::Prove { segment, source };
-        let before = Arc::clone(&self.state);
-        let after = Arc::new(self.prover.state(cache).map_err(prove_error)?);
-        let (statement, tokens) = execution
-            .claim(self.prover, [&before, &after])
-            .map_err(prove_error)?;
-        match &mut self.chain {
-            None => self.chain = Some(ChainAccumulator::start(&statement)),
-            Some(chain) => chain.push(&statement)?,
+        let mut jobs = VecDeque::new();
+        let mut stream_in = None;
+        let groups = self.provers.iter().zip(&mut self.states);
+        for (part, ((prover, state), executed)) in (0..).zip(groups.zip(all)) {
+            let Executed { execution, after } = executed;
+            let after = Arc::new(prover.state(after).map_err(prove_error)?);
+            let stream_out = match execution.stream_out() {
+                None => None,
+                Some((steps, stream)) => {
+                    let committed = prover.stream_out(steps, stream).map_err(prove_error)?;
+                    Some(Arc::new(committed))
+                }
+            };
+            let ports = Ports {
+                before: std::mem::replace(state, Arc::clone(&after)),
+                after,
+                stream_in: std::mem::replace(&mut stream_in, stream_out.clone()),
+                stream_out,
+            };
+            let claim = execution.claim(prover, &ports);
+            let (statement, tokens) = claim.map_err(prove_error)?;
+            let is_complete = self.chain.push(&statement)?;
+            if is_complete {
+                self.end = end_of(&self.end_tokens, &statement, tokens.as_ref());
+            }
+            jobs.push_back(Job {
+                part: segment * self.provers.len() as u64 + part,
+                segment,
+                statement,
+                // All parts of a segment have the same.
+                tokens: tokens.filter(|_| is_complete),
+                execution,
+                ports,
+            });
         }
-        self.end = end_of(&self.end_tokens, &statement, tokens.as_ref());
         self.next += 1;
-        self.state = Arc::clone(&after);
-        Ok(Job {
-            segment,
-            statement,
-            tokens,
-            execution,
-            before,
-            after,
-        })
+        Ok(jobs)
     }
 
-    /// What the segments handed out so far say together; `None` before the first.
+    /// What the segments executed so far say together; `None` before the first.
     pub(crate) fn chain(self) -> Option<ChainStatement> {
-        self.chain.map(ChainAccumulator::finish)
+        self.chain.finish().ok()
     }
 }
 

@@ -5,20 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use matchmark_models::IntegerModel;
-use matchmark_prover::{model_outline, ModelChain, ModelOutline, ProveError, SegmentProver};
+use matchmark_prover::{
+    model_outline, CommittedModel, ModelChain, ModelOutline, ProveError, SegmentProver,
+};
 use matchmark_quant::{CacheCapacity, QuantError, SegmentSteps};
 use matchmark_statement::{
-    Profile, PromptLength, ProofPart, RelationVersion, Security, SecurityLevel, TokenId,
-    TokenizerId, VerifierDomain,
+    LayerGroups, PortCommitment, Profile, PromptLength, ProofPart, RelationVersion, Security,
+    SecurityLevel, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_verifier::key::{
-    CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelKey, ModelKeyParts,
-    ModelOptions, Stop,
+    ChainTermsError, CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelKey,
+    ModelKeyParts, ModelOptions, Stop,
 };
 use matchmark_verifier::variant_names;
 
 use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::PlanError;
+use crate::proving::model_plan::first_caches;
 use crate::proving::plan::to_u32;
 
 /// The chains of a model that a key is made for.
@@ -28,6 +31,8 @@ pub struct KeyOptions {
     pub securities: Vec<Security>,
     /// How many steps the segments of chains have. Chains of fewer steps are one segment.
     pub segment_steps: Vec<SegmentSteps>,
+    /// Into how many groups of layers the decoder is cut.
+    pub groups: Vec<LayerGroups>,
 }
 
 impl KeyOptions {
@@ -47,6 +52,7 @@ impl KeyOptions {
         Ok(Self {
             securities,
             segment_steps: vec![SegmentSteps::new(ModelOptions::SEGMENT_STEPS)?],
+            groups: vec![LayerGroups::ONE],
         })
     }
 }
@@ -65,6 +71,7 @@ impl KeyOptions {
         Self {
             securities,
             segment_steps: key.segment_steps().to_vec(),
+            groups: key.groups(),
         }
     }
 }
@@ -73,7 +80,7 @@ impl KeyOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeygenError {
-    /// No level and profile, or no segment length is given: no chain could be verified.
+    /// No level and profile, no segment length or no number of groups of layers is given: no chain could be verified.
     #[error("a key needs at least one {what}, got none")]
     Nothing {
         /// What is missing.
@@ -120,54 +127,67 @@ pub fn derive_key(
     let mut segment_steps = options.segment_steps.clone();
     segment_steps.sort_unstable();
     segment_steps.dedup();
-    let chains = chains(&outline, &options.securities, &segment_steps)?;
+    let mut groups = options.groups.clone();
+    groups.sort_unstable();
+    groups.dedup();
+    let chains = chains(&outline, &options.securities, &segment_steps, &groups)?;
     let trees: usize = chains.values().map(Height::trees).sum();
     let mut done = 0;
     let mut weights = Vec::new();
     let mut circuits: BTreeMap<CircuitSizes, KeyCircuits> = BTreeMap::new();
-    for ((log_blowup, log_height), height) in &chains {
-        let prover = SegmentProver::for_model(height.chain.clone(), Arc::clone(model))?;
-        if let Some(committed) = prover.model() {
-            weights.push(KeyWeights {
-                log_blowup: *log_blowup,
-                log_height: *log_height,
-                commitment: committed.commitment(),
-            });
-        }
-        done += 1;
-        on_tree(done, trees);
-        // Ascending by sizes, and by steps below.
-        for ((sizes, steps), chain) in &height.circuits {
-            let first_state = match prefix.is_empty() {
-                true => None,
-                false => {
-                    let cache = &model.prefix().cache;
-                    Some(FirstState::of(
-                        &prover.state_of_chain(chain, &outline, cache)?,
-                    ))
+    for ((log_blowup, log_height, groups), height) in &chains {
+        let mut of_groups = Vec::new();
+        let twiddles = SegmentProver::twiddles_of_chain(&height.chain, model)?;
+        // One group of layers at a time is held.
+        for group in 0..groups.get() {
+            let prover = SegmentProver::for_group(&height.chain, model, group, &twiddles)?;
+            of_groups.extend(prover.model().map(CommittedModel::commitment));
+            done += 1;
+            on_tree(done, trees);
+            let of_group = height.circuits.iter().filter(|it| it.1 .0 == group);
+            // Ascending by sizes, and by steps below.
+            for ((sizes, steps), (_, chain)) in of_group {
+                let first_state = match prefix.is_empty() {
+                    true => None,
+                    false => {
+                        let caches = first_caches(model, *groups).map_err(ProveError::from)?;
+                        let cache = &caches[usize::from(group)];
+                        let opening = prover.state_of_chain(chain, &outline, cache)?;
+                        Some(FirstState::of(&opening))
+                    }
+                };
+                let mut root = |part| {
+                    let root = prover.root_of_chain(chain, &outline, part, *steps as usize);
+                    done += 1;
+                    on_tree(done, trees);
+                    root
+                };
+                let of_sizes = match circuits.entry(*sizes) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(KeyCircuits {
+                        sizes: *sizes,
+                        first_state: first_state.clone(),
+                        steps: vec![],
+                        whole: vec![],
+                        arithmetic: vec![],
+                        lookup: root(ProofPart::Lookup)?,
+                    }),
+                };
+                // Other numbers of groups may have these layers, too.
+                if of_sizes.steps.contains(steps) {
+                    continue;
                 }
-            };
-            let mut root = |part| {
-                let root = prover.root_of_chain(chain, &outline, part, *steps as usize);
-                done += 1;
-                on_tree(done, trees);
-                root
-            };
-            let of_sizes = match circuits.entry(*sizes) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(KeyCircuits {
-                    sizes: *sizes,
-                    first_state: first_state.clone(),
-                    steps: vec![],
-                    whole: vec![],
-                    arithmetic: vec![],
-                    lookup: root(ProofPart::Lookup)?,
-                }),
-            };
-            of_sizes.steps.push(*steps);
-            of_sizes.whole.push(root(ProofPart::Whole)?);
-            of_sizes.arithmetic.push(root(ProofPart::Arithmetic)?);
+                of_sizes.steps.push(*steps);
+                of_sizes.whole.push(root(ProofPart::Whole)?);
+                of_sizes.arithmetic.push(root(ProofPart::Arithmetic)?);
+            }
         }
+        weights.push(KeyWeights {
+            log_blowup: *log_blowup,
+            log_height: *log_height,
+            groups: *groups,
+            commitment: PortCommitment::of_groups(&of_groups),
+        });
     }
     Ok(ModelKey::new(ModelKeyParts {
         relation_version: RelationVersion::CURRENT,
@@ -200,25 +220,26 @@ pub fn rederive_key(
 pub(crate) struct Height {
     /// A chain whose trees have it.
     chain: ModelChain,
-    /// Every circuit, with a chain that has it.
-    circuits: BTreeMap<(CircuitSizes, u32), ModelChain>,
+    /// Every circuit, with the group of layers that it is of and a chain that has it.
+    circuits: BTreeMap<(CircuitSizes, u32), (u16, ModelChain)>,
 }
 
 impl Height {
-    /// How many trees there are: that of the weights, two for each length of segments (fused and arithmetic),
+    /// How many trees there are: those of the weights, two for each length of segments (fused and arithmetic),
     /// and one for the lookup proofs of all lengths.
     fn trees(&self) -> usize {
         let sizes: BTreeSet<_> = self.circuits.keys().map(|(sizes, _)| sizes).collect();
-        1 + 2 * self.circuits.len() + sizes.len()
+        self.chain.groups.count() + 2 * self.circuits.len() + sizes.len()
     }
 }
 
-/// Every chain of the model, by blowup and height of its trees.
+/// Every chain of the model, by blowup and height of its trees, and by the number of groups of layers.
 pub(crate) fn chains(
     outline: &ModelOutline,
     securities: &[Security],
     segment_steps: &[SegmentSteps],
-) -> Result<BTreeMap<(u32, u32), Height>, KeygenError> {
+    groups: &[LayerGroups],
+) -> Result<BTreeMap<(u32, u32, LayerGroups), Height>, KeygenError> {
     let mut blowups = BTreeSet::new();
     let securities: Vec<Security> = securities
         .iter()
@@ -228,50 +249,85 @@ pub(crate) fn chains(
     for (what, empty) in [
         ("level and profile", securities.is_empty()),
         ("segment length", segment_steps.is_empty()),
+        ("number of groups of layers", groups.is_empty()),
     ] {
         if empty {
             return Err(KeygenError::Nothing { what });
         }
     }
-    let mut heights: BTreeMap<(u32, u32), Height> = BTreeMap::new();
-    let mut refused = None;
+    let mut found = Chains {
+        outline,
+        heights: BTreeMap::new(),
+        refused: None,
+    };
     for security in securities {
-        let log_blowup = security.parameters().log_blowup;
         for longest in segment_steps {
-            for length in 1..=to_u32(outline.shape.positions()) {
-                let steps = longest.get().min(length);
-                let chain = chain(security, length, steps)?;
-                let last = length % steps;
-                for steps in [steps, last].into_iter().filter(|steps| *steps > 0) {
-                    match chain.layout(outline, steps as usize) {
-                        Ok(layout) => {
-                            let sizes = CircuitSizes::of(&layout, log_blowup);
-                            heights
-                                .entry((log_blowup, sizes.log_height))
-                                .or_insert_with(|| Height {
-                                    chain: chain.clone(),
-                                    circuits: BTreeMap::new(),
-                                })
-                                .circuits
-                                .entry((sizes, steps))
-                                .or_insert_with(|| chain.clone());
-                        }
-                        Err(error) => {
-                            refused.get_or_insert(error);
-                        }
-                    }
-                }
+            for groups in groups {
+                found.add_lengths(security, *longest, *groups)?;
             }
         }
     }
-    match refused {
-        Some(error) if heights.is_empty() => Err(KeygenError::NoChain(error.into())),
-        _ => Ok(heights),
+    match found.refused {
+        Some(error) if found.heights.is_empty() => Err(KeygenError::NoChain(error.into())),
+        _ => Ok(found.heights),
+    }
+}
+
+/// The chains found so far.
+struct Chains<'a> {
+    outline: &'a ModelOutline,
+    heights: BTreeMap<(u32, u32, LayerGroups), Height>,
+    /// Why the first chain that was not added cannot be carried.
+    refused: Option<ChainTermsError>,
+}
+
+impl Chains<'_> {
+    /// Adds the chains of all lengths.
+    fn add_lengths(
+        &mut self,
+        security: Security,
+        longest: SegmentSteps,
+        groups: LayerGroups,
+    ) -> Result<(), KeygenError> {
+        let log_blowup = security.parameters().log_blowup;
+        for length in 1..=to_u32(self.outline.shape.positions()) {
+            let steps = longest.get().min(length);
+            let chain = chain(security, length, steps, groups)?;
+            let last = length % steps;
+            for steps in [steps, last].into_iter().filter(|steps| *steps > 0) {
+                for group in 0..groups.get() {
+                    let layout = chain.layout_of(self.outline, group.into(), steps as usize);
+                    let layout = match layout {
+                        Ok(layout) => layout,
+                        Err(error) => {
+                            self.refused.get_or_insert(error);
+                            break;
+                        }
+                    };
+                    let sizes = CircuitSizes::of(&layout, log_blowup);
+                    let place = (log_blowup, sizes.log_height, groups);
+                    let height = self.heights.entry(place).or_insert_with(|| Height {
+                        chain: chain.clone(),
+                        circuits: BTreeMap::new(),
+                    });
+                    let circuits = &mut height.circuits;
+                    circuits
+                        .entry((sizes, steps))
+                        .or_insert_with(|| (group, chain.clone()));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 /// A chain of these sizes. Neither commitments nor circuits depend on the rest.
-fn chain(security: Security, capacity: u32, segment_steps: u32) -> Result<ModelChain, KeygenError> {
+fn chain(
+    security: Security,
+    capacity: u32,
+    segment_steps: u32,
+    groups: LayerGroups,
+) -> Result<ModelChain, KeygenError> {
     let domain = VerifierDomain::new("matchmark", [0; 16]).map_err(ProveError::from)?;
     Ok(ModelChain {
         domain,
@@ -279,5 +335,6 @@ fn chain(security: Security, capacity: u32, segment_steps: u32) -> Result<ModelC
         capacity: CacheCapacity::new(capacity).map_err(PlanError::from)?,
         segment_steps: SegmentSteps::new(segment_steps).map_err(PlanError::from)?,
         prompt: PromptLength::new(1).map_err(ProveError::from)?,
+        groups,
     })
 }

@@ -174,7 +174,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 7;
+    pub const FORMAT: u32 = 8;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]

@@ -13,8 +13,8 @@ use matchmark_prover::{
 };
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
-    Cut, CutPattern, PortCommitment, Profile, PromptLength, Security, SecurityLevel, SegmentShape,
-    VerifierDomain,
+    Cut, CutPattern, LayerGroups, PortCommitment, Profile, PromptLength, Security, SecurityLevel,
+    SegmentShape, VerifierDomain,
 };
 use matchmark_verifier::key::{ModelKey, ModelOptions};
 
@@ -40,7 +40,11 @@ impl Resources {
         };
         let securities = options.securities.iter();
         let needs = securities
-            .map(|security| Ok((*security, committing(&outline, *security, *longest)?)))
+            .flat_map(|security| options.groups.iter().map(move |groups| (security, groups)))
+            .map(|(security, groups)| {
+                let need = committing(&outline, *security, *longest, *groups)?;
+                Ok((*security, need))
+            })
             .collect::<Result<Vec<_>, PlanError>>()?;
         check_key(&needs, &rooms(self.max_memory))
     }
@@ -71,6 +75,7 @@ fn committing(
     outline: &ModelOutline,
     security: Security,
     max_segment_steps: SegmentSteps,
+    groups: LayerGroups,
 ) -> Result<Need, PlanError> {
     let positions = to_u32(outline.shape.positions());
     let capacities = (0..u32::BITS).map(|log| positions >> log);
@@ -83,6 +88,7 @@ fn committing(
                 capacity: CacheCapacity::new(capacity)?,
                 segment_steps: SegmentSteps::new(steps)?,
                 prompt: PromptLength::new(1).map_err(ProveError::from)?,
+                groups,
             };
             let terms = chain.terms(outline, NO_WEIGHTS).map_err(ProveError::from)?;
             match SegmentMemory::of(&terms, Cut::Fused, steps as usize) {
@@ -309,7 +315,7 @@ pub(crate) fn work_schedule(
     let draft = match work {
         ChainWork::Trace(plan) => Draft::of_trace(plan),
         ChainWork::Model(plan) => {
-            let terms = plan.prover().terms().clone();
+            let terms = plan.terms().clone();
             Draft::of_model(terms, plan.steps(), plan.cuts())
         }
     };
@@ -335,6 +341,7 @@ pub(crate) fn check_begun(
         capacity: terms.shape.capacity(),
         segment_steps: terms.shape.segment_steps(),
         prompt: decoder.prompt,
+        groups: decoder.groups,
     };
     let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
     let terms = terms.map_err(ProveError::from)?;

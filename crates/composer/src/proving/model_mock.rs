@@ -3,15 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use matchmark_models::{IntegerModel, ModelState};
+use matchmark_models::IntegerModel;
 use matchmark_quant::{SegmentSteps, StepRange};
-use matchmark_statement::{CutPattern, EndTokens, PromptLength, TokenId};
+use matchmark_runtime::KvCache;
+use matchmark_statement::{CutPattern, EndTokens, LayerGroups, PromptLength, TokenId};
 use matchmark_verifier::ModelOptions;
 
 use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::ModelExecutor;
-use crate::proving::model_plan::behind_prefix;
+use crate::proving::model_plan::{behind_prefix, first_caches};
 
 /// A chain of a model whose constraints can be checked: nothing of it is committed.
 pub struct ModelMock {
@@ -22,7 +23,8 @@ pub struct ModelMock {
     segment_steps: SegmentSteps,
     cuts: CutPattern,
     end_tokens: EndTokens,
-    mock: matchmark_prover::ModelMock,
+    groups: LayerGroups,
+    mocks: Vec<matchmark_prover::ModelMock>,
 }
 
 impl ModelMock {
@@ -43,7 +45,10 @@ impl ModelMock {
         Ok(Self {
             end_tokens: end_tokens(&options.stop, &model)?,
             prompt_length: chain.prompt,
-            mock: matchmark_prover::ModelMock::new(&chain, Arc::clone(&model))?,
+            groups: chain.groups,
+            mocks: (0..chain.groups.get())
+                .map(|group| matchmark_prover::ModelMock::new(&chain, Arc::clone(&model), group))
+                .collect::<Result<_, _>>()?,
             cuts: options.cuts.clone(),
             segment_steps: chain.segment_steps,
             model,
@@ -79,27 +84,35 @@ impl ModelMock {
     /// [`ChainProveError::Execute`] and [`ChainProveError::ExecuteModel`] for a segment that the reference
     /// does not execute.
     pub fn run(&self, mut on_segment: impl FnMut(u64, StepRange)) -> Result<(), ChainProveError> {
-        let mut executor = ModelExecutor::new(&self.model, &self.prompt, &self.cuts);
-        let mut cache = ModelState::initial(&self.model).cache().clone();
+        let executor = ModelExecutor::new(&self.model, self.groups, &self.prompt, &self.cuts);
+        let failed = |segment| move |source| ChainProveError::ExecuteModel { segment, source };
+        let mut executor = executor.map_err(failed(0))?;
+        let mut caches = first_caches(&self.model, self.groups).map_err(failed(0))?;
         for (segment, steps) in (0..).zip(self.steps.segments(self.segment_steps)) {
-            let (execution, after) = executor
-                .run(steps, &cache)
-                .map_err(|source| ChainProveError::ExecuteModel { segment, source })?;
-            self.mock
-                .check(&execution, &cache, &after, self.cuts.of(segment))
-                .map_err(|source| ChainProveError::Prove { segment, source })?;
+            let before: Vec<&KvCache> = caches.iter().collect();
+            let mut runs = Vec::new();
+            executor
+                .run_groups(steps, &before, |_, _, execution, after| {
+                    runs.push((execution, after));
+                })
+                .map_err(failed(segment))?;
+            // What was chosen is known behind the last group.
+            let choices = runs.last().map(|(last, _)| last.choices.clone());
+            let choices = choices.unwrap_or_default();
+            let cut = self.cuts.of(segment);
+            for ((mock, (execution, after)), before) in self.mocks.iter().zip(&mut runs).zip(before)
+            {
+                execution.choices.clone_from(&choices);
+                mock.check(execution, before, after, cut)
+                    .map_err(|source| ChainProveError::Prove { segment, source })?;
+            }
             on_segment(segment, steps);
-            let chosen: Vec<TokenId> = execution
-                .choices
-                .iter()
-                .copied()
-                .map(TokenId::new)
-                .collect();
+            let chosen: Vec<TokenId> = choices.into_iter().map(TokenId::new).collect();
             let end = self.end_tokens.first_in(steps, self.prompt_length, &chosen);
             if end.is_some() {
                 break;
             }
-            cache = after;
+            caches = runs.into_iter().map(|(_, after)| after).collect();
         }
         Ok(())
     }

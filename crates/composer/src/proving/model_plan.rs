@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use matchmark_models::{IntegerModel, ModelState};
-use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
+use matchmark_models::{IntegerModel, ModelError, ModelState};
+use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
-use matchmark_statement::{AcceptancePolicy, CutPattern, EndTokens, TokenId};
+use matchmark_statement::{
+    AcceptancePolicy, CutPattern, EndTokens, LayerGroup, LayerGroups, PortCommitment, TokenId,
+};
 use matchmark_verifier::key::{KeyWeights, ModelOptions, Stop};
 
 use crate::layout::MODEL_FILE;
@@ -26,8 +28,11 @@ pub struct ModelPlan {
     steps: StepRange,
     cuts: CutPattern,
     end_tokens: EndTokens,
-    prover: Arc<SegmentProver>,
+    provers: Provers,
 }
+
+/// The provers of all groups of layers of a chain, in order: one of attention alone.
+pub(crate) type Provers = Arc<[SegmentProver]>;
 
 impl ModelPlan {
     /// Plans the proof of a prompt, behind the model's prefix, and of the tokens that the model chooses after
@@ -46,18 +51,19 @@ impl ModelPlan {
         let prefix = model.prefix().tokens.len();
         let (chain, steps) = options.chain(model.shape(), prefix, &given)?;
         let end_tokens = end_tokens(&options.stop, &model)?;
-        let prover = Arc::new(SegmentProver::for_model(chain, Arc::clone(&model))?);
+        let provers = SegmentProver::for_groups(&chain, &model)?.into();
         let plan = Self {
             model,
             prompt,
             steps,
             cuts: options.cuts.clone(),
             end_tokens,
-            prover,
+            provers,
         };
         for steps in plan.segments() {
-            let layout = plan.prover.terms().layout(steps.steps());
-            layout.map_err(ProveError::from)?;
+            for prover in &*plan.provers {
+                prover.layout_of_steps(steps.steps())?;
+            }
         }
         Ok(plan)
     }
@@ -86,6 +92,7 @@ impl ModelPlan {
             tokens: to_u32(tokens),
             cuts: cuts.clone(),
             stop: Stop::Tokens(end_tokens.clone()),
+            groups: terms.groups(),
         };
         Self::new(Arc::new(model), prompt, &options)
     }
@@ -111,7 +118,7 @@ impl ModelPlan {
     /// The steps of the segments, in order. All have the same number, but the last may have fewer. A chain
     /// that an end token ends has the first of them.
     pub fn segments(&self) -> impl ExactSizeIterator<Item = StepRange> {
-        let length = self.prover.terms().shape.segment_steps();
+        let length = self.terms().shape.segment_steps();
         self.steps.segments(length)
     }
 
@@ -127,10 +134,14 @@ impl ModelPlan {
     ///
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
-        let first = self.prover.state(self.first_cache())?.commitment();
+        let caches = self.first_caches().map_err(ProveError::from)?;
+        let states = self.provers.iter().zip(caches);
+        let states = states.map(|(prover, cache)| Ok(prover.state(cache)?.commitment()));
+        let states: Vec<PortCommitment> = states.collect::<Result<_, ProveError>>()?;
+        let first = PortCommitment::of_groups(&states);
         let end = self.end_tokens.clone();
         chain_policy(
-            &self.prover,
+            &self.provers,
             self.given(),
             end,
             first,
@@ -154,10 +165,12 @@ impl ModelPlan {
     /// The commitment to the weights in trees of the chain's height, as a key lists it.
     #[must_use]
     pub fn weights(&self) -> Option<KeyWeights> {
-        self.prover.model().map(|committed| KeyWeights {
-            log_blowup: self.prover.terms().security.parameters().log_blowup,
-            log_height: self.prover.lifting_log_size(),
-            commitment: committed.commitment(),
+        let terms = self.terms();
+        terms.decoder.map(|decoder| KeyWeights {
+            log_blowup: terms.security.parameters().log_blowup,
+            log_height: self.provers[0].lifting_log_size(),
+            groups: decoder.groups,
+            commitment: decoder.weights,
         })
     }
 
@@ -166,17 +179,24 @@ impl ModelPlan {
         self.prompt.iter().copied().map(TokenId::new).collect()
     }
 
-    pub(crate) fn prover(&self) -> &Arc<SegmentProver> {
-        &self.prover
+    pub(crate) fn provers(&self) -> &Provers {
+        &self.provers
     }
 
-    pub(crate) fn first_cache(&self) -> KvCache {
-        ModelState::initial(&self.model).cache().clone()
+    /// The terms of the chain.
+    #[must_use]
+    pub fn terms(&self) -> &ChainTerms {
+        self.provers[0].terms()
+    }
+
+    /// The cache that each group of layers begins with.
+    pub(crate) fn first_caches(&self) -> Result<Vec<KvCache>, ModelError> {
+        first_caches(&self.model, self.terms().groups())
     }
 
     /// Sizes of all segments, in order.
     pub(crate) fn sizes(&self) -> Result<Vec<SegmentSizes>, ProveError> {
-        let terms = self.prover.terms();
+        let terms = self.terms();
         let steps = terms.shape.segment_steps().get() as usize;
         segment_sizes(terms, steps, &self.cuts, self.segment_count())
     }
@@ -193,13 +213,31 @@ impl ModelPlan {
                 model_sha256: FileDigest::of(&model),
                 prompt: self.given(),
             },
-            terms: self.prover.terms().shared().clone(),
+            terms: self.terms().shared().clone(),
         };
         PlanFiles {
             manifest,
             copies: vec![(MODEL_FILE, model)],
         }
     }
+}
+
+/// The cache that each group of layers of a model begins with.
+pub(crate) fn first_caches(
+    model: &IntegerModel,
+    groups: LayerGroups,
+) -> Result<Vec<KvCache>, ModelError> {
+    let shape = model.shape();
+    let all = ModelState::initial(model);
+    let heads = shape.attention().kv_heads();
+    let of_group = |group: LayerGroup| {
+        let (first, end) = (group.layers().start, group.layers().end);
+        let attention = shape.attention_of(group.count())?;
+        Ok(all
+            .cache()
+            .of_heads(attention, first * heads..end * heads)?)
+    };
+    groups.all(shape.layers()).map(of_group).collect()
 }
 
 /// The tokens of a prompt behind those of the model's prefix.

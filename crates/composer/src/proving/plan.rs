@@ -215,7 +215,7 @@ impl ChainPlan {
         let first = prover.state(KvCache::from_prefix(&self.trace))?;
         let given = Vec::new();
         let (first, steps) = (first.commitment(), self.steps());
-        chain_policy(&prover, given, EndTokens::NONE, first, steps, &self.cuts)
+        chain_policy(&[prover], given, EndTokens::NONE, first, steps, &self.cuts)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is

@@ -14,6 +14,8 @@ pub struct ChainOutline {
     /// Segments of the chain, finished ones included: the most that there are where an end token may end it
     /// before.
     pub segments: u64,
+    /// Parts of a segment: groups of layers that the decoder is cut into, 1 of attention alone.
+    pub groups: u16,
     /// Steps of the chain, or the most.
     pub steps: usize,
     /// How the work is shared out.
@@ -50,10 +52,10 @@ impl SegmentPhase {
 /// What is finished of a chain, and of how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainProgress {
-    /// Segments that are on disk.
+    /// Parts that are on disk: segments, where all layers are one group.
     pub finished: u64,
-    /// Segments of the chain: the most that there are, until an end token was generated.
-    pub segments: u64,
+    /// Parts of the chain: the most that there are, until an end token was generated.
+    pub parts: u64,
     /// Steps of the finished segments.
     pub finished_steps: usize,
     /// Steps of the chain, or the most, as with the segments.
@@ -70,19 +72,19 @@ pub enum ProveEvent {
     Planned(ChainOutline),
     /// A segment is begun. Segments are begun in their order.
     Begun {
-        /// Index of the segment, from 0.
-        segment: u64,
+        /// Index of its first part, from 0.
+        part: u64,
         /// Its steps.
         steps: StepRange,
     },
-    /// A segment enters a phase.
+    /// A part enters a phase.
     Phase {
-        /// Index of the segment.
-        segment: u64,
+        /// Index of the part, from 0.
+        part: u64,
         /// What is done with it from now on.
         phase: SegmentPhase,
     },
-    /// A segment is finished: its file is on disk. With several workers segments finish in any order.
+    /// A part is finished: its file is on disk. With several workers parts finish in any order.
     Done {
         /// What there is to say of the segment.
         row: ProvenRow,

@@ -26,7 +26,7 @@ use crate::proving::schedule::Schedule;
 use crate::proving::storage::{FileSystem, Storage};
 use crate::proving::work::ChainWork;
 use crate::reader::max_segment_bytes;
-use crate::verifier::public_bytes;
+use crate::verifier::{group_of, public_bytes};
 
 /// Proves a chain into a directory, which it holds locked.
 #[derive(Debug)]
@@ -194,32 +194,34 @@ impl ChainProver {
         let work = &self.work;
         self.go_on()?;
         // This commits the weights of a model.
-        let prover = work
-            .prover()
+        let provers = work
+            .provers()
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
         self.go_on()?;
-        let front = work.front(&prover)?;
+        let front = work.front(&provers)?;
         self.go_on()?;
         // This makes the preprocessed trees, so that no worker waits for another one's.
-        let policy = work.policy_with(&prover, front.state().commitment())?;
-        let first_state = front.state().commitment();
+        let first_state = front.state();
+        let policy = work.policy_with(&provers, first_state)?;
         let schedule = self.schedule;
         info!(?schedule, segments = work.segment_count(), "proving");
         progress.event(&ProveEvent::Planned(ChainOutline {
             segments: work.segment_count(),
+            groups: work.groups().get(),
             steps: work.steps().steps(),
             schedule,
         }));
 
         let shared = Shared {
             directory: &self.directory,
-            prover: &prover,
+            provers: &provers,
+            groups: u64::from(work.groups().get()),
             policy: &policy,
             progress,
             telling: Mutex::new(()),
             cancel: &self.cancel,
             front: Mutex::new(front),
-            total: Mutex::new((work.segment_count(), work.steps().steps())),
+            total: Mutex::new((work.part_count(), work.steps().steps())),
             outcome: Mutex::new(Outcome::default()),
         };
         let pools = (0..schedule.workers.get())
@@ -243,26 +245,27 @@ impl ChainProver {
             return Err(error);
         }
         let finished = outcome.rows.len() as u64;
-        let (whole, end) = (front.upcoming().is_none(), front.end());
+        let (whole, end) = (front.is_done(), front.end());
         let chain = match front.chain() {
-            Some(chain) if whole && finished == chain.segments() => chain,
+            Some(chain) if whole && finished == chain.parts() => chain,
             _ => {
-                let segments = work.segment_count();
+                let segments = work.part_count();
                 return Err(ChainProveError::Stopped { finished, segments });
             }
         };
         let segments = chain.segments();
         if end.is_some() {
             // There may be files behind the end, which nobody has looked at.
-            self.directory.check_segments(segments)?;
+            self.directory.check_segments(chain.parts())?;
         }
         let answer = policy.answer(chain.steps(), end);
         let rows: Vec<ProvenRow> = outcome.rows.into_values().collect();
         let mut sizes = self.sizes()?;
-        sizes.truncate(rows.len());
+        sizes.truncate(usize::try_from(segments).unwrap_or(usize::MAX));
         Ok(ProveReport {
             segments,
-            segments_kept: rows.iter().filter(|row| row.kept).count() as u64,
+            parts: chain.parts(),
+            parts_kept: rows.iter().filter(|row| row.kept).count() as u64,
             steps: chain.steps().steps(),
             finish_reason: answer.map_or(FinishReason::Length, |it| it.finish_reason()),
             answer,
@@ -290,7 +293,7 @@ impl ChainProver {
         if self.cancel.is_cancelled() {
             return Err(ChainProveError::Stopped {
                 finished: 0,
-                segments: self.work.segment_count(),
+                segments: self.work.part_count(),
             });
         }
         Ok(())
@@ -313,14 +316,16 @@ struct Outcome {
 /// What the workers share.
 struct Shared<'a> {
     directory: &'a ChainDirectory,
-    prover: &'a SegmentProver,
+    provers: &'a [SegmentProver],
+    /// Parts of a segment.
+    groups: u64,
     policy: &'a AcceptancePolicy,
     progress: &'a dyn Progress,
     /// Held while something is told: one event at a time.
     telling: Mutex<()>,
     cancel: &'a CancelToken,
     front: Mutex<Front<'a>>,
-    /// Segments and steps of the chain, as far as is known.
+    /// Parts and steps of the chain, as far as is known.
     total: Mutex<(u64, usize)>,
     outcome: Mutex<Outcome>,
 }
@@ -337,7 +342,8 @@ impl Shared<'_> {
             let outcome = &mut *guard(&self.outcome);
             match result {
                 Ok(row) => {
-                    outcome.rows.insert(row.segment, row.clone());
+                    let (part, row) = row;
+                    outcome.rows.insert(part, row.clone());
                     let progress = self.progress_of(&outcome.rows);
                     self.tell(&ProveEvent::Done { row, progress });
                 }
@@ -354,12 +360,14 @@ impl Shared<'_> {
     fn advance(&self) -> Result<Option<Job>, ChainProveError> {
         let mut front = guard(&self.front);
         if let Some((segment, steps)) = front.upcoming() {
-            self.tell(&ProveEvent::Begun { segment, steps });
-            self.tell_phase(segment, SegmentPhase::Execute);
+            let part = segment * self.groups;
+            self.tell(&ProveEvent::Begun { part, steps });
+            self.tell_phase(part, SegmentPhase::Execute);
         }
         let job = front.advance()?;
         if let (Some(job), Some(_)) = (&job, front.end()) {
-            *guard(&self.total) = (job.segment + 1, job.statement.steps().entries_after());
+            let parts = (job.segment + 1) * self.groups;
+            *guard(&self.total) = (parts, job.statement.steps().entries_after());
         }
         Ok(job)
     }
@@ -369,41 +377,44 @@ impl Shared<'_> {
         self.progress.event(event);
     }
 
-    fn tell_phase(&self, segment: u64, phase: SegmentPhase) {
-        self.tell(&ProveEvent::Phase { segment, phase });
+    fn tell_phase(&self, part: u64, phase: SegmentPhase) {
+        self.tell(&ProveEvent::Phase { part, phase });
     }
 
     /// How far the chain is with these segments finished.
     fn progress_of(&self, rows: &BTreeMap<u64, ProvenRow>) -> ChainProgress {
         let bytes = |row: &ProvenRow| row.proof_bytes + row.public_bytes;
-        let (segments, steps) = *guard(&self.total);
+        let (parts, steps) = *guard(&self.total);
         ChainProgress {
             finished: rows.len() as u64,
-            segments,
-            finished_steps: rows.values().map(|row| row.steps).sum(),
+            parts,
+            // A segment's steps are finished with its last part.
+            finished_steps: rows.values().map(|row| row.steps).sum::<usize>()
+                / usize::try_from(self.groups).unwrap_or(usize::MAX),
             steps,
             bytes: rows.values().map(bytes).sum(),
         }
     }
 
     /// Keeps the segment that is there, or proves it and writes its file.
-    fn finish(&self, job: &Job) -> Result<ProvenRow, ChainProveError> {
+    fn finish(&self, job: &Job) -> Result<(u64, ProvenRow), ChainProveError> {
         let start = Clock::start();
-        let segment = job.segment;
+        let (segment, part) = (job.segment, job.part);
         let max_bytes = max_segment_bytes(self.policy);
-        let stored = self.directory.read_segment(segment, max_bytes)?;
+        let stored = self.directory.read_segment(part, max_bytes)?;
         let kept = stored.is_some();
         let proof_bytes = match stored {
             Some(bytes) => {
-                self.tell_phase(segment, SegmentPhase::Check);
+                self.tell_phase(part, SegmentPhase::Check);
                 self.check(job, &bytes)?
             }
             None => self.prove(job)?,
         };
-        debug!(segment, kept, proof_bytes, "finished");
+        debug!(part, kept, proof_bytes, "finished");
         let (statement, steps) = (&job.statement, job.statement.steps());
-        Ok(ProvenRow {
+        let row = ProvenRow {
             segment,
+            group: group_of(statement),
             entries_before: steps.entries_before(),
             steps: steps.steps(),
             state_before: statement.state_before(),
@@ -413,32 +424,33 @@ impl Shared<'_> {
             kept,
             tokens: job.tokens.clone(),
             prove_ms: start.milliseconds(),
-        })
+        };
+        Ok((part, row))
     }
 
     /// Proves a segment and writes it; gives the length of the proof.
     fn prove(&self, job: &Job) -> Result<u64, ChainProveError> {
-        let segment = job.segment;
+        let (segment, part) = (job.segment, job.part);
         let prove_error = |source| ChainProveError::Prove { segment, source };
-        self.tell_phase(segment, SegmentPhase::Prove);
-        let proven = job.prove(self.prover).map_err(prove_error)?;
+        self.tell_phase(part, SegmentPhase::Prove);
+        let proven = job.prove(self.provers).map_err(prove_error)?;
         let encoded = proven.file.encode();
         let bytes = encoded.map_err(|source| prove_error(source.into()))?;
-        self.tell_phase(segment, SegmentPhase::Write);
-        self.directory.write_segment(segment, &bytes)?;
+        self.tell_phase(part, SegmentPhase::Write);
+        self.directory.write_segment(part, &bytes)?;
         Ok(proven.file.proof_bytes() as u64)
     }
 
     /// Checks a stored segment in full; gives the length of the proof.
     fn check(&self, job: &Job, bytes: &[u8]) -> Result<u64, ChainProveError> {
         let corrupt = |source| ChainProveError::CorruptSegment {
-            path: self.directory.segment_path(job.segment),
+            path: self.directory.segment_path(job.part),
             source,
         };
         let file = SegmentFile::decode(bytes).map_err(corrupt)?;
         if *file.statement() != job.statement {
             return Err(ChainProveError::OtherSegment {
-                path: self.directory.segment_path(job.segment),
+                path: self.directory.segment_path(job.part),
                 expected: job.statement.digest(),
                 got: file.statement().digest(),
             });

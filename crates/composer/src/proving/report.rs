@@ -6,11 +6,14 @@ use serde::Serialize;
 use crate::proving::schedule::Schedule;
 use crate::report::SegmentTokens;
 
-/// What there is to say of one finished segment.
+/// What there is to say of one finished segment, or of a part of one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProvenRow {
     /// Index in the chain, from 0.
     pub segment: u64,
+    /// The group of layers, where there are several: the row is that of a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<u16>,
     /// Cache entries before the segment's first step.
     pub entries_before: usize,
     /// Number of steps.
@@ -25,7 +28,7 @@ pub struct ProvenRow {
     pub public_bytes: u64,
     /// Whether the segment was there already: it was checked, not proven.
     pub kept: bool,
-    /// The tokens, if the segment is one of a decoder.
+    /// The tokens, if the segment is one of a decoder; of several groups of layers the last has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<SegmentTokens>,
     /// Milliseconds of wall time for proving, or for checking where it was there already.
@@ -37,8 +40,10 @@ pub struct ProvenRow {
 pub struct ProveReport {
     /// Number of segments.
     pub segments: u64,
-    /// Segments that were there already.
-    pub segments_kept: u64,
+    /// Number of parts: one for each segment and group of layers.
+    pub parts: u64,
+    /// Parts that were there already.
+    pub parts_kept: u64,
     /// Number of steps.
     pub steps: usize,
     /// Why the chain ends.
@@ -72,6 +77,6 @@ pub struct ProveReport {
     pub last_state: PortCommitment,
     /// Digest over the segments' statements.
     pub chain_digest: ChainDigest,
-    /// One row a segment, in order.
+    /// One row a segment, or a part, in order.
     pub per_segment: Vec<ProvenRow>,
 }

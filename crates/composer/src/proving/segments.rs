@@ -29,21 +29,23 @@ pub(crate) fn segment_sizes(
 /// The policy for a chain of these terms that is given these tokens, ends with one of those, and begins with
 /// this state: the circuits of all segment lengths in use.
 pub(crate) fn chain_policy(
-    prover: &SegmentProver,
+    provers: &[SegmentProver],
     given: Vec<TokenId>,
     end_tokens: EndTokens,
     first_state: PortCommitment,
     steps: StepRange,
     cuts: &CutPattern,
 ) -> Result<AcceptancePolicy, PlanError> {
-    let terms = prover.terms();
+    let terms = provers[0].terms();
     let kinds: BTreeSet<(usize, Cut)> = (0..)
         .zip(steps.segments(terms.shape.segment_steps()))
         .map(|(segment, steps)| (steps.steps(), cuts.of(segment)))
         .collect();
     let mut circuits = Vec::new();
     for (steps, cut) in kinds {
-        circuits.extend(prover.circuits(cut, steps)?);
+        for prover in provers {
+            circuits.extend(prover.circuits(cut, steps)?);
+        }
     }
     Ok(AcceptancePolicy::new(AcceptancePolicyParts {
         terms: terms.shared().clone(),

@@ -1,17 +1,15 @@
 //! What chains of a trace and of a model have in common.
 
-use std::sync::Arc;
-
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
-use matchmark_statement::{AcceptancePolicy, EndTokens, PortCommitment};
+use matchmark_statement::{AcceptancePolicy, EndTokens, LayerGroups, PortCommitment};
 
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::{ModelExecutor, TraceExecutor};
 use crate::proving::front::Front;
 use crate::proving::manifest::PlanFiles;
-use crate::proving::model_plan::ModelPlan;
+use crate::proving::model_plan::{ModelPlan, Provers};
 use crate::proving::plan::ChainPlan;
 use crate::proving::segments::chain_policy;
 
@@ -87,7 +85,7 @@ impl ChainWork {
     pub(crate) fn attention(&self) -> AttentionShape {
         match self {
             Self::Trace(plan) => plan.trace().shape(),
-            Self::Model(plan) => plan.prover().terms().shape.attention(),
+            Self::Model(plan) => plan.terms().shape.attention(),
         }
     }
 
@@ -99,47 +97,69 @@ impl ChainWork {
         }
     }
 
-    pub(crate) fn prover(&self) -> Result<Arc<SegmentProver>, ProveError> {
+    /// Into how many groups of layers the decoder is cut: parts of a segment.
+    #[must_use]
+    pub fn groups(&self) -> LayerGroups {
         match self {
-            Self::Trace(plan) => SegmentProver::new(plan.terms().clone()).map(Arc::new),
-            Self::Model(plan) => Ok(Arc::clone(plan.prover())),
+            Self::Trace(_) => LayerGroups::ONE,
+            Self::Model(plan) => plan.terms().groups(),
+        }
+    }
+
+    /// Number of parts, or the most that there are where an end token ends the chain before: segments times groups
+    /// of layers.
+    #[must_use]
+    pub fn part_count(&self) -> u64 {
+        self.segment_count() * u64::from(self.groups().get())
+    }
+
+    /// The provers of all groups of layers.
+    pub(crate) fn provers(&self) -> Result<Provers, ProveError> {
+        match self {
+            Self::Trace(plan) => {
+                SegmentProver::new(plan.terms().clone()).map(|it| Provers::from([it]))
+            }
+            Self::Model(plan) => Ok(plan.provers().clone()),
         }
     }
 
     pub(crate) fn front<'a>(
         &'a self,
-        prover: &'a SegmentProver,
+        provers: &'a [SegmentProver],
     ) -> Result<Front<'a>, ChainProveError> {
         match self {
             Self::Trace(plan) => {
-                let first = KvCache::from_prefix(plan.trace());
+                let first = vec![KvCache::from_prefix(plan.trace())];
                 let executor = Box::new(TraceExecutor(plan));
-                Front::new(prover, first, plan.segments(), executor, EndTokens::NONE)
+                Front::new(provers, first, plan.segments(), executor, EndTokens::NONE)
             }
             Self::Model(plan) => {
-                let executor =
-                    Box::new(ModelExecutor::new(plan.model(), plan.prompt(), plan.cuts()));
+                let failed = |source| ChainProveError::ExecuteModel { segment: 0, source };
+                let groups = plan.terms().groups();
+                let executor = ModelExecutor::new(plan.model(), groups, plan.prompt(), plan.cuts());
+                let executor = Box::new(executor.map_err(failed)?);
                 let ends = plan.end_tokens().clone();
-                Front::new(prover, plan.first_cache(), plan.segments(), executor, ends)
+                let first = plan.first_caches().map_err(failed)?;
+                Front::new(provers, first, plan.segments(), executor, ends)
             }
         }
     }
 
-    /// [`Self::policy`], with a prover of these terms and the first state at hand.
+    /// [`Self::policy`], with the provers of these terms and the first state at hand.
     pub(crate) fn policy_with(
         &self,
-        prover: &SegmentProver,
+        provers: &[SegmentProver],
         first_state: PortCommitment,
     ) -> Result<AcceptancePolicy, PlanError> {
         let steps = self.steps();
         match self {
             Self::Trace(plan) => {
                 let none = EndTokens::NONE;
-                chain_policy(prover, Vec::new(), none, first_state, steps, plan.cuts())
+                chain_policy(provers, Vec::new(), none, first_state, steps, plan.cuts())
             }
             Self::Model(plan) => {
                 let ends = plan.end_tokens().clone();
-                chain_policy(prover, plan.given(), ends, first_state, steps, plan.cuts())
+                chain_policy(provers, plan.given(), ends, first_state, steps, plan.cuts())
             }
         }
     }

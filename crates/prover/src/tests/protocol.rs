@@ -133,7 +133,7 @@ impl Case {
         let steps = statement.steps().steps();
         let cut = statement.cut().kind();
         let circuits = self.prover.circuits(cut, steps).unwrap();
-        let chain = ChainAccumulator::start(statement).finish();
+        let chain = ChainStatement::of([statement]).unwrap();
         AcceptancePolicy::accepting(&chain, vec![], circuits).unwrap()
     }
 }

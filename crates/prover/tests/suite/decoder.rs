@@ -1,7 +1,7 @@
 //! Segments of a small decoder, proven and verified, and what must not pass.
 use std::sync::Arc;
 
-use matchmark_graph::ModelShape;
+use matchmark_graph::{LayerGroups, ModelShape};
 use matchmark_models::{
     execute_model, synthetic_arithmetic, synthetic_model, synthetic_tokens, IntegerModel,
     ModelState,
@@ -12,7 +12,7 @@ use matchmark_quant::{
     SegmentSteps, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, Cut, LookupStatement, PolicyMismatch, Port, Profile,
+    AcceptancePolicy, ChainStatement, Cut, LookupStatement, PolicyMismatch, Port, Profile,
     PromptLength, ProofPart, Security, SecurityLevel, VerifierDomain,
 };
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, VerifyError};
@@ -64,6 +64,7 @@ pub fn decisions() -> ModelChain {
         capacity: CacheCapacity::new(8).unwrap(),
         segment_steps: SegmentSteps::new(4).unwrap(),
         prompt: PromptLength::new(3).unwrap(),
+        groups: LayerGroups::ONE,
     }
 }
 
@@ -97,6 +98,8 @@ pub fn chain(prover: &SegmentProver, cuts: [Cut; 3]) -> Vec<ProvenSegment> {
             execution: &execution,
             before: &committed,
             after: &after_committed,
+            stream_in: None,
+            stream_out: None,
             cut,
         };
         segments.push(prover.prove_model(&input).unwrap());
@@ -110,17 +113,13 @@ pub fn chain(prover: &SegmentProver, cuts: [Cut; 3]) -> Vec<ProvenSegment> {
 /// The policy for these segments, each of which has a length of its own.
 pub fn policy(prover: &SegmentProver, files: &[&SegmentFile]) -> AcceptancePolicy {
     let statements: Vec<_> = files.iter().map(|file| file.statement().clone()).collect();
-    let mut chain = ChainAccumulator::start(&statements[0]);
-    for statement in &statements[1..] {
-        chain.push(statement).unwrap();
-    }
     let mut circuits = vec![];
     for file in files {
         let statement = file.statement();
         let (cut, steps) = (statement.cut().kind(), statement.steps().steps());
         circuits.extend(prover.circuits(cut, steps).unwrap());
     }
-    let chain = chain.finish();
+    let chain = ChainStatement::of(&statements).unwrap();
     let tokens = files
         .iter()
         .filter_map(|file| file.public_values().tokens());

@@ -80,7 +80,7 @@ fn honest() -> (SegmentProver, SegmentWitness) {
     };
     let file = prover.prove(&input).unwrap().file;
     let circuits = prover.circuits(Cut::Fused, 2).unwrap();
-    let chain = ChainAccumulator::start(file.statement()).finish();
+    let chain = ChainStatement::of([file.statement()]).unwrap();
     let policy = AcceptancePolicy::accepting(&chain, vec![], circuits).unwrap();
     verify_segment(&file, &policy).unwrap();
     let witness = prover.witness(&input).unwrap();

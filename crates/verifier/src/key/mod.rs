@@ -256,6 +256,13 @@ impl ModelKey {
         &self.parts.weights
     }
 
+    /// Into how many groups of layers the chains of the key may cut the model, ascending.
+    #[must_use]
+    pub fn groups(&self) -> Vec<LayerGroups> {
+        let groups: BTreeSet<LayerGroups> = self.parts.weights.iter().map(|it| it.groups).collect();
+        groups.into_iter().collect()
+    }
+
     /// The circuits, sorted by their sizes.
     #[must_use]
     pub fn circuits(&self) -> &[KeyCircuits] {

@@ -157,7 +157,7 @@ fn refusal_of_proof(values: PublicValues, ends: [u32; 2], proof: Vec<u8>) -> Ver
         part: ProofPart::Whole,
         preprocessed_root: ROOT,
     };
-    let chain = ChainAccumulator::start(&statement).finish();
+    let chain = ChainStatement::of([&statement]).unwrap();
     let prompt = decoder().prompt.get() as usize;
     let consumed = values.tokens().map_or(&[][..], |it| it.consumed());
     let others = [TokenId::new(0); 4];

@@ -43,7 +43,7 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
         ..
     } = policy.parts();
     if statement.kind() == SegmentKind::Attention {
-        let chain = ChainAccumulator::start(statement).finish();
+        let chain = ChainStatement::of([statement]).unwrap();
         return AcceptancePolicy::accepting(&chain, vec![], circuits).ok();
     }
     // The chain of a decoder begins at the first token.
