@@ -101,6 +101,10 @@ pub struct CommonArgs {
     /// Steps of a segment [default: all steps of a trace in one segment; 16 tokens of a model]
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub segment_steps: Option<SegmentSteps>,
+    /// Most layers of a model that are proven in one part: fewer take less memory and make more proofs [default: as
+    /// the key says, or all in one]
+    #[arg(long, value_name = "N")]
+    pub layers: Option<NonZeroUsize>,
     /// Security level: proven-100, proven-100-unique, conjectured-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
@@ -336,7 +340,7 @@ pub struct PolicyArgs {
         value_name = "DIR",
         required_unless_present = "key",
         conflicts_with_all = [
-            "key", "prompt_tokens", "prompt", "chat", "tokens", "stop", "no_stop", "segment_steps", "security", "profile", "domain", "nonce"
+            "key", "prompt_tokens", "prompt", "chat", "tokens", "stop", "no_stop", "segment_steps", "layers", "security", "profile", "domain", "nonce"
         ]
     )]
     pub directory: Option<Utf8PathBuf>,
@@ -394,7 +398,7 @@ pub struct VerifyArgs {
         long,
         value_name = "FILE",
         required_unless_present = "key",
-        conflicts_with_all = ["tokens", "cut", "segment_steps", "security", "profile", "domain", "nonce"]
+        conflicts_with_all = ["tokens", "cut", "segment_steps", "layers", "security", "profile", "domain", "nonce"]
     )]
     pub policy: Option<Utf8PathBuf>,
     /// Key of the model; a policy must be the one that follows from it
@@ -487,7 +491,7 @@ pub struct KeygenArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     pub to: Option<Utf8PathBuf>,
     /// Derive the model's key anew and compare it with this one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers"])]
     pub check: Option<Utf8PathBuf>,
     /// Security levels that the key is for [default: the default level]
     #[arg(long = "security", value_name = "LEVELS", value_delimiter = ',')]
@@ -498,6 +502,9 @@ pub struct KeygenArgs {
     /// How many steps the segments of chains may have; each number costs some trees [default: 16]
     #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
     pub segment_steps: Vec<SegmentSteps>,
+    /// Most layers that are proven in one part; each number costs some trees [default: all]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub layers: Vec<NonZeroUsize>,
     /// What memory may be used.
     #[command(flatten)]
     pub memory: MemoryArgs,

@@ -61,7 +61,10 @@ pub(crate) fn tokens_claim(
     (prompt, chat): (Option<&str>, &ChatArgs),
     tokens: Option<u32>,
 ) -> Result<Prove<TokensOf>, CliError> {
-    let claim = common_claim(prove(model), common)?.tokens(tokens.unwrap_or(0));
+    let mut claim = common_claim(prove(model), common)?.tokens(tokens.unwrap_or(0));
+    if let Some(layers) = common.layers {
+        claim = claim.layers(layers.get());
+    }
     Ok(
         match conversation(chat.chat.as_deref(), chat.system.as_deref()) {
             Some(messages) => claim.chat(messages),
@@ -77,7 +80,10 @@ pub(crate) fn model_policy<'a>(
     tokens: u32,
 ) -> Result<ModelPolicy<'a>, CliError> {
     let policy = policy.security(security(args)?).domain(domain(args)?);
-    let policy = policy.tokens(tokens).cuts(args.cut.clone());
+    let mut policy = policy.tokens(tokens).cuts(args.cut.clone());
+    if let Some(layers) = args.layers {
+        policy = policy.layers(layers.get());
+    }
     Ok(match args.segment_steps {
         Some(steps) => policy.segment_steps(steps),
         None => policy,

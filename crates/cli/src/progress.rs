@@ -75,9 +75,11 @@ impl Drop for SegmentBar {
 impl Progress for SegmentBar {
     fn event(&self, event: &ProveEvent) {
         match event {
-            ProveEvent::Planned(outline) => self.set_segments(outline.segments),
+            ProveEvent::Planned(outline) => {
+                self.set_segments(outline.segments * u64::from(outline.groups));
+            }
             ProveEvent::Done { .. } => self.advance(),
-            // The bar counts whole segments.
+            // The bar counts whole segments, or parts of them.
             _ => {}
         }
     }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "prover")]
 use matchmark_composer::{derive_key, rederive_key, Resources};
+#[cfg(feature = "prover")]
+use matchmark_graph::{LayerGroups, ModelShape};
 #[cfg(feature = "model")]
 use matchmark_models::Tokenizer;
 #[cfg(feature = "prover")]
@@ -164,7 +166,7 @@ impl Key {
         resources: &Resources,
         on_tree: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, Error> {
-        let options = options.resolved()?;
+        let options = options.resolved(model.as_integer().shape())?;
         resources.check_key(model.as_integer(), &options)?;
         Ok(Self(derive_key(model.as_integer(), &options, on_tree)?))
     }
@@ -208,7 +210,10 @@ impl Key {
         let Some(got) = weights else {
             return Ok(());
         };
-        match self.0.commitment(got.log_blowup, got.log_height) {
+        match self
+            .0
+            .commitment(got.log_blowup, got.log_height, got.groups)
+        {
             None => Ok(()),
             Some(expected) => equal(
                 "model",
@@ -221,13 +226,14 @@ impl Key {
 }
 
 /// For which chains of a model a key is. `Default` is the default security level with all of its
-/// profiles, and segments of 16 steps.
+/// profiles, segments of 16 steps, and all layers in one group.
 #[cfg(feature = "prover")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyOptions {
     levels: Vec<SecurityLevel>,
     profiles: Vec<Profile>,
     segment_steps: Vec<SegmentSteps>,
+    layers: Vec<usize>,
 }
 
 #[cfg(feature = "prover")]
@@ -253,7 +259,15 @@ impl KeyOptions {
         self
     }
 
-    fn resolved(&self) -> Result<matchmark_composer::KeyOptions, Error> {
+    /// For chains whose decoder is cut into groups of at most so many layers; none means all layers in one group.
+    /// Each number costs some trees.
+    #[must_use]
+    pub fn layers(mut self, layers: impl IntoIterator<Item = usize>) -> Self {
+        self.layers = layers.into_iter().collect();
+        self
+    }
+
+    fn resolved(&self, shape: &ModelShape) -> Result<matchmark_composer::KeyOptions, Error> {
         let default = [SecurityLevel::default()];
         let levels = if self.levels.is_empty() {
             &default[..]
@@ -269,6 +283,12 @@ impl KeyOptions {
         }
         if !self.segment_steps.is_empty() {
             options.segment_steps.clone_from(&self.segment_steps);
+        }
+        if !self.layers.is_empty() {
+            let groups = self.layers.iter();
+            options.groups = groups
+                .map(|each| LayerGroups::of_at_most(shape.layers(), *each))
+                .collect::<Result<_, _>>()?;
         }
         Ok(options)
     }

@@ -1,5 +1,6 @@
 //! The policy for a chain of a model, from its key and a verifier's choices.
 
+use matchmark_graph::{LayerGroups, ModelShape};
 #[cfg(feature = "model")]
 use matchmark_models::{Message, Tokenizer};
 use matchmark_quant::SegmentSteps;
@@ -31,6 +32,7 @@ pub struct ModelPolicy<'a> {
     domain: Option<VerifierDomain>,
     security: Security,
     segment_steps: Option<SegmentSteps>,
+    layers: Option<usize>,
     cuts: CutPattern,
     stop: Stop,
 }
@@ -44,6 +46,7 @@ impl<'a> ModelPolicy<'a> {
             domain: None,
             security: Security::default(),
             segment_steps: None,
+            layers: None,
             cuts: CutPattern::default(),
             stop: Stop::default(),
         }
@@ -105,6 +108,13 @@ impl<'a> ModelPolicy<'a> {
         self
     }
 
+    /// Most layers that are proven in one part. Without it the layers are cut as the key says, if it says one way
+    /// alone, and are one group otherwise.
+    pub fn layers(mut self, layers: usize) -> Self {
+        self.layers = Some(layers);
+        self
+    }
+
     /// Which segments are fused, and which are split. Without it all are fused.
     pub fn cuts(mut self, cuts: impl Into<CutPattern>) -> Self {
         self.cuts = cuts.into();
@@ -133,8 +143,23 @@ impl<'a> ModelPolicy<'a> {
             tokens: self.tokens,
             cuts: self.cuts,
             stop: self.stop,
+            groups: groups_of(self.layers, &self.key.outline().shape, Some(self.key))?,
         };
         Ok(self.key.policy(&self.prompt, &options)?)
+    }
+}
+
+/// Into how many groups of layers a decoder is cut: the fewest of at most so many layers each; where nothing is said
+/// of them, those of the key, if it has one way alone.
+pub(crate) fn groups_of(
+    layers: Option<usize>,
+    shape: &ModelShape,
+    key: Option<&ModelKey>,
+) -> Result<LayerGroups, Error> {
+    match (layers, key.map(ModelKey::groups).as_deref()) {
+        (Some(each), _) => Ok(LayerGroups::of_at_most(shape.layers(), each)?),
+        (None, Some([groups])) => Ok(*groups),
+        (None, _) => Ok(LayerGroups::ONE),
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     files::check_chain_folder(&args.directory)?;
     let mut statements: Vec<Value> = Vec::new();
     let mut text = String::new();
-    let mut chain: Option<ChainAccumulator> = None;
+    let mut chain = ChainAccumulator::new();
     let mut values: Option<ChainValues> = None;
     let tokenizer = args
         .tokenizer
@@ -38,10 +38,7 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     for stored in ChainReader::open(&args.directory, MAX_SEGMENT_BYTES)? {
         let stored = stored?;
         let statement = stored.file.statement();
-        match &mut chain {
-            None => chain = Some(ChainAccumulator::start(statement)),
-            Some(chain) => chain.push(statement)?,
-        }
+        chain.push(statement)?;
         if args.public.is_some() {
             let public = stored.file.public_values();
             let public = public.attention().ok_or_else(|| CliError::NoTensors {
@@ -85,16 +82,14 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     if let (Some(path), Some(values)) = (&args.public, &values) {
         values.write(path)?;
     }
-    let chain = chain.map(ChainAccumulator::finish);
-    if let Some(chain) = &chain {
-        let reason = finish(chain, end).1;
-        let _ = write!(text, "{chain}\nfinish reason     {reason}\n\n");
-    }
+    let chain = chain.finish()?;
+    let (finish_reason, reason) = finish(&chain, end);
+    let _ = write!(text, "{chain}\nfinish reason     {reason}\n\n");
     text.push_str("Nothing was verified: these are claims.");
     let object = json!({
         "verified": false,
         "chain": chain,
-        "finish_reason": chain.as_ref().and_then(|chain| finish(chain, end).0),
+        "finish_reason": finish_reason,
         "end": end,
         "segments": statements,
         "public": args.public,

@@ -33,7 +33,8 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         let options = KeyOptions::default()
             .levels(args.levels.iter().copied())
             .profiles(args.profiles.iter().copied())
-            .segment_steps(args.segment_steps.iter().copied());
+            .segment_steps(args.segment_steps.iter().copied())
+            .layers(args.layers.iter().map(|layers| layers.get()));
         let key = Key::derive_with(&model, &options, &resources, on_tree)?;
         let mut text = String::new();
         if let Some(to) = &args.to {

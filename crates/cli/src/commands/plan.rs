@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use camino::Utf8Path;
 use matchmark::{files, Cut, PlanError, Stop, Table, Trace};
 use matchmark_composer::ModelOptions;
+use matchmark_graph::LayerGroups;
 use matchmark_planner::calibration::cores;
 use matchmark_planner::{
     reference, CalibrationState, Candidate, CostModel, Decoder, Limits, Objective, Plan,
@@ -152,6 +153,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         domain: VerifierDomain::new("matchmark", [0; 16])?,
         security: Security::default(),
         segment_steps: None,
+        groups: LayerGroups::ONE,
         tokens,
         cuts: CutPattern::default(),
         stop: Stop::default(),

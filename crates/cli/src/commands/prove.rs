@@ -195,7 +195,10 @@ fn text(report: &ProveReport) -> String {
         .iter()
         .map(|row| {
             vec![
-                row.segment.to_string(),
+                match row.group {
+                    None => row.segment.to_string(),
+                    Some(group) => format!("{}.{group}", row.segment),
+                },
                 row.entries_before.to_string(),
                 row.steps.to_string(),
                 format!("{:.8}", row.state_before),
@@ -212,7 +215,8 @@ fn text(report: &ProveReport) -> String {
     let mut text = table(&header, &rows);
     let ProveReport {
         segments,
-        segments_kept,
+        parts,
+        parts_kept,
         steps,
         finish_reason,
         answer,
@@ -237,7 +241,7 @@ fn text(report: &ProveReport) -> String {
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "\nsegments      {segments} ({segments_kept} kept), {steps} steps, {lookup_claims} lookup claims\
+        "\nsegments      {segments} in {parts} parts ({parts_kept} kept), {steps} steps, {lookup_claims} lookup claims\
          \nfinish reason {}\
          \ntrace         {trace_rows} rows, {committed_cells} committed cells, {opened_columns} opened columns\
          \nbytes         {proof_bytes} of proof, {public_bytes} of public values\

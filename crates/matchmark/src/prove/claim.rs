@@ -13,7 +13,7 @@ use matchmark_verifier::key::Stop;
 use crate::error::Error;
 use crate::key::Key;
 use crate::model::Model;
-use crate::policy::default_domain;
+use crate::policy::{default_domain, groups_of};
 
 /// Begins a proof: of the decode of a trace, or of the tokens that a model chooses after a prompt.
 pub fn prove<P: Provable>(what: P) -> Prove<P::Source> {
@@ -53,6 +53,7 @@ impl Provable for Model {
             tokens: 0,
             stop: Stop::default(),
             key: None,
+            layers: None,
         }
     }
 }
@@ -106,6 +107,7 @@ pub struct TokensOf {
     tokens: u32,
     stop: Stop,
     key: Option<Key>,
+    layers: Option<usize>,
 }
 
 /// The decode of a trace, in a claim.
@@ -187,6 +189,13 @@ impl Prove<TokensOf> {
         self
     }
 
+    /// Most layers that are proven in one part: fewer layers take less memory, and make more proofs. Without it the
+    /// layers are cut as the key says, if there is one that says one way alone, and are one group otherwise.
+    pub fn layers(mut self, layers: usize) -> Self {
+        self.source.layers = Some(layers);
+        self
+    }
+
     /// The model must be the one of this key, and be committed as it says.
     pub fn key(mut self, key: Key) -> Self {
         self.source.key = Some(key);
@@ -215,6 +224,7 @@ impl Prove<TokensOf> {
             tokens,
             stop,
             key,
+            layers,
         } = &self.source;
         if let Some(key) = key {
             key.check_model(model)?;
@@ -231,6 +241,11 @@ impl Prove<TokensOf> {
             tokens: *tokens,
             cuts: self.cuts.clone(),
             stop: stop.clone(),
+            groups: groups_of(
+                *layers,
+                model.as_integer().shape(),
+                key.as_ref().map(AsRef::as_ref),
+            )?,
         };
         Ok((model, prompt, options))
     }
