@@ -25,6 +25,10 @@ use matchmark_statement::{Cut, SegmentShape};
 const LAYERS: usize = 3;
 
 fn model(biases: bool) -> IntegerModel {
+    model_of(biases, 30)
+}
+
+fn model_of(biases: bool, vocabulary: u32) -> IntegerModel {
     let shape = ModelShape::new(
         Layers::new(3).unwrap(),
         HiddenSize::new(12).unwrap(),
@@ -35,7 +39,7 @@ fn model(biases: bool) -> IntegerModel {
         )
         .unwrap(),
         MlpSize::new(20).unwrap(),
-        VocabularySize::new(30).unwrap(),
+        VocabularySize::new(vocabulary).unwrap(),
         CacheCapacity::new(16).unwrap(),
     )
     .unwrap()
@@ -179,4 +183,19 @@ fn other_streams_break_the_relation() {
     assert_eq!(failing(2, |stream, _| stream.swap(0, 13)), "linear output");
     assert_eq!(failing(1, |_, stream| stream[5] -= 1), "stream value");
     assert_eq!(failing(0, |_, stream| stream.swap(1, 14)), "stream value");
+}
+
+/// The choice is not the tallest component: it has as many lanes as it takes, whether or not they divide the
+/// vocabulary.
+#[test]
+fn choices_among_many_tokens_have_lanes() {
+    for (vocabulary, lanes, missing) in [(13_107, 1, 0), (13_108, 2, 0), (30_001, 3, 2)] {
+        let model = model_of(false, vocabulary);
+        let whole = (LayerGroups::ONE, 0);
+        let (layout, witness) = witness(&model, whole, Cut::Fused, |_, _| {});
+        let decoder = layout.decoder().unwrap();
+        assert_eq!(decoder.argmax_lanes(), lanes);
+        assert_eq!(decoder.argmax_missing(), missing);
+        assert_eq!(check(&layout, &witness), Ok(()), "{vocabulary}");
+    }
 }

@@ -30,6 +30,8 @@ pub const CROSS_OFFSET: u32 = 1 << 23;
 pub const CROSS_LIMB_BITS: u32 = 12;
 /// Bits of a mantissa of the sum of squares.
 pub const MANTISSA_BITS: u32 = 14;
+/// Most tokens of the vocabulary in a row of the argmax component: more save nothing.
+pub const MAX_ARGMAX_LANES: usize = 8;
 /// Low bits of the remainder of a normalization.
 pub const NORM_LOW_BITS: u32 = 8;
 
@@ -63,7 +65,7 @@ pub struct DecoderLogRows {
     pub values: u32,
     /// Rows (layer, channel of the MLP, step).
     pub gated: u32,
-    /// Rows (token of the vocabulary, step); none of a group of layers without the output head.
+    /// Rows (tokens of the vocabulary, step); none of a group of layers without the output head.
     pub argmax: u32,
     /// Rows (channel, step); none where no stream comes from a group before.
     pub stream_in: u32,
@@ -85,6 +87,7 @@ pub struct DecoderLayout {
     steps: usize,
     width: usize,
     matrices: Vec<MatrixLayout>,
+    argmax_lanes: usize,
     log_rows: DecoderLogRows,
 }
 
@@ -121,14 +124,14 @@ impl DecoderLayout {
             log_rows(component, per_token as u64 * segment_steps as u64)
         };
         let of = |kind| graph.rows_per_token(kind);
-        let log_rows = DecoderLogRows {
+        let mut log_rows = DecoderLogRows {
             linear: log_rows("linear", first_row as u64)?,
             stream: rows("stream", of(Kind::Stream))?,
             norms: rows("norms", graph.of(Kind::Stream).len())?,
             rotary: rows("rotary", of(Kind::Rotary))?,
             values: rows("values", of(Kind::Values))?,
             gated: rows("gated", of(Kind::Gated))?,
-            argmax: rows("argmax", of(Kind::Argmax))?,
+            argmax: 0,
             stream_in: rows("stream in", of(Kind::StreamIn))?,
             stream_out: rows("stream out", of(Kind::StreamOut))?,
             activations: log_rows(
@@ -140,6 +143,18 @@ impl DecoderLayout {
                 (shape.positions() * (shape.attention().head_dim() / 2)) as u64,
             )?,
         };
+        // The choice has as many lanes as keep it from being the tallest component.
+        let tallest = max_log_rows(&log_rows);
+        let vocabulary = of(Kind::Argmax);
+        let mut argmax_lanes = 1;
+        log_rows.argmax = loop {
+            let height = rows("argmax", vocabulary.div_ceil(argmax_lanes));
+            match height {
+                Ok(height) if height <= tallest => break height,
+                height if argmax_lanes == MAX_ARGMAX_LANES => break height?,
+                _ => argmax_lanes += 1,
+            }
+        };
         Ok(Self {
             shape,
             layers: *group,
@@ -148,6 +163,7 @@ impl DecoderLayout {
             steps,
             width,
             matrices,
+            argmax_lanes,
             log_rows,
         })
     }
@@ -194,34 +210,7 @@ impl DecoderLayout {
 
     /// Log of the largest component.
     pub fn max_log_rows(&self) -> u32 {
-        let DecoderLogRows {
-            linear,
-            stream,
-            norms,
-            rotary,
-            values,
-            gated,
-            argmax,
-            stream_in,
-            stream_out,
-            activations,
-            rotations,
-        } = self.log_rows;
-        [
-            linear,
-            stream,
-            norms,
-            rotary,
-            values,
-            gated,
-            argmax,
-            stream_in,
-            stream_out,
-            activations,
-            rotations,
-        ]
-        .into_iter()
-        .fold(LOG_RANGE_ROWS, u32::max)
+        max_log_rows(&self.log_rows)
     }
 
     /// Values that enter random linear combinations: inputs and outputs of matrices, in a vectors component of
@@ -238,7 +227,10 @@ impl DecoderLayout {
         ]
         .into_iter()
         // The logits, and what comes from a group before.
-        .chain(self.has(Kind::Argmax).then_some((rows.argmax, 1)))
+        .chain(
+            self.has(Kind::Argmax)
+                .then_some((rows.argmax, self.argmax_lanes as u64)),
+        )
         .chain(self.has(Kind::StreamIn).then_some((rows.stream_in, 1)))
         .map(|(log, columns)| columns << log)
         .sum::<u64>()
@@ -270,7 +262,23 @@ impl DecoderLayout {
 
     /// Rows that are not padding in the component that shows nodes of a kind.
     pub fn rows_in_use(&self, kind: Kind) -> usize {
-        self.graph.rows_per_token(kind) * self.steps
+        let rows = self.graph.rows_per_token(kind);
+        let rows = match kind {
+            Kind::Argmax => rows.div_ceil(self.argmax_lanes),
+            _ => rows,
+        };
+        rows * self.steps
+    }
+
+    /// Tokens of the vocabulary that stand side by side in a row of the argmax component.
+    pub fn argmax_lanes(&self) -> usize {
+        self.argmax_lanes
+    }
+
+    /// Lanes of its first row that stand before the first token.
+    pub fn argmax_missing(&self) -> usize {
+        let vocabulary = self.graph.rows_per_token(Kind::Argmax);
+        vocabulary.next_multiple_of(self.argmax_lanes) - vocabulary
     }
 
     fn row_of(&self, kind: Kind, rank: usize, index: usize, step: usize) -> usize {
@@ -304,9 +312,11 @@ impl DecoderLayout {
         self.row_of(Kind::Gated, layer, channel, step)
     }
 
-    /// Row of (token of the vocabulary, step) in the argmax component.
-    pub fn argmax_row(&self, token: usize, step: usize) -> usize {
-        self.row_of(Kind::Argmax, 0, token, step)
+    /// Row and lane of (token of the vocabulary, step) in the argmax component.
+    pub fn argmax_row(&self, token: usize, step: usize) -> (usize, usize) {
+        let place = self.argmax_missing() + token;
+        let (row, lane) = (place / self.argmax_lanes, place % self.argmax_lanes);
+        (row * self.steps + step, lane)
     }
 
     /// How often each number of a vector is used: once by each block of each node of matrices that takes it in.
@@ -331,6 +341,38 @@ impl DecoderLayout {
         }
         panic!("no such input of {:?}", matrix.node)
     }
+}
+
+/// Log of the largest of these components.
+fn max_log_rows(rows: &DecoderLogRows) -> u32 {
+    let DecoderLogRows {
+        linear,
+        stream,
+        norms,
+        rotary,
+        values,
+        gated,
+        argmax,
+        stream_in,
+        stream_out,
+        activations,
+        rotations,
+    } = *rows;
+    [
+        linear,
+        stream,
+        norms,
+        rotary,
+        values,
+        gated,
+        argmax,
+        stream_in,
+        stream_out,
+        activations,
+        rotations,
+    ]
+    .into_iter()
+    .fold(LOG_RANGE_ROWS, u32::max)
 }
 
 /// Names of outputs in the stream component: the number of their last (stage, step). Those of the rotary

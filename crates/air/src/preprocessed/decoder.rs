@@ -177,16 +177,18 @@ selectors! {
         GatedInputUses, "gated_input_uses";
     }
     Argmax, ArgmaxSelector {
-        /// Argmax: 1 on the first token of the vocabulary.
+        /// Argmax: 1 on the first tokens of the vocabulary.
         ArgmaxFirst, "argmax_first";
         /// Argmax: 1 on the first row.
         ArgmaxStart, "argmax_start";
         /// Argmax: 1 on the last row.
         ArgmaxLast, "argmax_last";
-        /// Argmax: the token of the vocabulary, and on padding the number of the row.
+        /// Argmax: the first token of the row, and on padding the number of its first lane.
         ArgmaxToken, "argmax_token";
         /// Argmax: the step, and on padding one that the segment does not have.
         ArgmaxStep, "argmax_step";
+        /// Argmax: 1 on the first step. Only where there are several lanes.
+        ArgmaxFirstStep, "argmax_first_step";
     }
     Range, RangeSelector {
         /// Range table: the limit.
@@ -234,6 +236,9 @@ impl DecoderSelector {
     /// Whether the proofs of a group of layers have the column.
     pub fn is_of(self, decoder: &DecoderLayout) -> bool {
         match self.group() {
+            Group::Argmax(ArgmaxSelector::ArgmaxFirstStep) => {
+                decoder.has(Kind::Argmax) && decoder.argmax_lanes() > 1
+            }
             Group::Argmax(_) => decoder.has(Kind::Argmax),
             Group::StreamIn(_) => decoder.has(Kind::StreamIn),
             Group::StreamOut(_) | Group::Stream(StreamSelector::StreamGoesOut) => {
@@ -513,17 +518,21 @@ impl GatedSelector {
 
 impl ArgmaxSelector {
     fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
-        let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
+        let (lanes, steps) = (decoder.argmax_lanes(), decoder.steps());
+        let rows = decoder.rows_in_use(Kind::Argmax);
         match self {
             Self::ArgmaxFirst => flag(row < steps),
             Self::ArgmaxStart => flag(row == 0),
-            Self::ArgmaxLast => flag(row + 1 == tokens * steps),
-            // What padding provides is a choice after a step that nobody asks for, each row one of its own,
-            // so that none of them can be chosen.
-            Self::ArgmaxToken if row < tokens * steps => M31::from(row / steps),
-            Self::ArgmaxToken => M31::from(row),
-            Self::ArgmaxStep if row < tokens * steps => M31::from(row % steps),
+            Self::ArgmaxLast => flag(row + 1 == rows),
+            // What padding provides is a choice after a step that nobody asks for, each lane one of its own,
+            // so that none of them can be chosen. Before the vocabulary begins the token is negative.
+            Self::ArgmaxToken if row < rows => {
+                M31::from(lanes * (row / steps)) - M31::from(decoder.argmax_missing())
+            }
+            Self::ArgmaxToken => M31::from(lanes * row),
+            Self::ArgmaxStep if row < rows => M31::from(row % steps),
             Self::ArgmaxStep => M31::from(steps),
+            Self::ArgmaxFirstStep => flag(row % steps == 0),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Constraints of the argmax component.
+use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
+use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::columns::{Columns, Witness};
+use super::columns::{Columns, Lane, Witness};
 use crate::gadgets::rescaling::range;
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::{DecoderLayout, ARGMAX_OUTPUT, RANGE_BITS};
@@ -41,10 +43,8 @@ impl Constraints for Argmax {
         } = Columns::read(row, &self.decoder);
         let Witness {
             maximum: [maximum_before, maximum],
-            below: [below_before, below],
-            chosen,
-            gap_low,
-            gap_high,
+            below_before,
+            lanes,
         } = witness;
         let one = constant::<E>(1);
         let follows = one.clone() - selectors.first.clone();
@@ -55,35 +55,58 @@ impl Constraints for Argmax {
         );
         // The logit is maximum - gap - below, with the gap a sum of two limbs: no logit exceeds the
         // maximum, and those of tokens below the chosen one are less than it.
-        let gap = gap_low.clone()
-            + gap_high.clone() * M31::from_u32_unchecked(1 << RANGE_BITS)
-            + below.clone();
+        let gap_of = |lane: &Lane<E::F>| {
+            lane.gap_low.clone()
+                + lane.gap_high.clone() * M31::from_u32_unchecked(1 << RANGE_BITS)
+                + lane.below.clone()
+        };
+        // Tokens come before steps: from a token to the next the sum is multiplied once for every step. What the
+        // first row has before the vocabulary begins counts as zero. Else: logits that no matrix has computed.
         let step = row.rlc().position;
+        let missing = self.decoder.argmax_missing();
+        let of_token = power(step, self.decoder.steps());
+        let of_row = power(of_token, lanes.len() - 1) * step;
         let logits = row.accumulate("combined logits accumulate", logits, |sum, before| {
-            sum - before * step * (one.clone() - selectors.start.clone())
-                - E::EF::from(maximum.clone() - gap.clone())
+            let carried = match &selectors.first_step {
+                None => before * step * (one.clone() - selectors.start.clone()),
+                Some(first) => {
+                    before.clone() * step * (one.clone() - first.clone())
+                        + before * of_row * (first.clone() - selectors.start.clone())
+                }
+            };
+            let of_row = lanes.iter().enumerate();
+            let terms = of_row.fold(E::EF::zero(), |terms, (index, lane)| {
+                let logit = maximum.clone() - gap_of(lane);
+                let logit = if index < missing {
+                    follows.clone() * logit
+                } else {
+                    logit
+                };
+                terms * of_token + E::EF::from(logit)
+            });
+            sum - carried - terms
         });
-        range(row, RANGE_BITS, gap_low);
-        range(row, RANGE_BITS, gap_high);
-
         // `below` is 1 before the first token, and falls where a token is chosen. The relation has one
         // choice for each step, so it falls once, by one: it is 1 below the chosen token and 0 from it
         // on, although nothing says that it is a bit.
-        let before = selectors.first + follows * below_before;
-        row.constrain(
-            "a token is chosen where below falls",
-            chosen.clone() - before + below,
-        );
-        row.constrain("the chosen token attains the maximum", chosen.clone() * gap);
-        // On padding the step is not one of the segment: else a token that the vocabulary does not have
-        // could be chosen there.
-        row.provide_times(
-            chosen,
-            ArgmaxTuple {
-                step: selectors.step,
-                token: selectors.token,
-            },
-        );
+        let mut before = selectors.first.clone() + follows.clone() * below_before;
+        for (index, lane) in (0_u32..).zip(lanes) {
+            let gap = gap_of(&lane);
+            range(row, RANGE_BITS, lane.gap_low);
+            range(row, RANGE_BITS, lane.gap_high);
+            let chosen = before - lane.below.clone();
+            before = lane.below;
+            row.constrain("the chosen token attains the maximum", chosen.clone() * gap);
+            // On padding the step is not one of the segment, and before the vocabulary begins the token is none of
+            // it: else a token that it does not have could be chosen there.
+            row.provide_times(
+                chosen,
+                ArgmaxTuple {
+                    step: selectors.step.clone(),
+                    token: selectors.token.clone() + constant::<E>(index),
+                },
+            );
+        }
         let name = u32::try_from(ARGMAX_OUTPUT).unwrap_or(u32::MAX);
         row.require_times(
             selectors.last,
@@ -93,4 +116,9 @@ impl Constraints for Argmax {
             },
         );
     }
+}
+
+/// A power of a challenge.
+fn power(base: QM31, exponent: usize) -> QM31 {
+    (0..exponent).fold(QM31::one(), |power, _| power * base)
 }

@@ -1,4 +1,4 @@
-//! Rows (token of the vocabulary, step): logits, their maximum, and the choice.
+//! Rows (tokens of the vocabulary, step): logits, their maximum, and the choice.
 pub mod columns;
 pub mod constraints;
 #[cfg(feature = "prover")]
