@@ -327,6 +327,8 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
         reference_layer(0)?,
         reference_layer(1)?,
         reference_layer(2)?,
+        // So many tokens that the choice has lanes, the first of which have no token in their first row.
+        reference_layers(1, [64, 48], false, (LayerGroups::ONE, 0), 22_000)?,
     ])
 }
 
@@ -336,12 +338,13 @@ fn reference_decoder(
     positions_and_capacity: [u32; 2],
     biases: bool,
 ) -> Result<(SegmentLayout, usize), ReferenceError> {
-    reference_layers(2, positions_and_capacity, biases, (LayerGroups::ONE, 0))
+    let whole = (LayerGroups::ONE, 0);
+    reference_layers(2, positions_and_capacity, biases, whole, 50)
 }
 
 /// One of three layers of such a decoder, each a group of its own.
 fn reference_layer(layer: usize) -> Result<(SegmentLayout, usize), ReferenceError> {
-    reference_layers(3, [64, 48], false, (LayerGroups::new(3)?, layer))
+    reference_layers(3, [64, 48], false, (LayerGroups::new(3)?, layer), 50)
 }
 
 fn reference_layers(
@@ -349,13 +352,14 @@ fn reference_layers(
     [positions, capacity]: [u32; 2],
     biases: bool,
     (groups, index): (LayerGroups, usize),
+    vocabulary: u32,
 ) -> Result<(SegmentLayout, usize), ReferenceError> {
     let shape = ModelShape::new(
         Layers::new(layers)?,
         HiddenSize::new(24)?,
         AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(2)?, HeadDim::new(8)?)?,
         MlpSize::new(40)?,
-        VocabularySize::new(50)?,
+        VocabularySize::new(vocabulary)?,
         CacheCapacity::new(positions)?,
     )?
     .with_attention_bias(biases);

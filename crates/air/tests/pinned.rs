@@ -122,6 +122,11 @@ fn last_layers_of_a_decoder() {
 }
 
 #[test]
+fn decoder_with_many_tokens() {
+    insta::assert_snapshot!(description(14));
+}
+
+#[test]
 fn split_decoder() {
     insta::assert_snapshot!(description(9));
 }

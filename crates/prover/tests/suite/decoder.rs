@@ -34,6 +34,19 @@ pub fn model_of_positions(seed: u64, positions: u32, bits: u8) -> Arc<IntegerMod
 
 /// The same, whose queries, keys and values have biases or not.
 fn model_with([positions, bits]: [u32; 2], seed: u64, biases: bool) -> Arc<IntegerModel> {
+    model_sized([positions, bits, 24], seed, biases)
+}
+
+/// The same with so many tokens.
+fn model_of_vocabulary(tokens: u32) -> Arc<IntegerModel> {
+    model_sized([16, 9, tokens], 5, false)
+}
+
+fn model_sized(
+    [positions, bits, vocabulary]: [u32; 3],
+    seed: u64,
+    biases: bool,
+) -> Arc<IntegerModel> {
     let shape = ModelShape::new(
         Layers::new(2).unwrap(),
         HiddenSize::new(12).unwrap(),
@@ -44,7 +57,7 @@ fn model_with([positions, bits]: [u32; 2], seed: u64, biases: bool) -> Arc<Integ
         )
         .unwrap(),
         MlpSize::new(20).unwrap(),
-        VocabularySize::new(24).unwrap(),
+        VocabularySize::new(vocabulary).unwrap(),
         CacheCapacity::new(positions).unwrap(),
     )
     .unwrap()
@@ -147,6 +160,22 @@ fn a_decoder_is_proven_from_tokens_to_tokens() {
             let verified = verify_segment(&file, &policy);
             assert!(verified.is_ok(), "{:?}", verified.err());
         }
+    }
+}
+
+/// Tokens of the vocabulary stand side by side where they are so many that the choice would be the tallest component.
+#[test]
+fn a_choice_among_many_tokens_is_proven() {
+    // Two lanes, the first of which has no token in its first row.
+    let prover = prover(&model_of_vocabulary(16_401));
+    let lanes = prover.layout_of_steps(4).unwrap();
+    assert_eq!(lanes.decoder().unwrap().argmax_lanes(), 2);
+    let segments = chain(&prover, [Cut::Fused, Cut::Split, Cut::Fused]);
+    let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
+    let policy = policy(&prover, &files);
+    for file in files {
+        let verified = verify_segment(file, &policy);
+        assert!(verified.is_ok(), "{:?}", verified.err());
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Witness<T, Pair> {
     pub maximum: Pair,
     /// 1 on the last lane's token one row of tokens before, if it is below the chosen one.
     pub below_before: T,
+    /// 1 on the token of the first lane, if it is the chosen one. That of the others follows within the row.
+    pub chosen: T,
     /// The tokens.
     pub lanes: Vec<Lane<T>>,
 }
@@ -64,9 +66,9 @@ impl<T> Lane<T> {
 pub const LANE_COLUMNS: usize = 3;
 
 impl Lane<usize> {
-    /// Where a lane's columns stand among the witness columns, behind the maximum.
+    /// Where a lane's columns stand among the witness columns, behind the maximum and the choice of the first.
     pub const fn of_lane(lane: usize) -> Self {
-        let below = 1 + LANE_COLUMNS * lane;
+        let below = 2 + LANE_COLUMNS * lane;
         Self {
             below,
             gap_low: below + 1,
@@ -98,6 +100,7 @@ impl<E: EvalAtRow> Columns<E> {
             first_step: (lanes > 1).then(|| row.decoder(DecoderSelector::ArgmaxFirstStep)),
         };
         let maximum = row.witness_before("maximum", decoder.steps());
+        let chosen = row.witness("chosen");
         let mut below_before = None;
         let mut lane = |lane: usize| {
             let below = if lane + 1 < lanes {
@@ -122,6 +125,7 @@ impl<E: EvalAtRow> Columns<E> {
             witness: Witness {
                 maximum,
                 below_before,
+                chosen,
                 lanes,
             },
             logits: row.running_sum("logits", 1),

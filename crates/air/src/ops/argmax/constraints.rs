@@ -44,6 +44,7 @@ impl Constraints for Argmax {
         let Witness {
             maximum: [maximum_before, maximum],
             below_before,
+            chosen: first_chosen,
             lanes,
         } = witness;
         let one = constant::<E>(1);
@@ -89,7 +90,13 @@ impl Constraints for Argmax {
         // `below` is 1 before the first token, and falls where a token is chosen. The relation has one
         // choice for each step, so it falls once, by one: it is 1 below the chosen token and 0 from it
         // on, although nothing says that it is a bit.
-        let mut before = selectors.first.clone() + follows.clone() * below_before;
+        let before = selectors.first.clone() + follows.clone() * below_before;
+        row.constrain(
+            "a token is chosen where below falls",
+            first_chosen.clone() - before + lanes[0].below.clone(),
+        );
+        // As if it were one more than what stands behind it.
+        let mut before = first_chosen + lanes[0].below.clone();
         for (index, lane) in (0_u32..).zip(lanes) {
             let gap = gap_of(&lane);
             range(row, RANGE_BITS, lane.gap_low);

@@ -22,7 +22,7 @@ fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
     let rows = 1 << decoder.log_rows().argmax;
     let (tokens, steps) = (decoder.shape().vocabulary(), decoder.steps());
     let zeros = || vec![field(0); rows];
-    let mut maximum = zeros();
+    let [mut maximum, mut chosen] = [(); 2].map(|()| zeros());
     let mut lanes: Vec<Lane<Vec<M31>>> = (0..decoder.argmax_lanes())
         .map(|_| Lane {
             below: zeros(),
@@ -39,6 +39,9 @@ fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
             let below = i64::from(token < choice);
             let gap = largest - i64::from(*logit) - below;
             maximum[row] = field(largest);
+            if lane == 0 {
+                chosen[row] = field(i64::from(token == choice));
+            }
             let lane = &mut lanes[lane];
             lane.below[row] = field(below);
             lane.gap_low[row] = field(gap & ((1 << RANGE_BITS) - 1));
@@ -55,6 +58,6 @@ fn witness(decoder: &DecoderLayout, execution: &ModelExecution) -> Vec<Column> {
         maximum[row] = maximum[row - steps];
     }
     let lanes = lanes.into_iter().flat_map(Lane::into_columns);
-    let columns = core::iter::once(maximum).chain(lanes);
+    let columns = [maximum, chosen].into_iter().chain(lanes);
     columns.map(Column::from).collect()
 }
