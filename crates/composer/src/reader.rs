@@ -5,7 +5,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_files::{FileKind, InputError};
-use matchmark_statement::{AcceptancePolicy, MAX_STATEMENT_LEN};
+use matchmark_statement::{AcceptancePolicy, SharedTerms, MAX_STATEMENT_LEN};
 use matchmark_verifier::SegmentFile;
 
 use crate::error::ChainReadError;
@@ -21,8 +21,12 @@ const HEADER_BYTES: u64 = 64;
 /// Longest file that a segment under this policy can have, in bytes.
 #[must_use]
 pub fn max_segment_bytes(policy: &AcceptancePolicy) -> u64 {
-    let public_values =
-        policy.public_values_len(policy.terms().shape.segment_steps().get() as usize);
+    max_bytes_of(policy.terms())
+}
+
+/// Longest file that a segment of these terms can have, in bytes.
+pub(crate) fn max_bytes_of(terms: &SharedTerms) -> u64 {
+    let public_values = terms.public_values_len(terms.shape.segment_steps().get() as usize);
     HEADER_BYTES + MAX_STATEMENT_LEN as u64 + public_values as u64 + MAX_PROOF_BYTES
 }
 

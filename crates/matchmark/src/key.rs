@@ -202,6 +202,27 @@ impl Key {
         equal("model", "end tokens", expected, got)
     }
 
+    /// The commitment to the weights of a chain of the model in several groups of layers, as the key has it; `None`
+    /// where it has none, or all layers are one group.
+    #[cfg(feature = "prover")]
+    pub(crate) fn weights_of(
+        &self,
+        prompt: usize,
+        options: &matchmark_composer::ModelOptions,
+    ) -> Result<Option<matchmark_statement::PortCommitment>, Error> {
+        if options.groups == LayerGroups::ONE {
+            return Ok(None);
+        }
+        let outline = self.0.outline();
+        let prefix = self.0.prefix().len();
+        let chain = options.chain_after(&outline.shape, prefix, prefix + prompt);
+        let (chain, _) = chain.map_err(KeyError::from)?;
+        let log_height = chain.lifting_log_size(outline);
+        let log_height = log_height.map_err(KeyError::from)?;
+        let log_blowup = options.security.parameters().log_blowup;
+        Ok(self.0.commitment(log_blowup, log_height, options.groups))
+    }
+
     /// Whether a model was committed as the key says, where it speaks of trees of that blowup and height.
     pub(crate) fn check_weights(
         &self,

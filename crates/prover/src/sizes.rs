@@ -158,13 +158,37 @@ impl SegmentMemory {
     ///
     /// [`ProveError::Layout`], and [`ProveError::BelowLevel`] for a segment that is too large for its level.
     pub fn of(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Self, ProveError> {
-        let mut all = Self::default();
+        let groups = Self::of_groups(terms, cut, steps)?.into_iter();
+        Ok(groups.fold(Self::default(), |all, of_group| Self {
+            model: all.model.plus(of_group.model),
+            preprocessed: all.preprocessed.plus(of_group.preprocessed),
+            own: all.own.max(of_group.own),
+        }))
+    }
+
+    /// The same where the weights and selectors of one group are held at a time: the largest of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_one_at_a_time(
+        terms: &ChainTerms,
+        cut: Cut,
+        steps: usize,
+    ) -> Result<Self, ProveError> {
+        let groups = Self::of_groups(terms, cut, steps)?.into_iter();
+        Ok(groups.fold(Self::default(), |all, of_group| Self {
+            model: all.model.max(of_group.model),
+            preprocessed: all.preprocessed.max(of_group.preprocessed),
+            own: all.own.max(of_group.own),
+        }))
+    }
+
+    fn of_groups(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Vec<Self>, ProveError> {
+        let mut all = Vec::new();
         for group in 0..terms.groups().count() {
             let layout = terms.layout_of(group, steps)?.with_cut(cut);
-            let of_group = Self::new(&ProofStructure::all(&layout, terms.security)?);
-            all.model = all.model.plus(of_group.model);
-            all.preprocessed = all.preprocessed.plus(of_group.preprocessed);
-            all.own = all.own.max(of_group.own);
+            all.push(Self::new(&ProofStructure::all(&layout, terms.security)?));
         }
         Ok(all)
     }

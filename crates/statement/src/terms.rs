@@ -13,10 +13,13 @@ use core::fmt;
 use alloc::string::{String, ToString};
 
 use matchmark_graph::LayerGroups;
-use matchmark_quant::{AccumulatorBounds, QuantError, QuantizationPolicy, Rounding, TableBounds};
+use matchmark_quant::{
+    AccumulatorBounds, QuantError, QuantizationPolicy, Rounding, StepRange, TableBounds,
+};
 use matchmark_tables::TableId;
 use serde::{Deserialize, Serialize};
 
+use crate::answer::{Answer, EndToken};
 use crate::decoder::{DecoderTerms, SegmentKind};
 use crate::domain::VerifierDomain;
 use crate::error::StatementError;
@@ -186,6 +189,20 @@ impl SharedTerms {
                 differ("decoder", &kind(expected), &kind(got), ToString::to_string)
             }
         })
+    }
+
+    /// Length of the encoded public values of a segment of `steps` steps, in bytes.
+    #[must_use]
+    pub const fn public_values_len(&self, steps: usize) -> usize {
+        self.form().encoded_len(steps)
+    }
+
+    /// What is the answer of a chain of these steps, whose first generated end token is `end`; `None` of
+    /// attention alone.
+    #[must_use]
+    pub fn answer(&self, steps: StepRange, end: Option<EndToken>) -> Option<Answer> {
+        let decoder = self.decoder.as_ref()?;
+        Some(Answer::new(steps, decoder.prompt, end))
     }
 
     /// Into how many groups of layers the decoder is cut; attention alone is one.

@@ -237,10 +237,11 @@ fn read_work(
             prompt,
         } => {
             let model = read_model(disk, path.join(MODEL_FILE), *model_sha256)?;
-            if let Some(resources) = resources {
-                check_begun(&model, &manifest, resources)?;
-            }
-            ModelPlan::from_manifest(model, prompt, &manifest)?.into()
+            let held = match resources {
+                Some(resources) => check_begun(&model, &manifest, resources)?,
+                None => usize::MAX,
+            };
+            ModelPlan::from_manifest(model, prompt, &manifest, held)?.into()
         }
     };
     // The plan follows from the inputs. Where it is not what the manifest says, another version of

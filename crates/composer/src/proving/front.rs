@@ -12,10 +12,11 @@ use matchmark_prover::{
 use matchmark_quant::StepRange;
 use matchmark_runtime::{KvCache, SegmentExecution};
 use matchmark_statement::{
-    ChainAccumulator, ChainStatement, Cut, EndToken, EndTokens, PortCommitment, SegmentStatement,
+    ChainAccumulator, ChainStatement, Cut, EndToken, EndTokens, SegmentStatement,
 };
 
 use crate::proving::error::ChainProveError;
+use crate::proving::provers::Provers;
 use crate::report::SegmentTokens;
 
 /// What the reference computed of a segment, or of a group of layers in it.
@@ -168,15 +169,15 @@ pub(crate) struct Job {
     pub(crate) segment: u64,
     pub(crate) statement: SegmentStatement,
     pub(crate) tokens: Option<SegmentTokens>,
+    prover: Arc<SegmentProver>,
     execution: Execution,
     ports: Ports,
 }
 
 impl Job {
-    /// Proves the part, by the prover of its group of layers.
-    pub(crate) fn prove(&self, provers: &[SegmentProver]) -> Result<ProvenSegment, ProveError> {
-        let prover = &provers[usize::from(self.statement.group_index())];
-        let ports = &self.ports;
+    /// Proves the part.
+    pub(crate) fn prove(&self) -> Result<ProvenSegment, ProveError> {
+        let (prover, ports) = (&*self.prover, &self.ports);
         match &self.execution {
             Execution::Attention(execution, cut) => {
                 prover.prove(&ports.attention_input(execution, *cut))
@@ -192,10 +193,24 @@ impl Job {
     }
 }
 
+/// A part that was executed: what it is proven from, and the cache after it.
+struct Pending {
+    segment: u64,
+    group: u16,
+    executed: Executed,
+}
+
+/// The state that a group of layers has reached.
+struct Reached {
+    cache: KvCache,
+    /// The same in its tree, where that is kept.
+    committed: Option<Arc<CommittedState>>,
+}
+
 /// Hands out the parts of a chain in order. It holds the reference between the two segments that it has
-/// reached: one committed state a group of layers, whatever the length of the chain.
+/// reached: one state a group of layers, whatever the length of the chain.
 pub(crate) struct Front<'a> {
-    provers: &'a [SegmentProver],
+    provers: &'a Provers,
     executor: Box<dyn Executor + 'a>,
     /// The steps behind the next segment's.
     remaining: Box<dyn Iterator<Item = StepRange> + Send + 'a>,
@@ -203,42 +218,44 @@ pub(crate) struct Front<'a> {
     /// The steps of the next segment.
     steps: Option<StepRange>,
     /// The state that each group of layers has reached.
-    states: Vec<Arc<CommittedState>>,
+    states: Vec<Reached>,
     /// Parts of the segment that was executed last which were not handed out yet.
-    ready: VecDeque<Job>,
+    ready: VecDeque<Pending>,
+    /// What the part that was handed out last gives to the next one.
+    stream: Option<Arc<CommittedStream>>,
     chain: ChainAccumulator,
     /// The tokens that end the chain.
     end_tokens: EndTokens,
-    /// The first of them that was generated: the last segment executed has it.
+    /// The first of them that was generated: the last segment handed out has it.
     end: Option<EndToken>,
 }
 
 impl<'a> Front<'a> {
-    /// Begins with the caches before the first of these segments, one for each prover.
+    /// Begins with the caches before the first of these segments, one for each group of layers.
     pub(crate) fn new(
-        provers: &'a [SegmentProver],
+        provers: &'a Provers,
         first: Vec<KvCache>,
         mut segments: impl Iterator<Item = StepRange> + Send + 'a,
         executor: Box<dyn Executor + 'a>,
         end_tokens: EndTokens,
-    ) -> Result<Self, ChainProveError> {
-        let states = provers.iter().zip(first);
-        let states = states.map(|(prover, cache)| prover.state(cache).map(Arc::new));
-        let states = states
-            .collect::<Result<_, _>>()
-            .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
-        Ok(Self {
+    ) -> Self {
+        let reached = |cache| Reached {
+            cache,
+            committed: None,
+        };
+        Self {
             provers,
             executor,
             steps: segments.next(),
             remaining: Box::new(segments),
             next: 0,
-            states,
+            states: first.into_iter().map(reached).collect(),
             ready: VecDeque::new(),
+            stream: None,
             chain: ChainAccumulator::new(),
             end_tokens,
             end: None,
-        })
+        }
     }
 
     /// Exchanges the states that have been reached: a defect, for the tests of what comes of it.
@@ -247,13 +264,7 @@ impl<'a> Front<'a> {
         std::mem::swap(&mut self.states, &mut other.states);
     }
 
-    /// The commitment to the state that has been reached, of all groups of layers.
-    pub(crate) fn state(&self) -> PortCommitment {
-        let states: Vec<_> = self.states.iter().map(|it| it.commitment()).collect();
-        PortCommitment::of_groups(&states)
-    }
-
-    /// The end token that the chain ends with, and not at its limit, as far as it was executed.
+    /// The end token that the chain ends with, and not at its limit, as far as it was handed out.
     pub(crate) fn end(&self) -> Option<EndToken> {
         self.end
     }
@@ -272,71 +283,93 @@ impl<'a> Front<'a> {
         self.ready.is_empty() && self.steps.is_none()
     }
 
-    /// The next part. Executes the next segment and commits the states after it where all parts of the one before
-    /// were handed out; `None` after the last, and after an error.
+    /// The next part, with its states committed. Executes the next segment where all parts of the one before were
+    /// handed out; `None` after the last, and after an error.
     pub(crate) fn advance(&mut self) -> Result<Option<Job>, ChainProveError> {
-        if let Some(job) = self.ready.pop_front() {
-            return Ok(Some(job));
-        }
-        let Some(steps) = self.steps.take() else {
-            return Ok(None);
-        };
-        self.steps = self.remaining.next();
-        let executed = self.execute(steps);
-        if executed.is_err() || self.end.is_some() {
-            // Another worker may ask before it hears of the error: the steps behind do not follow from the
+        let job = self.next_job();
+        if job.is_err() || self.end.is_some() {
+            // Another worker may ask before it hears of the error: what is behind does not follow from the
             // state that was reached. Behind an end token there is no segment.
+            self.ready.clear();
             (self.steps, self.remaining) = (None, Box::new(iter::empty()));
         }
-        self.ready = executed?;
-        Ok(self.ready.pop_front())
+        job
     }
 
-    fn execute(&mut self, steps: StepRange) -> Result<VecDeque<Job>, ChainProveError> {
-        let segment = self.next;
-        let before: Vec<&KvCache> = self.states.iter().map(|state| state.cache()).collect();
-        let all = self.executor.execute(segment, steps, &before)?;
-        let prove_error = |source| ChainProveError::Prove { segment, source };
-        let mut jobs = VecDeque::new();
-        let mut stream_in = None;
-        let groups = self.provers.iter().zip(&mut self.states);
-        for (part, ((prover, state), executed)) in (0..).zip(groups.zip(all)) {
-            let Executed { execution, after } = executed;
-            let after = Arc::new(prover.state(after).map_err(prove_error)?);
-            let stream_out = match execution.stream_out() {
-                None => None,
-                Some((steps, stream)) => {
-                    let committed = prover.stream_out(steps, stream).map_err(prove_error)?;
-                    Some(Arc::new(committed))
-                }
+    fn next_job(&mut self) -> Result<Option<Job>, ChainProveError> {
+        if self.ready.is_empty() {
+            let Some(steps) = self.steps.take() else {
+                return Ok(None);
             };
-            let ports = Ports {
-                before: std::mem::replace(state, Arc::clone(&after)),
-                after,
-                stream_in: std::mem::replace(&mut stream_in, stream_out.clone()),
-                stream_out,
-            };
-            let claim = execution.claim(prover, &ports);
-            let (statement, tokens) = claim.map_err(prove_error)?;
-            let is_complete = self.chain.push(&statement)?;
-            if is_complete {
-                self.end = end_of(&self.end_tokens, &statement, tokens.as_ref());
-            }
-            jobs.push_back(Job {
-                part: segment * self.provers.len() as u64 + part,
+            self.steps = self.remaining.next();
+            let before: Vec<&KvCache> = self.states.iter().map(|state| &state.cache).collect();
+            let segment = self.next;
+            let all = self.executor.execute(segment, steps, &before)?;
+            let pending = (0..).zip(all).map(|(group, executed)| Pending {
                 segment,
-                statement,
-                // All parts of a segment have the same.
-                tokens: tokens.filter(|_| is_complete),
-                execution,
-                ports,
+                group,
+                executed,
             });
+            self.ready = pending.collect();
+            self.next += 1;
         }
-        self.next += 1;
-        Ok(jobs)
+        match self.ready.pop_front() {
+            None => Ok(None),
+            Some(pending) => self.commit(pending).map(Some),
+        }
     }
 
-    /// What the segments executed so far say together; `None` before the first.
+    /// Commits what a part opens, and says what it claims.
+    fn commit(&mut self, pending: Pending) -> Result<Job, ChainProveError> {
+        let Pending {
+            segment,
+            group,
+            executed: Executed { execution, after },
+        } = pending;
+        let prove_error = |source| ChainProveError::Prove { segment, source };
+        let prover = self.provers.get(group).map_err(prove_error)?;
+        let reached = &mut self.states[usize::from(group)];
+        let before = match reached.committed.take() {
+            Some(committed) => committed,
+            None => Arc::new(prover.state(reached.cache.clone()).map_err(prove_error)?),
+        };
+        reached.cache.clone_from(&after);
+        let after = Arc::new(prover.state(after).map_err(prove_error)?);
+        if self.provers.keeps_all() {
+            reached.committed = Some(Arc::clone(&after));
+        }
+        let stream_out = match execution.stream_out() {
+            None => None,
+            Some((steps, stream)) => {
+                let committed = prover.stream_out(steps, stream).map_err(prove_error)?;
+                Some(Arc::new(committed))
+            }
+        };
+        let ports = Ports {
+            before,
+            after,
+            stream_in: std::mem::replace(&mut self.stream, stream_out.clone()),
+            stream_out,
+        };
+        let claim = execution.claim(&prover, &ports);
+        let (statement, tokens) = claim.map_err(prove_error)?;
+        let is_complete = self.chain.push(&statement)?;
+        if is_complete {
+            self.end = end_of(&self.end_tokens, &statement, tokens.as_ref());
+        }
+        Ok(Job {
+            part: segment * u64::from(self.provers.count()) + u64::from(group),
+            segment,
+            statement,
+            // All parts of a segment have the same.
+            tokens: tokens.filter(|_| is_complete),
+            prover,
+            execution,
+            ports,
+        })
+    }
+
+    /// What the segments handed out so far say together; `None` before the first.
     pub(crate) fn chain(self) -> Option<ChainStatement> {
         self.chain.finish().ok()
     }

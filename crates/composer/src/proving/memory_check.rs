@@ -143,6 +143,13 @@ struct Draft {
     steps: StepRange,
 }
 
+/// For which groups of layers the weights are held at a time.
+#[derive(Clone, Copy)]
+enum Held {
+    All,
+    One,
+}
+
 /// The ways in which so many segments are cut.
 fn ways(cuts: &CutPattern, segments: u64) -> Vec<Cut> {
     let in_use = |cut: &Cut| (0..segments).any(|segment| cuts.of(segment) == *cut);
@@ -167,8 +174,21 @@ impl Draft {
         }
     }
 
+    /// What takes the least memory.
+    fn least(&self) -> Held {
+        match self.terms.groups() {
+            LayerGroups::ONE => Held::All,
+            _ => Held::One,
+        }
+    }
+
     /// What it needs in segments of so many steps, at another level or profile.
-    fn need(&self, segment_steps: SegmentSteps, security: Security) -> Result<Need, PlanError> {
+    fn need(
+        &self,
+        segment_steps: SegmentSteps,
+        security: Security,
+        held: Held,
+    ) -> Result<Need, PlanError> {
         let shape = &self.terms.shape;
         let shape = SegmentShape::new(shape.attention(), shape.capacity(), segment_steps)
             .map_err(ProveError::from)?;
@@ -177,10 +197,10 @@ impl Draft {
             it.shape = shape;
         });
         let steps = segment_steps.get() as usize;
-        let ways = self
-            .ways
-            .iter()
-            .map(|way| SegmentMemory::of(&terms, *way, steps));
+        let ways = self.ways.iter().map(|way| match held {
+            Held::All => SegmentMemory::of(&terms, *way, steps),
+            Held::One => SegmentMemory::of_one_at_a_time(&terms, *way, steps),
+        });
         let lengths = if self.steps.steps().is_multiple_of(steps) {
             1
         } else {
@@ -192,15 +212,27 @@ impl Draft {
         ))
     }
 
-    /// How it is shared out, or that it does not fit, and what would. The segments of a chain that was begun
-    /// are what they are.
-    fn schedule(&self, resources: &Resources, begun: bool) -> Result<Schedule, PlanError> {
+    /// How it is shared out, and for how many groups of layers the weights are held at a time; or that it does not
+    /// fit, and what would. The segments of a chain that was begun are what they are.
+    fn schedule(&self, resources: &Resources, begun: bool) -> Result<(Schedule, usize), PlanError> {
         let length = self.terms.shape.segment_steps();
-        let need = self.need(length, self.terms.security)?;
-        let segments = self.steps.segments(length).len() as u64;
+        let groups = self.terms.groups().count();
+        let parts = self.steps.segments(length).len() as u64 * groups as u64;
         let rooms = rooms(resources.max_memory);
-        Schedule::plan(&need, &rooms, cores(), segments, resources.jobs)
-            .map_err(|excess| self.shortage(&need, excess, begun).into())
+        let plan = |held, jobs| -> Result<_, PlanError> {
+            let need = self.need(length, self.terms.security, held)?;
+            let plan = Schedule::plan(&need, &rooms, cores(), parts, jobs);
+            Ok(plan.map_err(|excess| (need, excess)))
+        };
+        let (need, excess) = match plan(Held::All, resources.jobs)? {
+            Ok(schedule) => return Ok((schedule, groups)),
+            Err(_) if groups > 1 => match plan(Held::One, NonZeroUsize::new(1))? {
+                Ok(schedule) => return Ok((schedule, 1)),
+                Err(short) => short,
+            },
+            Err(short) => short,
+        };
+        Err(self.shortage(&need, excess, begun).into())
     }
 
     fn shortage(&self, need: &Need, excess: Excess, begun: bool) -> MemoryShortage {
@@ -227,7 +259,7 @@ impl Draft {
         for other in own.chain(others) {
             // The longest segments of this profile; those of the chain itself are not another choice.
             let longest = shorter(length).find_map(|steps| {
-                let bytes = room.taken(&self.need(steps, other).ok()?, cores, 1);
+                let bytes = room.taken(&self.need(steps, other, self.least()).ok()?, cores, 1);
                 (bytes <= most).then_some((steps, bytes))
             });
             let Some((steps, bytes)) = longest.filter(|(it, _)| (*it, other) != (length, security))
@@ -302,7 +334,28 @@ impl Schedule {
         };
         let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
         let terms = terms.map_err(ProveError::from)?;
-        Draft::of_model(terms, steps, &options.cuts).schedule(resources, false)
+        let draft = Draft::of_model(terms, steps, &options.cuts);
+        Ok(draft.schedule(resources, false)?.0)
+    }
+
+    /// For how many groups of layers of such a chain the committed weights are held at a time: all, or one where
+    /// there is too little memory for all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::for_model`].
+    pub fn groups_held(
+        model: &IntegerModel,
+        prompt: usize,
+        options: &ModelOptions,
+        resources: &Resources,
+    ) -> Result<usize, PlanError> {
+        let prefix = model.prefix().tokens.len();
+        let (chain, steps) = options.chain_after(model.shape(), prefix, prefix + prompt)?;
+        let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
+        let terms = terms.map_err(ProveError::from)?;
+        let draft = Draft::of_model(terms, steps, &options.cuts);
+        Ok(draft.schedule(resources, false)?.1)
     }
 }
 
@@ -319,21 +372,22 @@ pub(crate) fn work_schedule(
             Draft::of_model(terms, plan.steps(), plan.cuts())
         }
     };
-    draft.schedule(resources, begun)
+    Ok(draft.schedule(resources, begun)?.0)
 }
 
-/// Whether the chain of a manifest can be gone on with, before its model is committed.
+/// Whether the chain of a manifest can be gone on with, before its model is committed: for how many groups of layers
+/// the committed weights are held at a time.
 pub(crate) fn check_begun(
     model: &IntegerModel,
     manifest: &ChainManifest,
     resources: &Resources,
-) -> Result<(), PlanError> {
+) -> Result<usize, PlanError> {
     let ChainManifest {
         terms, steps, cuts, ..
     } = manifest;
     // A manifest without one does not belong to a model: that is for others to say.
     let Some(decoder) = terms.decoder else {
-        return Ok(());
+        return Ok(1);
     };
     let chain = ModelChain {
         domain: terms.domain.clone(),
@@ -345,6 +399,6 @@ pub(crate) fn check_begun(
     };
     let terms = chain.terms(&model_outline(model), NO_WEIGHTS);
     let terms = terms.map_err(ProveError::from)?;
-    Draft::of_model(terms, *steps, cuts).schedule(resources, true)?;
-    Ok(())
+    let draft = Draft::of_model(terms, *steps, cuts);
+    Ok(draft.schedule(resources, true)?.1)
 }

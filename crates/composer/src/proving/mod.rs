@@ -16,6 +16,7 @@ mod plan;
 mod process;
 mod progress;
 pub(crate) mod prover;
+mod provers;
 mod report;
 mod schedule;
 mod segments;
@@ -36,6 +37,7 @@ pub use progress::{
     CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase, Silent,
 };
 pub use prover::ChainProver;
+pub use provers::Committing;
 pub use report::{ProveReport, ProvenRow};
 pub use schedule::Schedule;
 pub use storage::{FileSystem, Storage};

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use matchmark_models::{IntegerModel, ModelError, ModelState};
-use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
+use matchmark_prover::{model_outline, ChainTerms, ProveError, SegmentSizes};
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, CutPattern, EndTokens, LayerGroup, LayerGroups, PortCommitment, TokenId,
+    AcceptancePolicy, CutPattern, EndTokens, LayerGroup, LayerGroups, TokenId,
 };
 use matchmark_verifier::key::{KeyWeights, ModelOptions, Stop};
 
@@ -17,6 +17,7 @@ use crate::proving::end_tokens::end_tokens;
 use crate::proving::error::PlanError;
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest, PlanFiles};
 use crate::proving::plan::to_u32;
+use crate::proving::provers::{Committing, Provers};
 use crate::proving::segments::{chain_policy, segment_sizes};
 
 /// A chain of a model that can be proven: the tokens have their positions, and weights and tables are
@@ -28,11 +29,10 @@ pub struct ModelPlan {
     steps: StepRange,
     cuts: CutPattern,
     end_tokens: EndTokens,
-    provers: Provers,
+    /// Log of the height of the trees.
+    log_height: u32,
+    provers: Arc<Provers>,
 }
-
-/// The provers of all groups of layers of a chain, in order: one of attention alone.
-pub(crate) type Provers = Arc<[SegmentProver]>;
 
 impl ModelPlan {
     /// Plans the proof of a prompt, behind the model's prefix, and of the tokens that the model chooses after
@@ -46,23 +46,43 @@ impl ModelPlan {
         prompt: Vec<u32>,
         options: &ModelOptions,
     ) -> Result<Self, PlanError> {
+        Self::committing(model, prompt, options, Committing::default())
+    }
+
+    /// As [`Self::new`], with what is known of the committed weights, and of how many groups of layers they may be
+    /// held at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn committing(
+        model: Arc<IntegerModel>,
+        prompt: Vec<u32>,
+        options: &ModelOptions,
+        committing: Committing,
+    ) -> Result<Self, PlanError> {
         let prompt = behind_prefix(&model, &prompt);
         let given: Vec<TokenId> = prompt.iter().copied().map(TokenId::new).collect();
         let prefix = model.prefix().tokens.len();
         let (chain, steps) = options.chain(model.shape(), prefix, &given)?;
         let end_tokens = end_tokens(&options.stop, &model)?;
-        let provers = SegmentProver::for_groups(&chain, &model)?.into();
+        let log_height = chain
+            .lifting_log_size(&model_outline(&model))
+            .map_err(ProveError::from)?;
+        let provers = Provers::of_model(chain, Arc::clone(&model), committing)?;
         let plan = Self {
             model,
             prompt,
             steps,
             cuts: options.cuts.clone(),
             end_tokens,
-            provers,
+            log_height,
+            provers: Arc::new(provers),
         };
         for steps in plan.segments() {
-            for prover in &*plan.provers {
-                prover.layout_of_steps(steps.steps())?;
+            for group in 0..plan.terms().groups().count() {
+                let layout = plan.terms().layout_of(group, steps.steps());
+                layout.map_err(ProveError::from)?;
             }
         }
         Ok(plan)
@@ -73,6 +93,7 @@ impl ModelPlan {
         model: IntegerModel,
         prompt: &[TokenId],
         manifest: &ChainManifest,
+        groups_held: usize,
     ) -> Result<Self, PlanError> {
         let ChainManifest {
             steps,
@@ -94,7 +115,12 @@ impl ModelPlan {
             stop: Stop::Tokens(end_tokens.clone()),
             groups: terms.groups(),
         };
-        Self::new(Arc::new(model), prompt, &options)
+        // What the manifest says is compared with what was committed when a segment is complete.
+        let committing = Committing {
+            weights: terms.decoder.map(|decoder| decoder.weights),
+            groups_held,
+        };
+        Self::committing(Arc::new(model), prompt, &options, committing)
     }
 
     /// The model.
@@ -134,11 +160,7 @@ impl ModelPlan {
     ///
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
-        let caches = self.first_caches().map_err(ProveError::from)?;
-        let states = self.provers.iter().zip(caches);
-        let states = states.map(|(prover, cache)| Ok(prover.state(cache)?.commitment()));
-        let states: Vec<PortCommitment> = states.collect::<Result<_, ProveError>>()?;
-        let first = PortCommitment::of_groups(&states);
+        let first = self.first_caches().map_err(ProveError::from)?;
         let end = self.end_tokens.clone();
         chain_policy(
             &self.provers,
@@ -168,7 +190,7 @@ impl ModelPlan {
         let terms = self.terms();
         terms.decoder.map(|decoder| KeyWeights {
             log_blowup: terms.security.parameters().log_blowup,
-            log_height: self.provers[0].lifting_log_size(),
+            log_height: self.log_height,
             groups: decoder.groups,
             commitment: decoder.weights,
         })
@@ -179,14 +201,14 @@ impl ModelPlan {
         self.prompt.iter().copied().map(TokenId::new).collect()
     }
 
-    pub(crate) fn provers(&self) -> &Provers {
+    pub(crate) fn provers(&self) -> &Arc<Provers> {
         &self.provers
     }
 
     /// The terms of the chain.
     #[must_use]
     pub fn terms(&self) -> &ChainTerms {
-        self.provers[0].terms()
+        self.provers.terms()
     }
 
     /// The cache that each group of layers begins with.

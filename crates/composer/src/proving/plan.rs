@@ -12,6 +12,7 @@ use matchmark_tables::WeightTable;
 use crate::layout::{TABLE_FILE, TRACE_FILE};
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::manifest::{ChainInputs, ChainManifest, FileDigest, PlanFiles};
+use crate::proving::provers::Provers;
 use crate::proving::segments::{chain_policy, segment_sizes};
 
 /// What a prover decides about a chain, beside the trace.
@@ -211,11 +212,10 @@ impl ChainPlan {
     ///
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
-        let prover = SegmentProver::new(self.terms.clone())?;
-        let first = prover.state(KvCache::from_prefix(&self.trace))?;
-        let given = Vec::new();
-        let (first, steps) = (first.commitment(), self.steps());
-        chain_policy(&[prover], given, EndTokens::NONE, first, steps, &self.cuts)
+        let provers = Provers::of_one(SegmentProver::new(self.terms.clone())?);
+        let first = vec![KvCache::from_prefix(&self.trace)];
+        let (given, steps) = (Vec::new(), self.steps());
+        chain_policy(&provers, given, EndTokens::NONE, first, steps, &self.cuts)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is

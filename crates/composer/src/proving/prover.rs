@@ -1,11 +1,11 @@
 //! Proving of a chain.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use camino::Utf8Path;
-use matchmark_prover::{SegmentProver, SegmentSizes};
+use matchmark_prover::SegmentSizes;
 use matchmark_statement::{AcceptancePolicy, FinishReason};
 use matchmark_verifier::{verify_segment, SegmentFile};
 use rayon::ThreadPoolBuildError;
@@ -21,11 +21,12 @@ use crate::proving::process;
 use crate::proving::progress::{
     CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase,
 };
+use crate::proving::provers::Provers;
 use crate::proving::report::{ProveReport, ProvenRow};
 use crate::proving::schedule::Schedule;
 use crate::proving::storage::{FileSystem, Storage};
 use crate::proving::work::ChainWork;
-use crate::reader::max_segment_bytes;
+use crate::reader::max_bytes_of;
 use crate::verifier::{group_of, public_bytes};
 
 /// Proves a chain into a directory, which it holds locked.
@@ -199,10 +200,12 @@ impl ChainProver {
             .map_err(|source| ChainProveError::Prove { segment: 0, source })?;
         self.go_on()?;
         let front = work.front(&provers)?;
-        self.go_on()?;
-        // This makes the preprocessed trees, so that no worker waits for another one's.
-        let first_state = front.state();
-        let policy = work.policy_with(&provers, first_state)?;
+        let policy = OnceLock::new();
+        if provers.keeps_all() {
+            // This makes the preprocessed trees, so that no worker waits for another one's.
+            let made = work.policy_with(&provers)?;
+            let _ = policy.set(made);
+        }
         let schedule = self.schedule;
         info!(?schedule, segments = work.segment_count(), "proving");
         progress.event(&ProveEvent::Planned(ChainOutline {
@@ -214,6 +217,7 @@ impl ChainProver {
 
         let shared = Shared {
             directory: &self.directory,
+            work,
             provers: &provers,
             groups: u64::from(work.groups().get()),
             policy: &policy,
@@ -258,7 +262,8 @@ impl ChainProver {
             // There may be files behind the end, which nobody has looked at.
             self.directory.check_segments(chain.parts())?;
         }
-        let answer = policy.answer(chain.steps(), end);
+        let answer = chain.terms().answer(chain.steps(), end);
+        let first_state = chain.first_state();
         let rows: Vec<ProvenRow> = outcome.rows.into_values().collect();
         let mut sizes = self.sizes()?;
         sizes.truncate(usize::try_from(segments).unwrap_or(usize::MAX));
@@ -316,10 +321,12 @@ struct Outcome {
 /// What the workers share.
 struct Shared<'a> {
     directory: &'a ChainDirectory,
-    provers: &'a [SegmentProver],
+    work: &'a ChainWork,
+    provers: &'a Provers,
     /// Parts of a segment.
     groups: u64,
-    policy: &'a AcceptancePolicy,
+    /// Made when it is asked for: that takes the selectors of all groups of layers.
+    policy: &'a OnceLock<AcceptancePolicy>,
     progress: &'a dyn Progress,
     /// Held while something is told: one event at a time.
     telling: Mutex<()>,
@@ -400,7 +407,7 @@ impl Shared<'_> {
     fn finish(&self, job: &Job) -> Result<(u64, ProvenRow), ChainProveError> {
         let start = Clock::start();
         let (segment, part) = (job.segment, job.part);
-        let max_bytes = max_segment_bytes(self.policy);
+        let max_bytes = max_bytes_of(self.provers.terms());
         let stored = self.directory.read_segment(part, max_bytes)?;
         let kept = stored.is_some();
         let proof_bytes = match stored {
@@ -433,12 +440,21 @@ impl Shared<'_> {
         let (segment, part) = (job.segment, job.part);
         let prove_error = |source| ChainProveError::Prove { segment, source };
         self.tell_phase(part, SegmentPhase::Prove);
-        let proven = job.prove(self.provers).map_err(prove_error)?;
+        let proven = job.prove().map_err(prove_error)?;
         let encoded = proven.file.encode();
         let bytes = encoded.map_err(|source| prove_error(source.into()))?;
         self.tell_phase(part, SegmentPhase::Write);
         self.directory.write_segment(part, &bytes)?;
         Ok(proven.file.proof_bytes() as u64)
+    }
+
+    /// The policy that accepts the chain.
+    fn policy(&self) -> Result<&AcceptancePolicy, ChainProveError> {
+        if let Some(policy) = self.policy.get() {
+            return Ok(policy);
+        }
+        let made = self.work.policy_with(self.provers)?;
+        Ok(self.policy.get_or_init(|| made))
     }
 
     /// Checks a stored segment in full; gives the length of the proof.
@@ -455,7 +471,7 @@ impl Shared<'_> {
                 got: file.statement().digest(),
             });
         }
-        verify_segment(&file, self.policy).map_err(corrupt)?;
+        verify_segment(&file, self.policy()?).map_err(corrupt)?;
         Ok(file.proof_bytes() as u64)
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use matchmark_prover::{ChainTerms, ProveError, SegmentProver, SegmentSizes};
+use matchmark_prover::{ChainTerms, ProveError, SegmentSizes};
 use matchmark_quant::StepRange;
+use matchmark_runtime::KvCache;
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PortCommitment, TokenId,
 };
 
 use crate::proving::error::PlanError;
+use crate::proving::provers::Provers;
 
 /// Sizes of all segments of a chain, of at most so many steps each, in order.
 pub(crate) fn segment_sizes(
@@ -26,32 +28,34 @@ pub(crate) fn segment_sizes(
     Ok(sizes.collect())
 }
 
-/// The policy for a chain of these terms that is given these tokens, ends with one of those, and begins with
-/// this state: the circuits of all segment lengths in use.
+/// The policy for a chain of these provers that is given these tokens, ends with one of those, and begins with
+/// these caches, one for each group of layers: the circuits of all segment lengths in use.
 pub(crate) fn chain_policy(
-    provers: &[SegmentProver],
+    provers: &Provers,
     given: Vec<TokenId>,
     end_tokens: EndTokens,
-    first_state: PortCommitment,
+    first: Vec<KvCache>,
     steps: StepRange,
     cuts: &CutPattern,
 ) -> Result<AcceptancePolicy, PlanError> {
-    let terms = provers[0].terms();
+    let terms = provers.terms();
     let kinds: BTreeSet<(usize, Cut)> = (0..)
         .zip(steps.segments(terms.shape.segment_steps()))
         .map(|(segment, steps)| (steps.steps(), cuts.of(segment)))
         .collect();
-    let mut circuits = Vec::new();
-    for (steps, cut) in kinds {
-        for prover in provers {
-            circuits.extend(prover.circuits(cut, steps)?);
+    let (mut circuits, mut states) = (Vec::new(), Vec::new());
+    for (group, cache) in (0..).zip(first) {
+        let prover = provers.get(group)?;
+        states.push(prover.state(cache)?.commitment());
+        for (steps, cut) in &kinds {
+            circuits.extend(prover.circuits(*cut, *steps)?);
         }
     }
     Ok(AcceptancePolicy::new(AcceptancePolicyParts {
         terms: terms.shared().clone(),
         prompt: given,
         end_tokens,
-        first_state,
+        first_state: PortCommitment::of_groups(&states),
         steps,
         circuits,
     })?)

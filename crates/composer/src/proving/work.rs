@@ -1,16 +1,19 @@
 //! What chains of a trace and of a model have in common.
 
+use std::sync::Arc;
+
 use matchmark_prover::{ProveError, SegmentProver, SegmentSizes};
 use matchmark_quant::{AttentionShape, StepRange};
 use matchmark_runtime::{KvCache, TraceError};
-use matchmark_statement::{AcceptancePolicy, EndTokens, LayerGroups, PortCommitment};
+use matchmark_statement::{AcceptancePolicy, EndTokens, LayerGroups};
 
 use crate::proving::error::{ChainProveError, PlanError};
 use crate::proving::executors::{ModelExecutor, TraceExecutor};
 use crate::proving::front::Front;
 use crate::proving::manifest::PlanFiles;
-use crate::proving::model_plan::{ModelPlan, Provers};
+use crate::proving::model_plan::ModelPlan;
 use crate::proving::plan::ChainPlan;
+use crate::proving::provers::Provers;
 use crate::proving::segments::chain_policy;
 
 /// What is to be proven.
@@ -114,24 +117,23 @@ impl ChainWork {
     }
 
     /// The provers of all groups of layers.
-    pub(crate) fn provers(&self) -> Result<Provers, ProveError> {
+    pub(crate) fn provers(&self) -> Result<Arc<Provers>, ProveError> {
         match self {
             Self::Trace(plan) => {
-                SegmentProver::new(plan.terms().clone()).map(|it| Provers::from([it]))
+                let prover = SegmentProver::new(plan.terms().clone())?;
+                Ok(Arc::new(Provers::of_one(prover)))
             }
-            Self::Model(plan) => Ok(plan.provers().clone()),
+            Self::Model(plan) => Ok(Arc::clone(plan.provers())),
         }
     }
 
-    pub(crate) fn front<'a>(
-        &'a self,
-        provers: &'a [SegmentProver],
-    ) -> Result<Front<'a>, ChainProveError> {
+    pub(crate) fn front<'a>(&'a self, provers: &'a Provers) -> Result<Front<'a>, ChainProveError> {
         match self {
             Self::Trace(plan) => {
                 let first = vec![KvCache::from_prefix(plan.trace())];
                 let executor = Box::new(TraceExecutor(plan));
-                Front::new(provers, first, plan.segments(), executor, EndTokens::NONE)
+                let ends = EndTokens::NONE;
+                Ok(Front::new(provers, first, plan.segments(), executor, ends))
             }
             Self::Model(plan) => {
                 let failed = |source| ChainProveError::ExecuteModel { segment: 0, source };
@@ -140,26 +142,25 @@ impl ChainWork {
                 let executor = Box::new(executor.map_err(failed)?);
                 let ends = plan.end_tokens().clone();
                 let first = plan.first_caches().map_err(failed)?;
-                Front::new(provers, first, plan.segments(), executor, ends)
+                let segments = plan.segments();
+                Ok(Front::new(provers, first, segments, executor, ends))
             }
         }
     }
 
-    /// [`Self::policy`], with the provers of these terms and the first state at hand.
-    pub(crate) fn policy_with(
-        &self,
-        provers: &[SegmentProver],
-        first_state: PortCommitment,
-    ) -> Result<AcceptancePolicy, PlanError> {
+    /// [`Self::policy`], with the provers of these terms at hand.
+    pub(crate) fn policy_with(&self, provers: &Provers) -> Result<AcceptancePolicy, PlanError> {
         let steps = self.steps();
         match self {
             Self::Trace(plan) => {
+                let first = vec![KvCache::from_prefix(plan.trace())];
                 let none = EndTokens::NONE;
-                chain_policy(provers, Vec::new(), none, first_state, steps, plan.cuts())
+                chain_policy(provers, Vec::new(), none, first, steps, plan.cuts())
             }
             Self::Model(plan) => {
+                let first = plan.first_caches().map_err(ProveError::from)?;
                 let ends = plan.end_tokens().clone();
-                chain_policy(provers, plan.given(), ends, first_state, steps, plan.cuts())
+                chain_policy(provers, plan.given(), ends, first, steps, plan.cuts())
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What is to be proven, of a trace or of a model.
 
 use matchmark_composer::{
-    ChainOptions, ChainPlan, ChainWork, ModelMock, ModelOptions, ModelPlan, Resources, Schedule,
+    ChainOptions, ChainPlan, ChainWork, Committing, ModelMock, ModelOptions, ModelPlan, Resources,
+    Schedule,
 };
 use matchmark_models::Message;
 use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRange};
@@ -254,8 +255,15 @@ impl Prove<TokensOf> {
     fn plan(&self, resources: &Resources) -> Result<ModelPlan, Error> {
         let (model, prompt, options) = self.chain()?;
         let model = model.as_integer();
-        Schedule::for_model(model, prompt.len(), &options, resources)?;
-        let plan = ModelPlan::new(model.clone(), prompt, &options)?;
+        let committing = Committing {
+            groups_held: Schedule::groups_held(model, prompt.len(), &options, resources)?,
+            weights: match &self.source.key {
+                Some(key) => key.weights_of(prompt.len(), &options)?,
+                None => None,
+            },
+        };
+        let plan = ModelPlan::committing(model.clone(), prompt, &options, committing)?;
+        // What is in several groups of layers is compared when a segment is complete.
         if let Some(key) = &self.source.key {
             key.check_weights(plan.weights())?;
         }

@@ -299,8 +299,7 @@ impl AcceptancePolicy {
     /// attention alone.
     #[must_use]
     pub fn answer(&self, steps: StepRange, end: Option<EndToken>) -> Option<Answer> {
-        let decoder = self.parts.terms.decoder.as_ref()?;
-        Some(Answer::new(steps, decoder.prompt, end))
+        self.parts.terms.answer(steps, end)
     }
 
     /// The first end token that a segment generates: among what it chooses, but not in the place of a token
@@ -429,7 +428,7 @@ impl AcceptancePolicy {
     /// Length of the encoded public values of a segment of `steps` steps, in bytes.
     #[must_use]
     pub const fn public_values_len(&self, steps: usize) -> usize {
-        self.parts.terms.form().encoded_len(steps)
+        self.parts.terms.public_values_len(steps)
     }
 
     /// Commitment to the cache that the chain begins with.
