@@ -30,7 +30,7 @@ use crate::report::Recorder;
 use crate::world::tree_of;
 
 /// Seeds that a forgery may try before it counts as impossible.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 400;
 
 pub fn run(recorder: &mut Recorder) {
     cells::run(recorder);
@@ -67,14 +67,17 @@ fn forge(recorder: &mut Recorder, setup: &Setup, forgery: &Forgery, proven: bool
     let label = format!("{}/{}", case.name, forgery.name);
     let mut mounted = None;
     recorder.require(&format!("{label}/constraints"), || {
-        let attempt = mounted.insert(mount(case, forgery)?);
-        attempt.check()
+        match mounted.insert(mount(case, forgery)) {
+            Ok(attempt) => attempt.check(),
+            Err(error) => Err(error.clone()),
+        }
     });
-    if !proven {
+    // Without a witness there is nothing to prove, as the attempt before this one says.
+    if !proven || matches!(mounted, Some(Err(_))) {
         return;
     }
     recorder.refuse(&format!("{label}/proof"), || {
-        let attempt = mounted.map_or_else(|| mount(case, forgery), Ok);
+        let attempt = mounted.unwrap_or_else(|| mount(case, forgery));
         outcome(setup, &attempt.unwrap().forged)
     });
 }
