@@ -50,12 +50,12 @@ fn of_kind(recorder: &mut Recorder, kind: &str, cases: &[Arc<Case>], every: usiz
         sweep.constraint_drop(case);
     }
     // What a part of the cells does not notice, one of all of them may.
-    for case in cases.iter().filter(|_| !is_full) {
+    for case in cases {
         if case.decoder.is_none() {
-            sweep.attempts("cells", case, cells::attempts(case, seed, 1));
+            sweep.last_attempts("cells", case, cells::attempts(case, seed, 1));
         } else {
             let cells = decoder::cells::attempts(case, seed, 1, usize::MAX);
-            sweep.attempts("decoders", case, cells.map(|(attempt, _)| attempt));
+            sweep.last_attempts("decoders", case, cells.map(|(attempt, _)| attempt));
         }
     }
     for (item, noticed) in sweep.noticed() {

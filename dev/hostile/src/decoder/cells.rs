@@ -103,8 +103,8 @@ fn free(
 /// Number of reasons for which attempts hold.
 const REASONS: usize = 11;
 
-/// The attempts on a case: nothing changed, one in so many of the changed cells, and all free ones. One
-/// in so many is to be `proven`.
+/// The attempts on a case: nothing changed, one in so many of the changed cells, all free ones and those beside
+/// them. One in so many is to be `proven`.
 pub fn attempts(
     case: &Arc<Case>,
     seed: u64,
@@ -119,10 +119,13 @@ pub fn attempts(
         follows: true,
     };
     let cells = cells(case, &mut honest, seed).into_iter().enumerate();
-    let name = case.name;
+    let (name, in_use) = (case.name, used(case, "vectors", 0));
     let changed = cells.filter_map(move |(place, (cell, new, free))| {
-        // Of the free ones, none is passed over.
-        if place % every != 0 && free.is_none() {
+        // Of the free ones, none is passed over, and none of the outputs of no step, which nothing but their
+        // range refuses.
+        let is_of_no_step =
+            (cell.component, cell.read.name) == ("vectors", "output") && cell.row >= in_use;
+        if place % every != 0 && free.is_none() && !is_of_no_step {
             return None;
         }
         let attempt = Attempt {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
+use matchmark_quant::centered;
+use stwo::core::fields::m31::M31;
 
 use super::attacks::{any, lying, on_attention, on_constraint};
 use super::execution::{run_behind, Value, What};
@@ -90,7 +92,8 @@ fn query_out_of_range() -> Attack {
     })
 }
 
-/// An old entry of the cache is out of range, and all that follows from it.
+/// An old entry of the cache is out of range, and all that follows from it; no output is, so that it is the entry
+/// that is refused.
 fn old_entry_out_of_range(lane: usize, value: bool) -> Attack {
     Box::new(move |case, seed| {
         let mut rng = Rng(seed ^ 0x6f6f_7261);
@@ -111,6 +114,9 @@ fn old_entry_out_of_range(lane: usize, value: bool) -> Attack {
             },
             &mut |_, _| {},
         );
-        Some(forge(case, run, vec![]))
+        let is_in_range = |output: &M31| centered(output.0) > i64::from(other);
+        let outputs = run.witness.main.component("vectors").column("output");
+        let are_in_range = outputs.iter().all(is_in_range);
+        are_in_range.then(|| forge(case, run, vec![]))
     })
 }
