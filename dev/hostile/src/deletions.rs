@@ -48,12 +48,12 @@ impl Sweep {
         &self.noticed
     }
 
-    /// Deletions from a case that a class has still to notice.
-    fn open(&self, case: &Case, class: &str) -> Vec<(Item, Drop)> {
+    /// Deletions from a case that a class has still to notice: without a class, those that none has noticed.
+    fn open(&self, case: &Case, class: Option<&str>) -> Vec<(Item, Drop)> {
         let names = names(case);
-        let is_open = |noticed: &Noticed| match self.thorough {
-            true => !noticed.contains_key(class),
-            false => noticed.is_empty(),
+        let is_open = |noticed: &Noticed| match class {
+            Some(class) if self.thorough => !noticed.contains_key(class),
+            _ => noticed.is_empty(),
         };
         let open = self.noticed.iter().filter(|(_, noticed)| is_open(noticed));
         open.filter_map(|(item, _)| Some((item.clone(), item.drop(&names)?)))
@@ -67,7 +67,27 @@ impl Sweep {
         case: &Case,
         attempts: impl Iterator<Item = Attempt>,
     ) {
-        let mut open = self.open(case, class);
+        let open = self.open(case, Some(class));
+        self.attempts_on(open, class, attempts);
+    }
+
+    /// The same, until nothing is left that no class has noticed.
+    pub fn last_attempts(
+        &mut self,
+        class: &'static str,
+        case: &Case,
+        attempts: impl Iterator<Item = Attempt>,
+    ) {
+        let open = self.open(case, None);
+        self.attempts_on(open, class, attempts);
+    }
+
+    fn attempts_on(
+        &mut self,
+        mut open: Vec<(Item, Drop)>,
+        class: &'static str,
+        attempts: impl Iterator<Item = Attempt>,
+    ) {
         let mut attempts = attempts;
         while let Some(attempt) = (!open.is_empty()).then(|| attempts.next()).flatten() {
             let evaluation = attempt.forged.evaluate();
@@ -89,7 +109,7 @@ impl Sweep {
     /// Makes the attempts of the constraint drop. Each has one target, and looks at no other deletion.
     pub fn constraint_drop(&mut self, case: &Arc<Case>) {
         const CLASS: &str = "constraint-drop";
-        let open = self.open(case, CLASS);
+        let open = self.open(case, Some(CLASS));
         for target in targets(case) {
             let deleted = open.iter().find(|(_, drop)| drop == target.drop());
             let Some((item, drop)) = deleted else {

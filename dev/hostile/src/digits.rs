@@ -16,9 +16,13 @@ use super::gadgets::{entry, Part};
 use super::world::{output_remainder, World};
 use super::Rng;
 
-/// All weights are full, and all values near one end: sums are as large as they get.
+/// All weights are full, and all values near one end: sums are as large as they get. What a decoder computes
+/// stays as it is, with weights that are heavy enough.
 fn full_world(case: &Arc<Case>, seed: u64, rng: &mut Rng) -> World {
     let mut world = World::random(case, seed);
+    if case.decoder.is_some() {
+        return world;
+    }
     let limit = case.layout.value_bits().max_value() as i16;
     let sign = [1, -1][rng.below(2)];
     world.q.fill(0);
@@ -156,6 +160,9 @@ pub fn entry_of_other_digits(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     // N_high has to grow by what the high digit of the output has: a fraction of the entry's weight.
     let more = (digits.high(out) - digits.high(of.out)) * of.denominator;
     let weight = forge.scores[forge.run(of.at.0, of.at.1).end - 1].weight;
+    if weight == 0 {
+        return None;
+    }
     let (lane, row) = case
         .layout
         .lane_row(head, case.steps.entries_after() - 1, dim);
@@ -166,19 +173,34 @@ pub fn entry_of_other_digits(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 }
 
 /// An output that is one off with the digits that it has, and what the low digits lack as a carry: a fraction.
+/// In a decoder, where that moves hardly any choice, all outputs of a step are as far off as their low digits allow.
 pub fn carry_as_a_fraction(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6672_6163);
     let mut forge = Forge::honest(case, seed);
-    let of = Division::of(&forge, entry(case, &mut rng))?;
-    let (_, rem) = case.terms.rounding.divide(of.numerator, of.denominator);
-    let out = of.out + [1, -1][rng.below(2)];
-    if out.abs() > forge.limit() || of.digits.high(out) != of.digits.high(of.out) {
-        return None;
+    let at = entry(case, &mut rng);
+    let dimensions = match case.decoder {
+        None => at.2..at.2 + 1,
+        Some(_) => 0..case.layout.head_dim(),
+    };
+    let mut fractions = 0;
+    for dimension in dimensions {
+        let of = Division::of(&forge, (at.0, at.1, dimension))?;
+        let (_, rem) = case.terms.rounding.divide(of.numerator, of.denominator);
+        let (high, base) = (of.digits.high(of.out), i64::from(of.digits.base()));
+        let ends = [(high + 1) * base - 1, high * base];
+        let out = match case.decoder {
+            None => of.out + [1, -1][rng.below(2)],
+            Some(_) => ends[rng.below(2)],
+        };
+        let lacks = (out - of.out) * of.denominator;
+        let is_fraction = lacks.rem_euclid(base) != 0;
+        if out.abs() > forge.limit() || of.digits.high(out) != high || !is_fraction {
+            continue;
+        }
+        forge.set_output(of.at, of.denominator, out, rem);
+        let carry = field(of.carry(high)) + field(lacks) * M31::from(of.digits.base()).inverse();
+        forge.set_carry(of.row, centered(carry.0));
+        fractions += 1;
     }
-    forge.set_output(of.at, of.denominator, out, rem);
-    let base = M31::from(of.digits.base());
-    let lacks = field((out - of.out) * of.denominator) * base.inverse();
-    let carry = field(of.carry(of.digits.high(out))) + lacks;
-    forge.set_carry(of.row, centered(carry.0));
-    Some(forge)
+    (fractions > 0).then_some(forge)
 }

@@ -30,6 +30,7 @@ fn spec() -> DecoderSpec {
         bits: 12,
         seed: 3,
         shorter: 0,
+        heavier: 1,
         capacity: 4,
         segment_steps: 1,
         entries_before: 1,

@@ -17,8 +17,9 @@ use matchmark_air::relation::RelationTag;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{self, Case};
-use crate::checker::{names, Drop, Names};
+use crate::checker::{names, tuple_labels, Drop, Names};
 use crate::decoder;
+use crate::world::ATTENTION;
 
 /// Where the list stands, from the root of the workspace.
 pub const PATH: &str = "dev/hostile/stated.json";
@@ -188,6 +189,16 @@ impl Item {
             What::Constraint => None,
             What::Lookup | What::Relation => tags.find(|tag| tag.name() == self.name),
         }
+    }
+
+    /// What a lookup of a case's attention is for, by the attention's own list; `None` for what joins it to a
+    /// decoder, and for all else.
+    pub fn label(&self, case: &Case) -> Option<String> {
+        let component = ATTENTION.iter().position(|name| *name == self.component)?;
+        let tag = self.tag()?;
+        let labels = tuple_labels(case).into_iter();
+        let mut labels = labels.filter(|(of, _, its, ..)| (*of, *its) == (component, tag));
+        labels.nth(self.ordinal).map(|(.., label, _)| label)
     }
 
     /// Where the components have it; `None` if they do not state it.

@@ -1,7 +1,7 @@
 //! Every part of the constraint system is left out once; see [`crate::constraint_drop`].
 use crate::cases::all;
 use crate::checker::Drop;
-use crate::constraint_drop::targets;
+use crate::constraint_drop::{targets, targets_of_digits};
 use crate::decoder;
 use crate::proving::honest;
 use crate::reduced::{prove, verify, Claimed, Setup};
@@ -32,12 +32,19 @@ pub fn run(recorder: &mut Recorder) {
 /// The same for decoders, which are larger: a part of what can be left out, or all of it. A test of the
 /// crate leaves out all of it by the checkers.
 fn decoders(recorder: &mut Recorder) {
-    let (every, proven) = (recorder.amount(10, 1), recorder.amount(60, 1));
     let specs = recorder.amount(1, decoder::cases::all().len());
-    for spec in &decoder::cases::all()[..specs] {
+    for (place, spec) in decoder::cases::all().iter().enumerate() {
         let case = spec.case();
         let setup = Setup::new(&case);
-        for (index, target) in targets(&case).into_iter().enumerate().step_by(every) {
+        let (targets, every, proven) = match place < specs {
+            true => {
+                let (every, proven) = (recorder.amount(10, 1), recorder.amount(60, 1));
+                (targets(&case), every, proven)
+            }
+            // Of the other cases, what the first one does not have.
+            false => (targets_of_digits(&case), 1, 4),
+        };
+        for (index, target) in targets.into_iter().enumerate().step_by(every) {
             let mut forged = None;
             recorder.require(&target.label, || {
                 forged = Some(target.outcome()?);

@@ -11,6 +11,7 @@ use matchmark_statement::Cut;
 use super::{cells, decoders, forgeries};
 use crate::cases::{all, Case};
 use crate::decoder;
+use crate::decoder::within::on_digits;
 use crate::deletions::{Noticed, Sweep};
 use crate::report::{Extent, Recorder};
 use crate::stated::Item;
@@ -35,7 +36,7 @@ fn of_kind(recorder: &mut Recorder, kind: &str, cases: &[Arc<Case>], every: usiz
     let is_full = recorder.extent == Extent::Full;
     let part = (seed as usize, recorder.amount(every, 1));
     let mut sweep = Sweep::new(cases, part, is_full, |item| {
-        kind != "decoder" || !is_range_of_attention(item)
+        kind != "decoder" || !is_range_of_attention(item) || is_of_digits(cases, item)
     });
     let stride = recorder.amount(5, 1);
     for case in cases {
@@ -50,12 +51,12 @@ fn of_kind(recorder: &mut Recorder, kind: &str, cases: &[Arc<Case>], every: usiz
         sweep.constraint_drop(case);
     }
     // What a part of the cells does not notice, one of all of them may.
-    for case in cases.iter().filter(|_| !is_full) {
+    for case in cases {
         if case.decoder.is_none() {
-            sweep.attempts("cells", case, cells::attempts(case, seed, 1));
+            sweep.last_attempts("cells", case, cells::attempts(case, seed, 1));
         } else {
             let cells = decoder::cells::attempts(case, seed, 1, usize::MAX);
-            sweep.attempts("decoders", case, cells.map(|(attempt, _)| attempt));
+            sweep.last_attempts("decoders", case, cells.map(|(attempt, _)| attempt));
         }
     }
     for (item, noticed) in sweep.noticed() {
@@ -76,6 +77,12 @@ fn of_kind(recorder: &mut Recorder, kind: &str, cases: &[Arc<Case>], every: usiz
 fn is_range_of_attention(item: &Item) -> bool {
     let is_attention = ["vectors", "scores"].contains(&item.component.as_str());
     is_attention && item.tag() == Some(RelationTag::Limb)
+}
+
+/// A carry makes up for another output altogether, and so its limbs are deleted from decoders as well.
+fn is_of_digits(cases: &[Arc<Case>], item: &Item) -> bool {
+    let mut labels = cases.iter().filter_map(|case| item.label(case));
+    labels.any(|label| on_digits(&label).is_some())
 }
 
 /// How many deletions each class notices, and which are noticed by one alone.

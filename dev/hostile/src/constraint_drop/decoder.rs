@@ -1,6 +1,7 @@
 //! What can be left out of a decoder, and the attack on each: every constraint, every relation, and
 //! every use of a relation by the components around the attention and by the joints to it. The other
-//! uses by the attention, and the library's own constraints, are left out of the attention's cases.
+//! uses by the attention are left out of the attention's cases, but for those of digits and of carries, and so
+//! are the library's own constraints.
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
@@ -11,6 +12,7 @@ use crate::attacks::{memberships_of_other_pairs, Attack};
 use crate::cases::Case;
 use crate::checker::{names, Drop, Names};
 use crate::decoder::attacks::{is_fixed, on_attention, on_constraint, on_relation, on_tuple};
+use crate::decoder::within::on_digits;
 use crate::stated::{items, Item, What};
 
 /// The constraint that joins the attention to what comes after it.
@@ -51,7 +53,36 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
             targets.push(target(case, label, drop, tag.name(), Some(attack)));
         }
     }
+    targets.extend(targets_of_digits(case));
     targets
+}
+
+/// What it has for values in two digits: their relation, and the uses of it and of limbs by digits and carries.
+pub fn targets_of_digits(case: &Arc<Case>) -> Vec<Target> {
+    let (_, decoder) = case.expect_decoder();
+    if case.layout.digits().is_none() {
+        return vec![];
+    }
+    let names = names(case);
+    let lookups = items(case.name).into_iter().filter_map(|item| {
+        let attack = on_digits(&item.label(case)?)?;
+        let (drop, tag) = (item.drop(&names).unwrap_or(Drop::Nothing), item.tag()?);
+        Some(target(
+            case,
+            item.to_string(),
+            drop,
+            tag.name(),
+            Some(attack),
+        ))
+    });
+    let relations = RelationTag::DIGITS.into_iter().flat_map(|tag| {
+        let attacks = on_relation(decoder, tag).into_iter();
+        attacks.map(move |(of, attack)| {
+            let label = format!("relation {}{of}", tag.name());
+            target(case, label, Drop::Relation(tag), tag.name(), Some(attack))
+        })
+    });
+    lookups.chain(relations).collect()
 }
 
 fn target(
@@ -89,7 +120,7 @@ fn of_item(case: &Arc<Case>, names: &[Names], item: Item) -> Target {
 }
 
 /// One layer of attention hardly moves what a decoder chooses: its own constraints are left out where
-/// there are more. Its own uses of relations are left out of its own cases.
+/// there are more. Its own uses of relations are left out of its own cases, but for [`targets_of_digits`].
 fn is_in_scope(case: &Case, item: &Item) -> bool {
     let layers = case.expect_decoder().1.shape().layers();
     let is_attention = ["vectors", "scores", "cache"].contains(&item.component.as_str());

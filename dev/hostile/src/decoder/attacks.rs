@@ -531,6 +531,11 @@ pub fn other_old_entry(lane: usize, value: bool) -> Attack {
         let [before, mut after] = trees.map(|tree| tree_of(&forge.witness.main, tree));
         after[column][row] = before[column][row];
         forge.witness.main.set_tree(Tree::StateAfter, &after);
+        if let Some(digits) = case.layout.digits().filter(|_| value) {
+            let high = digits.high(centered(before[column][row].0));
+            let cache = forge.witness.main.component_mut("cache");
+            cache.named_mut("value high").nth(lane)?[row] = field(high);
+        }
         Some(forge)
     })
 }

@@ -14,7 +14,7 @@ use matchmark_quant::{
 };
 use matchmark_statement::{Cut, PromptLength, Security, VerifierDomain};
 
-use crate::cases::{insecure, Case, DecoderPart, Forms};
+use crate::cases::{insecure, table, Case, DecoderPart, Forms};
 
 /// What a case of a decoder is made of.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub struct DecoderSpec {
     pub seed: u64,
     /// By how much accumulators are shifted less than the weights were drawn for: more is clamped.
     pub shorter: u8,
+    /// What the attention's weights are multiplied by: heavy ones take values in two digits.
+    pub heavier: u32,
     pub capacity: u32,
     pub segment_steps: u32,
     pub entries_before: u32,
@@ -46,6 +48,7 @@ pub fn grouped() -> DecoderSpec {
         bits: 9,
         seed: 5,
         shorter: 0,
+        heavier: 1,
         capacity: 8,
         segment_steps: 4,
         entries_before: 4,
@@ -65,6 +68,7 @@ pub fn uneven() -> DecoderSpec {
         bits: 8,
         seed: 8,
         shorter: 1,
+        heavier: 1,
         capacity: 6,
         segment_steps: 2,
         entries_before: 2,
@@ -93,9 +97,30 @@ pub fn split() -> DecoderSpec {
     }
 }
 
+/// Two layers, a query head for each key/value head, and weights so heavy that values have two digits and the
+/// top limb of the carry is bounded from above.
+pub fn digits() -> DecoderSpec {
+    DecoderSpec {
+        name: "digits decoder",
+        sizes: [2, 8, 2, 2, 6, 7, 24, 6],
+        biased: false,
+        bits: 9,
+        // The one below ten with which small changes of the attention move choices.
+        seed: 5,
+        shorter: 0,
+        heavier: 2701,
+        capacity: 6,
+        segment_steps: 2,
+        entries_before: 2,
+        steps: 2,
+        security: insecure(),
+        cut: Cut::Fused,
+    }
+}
+
 /// Those around which the suite forges.
 pub fn all() -> Vec<DecoderSpec> {
-    vec![grouped(), uneven(), split()]
+    vec![grouped(), uneven(), split(), digits()]
 }
 
 impl DecoderSpec {
@@ -152,6 +177,11 @@ impl DecoderSpec {
             }
         }
         parts.arithmetic = ModelArithmetic::new(of_nodes).unwrap();
+        if self.heavier > 1 {
+            let weights = parts.tables.weights.entries().iter();
+            let heavy: Vec<u32> = weights.map(|weight| weight * self.heavier).collect();
+            parts.tables.weights = table(&heavy);
+        }
         Arc::new(IntegerModel::new(parts).unwrap())
     }
 
@@ -190,5 +220,23 @@ impl DecoderSpec {
             layout,
             terms,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::carry_is_bounded;
+
+    /// One case is there for the digits, and its carry has every lookup that a carry can have.
+    #[test]
+    fn one_decoder_has_digits() {
+        let with_digits = |spec: &DecoderSpec| {
+            let case = spec.case();
+            let has_digits = case.layout.digits().is_some();
+            has_digits.then(|| (case.name, carry_is_bounded(&case)))
+        };
+        let all: Vec<_> = all().iter().filter_map(with_digits).collect();
+        assert_eq!(all, [("digits decoder", true)]);
     }
 }

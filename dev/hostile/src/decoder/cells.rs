@@ -15,7 +15,7 @@ use stwo::core::fields::m31::M31;
 
 use super::cases::all;
 use crate::attempt::{Attempt, Expect};
-use crate::cases::Case;
+use crate::cases::{carry_is_bounded, Case};
 use crate::cell::{columns, rows, Cell};
 use crate::checker::Drop;
 use crate::forge::{Forge, Forged};
@@ -23,13 +23,18 @@ use crate::reduced::{prove, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
 use crate::Rng;
 
-/// Whether a cell is not one of the attention's own, which are changed in the attention's own cases.
-fn is_around_attention(cell: &Cell) -> bool {
+/// Whether a cell is not one of the attention's own, which are changed in the attention's own cases, or is one of
+/// its digits and carries.
+fn is_in_scope(cell: &Cell) -> bool {
+    let name = cell.read.name;
     match cell.component {
         "vectors" => {
-            ["query", "key", "value", "output", "combined output"].contains(&cell.read.name)
+            let of_joints = ["query", "key", "value", "output", "combined output"];
+            let of_digits = ["output high", "carry low", "carry high"];
+            of_joints.contains(&name) || of_digits.contains(&name)
         }
-        "scores" | "cache" => false,
+        "cache" => name == "value high",
+        "scores" => false,
         _ => true,
     }
 }
@@ -43,6 +48,12 @@ fn used(case: &Case, component: &str, len: usize) -> usize {
             let heads = case.layout.shape().attention().query_heads();
             case.layout
                 .vector_row(heads - 1, decoder.steps() - 1, dim - 1)
+                + 1
+        }
+        "cache" => {
+            case.layout
+                .lane_row(0, case.steps.entries_after() - 1, dim - 1)
+                .1
                 + 1
         }
         "linear" => {
@@ -72,10 +83,23 @@ fn free(
     let is_remainder = is_padding && new.0 < PADDING_UNIT;
     let max = i64::from(case.layout.value_bits().max_value());
     let is_value = centered(new.0).abs() <= max;
+    let digits = case.layout.digits();
+    let is_of_high_zero = digits.is_none_or(|digits| digits.high(centered(new.0)) == 0);
     let remainder = "remainder of a padding row: what is divided comes from nowhere";
     match (cell.component, cell.read.name) {
-        ("vectors", "query" | "output") => (!is_active(cell.row) && is_value)
-            .then_some("query or output of a row of no step: nobody asks for its sums"),
+        ("vectors", "query" | "output") => {
+            let is_held = cell.read.name == "output" && !is_of_high_zero;
+            (!is_active(cell.row) && is_value && !is_held)
+                .then_some("query or output of a row of no step: nobody asks for its sums")
+        }
+        ("vectors", "carry low" | "carry high") => {
+            let limbs = case.layout.log_rows().limbs;
+            let top_max = digits.map_or(0, |digits| (2 * digits.carry_offset() - 1) >> limbs);
+            let is_bounded = cell.read.name == "carry high" && carry_is_bounded(case);
+            let is_below_top = !is_bounded || new.0 <= top_max;
+            (!is_active(cell.row) && is_below(limbs) && is_below_top)
+                .then_some("carry of a row of no step, within its limbs")
+        }
         ("vectors", "key" | "value") => (!is_active(cell.row))
             .then_some("key or value entry of a row of no step: nobody takes it in"),
         ("stream" | "values", "remainder")
@@ -101,10 +125,10 @@ fn free(
 }
 
 /// Number of reasons for which attempts hold.
-const REASONS: usize = 11;
+const REASONS: usize = 12;
 
-/// The attempts on a case: nothing changed, one in so many of the changed cells, and all free ones. One
-/// in so many is to be `proven`.
+/// The attempts on a case: nothing changed, one in so many of the changed cells, all free ones and those beside
+/// them. One in so many is to be `proven`.
 pub fn attempts(
     case: &Arc<Case>,
     seed: u64,
@@ -119,10 +143,13 @@ pub fn attempts(
         follows: true,
     };
     let cells = cells(case, &mut honest, seed).into_iter().enumerate();
-    let name = case.name;
+    let (name, in_use) = (case.name, used(case, "vectors", 0));
     let changed = cells.filter_map(move |(place, (cell, new, free))| {
-        // Of the free ones, none is passed over.
-        if place % every != 0 && free.is_none() {
+        // Of the free ones, none is passed over, and none of the outputs of no step, which nothing but their
+        // range refuses.
+        let is_of_no_step =
+            (cell.component, cell.read.name) == ("vectors", "output") && cell.row >= in_use;
+        if place % every != 0 && free.is_none() && !is_of_no_step {
             return None;
         }
         let attempt = Attempt {
@@ -158,7 +185,7 @@ fn cells(
         .collect();
     let mut cells = vec![];
     for (cell, len) in columns(honest) {
-        if !is_around_attention(&cell) {
+        if !is_in_scope(&cell) {
             continue;
         }
         let used = used(case, cell.component, len);

@@ -14,7 +14,7 @@ use super::norms;
 use super::places::{InputSpace, MatrixKind};
 use super::rescalings::Break;
 use super::within;
-use crate::attacks::Attack;
+use crate::attacks::{Alone, Attack};
 use crate::cases::Case;
 use crate::forge::Forge;
 use crate::Rng;
@@ -296,13 +296,14 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         choice(Choosing::Padding, false),
         public,
     );
-    for alone in within::alone(case) {
-        list.add(
-            format!("within: {}", alone.label),
-            alone.attack,
-            alone.reason,
-        );
-    }
+    list.within(within::alone(case));
+    list.0
+}
+
+/// Those of them on values in two digits.
+pub fn forgeries_of_digits(case: &Arc<Case>) -> Vec<Forgery> {
+    let mut list = List::default();
+    list.within(within::of_digits(case));
     list.0
 }
 
@@ -317,6 +318,14 @@ impl List {
             attack,
             reason,
         });
+    }
+
+    /// The attention's.
+    fn within(&mut self, all: Vec<Alone>) {
+        for alone in all {
+            let name = format!("within: {}", alone.label);
+            self.add(name, alone.attack, alone.reason);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
+use matchmark_quant::centered;
+use stwo::core::fields::m31::M31;
 
 use super::attacks::{any, lying, on_attention, on_constraint};
 use super::execution::{run_behind, Value, What};
@@ -10,6 +12,8 @@ use super::forge::forge;
 use super::rescalings::{lie, Break};
 use crate::attacks::{self, Alone, Attack};
 use crate::cases::Case;
+use crate::checker::tuple_labels;
+use crate::digits;
 use crate::Rng;
 
 /// What an entry of the attention has to come from a decoder for: its own attacks change the entries.
@@ -39,16 +43,11 @@ pub fn alone(case: &Arc<Case>) -> Vec<Alone> {
     let others = ENTRIES.iter().chain(&TOO_SMALL);
     let is_other = |label: &str| others.clone().any(|it| label.starts_with(it));
     let of_attention = attacks::alone(case).into_iter();
-    let of_attention = of_attention.filter(|it| !is_other(&it.label));
+    let of_attention =
+        of_attention.filter(|it| !is_other(&it.label) && on_digits(&it.label).is_none());
     let mut all: Vec<_> = of_attention.map(in_decoder).collect();
     let mut add = |label: String, attack: Attack| {
-        all.push(Alone {
-            label,
-            attack,
-            reason: RelationTag::Value.name(),
-            constraint: None,
-            lookup: None,
-        });
+        all.push(by_lookup(label, attack, RelationTag::Value));
     };
     add("query out of range".to_owned(), query_out_of_range());
     for lane in 0..case.layout.lanes() {
@@ -56,12 +55,56 @@ pub fn alone(case: &Arc<Case>) -> Vec<Alone> {
             format!("old key out of range, lane {lane}"),
             old_entry_out_of_range(lane, false),
         );
-        add(
-            format!("old value out of range, lane {lane}"),
-            old_entry_out_of_range(lane, true),
-        );
+        // In digits it is their lookup that it does not pass.
+        if case.layout.digits().is_none() {
+            add(
+                format!("old value out of range, lane {lane}"),
+                old_entry_out_of_range(lane, true),
+            );
+        }
     }
+    all.extend(of_digits(case));
     all
+}
+
+/// Those on values in two digits: on each lookup of digits and of carries, and on all of them together.
+pub fn of_digits(case: &Arc<Case>) -> Vec<Alone> {
+    if case.layout.digits().is_none() {
+        return vec![];
+    }
+    let labels = tuple_labels(case).into_iter();
+    let lookups = labels.filter_map(|(_, _, tag, label, _)| {
+        let attack = on_digits(&label)?;
+        Some(by_lookup(label, attack, tag))
+    });
+    let fraction = on_attention(Box::new(digits::carry_as_a_fraction));
+    let entry = on_attention(Box::new(digits::entry_of_other_digits));
+    let whole = [
+        ("carry that is a fraction", fraction, RelationTag::Limb),
+        ("digits of another entry", entry, RelationTag::ValueDigits),
+    ];
+    let whole = whole.map(|(label, attack, tag)| by_lookup(label.to_owned(), attack, tag));
+    lookups.chain(whole).collect()
+}
+
+fn by_lookup(label: String, attack: Attack, tag: RelationTag) -> Alone {
+    Alone {
+        label,
+        attack,
+        reason: tag.name(),
+        constraint: None,
+        lookup: None,
+    }
+}
+
+/// The attack on a lookup of digits or of a carry, by what the lookup is for; `None` for any other.
+pub fn on_digits(label: &str) -> Option<Attack> {
+    if let Some(lane) = label.strip_prefix("value digits of lane ") {
+        return Some(old_entry_out_of_range(lane.parse().ok()?, true));
+    }
+    let is_of_outputs = label == "output digits" || label.starts_with("carry ");
+    let attack = is_of_outputs.then(|| attacks::on_tuple(label, 0))?;
+    attack.map(on_attention)
 }
 
 /// The same attack where a decoder goes on with the outputs.
@@ -90,7 +133,8 @@ fn query_out_of_range() -> Attack {
     })
 }
 
-/// An old entry of the cache is out of range, and all that follows from it.
+/// An old entry of the cache is out of range, and all that follows from it; no output is, so that it is the entry
+/// that is refused.
 fn old_entry_out_of_range(lane: usize, value: bool) -> Attack {
     Box::new(move |case, seed| {
         let mut rng = Rng(seed ^ 0x6f6f_7261);
@@ -111,6 +155,9 @@ fn old_entry_out_of_range(lane: usize, value: bool) -> Attack {
             },
             &mut |_, _| {},
         );
-        Some(forge(case, run, vec![]))
+        let is_in_range = |output: &M31| centered(output.0) > i64::from(other);
+        let outputs = run.witness.main.component("vectors").column("output");
+        let are_in_range = outputs.iter().all(is_in_range);
+        are_in_range.then(|| forge(case, run, vec![]))
     })
 }
