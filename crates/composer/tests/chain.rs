@@ -71,7 +71,7 @@ fn only_the_whole_chain_in_order_is_accepted() {
         verify([], &policy),
         Err(ChainVerifyError::Chain {
             segments: 0,
-            source: FoldError::Empty
+            source: FoldError::Chain(ChainError::Empty)
         })
     ));
     for i in 0..=last {
@@ -151,7 +151,7 @@ fn a_relabelled_segment_is_refused() {
         verifier.push(&files[0]).unwrap();
         verifier.push(&files[1]).unwrap();
         let result = verifier.push(&file);
-        assert_eq!(verifier.segments(), 2);
+        assert_eq!(verifier.parts(), 2);
         match result {
             Err(ChainVerifyError::Segment { segment: 2, source }) => source,
             other => panic!("{other:?}"),

@@ -115,7 +115,7 @@ fn another_chain_is_named_by_what_differs() {
     );
     // All of it was left alone.
     let report = ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
-    assert_eq!(report.segments_kept, 3);
+    assert_eq!(report.parts_kept, 3);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 1, 2, 3, 4, 5, 6, 7, 9, 0x0100, u16::MAX] {
+    for version in [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,

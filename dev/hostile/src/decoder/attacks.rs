@@ -687,6 +687,8 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
         RelationTag::KeyRlc => one(Box::new(other_new_key)),
         RelationTag::Limb => one(on_attention(Box::new(output_off))),
+        // Of groups of layers alone.
+        RelationTag::StreamValue => vec![],
         RelationTag::Weight
         | RelationTag::ValueRlc
         | RelationTag::StepTotals
