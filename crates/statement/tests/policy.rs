@@ -602,7 +602,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&ending_policy().to_toml()), 45);
+        assert_eq!(checked_fields(&ending_policy().to_toml()), 46);
     }
 
     /// Adds and removes a field at every line, and counts the fields.

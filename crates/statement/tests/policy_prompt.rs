@@ -194,12 +194,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 9;
+    later[17] = 10;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 8,
-            got: 9
+            expected: 9,
+            got: 10
         })
     );
     let mut longer = bytes.clone();
