@@ -492,9 +492,9 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 5;
+        bytes[14] = 6;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 6", "format = 5"));
+        assert_eq!(error, with_text("format = 7", "format = 6"));
         error
     }),
     ("Encoding", |()| {
@@ -506,7 +506,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 6", "format = 6\nextra = 0")
+        with_text("format = 7", "format = 7\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),
