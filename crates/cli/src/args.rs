@@ -272,7 +272,12 @@ pub struct TokenizedChatArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ProveArgs {
     /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
-    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "model",
+        conflicts_with = "layers"
+    )]
     pub trace: Option<Utf8PathBuf>,
     /// Model file: prove its tokens, instead of a trace
     #[arg(
@@ -517,7 +522,12 @@ pub struct KeygenArgs {
 #[derive(Args, Clone, Debug)]
 pub struct MockArgs {
     /// Safetensors file with the integer tensors q, k, v, prefix_k and prefix_v
-    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "model",
+        conflicts_with = "layers"
+    )]
     pub trace: Option<Utf8PathBuf>,
     /// Model file: check its tokens, instead of a trace
     #[arg(

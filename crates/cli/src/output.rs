@@ -173,6 +173,14 @@ fn printable_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A segment by its index, or a part of one by that and its group of layers.
+pub(crate) fn part_name(segment: u64, group: Option<u16>) -> String {
+    match group {
+        None => segment.to_string(),
+        Some(group) => format!("{segment}.{group}"),
+    }
+}
+
 /// A table in text: every column as wide as its widest cell, numbers to the right.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

@@ -250,7 +250,7 @@ fn segment_files() {
     fs::remove_file(segment(&out, 3)).unwrap();
     write(0, &files[1]);
     write(1, &files[0]);
-    reject(&["segment 1", "steps are repeated"]);
+    reject(&["segment 0", "first state"]);
     write(0, &files[0]);
     write(1, &files[2]);
     write(2, &files[1]);
@@ -376,7 +376,7 @@ fn a_full_disk() {
     assert!(stderr.contains(".segment"), "{stderr}");
     assert!(tree(&out.join("segments")).is_empty());
     let resumed = expect_json(&["resume", out.as_str()], 0);
-    assert_eq!(resumed["segments_kept"], 0);
+    assert_eq!(resumed["parts_kept"], 0);
     let policy = place.policy(&out);
     expect(&["verify", out.as_str(), "--policy", policy.as_str()], 0);
     // Files that are replaced keep what they had.

@@ -88,7 +88,7 @@ fn prove_policy_verify_as_json() {
 
     // Once more there is nothing to be done.
     let resumed = expect_json(&["resume", out.as_str()], 0);
-    assert_eq!(resumed["segments_kept"], 2);
+    assert_eq!(resumed["parts_kept"], 2);
     assert_eq!(resumed["chain_digest"], proven["chain_digest"]);
 }
 

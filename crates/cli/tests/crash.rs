@@ -34,7 +34,7 @@ fn kill_and_resume_ends_in_the_same_chain() {
     let whole = place.join("whole");
     assert!(prove(whole.as_str()).status().unwrap().success());
     let expected = expect_json(&["resume", whole.as_str()], 0);
-    assert_eq!(expected["segments_kept"], 40);
+    assert_eq!(expected["parts_kept"], 40);
 
     let seed = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -185,7 +185,7 @@ fn an_answer_ends_with_an_end_token_or_at_its_limit() {
     // Resuming it finds nothing to do.
     let resumed = expect_json(&["resume", path.as_str()], 0);
     assert_eq!(
-        (&resumed["segments_kept"], &resumed["answer"]),
+        (&resumed["parts_kept"], &resumed["answer"]),
         (&json!(2), &answer)
     );
 }

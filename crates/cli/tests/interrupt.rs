@@ -57,6 +57,6 @@ fn says_how_to_go_on() {
     // What it says is true, and nothing half-written stays.
     let report = expect_json(&["resume", out.as_str()], 0);
     assert_eq!(report["segments"], 400);
-    assert!(report["segments_kept"].as_u64().unwrap() > 0);
+    assert!(report["parts_kept"].as_u64().unwrap() > 0);
     assert!(tree(&out).iter().all(|name| !name.contains(".matchmark-")));
 }

@@ -96,7 +96,7 @@ fn a_chain_that_was_begun_waits_for_more_memory() {
     assert_eq!(tree(&chain), before);
     let report = expect_json(&[&resume[..], &["--max-memory", "1GiB"]].concat(), 0);
     assert_eq!(
-        (&report["segments"], &report["segments_kept"]),
+        (&report["segments"], &report["parts_kept"]),
         (&3.into(), &2.into())
     );
 }

@@ -216,7 +216,7 @@ fn a_text_is_proven_and_verified_from_key_and_policy() {
     // The same chain again is begun already; resuming keeps all of it.
     expect_error(&args, 2, &["holds this chain already"]);
     let resumed = expect_json(&["resume", out.as_str()], 0);
-    assert_eq!(resumed["segments_kept"], json!(3));
+    assert_eq!(resumed["parts_kept"], json!(3));
     assert_eq!(resumed["tokens"], proved["tokens"]);
 }
 
@@ -350,8 +350,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 6", "format = 5"),
-            ["format 5", "expected 6"],
+            text.replace("format = 7", "format = 6"),
+            ["format 6", "expected 7"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),

@@ -58,7 +58,8 @@ impl ChainVerifier {
         self.fold.is_whole()
     }
 
-    /// Verifies the next segment, or the next part of one, and that state and position fit the chain so far, which must not have ended.
+    /// Verifies the next segment, or the next part of one, and that state and position fit the chain so far, which
+    /// must not have ended.
     ///
     /// # Errors
     ///
@@ -159,11 +160,12 @@ impl ChainRun {
         &self.rows
     }
 
-    /// Steps that were accepted.
+    /// Steps of the segments that were accepted with all of their parts.
     #[must_use]
     pub fn steps(&self) -> usize {
         let groups = self.verifier.policy().terms().groups().count();
-        self.rows.iter().map(|row| row.steps).sum::<usize>() / groups
+        let segments = self.rows.chunks_exact(groups);
+        segments.map(|parts| parts[0].steps).sum()
     }
 
     /// Whether the chain is whole, as [`ChainVerifier::is_whole`] says.

@@ -121,7 +121,7 @@ fn a_mixed_chain_is_resumed_as_it_was_begun() {
         let stopped = prover.with_cancel(cancel).run(&tell);
         assert!(matches!(stopped, Err(ChainProveError::Stopped { .. })));
         let report = ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
-        assert!(report.segments_kept > 0);
+        assert!(report.parts_kept > 0);
         assert_eq!(report.chain_digest, expected.chain_digest);
         assert_eq!(segment_bytes(&path), segment_bytes(&whole));
         let policy = policy_for(&path).unwrap();

@@ -115,7 +115,7 @@ fn another_chain_is_named_by_what_differs() {
     );
     // All of it was left alone.
     let report = ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
-    assert_eq!(report.segments_kept, 3);
+    assert_eq!(report.parts_kept, 3);
 }
 
 #[test]
@@ -161,11 +161,11 @@ fn changed_inputs_and_manifests_are_refused() {
     assert!(matches!(
         with(
             "chain.toml",
-            manifest.replace("format = 7", "format = 9").as_bytes()
+            manifest.replace("format = 8", "format = 10").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 7,
-            got: 9,
+            expected: 8,
+            got: 10,
             ..
         }
     ));

@@ -215,13 +215,13 @@ fn an_interrupted_chain_knows_that_it_is_complete() {
     let totals = std::sync::Mutex::new(Vec::new());
     let told = |event: &ProveEvent| {
         if let ProveEvent::Done { progress, .. } = event {
-            let total = (progress.finished, progress.segments, progress.steps);
+            let total = (progress.finished, progress.parts, progress.steps);
             totals.lock().unwrap().push(total);
         }
     };
     let prover = ChainProver::resume(&other).unwrap();
     let resumed = prover.with_schedule(schedule(1, 1)).run(&told).unwrap();
-    assert_eq!((resumed.segments, resumed.segments_kept), (3, 2));
+    assert_eq!((resumed.segments, resumed.parts_kept), (3, 2));
     assert_eq!(resumed.chain_digest, report.chain_digest);
     // How many there are is known as soon as the end is.
     let totals = totals.into_inner().unwrap();
@@ -234,7 +234,7 @@ fn an_interrupted_chain_knows_that_it_is_complete() {
     assert_eq!(followed.statement.chain_digest(), report.chain_digest);
     // Once more: all are there.
     let again = ChainProver::resume(&other).unwrap().run(&Silent).unwrap();
-    assert_eq!((again.segments_kept, again.answer), (3, report.answer));
+    assert_eq!((again.parts_kept, again.answer), (3, report.answer));
 }
 
 #[test]

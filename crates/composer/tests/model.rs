@@ -121,7 +121,7 @@ fn a_prompt_is_continued_and_the_chain_resumed() {
     ));
     let resumed = ChainProver::resume(&other).unwrap().run(&Silent).unwrap();
     assert_eq!(
-        (resumed.segments_kept, resumed.chain_digest),
+        (resumed.parts_kept, resumed.chain_digest),
         (1, report.chain_digest)
     );
     for segment in 0..3 {
@@ -247,7 +247,7 @@ fn the_mock_checker_accepts_a_model_and_refuses_what_is_not_its_run() {
     assert_eq!(mock.segment_count(), 3);
 
     let (chain, _) = options(3).chain_after(model.shape(), 0, PROMPT).unwrap();
-    let mock = matchmark_prover::ModelMock::new(&chain, Arc::clone(&model)).unwrap();
+    let mock = matchmark_prover::ModelMock::new(&chain, Arc::clone(&model), 0).unwrap();
     let empty = ModelState::initial(&model);
     let (execution, after) = execute_model(&model, &empty, &prompt).unwrap();
     let check = |execution: &ModelExecution, after: &ModelState| {

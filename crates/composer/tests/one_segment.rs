@@ -89,21 +89,21 @@ fn a_verifier_tells_what_it_has_seen() {
     let policy = policy("narrow");
     let mut verifier = ChainVerifier::new(policy.clone());
     assert_eq!(verifier.policy(), &policy);
-    assert_eq!(verifier.segments(), 0);
+    assert_eq!(verifier.parts(), 0);
     assert!(verifier.figures().is_none());
     assert!(matches!(
         verifier.clone().finish(),
         Err(ChainVerifyError::Chain { segments: 0, .. })
     ));
     verifier.push(&file).unwrap();
-    assert_eq!(verifier.segments(), 1);
+    assert_eq!(verifier.parts(), 1);
     assert!(verifier.figures().is_some());
     // The same steps again do not belong to the chain, and the chain stays what it was.
     assert!(matches!(
         verifier.push(&file),
         Err(ChainVerifyError::Join { segment: 1, .. })
     ));
-    assert_eq!(verifier.segments(), 1);
+    assert_eq!(verifier.parts(), 1);
     assert_eq!(verifier.finish().unwrap().segments(), 1);
 }
 

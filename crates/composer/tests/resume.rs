@@ -47,12 +47,12 @@ fn an_interrupted_run_ends_in_the_same_chain() {
 
         let report = ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
         assert_eq!(report.chain_digest, expected.chain_digest);
-        assert_eq!(report.segments_kept, kept);
+        assert_eq!(report.parts_kept, kept);
         assert_eq!(segment_bytes(&path), segment_bytes(&whole));
         assert_eq!(names(&segments_directory(&path)).len(), 6);
         // Once more: nothing is left to be done.
         let report = ChainProver::resume(&path).unwrap().run(&Silent).unwrap();
-        assert_eq!((report.segments_kept, report.segments), (6, 6));
+        assert_eq!((report.parts_kept, report.segments), (6, 6));
         assert_eq!(report.chain_digest, expected.chain_digest);
         assert_eq!(report.lookup_claims, expected.lookup_claims);
         assert_eq!(report.proof_bytes, expected.proof_bytes);
@@ -200,7 +200,7 @@ fn progress_is_told_everything_in_order() {
     drop(prover);
     // 2 heads; steps see 3 to 8 scores.
     assert_eq!(report.lookup_claims, 2 * (3 + 4 + 5 + 6 + 7 + 8));
-    assert_eq!(report.segments_kept, 0);
+    assert_eq!(report.parts_kept, 0);
     assert!(report.opened_columns > 0 && report.committed_cells > report.trace_rows);
 
     fs::remove_file(segment_path(&path, 1)).unwrap();
@@ -212,23 +212,24 @@ fn progress_is_told_everything_in_order() {
     for (report, phases) in [(report, [new, new, new]), (resumed, [kept, new, kept])] {
         let outline = ChainOutline {
             segments: 3,
+            groups: 1,
             steps: 6,
             schedule: schedule(1, 1),
         };
         assert_eq!(events.next(), Some(ProveEvent::Planned(outline)));
         let mut bytes = 0;
         for (row, phases) in report.per_segment.iter().zip(phases) {
-            let segment = row.segment;
+            let part = row.segment;
             let steps = StepRange::new(u32::try_from(row.entries_before).unwrap(), 2).unwrap();
-            assert_eq!(events.next(), Some(ProveEvent::Begun { segment, steps }));
+            assert_eq!(events.next(), Some(ProveEvent::Begun { part, steps }));
             for &phase in phases {
-                assert_eq!(events.next(), Some(ProveEvent::Phase { segment, phase }));
+                assert_eq!(events.next(), Some(ProveEvent::Phase { part, phase }));
             }
             bytes += row.proof_bytes + row.public_bytes;
             let progress = ChainProgress {
-                finished: segment + 1,
-                segments: 3,
-                finished_steps: 2 * (usize::try_from(segment).unwrap() + 1),
+                finished: part + 1,
+                parts: 3,
+                finished_steps: 2 * (usize::try_from(part).unwrap() + 1),
                 steps: 6,
                 bytes,
             };
@@ -252,11 +253,11 @@ fn with_several_workers_every_segment_has_all_its_events() {
     let mut finished = 0;
     for event in &events {
         match event {
-            ProveEvent::Begun { segment, .. } => begun.push(*segment),
+            ProveEvent::Begun { part, .. } => begun.push(*part),
             ProveEvent::Done { row, progress } => {
                 finished += 1;
                 assert!(begun.contains(&row.segment));
-                assert_eq!((progress.finished, progress.segments), (finished, 6));
+                assert_eq!((progress.finished, progress.parts), (finished, 6));
             }
             _ => {}
         }
@@ -265,7 +266,7 @@ fn with_several_workers_every_segment_has_all_its_events() {
     assert_eq!(finished, 6);
     for segment in 0..6 {
         let phases = events.iter().filter_map(|event| match event {
-            ProveEvent::Phase { segment: of, phase } if *of == segment => Some(phase.name()),
+            ProveEvent::Phase { part: of, phase } if *of == segment => Some(phase.name()),
             _ => None,
         });
         assert_eq!(phases.collect::<Vec<_>>(), ["execute", "prove", "write"]);

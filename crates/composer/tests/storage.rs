@@ -145,7 +145,7 @@ fn every_operation_may_fail(work: &ChainWork, piece: usize, at_least: usize) {
             prove(&path, work.clone())
         };
         assert_eq!(report.chain_digest, expected.chain_digest);
-        assert_eq!(report.segments_kept, finished.len() as u64);
+        assert_eq!(report.parts_kept, finished.len() as u64);
         assert_eq!(segment_bytes(&path), segment_bytes(&whole));
     }
     assert!(failed >= at_least, "{failed}");

@@ -101,9 +101,10 @@ pub use matchmark_quant::{
     SegmentSteps, StepRange, ValueBits,
 };
 pub use matchmark_statement::{
-    AcceptancePolicy as Policy, Answer, ChainDigest, ChainStatement, Cut, CutPattern, EndToken,
-    EndTokens, FinishReason, PolicyError, PolicyMismatch, PortCommitment, Profile, PublicValues,
-    Security, SecurityLevel, SegmentStatement, StatementError, TokenId, VerifierDomain as Domain,
+    AcceptancePolicy as Policy, Answer, ChainDigest, ChainError, ChainStatement, Cut, CutPattern,
+    EndToken, EndTokens, FinishReason, PolicyError, PolicyMismatch, PortCommitment, Profile,
+    PublicValues, Security, SecurityLevel, SegmentStatement, StatementError, TokenId,
+    VerifierDomain as Domain,
 };
 pub use matchmark_tables::{Rational, TableError, WeightTable as Table};
 pub use matchmark_verifier::chain::FoldError;

@@ -254,13 +254,14 @@ pub fn refusal_to_json(
     policy: &AcceptancePolicy,
     accepted: &[SegmentReport],
 ) -> Value {
+    let segments = accepted.chunks_exact(policy.terms().groups().count());
     json!({
         "accepted": false,
         "reason": reason.message(),
         "error": { "kind": reason.name(), "message": reason.message(), "variant": reason.reason() },
-        "segments": accepted.len() / policy.terms().groups().count(),
+        "segments": segments.len(),
         "parts": accepted.len(),
-        "steps": accepted.iter().map(|row| row.steps).sum::<usize>() / policy.terms().groups().count(),
+        "steps": segments.map(|parts| parts[0].steps).sum::<usize>(),
         "finish_reason": null,
         "answer": null,
         "security": security_to_json(policy.terms().security, Value::Null),

@@ -100,7 +100,7 @@ fn cancelled_between_segments_and_resumed_it_is_the_same_bytes() {
     assert_eq!(missing.kind(), ErrorKind::Incomplete);
 
     let report = resume(directory).run().unwrap();
-    assert_eq!(report.segments_kept, 1);
+    assert_eq!(report.parts_kept, 1);
     assert_eq!(report.chain_digest, expected.chain_digest);
     assert_eq!(segments(&path), segments(&whole));
     let verdict = verify(&path, &policy).unwrap();
@@ -131,8 +131,8 @@ fn progress_is_complete_and_in_order() {
     let tell = |event: &ProveEvent| {
         told.lock().unwrap().push(match event {
             ProveEvent::Planned(outline) => format!("{} of {}", outline.segments, outline.steps),
-            ProveEvent::Begun { segment, steps } => format!("begun {segment}: {}", steps.steps()),
-            ProveEvent::Phase { segment, phase } => format!("{} {segment}", phase.name()),
+            ProveEvent::Begun { part, steps } => format!("begun {part}: {}", steps.steps()),
+            ProveEvent::Phase { part, phase } => format!("{} {part}", phase.name()),
             ProveEvent::Done { row, progress } => {
                 assert!(progress.bytes >= row.proof_bytes + row.public_bytes);
                 let (steps, all) = (progress.finished_steps, progress.steps);
@@ -144,7 +144,7 @@ fn progress_is_complete_and_in_order() {
     job(&path).progress(tell).run().unwrap();
     fs::remove_file(path.join("segments/000001.segment")).unwrap();
     let resumed = resume(&path).jobs(NonZeroUsize::MIN).progress(tell).run();
-    assert_eq!(resumed.unwrap().segments_kept, 2);
+    assert_eq!(resumed.unwrap().parts_kept, 2);
     let mut expected = vec![];
     for phases in [["prove"; 3], ["check", "prove", "check"]] {
         expected.push("3 of 6".to_owned());

@@ -7,8 +7,8 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark::{
     check_prompt, files, follow, refusal_to_json, verify, verify_segments, verify_with, Chain,
-    ChainReadError, ChainVerifyError, Domain, Error, ErrorKind, FoldError, Key, Patience, Policy,
-    VerifyDirectoryError, VerifyError,
+    ChainError, ChainReadError, ChainVerifyError, Domain, Error, ErrorKind, FoldError, Key,
+    Patience, Policy, VerifyDirectoryError, VerifyError,
 };
 use tempfile::TempDir;
 
@@ -128,7 +128,7 @@ fn what_may_come_yet_is_incomplete() {
         empty,
         Error::Refused(ChainVerifyError::Chain {
             segments: 0,
-            source: FoldError::Empty
+            source: FoldError::Chain(ChainError::Empty)
         })
     ));
     let (_guard, chain) = directory(&[]);

@@ -24,7 +24,7 @@ use crate::terms::SharedTerms;
 use crate::text::{line, Steps};
 use crate::tokens::TokenEnds;
 
-/// Largest accepted length of an encoded statement, in bytes. The longest there is has 579.
+/// Largest accepted length of an encoded statement, in bytes. The longest there is has 598.
 pub const MAX_STATEMENT_LEN: usize = 640;
 
 /// The fields of a [`SegmentStatement`], open for construction and for taking apart.

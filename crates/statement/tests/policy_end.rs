@@ -7,23 +7,19 @@ mod common;
 use common::{decoder_segment, given, segment, statement};
 use matchmark_quant::StepRange;
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, ChainStatement, EndToken, EndTokens,
-    FinishReason, PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart,
-    PublicValues, TokenId, TokenValues,
+    AcceptancePolicy, AcceptancePolicyParts, ChainStatement, EndToken, EndTokens, FinishReason,
+    PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValues, TokenId,
+    TokenValues,
 };
 
 const CUTS: [(u32, u32); 5] = [(0, 16), (16, 16), (32, 16), (48, 16), (64, 2)];
 
 /// The first so many segments of a chain of 66 steps, in segments of 16 steps and a last one of 2.
 fn chain(segments: usize) -> ChainStatement {
-    let mut statements = CUTS[..segments]
+    let statements = CUTS[..segments]
         .iter()
         .map(|(before, steps)| statement(decoder_segment(*before, *steps)));
-    let mut chain = ChainAccumulator::start(&statements.next().unwrap());
-    for next in statements {
-        chain.push(&next).unwrap();
-    }
-    chain.finish()
+    ChainStatement::of(&statements.collect::<Vec<_>>()).unwrap()
 }
 
 fn ends(tokens: &[u32]) -> EndTokens {
@@ -34,6 +30,7 @@ fn ends(tokens: &[u32]) -> EndTokens {
 fn policy(end_tokens: &[u32]) -> AcceptancePolicy {
     let circuit = |steps: u32| PolicyCircuit {
         steps,
+        group: 0,
         part: ProofPart::Whole,
         preprocessed_root: PreprocessedRoot::from_bytes([7; 32]),
     };

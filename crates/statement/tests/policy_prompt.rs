@@ -7,15 +7,15 @@ mod common;
 use common::{decoder_segment, given, segment, shape, state, statement};
 use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, CodecError, EndTokens,
-    PolicyCircuit, PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValues, TokenId,
-    TokenValues,
+    AcceptancePolicy, AcceptancePolicyParts, ChainStatement, CodecError, EndTokens, PolicyCircuit,
+    PolicyError, PolicyMismatch, PreprocessedRoot, ProofPart, PublicValues, TokenId, TokenValues,
 };
 use proptest::prelude::*;
 
 fn circuits(part: ProofPart) -> Vec<PolicyCircuit> {
     let circuit = |steps: u32, byte| PolicyCircuit {
         steps,
+        group: 0,
         part,
         preprocessed_root: PreprocessedRoot::from_bytes([byte; 32]),
     };
@@ -25,15 +25,10 @@ fn circuits(part: ProofPart) -> Vec<PolicyCircuit> {
 /// For the chain of 66 steps of a whole model, in segments of 16 steps and a last one of 2.
 fn decoder_policy() -> AcceptancePolicy {
     let cuts = [(0, 16), (16, 16), (32, 16), (48, 16), (64, 2)];
-    let mut statements = cuts
-        .map(|(before, steps)| statement(decoder_segment(before, steps)))
-        .into_iter();
-    let mut chain = ChainAccumulator::start(&statements.next().unwrap());
-    for next in statements {
-        chain.push(&next).unwrap();
-    }
+    let statements = cuts.map(|(before, steps)| statement(decoder_segment(before, steps)));
+    let chain = ChainStatement::of(&statements).unwrap();
     let circuits = circuits(ProofPart::Whole);
-    let policy = AcceptancePolicy::accepting(&chain.finish(), given(), circuits).unwrap();
+    let policy = AcceptancePolicy::accepting(&chain, given(), circuits).unwrap();
     let mut parts = policy.parts();
     parts.end_tokens = ends(&[9, 12]);
     AcceptancePolicy::new(parts).unwrap()
@@ -199,12 +194,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 9;
+    later[17] = 10;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 8,
-            got: 9
+            expected: 9,
+            got: 10
         })
     );
     let mut longer = bytes.clone();

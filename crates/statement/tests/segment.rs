@@ -7,14 +7,14 @@ mod common;
 use std::collections::{BTreeSet, HashSet};
 
 use common::{
-    attention, base, decoder, decoder_segment, model_shape, prompt, segment, shape, statement,
-    token, variations,
+    attention, base, decoder, decoder_segment, model_shape, part, prompt, segment, shape,
+    statement, token, variations,
 };
 use matchmark_quant::{
     CacheCapacity, QuantError, Rounding, ScoreStep, StepRange, TableBounds, ValueBits,
 };
 use matchmark_statement::{
-    codec, CodecError, ModelId, ModelIdentity, PortCommitment, SegmentCut, SegmentStatement,
+    codec, CodecError, ModelId, ModelIdentity, Port, PortCommitment, SegmentCut, SegmentStatement,
     SegmentStatementParts, StatementError, StatementVersion, TokenId, VerifierDomain,
     MAX_STATEMENT_LEN,
 };
@@ -49,7 +49,7 @@ fn fields_are_bound(base: &SegmentStatementParts, expected: &[&str]) {
 
 #[test]
 fn another_statement_version_is_refused() {
-    for version in [0, 1, 2, 3, 4, 5, 6, 7, 9, 0x0100, u16::MAX] {
+    for version in [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 0x0100, u16::MAX] {
         let got = StatementVersion::new(version);
         let refusal = StatementError::UnsupportedVersion {
             expected: StatementVersion::CURRENT,
@@ -298,8 +298,8 @@ fn encoding_is_the_documented_concatenation() {
     expected.extend(statement.public_values().to_bytes());
     expected.extend(statement.state_before().to_bytes());
     expected.extend(statement.state_after().to_bytes());
-    // Fused: the first variant, with nothing behind it. No tokens.
-    expected.extend([0; 5]);
+    // Fused: the first variant, with nothing behind it. No tokens, and no group of layers.
+    expected.extend([0; 6]);
     assert_eq!(bytes, expected);
 }
 
@@ -307,8 +307,8 @@ fn encoding_is_the_documented_concatenation() {
 fn encoding_of_a_decoder_is_the_documented_concatenation() {
     let statement = statement(decoder_segment(18, 16));
     let terms = statement.encoded_terms();
-    let at = |from: usize, len: usize| &terms[terms.len() - 107 + from..][..len];
-    assert_eq!(terms[terms.len() - 108], 1);
+    let at = |from: usize, len: usize| &terms[terms.len() - 109 + from..][..len];
+    assert_eq!(terms[terms.len() - 110], 1);
     let sizes: Vec<u8> = common::SIZES
         .iter()
         .flat_map(|size| size.to_le_bytes())
@@ -318,15 +318,39 @@ fn encoding_of_a_decoder_is_the_documented_concatenation() {
     assert_eq!(at(32, 7), [0, 11, 13, 89, 1, 0, 0]);
     assert_eq!(at(39, 32), [0x77; 32]);
     assert_eq!(at(71, 32), [0x88; 32]);
-    assert_eq!(at(103, 4), [5, 0, 0, 0]);
+    // In one group of layers.
+    assert_eq!(at(103, 2), [1, 0]);
+    assert_eq!(at(105, 4), [5, 0, 0, 0]);
     let mut own = Vec::new();
     own.extend(18_u32.to_le_bytes());
     own.extend(16_u32.to_le_bytes());
     own.extend(statement.public_values().to_bytes());
     own.extend(statement.state_before().to_bytes());
     own.extend(statement.state_after().to_bytes());
-    own.extend([0, 0, 0, 0, 1, 118, 0, 0, 0, 134, 0, 0, 0]);
+    own.extend([0, 0, 0, 0, 1, 118, 0, 0, 0, 134, 0, 0, 0, 0]);
     assert_eq!(statement.encode(), [terms, &own].concat());
+}
+
+/// The group of layers, where there are several, is the last field.
+#[test]
+fn encoding_of_a_part_is_the_documented_concatenation() {
+    let statement = statement(part(3, 1, 18, 16));
+    let mut own = vec![1, 1, 0];
+    for port in [Port::Model, Port::StreamIn, Port::StreamOut] {
+        if port != Port::Model {
+            own.push(1);
+        }
+        own.extend(statement.port(port).unwrap().to_bytes());
+    }
+    assert!(statement.encode().ends_with(&own));
+    let first = common::statement(part(3, 0, 18, 16));
+    let mut own = vec![1, 0, 0];
+    own.extend(first.port(Port::Model).unwrap().to_bytes());
+    own.extend([0, 1]);
+    own.extend(first.port(Port::StreamOut).unwrap().to_bytes());
+    assert!(first.encode().ends_with(&own));
+    // The terms are those of all parts.
+    assert_eq!(statement.encoded_terms(), first.encoded_terms());
 }
 
 /// The layout, pinned byte by byte: a change of it is a new statement version.
@@ -335,6 +359,7 @@ fn encoding_is_pinned() {
     for (name, parts) in [
         ("encoding", base()),
         ("decoder_encoding", decoder_segment(18, 16)),
+        ("part_encoding", part(3, 1, 18, 16)),
     ] {
         let bytes = statement(parts).encode();
         let rows: Vec<String> = bytes
@@ -356,14 +381,22 @@ fn no_statement_is_longer_than_the_limit() {
     decoder.terms.domain = domain();
     let mut split_decoder = decoder.clone();
     split_decoder.cut = split.cut;
-    for (parts, expected) in [(split, 372), (decoder, 463), (split_decoder, 495)] {
+    let mut split_part = part(3, 1, 18, 16);
+    split_part.terms.domain = domain();
+    split_part.cut = split.cut;
+    for (parts, expected) in [
+        (split, 373),
+        (decoder, 466),
+        (split_decoder, 498),
+        (split_part, 598),
+    ] {
         let bytes = statement(parts.clone()).encode();
         assert_eq!(bytes.len(), expected);
         assert!(bytes.len() <= MAX_STATEMENT_LEN);
         assert_eq!(SegmentStatement::decode(&bytes).unwrap().parts(), parts);
     }
     assert_eq!(
-        SegmentStatement::decode(&[&[8, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
+        SegmentStatement::decode(&[&[9, 0], &[0; MAX_STATEMENT_LEN][..]].concat()),
         Err(StatementError::Codec(CodecError::TooLong {
             expected: MAX_STATEMENT_LEN,
             got: MAX_STATEMENT_LEN + 2
@@ -373,7 +406,7 @@ fn no_statement_is_longer_than_the_limit() {
 
 #[test]
 fn every_flipped_bit_is_refused_or_changes_the_digest() {
-    for parts in [base(), decoder_segment(18, 16)] {
+    for parts in [base(), decoder_segment(18, 16), part(3, 1, 18, 16)] {
         let original = statement(parts);
         let bytes = original.encode();
         let mut digests = HashSet::from([original.digest()]);
@@ -397,7 +430,7 @@ fn every_flipped_bit_is_refused_or_changes_the_digest() {
 
 #[test]
 fn truncated_and_extended_encodings_are_refused() {
-    for parts in [base(), decoder_segment(18, 16)] {
+    for parts in [base(), decoder_segment(18, 16), part(3, 1, 18, 16)] {
         let bytes = statement(parts).encode();
         for len in 0..bytes.len() {
             assert_eq!(

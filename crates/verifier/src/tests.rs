@@ -220,6 +220,7 @@ impl Fixture {
         [ProofPart::Arithmetic, ProofPart::Lookup]
             .map(|part| PolicyCircuit {
                 steps,
+                group: 0,
                 part,
                 preprocessed_root: PreprocessedRoot::from_bytes(root),
             })

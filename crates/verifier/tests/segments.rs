@@ -164,7 +164,10 @@ fn chains_of_verified_segments() {
 
     let mut fold = ChainFold::new(policy.clone());
     assert_eq!(fold.policy(), &policy);
-    assert!(matches!(fold.clone().finish(), Err(FoldError::Empty)));
+    assert!(matches!(
+        fold.clone().finish(),
+        Err(FoldError::Chain(ChainError::Empty))
+    ));
     fold.push(&verified).unwrap();
     assert!(fold.is_whole());
     let again = fold.push(&verified).unwrap_err();

@@ -107,6 +107,8 @@ pub fn columns(honest: &Forged) -> Vec<(Cell, usize)> {
                     Source::Tree(Tree::Pairs) => is_of_lookup,
                     Source::Tree(
                         Tree::Preprocessed
+                        | Tree::StreamIn
+                        | Tree::StreamOut
                         | Tree::StateBefore
                         | Tree::StateAfter
                         | Tree::Witness

@@ -6,8 +6,9 @@ use matchmark_quant::{
     VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicyParts, DecoderTerms, ModelId, ModelIdentity, PolicyCircuit, PortCommitment,
-    PromptLength, ProofPart, SegmentShape, SegmentStatementParts, TokenEnds, TokenId,
+    AcceptancePolicyParts, DecoderTerms, LayerGroups, ModelId, ModelIdentity, PolicyCircuit,
+    PortCommitment, PromptLength, ProofPart, SegmentShape, SegmentStatementParts, TokenEnds,
+    TokenId,
 };
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -35,6 +36,7 @@ pub fn decoders(shape: &SegmentShape, quantization: &QuantizationPolicy) -> Vec<
         shape: model_shape(shape.attention(), 8),
         arithmetic: arithmetic(5),
         weights: PortCommitment::from_bytes([0x5a; 32]),
+        groups: LayerGroups::ONE,
         prompt: PromptLength::new(1).unwrap(),
     };
     vec![
@@ -121,6 +123,7 @@ pub fn changed_terms(base: &DecoderTerms) -> Vec<(String, DecoderTerms)> {
         shape,
         arithmetic,
         weights,
+        groups: _,
         prompt,
     } = *base;
     let mut out = vec![];

@@ -12,8 +12,8 @@ use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
 use matchmark_quant::ScoreStep;
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, Cut, CutPattern, DecoderTerms, ModelId, ModelIdentity,
-    PortCommitment, SegmentStatement, SegmentStatementParts, TokenId,
+    AcceptancePolicy, ChainStatement, Cut, CutPattern, DecoderTerms, LayerGroups, ModelId,
+    ModelIdentity, PortCommitment, SegmentStatement, SegmentStatementParts, TokenId,
 };
 use matchmark_tables::WeightTable;
 use matchmark_verifier::SegmentFile;
@@ -59,6 +59,7 @@ pub fn options() -> ModelOptions {
         tokens: DECODED,
         cuts: CutPattern::default(),
         stop: Stop::default(),
+        groups: LayerGroups::ONE,
     }
 }
 
@@ -73,6 +74,7 @@ pub fn key() -> ModelKey {
     let options = KeyOptions {
         securities: vec![options.security],
         segment_steps: options.segment_steps.into_iter().collect(),
+        groups: vec![LayerGroups::ONE],
     };
     derive_key(&spec().model(), &options, &mut |_, _| {}).unwrap()
 }
@@ -239,6 +241,8 @@ fn story(
         execution: &execution,
         before: &before,
         after: &after,
+        stream_in: None,
+        stream_out: None,
         cut: Cut::Fused,
     };
     let (statement, values) = prover.claim_model(&input).unwrap();

@@ -73,6 +73,7 @@ impl DecoderPart {
             decoder: Some(DecoderExecution {
                 execution,
                 model: &self.model,
+                arithmetic: self.model.arithmetic(),
             }),
         };
         SegmentWitness::generate(layout, &honest, &ports)

@@ -8,7 +8,7 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainAccumulator, OwnFields, Port, PortCommitment,
+    AcceptancePolicy, AttentionValues, ChainStatement, OwnFields, Port, PortCommitment,
     PublicValues, PublicValuesError, SegmentCut, SegmentStatement, SegmentStatementParts,
     TokenEnds, TokenId, TokenValues,
 };
@@ -84,6 +84,7 @@ pub fn statement(
             PublicValues::Attention(_) => None,
             PublicValues::Tokens(tokens) => token_ends(tokens.consumed(), tokens.chosen()),
         },
+        group: None,
     };
     let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
     SegmentStatement::new(parts).unwrap()
@@ -180,12 +181,11 @@ pub fn policy(
         return AcceptancePolicy::accepting(&chain, given, circuits).unwrap();
     }
     // The chain of a decoder begins at the first token.
-    let mut chain = ChainAccumulator::start(&segment_before(prover, statement));
-    chain.push(statement).unwrap();
+    let chain = ChainStatement::of([&segment_before(prover, statement), statement]).unwrap();
     if steps.entries_before() != steps.steps() {
         circuits.extend(prover.circuits(cut, steps.entries_before()).unwrap());
     }
-    AcceptancePolicy::accepting(&chain.finish(), given, circuits).unwrap()
+    AcceptancePolicy::accepting(&chain, given, circuits).unwrap()
 }
 
 /// The statement of a segment that ends where this one begins, from the first token on.
@@ -202,6 +202,7 @@ fn segment_before(prover: &SegmentProver, statement: &SegmentStatement) -> Segme
             first: ends.first,
             next: ends.first,
         }),
+        group: None,
     };
     let parts = SegmentStatementParts::of(prover.terms().shared().clone(), own);
     SegmentStatement::new(parts).unwrap()

@@ -7,7 +7,7 @@ use matchmark_prover::{ChainTerms, ModelChain, ModelInput, SegmentInput, Segment
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, Cut, PolicyCircuit, Profile, Security, SecurityLevel,
+    AcceptancePolicy, ChainStatement, Cut, PolicyCircuit, Profile, Security, SecurityLevel,
     SegmentShape, VerifierDomain,
 };
 use matchmark_verifier::{SegmentFile, VerifiedChain};
@@ -144,6 +144,8 @@ pub fn greedy(name: &'static str, spec: &DecoderSpec, chain: ModelChain, given: 
             execution: &execution,
             before: &before,
             after: &after,
+            stream_in: None,
+            stream_out: None,
             cut: Cut::Fused,
         };
         files.push(prover.prove_model(&input).unwrap().file);
@@ -241,11 +243,7 @@ fn run(name: &'static str, other: Other) -> Run {
 
 /// A run with the policy that accepts it.
 fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircuit>) -> Run {
-    let mut chain = ChainAccumulator::start(files[0].statement());
-    for file in &files[1..] {
-        chain.push(file.statement()).unwrap();
-    }
-    let chain = chain.finish();
+    let chain = ChainStatement::of(files.iter().map(SegmentFile::statement)).unwrap();
     let prompt = chain.terms().decoder.map(|it| it.prompt.get());
     let consumed = files
         .iter()

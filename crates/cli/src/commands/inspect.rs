@@ -11,15 +11,15 @@ use matchmark_composer::{segment_sizes, StoredProofSizes};
 use matchmark_quant::{AttentionShape, ValueBits};
 use matchmark_runtime::encode_public_values;
 use matchmark_statement::{
-    AttentionValues, ChainAccumulator, ChainStatement, FinishReason, SegmentKind, SegmentStatement,
-    TokenId,
+    AttentionValues, ChainAccumulator, ChainStatement, FinishReason, LayerGroups, SegmentKind,
+    SegmentStatement, TokenId,
 };
 use serde_json::{json, Value};
 
 use crate::args::InspectArgs;
 use crate::error::{CliError, Outcome};
 use crate::options::stop;
-use crate::output::{table, Output};
+use crate::output::{part_name, table, Output};
 
 /// Prints the statements of a chain.
 pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliError> {
@@ -38,7 +38,10 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     for stored in ChainReader::open(&args.directory, MAX_SEGMENT_BYTES)? {
         let stored = stored?;
         let statement = stored.file.statement();
-        chain.push(statement)?;
+        let segment = chain.statement().map_or(0, ChainStatement::segments);
+        let is_complete = chain.push(statement)?;
+        let several = statement.groups() != LayerGroups::ONE;
+        let group = several.then(|| statement.group_index());
         if args.public.is_some() {
             let public = stored.file.public_values();
             let public = public.attention().ok_or_else(|| CliError::NoTensors {
@@ -50,14 +53,23 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
                 .push(public);
         }
         let mut object = json!({
-            "segment": stored.segment,
+            "segment": segment,
             "file_bytes": stored.bytes,
             "proof_bytes": stored.file.proof_bytes(),
             "statement": statement,
         });
+        if let Some(group) = group {
+            object["group"] = json!(group);
+        }
         // Writing to a string cannot fail.
-        let _ = write!(text, "segment {}\n{statement}\n\n", stored.segment);
-        if let Some(tokens) = SegmentTokens::of(stored.file.public_values()) {
+        let _ = write!(
+            text,
+            "segment {}\n{statement}\n\n",
+            part_name(segment, group)
+        );
+        // All parts of a segment have the same.
+        let tokens = SegmentTokens::of(stored.file.public_values()).filter(|_| is_complete);
+        if let Some(tokens) = tokens {
             let first = statement.steps().entries_before();
             end = end.or_else(|| first_end(&end_tokens, statement, &tokens));
             text.push_str(&tokens_text(first, &tokens, tokenizer.as_ref())?);
@@ -82,9 +94,14 @@ pub(crate) fn run(args: &InspectArgs, output: &Output) -> Result<Outcome, CliErr
     if let (Some(path), Some(values)) = (&args.public, &values) {
         values.write(path)?;
     }
-    let chain = chain.finish()?;
-    let (finish_reason, reason) = finish(&chain, end);
-    let _ = write!(text, "{chain}\nfinish reason     {reason}\n\n");
+    // A chain that is still written may end within a segment.
+    let chain = chain.statement();
+    let mut finish_reason = None;
+    if let Some(chain) = chain {
+        let (name, reason) = finish(chain, end);
+        finish_reason = name;
+        let _ = write!(text, "{chain}\nfinish reason     {reason}\n\n");
+    }
     text.push_str("Nothing was verified: these are claims.");
     let object = json!({
         "verified": false,

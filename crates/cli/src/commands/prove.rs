@@ -16,7 +16,7 @@ use crate::error::{CliError, Outcome};
 use crate::interrupt;
 use crate::models::NamedKey;
 use crate::options;
-use crate::output::{table, Output};
+use crate::output::{part_name, table, Output};
 use crate::progress::{SegmentBar, Step};
 
 /// Proves a chain.
@@ -195,10 +195,7 @@ fn text(report: &ProveReport) -> String {
         .iter()
         .map(|row| {
             vec![
-                match row.group {
-                    None => row.segment.to_string(),
-                    Some(group) => format!("{}.{group}", row.segment),
-                },
+                part_name(row.segment, row.group),
                 row.entries_before.to_string(),
                 row.steps.to_string(),
                 format!("{:.8}", row.state_before),

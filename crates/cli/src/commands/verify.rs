@@ -7,6 +7,7 @@ use matchmark::{
     check_prompt, encode_chat, encode_prompt, files, follow, refusal_to_json, segments_of,
     verify_with, ChainText, Error, ErrorKind, Patience, Policy, SegmentReport, Tokenizer, Verdict,
 };
+use matchmark_graph::LayerGroups;
 use serde_json::Value;
 
 use crate::args::VerifyArgs;
@@ -14,7 +15,7 @@ use crate::error::{CliError, Outcome};
 use crate::limit::within;
 use crate::models::{NamedKey, NamedPolicy};
 use crate::options::{conversation, model_policy, stop};
-use crate::output::{table, Output};
+use crate::output::{part_name, table, Output};
 use crate::progress::SegmentBar;
 
 /// How long each segment is waited for where nothing is said of the time.
@@ -117,8 +118,12 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
                 Some(tokens) if args.follow && !accepted.is_empty() => tokens.rest(),
                 _ => String::new(),
             };
+            let what = match policy.terms().groups() {
+                LayerGroups::ONE => "segments",
+                _ => "parts",
+            };
             let text = format!(
-                "{before}{word} after {} accepted segments: {}",
+                "{before}{word} after {} accepted {what}: {}",
                 accepted.len(),
                 refusal.message()
             );
@@ -225,7 +230,7 @@ fn accepted_text(verdict: &Verdict, verbose: bool) -> String {
         .iter()
         .map(|row| {
             vec![
-                row.segment.to_string(),
+                part_name(row.segment, row.group),
                 row.entries_before.to_string(),
                 row.steps.to_string(),
                 format!("{:.8}", row.state_before),

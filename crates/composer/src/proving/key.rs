@@ -10,8 +10,8 @@ use matchmark_prover::{
 };
 use matchmark_quant::{CacheCapacity, QuantError, SegmentSteps};
 use matchmark_statement::{
-    LayerGroups, PortCommitment, Profile, PromptLength, ProofPart, RelationVersion, Security,
-    SecurityLevel, TokenId, TokenizerId, VerifierDomain,
+    LayerGroups, PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart,
+    RelationVersion, Security, SecurityLevel, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_verifier::key::{
     ChainTermsError, CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelKey,
@@ -131,10 +131,10 @@ pub fn derive_key(
     groups.sort_unstable();
     groups.dedup();
     let chains = chains(&outline, &options.securities, &segment_steps, &groups)?;
-    let trees: usize = chains.values().map(Height::trees).sum();
+    let trees = trees(&chains);
     let mut done = 0;
     let mut weights = Vec::new();
-    let mut circuits: BTreeMap<CircuitSizes, KeyCircuits> = BTreeMap::new();
+    let mut circuits: BTreeMap<CircuitSizes, Roots> = BTreeMap::new();
     for ((log_blowup, log_height, groups), height) in &chains {
         let mut of_groups = Vec::new();
         let twiddles = SegmentProver::twiddles_of_chain(&height.chain, model)?;
@@ -145,41 +145,37 @@ pub fn derive_key(
             done += 1;
             on_tree(done, trees);
             let of_group = height.circuits.iter().filter(|it| it.1 .0 == group);
-            // Ascending by sizes, and by steps below.
             for ((sizes, steps), (_, chain)) in of_group {
-                let first_state = match prefix.is_empty() {
-                    true => None,
-                    false => {
-                        let caches = first_caches(model, *groups).map_err(ProveError::from)?;
-                        let cache = &caches[usize::from(group)];
-                        let opening = prover.state_of_chain(chain, &outline, cache)?;
-                        Some(FirstState::of(&opening))
-                    }
-                };
                 let mut root = |part| {
                     let root = prover.root_of_chain(chain, &outline, part, *steps as usize);
                     done += 1;
                     on_tree(done, trees);
                     root
                 };
+                // Other numbers of groups may have these layers, too.
                 let of_sizes = match circuits.entry(*sizes) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(KeyCircuits {
-                        sizes: *sizes,
-                        first_state: first_state.clone(),
-                        steps: vec![],
-                        whole: vec![],
-                        arithmetic: vec![],
-                        lookup: root(ProofPart::Lookup)?,
-                    }),
+                    Entry::Vacant(new) => {
+                        let first_state = match prefix.is_empty() {
+                            true => None,
+                            false => {
+                                let caches =
+                                    first_caches(model, *groups).map_err(ProveError::from)?;
+                                let cache = &caches[usize::from(group)];
+                                let opening = prover.state_of_chain(chain, &outline, cache)?;
+                                Some(FirstState::of(&opening))
+                            }
+                        };
+                        new.insert(Roots {
+                            first_state,
+                            of_steps: BTreeMap::new(),
+                            lookup: root(ProofPart::Lookup)?,
+                        })
+                    }
                 };
-                // Other numbers of groups may have these layers, too.
-                if of_sizes.steps.contains(steps) {
-                    continue;
+                if let Entry::Vacant(new) = of_sizes.of_steps.entry(*steps) {
+                    new.insert([root(ProofPart::Whole)?, root(ProofPart::Arithmetic)?]);
                 }
-                of_sizes.steps.push(*steps);
-                of_sizes.whole.push(root(ProofPart::Whole)?);
-                of_sizes.arithmetic.push(root(ProofPart::Arithmetic)?);
             }
         }
         weights.push(KeyWeights {
@@ -198,8 +194,40 @@ pub fn derive_key(
         prefix: prefix.iter().copied().map(TokenId::new).collect(),
         segment_steps,
         weights,
-        circuits: circuits.into_values().collect(),
+        circuits: circuits
+            .into_iter()
+            .map(|(sizes, roots)| roots.circuits(sizes))
+            .collect(),
     })?)
+}
+
+/// The roots of circuits of these sizes, as far as they are made.
+struct Roots {
+    first_state: Option<FirstState>,
+    /// Of fused segments and of arithmetic proofs, by the number of steps.
+    of_steps: BTreeMap<u32, [PreprocessedRoot; 2]>,
+    lookup: PreprocessedRoot,
+}
+
+impl Roots {
+    fn circuits(self, sizes: CircuitSizes) -> KeyCircuits {
+        let Self {
+            first_state,
+            of_steps,
+            lookup,
+        } = self;
+        KeyCircuits {
+            sizes,
+            first_state,
+            steps: of_steps.keys().copied().collect(),
+            whole: of_steps.values().map(|[whole, _]| *whole).collect(),
+            arithmetic: of_steps
+                .values()
+                .map(|[_, arithmetic]| *arithmetic)
+                .collect(),
+            lookup,
+        }
+    }
 }
 
 /// Derives the key of a model anew, for the same blowups and segments as this one: equal if this is the
@@ -224,13 +252,15 @@ pub(crate) struct Height {
     circuits: BTreeMap<(CircuitSizes, u32), (u16, ModelChain)>,
 }
 
-impl Height {
-    /// How many trees there are: those of the weights, two for each length of segments (fused and arithmetic),
-    /// and one for the lookup proofs of all lengths.
-    fn trees(&self) -> usize {
-        let sizes: BTreeSet<_> = self.circuits.keys().map(|(sizes, _)| sizes).collect();
-        self.chain.groups.count() + 2 * self.circuits.len() + sizes.len()
-    }
+/// How many trees there are: those of the weights of each group of layers, two for each length of segments of
+/// each size (fused and arithmetic), and one for the lookup proofs of all lengths. Several numbers of groups may
+/// have circuits in common.
+fn trees(chains: &BTreeMap<(u32, u32, LayerGroups), Height>) -> usize {
+    let weights = chains.values().map(|it| it.chain.groups.count());
+    let circuits = chains.values().flat_map(|it| it.circuits.keys());
+    let circuits: BTreeSet<_> = circuits.collect();
+    let sizes: BTreeSet<_> = circuits.iter().map(|(sizes, _)| sizes).collect();
+    weights.sum::<usize>() + 2 * circuits.len() + sizes.len()
 }
 
 /// Every chain of the model, by blowup and height of its trees, and by the number of groups of layers.

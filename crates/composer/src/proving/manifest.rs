@@ -311,11 +311,11 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 7", "format = 6")),
-            Err(ManifestError::Format(6))
+            ChainManifest::from_toml(&text.replace("format = 8", "format = 7")),
+            Err(ManifestError::Format(7))
         ));
         for bad in [
-            text.replace("format = 7", "format = 7\nextra = 0"),
+            text.replace("format = 8", "format = 8\nextra = 0"),
             text.replace("[inputs]", "[inputs]\nextra = 0"),
             text.replace("kind = \"trace\"", "kind = \"model\""),
             text.replace("kind = \"trace\"", "kind = \"tensor\""),

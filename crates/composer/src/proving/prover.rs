@@ -388,19 +388,27 @@ impl Shared<'_> {
         self.tell(&ProveEvent::Phase { part, phase });
     }
 
-    /// How far the chain is with these segments finished.
+    /// How far the chain is with these parts finished.
     fn progress_of(&self, rows: &BTreeMap<u64, ProvenRow>) -> ChainProgress {
         let bytes = |row: &ProvenRow| row.proof_bytes + row.public_bytes;
         let (parts, steps) = *guard(&self.total);
         ChainProgress {
             finished: rows.len() as u64,
             parts,
-            // A segment's steps are finished with its last part.
-            finished_steps: rows.values().map(|row| row.steps).sum::<usize>()
-                / usize::try_from(self.groups).unwrap_or(usize::MAX),
+            finished_steps: self.finished_steps(rows),
             steps,
             bytes: rows.values().map(bytes).sum(),
         }
+    }
+
+    /// Steps of the segments of which all parts are finished, in whichever order.
+    fn finished_steps(&self, rows: &BTreeMap<u64, ProvenRow>) -> usize {
+        let first = rows.iter().filter(|(part, _)| *part % self.groups == 0);
+        let whole = first.filter(|(part, _)| {
+            let parts = rows.range(**part..**part + self.groups);
+            parts.count() as u64 == self.groups
+        });
+        whole.map(|(_, row)| row.steps).sum()
     }
 
     /// Keeps the segment that is there, or proves it and writes its file.

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use matchmark_graph::ModelArithmetic;
 use matchmark_prover::{model_outline, ModelChain, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, ValueBits};
-use matchmark_statement::{Cut, PromptLength, SecurityLevel, TokenId};
+use matchmark_statement::{Cut, LayerGroups, PromptLength, SecurityLevel, TokenId};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::key::{CircuitSizes, KeyError, ModelKey, ModelKeyParts, Stop};
 
@@ -71,6 +71,7 @@ fn roots_follow_from_the_sizes() {
             capacity: CacheCapacity::new(capacity).unwrap(),
             segment_steps: SegmentSteps::new(2).unwrap(),
             prompt: PromptLength::new(1).unwrap(),
+            groups: LayerGroups::ONE,
         };
         let prover = SegmentProver::for_model(chain.clone(), Arc::clone(&model)).unwrap();
         for steps in [1, 2] {
@@ -155,8 +156,9 @@ const KEYGEN: &[Case<KeygenError>] = &[
         let KeyOptions {
             securities,
             segment_steps,
+            groups,
         } = key_options(&[2]);
-        match chains(&outline, &securities, &segment_steps) {
+        match chains(&outline, &securities, &segment_steps, &groups) {
             Err(error) => error,
             Ok(_) => panic!("there is no such chain"),
         }

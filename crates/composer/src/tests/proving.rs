@@ -95,7 +95,7 @@ const PLAN: &[Case<PlanError>] = &[
         let prover = SegmentProver::new(terms).unwrap();
         let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
         let work = ChainWork::from(plan);
-        let error = work.policy_with(&prover, first.commitment()).unwrap_err();
+        let error = work.policy_with(&[prover], first.commitment()).unwrap_err();
         assert!(matches!(error, PlanError::Policy(PolicyError::Terms(_))));
         error
     }),
@@ -187,10 +187,10 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         create(&path, plan(1, 2))
     }),
     ("Format", || {
-        directory(with_manifest("format = 7", "format = 9"))
+        directory(with_manifest("format = 8", "format = 10"))
     }),
     ("Manifest", || {
-        directory(with_manifest("format = 7", "format = 7\nextra = 0"))
+        directory(with_manifest("format = 8", "format = 8\nextra = 0"))
     }),
     ("OtherProgram", || {
         directory(with_manifest("relation_version = ", "relation_version = 9"))
@@ -298,11 +298,11 @@ const PROVE: &[Case<ChainProveError>] = &[
     }),
     ("Chain", || {
         let [work, other] = [plan(1, 2), plan(2, 2)].map(ChainWork::from);
-        let prover = work.prover().unwrap();
-        let mut front = work.front(&prover).unwrap();
+        let provers = work.provers().unwrap();
+        let mut front = work.front(&provers).unwrap();
         front.advance().unwrap();
         // As many entries as the second segment begins with, of another run.
-        let mut other = other.front(&prover).unwrap();
+        let mut other = other.front(&provers).unwrap();
         other.advance().unwrap();
         front.exchange_state(&mut other);
         front.advance().map(|_| ()).unwrap_err()
@@ -378,8 +378,8 @@ fn nothing_follows_a_segment_that_cannot_be_executed() {
     ];
     for (work, name) in works {
         assert!(work.segment_count() > 1);
-        let prover = work.prover().unwrap();
-        let mut front = work.front(&prover).unwrap();
+        let provers = work.provers().unwrap();
+        let mut front = work.front(&provers).unwrap();
         let error = front.advance().map(|_| ()).unwrap_err();
         assert_eq!(error.name(), name);
         assert!(matches!(front.advance(), Ok(None)));

@@ -8,7 +8,9 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
     SegmentSteps, ValueBits, VocabularySize,
 };
-use matchmark_statement::{CutPattern, Profile, Security, SecurityLevel, VerifierDomain};
+use matchmark_statement::{
+    CutPattern, LayerGroups, Profile, Security, SecurityLevel, VerifierDomain,
+};
 
 /// Tokens that are given.
 pub const PROMPT: usize = 3;
@@ -53,6 +55,7 @@ pub fn options(segment_steps: u32) -> ModelOptions {
         tokens: TOKENS,
         cuts: CutPattern::default(),
         stop: Stop::default(),
+        groups: LayerGroups::ONE,
     }
 }
 

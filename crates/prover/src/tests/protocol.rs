@@ -18,7 +18,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentExecution, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainAccumulator, Cut, ProofPart, Security, SecurityLevel,
+    AcceptancePolicy, AttentionValues, ChainStatement, Cut, ProofPart, Security, SecurityLevel,
     SegmentCut, SegmentShape, SegmentStatement, VerifierDomain,
 };
 use matchmark_tables::WeightTable;

@@ -13,7 +13,7 @@ use matchmark_quant::{
 };
 use matchmark_runtime::{execute_segment, DecodeRules, KvCache, SegmentInputs};
 use matchmark_statement::{
-    AcceptancePolicy, ChainAccumulator, Cut, Profile, Security, SecurityLevel, SegmentShape,
+    AcceptancePolicy, ChainStatement, Cut, Profile, Security, SecurityLevel, SegmentShape,
     VerifierDomain,
 };
 use matchmark_tables::{Rational, WeightTable};

@@ -7,6 +7,7 @@ mod digits;
 mod exact_clipping;
 mod forgeries;
 mod forgeries_claims;
+mod groups;
 mod hostile_bytes;
 mod kill_matrix;
 mod library_traps;

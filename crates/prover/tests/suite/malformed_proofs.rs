@@ -3,7 +3,7 @@
 //! ground again and given the lengths that the new queries ask for, so that the library sees
 //! well-formed nonsense behind the proof of work.
 
-use matchmark_air::trees::TreeOrder;
+use matchmark_air::trees::{Streams, TreeOrder};
 use matchmark_hostile::bytes::{fields, Kind, Sample, Tally};
 use matchmark_hostile::cases::{bounded_wide, fast, insecure, narrow};
 use matchmark_hostile::regrind::{fit, grind};
@@ -208,7 +208,7 @@ fn list_edits() -> Vec<(&'static str, Edit)> {
 
 /// Trees of a fused proof.
 fn trees() -> usize {
-    TreeOrder::of(SegmentKind::Attention, ProofPart::Whole)
+    TreeOrder::of_kind(SegmentKind::Attention, Streams::default(), ProofPart::Whole)
         .all()
         .len()
 }

@@ -203,9 +203,9 @@ entries_before = {}
 steps = {}
 first_state = \"{first_state}\"
 
-# The circuits of each segment length in use, of each group of layers where there are several: \"whole\" for segments with one proof, \"arithmetic\" and
-# \"lookup\" for those with two. The root of the preprocessed columns follows from everything above, and
-# can be computed anew to check it.",
+# The circuits of each segment length in use, of each group of layers where there are several: \"whole\" for
+# segments with one proof, \"arithmetic\" and \"lookup\" for those with two. The root of the preprocessed
+# columns follows from everything above, and can be computed anew to check it.",
             steps.entries_before(),
             steps.steps(),
         )?;

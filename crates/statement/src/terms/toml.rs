@@ -228,8 +228,9 @@ segment_steps = {}
                 f,
                 "\
 # The decoder: the commitment to what it computes, its weights, tables, shape and arithmetic (which a
-# holder of the model can compute anew), the number of groups of layers that are proven apart, the number of tokens at the beginning of the chain that are given
-# and not chosen, its shape (with the attention of one layer), and the constants of its integer arithmetic.
+# holder of the model can compute anew), the number of groups of layers that are proven apart, the number of
+# tokens at the beginning of the chain that are given and not chosen, its shape (with the attention of one
+# layer), and the constants of its integer arithmetic.
 {section}"
             )?;
         }

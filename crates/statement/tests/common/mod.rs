@@ -9,10 +9,10 @@ use matchmark_quant::{
     TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    DecoderTerms, ModelId, ModelIdentity, PortCommitment, Profile, PromptLength,
-    PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel, SegmentCut,
-    SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId,
-    TokenEnds, TokenId, VerifierDomain,
+    DecoderTerms, GroupFields, LayerGroups, ModelId, ModelIdentity, PortCommitment, Profile,
+    PromptLength, PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel,
+    SegmentCut, SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms,
+    StatementVersion, TableId, TokenEnds, TokenId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
@@ -96,6 +96,7 @@ pub fn decoder() -> DecoderTerms {
         shape: model_shape(SIZES),
         arithmetic: arithmetic(11, 345, 13, NODES),
         weights: PortCommitment::from_bytes([0x88; 32]),
+        groups: LayerGroups::ONE,
         prompt: prompt(5),
     }
 }
@@ -125,6 +126,63 @@ pub fn with_decoder(
 ) -> SegmentStatementParts {
     let mut parts = base.clone();
     change(parts.terms.decoder.as_mut().unwrap());
+    parts
+}
+
+pub fn layer_groups(groups: u16) -> LayerGroups {
+    LayerGroups::new(groups).unwrap()
+}
+
+/// A commitment that stands for the stream behind a group of layers in the segment after so many entries.
+pub fn stream(entries: usize, behind: u16) -> PortCommitment {
+    marked(0x60, entries, behind)
+}
+
+/// A commitment that stands for the cache of a group of layers with so many entries.
+pub fn group_state(entries: usize, group: u16) -> PortCommitment {
+    marked(0x70, entries, group)
+}
+
+/// A commitment that stands for the weights of a group of layers.
+pub fn group_weights(group: u16) -> PortCommitment {
+    marked(0x90, 0, group)
+}
+
+fn marked(byte: u8, number: usize, group: u16) -> PortCommitment {
+    let mut bytes = [byte; 32];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    bytes[8..10].copy_from_slice(&group.to_le_bytes());
+    PortCommitment::from_bytes(bytes)
+}
+
+/// What the part of a group of layers says besides, in the segment after so many entries.
+pub fn group_fields(index: u16, groups: u16, entries: usize) -> GroupFields {
+    GroupFields {
+        index,
+        weights: group_weights(index),
+        stream_in: index.checked_sub(1).map(|before| stream(entries, before)),
+        stream_out: (index + 1 < groups).then(|| stream(entries, index)),
+    }
+}
+
+/// The part of a group of layers of a decoder of six layers, cut into so many groups, in a segment of a chain
+/// like that of [`decoder_segment`].
+pub fn part(groups: u16, index: u16, before: u32, steps: u32) -> SegmentStatementParts {
+    let mut parts = with_decoder(&decoder_segment(before, steps), |it| {
+        let mut sizes = SIZES;
+        sizes[0] = 6;
+        it.shape = model_shape(sizes);
+        it.groups = layer_groups(groups);
+        let weights: Vec<PortCommitment> = (0..groups).map(group_weights).collect();
+        it.weights = PortCommitment::of_groups(&weights);
+    });
+    parts.terms.shape = shape(attention(12, 6, 64), 66, 16);
+    let (before, after) = (parts.steps.entries_before(), parts.steps.entries_after());
+    if groups > 1 {
+        parts.group = Some(group_fields(index, groups, before));
+    }
+    parts.state_before = group_state(before, index);
+    parts.state_after = group_state(after, index);
     parts
 }
 
@@ -172,6 +230,7 @@ pub fn segment(before: u32, steps: u32) -> SegmentStatementParts {
         state_after: state(steps.entries_after()),
         cut: SegmentCut::Fused,
         tokens: None,
+        group: None,
     }
 }
 
@@ -195,6 +254,7 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
         state_after,
         cut,
         tokens,
+        group: _, // Only where the decoder is cut: see below, and `groups.rs`.
     } = base.clone();
     let SharedTerms {
         relation_version,
@@ -343,6 +403,15 @@ pub fn variations(base: &SegmentStatementParts) -> Vec<(&'static str, SegmentSta
             });
             out.push(("decoder.weights", parts));
         }
+        for groups in [2, 1] {
+            if decoder.groups.get() == groups {
+                continue;
+            }
+            // Only a part of a cut decoder says of which group it is.
+            let mut parts = with_decoder(base, |it| it.groups = layer_groups(groups));
+            parts.group = (groups > 1).then(|| group_fields(0, groups, 0));
+            out.push(("decoder.groups", parts));
+        }
         for tokens in [1, 4, 6, 66] {
             let parts = with_decoder(base, |it| it.prompt = prompt(tokens));
             out.push(("decoder.prompt", parts));
@@ -406,7 +475,7 @@ pub const FIELDS: [&str; 15] = [
 ];
 
 /// The names of all fields that [`variations`] changes in a segment of a decoder.
-pub const DECODER_FIELDS: [&str; 18] = [
+pub const DECODER_FIELDS: [&str; 19] = [
     "relation_version",
     "relation_digest",
     "domain",
@@ -419,6 +488,7 @@ pub const DECODER_FIELDS: [&str; 18] = [
     "decoder.shape",
     "decoder.arithmetic",
     "decoder.weights",
+    "decoder.groups",
     "decoder.prompt",
     "steps",
     "public_values",

@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 use matchmark_graph::{ArithmeticId, ArithmeticTerms, Graph, MatrixName, ModelArithmetic};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange, ValueBits};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, EndTokens, ModelId,
-    PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest,
+    AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, EndTokens, LayerGroups,
+    ModelId, PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest,
     RelationVersion, Security, SecurityLevel, SegmentShape, SharedTerms, StatementError, TokenId,
     TokenizerId, VerifierDomain,
 };
@@ -50,6 +50,7 @@ fn options(tokens: u32) -> ModelOptions {
         tokens,
         cuts: CutPattern::default(),
         stop: Stop::default(),
+        groups: LayerGroups::ONE,
     }
 }
 
@@ -75,6 +76,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
             capacity: CacheCapacity::new(length).unwrap(),
             segment_steps: steps(length.min(2)),
             prompt: PromptLength::new(1).unwrap(),
+            groups: LayerGroups::ONE,
         };
         for steps in 1..=length.min(2) {
             let sizes =
@@ -116,6 +118,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
             .map(|(log_blowup, log_height)| KeyWeights {
                 log_blowup,
                 log_height,
+                groups: LayerGroups::ONE,
                 commitment: PortCommitment::from_bytes([9; 32]),
             })
             .collect(),
@@ -489,9 +492,9 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 5;
+        bytes[14] = 6;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 6", "format = 5"));
+        assert_eq!(error, with_text("format = 7", "format = 6"));
         error
     }),
     ("Encoding", |()| {
@@ -503,7 +506,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 6", "format = 6\nextra = 0")
+        with_text("format = 7", "format = 7\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),

@@ -15,8 +15,8 @@ use matchmark_quant::{
     ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainAccumulator, DecoderTerms, FormError, ModelId,
-    ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, Profile, PromptLength,
+    AcceptancePolicy, AttentionValues, ChainStatement, DecoderTerms, FormError, LayerGroups,
+    ModelId, ModelIdentity, PolicyCircuit, PortCommitment, PreprocessedRoot, Profile, PromptLength,
     ProofPart, PublicValues, RelationVersion, Security, SecurityLevel, SegmentCut, SegmentKind,
     SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms, StatementVersion, TableId,
     TokenEnds, TokenError, TokenId, TokenValues, VerifierDomain,
@@ -61,6 +61,7 @@ pub(super) fn decoder() -> DecoderTerms {
         shape,
         arithmetic: *nodes(&shape).terms(),
         weights: PortCommitment::from_bytes([3; 32]),
+        groups: LayerGroups::ONE,
         prompt: PromptLength::new(2).unwrap(),
     }
 }
@@ -133,6 +134,7 @@ fn statement(values: &PublicValues, [first, next]: [u32; 2]) -> SegmentStatement
             first: TokenId::new(first),
             next: TokenId::new(next),
         }),
+        group: None,
     })
     .unwrap()
 }
@@ -154,6 +156,7 @@ fn refusal_of_proof(values: PublicValues, ends: [u32; 2], proof: Vec<u8>) -> Ver
     let statement = statement(&values, ends);
     let circuit = PolicyCircuit {
         steps: 4,
+        group: 0,
         part: ProofPart::Whole,
         preprocessed_root: ROOT,
     };

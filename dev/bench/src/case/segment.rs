@@ -10,8 +10,8 @@ use matchmark_models::{execute_model, ModelState};
 use matchmark_prover::{ModelChain, ModelInput, SegmentProver};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, EndTokens, Profile, PromptLength, Security,
-    SecurityLevel, TokenId, VerifierDomain,
+    AcceptancePolicy, AcceptancePolicyParts, Cut, EndTokens, LayerGroups, Profile, PromptLength,
+    Security, SecurityLevel, TokenId, VerifierDomain,
 };
 use matchmark_verifier::structure::ProofStructure;
 use serde::Deserialize;
@@ -60,6 +60,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
         capacity: CacheCapacity::new(entries)?,
         segment_steps: SegmentSteps::new(request.steps)?,
         prompt: PromptLength::new(prompt)?,
+        groups: LayerGroups::ONE,
     };
 
     // What the chain's segments share.
@@ -93,6 +94,8 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
         execution: &execution,
         before: &state_before,
         after: &state_after,
+        stream_in: None,
+        stream_out: None,
         cut: Cut::Fused,
     })?;
     let prove_seconds = proving.seconds()?;

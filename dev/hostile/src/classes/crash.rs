@@ -17,7 +17,8 @@ use matchmark_quant::{
 };
 use matchmark_runtime::synthetic_trace;
 use matchmark_statement::{
-    CutPattern, EndTokens, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
+    CutPattern, EndTokens, LayerGroups, ModelIdentity, Profile, Security, SecurityLevel,
+    VerifierDomain,
 };
 
 use crate::decoder::cases::{uneven, DecoderSpec};
@@ -116,6 +117,7 @@ fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
         cuts: options.cuts,
         // Chains of all lengths, whatever the model says.
         stop: Stop::Tokens(EndTokens::NONE),
+        groups: LayerGroups::ONE,
     };
     ModelPlan::new(spec.model(), prompt, &options).unwrap()
 }
@@ -312,9 +314,7 @@ fn changed(recorder: &mut Recorder, of: Of, whole: &Utf8Path) {
                 match outcome {
                     Err(_) => Ok(()),
                     // A comment or a space of the manifest says nothing.
-                    Ok(report)
-                        if name == MANIFEST_FILE && report.segments_kept == report.segments =>
-                    {
+                    Ok(report) if name == MANIFEST_FILE && report.parts_kept == report.parts => {
                         Ok(())
                     }
                     Ok(_) => Err("the change went unnoticed".into()),

@@ -78,7 +78,7 @@ fn witness_digest(case: &Case, forged: &Forged) -> String {
     let main = main.with_tree_of(Tree::Rlc, &forged.rlcs);
     for trace in std::iter::once(&main).chain(lookup) {
         add(&trace.from(Source::Public));
-        let order = TreeOrder::of(case.layout.kind(), trace.part);
+        let order = TreeOrder::of(&case.layout, trace.part);
         for tree in order.of_components() {
             if *tree != Tree::Lookups {
                 add(&trace.tree(*tree));

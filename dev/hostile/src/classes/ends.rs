@@ -2,8 +2,8 @@
 //! list, of the prompt, or in the surplus, and limits that are not the policy's. Every attack has an honest twin.
 use matchmark_composer::ChainVerifyError;
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Answer, EndTokens, FinishReason, PolicyMismatch,
-    SegmentStatement, TokenEnds, TokenId, TokenValues,
+    AcceptancePolicy, AcceptancePolicyParts, Answer, ChainError, EndTokens, FinishReason,
+    PolicyMismatch, SegmentStatement, TokenEnds, TokenId, TokenValues,
 };
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{verify_segment, ChainFold, KeyError, ModelKey, SegmentFile, Stop};
@@ -117,7 +117,7 @@ fn ends_early(error: &ChainVerifyError) -> bool {
     };
     matches!(
         source,
-        FoldError::Policy(PolicyMismatch::EndsEarly { .. }) | FoldError::Empty
+        FoldError::Policy(PolicyMismatch::EndsEarly { .. }) | FoldError::Chain(ChainError::Empty)
     )
 }
 
@@ -310,7 +310,10 @@ fn mixed(recorder: &mut Recorder, run: &Run) {
                 recorder.refuse_as(
                     &label,
                     |error| matches!(error, FoldError::OtherPolicy { .. }),
-                    || fold.push(&verify_segment(&run.files[at], other).unwrap()),
+                    || {
+                        fold.push(&verify_segment(&run.files[at], other).unwrap())
+                            .map(|_| ())
+                    },
                 );
             }
         }

@@ -5,7 +5,7 @@ use matchmark_quant::{
     ScoreStep, SegmentSteps, StepRange, TableBounds, TaggedSha256, ValueBits,
 };
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, ChainAccumulator, LookupStatement, ModelId,
+    AcceptancePolicy, AcceptancePolicyParts, ChainStatement, LookupStatement, ModelId,
     ModelIdentity, PortCommitment, Profile, PublicValuesDigest, RelationDigest, RelationVersion,
     Security, SecurityLevel, SegmentCut, SegmentKind, SegmentShape, SegmentStatement,
     SegmentStatementParts, SharedTerms, StatementDigest, StatementVersion, TokenEnds, TokenId,
@@ -175,6 +175,7 @@ fn variations(base: &SegmentStatementParts) -> Vec<(String, SegmentStatementPart
         state_after,
         cut: _,
         tokens: _,
+        group: _,
     } = base.clone();
     let SharedTerms {
         relation_version,

@@ -327,8 +327,8 @@ impl Case<'_> {
         if report.chain_digest.to_string() != whole.digest || files(&path) != whole.files {
             return Err("another chain".into());
         }
-        if report.segments_kept != between.len() as u64 {
-            let (kept, there) = (report.segments_kept, between.len());
+        if report.parts_kept != between.len() as u64 {
+            let (kept, there) = (report.parts_kept, between.len());
             return Err(format!("{kept} segments kept, {there} were finished"));
         }
         still_there(&between, &finished(&path))

@@ -411,7 +411,7 @@ pub fn choice(how: Choosing, tied: bool) -> Attack {
             }
         }
         for (token, logit) in logits.iter().enumerate() {
-            let row = decoder.argmax_row(token, step);
+            let (row, _) = decoder.argmax_row(token, step);
             let columns = trace.component_mut("argmax");
             let mut set = |name, value| columns.column_mut(name)[row] = value;
             match how {
@@ -444,7 +444,7 @@ fn padding_token(decoder: &DecoderLayout, rng: &mut Rng) -> Option<usize> {
 fn choose_padding(decoder: &DecoderLayout, trace: &mut PartTrace, step: usize, chosen: usize) {
     let columns = trace.component_mut("argmax");
     for token in decoder.shape().vocabulary().. {
-        let row = decoder.argmax_row(token, step);
+        let (row, _) = decoder.argmax_row(token, step);
         if row >= 1 << columns.log_rows {
             break;
         }
@@ -692,6 +692,8 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
         RelationTag::KeyRlc => one(Box::new(other_new_key)),
         RelationTag::Limb => one(on_attention(Box::new(output_off))),
+        // Of groups of layers alone.
+        RelationTag::StreamValue => vec![],
         RelationTag::Weight
         | RelationTag::ValueRlc
         | RelationTag::StepTotals

@@ -12,7 +12,7 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
     SegmentSteps, StepRange, ValueBits, VocabularySize,
 };
-use matchmark_statement::{Cut, PromptLength, Security, VerifierDomain};
+use matchmark_statement::{Cut, LayerGroups, PromptLength, Security, VerifierDomain};
 
 use crate::cases::{insecure, table, Case, DecoderPart, Forms};
 
@@ -170,7 +170,9 @@ impl DecoderSpec {
                 }
                 NodeArithmetic::Linear(_)
                 | NodeArithmetic::Attention(_)
-                | NodeArithmetic::Argmax(_) => vec![],
+                | NodeArithmetic::Argmax(_)
+                | NodeArithmetic::StreamIn(_)
+                | NodeArithmetic::StreamOut(_) => vec![],
             };
             for shift in shifts {
                 *shift -= self.shorter;
@@ -193,6 +195,7 @@ impl DecoderSpec {
             capacity: CacheCapacity::new(self.capacity).unwrap(),
             segment_steps: SegmentSteps::new(self.segment_steps).unwrap(),
             prompt: PromptLength::new(prompt).unwrap(),
+            groups: LayerGroups::ONE,
         }
     }
 

@@ -646,7 +646,7 @@ pub fn write_choice(
     let mut before = 1;
     let rows = 1_usize << columns.log_rows;
     for token in 0..rows.div_ceil(decoder.steps()) {
-        let row = decoder.argmax_row(token, step);
+        let (row, _) = decoder.argmax_row(token, step);
         if row >= rows {
             break;
         }

@@ -71,7 +71,7 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
             ("gated", "accumulators", row)
         }
         MatrixKind::Head => {
-            let row = decoder.argmax_row(shape.vocabulary() - 1, last);
+            let (row, _) = decoder.argmax_row(shape.vocabulary() - 1, last);
             ("argmax", "logits", row)
         }
     }

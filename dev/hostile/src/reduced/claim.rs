@@ -154,6 +154,7 @@ impl<'a> Claimed<'a> {
             state_after,
             cut,
             tokens: forged.witness.tokens.as_ref().and_then(tokens_of),
+            group: None,
         };
         let parts = SegmentStatementParts::of(case.terms.shared().clone(), own);
         let statement = SegmentStatement::new(parts).unwrap();
