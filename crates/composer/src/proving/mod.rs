@@ -16,7 +16,7 @@ mod plan;
 mod process;
 mod progress;
 pub(crate) mod prover;
-mod provers;
+pub(crate) mod provers;
 mod report;
 mod schedule;
 mod segments;

@@ -12,7 +12,7 @@ use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantError, QueryHeads, Rounding, StepRange,
     ValueBits,
 };
-use matchmark_runtime::{AttentionTrace, KvCache, RuntimeError, TableResolution};
+use matchmark_runtime::{AttentionTrace, RuntimeError, TableResolution};
 use matchmark_statement::{PolicyError, SegmentShape};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use super::common::{model, options, place, plan, prove, segment_path, trace, PREFIX, STEPS};
 use super::{all_are_reached, Case};
 use crate::proving::prover::threads_error;
+use crate::proving::provers::Provers;
 use crate::{
     CancelToken, ChainPlan, ChainProveError, ChainProver, ChainWork, DirectoryError, FileDigest,
     ModelMock, ModelPlan, PlanError, Progress, ProveEvent, Resources, Schedule, Silent,
@@ -93,9 +94,8 @@ const PLAN: &[Case<PlanError>] = &[
         let shape = SegmentShape::new(attention, capacity, steps).unwrap();
         let terms = terms.with(|it| it.shape = shape);
         let prover = SegmentProver::new(terms).unwrap();
-        let first = prover.state(KvCache::from_prefix(plan.trace())).unwrap();
         let work = ChainWork::from(plan);
-        let error = work.policy_with(&[prover], first.commitment()).unwrap_err();
+        let error = work.policy_with(&Provers::of_one(prover)).unwrap_err();
         assert!(matches!(error, PlanError::Policy(PolicyError::Terms(_))));
         error
     }),
