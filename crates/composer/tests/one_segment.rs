@@ -159,7 +159,7 @@ fn the_longest_file_is_read() {
     let longest = max_segment_bytes(&policy);
     assert_eq!(
         longest,
-        64 + 512 + own_bytes * steps / own_steps + 8 * 1024 * 1024
+        64 + 640 + own_bytes * steps / own_steps + 8 * 1024 * 1024
     );
     let zeros = vec![0; usize::try_from(longest).unwrap() + 1];
     for (len, is_read) in [(zeros.len() - 1, true), (zeros.len(), false)] {

@@ -488,6 +488,8 @@ const FOLDS: &[Case<Fixture, FoldError>] = &[
             error,
             FoldError::Chain(ChainError::PositionOverlap { .. })
         ));
+        let empty = ChainFold::new(it.policy.clone()).finish().unwrap_err();
+        assert_eq!(empty, FoldError::Chain(ChainError::Empty));
         error
     }),
     ("Policy", |it| {
@@ -528,9 +530,6 @@ const FOLDS: &[Case<Fixture, FoldError>] = &[
         assert_eq!(whole.finish_reason(), FinishReason::Stop);
         assert_eq!(whole.answer().unwrap().end(), segment.end());
         fold.push(&segment).unwrap_err()
-    }),
-    ("Empty", |it| {
-        ChainFold::new(it.policy.clone()).finish().unwrap_err()
     }),
 ];
 

@@ -131,14 +131,14 @@ fn half_a_lookup_is_refused() {
         "{error:?}"
     );
     // The longest that is read at all, and one byte more.
-    is_statement(with_length(3, &[0; 512]));
-    let error = with_length(3, &[0; 513]).map(|_| ()).unwrap_err();
+    is_statement(with_length(3, &[0; 640]));
+    let error = with_length(3, &[0; 641]).map(|_| ()).unwrap_err();
     assert_eq!(
         error,
         VerifyError::LengthTooLarge {
             part: "lookup statement",
-            expected: 512,
-            got: 513,
+            expected: 640,
+            got: 641,
         }
     );
 }

@@ -326,8 +326,8 @@ mod tests {
             text.replace("value_bits = 8", "value_bits = 3"),
             text.replace("[terms.domain]", "[terms.domain]\nx = 1"),
             text.replace("[terms]", "[terms]\nx = 1"),
-            text.replace("[terms]\nversion = 8", "[terms]\nversion = 7"),
-            text.replace("[terms]\nversion = 8", "[terms]"),
+            text.replace("[terms]\nversion = 9", "[terms]\nversion = 8"),
+            text.replace("[terms]\nversion = 9", "[terms]"),
             String::new(),
             "format =".to_owned(),
         ] {

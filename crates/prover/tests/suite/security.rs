@@ -39,8 +39,11 @@ fn biases_change_no_structure() {
         .into_iter()
         .partition(has_biases);
     assert_eq!(biased.len(), 1);
-    // The same decoder without, in one proof.
-    others.retain(|(layout, _)| layout.decoder().is_some() && layout.parts().count() == 1);
+    // The same decoder without, in one proof and one group of layers.
+    others.retain(|(layout, _)| {
+        let layers = layout.decoder().map(|it| *it.layers());
+        layers.is_some_and(|it| it.count() == it.of()) && layout.parts().count() == 1
+    });
     let of = |layouts| -> Vec<Option<Value>> {
         let structures = structures_of("", layouts);
         structures.iter().map(|(_, it)| case("", it)).collect()

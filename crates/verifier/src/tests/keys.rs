@@ -353,8 +353,7 @@ fn heavy() -> ModelOutline {
     }
 }
 
-/// Chains whose values have two digits have circuits and a relation of their own, and those of whole values
-/// are written as they were before there were digits.
+/// Chains whose values have two digits have circuits and a relation of their own.
 #[test]
 fn chains_of_two_digits_have_circuits_of_their_own() {
     let key = key_of(&heavy());
@@ -371,19 +370,15 @@ fn chains_of_two_digits_have_circuits_of_their_own() {
         key.circuits().iter().any(|it| it.sizes == other)
     }));
     let text = key.to_toml();
-    assert!(text.contains("has_digits = true") && !text.contains("has_digits = false"));
+    assert!(text.contains("has_digits = true") && text.contains("has_digits = false"));
     assert_eq!(ModelKey::from_toml(&text), Ok(key.clone()));
     assert_eq!(
         ModelKey::from_bytes(&key.to_bytes().unwrap()),
         Ok(key.clone())
     );
-    let spelled = text.replacen(
-        "log_limbs = 12\n",
-        "log_limbs = 12\nhas_digits = false\n",
-        1,
-    );
-    assert_ne!(spelled, text);
-    assert!(ModelKey::from_toml(&spelled).is_err());
+    let unsaid = text.replacen("has_digits = false\n", "", 1);
+    assert_ne!(unsaid, text);
+    assert!(ModelKey::from_toml(&unsaid).is_err());
 
     for (tokens, relation) in [(3, RELATION_DIGEST), (4, DIGITS_RELATION_DIGEST)] {
         let policy = key.policy(&prompt(), &options(tokens)).unwrap();
@@ -611,6 +606,12 @@ const OPTIONS: &[Case<(), ModelOptionsError>] = &[
     ("EndToken", |()| {
         let mut options = options(1);
         options.stop = Stop::Tokens(ends(&[1, 1 << 20]));
+        let prompt = prompt();
+        options.chain(&outline().shape, 0, &prompt).unwrap_err()
+    }),
+    ("Groups", |()| {
+        let mut options = options(1);
+        options.groups = LayerGroups::new(2).unwrap();
         let prompt = prompt();
         options.chain(&outline().shape, 0, &prompt).unwrap_err()
     }),
