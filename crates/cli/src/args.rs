@@ -496,7 +496,7 @@ pub struct KeygenArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     pub to: Option<Utf8PathBuf>,
     /// Derive the model's key anew and compare it with this one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers", "steps"])]
     pub check: Option<Utf8PathBuf>,
     /// Security levels that the key is for [default: the default level]
     #[arg(long = "security", value_name = "LEVELS", value_delimiter = ',')]
@@ -507,6 +507,10 @@ pub struct KeygenArgs {
     /// How many steps the segments of chains may have; each number costs some trees [default: 16]
     #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
     pub segment_steps: Vec<SegmentSteps>,
+    /// Steps of the chains that the key is for: tokens that are given behind the model's prefix and tokens that are
+    /// decoded, less one [default: all that the positions allow; of a large model that takes hours]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub steps: Vec<u32>,
     /// Most layers that are proven in one part; each number costs some trees [default: all]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub layers: Vec<NonZeroUsize>,

@@ -255,6 +255,7 @@ pub struct KeyOptions {
     profiles: Vec<Profile>,
     segment_steps: Vec<SegmentSteps>,
     layers: Vec<usize>,
+    chain_steps: Vec<u32>,
 }
 
 #[cfg(feature = "prover")]
@@ -277,6 +278,14 @@ impl KeyOptions {
     #[must_use]
     pub fn segment_steps(mut self, steps: impl IntoIterator<Item = SegmentSteps>) -> Self {
         self.segment_steps = steps.into_iter().collect();
+        self
+    }
+
+    /// For chains of so many steps alone: tokens that are given behind the model's prefix, and tokens that are
+    /// decoded, less one. None means all that the model's positions allow, which for a large model takes hours.
+    #[must_use]
+    pub fn chain_steps(mut self, steps: impl IntoIterator<Item = u32>) -> Self {
+        self.chain_steps = steps.into_iter().collect();
         self
     }
 
@@ -305,6 +314,7 @@ impl KeyOptions {
         if !self.segment_steps.is_empty() {
             options.segment_steps.clone_from(&self.segment_steps);
         }
+        options.chain_steps.clone_from(&self.chain_steps);
         if !self.layers.is_empty() {
             let groups = self.layers.iter();
             options.groups = groups

@@ -74,6 +74,7 @@ pub fn key() -> ModelKey {
     let options = KeyOptions {
         securities: vec![options.security],
         segment_steps: options.segment_steps.into_iter().collect(),
+        chain_steps: vec![],
         groups: vec![LayerGroups::ONE],
     };
     derive_key(&spec().model(), &options, &mut |_, _| {}).unwrap()

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
             .levels(args.levels.iter().copied())
             .profiles(args.profiles.iter().copied())
             .segment_steps(args.segment_steps.iter().copied())
+            .chain_steps(args.steps.iter().copied())
             .layers(args.layers.iter().map(|layers| layers.get()));
         let key = Key::derive_with(&model, &options, &resources, on_tree)?;
         let mut text = String::new();
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         "model": identity,
         "tokenizer": key.tokenizer(),
         "segment_steps": key.segment_steps(),
+        "chain_steps": key.chain_steps(),
         "weights": key.weights(),
         "circuits": key.circuits(),
         "key": args.to.as_ref().or(args.check.as_ref()),

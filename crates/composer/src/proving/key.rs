@@ -31,6 +31,9 @@ pub struct KeyOptions {
     pub securities: Vec<Security>,
     /// How many steps the segments of chains have. Chains of fewer steps are one segment.
     pub segment_steps: Vec<SegmentSteps>,
+    /// How many steps chains have; all that the model's positions allow, where none is given. Those of a large model
+    /// take hours.
+    pub chain_steps: Vec<u32>,
     /// Into how many groups of layers the decoder is cut.
     pub groups: Vec<LayerGroups>,
 }
@@ -52,12 +55,27 @@ impl KeyOptions {
         Ok(Self {
             securities,
             segment_steps: vec![SegmentSteps::new(ModelOptions::SEGMENT_STEPS)?],
+            chain_steps: vec![],
             groups: vec![LayerGroups::ONE],
         })
     }
 }
 
 impl KeyOptions {
+    /// The same, each list ascending and everything once.
+    fn sorted(&self) -> Self {
+        fn sorted<T: Ord + Copy>(items: &[T]) -> Vec<T> {
+            let items: BTreeSet<T> = items.iter().copied().collect();
+            items.into_iter().collect()
+        }
+        Self {
+            securities: self.securities.clone(),
+            segment_steps: sorted(&self.segment_steps),
+            chain_steps: sorted(&self.chain_steps),
+            groups: sorted(&self.groups),
+        }
+    }
+
     /// For the blowups and segments of a key: what it is derived anew for.
     #[must_use]
     pub fn of_key(key: &ModelKey) -> Self {
@@ -71,6 +89,7 @@ impl KeyOptions {
         Self {
             securities,
             segment_steps: key.segment_steps().to_vec(),
+            chain_steps: key.chain_steps().to_vec(),
             groups: key.groups(),
         }
     }
@@ -124,13 +143,13 @@ pub fn derive_key(
 ) -> Result<ModelKey, KeygenError> {
     let outline = model_outline(model);
     let prefix = &model.prefix().tokens;
-    let mut segment_steps = options.segment_steps.clone();
-    segment_steps.sort_unstable();
-    segment_steps.dedup();
-    let mut groups = options.groups.clone();
-    groups.sort_unstable();
-    groups.dedup();
-    let chains = chains(&outline, &options.securities, &segment_steps, &groups)?;
+    let options = options.sorted();
+    let chains = chains(&outline, to_u32(prefix.len()), &options)?;
+    let KeyOptions {
+        segment_steps,
+        chain_steps,
+        ..
+    } = options;
     let trees = trees(&chains);
     let mut done = 0;
     let mut weights = Vec::new();
@@ -193,6 +212,7 @@ pub fn derive_key(
         end_tokens: end_tokens(&Stop::Model, model)?,
         prefix: prefix.iter().copied().map(TokenId::new).collect(),
         segment_steps,
+        chain_steps,
         weights,
         circuits: circuits
             .into_iter()
@@ -266,10 +286,15 @@ fn trees(chains: &BTreeMap<(u32, u32, LayerGroups), Height>) -> usize {
 /// Every chain of the model, by blowup and height of its trees, and by the number of groups of layers.
 pub(crate) fn chains(
     outline: &ModelOutline,
-    securities: &[Security],
-    segment_steps: &[SegmentSteps],
-    groups: &[LayerGroups],
+    prefix: u32,
+    options: &KeyOptions,
 ) -> Result<BTreeMap<(u32, u32, LayerGroups), Height>, KeygenError> {
+    let KeyOptions {
+        securities,
+        segment_steps,
+        chain_steps,
+        groups,
+    } = options;
     let mut blowups = BTreeSet::new();
     let securities: Vec<Security> = securities
         .iter()
@@ -285,8 +310,15 @@ pub(crate) fn chains(
             return Err(KeygenError::Nothing { what });
         }
     }
+    let most = to_u32(outline.shape.positions()).saturating_sub(prefix);
+    let lengths = match &chain_steps[..] {
+        [] => (1..=most).collect(),
+        some => some.iter().copied().filter(|it| *it <= most).collect(),
+    };
     let mut found = Chains {
         outline,
+        prefix,
+        lengths,
         heights: BTreeMap::new(),
         refused: None,
     };
@@ -306,6 +338,10 @@ pub(crate) fn chains(
 /// The chains found so far.
 struct Chains<'a> {
     outline: &'a ModelOutline,
+    /// Entries of the model's first cache.
+    prefix: u32,
+    /// Steps of the chains.
+    lengths: Vec<u32>,
     heights: BTreeMap<(u32, u32, LayerGroups), Height>,
     /// Why the first chain that was not added cannot be carried.
     refused: Option<ChainTermsError>,
@@ -320,9 +356,9 @@ impl Chains<'_> {
         groups: LayerGroups,
     ) -> Result<(), KeygenError> {
         let log_blowup = security.parameters().log_blowup;
-        for length in 1..=to_u32(self.outline.shape.positions()) {
+        for &length in &self.lengths {
             let steps = longest.get().min(length);
-            let chain = chain(security, length, steps, groups)?;
+            let chain = chain(security, self.prefix + length, steps, groups)?;
             let last = length % steps;
             for steps in [steps, last].into_iter().filter(|steps| *steps > 0) {
                 for group in 0..groups.get() {

@@ -153,12 +153,7 @@ const KEYGEN: &[Case<KeygenError>] = &[
         of_nodes.value_bits = ValueBits::new(12).unwrap();
         outline.arithmetic = ModelArithmetic::new(of_nodes).unwrap();
         outline.table = WeightTable::custom(vec![(1 << 24) - 1, 1], "large").unwrap();
-        let KeyOptions {
-            securities,
-            segment_steps,
-            groups,
-        } = key_options(&[2]);
-        match chains(&outline, &securities, &segment_steps, &groups) {
+        match chains(&outline, 0, &key_options(&[2])) {
             Err(error) => error,
             Ok(_) => panic!("there is no such chain"),
         }

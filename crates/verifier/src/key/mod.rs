@@ -143,6 +143,8 @@ pub struct ModelKeyParts {
     pub prefix: Vec<TokenId>,
     /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
+    /// How many steps the chains have that the key is for, ascending; empty for all that the positions allow.
+    pub chain_steps: Vec<u32>,
     /// The commitments, by blowup, height and number of groups of layers, ascending.
     pub weights: Vec<KeyWeights>,
     /// The circuits, by their sizes, ascending.
@@ -192,6 +194,9 @@ impl ModelKey {
             return Err(KeyError::FirstState { index });
         }
         ascending("segment lengths", &parts.segment_steps)?;
+        if !parts.chain_steps.is_empty() {
+            ascending("chain lengths", &parts.chain_steps)?;
+        }
         let places: Vec<_> = parts
             .weights
             .iter()
@@ -248,6 +253,13 @@ impl ModelKey {
     #[must_use]
     pub fn segment_steps(&self) -> &[SegmentSteps] {
         &self.parts.segment_steps
+    }
+
+    /// How many steps the chains have that the key is for, ascending; none where it is for all that the positions
+    /// allow.
+    #[must_use]
+    pub fn chain_steps(&self) -> &[u32] {
+        &self.parts.chain_steps
     }
 
     /// The commitments, sorted by blowup, height and number of groups of layers.
@@ -571,7 +583,7 @@ impl ModelKey {
     }
 
     /// The fields but for the commitments and circuits, in words.
-    fn fields(&self) -> [(&'static str, String); 10] {
+    fn fields(&self) -> [(&'static str, String); 11] {
         let ModelKeyParts {
             relation_version,
             relation_digest,
@@ -586,6 +598,7 @@ impl ModelKey {
             end_tokens,
             prefix,
             segment_steps,
+            chain_steps,
             weights: _, // Compared by the caller, as the circuits are.
             circuits: _,
         } = &self.parts;
@@ -600,6 +613,7 @@ impl ModelKey {
             ("arithmetic", format!("{arithmetic:?}")),
             ("weight table", table.id().to_string()),
             ("segment lengths", words(segment_steps)),
+            ("chain lengths", format!("{chain_steps:?}")),
         ]
     }
 }

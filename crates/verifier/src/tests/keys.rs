@@ -113,6 +113,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
         end_tokens: ends(&[2]),
         prefix: vec![],
         segment_steps: vec![steps(2)],
+        chain_steps: vec![],
         weights: weights
             .into_iter()
             .map(|(log_blowup, log_height)| KeyWeights {
