@@ -5,7 +5,7 @@
 use arrayvec::ArrayVec;
 use matchmark_statement::{Cut, Port, ProofPart, SegmentKind};
 
-use crate::layout::SegmentLayout;
+use crate::layout::{SegmentLayout, Streams};
 
 /// A commitment tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,15 +99,6 @@ impl Tree {
             Self::Composition => "composition",
         }
     }
-}
-
-/// Whether a stream comes from a group of layers before, and whether one goes to a group behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Streams {
-    /// From a group before.
-    pub goes_in: bool,
-    /// To a group behind.
-    pub goes_out: bool,
 }
 
 /// The trees of the proofs of one part, in order of commitment. The composition is the last one.

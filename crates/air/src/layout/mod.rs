@@ -22,8 +22,6 @@ use decoder::DecoderLayout;
 use digits::ValueDigits;
 use limbs::{LessThan, NonNegative};
 
-use crate::trees::Streams;
-
 /// Smallest log size of a component: one SIMD vector of rows.
 pub const MIN_LOG_ROWS: u32 = 5;
 pub use matchmark_quant::MAX_LOG_ROWS;
@@ -191,6 +189,15 @@ fn rounding_shift(
     }
     let reach = (1 << (2 * limb_bits)) - 1;
     NonNegative::covering(reach, limb_bits, |_| true)
+}
+
+/// Whether a stream comes from a group of layers before, and whether one goes to a group behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// From a group before.
+    pub goes_in: bool,
+    /// To a group behind.
+    pub goes_out: bool,
 }
 
 impl SegmentLayout {

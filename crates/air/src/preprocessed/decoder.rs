@@ -48,7 +48,7 @@ macro_rules! selectors {
         }
 
         $(
-            #[derive(Clone, Copy)]
+            #[derive(Clone, Copy, PartialEq)]
             #[allow(clippy::enum_variant_names)] // The names of the whole tree.
             enum $of_group {
                 $($name,)+
@@ -241,12 +241,12 @@ impl DecoderSelector {
             }
             Group::Argmax(_) => decoder.has(Kind::Argmax),
             Group::StreamIn(_) => decoder.has(Kind::StreamIn),
-            Group::StreamOut(_) | Group::Stream(StreamSelector::StreamGoesOut) => {
-                decoder.has(Kind::StreamOut)
+            Group::StreamOut(_) => decoder.has(Kind::StreamOut),
+            Group::Stream(column) => {
+                column != StreamSelector::StreamGoesOut || decoder.has(Kind::StreamOut)
             }
             Group::Vectors(_)
             | Group::Linear(_)
-            | Group::Stream(_)
             | Group::Norms(_)
             | Group::Rotary(_)
             | Group::Values(_)

@@ -8,6 +8,7 @@ mod exact_clipping;
 mod forgeries;
 mod forgeries_claims;
 mod groups;
+mod groups_attacks;
 mod hostile_bytes;
 mod kill_matrix;
 mod library_traps;

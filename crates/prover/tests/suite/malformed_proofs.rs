@@ -3,7 +3,8 @@
 //! ground again and given the lengths that the new queries ask for, so that the library sees
 //! well-formed nonsense behind the proof of work.
 
-use matchmark_air::trees::{Streams, TreeOrder};
+use matchmark_air::layout::Streams;
+use matchmark_air::trees::TreeOrder;
 use matchmark_hostile::bytes::{fields, Kind, Sample, Tally};
 use matchmark_hostile::cases::{bounded_wide, fast, insecure, narrow};
 use matchmark_hostile::regrind::{fit, grind};

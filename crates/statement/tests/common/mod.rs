@@ -9,10 +9,10 @@ use matchmark_quant::{
     TableBounds, ValueBits, VocabularySize,
 };
 use matchmark_statement::{
-    DecoderTerms, GroupFields, LayerGroups, ModelId, ModelIdentity, PortCommitment, Profile,
-    PromptLength, PublicValuesDigest, RelationDigest, RelationVersion, Security, SecurityLevel,
-    SegmentCut, SegmentShape, SegmentStatement, SegmentStatementParts, SharedTerms,
-    StatementVersion, TableId, TokenEnds, TokenId, VerifierDomain,
+    ChainError, ChainStatement, DecoderTerms, GroupFields, LayerGroups, ModelId, ModelIdentity,
+    PortCommitment, Profile, PromptLength, PublicValuesDigest, RelationDigest, RelationVersion,
+    Security, SecurityLevel, SegmentCut, SegmentShape, SegmentStatement, SegmentStatementParts,
+    SharedTerms, StatementVersion, TableId, TokenEnds, TokenId, VerifierDomain,
 };
 
 /// A commitment that stands for the cache with `entries` entries.
@@ -184,6 +184,25 @@ pub fn part(groups: u16, index: u16, before: u32, steps: u32) -> SegmentStatemen
     parts.state_before = group_state(before, index);
     parts.state_after = group_state(after, index);
     parts
+}
+
+/// Groups of layers of [`grid`].
+pub const GROUPS: u16 = 3;
+
+/// Three segments of 16 steps, of three groups of layers each: part by part, segment by segment.
+pub fn grid() -> Vec<SegmentStatementParts> {
+    let parts = |before| (0..GROUPS).map(move |group| part(GROUPS, group, before, 16));
+    [0, 16, 32].into_iter().flat_map(parts).collect()
+}
+
+/// Place of a part among those of [`grid`].
+pub fn place(segment: usize, group: u16) -> usize {
+    segment * usize::from(GROUPS) + usize::from(group)
+}
+
+pub fn join(parts: Vec<SegmentStatementParts>) -> Result<ChainStatement, ChainError> {
+    let statements: Vec<SegmentStatement> = parts.into_iter().map(statement).collect();
+    ChainStatement::of(&statements)
 }
 
 /// The same steps as attention alone, or as those of a decoder: whatever this one is not.
