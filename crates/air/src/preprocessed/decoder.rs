@@ -236,10 +236,11 @@ impl DecoderSelector {
     /// Whether the proofs of a group of layers have the column.
     pub fn is_of(self, decoder: &DecoderLayout) -> bool {
         match self.group() {
-            Group::Argmax(ArgmaxSelector::ArgmaxFirstStep) => {
-                decoder.has(Kind::Argmax) && decoder.argmax_lanes() > 1
+            Group::Argmax(column) => {
+                let has_lanes = decoder.argmax_lanes() > 1;
+                decoder.has(Kind::Argmax)
+                    && (column != ArgmaxSelector::ArgmaxFirstStep || has_lanes)
             }
-            Group::Argmax(_) => decoder.has(Kind::Argmax),
             Group::StreamIn(_) => decoder.has(Kind::StreamIn),
             Group::StreamOut(_) => decoder.has(Kind::StreamOut),
             Group::Stream(column) => {
@@ -532,7 +533,7 @@ impl ArgmaxSelector {
             Self::ArgmaxToken => M31::from(lanes * row),
             Self::ArgmaxStep if row < rows => M31::from(row % steps),
             Self::ArgmaxStep => M31::from(steps),
-            Self::ArgmaxFirstStep => flag(row % steps == 0),
+            Self::ArgmaxFirstStep => flag(row.is_multiple_of(steps)),
         }
     }
 }

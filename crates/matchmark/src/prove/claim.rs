@@ -107,7 +107,8 @@ pub struct TokensOf {
     prompt: Prompt,
     tokens: u32,
     stop: Stop,
-    key: Option<Key>,
+    /// On the heap: it is much larger than everything else here.
+    key: Option<Box<Key>>,
     layers: Option<usize>,
 }
 
@@ -199,7 +200,7 @@ impl Prove<TokensOf> {
 
     /// The model must be the one of this key, and be committed as it says.
     pub fn key(mut self, key: Key) -> Self {
-        self.source.key = Some(key);
+        self.source.key = Some(Box::new(key));
         self
     }
 
@@ -245,7 +246,7 @@ impl Prove<TokensOf> {
             groups: groups_of(
                 *layers,
                 model.as_integer().shape(),
-                key.as_ref().map(AsRef::as_ref),
+                key.as_deref().map(AsRef::as_ref),
             )?,
         };
         Ok((model, prompt, options))
