@@ -242,7 +242,7 @@ fn run(name: &'static str, other: Other) -> Run {
 }
 
 /// A run with the policy that accepts it.
-fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircuit>) -> Run {
+pub fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircuit>) -> Run {
     let chain = ChainStatement::of(files.iter().map(SegmentFile::statement)).unwrap();
     let prompt = chain.terms().decoder.map(|it| it.prompt.get());
     let consumed = files

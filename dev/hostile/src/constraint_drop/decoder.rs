@@ -63,6 +63,18 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     targets
 }
 
+/// What a decoder has that others lack: for values in two digits, and to join groups of layers.
+pub fn targets_of(case: &Arc<Case>) -> Vec<Target> {
+    let streams = case.layout.streams();
+    let mut own = targets_of_digits(case);
+    if streams.goes_in || streams.goes_out {
+        let names = ["stream in", "stream out", "stream value", "StreamIn"];
+        let is_own = |target: &Target| names.iter().any(|name| target.label.contains(name));
+        own.extend(targets(case).into_iter().filter(is_own));
+    }
+    own
+}
+
 /// What it has for values in two digits: their relation, and the uses of it and of limbs by digits and carries.
 pub fn targets_of_digits(case: &Arc<Case>) -> Vec<Target> {
     let (_, decoder) = case.expect_decoder();

@@ -280,6 +280,13 @@ pub fn forgeries_of_digits(case: &Arc<Case>) -> Vec<Forgery> {
     list.0
 }
 
+/// Those of them on what joins a group of layers to others.
+pub fn forgeries_of_groups(case: &Arc<Case>) -> Vec<Forgery> {
+    let mut list = List::default();
+    list.groups(case);
+    list.0
+}
+
 #[derive(Default)]
 struct List(Vec<Forgery>);
 
