@@ -42,7 +42,7 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "first segment of a decoder",
         witness: "28fe7572559ba4eca881eb80eecf7092da0a9590fbf8e67b4d438262a7fdafba",
-        file: "68650b2b383a5e79d2b48f877029db8c9c48d6d082b3f6dbf458ef3134825d87",
+        file: "57e28f0f8589e505b351ba9e6a6830a1470683f9d662dee889dfe14aa881a0e3",
     },
 ];
 
