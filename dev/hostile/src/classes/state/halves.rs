@@ -86,7 +86,7 @@ pub fn states(recorder: &mut Recorder) {
 
 /// One root for the streams of two runs of a group of layers, as [`states`] has it for caches.
 pub fn streams(recorder: &mut Recorder) {
-    let trials = recorder.amount(6, 200);
+    let trials = recorder.amount(3, 200);
     let case = middle().case();
     let setup = Setup::new(&case);
     let (run_a, run_b) = (honest(&case, 1), honest(&case, 2));
