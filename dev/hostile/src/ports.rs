@@ -26,7 +26,8 @@ pub fn stream_content(case: &Case, tree: Tree) -> PortContent<'static> {
     let (_, decoder) = case.expect_decoder();
     let layers = decoder.layers().layers();
     PortContent::Stream {
-        shape: *case.layout.shape(),
+        // Of the chain: all layers.
+        shape: case.terms.shape,
         channels: decoder.shape().hidden(),
         layers: match tree {
             Tree::StreamIn => layers.start,

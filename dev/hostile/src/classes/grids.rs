@@ -17,6 +17,9 @@ use crate::Rng;
 /// Parts of the plain run.
 const PARTS: usize = SEGMENTS * GROUPS;
 
+/// Takes over a field of another part.
+type Change = fn(&mut GroupFields, &GroupFields);
+
 /// A part: of which run, and which one of it.
 type Place = (usize, usize);
 
@@ -319,7 +322,7 @@ fn in_anothers_name(recorder: &mut Recorder, grid: &Grid, runs: &[Run]) {
                 .copied()
                 .unwrap();
             let own = file.statement().group().copied().unwrap();
-            let changes: [(&str, fn(&mut GroupFields, &GroupFields)); 2] = [
+            let changes: [(&str, Change); 2] = [
                 ("in", |own, theirs| own.stream_in = theirs.stream_in),
                 ("out", |own, theirs| own.stream_out = theirs.stream_out),
             ];

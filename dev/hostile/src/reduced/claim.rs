@@ -141,7 +141,7 @@ impl<'a> Claimed<'a> {
         let after = commit(&witness.main, Tree::StateAfter);
         let state = |committed: &Committed, entries: usize| {
             let opening = &committed.opening;
-            state_of(opening, *layout.shape(), entries as u64, height)
+            state_of(opening, case.terms.shape, entries as u64, height)
         };
         let commitments = [
             state(&before, steps.entries_before()),

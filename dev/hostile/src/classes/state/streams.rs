@@ -74,7 +74,7 @@ pub fn run(recorder: &mut Recorder) {
                 Tree::StreamIn => &mut group.stream_in,
                 _ => &mut group.stream_out,
             };
-            if std::mem::replace(place, Some(commitment)) == Some(commitment) {
+            if place.replace(commitment) == Some(commitment) {
                 continue;
             }
             claimed.statement = SegmentStatement::new(parts).unwrap();
