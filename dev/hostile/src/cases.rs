@@ -8,13 +8,15 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::preprocessed::Constants;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::Column;
-use matchmark_models::IntegerModel;
+use matchmark_models::{IntegerModel, ModelGroup};
 use matchmark_prover::{ChainTerms, ModelChain, ProveError};
 use matchmark_quant::{
     AccumulatorBounds, AttentionShape, CacheCapacity, HeadDim, KvHeads, QuantizationPolicy,
     QueryHeads, Rounding, ScoreStep, SegmentSteps, StepRange, ValueBits, MODULUS,
 };
-use matchmark_statement::{Cut, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain};
+use matchmark_statement::{
+    Cut, PortCommitment, Profile, Security, SecurityLevel, SegmentShape, VerifierDomain,
+};
 use matchmark_tables::{Rational, WeightTable};
 
 /// What a case is made of.
@@ -48,15 +50,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// The decoder, of a case that is one's.
     /// What the preprocessed columns hold.
     pub fn constants(&self) -> Constants<'_> {
         Constants {
             table: self.terms.weight_table(),
-            arithmetic: self.decoder.as_ref().map(|part| part.model.arithmetic()),
+            arithmetic: self.decoder.as_ref().map(|part| part.group.arithmetic()),
         }
     }
 
+    /// The decoder, of a case that is one's.
     pub fn expect_decoder(&self) -> (&Arc<DecoderPart>, &DecoderLayout) {
         let part = self.decoder.as_ref().expect("a decoder's case");
         (part, self.layout.decoder().expect("a decoder's layout"))
@@ -68,6 +70,12 @@ impl Case {
 pub struct DecoderPart {
     pub model: Arc<IntegerModel>,
     pub chain: ModelChain,
+    /// The layers of the case: all of them, or those of one group.
+    pub group: ModelGroup,
+    /// Which group it is.
+    pub index: u16,
+    /// Commitments to the weights of all groups.
+    pub weights: Vec<PortCommitment>,
     /// The model tree.
     pub columns: Vec<Column>,
 }

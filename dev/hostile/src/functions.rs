@@ -280,3 +280,146 @@ fn in_the_name_of(
     }
     parts
 }
+
+/// The same of a decoder in three groups of one layer each: one group is another function.
+pub mod grid {
+    use super::*;
+    use crate::grid::{spec, with_layer_of, with_layers_exchanged, Grid, GIVEN, GROUPS};
+    use matchmark_quant::SegmentSteps;
+
+    /// What a group is proven by that is not its own.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum By {
+        /// Other weights than the key's.
+        Weights,
+        /// Other constants, by the same weights.
+        Constants,
+    }
+
+    /// One segment of all groups, by another function.
+    pub struct GridStory {
+        pub name: &'static str,
+        /// The group that is another, and by what.
+        pub group: usize,
+        pub by: By,
+        pub policy: AcceptancePolicy,
+        pub files: Vec<SegmentFile>,
+        /// Each part in the honest terms, with the honest weights.
+        pub in_honest_terms: Vec<SegmentFile>,
+    }
+
+    fn one_segment() -> DecoderSpec {
+        let spec = spec();
+        DecoderSpec {
+            segment_steps: spec.capacity,
+            steps: spec.capacity,
+            ..spec
+        }
+    }
+
+    pub fn options() -> ModelOptions {
+        let spec = one_segment();
+        let chain = spec.chain(GIVEN.len() as u32);
+        ModelOptions {
+            domain: chain.domain,
+            security: chain.security,
+            segment_steps: Some(chain.segment_steps),
+            tokens: spec.capacity + 1 - GIVEN.len() as u32,
+            cuts: CutPattern::default(),
+            stop: Stop::default(),
+            groups: chain.groups,
+        }
+    }
+
+    pub fn prompt() -> Vec<TokenId> {
+        GIVEN.map(TokenId::new).into()
+    }
+
+    /// The key of the honest model, cut into groups and not.
+    pub fn key() -> ModelKey {
+        let spec = one_segment();
+        let options = KeyOptions {
+            securities: vec![spec.security],
+            segment_steps: vec![SegmentSteps::new(spec.segment_steps).unwrap()],
+            groups: vec![LayerGroups::ONE, LayerGroups::new(GROUPS as u16).unwrap()],
+        };
+        derive_key(&spec.model(), &options, &mut |_, _| {}).unwrap()
+    }
+
+    fn grid_of(model: &Arc<IntegerModel>) -> Grid {
+        Grid::new(model, &one_segment().chain(GIVEN.len() as u32), &GIVEN)
+    }
+
+    /// The honest chain, and those by other functions.
+    pub fn stories() -> (Vec<SegmentFile>, AcceptancePolicy, Vec<GridStory>) {
+        let model = one_segment().model();
+        let nodes = |change| changed(&model, &Change::Nodes(change));
+        let honest = grid_of(&model);
+        let run = honest.run("honest");
+        let others: [(_, _, _, Arc<IntegerModel>); 6] = [
+            (
+                "weights of layers 1 and 2 exchanged",
+                1,
+                By::Weights,
+                with_layers_exchanged(&model, [1, 2]),
+            ),
+            (
+                "weights of layers 0 and 1 exchanged",
+                0,
+                By::Weights,
+                with_layers_exchanged(&model, [0, 1]),
+            ),
+            (
+                "layer 1 by the weights of layer 2",
+                1,
+                By::Weights,
+                with_layer_of(&model, 1, 2),
+            ),
+            (
+                "value shift of layer 1",
+                1,
+                By::Constants,
+                nodes(|it| it.values_mut(1).shift += 1),
+            ),
+            (
+                "gate shift of layer 2",
+                2,
+                By::Constants,
+                nodes(|it| it.gated_mut(2).gate += 1),
+            ),
+            (
+                "norm shift of layer 0",
+                0,
+                By::Constants,
+                nodes(|it| it.stream_mut(1).norm.shift -= 1),
+            ),
+        ];
+        let stories = others.map(|(name, group, by, other)| {
+            let grid = grid_of(&other);
+            let of_other = grid.run(name);
+            let in_honest_terms = (0..GROUPS).map(|group| {
+                let own = run.files[group].statement();
+                grid.prove_as(&grid.parts[0][group], group, |parts| {
+                    parts.terms = own.terms().clone();
+                    parts.group.as_mut().unwrap().weights = own.group().unwrap().weights;
+                })
+            });
+            let in_honest_terms = in_honest_terms.collect();
+            let mut policy = of_other.policy.parts();
+            policy.terms.model = run.policy.parts().terms.model;
+            policy.end_tokens = end_tokens_of(model.tokenizer()).unwrap();
+            GridStory {
+                name,
+                group,
+                by,
+                policy: AcceptancePolicy::new(policy).unwrap(),
+                files: of_other.files,
+                in_honest_terms,
+            }
+        });
+        let mut policy = run.policy.parts();
+        policy.end_tokens = end_tokens_of(model.tokenizer()).unwrap();
+        let policy = AcceptancePolicy::new(policy).unwrap();
+        (run.files, policy, stories.into())
+    }
+}

@@ -41,6 +41,7 @@ pub mod faults;
 pub mod forge;
 pub mod functions;
 pub mod gadgets;
+pub mod grid;
 pub mod model_runs;
 pub mod ports;
 pub mod proving;

@@ -8,9 +8,9 @@ use matchmark_prover::{CommittedState, ProveError, ProvenSegment, SegmentProver}
 use matchmark_quant::StepRange;
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
-    AcceptancePolicy, AttentionValues, ChainStatement, OwnFields, Port, PortCommitment,
-    PublicValues, PublicValuesError, SegmentCut, SegmentStatement, SegmentStatementParts,
-    TokenEnds, TokenId, TokenValues,
+    AcceptancePolicy, AcceptancePolicyParts, AttentionValues, ChainStatement, EndTokens, OwnFields,
+    PolicyCircuit, Port, PortCommitment, PublicValues, PublicValuesError, SegmentCut,
+    SegmentStatement, SegmentStatementParts, TokenEnds, TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
@@ -94,7 +94,10 @@ pub fn statement(
 pub fn prover(case: &Case) -> SegmentProver {
     match &case.decoder {
         None => SegmentProver::new(case.terms.clone()).unwrap(),
-        Some(part) => SegmentProver::for_model(part.chain.clone(), part.model.clone()).unwrap(),
+        Some(part) => {
+            let mut provers = SegmentProver::for_groups(&part.chain, &part.model).unwrap();
+            provers.swap_remove(part.index.into())
+        }
     }
 }
 
@@ -176,6 +179,9 @@ pub fn policy(
     let steps = statement.steps();
     let cut = statement.cut().kind();
     let mut circuits = prover.circuits(cut, steps.steps()).unwrap();
+    if statement.group().is_some() {
+        return policy_of_part(statement, given, &circuits);
+    }
     if statement.decoder().is_none() || steps.entries_before() == 0 {
         let chain = ChainStatement::of([statement]).unwrap();
         return AcceptancePolicy::accepting(&chain, given, circuits).unwrap();
@@ -186,6 +192,30 @@ pub fn policy(
         circuits.extend(prover.circuits(cut, steps.entries_before()).unwrap());
     }
     AcceptancePolicy::accepting(&chain, given, circuits).unwrap()
+}
+
+/// The policy under which a part of a group of layers is looked at by itself. The other groups have this one's
+/// circuits, by which nothing is proven.
+fn policy_of_part(
+    statement: &SegmentStatement,
+    prompt: Vec<TokenId>,
+    circuits: &[PolicyCircuit],
+) -> AcceptancePolicy {
+    let groups = 0..statement.groups().get();
+    let circuits = groups.flat_map(|group| {
+        let circuits = circuits.iter();
+        circuits.map(move |circuit| PolicyCircuit { group, ..*circuit })
+    });
+    AcceptancePolicy::new(AcceptancePolicyParts {
+        terms: statement.terms().clone(),
+        prompt,
+        end_tokens: EndTokens::NONE,
+        // Compared when all parts are there.
+        first_state: PortCommitment::from_bytes([0; 32]),
+        steps: StepRange::new(0, statement.shape().capacity().get()).unwrap(),
+        circuits: circuits.collect(),
+    })
+    .unwrap()
 }
 
 /// The statement of a segment that ends where this one begins, from the first token on.

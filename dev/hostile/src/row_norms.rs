@@ -37,6 +37,7 @@ fn spec() -> DecoderSpec {
         steps: 1,
         security: insecure(),
         cut: Cut::Fused,
+        groups: (1, 0),
     }
 }
 
@@ -152,7 +153,7 @@ pub fn wraps_without_the_bound() -> Result<(), String> {
         return Err(format!("the relation fails {failures:?}"));
     }
     // The stream before is far too small to matter.
-    let rescale = Value::Stream.rescale(&part.model, STAGE, CHANNEL);
+    let rescale = Value::Stream.rescale(part, STAGE, CHANNEL);
     let [expected, ..] = rescaled(rescale, weights.accumulator);
     let row = decoder.stream_row(STAGE, CHANNEL, 0);
     let stream = forged.witness.main.component("stream");

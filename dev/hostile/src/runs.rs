@@ -242,12 +242,12 @@ fn run(name: &'static str, other: Other) -> Run {
 }
 
 /// A run with the policy that accepts it.
-fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircuit>) -> Run {
+pub fn whole(name: &'static str, files: Vec<SegmentFile>, circuits: Vec<PolicyCircuit>) -> Run {
     let chain = ChainStatement::of(files.iter().map(SegmentFile::statement)).unwrap();
     let prompt = chain.terms().decoder.map(|it| it.prompt.get());
-    let consumed = files
-        .iter()
-        .filter_map(|file| file.public_values().tokens());
+    // All parts of a segment have the same.
+    let of_segments = files.iter().filter(|it| it.statement().group_index() == 0);
+    let consumed = of_segments.filter_map(|file| file.public_values().tokens());
     let given = consumed.flat_map(|tokens| tokens.consumed().to_vec());
     let given = given.take(prompt.unwrap_or(0) as usize).collect();
     let policy = AcceptancePolicy::accepting(&chain, given, circuits).unwrap();

@@ -47,7 +47,7 @@ impl World {
     /// The attention's tensors of a run of a model.
     pub fn of_run(case: &Case, run: &HonestRun) -> Self {
         let attention = &run.execution.attention;
-        let columns = entries(&case.layout, run.before.cache());
+        let columns = entries(&case.layout, &run.before);
         let shape = case.layout.shape().attention();
         let (before, dim) = (case.steps.entries_before(), shape.head_dim());
         let prefix = |which: fn(LaneEntries<usize>) -> usize| {
@@ -220,6 +220,18 @@ impl World {
         };
         // What is around the attention of a decoder is left empty here.
         ports.push((Tree::Model, part.columns.clone()));
+        if let Some(decoder) = layout.decoder() {
+            let (ends, rows) = (layout.streams(), decoder.log_rows());
+            let len = 1 << rows.stream_in.max(rows.stream_out);
+            for (is_there, tree) in [
+                (ends.goes_in, Tree::StreamIn),
+                (ends.goes_out, Tree::StreamOut),
+            ] {
+                if is_there {
+                    ports.push((tree, vec![vec![M31::from(0); len].into()]));
+                }
+            }
+        }
         let circuit = Circuit::structural(layout, layout.main_part());
         let zeros = |constraints: &dyn AnyConstraints| {
             let own = circuit.iter().find(|it| it.name() == constraints.name());

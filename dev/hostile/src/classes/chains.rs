@@ -1,10 +1,10 @@
 //! Chains of eight: segments dropped, swapped, repeated, cut off, taken from another run, relabelled; and
-//! chains that an end token ends.
+//! chains that an end token ends; grids of segments and groups of layers.
 use matchmark_quant::StepRange;
 use matchmark_statement::SegmentStatement;
 use matchmark_verifier::SegmentFile;
 
-use super::ends;
+use super::{ends, grids};
 use crate::report::Recorder;
 use crate::runs::{all, all_of_decoder, verify, Run, SEGMENTS};
 use crate::Rng;
@@ -13,6 +13,7 @@ pub fn run(recorder: &mut Recorder) {
     edited(recorder, "attention", &all());
     edited(recorder, "decoder", &all_of_decoder());
     ends::run(recorder);
+    grids::chains(recorder);
 }
 
 fn edited(recorder: &mut Recorder, of: &str, runs: &[Run]) {

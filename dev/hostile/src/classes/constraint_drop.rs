@@ -1,7 +1,7 @@
 //! Every part of the constraint system is left out once; see [`crate::constraint_drop`].
 use crate::cases::all;
 use crate::checker::Drop;
-use crate::constraint_drop::{targets, targets_of_digits};
+use crate::constraint_drop::{targets, targets_of};
 use crate::decoder;
 use crate::proving::honest;
 use crate::reduced::{prove, verify, Claimed, Setup};
@@ -42,7 +42,7 @@ fn decoders(recorder: &mut Recorder) {
                 (targets(&case), every, proven)
             }
             // Of the other cases, what the first one does not have.
-            false => (targets_of_digits(&case), 1, 4),
+            false => (targets_of(&case), 1, 4),
         };
         for (index, target) in targets.into_iter().enumerate().step_by(every) {
             let mut forged = None;

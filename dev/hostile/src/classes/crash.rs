@@ -25,8 +25,10 @@ use crate::decoder::cases::{uneven, DecoderSpec};
 use crate::report::Recorder;
 use crate::Rng;
 
-/// Steps of the chain, each a segment.
+/// Steps of the chain, each a segment; parts of the grid.
 const STEPS: u32 = 24;
+/// Groups of layers of the grid.
+const GROUPS: u16 = 3;
 /// Name of the hidden command by which this program proves the chain in a process of its own.
 pub const COMMAND: &str = "prove-chain";
 /// Times that one chain is killed before it is left to end.
@@ -64,21 +66,29 @@ pub enum Of {
     Attention,
     /// A whole decoder.
     Decoder,
+    /// A decoder of three layers, each a group of its own.
+    Grid,
 }
 
 impl Of {
-    const ALL: [Self; 2] = [Self::Attention, Self::Decoder];
+    const ALL: [Self; 3] = [Self::Attention, Self::Decoder, Self::Grid];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Attention => "attention",
             Self::Decoder => "decoder",
+            Self::Grid => "grid",
         }
     }
 
-    /// A chain of [`STEPS`] segments.
+    /// A chain of [`STEPS`] parts.
     fn plan(self) -> ChainWork {
-        self.plan_of(STEPS, |_| {})
+        let steps = match self {
+            Self::Attention | Self::Decoder => STEPS,
+            // As many files.
+            Self::Grid => STEPS / u32::from(GROUPS),
+        };
+        self.plan_of(steps, |_| {})
     }
 
     /// A chain of so many segments of one step each.
@@ -87,7 +97,8 @@ impl Of {
         change(&mut options);
         match self {
             Self::Attention => attention_plan(steps, options).into(),
-            Self::Decoder => decoder_plan(steps, options).into(),
+            Self::Decoder => decoder_plan(steps, 1, options).into(),
+            Self::Grid => decoder_plan(steps, GROUPS, options).into(),
         }
     }
 
@@ -95,15 +106,15 @@ impl Of {
     pub(super) fn copies(self) -> &'static [&'static str] {
         match self {
             Self::Attention => &[TRACE_FILE, TABLE_FILE],
-            Self::Decoder => &[MODEL_FILE],
+            Self::Decoder | Self::Grid => &[MODEL_FILE],
         }
     }
 }
 
-/// Three tokens are given, the others chosen.
-fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
+/// Three tokens are given, the others chosen; as many layers as groups of them.
+fn decoder_plan(steps: u32, groups: u16, options: ChainOptions) -> ModelPlan {
     let spec = DecoderSpec {
-        sizes: [1, 9, 3, 1, 6, 7, 11, steps],
+        sizes: [groups.into(), 9, 3, 1, 6, 7, 11, steps],
         biased: false,
         ..uneven()
     };
@@ -117,7 +128,7 @@ fn decoder_plan(steps: u32, options: ChainOptions) -> ModelPlan {
         cuts: options.cuts,
         // Chains of all lengths, whatever the model says.
         stop: Stop::Tokens(EndTokens::NONE),
-        groups: LayerGroups::ONE,
+        groups: LayerGroups::new(groups).unwrap(),
     };
     ModelPlan::new(spec.model(), prompt, &options).unwrap()
 }
@@ -215,6 +226,7 @@ fn killed(recorder: &mut Recorder, expected: &Expected) {
     let kills = match of {
         Of::Attention => recorder.amount(12, 500),
         Of::Decoder => recorder.amount(3, 250),
+        Of::Grid => recorder.amount(KILLS_OF_A_CHAIN, 300),
     };
     for chain in 0..kills / KILLS_OF_A_CHAIN {
         let (_guard, path) = place();

@@ -7,7 +7,8 @@ use matchmark_graph::ModelShape;
 use matchmark_prover::ProveError;
 use matchmark_quant::{HiddenSize, Layers, MlpSize, VocabularySize};
 use matchmark_statement::{
-    FormError, Port, PublicValues, SegmentStatement, TokenError, TokenId, TokenValues,
+    ChainAccumulator, ChainError, FormError, Port, PublicValues, SegmentStatement, TokenError,
+    TokenId, TokenValues,
 };
 use matchmark_verifier::{verify_segment, SegmentProof, VerifyError};
 use num_traits::{One, Zero};
@@ -21,7 +22,9 @@ use crate::claim::claim_is_true;
 use crate::decoder::attacks::{choice, Choosing};
 use crate::decoder::cases::{all, DecoderSpec};
 use crate::decoder::cells;
-use crate::decoder::forgeries::{forgeries, forgeries_of_digits, Forgery};
+use crate::decoder::forgeries::{
+    self, forgeries, forgeries_of_digits, forgeries_of_groups, Forgery,
+};
 use crate::forge::{Forge, Forged};
 use crate::model_runs::HonestRun;
 use crate::proving::NoValues;
@@ -41,14 +44,23 @@ pub fn run(recorder: &mut Recorder) {
         let setup = Setup::new(&case);
         if place >= specs {
             // Of the other cases, what the first one does not have.
-            for (index, forgery) in forgeries_of_digits(&case).iter().enumerate() {
-                forge(recorder, &setup, forgery, index % every == 0);
+            let digits = forgeries_of_digits(&case).into_iter();
+            let own = digits.chain(forgeries_of_groups(&case));
+            for (index, forgery) in own.enumerate() {
+                forge(recorder, &setup, &forgery, index % every == 0);
             }
+            half_goes_in(recorder, &setup);
             continue;
         }
         beside_the_proof(recorder, &setup);
-        beyond_the_vocabulary(recorder, &setup);
-        tokens_that_were_not_chosen(recorder, spec);
+        half_goes_in(recorder, &setup);
+        let layers = case.expect_decoder().1.layers();
+        if layers.is_last() {
+            beyond_the_vocabulary(recorder, &setup);
+        }
+        if layers.is_last() && layers.is_first() {
+            tokens_that_were_not_chosen(recorder, spec);
+        }
         for (index, forgery) in forgeries(&case).iter().enumerate() {
             forge(recorder, &setup, forgery, index % every == 0);
         }
@@ -180,6 +192,8 @@ fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
         unreachable!("a decoder's values are tokens");
     };
     let vocabulary = case.expect_decoder().1.shape().vocabulary() as u32;
+    let layers = case.expect_decoder().1.layers();
+    let shows = [layers.is_first(), layers.is_last()];
     for which in 0..2 {
         for step in 0..case.steps.steps() {
             let mut changed = [tokens.consumed().to_vec(), tokens.chosen().to_vec()];
@@ -201,20 +215,63 @@ fn beside_the_proof(recorder: &mut Recorder, setup: &Setup) {
                 chosen: chosen.iter().map(|token| token.get()).collect(),
             });
             forged.keep_rlcs_of(&honest);
-            recorder.refuse(&label(&format!("{kind} token {step} stated")), || {
-                outcome(setup, &forged)
-            });
+            let stated = label(&format!("{kind} token {step} stated"));
+            match shows[which] {
+                true => recorder.refuse(&stated, || outcome(setup, &forged)),
+                // Another group's part shows them, and the chain compares: see the class `chains`.
+                false => recorder.require(&format!("{stated} where it is not shown"), || {
+                    outcome(setup, &forged).map_err(|refusal| format!("{refusal:?}"))
+                }),
+            }
         }
+    }
+    if shows == [false; 2] {
+        return;
     }
     let mut sums = SegmentProof::decode(&proofs[0], &setup.structures[0]).unwrap();
     let total = sums.claimed_sums.iter();
     let total = total.fold(QM31::zero(), |total, sum| total + *sum);
     sums.claimed_sums[0] -= total;
-    let sums = [sums.encode(&setup.structures[0]).unwrap()];
+    let mut proofs = proofs;
+    proofs[0] = sums.encode(&setup.structures[0]).unwrap();
     recorder.refuse(&label("sums cancel without the public terms"), || {
-        verify_as_stated(&claimed, values, &sums)
+        verify_as_stated(&claimed, values, &proofs)
     });
-    other_weight(recorder, setup, &honest);
+    if layers.is_first() {
+        other_weight(recorder, setup, &honest);
+    }
+}
+
+/// A stream in with a half in it. The part holds by itself, as nothing in it holds its port to integers; but no part
+/// gives such a stream out, so that it joins none: of the stream that the honest run takes in, and that the part
+/// before it gives out, the commitment is another.
+fn half_goes_in(recorder: &mut Recorder, setup: &Setup) {
+    let case = &setup.case;
+    if !case.layout.streams().goes_in {
+        return;
+    }
+    let honest = Forge::honest(case, 1).finish(&Drop::Nothing);
+    let forged = forgeries::half_goes_in(case, 1).finish(&Drop::Nothing);
+    let label = |what: &str| format!("{}/a half goes in/{what}", case.name);
+    recorder.require(&label("the part holds"), || {
+        outcome(setup, &forged).map_err(|refusal| format!("{refusal:?}"))
+    });
+    let [own, other] = [&honest, &forged].map(|it| Claimed::of(setup, it).statement);
+    let is_not_joined = |error: &ChainError| matches!(error, ChainError::StreamMismatch { .. });
+    recorder.refuse_as(&label("it joins no part"), is_not_joined, || {
+        let mut chain = ChainAccumulator::new();
+        for index in 0..other.group_index() {
+            // The parts before it, with the honest stream between the last of them and this one.
+            let mut parts = own.parts();
+            let fields = parts.group.as_mut().unwrap();
+            let joint = fields.stream_in;
+            fields.index = index;
+            fields.stream_in = joint.filter(|_| index > 0);
+            fields.stream_out = joint;
+            chain.push(&SegmentStatement::new(parts).unwrap())?;
+        }
+        chain.push(&other).map(|_| ())
+    });
 }
 
 /// Runs of the model over tokens that it did not choose, in chains of every length of prompt: the

@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "3b11b2c2cb906310e259b341682eed698ac89ecf9ea6a556e3520bdae5d3aa48",
+        file: "d43e0ce8e5d7133dbed1f62d583c87e7c484182916c57e9fd61326b3dbf90478",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "105e1c5e7b0d511a1c4c7011b4468cbda824e247efc1137d43e13abf3433092c",
+        file: "50c3446f21f46601d6fcf749cc75861faed56f909ecf2a21cd47af88015deb03",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "8aa841c1c669060e66cb504ff91e0c3a1de7bbe8c6ad3541c98f0f2495dc6ee9",
+        file: "1e26f5f2d36415a5a753bcd48c2567ffca0ff1032a208e3352cb0188e36ad032",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "a055d1d6d38087363441ed00460eef95aaad3927b8a2fa9b24d88d9bd6fbacdc",
-        file: "68650b2b383a5e79d2b48f877029db8c9c48d6d082b3f6dbf458ef3134825d87",
+        witness: "28fe7572559ba4eca881eb80eecf7092da0a9590fbf8e67b4d438262a7fdafba",
+        file: "57e28f0f8589e505b351ba9e6a6830a1470683f9d662dee889dfe14aa881a0e3",
     },
 ];
 

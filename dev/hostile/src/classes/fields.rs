@@ -30,6 +30,7 @@ pub fn run(recorder: &mut Recorder) {
     }
     chain(recorder, "chain", &plain());
     chain(recorder, "decoder's chain", &plain_of_decoder());
+    super::grids::fields(recorder);
 }
 
 /// What a policy would have to be to have nothing against the statement itself; `None` if no policy

@@ -3,6 +3,7 @@ use matchmark_statement::Port;
 use matchmark_verifier::key::KeyError;
 use matchmark_verifier::{verify_segment, ModelKey, VerifyError};
 
+use crate::functions::grid::{self, By};
 use crate::functions::{
     honest, in_the_honest_terms, key, options, others, prompt, under_the_honest_commitment, Story,
 };
@@ -73,12 +74,54 @@ pub fn run(recorder: &mut Recorder) {
         );
         recorder.refuse(&label("chain"), || verify([&story.file], &policy));
     }
+    grids(recorder);
     recorder.require("weights beyond their norms/a model", row_norms::no_model);
     recorder.require("weights beyond their norms/a key", row_norms::no_key);
     recorder.require(
         "weights beyond their norms/what the bound prevents",
         row_norms::wraps_without_the_bound,
     );
+}
+
+/// The same of a decoder in groups of layers: one group by other weights or other constants, under the honest key.
+fn grids(recorder: &mut Recorder) {
+    let key = grid::key();
+    let policy = key.policy(&grid::prompt(), &grid::options()).unwrap();
+    let (files, own, stories) = grid::stories();
+    recorder.require("grid/the honest chain", || {
+        key.check_policy(&own).map_err(|it| it.to_string())?;
+        verify(&files, &policy).map_err(|it| it.to_string())
+    });
+    for story in &stories {
+        let label = |what: &str| format!("grid/{}/{what}", story.name);
+        recorder.require(&label("policy"), || match key.check_policy(&story.policy) {
+            Err(KeyError::OtherPolicy { .. }) => Ok(()),
+            other => Err(format!("expected another policy, got {other:?}")),
+        });
+        recorder.refuse(&label("chain"), || verify(&story.files, &policy));
+        recorder.refuse(&label("chain in the honest terms"), || {
+            verify(&story.in_honest_terms, &policy)
+        });
+        let is_expected = |error: &VerifyError| match story.by {
+            By::Weights => matches!(
+                error,
+                VerifyError::PortNotOpened {
+                    port: Port::Model,
+                    ..
+                }
+            ),
+            By::Constants => matches!(error, VerifyError::PreprocessedRootMismatch { .. }),
+        };
+        recorder.refuse_as(&label("part in the honest terms"), is_expected, || {
+            verify_segment(&story.in_honest_terms[story.group], &policy).map(|_| ())
+        });
+        // The other group inside the honest chain.
+        for files_of in [&story.files, &story.in_honest_terms] {
+            let mut mixed = files.clone();
+            mixed[story.group] = files_of[story.group].clone();
+            recorder.refuse(&label("one part of it"), || verify(&mixed, &policy));
+        }
+    }
 }
 
 /// The key refuses the policy, and names what differs.

@@ -11,6 +11,7 @@ mod ends;
 mod fields;
 mod forgeries;
 mod functions;
+mod grids;
 mod names;
 mod nonces;
 mod policy;

@@ -10,6 +10,7 @@ use matchmark_tables::TableId;
 use matchmark_verifier::verify_segment;
 
 use super::chains::restated;
+use super::grids;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, unclipped, wide};
 use crate::decoder::cases::first;
@@ -35,6 +36,7 @@ pub fn run(recorder: &mut Recorder) {
         }
     }
     levels(recorder);
+    grids::policies(recorder);
 }
 
 /// Policies that differ in one field each. A new field does not compile until it is changed here.

@@ -22,8 +22,8 @@ const JOINT: &str = "combined outputs accumulate";
 pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     let (_, decoder) = case.expect_decoder();
     let names = names(case);
-    let items = items(case.name).into_iter();
-    let mut targets: Vec<Target> = items
+    let mut targets: Vec<Target> = items(case.name)
+        .into_iter()
         .filter(|item| is_in_scope(case, item))
         .map(|item| of_item(case, &names, item))
         .collect();
@@ -32,9 +32,15 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
         let label = "comparison of the pairs".to_owned();
         targets.push(target(case, label, Drop::Pairs, "pairs", Some(attack)));
     }
+    let items = items(case.name);
+    let is_listed = |tag: &RelationTag| {
+        let of_list = |item: &Item| item.what == What::Relation && item.tag() == Some(*tag);
+        items.iter().any(of_list)
+    };
     for tag in RelationTag::ATTENTION
         .into_iter()
         .chain(RelationTag::DECODER)
+        .filter(is_listed)
     {
         let label = format!("relation {}", tag.name());
         let mut attacks = on_relation(decoder, tag);
@@ -55,6 +61,18 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
     }
     targets.extend(targets_of_digits(case));
     targets
+}
+
+/// What a decoder has that others lack: for values in two digits, and to join groups of layers.
+pub fn targets_of(case: &Arc<Case>) -> Vec<Target> {
+    let streams = case.layout.streams();
+    let mut own = targets_of_digits(case);
+    if streams.goes_in || streams.goes_out {
+        let names = ["stream in", "stream out", "stream value", "StreamIn"];
+        let is_own = |target: &Target| names.iter().any(|name| target.label.contains(name));
+        own.extend(targets(case).into_iter().filter(is_own));
+    }
+    own
 }
 
 /// What it has for values in two digits: their relation, and the uses of it and of limbs by digits and carries.
@@ -120,13 +138,14 @@ fn of_item(case: &Arc<Case>, names: &[Names], item: Item) -> Target {
 }
 
 /// One layer of attention hardly moves what a decoder chooses: its own constraints are left out where
-/// there are more. Its own uses of relations are left out of its own cases, but for [`targets_of_digits`].
+/// there are more, or where what it gives goes out. Its own uses of relations are left out of its own cases, but for [`targets_of_digits`].
 fn is_in_scope(case: &Case, item: &Item) -> bool {
-    let layers = case.expect_decoder().1.shape().layers();
+    let layers = case.expect_decoder().1.layers();
+    let is_seen = layers.count() > 1 || !layers.is_last();
     let is_attention = ["vectors", "scores", "cache"].contains(&item.component.as_str());
     match item.what {
         What::Relation => false,
-        What::Constraint => !is_attention || layers > 1 || item.name == JOINT,
+        What::Constraint => !is_attention || is_seen || item.name == JOINT,
         What::Lookup => {
             let is_joint = item
                 .tag()

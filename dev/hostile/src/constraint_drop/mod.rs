@@ -15,7 +15,7 @@ mod targets;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use decoder::targets_of_digits;
+pub use decoder::targets_of;
 pub use targets::targets;
 
 use super::attacks::Attack;

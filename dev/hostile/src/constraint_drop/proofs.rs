@@ -10,6 +10,20 @@ use crate::forge::Forged;
 use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
 
 impl Target {
+    /// Whether the verifier adds terms of a relation: of tokens, of the one of biases, of choices. A group of layers
+    /// between others has none.
+    fn has_public_terms(&self, tag: RelationTag) -> bool {
+        let Some(decoder) = self.case.layout.decoder() else {
+            return false;
+        };
+        let layers = decoder.layers();
+        match tag {
+            RelationTag::Argmax => layers.is_last(),
+            RelationTag::LinearInput => layers.is_first() || decoder.shape().attention_bias(),
+            _ => false,
+        }
+    }
+
     /// Whether proofs of this witness, which [`Self::outcome`] gave, show that it is needed; the error
     /// says why not.
     pub fn proof_outcome(&self, setup: &Setup, forged: &Forged) -> Result<(), String> {
@@ -27,7 +41,7 @@ impl Target {
             Drop::Pairs => is_other_pairs,
             Drop::Balance => is_unbalanced,
             // The verifier has terms of its own in them.
-            Drop::Relation(RelationTag::Argmax | RelationTag::LinearInput) => is_unbalanced,
+            Drop::Relation(tag) if self.has_public_terms(tag) => is_unbalanced,
             _ => is_unsatisfied,
         };
         expect(

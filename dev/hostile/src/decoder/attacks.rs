@@ -8,6 +8,7 @@ use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::PartTrace;
+use matchmark_graph::Kind;
 use matchmark_quant::{centered, EXCESS_BITS, MODULUS};
 
 use super::execution::{
@@ -77,7 +78,7 @@ pub fn rescaled(value: Value, how: Break) -> Attack {
     attack(move |case, seed| {
         let (part, _) = case.expect_decoder();
         let (run, _) = once(case, seed, |site, said, rng| {
-            is(site, value) && lie(&part.model, site, said, how, rng)
+            is(site, value) && lie(part, site, said, how, rng)
         })?;
         Some(forge(case, run, vec![]))
     })
@@ -91,7 +92,7 @@ pub fn any_value(value: Value) -> Attack {
             if !is(site, value) {
                 return false;
             }
-            let rescale = value.rescale(&part.model, site.layer, site.index);
+            let rescale = value.rescale(part, site.layer, site.index);
             let (min, max) = (i64::from(rescale.min()), i64::from(rescale.max()));
             let out = min + rng.below((max - min) as usize) as i64;
             let is_other = said[0] != out;
@@ -115,7 +116,7 @@ pub fn normalized(how: Option<Break>) -> Attack {
                 return false;
             }
             let exponent = honest[decoder.norm_row(site.layer, site.step)].exponent;
-            let node = stage_of(&part.model, site.layer).norm;
+            let node = stage_of(part, site.layer).norm;
             let bits = u32::from(node.shift + exponent);
             // Any shift: the range is that of the values.
             let range = decoder.arithmetic().value(1);
@@ -142,7 +143,7 @@ pub fn norm(how: norms::Break) -> Attack {
         let last = decoder.shape().hidden() - 1;
         let execution = part.run(case, seed).execution;
         let honest = norms::Honest {
-            model: &part.model,
+            part,
             execution: &execution,
         };
         let (run, _) = once(case, seed, |site, said, rng| {
@@ -164,7 +165,7 @@ pub fn wide_excess() -> Attack {
         let (channel, is_up) = (rng.below(decoder.shape().hidden()), rng.below(2) == 0);
         let execution = part.run(case, seed).execution;
         let exponent = execution.norms[decoder.norm_row(stage, step)].exponent;
-        let node = stage_of(&part.model, stage).norm;
+        let node = stage_of(part, stage).norm;
         let divisor = 1_i64 << (node.shift + exponent);
         let range = decoder.arithmetic().value(1);
         let mut is_told = false;
@@ -217,6 +218,24 @@ pub fn given(kind: MatrixKind, patch: Option<fn(MatrixKind) -> Patch>) -> Attack
         })?;
         let patches = patch.map(|patch| patch(kind));
         Some(forge(case, run, patches.into_iter().collect()))
+    })
+}
+
+/// So many values of the stream that goes out are not those that the last stage ends with.
+pub fn goes_out(values: usize) -> Attack {
+    attack(move |case, seed| {
+        let choose = |sites: &[Site], rng: &mut Rng| match sites.len() {
+            0 => vec![],
+            count => (0..values).map(|_| sites[rng.below(count)]).collect(),
+        };
+        let (run, _) = lying(case, seed, choose, |site, said, rng| {
+            let is_here = site.what == What::GoesOut;
+            if is_here {
+                said[0] += [1, -1][rng.below(2)] * (1 + rng.below(1 << 12) as i64);
+            }
+            is_here
+        })?;
+        Some(forge(case, run, vec![]))
     })
 }
 
@@ -554,7 +573,7 @@ pub fn on_attention(attack: Attack) -> Attack {
         let honest = World::random(case, seed).witness(case);
         let (part, decoder) = case.expect_decoder();
         let attention = part.model.shape().attention();
-        let first = (decoder.shape().layers() - 1) * attention.query_heads();
+        let first = (decoder.layers().count() - 1) * attention.query_heads();
         let first = case.layout.vector_row(first, 0, 0);
         let (own, honest) = (entries(&forge.witness), entries(&honest));
         let outputs = own[3].clone();
@@ -595,6 +614,9 @@ pub fn on_constraint(component: &str, name: &str, ordinal: usize) -> Option<Atta
     let to_component = |kind| given(kind, Some(Patch::ToComponent));
     Some(match (component, name, ordinal) {
         ("vectors", "combined outputs accumulate", _) => taken(InputSpace::Attention(0), true),
+        ("stream in", "combined stream accumulates", _) => {
+            given(MatrixKind::StreamIn, Some(Patch::ToLinear))
+        }
         ("linear", "combined outputs accumulate W * X", _) => {
             given(MatrixKind::Output(0), Some(Patch::ToLinear))
         }
@@ -684,16 +706,15 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
         RelationTag::LinearOutput => {
             let of_matrix = |kind| (format!(" of {kind:?}"), given(kind, None));
             let matrices = decoder.matrices().iter();
-            matrices
-                .map(|matrix| of_matrix(MatrixKind::of(decoder.graph(), matrix.node)))
-                .collect()
+            let matrices = matrices.map(|matrix| MatrixKind::of(decoder.graph(), matrix.node));
+            let stream_in = decoder.has(Kind::StreamIn).then_some(MatrixKind::StreamIn);
+            matrices.chain(stream_in).map(of_matrix).collect()
         }
         RelationTag::Argmax => one(choice(Choosing::Public, false)),
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
         RelationTag::KeyRlc => one(Box::new(other_new_key)),
         RelationTag::Limb => one(on_attention(Box::new(output_off))),
-        // Of groups of layers alone.
-        RelationTag::StreamValue => vec![],
+        RelationTag::StreamValue => one(goes_out(1)),
         RelationTag::Weight
         | RelationTag::ValueRlc
         | RelationTag::StepTotals
@@ -761,6 +782,8 @@ pub fn is_fixed(component: &str, tag: RelationTag) -> bool {
         (component, tag),
         ("vectors", Tag::AttentionEntry | Tag::LinearInput)
             | ("linear", Tag::LinearInput | Tag::LinearOutput)
+            | ("stream in", Tag::LinearOutput)
+            | ("stream" | "stream out", Tag::StreamValue)
             | (
                 "stream",
                 Tag::SquareSums | Tag::NormFactor | Tag::LinearInput | Tag::LinearOutput

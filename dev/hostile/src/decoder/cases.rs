@@ -6,7 +6,7 @@ use matchmark_graph::{
     GatedArithmetic, ModelArithmetic, ModelShape, NodeArithmetic, RotaryArithmetic,
     StreamArithmetic, ValuesArithmetic,
 };
-use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel};
+use matchmark_models::{synthetic_arithmetic, synthetic_model, IntegerModel, ModelGroup};
 use matchmark_prover::{ModelChain, SegmentProver};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, HeadDim, HiddenSize, KvHeads, Layers, MlpSize, QueryHeads,
@@ -36,6 +36,8 @@ pub struct DecoderSpec {
     pub steps: u32,
     pub security: Security,
     pub cut: Cut,
+    /// Into how many groups the layers are cut, and the one that is attacked.
+    pub groups: (u16, u16),
 }
 
 /// Two layers, grouped heads, nothing of a size that is a power of two but the cache; a segment behind
@@ -55,6 +57,7 @@ pub fn grouped() -> DecoderSpec {
         steps: 3,
         security: insecure(),
         cut: Cut::Fused,
+        groups: (1, 0),
     }
 }
 
@@ -75,6 +78,7 @@ pub fn uneven() -> DecoderSpec {
         steps: 2,
         security: insecure(),
         cut: Cut::Fused,
+        groups: (1, 0),
     }
 }
 
@@ -115,12 +119,44 @@ pub fn digits() -> DecoderSpec {
         steps: 2,
         security: insecure(),
         cut: Cut::Fused,
+        groups: (1, 0),
+    }
+}
+
+/// Three layers in three groups, the middle one: it takes a stream in and gives one out, and of tokens it says
+/// nothing. Behind another segment, and shorter than the longest of its chain.
+pub fn middle() -> DecoderSpec {
+    DecoderSpec {
+        name: "middle group",
+        sizes: [3, 6, 2, 1, 4, 5, 7, 8],
+        biased: false,
+        bits: 8,
+        seed: 3,
+        shorter: 0,
+        heavier: 1,
+        capacity: 6,
+        segment_steps: 3,
+        entries_before: 3,
+        steps: 2,
+        security: insecure(),
+        cut: Cut::Fused,
+        groups: (3, 1),
+    }
+}
+
+/// The same decoder's last group, in two proofs: it takes a stream in, and chooses.
+pub fn last() -> DecoderSpec {
+    DecoderSpec {
+        name: "last group",
+        cut: Cut::Split,
+        groups: (3, 2),
+        ..middle()
     }
 }
 
 /// Those around which the suite forges.
 pub fn all() -> Vec<DecoderSpec> {
-    vec![grouped(), uneven(), split(), digits()]
+    vec![grouped(), uneven(), split(), digits(), middle(), last()]
 }
 
 impl DecoderSpec {
@@ -195,7 +231,7 @@ impl DecoderSpec {
             capacity: CacheCapacity::new(self.capacity).unwrap(),
             segment_steps: SegmentSteps::new(self.segment_steps).unwrap(),
             prompt: PromptLength::new(prompt).unwrap(),
-            groups: LayerGroups::ONE,
+            groups: LayerGroups::new(self.groups.0).unwrap(),
         }
     }
 
@@ -207,9 +243,10 @@ impl DecoderSpec {
     /// Its case in a chain in which so many tokens are given.
     pub fn case_with_prompt(&self, prompt: u32) -> Arc<Case> {
         let (model, chain) = (self.model(), self.chain(prompt));
-        let prover = SegmentProver::for_model(chain.clone(), model.clone()).unwrap();
+        let provers = SegmentProver::for_groups(&chain, &model).unwrap();
+        let prover = &provers[usize::from(self.groups.1)];
         let terms = prover.terms().clone();
-        let layout = terms.layout(self.steps as usize).unwrap();
+        let layout = prover.layout_of_steps(self.steps as usize).unwrap();
         let layout = layout.with_cut(self.cut);
         Arc::new(Case {
             name: self.name,
@@ -217,6 +254,12 @@ impl DecoderSpec {
             steps: StepRange::new(self.entries_before, self.steps).unwrap(),
             decoder: Some(Arc::new(DecoderPart {
                 columns: model_columns(&layout, &model),
+                group: ModelGroup::new(&model, prover.layers().unwrap()).unwrap(),
+                index: self.groups.1,
+                weights: provers
+                    .iter()
+                    .map(|it| it.model().unwrap().commitment())
+                    .collect(),
                 model,
                 chain,
             })),

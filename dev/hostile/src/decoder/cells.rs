@@ -66,6 +66,7 @@ fn used(case: &Case, component: &str, len: usize) -> usize {
         "values" => decoder.rows_in_use(Kind::Values),
         "gated" => decoder.rows_in_use(Kind::Gated),
         "argmax" => decoder.rows_in_use(Kind::Argmax),
+        "stream in" | "stream out" => decoder.shape().hidden() * decoder.steps(),
         _ => len,
     }
 }
@@ -117,6 +118,8 @@ fn free(
         ("values", "value") => is_padding.then_some("value of a padding row: nobody takes it in"),
         ("argmax", "gap low" | "gap high") => (is_padding && is_below(RANGE_BITS))
             .then_some("gap of a padding row: its logit comes from nowhere"),
+        ("stream in" | "stream out", "stream") => is_padding
+            .then_some("stream of a port in a padding row: nobody takes it in or gives it out"),
         ("linear", "input") => {
             is_padding.then_some("input of a padding row, whose weights are zero")
         }
@@ -125,7 +128,7 @@ fn free(
 }
 
 /// Number of reasons for which attempts hold.
-const REASONS: usize = 12;
+const REASONS: usize = 13;
 
 /// The attempts on a case: nothing changed, one in so many of the changed cells, all free ones and those beside
 /// them. One in so many is to be `proven`.

@@ -50,6 +50,8 @@ pub enum What {
     Attended,
     /// Activation of a gate: one number.
     Activation,
+    /// A value of the stream as the port to the group of layers behind has it: one number.
+    GoesOut,
 }
 
 /// A value that is rescaled.
@@ -68,14 +70,14 @@ pub enum Value {
 
 impl Value {
     /// How it is rescaled by its node: of a layer, or of a stage of the stream.
-    pub fn rescale(self, model: &IntegerModel, layer: usize, index: usize) -> Rescale {
-        let (graph, arithmetic) = (model.graph(), model.arithmetic());
+    pub fn rescale(self, part: &DecoderPart, layer: usize, index: usize) -> Rescale {
+        let (graph, arithmetic) = (part.group.graph(), part.group.arithmetic());
         let terms = arithmetic.terms();
         let gated = || arithmetic.gated(graph.nth(Kind::Gated, layer));
         match self {
-            Self::Stream => terms.stream(stage_of(model, layer).shift),
+            Self::Stream => terms.stream(stage_of(part, layer).shift),
             Self::Rotary(_) => {
-                let attention = model.shape().attention();
+                let attention = part.model.shape().attention();
                 let queries = attention.query_heads() * attention.head_dim() / 2;
                 let constants = arithmetic.rotary(graph.nth(Kind::Rotary, layer));
                 terms.rotary_input(if index < queries {
@@ -96,10 +98,10 @@ impl Value {
     }
 }
 
-/// The constants of a stage of the stream.
-pub fn stage_of(model: &IntegerModel, stage: usize) -> &StreamArithmetic {
-    let id = model.graph().nth(Kind::Stream, stage);
-    model.arithmetic().stream(id)
+/// The constants of a stage of the stream, counted from the first layer of the case.
+pub fn stage_of(part: &DecoderPart, stage: usize) -> &StreamArithmetic {
+    let id = part.group.graph().nth(Kind::Stream, stage);
+    part.group.arithmetic().stream(id)
 }
 
 /// What the attention takes in.
@@ -114,7 +116,7 @@ pub enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
     pub what: What,
-    /// Layer, or stage of the stream.
+    /// Layer, or stage of the stream, of those that the case has.
     pub layer: usize,
     /// Channel, or output of a matrix; (head, pair) or (head, dimension) as one number.
     pub index: usize,
@@ -235,7 +237,7 @@ impl Runner<'_> {
 
     fn rescale(&mut self, value: Value, at: [usize; 3], x: i64) -> [i64; 3] {
         let [layer, index, _] = at;
-        let honest = rescaled(value.rescale(self.model(), layer, index), x);
+        let honest = rescaled(value.rescale(self.part, layer, index), x);
         self.say(What::Rescaled(value), at, honest)
     }
 
@@ -263,7 +265,7 @@ impl Runner<'_> {
     /// What matrices give for their inputs, outputs one after the other, by step.
     fn give(&mut self, kind: MatrixKind, layer: usize, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
         let model = self.model().clone();
-        let graph = model.graph();
+        let graph = self.decoder.graph();
         let names = graph.names_of(kind.node(graph));
         let matrices: Vec<&Matrix> = names.map(|name| model.matrix(name)).collect();
         let mut outputs = vec![];
@@ -290,31 +292,41 @@ impl Runner<'_> {
         let shape = *model.shape();
         let attention = shape.attention();
         let dim = attention.head_dim();
+        let layers = *self.decoder.layers();
         let public = self.tokens.consumed.clone();
         let mut used = public.clone();
-        for (step, token) in used.iter_mut().enumerate() {
+        let tokens = if layers.is_first() { steps } else { 0 };
+        for (step, token) in used.iter_mut().enumerate().take(tokens) {
             let [said] = self.say(What::Token, [0, 0, step], [i64::from(*token)]);
             *token = u32::try_from(said).unwrap();
         }
         let hidden = shape.hidden();
-        let mut embedded = vec![];
+        let mut begin = vec![];
         for (step, token) in used.iter().enumerate() {
-            let entries = &model.embedding()[*token as usize * hidden..][..hidden];
+            let (kind, entries): (_, Vec<i64>) = if layers.is_first() {
+                let entries = &model.embedding()[*token as usize * hidden..][..hidden];
+                let entries = entries.iter().map(|entry| i64::from(*entry));
+                (MatrixKind::Embedding, entries.collect())
+            } else {
+                let port = self.trace.component("stream in").column("stream");
+                let entries = (0..hidden).map(|channel| centered(port[channel * steps + step].0));
+                (MatrixKind::StreamIn, entries.collect())
+            };
             let row = entries.iter().enumerate().map(|(channel, entry)| {
                 let at = [0, channel, step];
-                let given = i64::from(*entry) << EMBEDDING_SHIFT;
-                let [given] = self.say(What::Given(MatrixKind::Embedding), at, [given]);
+                let given = entry << EMBEDDING_SHIFT;
+                let [given] = self.say(What::Given(kind), at, [given]);
                 given
             });
-            embedded.push(row.collect());
+            begin.push(row.collect());
         }
-        let mut normalized = self.stage(0, &embedded);
+        let mut normalized = self.stage(0, &begin);
         // Later layers have no part in the heads of earlier ones.
         for tensor in [&mut world.q, &mut world.k, &mut world.v] {
             tensor.fill(0);
         }
         let mut outputs_said = vec![];
-        for layer in 0..shape.layers() {
+        for layer in 0..layers.count() {
             let given = self.give(MatrixKind::Rotary(layer), layer, &normalized);
             self.rotate(layer, &given, &mut world);
             let given = self.give(MatrixKind::Values(layer), layer, &normalized);
@@ -345,9 +357,14 @@ impl Runner<'_> {
             let given = self.give(MatrixKind::Down(layer), layer, &taken);
             normalized = self.stage(2 * layer + 2, &given);
         }
-        let logits = self.give(MatrixKind::Head, shape.layers(), &normalized);
         self.fill_padding();
-        self.choose(&logits);
+        let mut logits = vec![];
+        if layers.is_last() {
+            logits = self.give(MatrixKind::Head, layers.count(), &normalized);
+            self.choose(&logits);
+        } else {
+            self.go_out();
+        }
         let mut witness = world.witness(self.case);
         for (row, said) in outputs_said {
             vectors_mut(&mut witness, "output")[row] = field(said);
@@ -407,7 +424,7 @@ impl Runner<'_> {
     }
 
     fn add_to_stream(&mut self, stage: usize, step: usize, added: &[i64]) -> (Vec<i64>, [i64; 3]) {
-        let residual = stage_of(self.model(), stage).before;
+        let residual = stage_of(self.part, stage).before;
         let (mut values, mut sums) = (vec![], [0; 3]);
         for (channel, added) in added.iter().enumerate() {
             let (row, at) = (
@@ -415,7 +432,7 @@ impl Runner<'_> {
                 [stage, channel, step],
             );
             let before = residual.map_or(0, |shift| self.stream[step][channel] << shift);
-            let rescale = Value::Stream.rescale(self.model(), stage, channel);
+            let rescale = Value::Stream.rescale(self.part, stage, channel);
             let honest = rescaled_stream(rescale, added + before);
             let said = self.say(What::Rescaled(Value::Stream), at, honest);
             let [out, excess, remainder, excess_high] = said;
@@ -439,7 +456,7 @@ impl Runner<'_> {
     fn norm(&mut self, stage: usize, step: usize, sums: [i64; 3]) -> [i64; 3] {
         let at = [stage, 0, step];
         let sums = self.say(What::NormSums, at, sums);
-        let honest = columns_of_sums(stage_of(self.model(), stage).norm, sums);
+        let honest = columns_of_sums(stage_of(self.part, stage).norm, sums);
         let said = self.say(What::Norm, at, honest.into_columns());
         let row = self.decoder.norm_row(stage, step);
         self.write_all("norms", row, &said);
@@ -567,6 +584,17 @@ impl Runner<'_> {
             let column = self.trace.component_mut("stream").column_mut(name);
             for row in used..column.len() {
                 column[row] = column[row - steps];
+            }
+        }
+    }
+
+    /// What the last stage ends with goes to the group of layers behind.
+    fn go_out(&mut self) {
+        let steps = self.steps();
+        for (step, values) in self.stream.clone().into_iter().enumerate() {
+            for (channel, value) in values.into_iter().enumerate() {
+                let [value] = self.say(What::GoesOut, [0, channel, step], [value]);
+                self.write("stream out", channel * steps + step, ["stream"], [value]);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use matchmark_air::challenges::RlcChallenges;
 use matchmark_air::layout::decoder::DecoderLayout;
 use matchmark_air::witness::{PartTrace, SegmentWitness};
+use matchmark_graph::Kind;
 use num_traits::One;
 use stwo::core::fields::qm31::QM31;
 
@@ -55,7 +56,7 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
         ("stream", "added", row)
     };
     match kind {
-        MatrixKind::Embedding => stream(0),
+        MatrixKind::Embedding | MatrixKind::StreamIn => stream(0),
         MatrixKind::Output(layer) => stream(2 * layer + 1),
         MatrixKind::Down(layer) => stream(2 * layer + 2),
         MatrixKind::Rotary(layer) => {
@@ -77,8 +78,12 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
     }
 }
 
-/// Where the linear component has all outputs of a matrix.
+/// Where the linear component has all outputs of a matrix, or the port's component the stream.
 fn given(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
+    if kind == MatrixKind::StreamIn {
+        let row = decoder.rows_in_use(Kind::StreamIn) - 1;
+        return ("stream in", "combined stream", row);
+    }
     let node = kind.node(decoder.graph());
     let matrix = decoder.matrices().iter().find(|it| it.node == node);
     let matrix = matrix.unwrap();

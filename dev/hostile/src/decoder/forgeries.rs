@@ -3,13 +3,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use matchmark_air::relation::RelationTag;
+use matchmark_air::trees::Tree;
+use num_traits::One;
+use stwo::core::fields::m31::M31;
 
 use super::attacks::{
-    activation, any_value, choice, entry, given, norm, normalized, other_new_key, other_token,
-    rescaled, rotation, taken, wide_excess, Choosing, Turn,
+    self, activation, any_value, choice, entry, given, norm, normalized, other_new_key,
+    other_token, rescaled, rotation, taken, wide_excess, Choosing, Turn,
 };
-use super::execution::{rescaled_stream, run, Entry, Site, Value, What};
-use super::forge::forge;
+use super::execution::{rescaled_stream, run, stage_of, Entry, Site, Value, What};
+use super::forge::{forge, Patch};
 use super::norms;
 use super::places::{InputSpace, MatrixKind};
 use super::rescalings::Break;
@@ -17,6 +20,7 @@ use super::within;
 use crate::attacks::{Alone, Attack};
 use crate::cases::Case;
 use crate::forge::Forge;
+use crate::world::tree_of;
 use crate::Rng;
 
 /// A forgery: its name, how it is made, and what names it.
@@ -28,7 +32,8 @@ pub struct Forgery {
 
 /// All of them.
 pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
-    let last = case.expect_decoder().1.shape().layers() - 1;
+    let layers = *case.expect_decoder().1.layers();
+    let last = layers.count() - 1;
     let (range, output, input) = (
         RelationTag::Range.name(),
         RelationTag::LinearOutput.name(),
@@ -36,44 +41,9 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     );
     let entries = RelationTag::AttentionEntry.name();
     let mut list = List::default();
-    list.add(
-        "chosen token is not the maximum",
-        choice(Choosing::LowGap, false),
-        range,
-    );
-    list.add(
-        "maximum is exceeded",
-        choice(Choosing::HighGap, false),
-        range,
-    );
-    let unattained = "the chosen token attains the maximum";
-    list.add(
-        "maximum is attained by none",
-        choice(Choosing::Unattained, false),
-        unattained,
-    );
-    list.add(
-        "tie resolved to the higher index",
-        choice(Choosing::LowGap, true),
-        range,
-    );
-    list.add(
-        "tie, attained by none",
-        choice(Choosing::Unattained, true),
-        unattained,
-    );
-    let falls = "a token is chosen where below falls";
-    list.add(
-        "tie, below is any number",
-        choice(Choosing::AnyBelow, true),
-        falls,
-    );
-    let maximum = "the maximum is the same for all tokens";
-    list.add(
-        "a maximum for each token",
-        choice(Choosing::OwnMaximum, false),
-        maximum,
-    );
+    if layers.is_last() {
+        list.choices();
+    }
     for value in [
         Value::Stream,
         Value::Rotary(0),
@@ -87,7 +57,9 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     ] {
         let clamps = "only an end clamps";
         // Behind the MLP of the last layer are choices alone, and one unit in it moves none of them.
-        let is_seen = last > 0 || !matches!(value, Value::Gate | Value::Up | Value::Gated);
+        let is_seen = last > 0
+            || !layers.is_last()
+            || !matches!(value, Value::Gate | Value::Up | Value::Gated);
         if is_seen {
             list.add(
                 format!("quotient one off, remainder shifted: {value:?}"),
@@ -249,27 +221,37 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
         activation(),
         RelationTag::Activation.name(),
     );
-    for space in [
+    let mut spaces = vec![
         InputSpace::Normalized(0),
         InputSpace::Attention(0),
         InputSpace::Gated(0),
-        InputSpace::Normalized(2 * last + 2),
-    ] {
+    ];
+    // What the last stage ends with is taken in by the head alone.
+    spaces.extend(
+        layers
+            .is_last()
+            .then_some(InputSpace::Normalized(2 * last + 2)),
+    );
+    for space in spaces {
         list.add(
             format!("input of a matrix: {space:?}"),
             taken(space, false),
             input,
         );
     }
-    for kind in [
-        MatrixKind::Embedding,
+    let mut kinds = vec![
         MatrixKind::Rotary(last),
         MatrixKind::Values(last),
         MatrixKind::Output(last),
         MatrixKind::UpGate(last),
         MatrixKind::Down(last),
-        MatrixKind::Head,
-    ] {
+    ];
+    kinds.push(match layers.is_first() {
+        true => MatrixKind::Embedding,
+        false => MatrixKind::StreamIn,
+    });
+    kinds.extend(layers.is_last().then_some(MatrixKind::Head));
+    for kind in kinds {
         list.add(
             format!("outputs of a matrix: {kind:?}"),
             given(kind, None),
@@ -278,24 +260,15 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
     }
     list.add("up and gate exchanged", exchanged(), output);
     list.add("stream forgets the stage before", forgetting(), output);
-    list.add("embedding of another token", other_token(), input);
+    if layers.is_first() {
+        list.add("embedding of another token", other_token(), input);
+    }
     list.add("query of the attention", entry(Entry::Query), entries);
     list.add("key of the attention", entry(Entry::Key), entries);
     list.add("value of the attention", entry(Entry::Value), entries);
     let keys = RelationTag::KeyRlc.name();
     list.add("new key of the cache", Box::new(other_new_key), keys);
-    let public = RelationTag::Argmax.name();
-    list.add("public choice", choice(Choosing::Public, false), public);
-    list.add(
-        "public choice, tied",
-        choice(Choosing::Public, true),
-        public,
-    );
-    list.add(
-        "a token that the vocabulary does not have",
-        choice(Choosing::Padding, false),
-        public,
-    );
+    list.groups(case);
     list.within(within::alone(case));
     list.0
 }
@@ -304,6 +277,13 @@ pub fn forgeries(case: &Arc<Case>) -> Vec<Forgery> {
 pub fn forgeries_of_digits(case: &Arc<Case>) -> Vec<Forgery> {
     let mut list = List::default();
     list.within(within::of_digits(case));
+    list.0
+}
+
+/// Those of them on what joins a group of layers to others.
+pub fn forgeries_of_groups(case: &Arc<Case>) -> Vec<Forgery> {
+    let mut list = List::default();
+    list.groups(case);
     list.0
 }
 
@@ -318,6 +298,98 @@ impl List {
             attack,
             reason,
         });
+    }
+
+    /// Choices that are not the lowest maximum.
+    fn choices(&mut self) {
+        let range = RelationTag::Range.name();
+        self.add(
+            "chosen token is not the maximum",
+            choice(Choosing::LowGap, false),
+            range,
+        );
+        self.add(
+            "maximum is exceeded",
+            choice(Choosing::HighGap, false),
+            range,
+        );
+        let unattained = "the chosen token attains the maximum";
+        self.add(
+            "maximum is attained by none",
+            choice(Choosing::Unattained, false),
+            unattained,
+        );
+        self.add(
+            "tie resolved to the higher index",
+            choice(Choosing::LowGap, true),
+            range,
+        );
+        self.add(
+            "tie, attained by none",
+            choice(Choosing::Unattained, true),
+            unattained,
+        );
+        let falls = "a token is chosen where below falls";
+        self.add(
+            "tie, below is any number",
+            choice(Choosing::AnyBelow, true),
+            falls,
+        );
+        let maximum = "the maximum is the same for all tokens";
+        self.add(
+            "a maximum for each token",
+            choice(Choosing::OwnMaximum, false),
+            maximum,
+        );
+        let public = RelationTag::Argmax.name();
+        self.add("public choice", choice(Choosing::Public, false), public);
+        self.add(
+            "public choice, tied",
+            choice(Choosing::Public, true),
+            public,
+        );
+        self.add(
+            "a token that the vocabulary does not have",
+            choice(Choosing::Padding, false),
+            public,
+        );
+    }
+
+    /// What joins a group of layers to those beside it.
+    fn groups(&mut self, case: &Arc<Case>) {
+        let ends = case.layout.streams();
+        let (output, goes_out) = (
+            RelationTag::LinearOutput.name(),
+            RelationTag::StreamValue.name(),
+        );
+        for (is_there, tree, reason) in [
+            (ends.goes_in, Tree::StreamIn, output),
+            (ends.goes_out, Tree::StreamOut, goes_out),
+        ] {
+            for how in OtherStream::ALL.into_iter().filter(|_| is_there) {
+                let name = format!("{}: {how:?}", tree.name());
+                self.add(name, other_stream(tree, how), reason);
+            }
+        }
+        if ends.goes_out {
+            self.add(
+                "a value goes out that is none",
+                attacks::goes_out(1),
+                goes_out,
+            );
+            self.add(
+                "several values go out that are none",
+                attacks::goes_out(3),
+                goes_out,
+            );
+        }
+        if ends.goes_in {
+            let accumulates = "combined stream accumulates";
+            let attack = given(MatrixKind::StreamIn, Some(Patch::ToLinear));
+            self.add("stream in, combined as another", attack, accumulates);
+            let range = RelationTag::Range.name();
+            self.add("stream in, quotient one off", first_stage_off(), range);
+        }
     }
 
     /// The attention's.
@@ -343,7 +415,7 @@ fn one_off(value: Value) -> Attack {
             if told || !is_here {
                 return;
             }
-            let rescale = value.rescale(&part.model, site.layer, site.index);
+            let rescale = value.rescale(part, site.layer, site.index);
             let other = if up { said[0] + 1 } else { said[0] - 1 };
             let fits = (i64::from(rescale.min())..=i64::from(rescale.max())).contains(&other);
             if !fits {
@@ -396,7 +468,7 @@ fn forgetting() -> Attack {
                 added.insert((site.index, site.step), said[0]);
             }
             What::Rescaled(Value::Stream) if site.layer == 1 && site.index == channel => {
-                let rescale = Value::Stream.rescale(&part.model, site.layer, site.index);
+                let rescale = Value::Stream.rescale(part, site.layer, site.index);
                 let all = rescaled_stream(rescale, added[&(site.index, site.step)]);
                 said.copy_from_slice(&all);
             }
@@ -404,4 +476,112 @@ fn forgetting() -> Attack {
         });
         Some(forge(case, run, vec![]))
     })
+}
+
+/// How the stream in a port is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherStream {
+    OneChannel,
+    OneStep,
+    ChannelsExchanged,
+    StepsExchanged,
+    /// Each value stands in the row of the step behind its own.
+    Shifted,
+    /// One value is less by a half: no integer.
+    Half,
+}
+
+impl OtherStream {
+    pub const ALL: [Self; 6] = [
+        Self::OneChannel,
+        Self::OneStep,
+        Self::ChannelsExchanged,
+        Self::StepsExchanged,
+        Self::Shifted,
+        Self::Half,
+    ];
+}
+
+/// A port that holds another stream than the layers begin with, or end with; all else is honest.
+pub fn other_stream(tree: Tree, how: OtherStream) -> Attack {
+    Box::new(move |case, seed| {
+        let (_, decoder) = case.expect_decoder();
+        let mut rng = Rng(seed ^ 0x7374_7265);
+        let mut forge = Forge::honest(case, seed);
+        let mut columns = tree_of(&forge.witness.main, tree);
+        let column = columns.first_mut()?;
+        let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
+        let (channel, other) = (rng.below(channels), rng.below(channels));
+        let (step, behind) = (rng.below(steps), rng.below(steps));
+        let row = |channel: usize, step: usize| channel * steps + step;
+        let used = channels * steps;
+        match how {
+            OtherStream::OneChannel => column[row(channel, step)] += M31::one(),
+            OtherStream::OneStep => {
+                for channel in 0..channels {
+                    column[row(channel, step)] += M31::from(1 + channel as u32);
+                }
+            }
+            OtherStream::ChannelsExchanged => {
+                for step in 0..steps {
+                    let kept = column[row(channel, step)];
+                    column[row(channel, step)] = column[row(other, step)];
+                    column[row(other, step)] = kept;
+                }
+            }
+            OtherStream::StepsExchanged => {
+                for channel in 0..channels {
+                    let kept = column[row(channel, step)];
+                    column[row(channel, step)] = column[row(channel, behind)];
+                    column[row(channel, behind)] = kept;
+                }
+            }
+            OtherStream::Shifted => {
+                let honest = column.clone();
+                for row in 0..used {
+                    column[(row + 1) % used] = honest[row];
+                }
+            }
+            OtherStream::Half => column[row(channel, step)] -= M31::from(2).inverse(),
+        }
+        forge.witness.main.set_tree(tree, &columns);
+        Some(forge)
+    })
+}
+
+/// The first stage begins one off the port's stream, with the remainder that makes up for it.
+fn first_stage_off() -> Attack {
+    Box::new(|case, seed| {
+        let (part, decoder) = case.expect_decoder();
+        let channel = Rng(seed ^ 0x6669_7273).below(decoder.shape().hidden());
+        let shift = stage_of(part, 0).shift;
+        let run = run(case, seed, &mut |site, said| {
+            let is_first = site.what == What::Rescaled(Value::Stream) && site.layer == 0;
+            if is_first && site.index == channel {
+                said[0] += 1;
+                said[2] -= 1 << shift;
+            }
+        });
+        Some(forge(case, run, vec![]))
+    })
+}
+
+/// A port of halves: one value of the stream in is less by a half, and the first stage begins with the integer
+/// above it, whose remainder says so. The part holds: what goes in is held to be an integer of 16 bits by the part
+/// that gives it out, and by nothing else.
+pub fn half_goes_in(case: &Arc<Case>, seed: u64) -> Forge {
+    let (_, decoder) = case.expect_decoder();
+    let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
+    let mut rng = Rng(seed ^ 0x6861_6c66);
+    let (channel, step) = (rng.below(channels), rng.below(steps));
+    let mut run = run(case, seed, &mut |site, said| {
+        let is_first = site.what == What::Rescaled(Value::Stream) && site.layer == 0;
+        if is_first && (site.index, site.step) == (channel, step) {
+            said[2] = 0;
+        }
+    });
+    let mut columns = tree_of(&run.witness.main, Tree::StreamIn);
+    columns[0][channel * steps + step] -= M31::from(2).inverse();
+    run.witness.main.set_tree(Tree::StreamIn, &columns);
+    forge(case, run, vec![])
 }

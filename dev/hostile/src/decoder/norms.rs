@@ -4,13 +4,14 @@ use matchmark_air::layout::decoder::{
     CROSS_LIMB_BITS, CROSS_LOW_BITS, LIMB_BITS, MANTISSA_BITS, RANGE_BITS,
 };
 use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
-use matchmark_graph::{ModelArithmetic, NormArithmetic, SQUARE_LIMIT, SQUARE_SHIFT};
-use matchmark_models::{IntegerModel, ModelExecution};
+use matchmark_graph::{Kind, ModelArithmetic, NormArithmetic, SQUARE_LIMIT, SQUARE_SHIFT};
+use matchmark_models::ModelExecution;
 use matchmark_quant::{centered, MODULUS, NORM_PRODUCT_BITS};
 
 use super::execution::stage_of;
 use super::execution::{Site, What};
 use super::norm_columns::{columns_of_sums, norm_of, split, with_mantissa, with_norm};
+use crate::cases::DecoderPart;
 
 /// What is wrong with a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,19 +94,19 @@ const UNIT: i64 = 1 << SQUARE_SHIFT;
 /// What a lie is about: the model, and what it computes up to there.
 #[derive(Clone, Copy)]
 pub struct Honest<'a> {
-    pub model: &'a IntegerModel,
+    pub part: &'a DecoderPart,
     pub execution: &'a ModelExecution,
 }
 
 impl Honest<'_> {
     /// The node of a stage.
     pub fn node(&self, stage: usize) -> NormArithmetic {
-        stage_of(self.model, stage).norm
+        stage_of(self.part, stage).norm
     }
 
     /// The limbs of a stage's channels in a step.
     fn limbs(&self, stage: usize, step: usize) -> Vec<[i64; 2]> {
-        let channels = self.model.shape().hidden();
+        let channels = self.part.model.shape().hidden();
         let row = stage * self.execution.steps.steps() + step;
         let stream = self.execution.stream[row * channels..][..channels].iter();
         let split = |h: &i32| split(i64::from(*h), LIMB_BITS);
@@ -244,7 +245,7 @@ fn lie_about_norm(
             })
         }
         Break::OtherStage => {
-            let stages = 0..honest.model.shape().stages();
+            let stages = 0..honest.part.group.graph().of(Kind::Stream).len();
             let other = stages
                 .map(|stage| honest.node(stage).shift)
                 .find(|it| *it != node.shift)?;

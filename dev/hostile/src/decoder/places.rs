@@ -2,10 +2,12 @@
 
 use matchmark_graph::{EdgeId, EdgeKind, Graph, Kind, MatrixName, NodeId, Projection};
 
-/// A product with matrices.
+/// A product with matrices. Layers are counted from the first one of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MatrixKind {
     Embedding,
+    /// No product: the stream of the group of layers before, which stands in the place of the embedding.
+    StreamIn,
     /// Queries and keys of a layer.
     Rotary(usize),
     Values(usize),
@@ -17,8 +19,10 @@ pub enum MatrixKind {
 
 impl MatrixKind {
     pub fn node(self, graph: &Graph) -> NodeId {
-        let of_layer = MatrixName::of_layer;
+        let first = first_layer(graph);
+        let of_layer = |projection, layer| MatrixName::of_layer(projection, first + layer);
         graph.node_of(match self {
+            Self::StreamIn => return graph.nth(Kind::StreamIn, 0),
             Self::Embedding => MatrixName::EMBEDDING,
             Self::Rotary(layer) => of_layer(Projection::Query, layer),
             Self::Values(layer) => of_layer(Projection::Value, layer),
@@ -31,7 +35,7 @@ impl MatrixKind {
 
     pub fn of(graph: &Graph, node: NodeId) -> Self {
         let MatrixName { projection, layer } = graph.names_of(node).next().unwrap();
-        let layer = layer.unwrap_or(usize::MAX);
+        let layer = layer.map_or(usize::MAX, |layer| layer - first_layer(graph));
         match projection {
             Projection::Embedding => Self::Embedding,
             Projection::Query | Projection::Key => Self::Rotary(layer),
@@ -42,6 +46,13 @@ impl MatrixKind {
             Projection::Head => Self::Head,
         }
     }
+}
+
+/// The first layer of a graph, by its number in the decoder.
+fn first_layer(graph: &Graph) -> usize {
+    let names = graph.matrices().iter();
+    let layers = names.filter_map(|(name, ..)| name.layer);
+    layers.min().unwrap_or(0)
 }
 
 /// A vector that matrices take in.

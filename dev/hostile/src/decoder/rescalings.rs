@@ -1,12 +1,12 @@
 //! Lies about rescaled values, each consistent but for one constraint or one lookup.
 use matchmark_air::column::field;
 use matchmark_air::layout::decoder::NORM_LOW_BITS;
-use matchmark_models::IntegerModel;
 use matchmark_quant::{centered, Rescale, EXCESS_BITS, NORM_PRODUCT_BITS};
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
 use super::execution::{Site, Value, What};
+use crate::cases::DecoderPart;
 use crate::Rng;
 
 /// What is wrong with a rescaled value.
@@ -131,7 +131,7 @@ impl Honest {
 }
 
 /// Lies about a rescaled value, if it can be lied about in this way.
-pub fn lie(model: &IntegerModel, site: Site, said: &mut [i64], how: Break, rng: &mut Rng) -> bool {
+pub fn lie(part: &DecoderPart, site: Site, said: &mut [i64], how: Break, rng: &mut Rng) -> bool {
     let What::Rescaled(value) = site.what else {
         return false;
     };
@@ -140,7 +140,7 @@ pub fn lie(model: &IntegerModel, site: Site, said: &mut [i64], how: Break, rng: 
     if is_of_limbs && !is_of_stream {
         return false;
     }
-    let rescale = value.rescale(model, site.layer, site.index);
+    let rescale = value.rescale(part, site.layer, site.index);
     let honest = Honest {
         min: i64::from(rescale.min()),
         max: i64::from(rescale.max()),
@@ -239,7 +239,8 @@ mod tests {
     /// is looked up in a wider limit, scaled to it.
     #[test]
     fn a_fraction_is_a_remainder_where_it_is_scaled() {
-        let model = grouped().model();
+        let case = grouped().case();
+        let (part, _) = case.expect_decoder();
         let mut rng = Rng(1);
         for (stage, x) in [(1, 1 << 20), (2, 77_777), (3, 5000), (4, 1 << 19)] {
             let site = Site {
@@ -248,7 +249,7 @@ mod tests {
                 index: 0,
                 step: 0,
             };
-            let rescale = Value::Stream.rescale(&model, stage, 0);
+            let rescale = Value::Stream.rescale(part, stage, 0);
             let unit = field(1 << rescale.shift());
             let sum = |said: &[i64; 4]| {
                 let value = field(before_clamping(rescale, said));
@@ -256,7 +257,7 @@ mod tests {
             };
             let honest = rescaled_stream(rescale, x);
             let mut said = honest;
-            assert!(lie(&model, site, &mut said, Break::Fraction, &mut rng));
+            assert!(lie(part, site, &mut said, Break::Fraction, &mut rng));
             assert_ne!(said[0], honest[0]);
             assert_eq!(sum(&said), sum(&honest));
             assert!(said[2] >= 1 << rescale.shift());

@@ -37,7 +37,7 @@ const TOO_SMALL: [&str; 5] = [
 
 /// All of them; none where there is one layer, whose attention hardly moves what is chosen.
 pub fn alone(case: &Arc<Case>) -> Vec<Alone> {
-    if case.expect_decoder().1.shape().layers() < 2 {
+    if case.expect_decoder().1.layers().count() < 2 {
         return vec![];
     }
     let others = ENTRIES.iter().chain(&TOO_SMALL);
@@ -127,7 +127,7 @@ fn query_out_of_range() -> Attack {
         let (run, _) = lying(case, seed, any, |site, said, rng| {
             let is_query = matches!(site.what, What::Rescaled(Value::Rotated(_)));
             let is_query = is_query && site.index < queries;
-            is_query && lie(&part.model, site, said, Break::Unclipped, rng)
+            is_query && lie(part, site, said, Break::Unclipped, rng)
         })?;
         Some(forge(case, run, vec![]))
     })

@@ -8,8 +8,8 @@ use matchmark_air::witness::{preprocessed_columns, Column, PartTrace};
 use matchmark_prover::part::ProverTree;
 use matchmark_prover::SegmentProver;
 use matchmark_statement::{
-    AcceptancePolicy, OwnFields, PublicValues, PublicValuesDigest, SegmentCut, SegmentStatement,
-    SegmentStatementParts,
+    AcceptancePolicy, GroupFields, LayerGroups, OwnFields, PublicValues, PublicValuesDigest,
+    SegmentCut, SegmentStatement, SegmentStatementParts,
 };
 use matchmark_verifier::structure::ProofStructure;
 use stwo::core::poly::circle::CanonicCoset;
@@ -20,7 +20,7 @@ use stwo::prover::poly::twiddles::TwiddleTree;
 
 use crate::cases::Case;
 use crate::forge::Forged;
-use crate::ports::{pairs_of, state_of};
+use crate::ports::{pairs_of, state_of, stream_content};
 use crate::proving::{policy, prover, public_values, tokens_of, NoValues};
 use crate::world::tree_of;
 
@@ -36,6 +36,22 @@ pub struct Setup {
     pub model: Option<Committed>,
     pub twiddles: TwiddleTree<SimdBackend>,
     log_blowup: u32,
+}
+
+/// What the statement of a part says of its group of layers, where there are several.
+fn group_fields(case: &Case, streams: &[(Tree, Committed)], height: u32) -> Option<GroupFields> {
+    let part = case.decoder.as_ref()?;
+    let stream = |tree: Tree| {
+        let committed = streams.iter().find(|(of, _)| *of == tree);
+        let content = stream_content(case, tree);
+        committed.map(|(_, committed)| committed.opening.commitment(&content, height))
+    };
+    (part.chain.groups != LayerGroups::ONE).then(|| GroupFields {
+        index: part.index,
+        weights: part.weights[usize::from(part.index)],
+        stream_in: stream(Tree::StreamIn),
+        stream_out: stream(Tree::StreamOut),
+    })
 }
 
 /// A tree with what opens it.
@@ -109,6 +125,8 @@ pub struct Claimed<'a> {
     pub states: [Committed; 2],
     /// The pairs of each proof of a split segment.
     pub pairs: Vec<Committed>,
+    /// The streams of a group of layers.
+    pub streams: Vec<(Tree, Committed)>,
 }
 
 impl<'a> Claimed<'a> {
@@ -123,7 +141,7 @@ impl<'a> Claimed<'a> {
         let after = commit(&witness.main, Tree::StateAfter);
         let state = |committed: &Committed, entries: usize| {
             let opening = &committed.opening;
-            state_of(opening, *layout.shape(), entries as u64, height)
+            state_of(opening, case.terms.shape, entries as u64, height)
         };
         let commitments = [
             state(&before, steps.entries_before()),
@@ -156,6 +174,15 @@ impl<'a> Claimed<'a> {
             tokens: forged.witness.tokens.as_ref().and_then(tokens_of),
             group: None,
         };
+        let trees = [Tree::StreamIn, Tree::StreamOut].into_iter();
+        let trees = trees.filter(|tree| !witness.main.tree(*tree).is_empty());
+        let streams: Vec<_> = trees
+            .map(|tree| (tree, commit(&witness.main, tree)))
+            .collect();
+        let own = OwnFields {
+            group: group_fields(case, &streams, height),
+            ..own
+        };
         let parts = SegmentStatementParts::of(case.terms.shared().clone(), own);
         let statement = SegmentStatement::new(parts).unwrap();
         Self {
@@ -165,6 +192,7 @@ impl<'a> Claimed<'a> {
             values,
             states: [before, after],
             pairs,
+            streams,
         }
     }
 
@@ -181,6 +209,7 @@ impl<'a> Claimed<'a> {
         .into_iter()
         .chain(model)
         .chain(pairs)
+        .chain(self.streams.iter().map(|(tree, it)| (*tree, it)))
         .map(|(tree, committed)| (tree, &committed.tree))
         .collect()
     }

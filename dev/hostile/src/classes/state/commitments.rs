@@ -39,7 +39,7 @@ fn opened(sample: &Sample, tree: Tree) -> Opening {
 }
 
 /// Openings that differ from `own`: of other roots and fingerprints, `other` among them.
-fn openings(own: &Opening, other: &Opening) -> Vec<(String, Opening)> {
+pub fn openings(own: &Opening, other: &Opening) -> Vec<(String, Opening)> {
     let with = |root: Blake2sHash, fingerprint: &[QM31]| Opening {
         root,
         fingerprint: fingerprint.to_vec(),
@@ -74,7 +74,7 @@ fn openings(own: &Opening, other: &Opening) -> Vec<(String, Opening)> {
 }
 
 /// Shapes that differ in one thing each.
-fn shapes(own: &SegmentShape) -> Vec<(&'static str, SegmentShape)> {
+pub fn shapes(own: &SegmentShape) -> Vec<(&'static str, SegmentShape)> {
     let attention = own.attention();
     let [heads, kv, dim] = [
         attention.query_heads(),

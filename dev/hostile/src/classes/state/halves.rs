@@ -1,7 +1,9 @@
 //! Half-and-half trees at 3 queries.
 use std::sync::Arc;
 
+use matchmark_air::fingerprint::Opening;
 use matchmark_air::trees::Tree;
+use matchmark_fuzz_targets::regrind;
 use matchmark_statement::{LookupStatement, Port, ProofPart, SegmentStatement};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, SegmentProof, VerifyError};
@@ -9,12 +11,14 @@ use matchmark_verifier::{verify_segment, LookupFile, SegmentFile, SegmentProof, 
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, table, wide, Case};
 use crate::checker::Drop;
+use crate::decoder::cases::middle;
 use crate::equivocation::{
     attempt, half_and_half, opens, pairs_commitment, restate, restate_pairs, state_commitment, Side,
 };
 use crate::forge::{Forge, Forged};
+use crate::ports::stream_content;
 use crate::proving::Claim;
-use crate::reduced::{Claimed, Setup};
+use crate::reduced::{verify_as_stated, Claimed, Setup};
 use crate::regrind::{fit, grind};
 use crate::report::Recorder;
 use crate::world::tree_of;
@@ -76,6 +80,63 @@ pub fn states(recorder: &mut Recorder) {
                     sample.attempt_proof(proof.encode(&sample.structure).unwrap())
                 });
             }
+        }
+    }
+}
+
+/// One root for the streams of two runs of a group of layers, as [`states`] has it for caches.
+pub fn streams(recorder: &mut Recorder) {
+    let trials = recorder.amount(3, 200);
+    let case = middle().case();
+    let setup = Setup::new(&case);
+    let (run_a, run_b) = (honest(&case, 1), honest(&case, 2));
+    let height = setup.structures[0].lifting_log_size();
+    let commit = |claimed: &mut Claimed<'_>, tree: Tree, opening: &Opening| {
+        let commitment = opening.commitment(&stream_content(&case, tree), height);
+        let mut parts = claimed.statement.parts();
+        let group = parts.group.as_mut().unwrap();
+        match tree {
+            Tree::StreamIn => group.stream_in = Some(commitment),
+            _ => group.stream_out = Some(commitment),
+        }
+        claimed.statement = SegmentStatement::new(parts).unwrap();
+    };
+    for (place, tree) in [Tree::StreamIn, Tree::StreamOut].into_iter().enumerate() {
+        let at = format!("{}/half-and-half {}", case.name, tree.name());
+        let (mut a, mut b) = (Claimed::of(&setup, &run_a), Claimed::of(&setup, &run_b));
+        half_and_half(&setup, &mut a.streams[place].1, &mut b.streams[place].1);
+        let [of_a, of_b] = [&a, &b].map(|it| it.streams[place].1.opening.clone());
+        recorder.require(&format!("{at}/opens as both"), || {
+            if of_a.root != of_b.root || of_a == of_b {
+                return Err("not two streams under one root".into());
+            }
+            for (claimed, own) in [(&mut a, &of_a), (&mut b, &of_b)] {
+                commit(claimed, tree, own);
+                if opens(claimed, TRIALS).is_none() {
+                    return Err("the tree opens one way only".into());
+                }
+            }
+            Ok(())
+        });
+        commit(&mut b, tree, &of_a);
+        for trial in 0..trials {
+            let is_stream = |error: &VerifyError| matches!(error, VerifyError::PortNotOpened { port, .. } if Some(*port) == tree.port());
+            let label = format!("{at}/in the other's name/{trial}");
+            recorder.refuse_as(&label, is_stream, || attempt(&mut b, trial).1);
+            let label = format!("{at}/with the other's fingerprint/{trial}");
+            recorder.refuse_as(&label, is_low_degree, || {
+                let (proofs, _) = attempt(&mut b, trial);
+                let structure = &setup.structures[0];
+                let mut proof = SegmentProof::decode(&proofs[0], structure).unwrap();
+                let samples = &mut proof.stark.sampled_values[structure.place(tree)];
+                for (samples, value) in samples.iter_mut().zip(&of_a.fingerprint) {
+                    samples[0] = *value;
+                }
+                let queries = regrind::grind(&b.statement, structure, &mut proof, trial as u64);
+                regrind::fit(structure, &mut proof, &queries);
+                let proofs = [proof.encode(structure).unwrap()];
+                verify_as_stated(&b, b.values.as_ref().unwrap(), &proofs)
+            });
         }
     }
 }
