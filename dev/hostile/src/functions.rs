@@ -341,6 +341,7 @@ pub mod grid {
         let options = KeyOptions {
             securities: vec![spec.security],
             segment_steps: vec![SegmentSteps::new(spec.segment_steps).unwrap()],
+            chain_steps: vec![],
             groups: vec![LayerGroups::ONE, LayerGroups::new(GROUPS as u16).unwrap()],
         };
         derive_key(&spec.model(), &options, &mut |_, _| {}).unwrap()
