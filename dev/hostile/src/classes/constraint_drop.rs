@@ -42,7 +42,11 @@ fn decoders(recorder: &mut Recorder) {
                 (targets(&case), every, proven)
             }
             // Of the other cases, what the first one does not have.
-            false => (targets_of(&case), 1, 4),
+            false => (
+                targets_of(&case),
+                1,
+                if case.layout.digits().is_some() { 4 } else { 1 },
+            ),
         };
         for (index, target) in targets.into_iter().enumerate().step_by(every) {
             let mut forged = None;

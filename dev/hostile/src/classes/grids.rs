@@ -46,13 +46,17 @@ fn judge(runs: &[Run], order: &[Place]) -> Result<(), ChainVerifyError> {
 
 /// Why parts of the plain run in this order are none, by their places alone: `None` if they are the whole.
 fn expected(order: &[usize]) -> Option<&'static str> {
-    let mut row = 0;
+    // A chain begins where its first part says; that this is where it must is seen with the first segment.
+    let mut row = order.first().map_or(0, |at| at / GROUPS);
     for (place, at) in order.iter().enumerate() {
         let (segment, group) = (at / GROUPS, at % GROUPS);
         if group != place % GROUPS {
             return Some("GroupOrder");
         }
         if segment == row {
+            if place + 1 == GROUPS && row > 0 {
+                return Some("FirstState");
+            }
             row += usize::from(group + 1 == GROUPS);
             continue;
         }
@@ -64,7 +68,7 @@ fn expected(order: &[usize]) -> Option<&'static str> {
     }
     match (order.len() % GROUPS, row) {
         (0, SEGMENTS) => None,
-        (0, 0) => Some("Empty"),
+        (0, _) if order.is_empty() => Some("Empty"),
         (0, _) => Some("Incomplete"),
         _ => Some("PartsMissing"),
     }
@@ -557,6 +561,8 @@ mod tests {
         assert_eq!(expected(&whole[..4]), Some("PartsMissing"));
         assert_eq!(expected(&whole[..6]), Some("Incomplete"));
         assert_eq!(expected(&[0, 2]), Some("GroupOrder"));
+        assert_eq!(expected(&[3, 4]), Some("PartsMissing"));
+        assert_eq!(expected(&[3, 4, 5]), Some("FirstState"));
         assert_eq!(expected(&[0, 4]), Some("OtherSegment"));
         assert_eq!(expected(&[0, 1, 2, 6]), Some("PositionGap"));
         assert_eq!(expected(&[0, 1, 2, 0]), Some("PositionOverlap"));
