@@ -150,6 +150,7 @@ pub fn last() -> DecoderSpec {
         name: "last group",
         cut: Cut::Split,
         groups: (3, 2),
+        shorter: 1,
         ..middle()
     }
 }
