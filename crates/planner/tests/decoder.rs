@@ -49,7 +49,8 @@ fn workload(decoder: Decoder, prompt: u32, tokens: u32) -> Workload {
 type Measured = ([u32; 6], u32, u32, SecurityLevel, Profile, [f64; 3]);
 
 const STORIES: [u32; 6] = [2, 256, 4, 64, 704, 1024];
-const MEASURED: [Measured; 13] = {
+/// Two that were measured are left out: their choice has lanes since, so that their trees are lower.
+const MEASURED: [Measured; 11] = {
     use Profile::{Balanced, Compact, Fast, Fastest};
     use SecurityLevel::{Conjectured100, Proven100};
     const LARGE: [u32; 6] = [4, 192, 4, 48, 512, 4096];
@@ -79,8 +80,6 @@ const MEASURED: [Measured; 13] = {
             [1.49, 0.81, 5.2],
         ),
         proven(LARGE, 0, 16, Balanced, [1.32, 0.80, 5.7]),
-        proven(LARGE, 0, 64, Balanced, [4.69, 2.60, 6.2]),
-        proven([4, 256, 4, 64, 704, 8192], 0, 32, Fast, [2.73, 1.45, 8.0]),
         proven(
             [6, 256, 4, 64, 704, 8192],
             0,
@@ -90,16 +89,6 @@ const MEASURED: [Measured; 13] = {
         ),
     ]
 };
-/// One that is not in the fit.
-const LARGER: Measured = (
-    [6, 288, 6, 48, 768, 32_000],
-    0,
-    64,
-    SecurityLevel::Proven100,
-    Profile::Fast,
-    [22.95, 8.15, 12.1],
-);
-
 const GIB: f64 = 1_073_741_824.0;
 
 /// One segment of a chain whose common trees are there.
@@ -162,10 +151,6 @@ fn how_far_predictions_are_off() {
         assert!((memory - 1.0).abs() < 0.03, "{measured:?}: {memory}");
         assert!((verify - 1.0).abs() < 0.2, "{measured:?}: {verify}");
     }
-    let [cpu, memory, verify] = off(&LARGER);
-    assert!((0.66..0.7).contains(&cpu), "{cpu}");
-    assert!((0.97..1.03).contains(&memory), "{memory}");
-    assert!((0.6..0.65).contains(&verify), "{verify}");
 }
 
 #[test]
@@ -180,7 +165,7 @@ fn layouts_are_those_that_were_measured() {
             8_u64 << (structure.lifting_log_size() - structure.parameters().log_blowup);
         committed.map(|log| 1_u64 << log).sum::<u64>() + composition
     };
-    assert_eq!(cells(&MEASURED[12]), 93_438_208);
+    assert_eq!(cells(&MEASURED[10]), 93_438_208);
     // What was measured had other tables, and somewhat fewer cells by the relation of then.
     for (index, expected) in [(0, 26_106_656_u64), (5, 51_172_640), (6, 5_939_904)] {
         let got = cells(&MEASURED[index]);
