@@ -29,9 +29,10 @@ pub fn stream_content(case: &Case, tree: Tree) -> PortContent<'static> {
         // Of the chain: all layers.
         shape: case.terms.shape,
         channels: decoder.shape().hidden(),
-        layers: match tree {
-            Tree::StreamIn => layers.start,
-            _ => layers.end,
+        layers: if tree == Tree::StreamIn {
+            layers.start
+        } else {
+            layers.end
         },
         steps: case.steps,
     }

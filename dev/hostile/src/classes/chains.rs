@@ -1,8 +1,8 @@
 //! Chains of eight: segments dropped, swapped, repeated, cut off, taken from another run, relabelled; and
 //! chains that an end token ends; grids of segments and groups of layers.
+use super::restated::restated;
 use matchmark_quant::StepRange;
 use matchmark_statement::SegmentStatement;
-use matchmark_verifier::SegmentFile;
 
 use super::{ends, grids};
 use crate::report::Recorder;
@@ -99,12 +99,6 @@ fn relabelled(recorder: &mut Recorder, of: &str, plain: &Run) {
             recorder.refuse(&label, || verify(&files, &plain.policy));
         }
     }
-}
-
-/// A segment in the name of another statement.
-pub fn restated(file: &SegmentFile, statement: SegmentStatement) -> SegmentFile {
-    let values = file.public_values().clone();
-    SegmentFile::new(statement, values, file.proof().to_vec())
 }
 
 /// Several edits after one another.

@@ -14,7 +14,7 @@ use matchmark_statement::{
 use matchmark_tables::TableId;
 use matchmark_verifier::{transcript, verify_segment, LookupFile, SegmentFile};
 
-use super::chains::restated;
+use super::restated::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow};
 use crate::decoder::cases::uneven;

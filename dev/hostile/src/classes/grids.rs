@@ -8,7 +8,7 @@ use matchmark_statement::{
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
 
-use super::chains::restated;
+use super::restated::restated;
 use crate::grid::{others, plain, Grid, GROUPS, OTHERS, SEGMENTS};
 use crate::report::{error_name, Recorder};
 use crate::runs::{verify, Run};

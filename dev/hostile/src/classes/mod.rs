@@ -16,6 +16,7 @@ mod names;
 mod nonces;
 mod policy;
 pub mod resources;
+mod restated;
 pub mod special_files;
 mod state;
 mod storage;

@@ -9,8 +9,8 @@ use matchmark_statement::{
 use matchmark_tables::TableId;
 use matchmark_verifier::verify_segment;
 
-use super::chains::restated;
 use super::grids;
+use super::restated::restated;
 use crate::bytes::Sample;
 use crate::cases::{narrow, split_narrow, unclipped, wide};
 use crate::decoder::cases::first;

@@ -17,11 +17,9 @@ impl Target {
             return false;
         };
         let layers = decoder.layers();
-        match tag {
-            RelationTag::Argmax => layers.is_last(),
-            RelationTag::LinearInput => layers.is_first() || decoder.shape().attention_bias(),
-            _ => false,
-        }
+        let of_choices = tag == RelationTag::Argmax && layers.is_last();
+        let has_inputs = layers.is_first() || decoder.shape().attention_bias();
+        of_choices || (tag == RelationTag::LinearInput && has_inputs)
     }
 
     /// Whether proofs of this witness, which [`Self::outcome`] gave, show that it is needed; the error

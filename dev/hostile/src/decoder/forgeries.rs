@@ -581,7 +581,8 @@ pub fn half_goes_in(case: &Arc<Case>, seed: u64) -> Forge {
         }
     });
     let mut columns = tree_of(&run.witness.main, Tree::StreamIn);
-    columns[0][channel * steps + step] -= M31::from(2).inverse();
+    let stream = columns.first_mut().unwrap();
+    stream[channel * steps + step] -= M31::from(2).inverse();
     run.witness.main.set_tree(Tree::StreamIn, &columns);
     forge(case, run, vec![])
 }

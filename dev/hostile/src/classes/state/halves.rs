@@ -95,9 +95,10 @@ pub fn streams(recorder: &mut Recorder) {
         let commitment = opening.commitment(&stream_content(&case, tree), height);
         let mut parts = claimed.statement.parts();
         let group = parts.group.as_mut().unwrap();
-        match tree {
-            Tree::StreamIn => group.stream_in = Some(commitment),
-            _ => group.stream_out = Some(commitment),
+        if tree == Tree::StreamIn {
+            group.stream_in = Some(commitment);
+        } else {
+            group.stream_out = Some(commitment);
         }
         claimed.statement = SegmentStatement::new(parts).unwrap();
     };

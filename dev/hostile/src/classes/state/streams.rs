@@ -70,9 +70,10 @@ pub fn run(recorder: &mut Recorder) {
         for (name, commitment) in wrong {
             let mut parts = honest.parts();
             let group = parts.group.as_mut().unwrap();
-            let place = match tree {
-                Tree::StreamIn => &mut group.stream_in,
-                _ => &mut group.stream_out,
+            let place = if tree == Tree::StreamIn {
+                &mut group.stream_in
+            } else {
+                &mut group.stream_out
             };
             if place.replace(commitment) == Some(commitment) {
                 continue;
