@@ -98,19 +98,21 @@ pub struct CommonArgs {
     // What the option was called before.
     #[arg(long, alias = "boundary", value_name = "CUT", default_value_t)]
     pub cut: CutPattern,
-    /// Steps of a segment [default: all steps of a trace in one segment; 16 tokens of a model]
+    /// Steps of a segment [default: all steps of a trace in one segment; of a model as its key says, or 16 of a small
+    /// one, and as memory allows of any other]
     #[arg(long, value_name = "K", value_parser = number(SegmentSteps::new))]
     pub segment_steps: Option<SegmentSteps>,
     /// Most layers of a model that are proven in one part: fewer take less memory and make more proofs [default: as
-    /// the key says, or all in one]
+    /// the key says, or all in one of a small model, and as memory allows of any other]
     #[arg(long, value_name = "N")]
     pub layers: Option<NonZeroUsize>,
     /// Security level: proven-100, proven-100-unique, conjectured-100 or insecure-13
     #[arg(long, value_name = "LEVEL", default_value_t)]
     pub security: SecurityLevel,
-    /// Profile of the level: compact, balanced, fast or fastest
-    #[arg(long, value_name = "PROFILE", default_value_t)]
-    pub profile: Profile,
+    /// Profile of the level: compact, balanced, fast or fastest [default: as the key says, or compact of a trace or a
+    /// small model, and fastest of any other]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<Profile>,
     /// Name of the application that the proof is for
     #[arg(long, value_name = "NAME", default_value = "matchmark")]
     pub domain: String,
@@ -303,6 +305,10 @@ pub struct ProveArgs {
     /// Let the answer run to its limit, whatever tokens end a text of the model
     #[arg(long, requires = "model", conflicts_with = "stop")]
     pub no_stop: bool,
+    /// Let the last segment have a multiple of so many steps; what it decodes behind the answer is surplus [default:
+    /// as the key says, or 1 for a small model and 16 for any other]
+    #[arg(long, value_name = "M", requires = "model", value_parser = number(SegmentSteps::new))]
+    pub granularity: Option<SegmentSteps>,
     /// Key that the model must be the one of
     #[arg(long, value_name = "FILE", requires = "model")]
     pub key: Option<Utf8PathBuf>,
@@ -496,22 +502,28 @@ pub struct KeygenArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     pub to: Option<Utf8PathBuf>,
     /// Derive the model's key anew and compare it with this one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers", "steps"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers", "steps", "granularity"])]
     pub check: Option<Utf8PathBuf>,
     /// Security levels that the key is for [default: the default level]
     #[arg(long = "security", value_name = "LEVELS", value_delimiter = ',')]
     pub levels: Vec<SecurityLevel>,
-    /// Profiles that the key is for [default: all of the levels]
+    /// Profiles that the key is for [default: all of the levels for a small model, fastest for any other]
     #[arg(long = "profile", value_name = "PROFILES", value_delimiter = ',')]
     pub profiles: Vec<Profile>,
-    /// How many steps the segments of chains may have; each number costs some trees [default: 16]
+    /// How many steps the segments of chains may have; each number costs some trees [default: 16 for a small model,
+    /// and as memory allows for any other]
     #[arg(long, value_name = "K", value_delimiter = ',', value_parser = number(SegmentSteps::new))]
     pub segment_steps: Vec<SegmentSteps>,
     /// Steps of the chains that the key is for: tokens that are given behind the model's prefix and tokens that are
-    /// decoded, less one [default: all that the positions allow; of a large model that takes hours]
+    /// decoded, less one [default: all that the positions allow]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub steps: Vec<u32>,
-    /// Most layers that are proven in one part; each number costs some trees [default: all]
+    /// The last segment of a chain has a multiple of so many steps: the larger, the fewer trees [default: 1 for a small
+    /// model, and 16 for any other]
+    #[arg(long, value_name = "M", value_parser = number(SegmentSteps::new))]
+    pub granularity: Option<SegmentSteps>,
+    /// Most layers that are proven in one part; each number costs some trees [default: all of a small model, and as
+    /// memory allows of any other]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub layers: Vec<NonZeroUsize>,
     /// What memory may be used.

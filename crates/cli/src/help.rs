@@ -44,6 +44,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &[
             "cut",
             "segment_steps",
+            "granularity",
             "layers",
             "max_latency_steps",
             "security",

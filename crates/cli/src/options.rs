@@ -46,7 +46,11 @@ pub(crate) fn conversation(chat: Option<&str>, system: Option<&str>) -> Option<V
 
 /// What is claimed of a trace and of a model alike.
 pub(crate) fn common_claim<S>(claim: Prove<S>, args: &CommonArgs) -> Result<Prove<S>, CliError> {
-    let claim = claim.security(security(args)?).domain(domain(args)?);
+    let claim = match args.profile {
+        Some(profile) => claim.security(Security::new(args.security, profile)?),
+        None => claim.level(args.security),
+    };
+    let claim = claim.domain(domain(args)?);
     let claim = claim.cuts(args.cut.clone());
     Ok(match args.segment_steps {
         Some(steps) => claim.segment_steps(steps),
@@ -79,7 +83,11 @@ pub(crate) fn model_policy<'a>(
     args: &CommonArgs,
     tokens: u32,
 ) -> Result<ModelPolicy<'a>, CliError> {
-    let policy = policy.security(security(args)?).domain(domain(args)?);
+    let policy = match args.profile {
+        Some(profile) => policy.security(Security::new(args.security, profile)?),
+        None => policy.level(args.security),
+    };
+    let policy = policy.domain(domain(args)?);
     let mut policy = policy.tokens(tokens).cuts(args.cut.clone());
     if let Some(layers) = args.layers {
         policy = policy.layers(layers.get());
@@ -121,10 +129,6 @@ pub(crate) fn memory(args: &MemoryArgs) -> Resources {
         jobs: None,
         max_memory: args.max_memory,
     }
-}
-
-pub(crate) fn security(args: &CommonArgs) -> Result<Security, CliError> {
-    Ok(Security::new(args.security, args.profile)?)
 }
 
 fn domain(args: &CommonArgs) -> Result<Domain, CliError> {

@@ -331,7 +331,7 @@ fn prompts_and_files_that_cannot_be_used() {
     };
     let tokens = ["--prompt-tokens", "1,2,3,4,5,6", "--tokens", "5"];
     let mut secure = tokens.to_vec();
-    secure.extend(["--segment-steps", "4"]);
+    secure.extend(["--profile", "compact", "--segment-steps", "4"]);
     by_key(&world.key, &secure, &["no commitment", "proven-100"]);
     let mut insecure = tokens.to_vec();
     insecure.extend(["--security", "insecure-13", "--segment-steps", "9"]);
@@ -350,8 +350,8 @@ fn prompts_and_files_that_cannot_be_used() {
     let text = fs::read_to_string(&world.key).unwrap();
     for (bad, words) in [
         (
-            text.replace("format = 7", "format = 6"),
-            ["format 6", "expected 7"],
+            text.replace("format = 8", "format = 7"),
+            ["format 7", "expected 8"],
         ),
         (
             text.replace("[shape]", "[shape]\nx = 1"),

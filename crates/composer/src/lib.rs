@@ -89,10 +89,10 @@ pub use matchmark_prover::unused_instructions;
 pub use proving::{
     derive_key, end_tokens_of, policy_for, processor_time_ms, rederive_key, CancelToken,
     ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProgress,
-    ChainProveError, ChainProver, ChainWork, Committing, DirectoryError, FileDigest, FileSystem,
-    KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit, MemoryShortage, ModelMock,
-    ModelPlan, PlanError, Progress, ProveEvent, ProveReport, ProvenRow, Resources, Schedule,
-    SegmentPhase, Silent, Storage,
+    ChainProveError, ChainProver, ChainWork, Committing, Cutting, CuttingChoice, DirectoryError,
+    FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
+    MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveEvent, ProveReport, ProvenRow,
+    Resources, Schedule, SegmentPhase, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

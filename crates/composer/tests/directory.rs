@@ -161,10 +161,10 @@ fn changed_inputs_and_manifests_are_refused() {
     assert!(matches!(
         with(
             "chain.toml",
-            manifest.replace("format = 8", "format = 10").as_bytes()
+            manifest.replace("format = 9", "format = 10").as_bytes()
         ),
         DirectoryError::Format {
-            expected: 8,
+            expected: 9,
             got: 10,
             ..
         }

@@ -1,16 +1,18 @@
 //! Keys of models, and the policies that follow from them.
 
 #[cfg(feature = "prover")]
-use matchmark_composer::{derive_key, rederive_key, Resources};
+use matchmark_composer::{derive_key, rederive_key, Cutting, CuttingChoice, Resources};
 #[cfg(feature = "prover")]
-use matchmark_graph::{LayerGroups, ModelShape};
+use matchmark_graph::LayerGroups;
+#[cfg(feature = "prover")]
+use matchmark_models::IntegerModel;
 #[cfg(feature = "model")]
 use matchmark_models::Tokenizer;
 #[cfg(feature = "prover")]
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{AcceptancePolicy, TokenId};
 #[cfg(feature = "prover")]
-use matchmark_statement::{Profile, SecurityLevel};
+use matchmark_statement::{Profile, Security, SecurityLevel};
 use matchmark_verifier::key::{KeyDifference, KeyError, ModelKey, Stop};
 
 use crate::error::Error;
@@ -166,7 +168,7 @@ impl Key {
         resources: &Resources,
         on_tree: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, Error> {
-        let options = options.resolved(model.as_integer().shape())?;
+        let options = options.resolved(model.as_integer(), resources)?;
         resources.check_key(model.as_integer(), &options)?;
         Ok(Self(derive_key(model.as_integer(), &options, on_tree)?))
     }
@@ -246,8 +248,9 @@ impl Key {
     }
 }
 
-/// For which chains of a model a key is. `Default` is the default security level with all of its
-/// profiles, segments of 16 steps, and all layers in one group.
+/// For which chains of a model a key is. `Default` is the default security level, and whatever a proof of the model
+/// takes where nothing is said: of a small one all profiles, segments of 16 steps, and all layers in one group; of any
+/// other the [`Cutting`](matchmark_composer::Cutting) that follows from its size and the memory that proving may take.
 #[cfg(feature = "prover")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyOptions {
@@ -255,6 +258,7 @@ pub struct KeyOptions {
     profiles: Vec<Profile>,
     segment_steps: Vec<SegmentSteps>,
     layers: Vec<usize>,
+    granularity: Option<SegmentSteps>,
     chain_steps: Vec<u32>,
 }
 
@@ -281,8 +285,16 @@ impl KeyOptions {
         self
     }
 
+    /// For chains whose last segment has a multiple of so many steps; none means 1 for a small model, and 16 for any
+    /// other.
+    #[must_use]
+    pub fn granularity(mut self, steps: Option<SegmentSteps>) -> Self {
+        self.granularity = steps;
+        self
+    }
+
     /// For chains of so many steps alone: tokens that are given behind the model's prefix, and tokens that are
-    /// decoded, less one. None means all that the model's positions allow, which for a large model takes hours.
+    /// decoded, less one. None means all that the model's positions allow.
     #[must_use]
     pub fn chain_steps(mut self, steps: impl IntoIterator<Item = u32>) -> Self {
         self.chain_steps = steps.into_iter().collect();
@@ -297,7 +309,12 @@ impl KeyOptions {
         self
     }
 
-    fn resolved(&self, shape: &ModelShape) -> Result<matchmark_composer::KeyOptions, Error> {
+    fn resolved(
+        &self,
+        model: &IntegerModel,
+        resources: &Resources,
+    ) -> Result<matchmark_composer::KeyOptions, Error> {
+        let shape = model.shape();
         let default = [SecurityLevel::default()];
         let levels = if self.levels.is_empty() {
             &default[..]
@@ -320,6 +337,29 @@ impl KeyOptions {
             options.groups = groups
                 .map(|each| LayerGroups::of_at_most(shape.layers(), *each))
                 .collect::<Result<_, _>>()?;
+        }
+        // What nothing is said of is as a proof of the model has it.
+        let choice = CuttingChoice {
+            groups: options
+                .groups
+                .first()
+                .filter(|_| !self.layers.is_empty())
+                .copied(),
+            segment_steps: self.segment_steps.first().copied(),
+            granularity: self.granularity,
+            profile: self.profiles.first().copied(),
+        };
+        let cutting = Cutting::of_model(model, levels[0], choice, resources)?;
+        options.granularity = cutting.granularity;
+        if self.layers.is_empty() {
+            options.groups = vec![cutting.groups];
+        }
+        if self.segment_steps.is_empty() {
+            options.segment_steps = vec![cutting.segment_steps];
+        }
+        if self.profiles.is_empty() && !cutting.is_small {
+            let has = |security: &Security| security.profile() == cutting.profile;
+            options.securities.retain(has);
         }
         Ok(options)
     }

@@ -4,7 +4,9 @@ use matchmark_graph::{LayerGroups, ModelShape};
 #[cfg(feature = "model")]
 use matchmark_models::{Message, Tokenizer};
 use matchmark_quant::SegmentSteps;
-use matchmark_statement::{AcceptancePolicy, CutPattern, Security, TokenId, VerifierDomain};
+use matchmark_statement::{
+    AcceptancePolicy, CutPattern, Profile, Security, SecurityLevel, TokenId, VerifierDomain,
+};
 use matchmark_verifier::key::Stop;
 use matchmark_verifier::{ModelKey, ModelOptions};
 
@@ -21,8 +23,9 @@ pub(crate) fn default_domain() -> Result<VerifierDomain, Error> {
 /// The policy for a chain of a key's model that is being made, by a verifier and without a prover.
 ///
 /// What is not said takes its default: no given tokens and none that are decoded, which no chain has; the
-/// default security; 16 steps a segment; the end tokens of the key; and the application `matchmark` with a nonce of zeros, of which a
-/// chain can be shown again and again.
+/// default security level; profile, groups of layers and steps of a segment as the key says, where it says one of them
+/// alone, and else the default profile, one group, and 16 steps; the end tokens of the key; and the application
+/// `matchmark` with a nonce of zeros, of which a chain can be shown again and again.
 #[derive(Clone, Debug)]
 #[must_use = "the policy is made by `build`"]
 pub struct ModelPolicy<'a> {
@@ -30,7 +33,8 @@ pub struct ModelPolicy<'a> {
     prompt: Vec<TokenId>,
     tokens: u32,
     domain: Option<VerifierDomain>,
-    security: Security,
+    level: SecurityLevel,
+    profile: Option<Profile>,
     segment_steps: Option<SegmentSteps>,
     layers: Option<usize>,
     cuts: CutPattern,
@@ -44,7 +48,8 @@ impl<'a> ModelPolicy<'a> {
             prompt: Vec::new(),
             tokens: 0,
             domain: None,
-            security: Security::default(),
+            level: SecurityLevel::default(),
+            profile: None,
             segment_steps: None,
             layers: None,
             cuts: CutPattern::default(),
@@ -98,7 +103,15 @@ impl<'a> ModelPolicy<'a> {
 
     /// Security level and profile.
     pub fn security(mut self, security: Security) -> Self {
-        self.security = security;
+        self.level = security.level();
+        self.profile = Some(security.profile());
+        self
+    }
+
+    /// Security level, in the profile that the key says, if it says one alone.
+    pub fn level(mut self, level: SecurityLevel) -> Self {
+        self.level = level;
+        self.profile = None;
         self
     }
 
@@ -138,14 +151,28 @@ impl<'a> ModelPolicy<'a> {
                 Some(domain) => domain,
                 None => default_domain()?,
             },
-            security: self.security,
-            segment_steps: self.segment_steps,
+            security: {
+                let of_key = self.profile.or_else(|| self.key.profile(self.level));
+                Security::new(self.level, of_key.unwrap_or_default())?
+            },
+            segment_steps: self.segment_steps.or_else(|| segment_steps_of(self.key)),
             tokens: self.tokens,
+            // The key says it.
+            granularity: self.key.granularity(),
             cuts: self.cuts,
             stop: self.stop,
-            groups: groups_of(self.layers, &self.key.outline().shape, Some(self.key))?,
+            groups: groups_of(self.layers, &self.key.outline().shape, Some(self.key))?
+                .unwrap_or_default(),
         };
         Ok(self.key.policy(&self.prompt, &options)?)
+    }
+}
+
+/// The steps of a segment that a key says, if it says one number alone.
+pub(crate) fn segment_steps_of(key: &ModelKey) -> Option<SegmentSteps> {
+    match key.segment_steps() {
+        [steps] => Some(*steps),
+        _ => None,
     }
 }
 
@@ -155,11 +182,11 @@ pub(crate) fn groups_of(
     layers: Option<usize>,
     shape: &ModelShape,
     key: Option<&ModelKey>,
-) -> Result<LayerGroups, Error> {
+) -> Result<Option<LayerGroups>, Error> {
     match (layers, key.map(ModelKey::groups).as_deref()) {
-        (Some(each), _) => Ok(LayerGroups::of_at_most(shape.layers(), each)?),
-        (None, Some([groups])) => Ok(*groups),
-        (None, _) => Ok(LayerGroups::ONE),
+        (Some(each), _) => Ok(Some(LayerGroups::of_at_most(shape.layers(), each)?)),
+        (None, Some([groups])) => Ok(Some(*groups)),
+        (None, _) => Ok(None),
     }
 }
 

@@ -13,12 +13,15 @@ use crate::policy::numbers;
 /// Puts the tokens of segments, which may come in any order, together in the order of the chain.
 ///
 /// As text, special tokens are shown by their names, but for the one that every text begins with, where it
-/// stands first. What a chain decodes ends with the first end token, as its policy lists them; what the last
-/// segment decodes behind that is surplus, and is neither shown as text nor counted as decoded.
+/// stands first. What a chain decodes ends with the first end token, as its policy lists them, or with the most
+/// tokens that the answer has; what the last segment decodes behind that is surplus, and is neither shown as text
+/// nor counted as decoded.
 #[derive(Clone, Debug)]
 pub struct ChainText {
     tokenizer: Option<Tokenizer>,
     end_tokens: EndTokens,
+    /// Most tokens of the answer.
+    limit: u32,
     /// Number of tokens that are given.
     prompt: usize,
     tokens: Vec<u32>,
@@ -39,12 +42,19 @@ struct Shown {
 }
 
 impl ChainText {
-    /// Nothing yet, of a chain that begins with so many given tokens, and whose answer these tokens end.
+    /// Nothing yet, of a chain that begins with so many given tokens, and whose answer these tokens end, or the limit
+    /// of its number of tokens.
     #[must_use]
-    pub fn new(tokenizer: Option<Tokenizer>, prompt: usize, end_tokens: &EndTokens) -> Self {
+    pub fn new(
+        tokenizer: Option<Tokenizer>,
+        prompt: usize,
+        end_tokens: &EndTokens,
+        limit: u32,
+    ) -> Self {
         Self {
             tokenizer,
             end_tokens: end_tokens.clone(),
+            limit,
             prompt,
             tokens: Vec::new(),
             waiting: BTreeMap::new(),
@@ -93,33 +103,44 @@ impl ChainText {
         self.tokens.len() - usize::from(chosen)
     }
 
+    /// Where the answer ends that no token ends.
+    fn limit(&self) -> usize {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        self.prompt.saturating_add(limit).min(self.tokens.len())
+    }
+
     /// Position of the first decoded token that ends the answer.
     fn end_position(&self) -> Option<usize> {
-        let mut decoded = self.tokens.iter().skip(self.prompt);
+        let mut decoded = self.tokens[..self.limit()].iter().skip(self.prompt);
         let is_end = |token: &u32| self.end_tokens.contains(TokenId::new(*token));
         decoded.position(is_end).map(|at| self.prompt + at)
     }
 
-    /// Where the answer ends: behind the first decoded token that ends it, or else behind all.
+    /// Where the answer ends: behind the first decoded token that ends it, or else at its limit.
     fn end(&self) -> usize {
-        self.end_position().map_or(self.tokens.len(), |at| at + 1)
+        self.end_position().map_or(self.limit(), |at| at + 1)
     }
 
     /// What there is to say of the tokens behind the end of the answer, if there are any.
     #[must_use]
     pub fn surplus_note(&self) -> Option<String> {
-        let end = self.tokens[self.end_position()?];
-        let name = self.tokenizer.as_ref().and_then(|it| it.special_name(end));
-        let name = name.map_or_else(|| end.to_string(), str::to_owned);
+        let ends = match self.end_position() {
+            None => format!("has {} tokens, the most", self.limit),
+            Some(at) => {
+                let end = self.tokens[at];
+                let name = self.tokenizer.as_ref().and_then(|it| it.special_name(end));
+                let name = name.map_or_else(|| end.to_string(), str::to_owned);
+                format!("ends with the token {name}")
+            }
+        };
         match self.tokens.len() - self.end() {
             0 => None,
             1 => Some(format!(
-                "The answer ends with the token {name}; 1 token that the last segment decodes behind it is \
-                 surplus, and not part of it."
+                "The answer {ends}; 1 token that the last segment decodes behind it is surplus, and not part of it."
             )),
             count => Some(format!(
-                "The answer ends with the token {name}; {count} tokens that the last segment decodes behind \
-                 it are surplus, and not part of it."
+                "The answer {ends}; {count} tokens that the last segment decodes behind it are surplus, and not \
+                 part of it."
             )),
         }
     }
@@ -247,7 +268,7 @@ mod tests {
             tokens(&[7], &[8]),
         ];
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]] {
-            let mut text = ChainText::new(None, 4, &EndTokens::NONE);
+            let mut text = ChainText::new(None, 4, &EndTokens::NONE, 4);
             for segment in order {
                 let index = usize::try_from(segment).unwrap();
                 assert!(text.push(segment, &segments[index]).unwrap().is_empty());
@@ -262,10 +283,29 @@ mod tests {
 
     #[test]
     fn a_segment_may_hold_prompt_and_choices() {
-        let mut text = ChainText::new(None, 2, &EndTokens::NONE);
+        let mut text = ChainText::new(None, 2, &EndTokens::NONE, 9);
         text.push(0, &tokens(&[1, 2, 3], &[9, 3, 4])).unwrap();
         text.push(1, &tokens(&[4], &[5])).unwrap();
         assert_eq!(text.whole().unwrap(), "1 2 -> 3 4 5");
+    }
+
+    #[test]
+    fn the_limit_ends_an_answer() {
+        let ends = EndTokens::new([TokenId::new(5)]).unwrap();
+        let shown = |limit| {
+            let mut text = ChainText::new(None, 2, &ends, limit);
+            text.push(0, &tokens(&[1, 2, 3, 4], &[9, 3, 4, 5])).unwrap();
+            (text.whole().unwrap(), text.object().unwrap())
+        };
+        // An end token among the surplus ends nothing.
+        let (text, object) = shown(2);
+        let note = "The answer has 2 tokens, the most; 1 token that the last segment decodes behind it is surplus";
+        assert!(text.starts_with(&format!("1 2 -> 3 4\n\n{note}")), "{text}");
+        assert_eq!(object["ended"], json!(false));
+        assert_eq!(object["surplus"], json!([5]));
+        let (text, object) = shown(3);
+        assert_eq!(text, "1 2 -> 3 4 5");
+        assert_eq!(object["ended"], json!(true));
     }
 
     /// Of three special tokens, the bytes of a two-byte character, and one that acts on a terminal.
@@ -290,7 +330,7 @@ mod tests {
     /// The text of a chain that is given two tokens, told segment by segment, and as a whole.
     fn shown(segments: &[SegmentTokens]) -> (String, String, Value) {
         let ends = EndTokens::new([TokenId::new(1)]).unwrap();
-        let mut text = ChainText::new(Some(tokenizer()), 2, &ends);
+        let mut text = ChainText::new(Some(tokenizer()), 2, &ends, 9);
         let mut told = String::new();
         for (segment, tokens) in (0..).zip(segments) {
             told.push_str(&text.push(segment, tokens).unwrap());
@@ -348,12 +388,12 @@ mod tests {
         // Without a tokenizer, by the numbers alone; and the tokenizer's own end where no rule has it.
         let segment = tokens(&[1, 3, 6], &[3, 6, 5]);
         let ends = EndTokens::new([TokenId::new(6), TokenId::new(9)]).unwrap();
-        let mut text = ChainText::new(None, 1, &ends);
+        let mut text = ChainText::new(None, 1, &ends, 9);
         text.push(0, &segment).unwrap();
         let whole = text.whole().unwrap();
         assert!(whole.starts_with("1 -> 3 6\n\nThe answer ends with the token 6; 1 token that"));
         assert_eq!(text.object().unwrap()["surplus"], json!([5]));
-        let mut text = ChainText::new(Some(tokenizer()), 1, &EndTokens::NONE);
+        let mut text = ChainText::new(Some(tokenizer()), 1, &EndTokens::NONE, 9);
         text.push(0, &tokens(&[0, 3, 1], &[3, 1, 3])).unwrap();
         assert_eq!(text.whole().unwrap(), "a<eos>a");
         assert_eq!(text.object().unwrap()["ended"], json!(false));

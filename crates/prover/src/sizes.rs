@@ -184,11 +184,30 @@ impl SegmentMemory {
         }))
     }
 
-    fn of_groups(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Vec<Self>, ProveError> {
+    /// What the trees hold of each group of layers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_groups(terms: &ChainTerms, cut: Cut, steps: usize) -> Result<Vec<Self>, ProveError> {
+        // Groups of one kind have one layout.
+        let mut kinds: Vec<((bool, bool, usize), Self)> = Vec::new();
         let mut all = Vec::new();
         for group in 0..terms.groups().count() {
-            let layout = terms.layout_of(group, steps)?.with_cut(cut);
-            all.push(Self::new(&ProofStructure::all(&layout, terms.security)?));
+            let layers = terms.decoder.as_ref();
+            let layers = layers.and_then(|it| it.groups.group(it.shape.layers(), group));
+            let kind = layers.map_or((true, true, 0), |it| it.kind());
+            let known = kinds.iter().find(|it| it.0 == kind);
+            let memory = match known {
+                Some((_, memory)) => *memory,
+                None => {
+                    let layout = terms.layout_of(group, steps)?.with_cut(cut);
+                    let memory = Self::new(&ProofStructure::all(&layout, terms.security)?);
+                    kinds.push((kind, memory));
+                    memory
+                }
+            };
+            all.push(memory);
         }
         Ok(all)
     }

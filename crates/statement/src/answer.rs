@@ -138,7 +138,7 @@ impl fmt::Display for EndToken {
 pub enum FinishReason {
     /// An end token was generated.
     Stop,
-    /// All steps were taken, and none of their tokens is an end token.
+    /// There are as many tokens as there may be at most, and none of them is an end token.
     Length,
 }
 
@@ -160,8 +160,8 @@ impl fmt::Display for FinishReason {
 }
 
 /// What of a whole chain of a decoder is its answer: the tokens behind the prompt, up to the first end token
-/// with that token itself. What the last segment decodes behind it is proven, too, and is not part of the
-/// answer: the *surplus*.
+/// with that token itself, or to the limit. What the last segment decodes behind them is proven, too, and is not
+/// part of the answer: the *surplus*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Answer {
     end: Option<EndToken>,
@@ -170,12 +170,21 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer of a chain of these steps, whose first end token is `end`.
-    pub(crate) fn new(steps: StepRange, prompt: PromptLength, end: Option<EndToken>) -> Self {
-        let given = usize::try_from(prompt.get()).unwrap_or(usize::MAX);
+    /// The answer of at most `limit` tokens of a chain of these steps, whose first end token is `end`.
+    pub(crate) fn new(
+        steps: StepRange,
+        prompt: PromptLength,
+        limit: u32,
+        end: Option<EndToken>,
+    ) -> Self {
+        let narrow = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let given = narrow(prompt.get());
         // Tokens of prompt and answer together; the last choice is consumed by no step.
         let all = steps.entries_after() + 1;
-        let last = end.map_or(all, |it| it.position + 1).min(all);
+        let limit = given.saturating_add(narrow(limit)).min(all);
+        // An end token among the surplus ends nothing.
+        let end = end.filter(|it| it.position < limit);
+        let last = end.map_or(limit, |it| it.position + 1);
         Self {
             end,
             tokens: last.saturating_sub(given),
@@ -204,7 +213,7 @@ impl Answer {
         self.tokens
     }
 
-    /// Number of tokens that the last segment generates behind the end token.
+    /// Number of tokens that the last segment generates behind the answer.
     #[must_use]
     pub const fn surplus(&self) -> usize {
         self.surplus
@@ -297,15 +306,21 @@ mod tests {
         // Ten steps behind four given tokens: positions 4 to 10 are generated.
         let prompt = PromptLength::new(4).unwrap();
         let steps = StepRange::new(0, 10).unwrap();
-        let answer = |position: Option<usize>| {
+        let limited = |limit: u32, position: Option<usize>| {
             let token = TokenId::new(2);
             let end = position.map(|position| EndToken { position, token });
-            Answer::new(steps, prompt, end)
+            Answer::new(steps, prompt, limit, end)
         };
+        let answer = |position| limited(7, position);
         let figures = |it: Answer| (it.finish_reason(), it.tokens(), it.surplus());
         assert_eq!(figures(answer(None)), (FinishReason::Length, 7, 0));
         assert_eq!(figures(answer(Some(4))), (FinishReason::Stop, 1, 6));
         assert_eq!(figures(answer(Some(10))), (FinishReason::Stop, 7, 0));
+        // Four tokens were asked for: whatever comes behind them is surplus, end tokens among it.
+        assert_eq!(figures(limited(4, None)), (FinishReason::Length, 4, 3));
+        assert_eq!(figures(limited(4, Some(7))), (FinishReason::Stop, 4, 3));
+        assert_eq!(figures(limited(4, Some(8))), (FinishReason::Length, 4, 3));
+        assert_eq!(limited(4, Some(8)).end(), None);
         assert_eq!(answer(None).to_string(), "length: 7 tokens");
         assert_eq!(
             answer(Some(4)).to_string(),

@@ -197,12 +197,12 @@ impl SharedTerms {
         self.form().encoded_len(steps)
     }
 
-    /// What is the answer of a chain of these steps, whose first generated end token is `end`; `None` of
-    /// attention alone.
+    /// What is the answer, of at most `limit` tokens, of a chain of these steps, whose first generated end token is
+    /// `end`; `None` of attention alone.
     #[must_use]
-    pub fn answer(&self, steps: StepRange, end: Option<EndToken>) -> Option<Answer> {
+    pub fn answer(&self, steps: StepRange, limit: u32, end: Option<EndToken>) -> Option<Answer> {
         let decoder = self.decoder.as_ref()?;
-        Some(Answer::new(steps, decoder.prompt, end))
+        Some(Answer::new(steps, decoder.prompt, limit, end))
     }
 
     /// Into how many groups of layers the decoder is cut; attention alone is one.

@@ -602,7 +602,7 @@ mod file {
     #[test]
     fn unknown_and_missing_fields_are_refused_everywhere() {
         assert_eq!(checked_fields(&policy().to_toml()), 34);
-        assert_eq!(checked_fields(&ending_policy().to_toml()), 46);
+        assert_eq!(checked_fields(&ending_policy().to_toml()), 47);
     }
 
     /// Adds and removes a field at every line, and counts the fields.
@@ -699,22 +699,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 9", "format = 10\nlater = true", 1);
+        let later = text.replacen("format = 10", "format = 11\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 9,
-                got: 10
+                expected: 10,
+                got: 11
             })
         );
-        for got in [0, 1, 2, 3, 4, 5, 6, 7, 8] {
-            let earlier = text.replacen("format = 9", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
+            let earlier = text.replacen("format = 10", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 9, got })
+                Err(PolicyError::Format { expected: 10, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 9\nformat = 9"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 10\nformat = 10"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

@@ -90,12 +90,46 @@ fn a_chain_ends_with_an_end_token_or_with_all_steps() {
     // The limit is a limit with an end token, too; and the chain begins where it begins.
     let mut parts = policy.parts();
     parts.steps = steps(32);
+    parts.answer_tokens = parts.generated_tokens();
     let shorter = AcceptancePolicy::new(parts).unwrap();
     assert!(matches!(
         shorter.check_chain(&chain(3), end(40, 3)),
         Err(PolicyMismatch::ChainSteps { .. })
     ));
     assert!(!policy.is_whole(StepRange::new(16, 16).unwrap(), end(20, 3)));
+}
+
+/// The last two steps, of positions 65 and 66, are surplus as far as the limit says so.
+#[test]
+fn an_answer_ends_at_its_limit_within_the_last_segment() {
+    let with = |tokens: &[u32], limit| {
+        let parts = AcceptancePolicyParts {
+            answer_tokens: limit,
+            ..policy(tokens).parts()
+        };
+        AcceptancePolicy::new(parts)
+    };
+    let answer = |limit, segments, end| {
+        let policy = with(&[9, 3], limit).unwrap();
+        let answer = policy.check_chain(&chain(segments), end)?.unwrap();
+        let figures = (answer.finish_reason(), answer.tokens(), answer.surplus());
+        Ok::<_, PolicyMismatch>(figures)
+    };
+    // Of the 62 tokens that are generated, the last segment has the last two.
+    assert_eq!(answer(61, 5, None), Ok((FinishReason::Length, 61, 1)));
+    assert_eq!(answer(61, 5, end(65, 3)), Ok((FinishReason::Stop, 61, 1)));
+    // An end token behind the limit ends nothing.
+    assert_eq!(answer(61, 5, end(66, 3)), Ok((FinishReason::Length, 61, 1)));
+    assert_eq!(answer(61, 3, end(40, 3)), Ok((FinishReason::Stop, 36, 8)));
+    assert!(answer(61, 4, None).is_err());
+    for limit in [0, 1, 60, 63, u32::MAX] {
+        let refused = PolicyError::AnswerTokens {
+            expected: [61, 62],
+            got: limit,
+        };
+        assert_eq!(with(&[9, 3], limit).unwrap_err(), refused);
+    }
+    assert_ne!(with(&[3], 61).unwrap().id(), with(&[3], 62).unwrap().id());
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn policies_are_compared_field_by_field() {
         ("end_tokens", |it| it.end_tokens = ends(&[9])),
         ("end_tokens", |it| it.end_tokens = EndTokens::NONE),
         ("prompt", |it| it.prompt[4] = TokenId::new(2)),
-        ("steps", |it| it.steps = StepRange::new(0, 65).unwrap()),
+        ("answer_tokens", |it| it.answer_tokens -= 1),
         ("first_state", |it| it.first_state = state(9)),
         ("circuits", |it| {
             it.circuits[1].preprocessed_root = PreprocessedRoot::from_bytes([1; 32]);
@@ -160,6 +160,13 @@ fn policies_are_compared_field_by_field() {
             (field, difference.got, difference.expected)
         );
     }
+    // A step less, with an answer that either has room for.
+    let shorter = with(|it| it.answer_tokens -= 1).unwrap();
+    let mut parts = shorter.parts();
+    parts.steps = StepRange::new(0, 65).unwrap();
+    let other = AcceptancePolicy::new(parts).unwrap();
+    let difference = shorter.first_difference(&other).unwrap();
+    assert_eq!(difference.field, "steps");
     // What statements share is compared as between segments of a chain.
     let mut parts = attention_policy().parts();
     parts.terms.rounding = Rounding::Floor;
@@ -194,12 +201,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 10;
+    later[17] = 11;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 9,
-            got: 10
+            expected: 10,
+            got: 11
         })
     );
     let mut longer = bytes.clone();

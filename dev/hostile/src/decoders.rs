@@ -95,6 +95,7 @@ pub fn asked(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptanceP
     parts.terms.rounding = Rounding::NearestTiesUp;
     parts.steps = from_the_first(parts.steps);
     parts.terms.decoder = Some(decoder);
+    parts.answer_tokens = parts.generated_tokens();
     parts
 }
 
@@ -234,6 +235,7 @@ pub fn ask(base: &AcceptancePolicyParts, decoder: DecoderTerms) -> AcceptancePol
     let mut parts = base.clone();
     parts.terms.decoder = Some(decoder);
     (parts.terms.shape, parts.terms.quantization) = around(&parts.terms.shape, &decoder);
+    parts.answer_tokens = parts.generated_tokens();
     parts
 }
 

@@ -10,7 +10,7 @@ use matchmark_graph::{
 };
 use matchmark_models::{execute_model, IntegerModel, ModelState};
 use matchmark_prover::{ModelInput, SegmentProver};
-use matchmark_quant::ScoreStep;
+use matchmark_quant::{ScoreStep, SegmentSteps};
 use matchmark_statement::{
     AcceptancePolicy, ChainStatement, Cut, CutPattern, DecoderTerms, LayerGroups, ModelId,
     ModelIdentity, PortCommitment, SegmentStatement, SegmentStatementParts, TokenId,
@@ -57,6 +57,7 @@ pub fn options() -> ModelOptions {
         security: chain.security,
         segment_steps: Some(chain.segment_steps),
         tokens: DECODED,
+        granularity: SegmentSteps::new(1).unwrap(),
         cuts: CutPattern::default(),
         stop: Stop::default(),
         groups: LayerGroups::ONE,
@@ -74,6 +75,7 @@ pub fn key() -> ModelKey {
     let options = KeyOptions {
         securities: vec![options.security],
         segment_steps: options.segment_steps.into_iter().collect(),
+        granularity: options.granularity,
         chain_steps: vec![],
         groups: vec![LayerGroups::ONE],
     };
@@ -325,6 +327,7 @@ pub mod grid {
             security: chain.security,
             segment_steps: Some(chain.segment_steps),
             tokens: spec.capacity + 1 - GIVEN.len() as u32,
+            granularity: SegmentSteps::new(1).unwrap(),
             cuts: CutPattern::default(),
             stop: Stop::default(),
             groups: chain.groups,
@@ -341,6 +344,7 @@ pub mod grid {
         let options = KeyOptions {
             securities: vec![spec.security],
             segment_steps: vec![SegmentSteps::new(spec.segment_steps).unwrap()],
+            granularity: SegmentSteps::new(1).unwrap(),
             chain_steps: vec![],
             groups: vec![LayerGroups::ONE, LayerGroups::new(GROUPS as u16).unwrap()],
         };

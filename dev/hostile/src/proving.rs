@@ -206,16 +206,18 @@ fn policy_of_part(
         let circuits = circuits.iter();
         circuits.map(move |circuit| PolicyCircuit { group, ..*circuit })
     });
-    AcceptancePolicy::new(AcceptancePolicyParts {
+    let mut parts = AcceptancePolicyParts {
         terms: statement.terms().clone(),
         prompt,
         end_tokens: EndTokens::NONE,
+        answer_tokens: 0,
         // Compared when all parts are there.
         first_state: PortCommitment::from_bytes([0; 32]),
         steps: StepRange::new(0, statement.shape().capacity().get()).unwrap(),
         circuits: circuits.collect(),
-    })
-    .unwrap()
+    };
+    parts.answer_tokens = parts.generated_tokens();
+    AcceptancePolicy::new(parts).unwrap()
 }
 
 /// The statement of a segment that ends where this one begins, from the first token on.

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
             .profiles(args.profiles.iter().copied())
             .segment_steps(args.segment_steps.iter().copied())
             .chain_steps(args.steps.iter().copied())
+            .granularity(args.granularity)
             .layers(args.layers.iter().map(|layers| layers.get()));
         let key = Key::derive_with(&model, &options, &resources, on_tree)?;
         let mut text = String::new();
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         "model": identity,
         "tokenizer": key.tokenizer(),
         "segment_steps": key.segment_steps(),
+        "granularity": key.granularity(),
         "chain_steps": key.chain_steps(),
         "weights": key.weights(),
         "circuits": key.circuits(),

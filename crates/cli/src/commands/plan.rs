@@ -21,7 +21,7 @@ use crate::cache;
 use crate::commands::calibrate::{calibrate, Calibrated};
 use crate::commands::synthesize::shape;
 use crate::error::{CliError, Outcome};
-use crate::options::{conversation, security};
+use crate::options::conversation;
 use crate::output::{note, table, Output};
 
 /// Candidates in the text: the choice and the runners-up.
@@ -155,6 +155,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         segment_steps: None,
         groups: LayerGroups::ONE,
         tokens,
+        granularity: SegmentSteps::new(1).map_err(PlannerError::Quant)?,
         cuts: CutPattern::default(),
         stop: Stop::default(),
     };
@@ -249,7 +250,7 @@ pub(crate) fn choose(
             table: rules.table.bounds(),
             decoder: None,
         },
-        level: security(&args.common)?.level(),
+        level: args.common.security,
         objective,
         limits: Limits::default(),
     };

@@ -61,6 +61,9 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     let given = (args.prompt.as_deref(), &args.chat);
     let claim = options::tokens_claim(model, &args.terms.common, given, args.tokens)?;
     let mut claim = claim.stop(stop);
+    if let Some(steps) = args.granularity {
+        claim = claim.granularity(steps);
+    }
     if let Some(key) = &key {
         claim = claim.key(key.key.clone());
     }

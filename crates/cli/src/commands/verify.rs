@@ -64,7 +64,12 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
         // No step consumes the model's prefix.
         let prefix = policy.steps().entries_before();
         let given = (decoder.prompt.get() as usize).saturating_sub(prefix);
-        ChainText::new(tokenizer, given, policy.end_tokens())
+        ChainText::new(
+            tokenizer,
+            given,
+            policy.end_tokens(),
+            policy.answer_tokens(),
+        )
     });
     let bar = SegmentBar::new("verifying");
     if bar.is_visible() {

@@ -14,8 +14,8 @@ use matchmark_statement::{
     RelationVersion, Security, SecurityLevel, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_verifier::key::{
-    ChainTermsError, CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights, ModelKey,
-    ModelKeyParts, ModelOptions, Stop,
+    whole_steps, ChainTermsError, CircuitSizes, FirstState, KeyCircuits, KeyError, KeyWeights,
+    ModelKey, ModelKeyParts, ModelOptions, Stop,
 };
 use matchmark_verifier::variant_names;
 
@@ -31,8 +31,10 @@ pub struct KeyOptions {
     pub securities: Vec<Security>,
     /// How many steps the segments of chains have. Chains of fewer steps are one segment.
     pub segment_steps: Vec<SegmentSteps>,
-    /// How many steps chains have; all that the model's positions allow, where none is given. Those of a large model
-    /// take hours.
+    /// The last segment of a chain has a multiple of so many steps, as far as there are positions: the larger, the
+    /// fewer circuits there are.
+    pub granularity: SegmentSteps,
+    /// How many steps chains have; all that the model's positions allow, where none is given.
     pub chain_steps: Vec<u32>,
     /// Into how many groups of layers the decoder is cut.
     pub groups: Vec<LayerGroups>,
@@ -55,6 +57,7 @@ impl KeyOptions {
         Ok(Self {
             securities,
             segment_steps: vec![SegmentSteps::new(ModelOptions::SEGMENT_STEPS)?],
+            granularity: SegmentSteps::new(1)?,
             chain_steps: vec![],
             groups: vec![LayerGroups::ONE],
         })
@@ -71,6 +74,7 @@ impl KeyOptions {
         Self {
             securities: self.securities.clone(),
             segment_steps: sorted(&self.segment_steps),
+            granularity: self.granularity,
             chain_steps: sorted(&self.chain_steps),
             groups: sorted(&self.groups),
         }
@@ -89,6 +93,7 @@ impl KeyOptions {
         Self {
             securities,
             segment_steps: key.segment_steps().to_vec(),
+            granularity: key.granularity(),
             chain_steps: key.chain_steps().to_vec(),
             groups: key.groups(),
         }
@@ -147,6 +152,7 @@ pub fn derive_key(
     let chains = chains(&outline, to_u32(prefix.len()), &options)?;
     let KeyOptions {
         segment_steps,
+        granularity,
         chain_steps,
         ..
     } = options;
@@ -212,6 +218,7 @@ pub fn derive_key(
         end_tokens: end_tokens(&Stop::Model, model)?,
         prefix: prefix.iter().copied().map(TokenId::new).collect(),
         segment_steps,
+        granularity,
         chain_steps,
         weights,
         circuits: circuits
@@ -292,6 +299,7 @@ pub(crate) fn chains(
     let KeyOptions {
         securities,
         segment_steps,
+        granularity,
         chain_steps,
         groups,
     } = options;
@@ -318,6 +326,8 @@ pub(crate) fn chains(
     let mut found = Chains {
         outline,
         prefix,
+        most,
+        granularity: *granularity,
         lengths,
         heights: BTreeMap::new(),
         refused: None,
@@ -340,7 +350,10 @@ struct Chains<'a> {
     outline: &'a ModelOutline,
     /// Entries of the model's first cache.
     prefix: u32,
-    /// Steps of the chains.
+    /// Most steps that a chain can have.
+    most: u32,
+    granularity: SegmentSteps,
+    /// Steps of the chains, before their last segments are filled up.
     lengths: Vec<u32>,
     heights: BTreeMap<(u32, u32, LayerGroups), Height>,
     /// Why the first chain that was not added cannot be carried.
@@ -356,7 +369,9 @@ impl Chains<'_> {
         groups: LayerGroups,
     ) -> Result<(), KeygenError> {
         let log_blowup = security.parameters().log_blowup;
-        for &length in &self.lengths {
+        let whole = |length: &u32| whole_steps(*length, longest.get(), self.granularity, self.most);
+        let lengths: BTreeSet<u32> = self.lengths.iter().map(whole).collect();
+        for length in lengths {
             let steps = longest.get().min(length);
             let chain = chain(security, self.prefix + length, steps, groups)?;
             let last = length % steps;

@@ -33,6 +33,8 @@ pub struct ChainManifest {
     pub cuts: CutPattern,
     /// The tokens that end the answer of a model; empty for a trace.
     pub end_tokens: EndTokens,
+    /// Most tokens of the answer of a model; 0 for a trace.
+    pub answer_tokens: u32,
     /// What the chain is computed from.
     pub inputs: ChainInputs,
     /// What all segments have in common.
@@ -174,7 +176,7 @@ struct Header {
 
 impl ChainManifest {
     /// Version of the format.
-    pub const FORMAT: u32 = 8;
+    pub const FORMAT: u32 = 9;
 
     /// The first field in which `other` differs from `self`, if any.
     #[must_use]
@@ -186,6 +188,7 @@ impl ChainManifest {
             steps,
             cuts,
             end_tokens,
+            answer_tokens,
             inputs,
             terms,
         } = self;
@@ -212,6 +215,7 @@ impl ChainManifest {
         differ("steps", steps, &other.steps)
             .or_else(|| differ("cuts", cuts, &other.cuts))
             .or_else(|| differ("end_tokens", end_tokens, &other.end_tokens))
+            .or_else(|| differ("answer_tokens", answer_tokens, &other.answer_tokens))
             .or_else(|| inputs.first_difference(&other.inputs))
     }
 
@@ -269,6 +273,7 @@ mod tests {
             steps: StepRange::new(2, 6).unwrap(),
             cuts: CutPattern::default(),
             end_tokens: EndTokens::NONE,
+            answer_tokens: 0,
             inputs: inputs(b"trace", b"table"),
             terms: SharedTerms {
                 relation_version: RelationVersion::CURRENT,
@@ -311,16 +316,17 @@ mod tests {
     fn strict() {
         let text = manifest(1.0).to_toml().unwrap();
         assert!(matches!(
-            ChainManifest::from_toml(&text.replace("format = 8", "format = 7")),
-            Err(ManifestError::Format(7))
+            ChainManifest::from_toml(&text.replace("format = 9", "format = 8")),
+            Err(ManifestError::Format(8))
         ));
         for bad in [
-            text.replace("format = 8", "format = 8\nextra = 0"),
+            text.replace("format = 9", "format = 9\nextra = 0"),
             text.replace("[inputs]", "[inputs]\nextra = 0"),
             text.replace("kind = \"trace\"", "kind = \"model\""),
             text.replace("kind = \"trace\"", "kind = \"tensor\""),
             text.replace("cuts = [\"fused\"]", "cuts = []"),
             text.replace("end_tokens = []", ""),
+            text.replace("answer_tokens = 0", ""),
             text.replace("end_tokens = []", "end_tokens = [2, 1]"),
             text.replace("trace_sha256", "trace_sha512"),
             text.replace("value_bits = 8", "value_bits = 3"),
@@ -355,6 +361,7 @@ mod tests {
         assert_eq!(field(&|m| m.cuts = Cut::Split.into()), "cuts");
         let ends = EndTokens::new([TokenId::new(2)]).unwrap();
         assert_eq!(field(&|m| m.end_tokens = ends.clone()), "end_tokens");
+        assert_eq!(field(&|m| m.answer_tokens = 1), "answer_tokens");
         assert_eq!(field(&|m| m.terms.rounding = Rounding::Floor), "rounding");
         let one = model_inputs(b"model", &[1, 2]);
         let field = |other| one.first_difference(&other).unwrap().field;

@@ -43,7 +43,7 @@ impl Resources {
             .flat_map(|security| options.groups.iter().map(move |groups| (security, groups)))
             .map(|(security, groups)| {
                 let need = committing(&outline, *security, *longest, *groups)?;
-                Ok((*security, need))
+                Ok((*security, need.with_weights(outline.shape.weights())))
             })
             .collect::<Result<Vec<_>, PlanError>>()?;
         check_key(&needs, &rooms(self.max_memory))
@@ -56,6 +56,15 @@ impl Resources {
     /// As [`Self::check_key`].
     pub fn check_key_again(&self, model: &IntegerModel, key: &ModelKey) -> Result<(), PlanError> {
         self.check_key(model, &KeyOptions::of_key(key))
+    }
+}
+
+impl Resources {
+    /// What of the memory there is may be planned with, in bytes.
+    #[must_use]
+    pub fn usable_memory(&self) -> u64 {
+        let rooms = rooms(self.max_memory);
+        rooms.iter().map(Room::usable).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -91,7 +100,8 @@ fn committing(
                 groups,
             };
             let terms = chain.terms(outline, NO_WEIGHTS).map_err(ProveError::from)?;
-            match SegmentMemory::of(&terms, Cut::Fused, steps as usize) {
+            // One group of layers is committed at a time.
+            match SegmentMemory::of_one_at_a_time(&terms, Cut::Fused, steps as usize) {
                 Ok(memory) => return Ok(Need::of_committing(&memory)),
                 // Shorter ones may do.
                 Err(error) => refused = Some(error),
@@ -206,10 +216,9 @@ impl Draft {
         } else {
             2
         };
-        Ok(Need::of_segments(
-            &ways.collect::<Result<Vec<_>, _>>()?,
-            lengths,
-        ))
+        let need = Need::of_segments(&ways.collect::<Result<Vec<_>, _>>()?, lengths);
+        let decoder = self.terms.decoder.as_ref();
+        Ok(need.with_weights(decoder.map_or(0, |it| it.shape.weights())))
     }
 
     /// How it is shared out, and for how many groups of layers the weights are held at a time; or that it does not

@@ -1,5 +1,6 @@
 //! Proving of chains, with checkpoints and resume.
 
+mod cutting;
 mod directory;
 mod disk;
 mod end_tokens;
@@ -23,6 +24,7 @@ mod segments;
 mod storage;
 mod work;
 
+pub use cutting::{Cutting, CuttingChoice};
 pub use directory::policy_for;
 pub use end_tokens::end_tokens_of;
 pub use error::{ChainProveError, DirectoryError, PlanError};

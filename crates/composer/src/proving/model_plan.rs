@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use matchmark_models::{IntegerModel, ModelError, ModelState};
 use matchmark_prover::{model_outline, ChainTerms, ProveError, SegmentSizes};
-use matchmark_quant::StepRange;
+use matchmark_quant::{SegmentSteps, StepRange};
 use matchmark_runtime::KvCache;
 use matchmark_statement::{
     AcceptancePolicy, CutPattern, EndTokens, LayerGroup, LayerGroups, TokenId,
@@ -29,6 +29,8 @@ pub struct ModelPlan {
     steps: StepRange,
     cuts: CutPattern,
     end_tokens: EndTokens,
+    /// Most tokens of the answer; what the last segment decodes behind them is surplus.
+    answer_tokens: u32,
     /// Log of the height of the trees.
     log_height: u32,
     provers: Arc<Provers>,
@@ -76,6 +78,7 @@ impl ModelPlan {
             steps,
             cuts: options.cuts.clone(),
             end_tokens,
+            answer_tokens: options.tokens,
             log_height,
             provers: Arc::new(provers),
         };
@@ -100,17 +103,22 @@ impl ModelPlan {
             terms,
             cuts,
             end_tokens,
+            answer_tokens,
             ..
         } = manifest;
-        // Where the steps or the prefix are not such, the manifest of the plan differs from this one.
-        let tokens = (steps.entries_after() + 1).saturating_sub(prompt.len());
+        // Where steps, prefix or tokens are not such, the manifest of the plan differs from this one.
+        let length = terms.shape.segment_steps();
+        let last = steps.segments(length).last();
+        let granularity = last.map_or(Ok(length), |it| SegmentSteps::new(to_u32(it.steps())));
         let own = prompt.iter().skip(model.prefix().tokens.len());
         let prompt: Vec<u32> = own.map(|token| token.get()).collect();
         let options = ModelOptions {
             domain: terms.domain.clone(),
             security: terms.security,
-            segment_steps: Some(terms.shape.segment_steps()),
-            tokens: to_u32(tokens),
+            segment_steps: Some(length),
+            tokens: *answer_tokens,
+            // Filled up to what it has.
+            granularity: granularity?,
             cuts: cuts.clone(),
             stop: Stop::Tokens(end_tokens.clone()),
             groups: terms.groups(),
@@ -161,7 +169,7 @@ impl ModelPlan {
     /// [`PlanError`], for no plan that is known.
     pub fn policy(&self) -> Result<AcceptancePolicy, PlanError> {
         let first = self.first_caches().map_err(ProveError::from)?;
-        let end = self.end_tokens.clone();
+        let end = (self.end_tokens.clone(), self.answer_tokens);
         chain_policy(
             &self.provers,
             self.given(),
@@ -176,6 +184,12 @@ impl ModelPlan {
     #[must_use]
     pub fn end_tokens(&self) -> &EndTokens {
         &self.end_tokens
+    }
+
+    /// Most tokens of the answer.
+    #[must_use]
+    pub fn answer_tokens(&self) -> u32 {
+        self.answer_tokens
     }
 
     /// Which segments are fused, and which are split.
@@ -231,6 +245,7 @@ impl ModelPlan {
             steps: self.steps,
             cuts: self.cuts.clone(),
             end_tokens: self.end_tokens.clone(),
+            answer_tokens: self.answer_tokens,
             inputs: ChainInputs::Model {
                 model_sha256: FileDigest::of(&model),
                 prompt: self.given(),

@@ -193,6 +193,7 @@ impl ChainPlan {
             steps: self.steps(),
             cuts: self.cuts.clone(),
             end_tokens: EndTokens::NONE,
+            answer_tokens: 0,
             inputs: ChainInputs::Trace {
                 trace_sha256: FileDigest::of(&trace),
                 table_sha256: FileDigest::of(&table),
@@ -215,7 +216,8 @@ impl ChainPlan {
         let provers = Provers::of_one(SegmentProver::new(self.terms.clone())?);
         let first = vec![KvCache::from_prefix(&self.trace)];
         let (given, steps) = (Vec::new(), self.steps());
-        chain_policy(&provers, given, EndTokens::NONE, first, steps, &self.cuts)
+        let none = (EndTokens::NONE, 0);
+        chain_policy(&provers, given, none, first, steps, &self.cuts)
     }
 
     /// Checks the constraints of all segments on their witnesses, without a proof. `on_segment` is

@@ -262,7 +262,9 @@ impl ChainProver {
             // There may be files behind the end, which nobody has looked at.
             self.directory.check_segments(chain.parts())?;
         }
-        let answer = chain.terms().answer(chain.steps(), end);
+        let answer = chain
+            .terms()
+            .answer(chain.steps(), work.answer_tokens(), end);
         let first_state = chain.first_state();
         let rows: Vec<ProvenRow> = outcome.rows.into_values().collect();
         let mut sizes = self.sizes()?;

@@ -28,12 +28,12 @@ pub(crate) fn segment_sizes(
     Ok(sizes.collect())
 }
 
-/// The policy for a chain of these provers that is given these tokens, ends with one of those, and begins with
-/// these caches, one for each group of layers: the circuits of all segment lengths in use.
+/// The policy for a chain of these provers that is given these tokens, ends with one of those or after so many, and
+/// begins with these caches, one for each group of layers: the circuits of all segment lengths in use.
 pub(crate) fn chain_policy(
     provers: &Provers,
     given: Vec<TokenId>,
-    end_tokens: EndTokens,
+    (end_tokens, answer_tokens): (EndTokens, u32),
     first: Vec<KvCache>,
     steps: StepRange,
     cuts: &CutPattern,
@@ -55,6 +55,7 @@ pub(crate) fn chain_policy(
         terms: terms.shared().clone(),
         prompt: given,
         end_tokens,
+        answer_tokens,
         first_state: PortCommitment::of_groups(&states),
         steps,
         circuits,

@@ -148,18 +148,26 @@ impl ChainWork {
         }
     }
 
+    /// Most tokens of the answer; 0 for a trace.
+    pub(crate) fn answer_tokens(&self) -> u32 {
+        match self {
+            Self::Trace(_) => 0,
+            Self::Model(plan) => plan.answer_tokens(),
+        }
+    }
+
     /// [`Self::policy`], with the provers of these terms at hand.
     pub(crate) fn policy_with(&self, provers: &Provers) -> Result<AcceptancePolicy, PlanError> {
         let steps = self.steps();
         match self {
             Self::Trace(plan) => {
                 let first = vec![KvCache::from_prefix(plan.trace())];
-                let none = EndTokens::NONE;
+                let none = (EndTokens::NONE, 0);
                 chain_policy(provers, Vec::new(), none, first, steps, plan.cuts())
             }
             Self::Model(plan) => {
                 let first = plan.first_caches().map_err(ProveError::from)?;
-                let ends = plan.end_tokens().clone();
+                let ends = (plan.end_tokens().clone(), plan.answer_tokens());
                 chain_policy(provers, plan.given(), ends, first, steps, plan.cuts())
             }
         }

@@ -187,10 +187,10 @@ const DIRECTORY: &[Case<DirectoryError>] = &[
         create(&path, plan(1, 2))
     }),
     ("Format", || {
-        directory(with_manifest("format = 8", "format = 10"))
+        directory(with_manifest("format = 9", "format = 10"))
     }),
     ("Manifest", || {
-        directory(with_manifest("format = 8", "format = 8\nextra = 0"))
+        directory(with_manifest("format = 9", "format = 9\nextra = 0"))
     }),
     ("OtherProgram", || {
         directory(with_manifest("relation_version = ", "relation_version = 9"))

@@ -53,6 +53,7 @@ pub fn options(segment_steps: u32) -> ModelOptions {
         security: Security::new(SecurityLevel::Insecure13, Profile::Compact).unwrap(),
         segment_steps: Some(SegmentSteps::new(segment_steps).unwrap()),
         tokens: TOKENS,
+        granularity: SegmentSteps::new(1).unwrap(),
         cuts: CutPattern::default(),
         stop: Stop::default(),
         groups: LayerGroups::ONE,

@@ -1,27 +1,30 @@
 //! What is to be proven, of a trace or of a model.
 
 use matchmark_composer::{
-    ChainOptions, ChainPlan, ChainWork, Committing, ModelMock, ModelOptions, ModelPlan, Resources,
-    Schedule,
+    ChainOptions, ChainPlan, ChainWork, Committing, Cutting, CuttingChoice, ModelMock,
+    ModelOptions, ModelPlan, Resources, Schedule,
 };
 use matchmark_models::Message;
 use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRange};
 use matchmark_runtime::AttentionTrace;
-use matchmark_statement::{CutPattern, ModelIdentity, Security, VerifierDomain};
+use matchmark_statement::{
+    CutPattern, LayerGroups, ModelIdentity, Profile, Security, SecurityLevel, VerifierDomain,
+};
 use matchmark_tables::WeightTable;
 use matchmark_verifier::key::Stop;
 
 use crate::error::Error;
 use crate::key::Key;
 use crate::model::Model;
-use crate::policy::{default_domain, groups_of};
+use crate::policy::{default_domain, groups_of, segment_steps_of};
 
 /// Begins a proof: of the decode of a trace, or of the tokens that a model chooses after a prompt.
 pub fn prove<P: Provable>(what: P) -> Prove<P::Source> {
     Prove {
         source: what.source(),
         domain: None,
-        security: Security::default(),
+        level: SecurityLevel::default(),
+        profile: None,
         segment_steps: None,
         cuts: CutPattern::default(),
     }
@@ -55,6 +58,7 @@ impl Provable for Model {
             stop: Stop::default(),
             key: None,
             layers: None,
+            granularity: None,
         }
     }
 }
@@ -88,14 +92,19 @@ impl Provable for &AttentionTrace {
     }
 }
 
-/// A claim that is being made: what is not said takes its default, which is the default security, and the
+/// A claim that is being made: what is not said takes its default, which is the default security level, and the
 /// application `matchmark` with a nonce of zeros, of which a chain can be shown again and again.
+///
+/// How the chain of a model is cut into parts, by layers and by steps, and the profile of their proofs, are those of
+/// its key, where that says one way alone. What nobody says follows from the size of the model and the memory that
+/// proving may take: see [`Cutting`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is proven before `run`"]
 pub struct Prove<S> {
     source: S,
     domain: Option<VerifierDomain>,
-    security: Security,
+    level: SecurityLevel,
+    profile: Option<Profile>,
     segment_steps: Option<SegmentSteps>,
     cuts: CutPattern,
 }
@@ -110,6 +119,7 @@ pub struct TokensOf {
     /// On the heap: it is much larger than everything else here.
     key: Option<Box<Key>>,
     layers: Option<usize>,
+    granularity: Option<SegmentSteps>,
 }
 
 /// The decode of a trace, in a claim.
@@ -137,11 +147,19 @@ impl<S> Prove<S> {
 
     /// Security level and profile.
     pub fn security(mut self, security: Security) -> Self {
-        self.security = security;
+        self.level = security.level();
+        self.profile = Some(security.profile());
         self
     }
 
-    /// Steps of a segment. Without it all steps of a trace are one segment, and 16 tokens of a model. More
+    /// Security level, in the profile that follows from the rest: the default one of a trace.
+    pub fn level(mut self, level: SecurityLevel) -> Self {
+        self.level = level;
+        self.profile = None;
+        self
+    }
+
+    /// Steps of a segment. Without it all steps of a trace are one segment, and 16 tokens of a small model. More
     /// steps than there are mean one segment.
     pub fn segment_steps(mut self, steps: SegmentSteps) -> Self {
         self.segment_steps = Some(steps);
@@ -153,6 +171,11 @@ impl<S> Prove<S> {
     pub fn cuts(mut self, cuts: impl Into<CutPattern>) -> Self {
         self.cuts = cuts.into();
         self
+    }
+
+    /// The security of a trace's chain.
+    fn of_trace(&self) -> Result<Security, Error> {
+        Ok(Security::new(self.level, self.profile.unwrap_or_default())?)
     }
 
     fn domain_or_default(&self) -> Result<VerifierDomain, Error> {
@@ -192,9 +215,16 @@ impl Prove<TokensOf> {
     }
 
     /// Most layers that are proven in one part: fewer layers take less memory, and make more proofs. Without it the
-    /// layers are cut as the key says, if there is one that says one way alone, and are one group otherwise.
+    /// layers are cut as the key says, if there is one that says one way alone, and else as memory allows.
     pub fn layers(mut self, layers: usize) -> Self {
         self.source.layers = Some(layers);
+        self
+    }
+
+    /// Of how many steps the last segment has a multiple: what it decodes behind the answer is surplus. Without it, as
+    /// the key says, and without a key 1 for a small model and 16 for any other.
+    pub fn granularity(mut self, steps: SegmentSteps) -> Self {
+        self.source.granularity = Some(steps);
         self
     }
 
@@ -211,22 +241,47 @@ impl Prove<TokensOf> {
     /// [`Error::Plan`] if there is no such chain, [`Error::Tokens`] for a text and [`Error::Chat`] for a
     /// conversation that has no tokens.
     pub fn mock(self) -> Result<Mock, Error> {
-        let (model, prompt, options) = self.chain()?;
+        let (model, prompt, options) = self.chain(&Resources::default())?;
         let model = model.as_integer().clone();
         Ok(Mock::Tokens(Box::new(ModelMock::new(
             model, prompt, &options,
         )?)))
     }
 
+    /// How the chain is cut, as far as it is said here or by a key, and else as it fits into the memory.
+    fn cutting(&self, resources: &Resources) -> Result<Cutting, Error> {
+        let TokensOf {
+            model,
+            key,
+            layers,
+            granularity,
+            ..
+        } = &self.source;
+        let model = model.as_integer();
+        let key = key.as_deref().map(AsRef::as_ref);
+        let groups: Option<LayerGroups> = groups_of(*layers, model.shape(), key)?;
+        let choice = CuttingChoice {
+            groups,
+            segment_steps: self
+                .segment_steps
+                .or_else(|| key.and_then(segment_steps_of)),
+            granularity: key.map(|key| key.granularity()).or(*granularity),
+            profile: self
+                .profile
+                .or_else(|| key.and_then(|key| key.profile(self.level))),
+        };
+        Ok(Cutting::of_model(model, self.level, choice, resources)?)
+    }
+
     /// Model, given tokens and options of the chain.
-    fn chain(&self) -> Result<(&Model, Vec<u32>, ModelOptions), Error> {
+    fn chain(&self, resources: &Resources) -> Result<(&Model, Vec<u32>, ModelOptions), Error> {
         let TokensOf {
             model,
             prompt,
             tokens,
             stop,
             key,
-            layers,
+            ..
         } = &self.source;
         if let Some(key) = key {
             key.check_model(model)?;
@@ -236,25 +291,29 @@ impl Prove<TokensOf> {
             Prompt::Text(text) => model.encode(text)?,
             Prompt::Chat(messages) => model.encode_chat(messages)?,
         };
+        let Cutting {
+            groups,
+            segment_steps,
+            granularity,
+            profile,
+            is_small: _,
+        } = self.cutting(resources)?;
         let options = ModelOptions {
             domain: self.domain_or_default()?,
-            security: self.security,
-            segment_steps: self.segment_steps,
+            security: Security::new(self.level, profile)?,
+            segment_steps: Some(segment_steps),
             tokens: *tokens,
+            granularity,
             cuts: self.cuts.clone(),
             stop: stop.clone(),
-            groups: groups_of(
-                *layers,
-                model.as_integer().shape(),
-                key.as_deref().map(AsRef::as_ref),
-            )?,
+            groups,
         };
         Ok((model, prompt, options))
     }
 
     /// Commits the model, if there is memory for that and for the proofs.
     fn plan(&self, resources: &Resources) -> Result<ModelPlan, Error> {
-        let (model, prompt, options) = self.chain()?;
+        let (model, prompt, options) = self.chain(resources)?;
         let model = model.as_integer();
         let committing = Committing {
             groups_held: Schedule::groups_held(model, prompt.len(), &options, resources)?,
@@ -301,7 +360,7 @@ impl Prove<TraceOf> {
     }
 
     fn plan(self) -> Result<ChainPlan, Error> {
-        let domain = self.domain_or_default()?;
+        let (domain, security) = (self.domain_or_default()?, self.of_trace()?);
         let TraceOf {
             trace,
             rounding,
@@ -310,7 +369,7 @@ impl Prove<TraceOf> {
         } = self.source;
         let options = ChainOptions {
             domain,
-            security: self.security,
+            security,
             model: ModelIdentity::TraceOnly,
             rounding,
             table,

@@ -275,7 +275,12 @@ impl<'a> Proving<'a> {
             {
                 let prefix = plan.model().prefix().tokens.len();
                 let given = plan.prompt().len() - prefix;
-                ChainText::new(Some(tokenizer), given, plan.end_tokens())
+                ChainText::new(
+                    Some(tokenizer),
+                    given,
+                    plan.end_tokens(),
+                    plan.answer_tokens(),
+                )
             }
         })
     }

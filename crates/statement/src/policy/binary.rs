@@ -11,7 +11,7 @@ const MAGIC: &str = "matchmark policy\n";
 
 impl AcceptancePolicy {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 9;
+    pub const FORMAT: u32 = 10;
     /// Largest number of bytes that [`Self::from_bytes`] reads: far more than a prompt of the most
     /// tokens takes.
     pub const MAX_BYTES: usize = 1 << 24;

@@ -102,6 +102,17 @@ pub enum PolicyError {
         /// The first end token that it does not have.
         got: TokenId,
     },
+    /// The most tokens of the answer do not end in the last segment of the chain; attention alone has no answer.
+    #[error(
+        "policy: an answer of at most {got} tokens, expected {} to {}: its last one in the last segment of the chain",
+        .expected[0], .expected[1]
+    )]
+    AnswerTokens {
+        /// The fewest, and the most.
+        expected: [u32; 2],
+        /// The number given.
+        got: u32,
+    },
     /// The bytes do not begin as a policy does.
     #[error("policy: the bytes are not a binary policy, expected them to begin with {expected:?}")]
     Magic {

@@ -48,6 +48,7 @@ struct PolicyFile {
     #[serde(default)]
     prompt: Vec<TokenId>,
     end_tokens: Option<EndTokens>,
+    answer_tokens: Option<u32>,
     chain: ChainSection,
     circuits: Vec<CircuitSection>,
 }
@@ -105,6 +106,15 @@ impl AcceptancePolicy {
                             .to_string(),
                 }),
             };
+        let answer_tokens = match (file.answer_tokens, &file.decoder) {
+            (Some(tokens), _) => tokens,
+            (None, None) => 0,
+            (None, Some(_)) => {
+                return Err(PolicyError::File {
+                    reason: "missing field `answer_tokens` of a policy for a decoder".to_string(),
+                })
+            }
+        };
         let terms = TermsFile {
             relation: file.relation,
             domain: file.domain,
@@ -119,6 +129,7 @@ impl AcceptancePolicy {
             terms: terms.into_terms()?,
             prompt: file.prompt,
             end_tokens,
+            answer_tokens,
             first_state: file.chain.first_state,
             steps: StepRange::new(file.chain.entries_before, file.chain.steps)?,
             circuits: file
@@ -152,6 +163,7 @@ impl fmt::Display for Toml<'_> {
             terms,
             prompt,
             end_tokens,
+            answer_tokens,
             first_state,
             steps,
             circuits,
@@ -176,6 +188,9 @@ prompt = {:?}
 # of them, and one that goes on is refused. Tokens of the prompt end nothing. Without any ([]) the chain
 # has all of its steps.
 end_tokens = {:?}
+
+# Most tokens of the answer. What the last segment decodes behind it is proven, too, and is surplus.
+answer_tokens = {answer_tokens}
 ",
                 numbers(end_tokens.as_slice())
             ),

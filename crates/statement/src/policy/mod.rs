@@ -55,6 +55,9 @@ pub struct AcceptancePolicyParts {
     /// The tokens that end the answer of a whole model. Empty for attention alone, and where an answer ends
     /// at its limit only.
     pub end_tokens: EndTokens,
+    /// Most tokens of the answer of a whole model; what the last segment decodes behind them is surplus. 0 for
+    /// attention alone.
+    pub answer_tokens: u32,
     /// Commitment to the cache that the chain begins with.
     pub first_state: PortCommitment,
     /// The steps of the whole chain, or the most that it has where an end token ends it before.
@@ -62,6 +65,18 @@ pub struct AcceptancePolicyParts {
     /// The circuits of each segment length in use, in any order: the one of fused segments, the two of split
     /// ones, or all three.
     pub circuits: Vec<PolicyCircuit>,
+}
+
+impl AcceptancePolicyParts {
+    /// How many tokens all steps of the chain generate: the longest answer, with no surplus behind it. 0 for attention
+    /// alone.
+    #[must_use]
+    pub fn generated_tokens(&self) -> u32 {
+        match self.terms.decoder {
+            None => 0,
+            Some(_) => generated(self.steps.entries_after(), &self.prompt),
+        }
+    }
 }
 
 /// What a verifier decided beforehand to accept. Nothing that stands here is taken from a proof.
@@ -77,7 +92,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v7";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v8";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -91,6 +106,8 @@ impl AcceptancePolicy {
     ///   as the decoder's terms say and all of its vocabulary; attention alone has none;
     /// - [`PolicyError::EndToken`] for an end token that the vocabulary does not have: attention alone has
     ///   no vocabulary;
+    /// - [`PolicyError::AnswerTokens`] unless the most tokens of a decoder's answer end in the last segment of the
+    ///   chain; attention alone has no answer;
     /// - [`PolicyError::NoCircuits`], [`PolicyError::DuplicateCircuit`],
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is empty,
     ///   names one twice, names a length that no segment has, or has only one of the two circuits of split
@@ -105,6 +122,7 @@ impl AcceptancePolicy {
             return Err(PolicyError::DecoderBegin { expected, got });
         }
         check_ends(parts.terms.decoder.as_ref(), &parts.end_tokens)?;
+        check_answer(&parts)?;
         if parts.circuits.is_empty() {
             return Err(PolicyError::NoCircuits);
         }
@@ -161,7 +179,7 @@ impl AcceptancePolicy {
 
     /// The policy that accepts exactly chains like this one, for its owner to review: everything that
     /// makes it a decision is taken from the chain; the tokens that it was given (none of attention alone)
-    /// and the circuits are added. No token ends it: it is as long as it is.
+    /// and the circuits are added. No token ends it: it is as long as it is, and all that it generates is the answer.
     ///
     /// # Errors
     ///
@@ -171,14 +189,17 @@ impl AcceptancePolicy {
         prompt: Vec<TokenId>,
         circuits: Vec<PolicyCircuit>,
     ) -> Result<Self, PolicyError> {
-        Self::new(AcceptancePolicyParts {
+        let mut parts = AcceptancePolicyParts {
             terms: chain.terms().clone(),
             prompt,
             end_tokens: EndTokens::NONE,
+            answer_tokens: 0,
             first_state: chain.first_state(),
             steps: chain.steps(),
             circuits,
-        })
+        };
+        parts.answer_tokens = parts.generated_tokens();
+        Self::new(parts)
     }
 
     /// Whether a segment with this statement may be part of the chain, and by which circuits it must be
@@ -299,7 +320,8 @@ impl AcceptancePolicy {
     /// attention alone.
     #[must_use]
     pub fn answer(&self, steps: StepRange, end: Option<EndToken>) -> Option<Answer> {
-        self.parts.terms.answer(steps, end)
+        let limit = self.parts.answer_tokens;
+        self.parts.terms.answer(steps, limit, end)
     }
 
     /// The first end token that a segment generates: among what it chooses, but not in the place of a token
@@ -373,6 +395,10 @@ impl AcceptancePolicy {
                 let (own, others) = (&own.end_tokens, &others.end_tokens);
                 differ("end_tokens", own, others, ToString::to_string)
             })
+            .or_else(|| {
+                let (own, others) = (&own.answer_tokens, &others.answer_tokens);
+                differ("answer_tokens", own, others, ToString::to_string)
+            })
             .or_else(|| differ("steps", &own.steps, &others.steps, steps))
             .or_else(|| {
                 let (own, others) = (&own.first_state, &others.first_state);
@@ -423,6 +449,12 @@ impl AcceptancePolicy {
     #[must_use]
     pub fn end_tokens(&self) -> &EndTokens {
         &self.parts.end_tokens
+    }
+
+    /// Most tokens of the answer of a whole model; 0 for attention alone.
+    #[must_use]
+    pub const fn answer_tokens(&self) -> u32 {
+        self.parts.answer_tokens
     }
 
     /// Length of the encoded public values of a segment of `steps` steps, in bytes.
@@ -497,6 +529,30 @@ fn check_ends(decoder: Option<&DecoderTerms>, ends: &EndTokens) -> Result<(), Po
         None => Ok(()),
         Some(got) => Err(PolicyError::EndToken { expected, got }),
     }
+}
+
+/// How many tokens a chain generates that ends with so many cache entries: the choice after the last step is one,
+/// too.
+fn generated(entries_after: usize, prompt: &[TokenId]) -> u32 {
+    u32::try_from((entries_after + 1).saturating_sub(prompt.len())).unwrap_or(u32::MAX)
+}
+
+/// Whether the most tokens of the answer end in the last segment of the chain, so that no segment is surplus as a
+/// whole; attention alone has no answer.
+fn check_answer(parts: &AcceptancePolicyParts) -> Result<(), PolicyError> {
+    let got = parts.answer_tokens;
+    let expected = match parts.terms.decoder {
+        None => [0, 0],
+        Some(_) => {
+            let segments = parts.steps.segments(parts.terms.shape.segment_steps());
+            let last = segments.last().map_or(0, |it| it.entries_before());
+            [last + 1, parts.steps.entries_after()].map(|entries| generated(entries, &parts.prompt))
+        }
+    };
+    if got < expected[0] || got > expected[1] {
+        return Err(PolicyError::AnswerTokens { expected, got });
+    }
+    Ok(())
 }
 
 /// `decoder circuit of 16 steps c0ffee..., ...`.

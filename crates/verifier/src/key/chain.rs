@@ -306,6 +306,9 @@ pub struct ModelOptions {
     pub segment_steps: Option<SegmentSteps>,
     /// Tokens that are decoded, at most.
     pub tokens: u32,
+    /// The last segment has a multiple of so many steps, as far as there are positions: what it decodes behind the
+    /// answer is surplus. With 1 there is none, and every number of tokens has circuits of its own.
+    pub granularity: SegmentSteps,
     /// Which segments are fused, and which are split.
     pub cuts: CutPattern,
     /// Which tokens end the answer before its limit.
@@ -401,6 +404,15 @@ fn to_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// The steps of a chain that has so many at least: its last segment has a multiple of `granularity`, but no more than
+/// the longest segment, and all of them together no more than `most`, which they are at least.
+#[must_use]
+pub fn whole_steps(steps: u32, longest: u32, granularity: SegmentSteps, most: u32) -> u32 {
+    let last = steps % longest;
+    let rounded = last.next_multiple_of(granularity.get()).min(longest);
+    (steps - last).saturating_add(rounded).min(most)
+}
+
 impl ModelOptions {
     /// Steps of a segment where nothing is said of them.
     pub const SEGMENT_STEPS: u32 = 16;
@@ -448,6 +460,7 @@ impl ModelOptions {
             security,
             segment_steps,
             tokens,
+            granularity,
             cuts: _, // Neither steps nor terms depend on how they are proven,
             stop,    // nor on where the answer ends, which nobody knows yet.
             groups,
@@ -491,9 +504,10 @@ impl ModelOptions {
             return Err(full());
         }
         // Positions are a number of cache entries, so that what does not exceed them is in range, too.
-        let entries = to_u32(steps);
-        let steps = entries - prefix;
         let longest = segment_steps.map_or(Self::SEGMENT_STEPS, SegmentSteps::get);
+        let most = to_u32(positions) - prefix;
+        let steps = whole_steps(to_u32(steps) - prefix, longest, *granularity, most);
+        let entries = prefix + steps;
         let chain = ModelChain {
             domain: domain.clone(),
             security: *security,

@@ -23,8 +23,8 @@ use matchmark_graph::{LayerGroups, ModelBounds};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PolicyCircuit,
-    PortCommitment, PreprocessedRoot, ProofPart, RelationDigest, RelationVersion, SegmentShape,
-    TermsDifference, TokenId, TokenizerId,
+    PortCommitment, PreprocessedRoot, Profile, ProofPart, RelationDigest, RelationVersion,
+    Security, SecurityLevel, SegmentShape, TermsDifference, TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
 use stwo::core::fields::m31::M31;
@@ -32,7 +32,8 @@ use stwo::core::fields::qm31::QM31;
 use stwo::core::vcs::blake2_hash::Blake2sHash;
 
 pub use chain::{
-    ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError, ModelOutline,
+    whole_steps, ChainTerms, ChainTermsError, ModelChain, ModelOptions, ModelOptionsError,
+    ModelOutline,
 };
 pub use error::KeyError;
 pub use sizes::CircuitSizes;
@@ -143,6 +144,8 @@ pub struct ModelKeyParts {
     pub prefix: Vec<TokenId>,
     /// How many steps the segments of chains may have, all but the last, ascending.
     pub segment_steps: Vec<SegmentSteps>,
+    /// The last segment of a chain has a multiple of so many steps, as far as there are positions.
+    pub granularity: SegmentSteps,
     /// How many steps the chains have that the key is for, ascending; empty for all that the positions allow.
     pub chain_steps: Vec<u32>,
     /// The commitments, by blowup, height and number of groups of layers, ascending.
@@ -164,7 +167,7 @@ pub struct KeyDifference {
 
 impl ModelKey {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 7;
+    pub const FORMAT: u32 = 8;
 
     /// Checks the bounds on all intermediate values, the end tokens against the vocabulary, and the order of the
     /// lists, and makes a key.
@@ -255,6 +258,12 @@ impl ModelKey {
         &self.parts.segment_steps
     }
 
+    /// Of how many steps the last segment of a chain has a multiple, as far as there are positions.
+    #[must_use]
+    pub fn granularity(&self) -> SegmentSteps {
+        self.parts.granularity
+    }
+
     /// How many steps the chains have that the key is for, ascending; none where it is for all that the positions
     /// allow.
     #[must_use]
@@ -275,6 +284,20 @@ impl ModelKey {
         groups.into_iter().collect()
     }
 
+    /// The profile of a level that all commitments of the key are for, if it is one alone.
+    #[must_use]
+    pub fn profile(&self, level: SecurityLevel) -> Option<Profile> {
+        let blowups: BTreeSet<u32> = self.parts.weights.iter().map(|it| it.log_blowup).collect();
+        let [blowup] = blowups.into_iter().collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let has = |profile: &Profile| {
+            let security = Security::new(level, *profile);
+            security.is_ok_and(|it| it.parameters().log_blowup == blowup)
+        };
+        Profile::ALL.into_iter().find(has)
+    }
+
     /// The circuits, sorted by their sizes.
     #[must_use]
     pub fn circuits(&self) -> &[KeyCircuits] {
@@ -282,7 +305,8 @@ impl ModelKey {
     }
 
     /// The policy for a chain that is given these tokens behind the model's prefix. Everything in it is taken from the key and these
-    /// choices, or computed from them: nothing comes from a prover.
+    /// choices, or computed from them: nothing comes from a prover. How the last segment is filled up is the key's to
+    /// say, whatever the options say of it.
     ///
     /// # Errors
     ///
@@ -349,6 +373,10 @@ impl ModelKey {
             return Err(KeyError::Relation { expected, got });
         }
         let prefix = self.prefix().len();
+        let options = &ModelOptions {
+            granularity: self.granularity(),
+            ..options.clone()
+        };
         let (chain, steps) = options.chain(&outline.shape, prefix, prompt)?;
         let layout = chain.layout(outline, chain.segment_steps.get() as usize)?;
         let security = options.security;
@@ -374,6 +402,7 @@ impl ModelKey {
             terms: terms.shared().clone(),
             prompt: prompt.to_vec(),
             end_tokens: options.stop.of_model(self.end_tokens()).clone(),
+            answer_tokens: options.tokens,
             first_state: first,
             steps,
             circuits,
@@ -417,13 +446,12 @@ impl ModelKey {
             let got = &prompt[..prefix.len().min(prompt.len())];
             return Err(other("prompt", &words(prefix), &words(got)));
         }
-        let given = prompt.len() - prefix.len();
-        let tokens = (policy.steps().steps() + 1).saturating_sub(given);
         let options = ModelOptions {
             domain: policy.terms().domain.clone(),
             security: policy.terms().security,
             segment_steps: Some(policy.terms().shape.segment_steps()),
-            tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
+            tokens: policy.answer_tokens(),
+            granularity: self.granularity(),
             cuts: CutPattern::default(),
             stop: stop.clone(),
             groups: policy.terms().groups(),
@@ -583,7 +611,7 @@ impl ModelKey {
     }
 
     /// The fields but for the commitments and circuits, in words.
-    fn fields(&self) -> [(&'static str, String); 11] {
+    fn fields(&self) -> [(&'static str, String); 12] {
         let ModelKeyParts {
             relation_version,
             relation_digest,
@@ -598,6 +626,7 @@ impl ModelKey {
             end_tokens,
             prefix,
             segment_steps,
+            granularity,
             chain_steps,
             weights: _, // Compared by the caller, as the circuits are.
             circuits: _,
@@ -613,6 +642,7 @@ impl ModelKey {
             ("arithmetic", format!("{arithmetic:?}")),
             ("weight table", table.id().to_string()),
             ("segment lengths", words(segment_steps)),
+            ("granularity", granularity.to_string()),
             ("chain lengths", format!("{chain_steps:?}")),
         ]
     }

@@ -27,6 +27,8 @@ use crate::key::{
 };
 use crate::{DIGITS_RELATION_DIGEST, RELATION_DIGEST};
 
+mod filling;
+
 fn outline() -> ModelOutline {
     let decoder = decoder();
     ModelOutline {
@@ -48,6 +50,7 @@ fn options(tokens: u32) -> ModelOptions {
         security: Security::default(),
         segment_steps: Some(steps(2)),
         tokens,
+        granularity: steps(1),
         cuts: CutPattern::default(),
         stop: Stop::default(),
         groups: LayerGroups::ONE,
@@ -113,6 +116,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
         end_tokens: ends(&[2]),
         prefix: vec![],
         segment_steps: vec![steps(2)],
+        granularity: steps(1),
         chain_steps: vec![],
         weights: weights
             .into_iter()
@@ -460,9 +464,9 @@ fn chains_begin_with_the_prefix_of_the_key() {
     for (other, field) in [
         (altered(&[7, 9], first_state()), "prompt"),
         (altered(&[7, 8], other), "first_state"),
-        // As many tokens fewer take as many entries more of the cache.
-        (altered(&[7], first_state()), "shape"),
-        (without, "shape"),
+        // As many tokens fewer of the prefix are as many steps more of the chain.
+        (altered(&[7], first_state()), "steps"),
+        (without, "steps"),
     ] {
         let refused = other.check_policy(&policy);
         assert!(
@@ -488,9 +492,9 @@ const KEYS: &[Case<(), KeyError>] = &[
     }),
     ("Format", |()| {
         let mut bytes = key().to_bytes().unwrap();
-        bytes[14] = 6;
+        bytes[14] = 7;
         let error = ModelKey::from_bytes(&bytes).unwrap_err();
-        assert_eq!(error, with_text("format = 7", "format = 6"));
+        assert_eq!(error, with_text("format = 8", "format = 7"));
         error
     }),
     ("Encoding", |()| {
@@ -502,7 +506,7 @@ const KEYS: &[Case<(), KeyError>] = &[
         ModelKey::from_bytes(&longer).unwrap_err()
     }),
     ("Text", |()| {
-        with_text("format = 7", "format = 7\nextra = 0")
+        with_text("format = 8", "format = 8\nextra = 0")
     }),
     ("NotCanonical", |()| with_text("# ", "#  ")),
     ("Table", |()| with_text("entries ", "entry ")),

@@ -111,6 +111,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
         terms: statement.terms().clone(),
         prompt: given,
         end_tokens: EndTokens::NONE,
+        answer_tokens: (entries + 1).saturating_sub(prompt),
         first_state: prover.state(empty.cache().clone())?.commitment(),
         steps: StepRange::new(0, entries)?,
         circuits,

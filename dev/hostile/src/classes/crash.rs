@@ -125,6 +125,7 @@ fn decoder_plan(steps: u32, groups: u16, options: ChainOptions) -> ModelPlan {
         segment_steps: options.segment_steps,
         // The last one is not consumed.
         tokens: steps + 1 - 3,
+        granularity: SegmentSteps::new(1).unwrap(),
         cuts: options.cuts,
         // Chains of all lengths, whatever the model says.
         stop: Stop::Tokens(EndTokens::NONE),

@@ -3,7 +3,7 @@
 use matchmark_composer::ChainVerifyError;
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Answer, ChainError, EndTokens, FinishReason,
-    PolicyMismatch, SegmentStatement, TokenEnds, TokenId, TokenValues,
+    PolicyError, PolicyMismatch, SegmentStatement, TokenEnds, TokenId, TokenValues,
 };
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{verify_segment, ChainFold, KeyError, ModelKey, SegmentFile, Stop};
@@ -21,6 +21,7 @@ pub fn run(recorder: &mut Recorder) {
         stops(recorder, &of, chain);
         lists(recorder, &of, chain);
         limits(recorder, &of, chain, &other);
+        answer_limits(recorder, &of, chain);
     }
     surplus(recorder, &chains[1]);
     mixed(recorder, &chains[0]);
@@ -238,9 +239,62 @@ fn limits(recorder: &mut Recorder, of: &str, run: &Run, other: &Run) {
     for steps in [steps - 1, 1] {
         let mut parts = run.policy.parts();
         parts.steps = matchmark_quant::StepRange::new(0, steps).unwrap();
+        parts.answer_tokens = parts.generated_tokens();
         let policy = AcceptancePolicy::new(parts).unwrap();
         let label = format!("{of}/limit of {steps} steps");
         recorder.refuse(&label, || verify(&run.files, &policy));
+    }
+}
+
+/// Every limit of the answer's tokens: in the last segment the chain is whole with it, and an end token counts up to it
+/// and not behind; a limit that a segment less would reach, or no step, is in no policy.
+fn answer_limits(recorder: &mut Recorder, of: &str, run: &Run) {
+    let tokens = generated(run);
+    let with = |policy: &AcceptancePolicy, limit: usize| {
+        let answer_tokens = u32::try_from(limit).unwrap();
+        AcceptancePolicy::new(AcceptancePolicyParts {
+            answer_tokens,
+            ..policy.parts()
+        })
+    };
+    for limit in 0..=tokens.len() + 1 {
+        let label = format!("{of}/at most {limit} tokens");
+        let in_last = (1..=tokens.len()).contains(&limit)
+            && segment_of(run, limit - 1) + 1 == run.files.len();
+        if !in_last {
+            recorder.refuse_as(
+                &label,
+                |error| matches!(error, PolicyError::AnswerTokens { .. }),
+                || with(&run.policy, limit).map(|_| ()),
+            );
+            continue;
+        }
+        let whole = with(&run.policy, limit).unwrap();
+        accepted(
+            recorder,
+            &label,
+            &run.files,
+            &whole,
+            (FinishReason::Length, limit),
+        );
+        for fewer in 0..run.files.len() {
+            let label = format!("{label}/cut off after {fewer}");
+            recorder.refuse(&label, || verify(&run.files[..fewer], &whole));
+        }
+        for (at, token) in tokens.iter().enumerate() {
+            let first = tokens.iter().position(|it| it == token).unwrap();
+            // Those of segments before the last end the chain there, whatever the limit.
+            if segment_of(run, first) + 1 < run.files.len() {
+                continue;
+            }
+            let policy = with(&ending(&run.policy, &[*token]), limit).unwrap();
+            let expected = match first < limit {
+                true => (FinishReason::Stop, first + 1),
+                false => (FinishReason::Length, limit),
+            };
+            let label = format!("{label}/token {at} ends it");
+            accepted(recorder, &label, &run.files, &policy, expected);
+        }
     }
 }
 
@@ -416,6 +470,7 @@ mod tests {
         assert!(ends_early(&verify(&run.files[..1], &never).unwrap_err()));
         let mut parts = never.parts();
         parts.steps = matchmark_quant::StepRange::new(0, 4).unwrap();
+        parts.answer_tokens = parts.generated_tokens();
         let shorter = AcceptancePolicy::new(parts).unwrap();
         assert!(verify(&run.files[..1], &shorter).is_ok());
     }

@@ -56,15 +56,17 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
     let given = statement.decoder()?.prompt.get() as usize;
     prompt.resize(given, TokenId::new(0));
     let entries = u32::try_from(statement.steps().entries_after()).ok()?;
-    AcceptancePolicy::new(AcceptancePolicyParts {
+    let mut parts = AcceptancePolicyParts {
         terms: statement.terms().clone(),
         prompt,
         end_tokens,
+        answer_tokens: 0,
         first_state,
         steps: StepRange::new(0, entries).ok()?,
         circuits,
-    })
-    .ok()
+    };
+    parts.answer_tokens = parts.generated_tokens();
+    AcceptancePolicy::new(parts).ok()
 }
 
 fn segment(recorder: &mut Recorder, name: &str, sample: &Sample) {

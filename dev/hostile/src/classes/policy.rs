@@ -52,6 +52,7 @@ fn variations(
         terms,
         prompt,
         end_tokens: _,
+        answer_tokens,
         first_state,
         steps,
         circuits,
@@ -107,6 +108,8 @@ fn variations(
     let shorter = prompt[..prompt.len().saturating_sub(1)].to_vec();
     vary!(prompt: longer, shorter, vec![TokenId::new(u32::MAX); prompt.len()]);
     // Which tokens end an answer is for the chain to meet, in class `chains`. Here it is what no policy has.
+    // More tokens than there are steps for, and, at most, fewer than the last segment begins with.
+    vary!(answer_tokens: answer_tokens + 1, 0, u32::MAX);
     vary!(end_tokens: EndTokens::new([TokenId::new(u32::MAX)]).unwrap());
     let version = relation_version.get();
     vary!(@terms relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));

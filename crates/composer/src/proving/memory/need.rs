@@ -5,8 +5,11 @@ use matchmark_prover::{HeldSizes, SegmentMemory};
 /// Bytes of a process that has nothing to prove yet.
 const BASE: u64 = 10 << 20;
 
-/// Bytes of one that runs a model besides: the integers of it, what it computes, and small trees.
+/// Bytes of one that runs a model besides: what it computes, and small trees.
 const MODEL: u64 = 24 << 20;
+
+/// Bytes that a weight of a model takes: in the model, and in its file while that is read or copied.
+const WEIGHT: u64 = 4;
 
 /// Memory of proving: what all segments share, and what each that is being proven has of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,13 @@ impl Need {
             shared: memory.model.plus(memory.preprocessed),
             own: HeldSizes::default(),
         }
+    }
+
+    /// The same of a model that has so many weights.
+    #[must_use]
+    pub(crate) fn with_weights(mut self, weights: u64) -> Self {
+        self.fixed += weights.saturating_mul(WEIGHT);
+        self
     }
 
     /// Upper estimate for so many segments at a time, in bytes.
@@ -100,6 +110,10 @@ mod tests {
         assert_eq!(need.bytes(1), BASE + MODEL + 8 * BYTES);
         let committing = Need::of_committing(&larger);
         assert_eq!(committing.bytes(0), BASE + MODEL + 2 * BYTES);
+        assert_eq!(
+            need.with_weights(1000).bytes(0),
+            need.bytes(0) + 1000 * WEIGHT
+        );
         // A trace has no model.
         let trace = SegmentMemory {
             model: HeldSizes::default(),
