@@ -45,20 +45,27 @@ pub struct CircuitContext {
     pub claimed_sums: Vec<QM31>,
     /// Fingerprint points of the ports.
     pub points: PortPoints,
-    /// Public columns of the vectors component; not read in a decoder.
+    /// Public columns: those of the vectors component, or of the argmax component of a decoder's last layers.
     pub public: Arc<PublicColumns>,
 }
 
 impl CircuitContext {
     /// A context for what depends on the layout alone (column counts, names, expressions).
     pub fn structural(layout: &SegmentLayout) -> Self {
-        let log_rows = layout.log_rows().vectors;
+        let public = match layout.decoder() {
+            None => PublicColumns::structural(layout.log_rows().vectors, ENTRY_COLUMNS),
+            Some(decoder) if decoder.has(Kind::Argmax) => {
+                let log_rows = decoder.log_rows().argmax;
+                PublicColumns::structural(log_rows, decoder.argmax_lanes())
+            }
+            Some(_) => PublicColumns::none(),
+        };
         Self {
             entries_before: 0,
             challenges: Challenges::structural(),
             claimed_sums: vec![],
             points: PortPoints::structural(),
-            public: Arc::new(PublicColumns::structural(log_rows, ENTRY_COLUMNS)),
+            public: Arc::new(public),
         }
     }
 }

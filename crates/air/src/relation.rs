@@ -234,19 +234,12 @@ relations! {
         /// `X`.
         value: [F; SECURE_EXTENSION_DEGREE],
     }
-    /// The outputs of a matrix, combined over outputs and steps.
+    /// The outputs of a matrix, combined over outputs and steps. (Tag 17 was that of the greedy choice.)
     LinearOutput = 16, "linear output" {
         /// Name of the outputs.
         name: F,
         /// `Y`.
         value: [F; SECURE_EXTENSION_DEGREE],
-    }
-    /// The greedy choice after a step.
-    Argmax = 17, "argmax" {
-        /// The step.
-        step: F,
-        /// The token.
-        token: F,
     };
 
     /// The relation that a chain has whose values have two digits.
@@ -278,7 +271,6 @@ impl RelationTag {
             | Self::SquareSums
             | Self::NormFactor
             | Self::AttentionEntry
-            | Self::Argmax
             | Self::ValueDigits
             | Self::StreamValue => None,
         }

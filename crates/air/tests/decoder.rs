@@ -86,7 +86,7 @@ fn witness_of(
         &layout,
         [&attention.q, &attention.k, &attention.v, &attention.out],
     );
-    let entry_columns: Vec<Column> = columns.columns().iter().cloned().map(Into::into).collect();
+    let entry_columns: Vec<Column> = columns.columns().into_iter().map(Into::into).collect();
     let ports = [
         (Tree::Model, model_columns(&layout, model)),
         (Tree::StateBefore, entries(&layout, state.cache())),

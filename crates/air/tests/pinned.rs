@@ -192,7 +192,7 @@ fn one_other_element_is_another_relation() {
     }
     for name in [
         "tuples of the verifier, linear input",
-        "tuples of the verifier, argmax",
+        "public chosen 0",
         "public output",
     ] {
         assert!(names.iter().any(|it| it == name), "{name} is not covered");

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use matchmark_air::column::to_evaluation;
-use matchmark_air::harness::public_columns::PublicColumns;
+use matchmark_air::harness::public_columns::{One, PublicColumns};
 use proptest::prelude::*;
 use stwo::core::channel::{Blake2sChannel, Channel};
 use stwo::core::circle::CirclePoint;
@@ -32,6 +32,39 @@ proptest! {
         let columns = PublicColumns::new(log_rows, vec![column.clone(), column]);
         prop_assert_eq!(columns.evaluate(point(seed)), vec![expected, expected]);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Columns of a few ones are evaluated to what all their entries give.
+    #[test]
+    fn ones_are_evaluated_as_the_columns_that_they_stand_in(
+        log_rows in 1_u32..10,
+        seed in any::<u32>(),
+        places in prop::collection::btree_set((0_usize..3, 0_usize..512), 0..9),
+    ) {
+        let rows = 1 << log_rows;
+        let places: std::collections::BTreeSet<_> =
+            places.into_iter().map(|(column, row)| (column, row % rows)).collect();
+        let ones = places.iter().map(|(column, row)| One { column: *column, row: *row });
+        let sparse = PublicColumns::of_ones(log_rows, 3, ones.collect());
+        let columns = sparse.columns();
+        let is_one = |column: usize, row: usize| places.contains(&(column, row));
+        for (column, entries) in columns.iter().enumerate() {
+            for (row, entry) in entries.iter().enumerate() {
+                prop_assert_eq!(*entry, M31::from(u32::from(is_one(column, row))));
+            }
+        }
+        let dense = PublicColumns::new(log_rows, columns);
+        prop_assert_eq!(sparse.evaluate(point(seed)), dense.evaluate(point(seed)));
+    }
+}
+
+#[test]
+#[should_panic(expected = "public columns have no such place")]
+fn a_one_stands_on_a_row() {
+    PublicColumns::of_ones(5, 2, vec![One { column: 0, row: 32 }]);
 }
 
 #[test]

@@ -2,12 +2,14 @@
 use std::sync::Arc;
 
 use matchmark_air::challenges::RlcChallenges;
-use matchmark_air::circuit::CircuitContext;
+use matchmark_air::decoder::tokens::chosen_columns;
 use matchmark_air::fingerprint::PortContent;
+use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::ops::attention::vectors::entries::public_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{Column, Execution, PartTrace, SegmentWitness};
+use matchmark_graph::Kind;
 use matchmark_quant::StepRange;
 use matchmark_runtime::SegmentExecution;
 use matchmark_statement::{
@@ -274,11 +276,16 @@ impl SegmentProver {
         let layout = SegmentLayout::of(&statement)?;
         let structures = ProofStructure::all(&layout, statement.security())?;
         let mut metrics = metrics(&statement, &layout, &structures);
-        let public = match &public_values {
-            PublicValues::Attention(values) => Arc::new(public_columns(&layout, values)),
+        let public = match (&public_values, layout.decoder()) {
+            (PublicValues::Attention(values), _) => public_columns(&layout, values),
+            (PublicValues::Tokens(tokens), Some(decoder)) if decoder.has(Kind::Argmax) => {
+                let chosen = tokens.chosen().iter().map(|token| token.get());
+                chosen_columns(decoder, &chosen.collect::<Vec<_>>())
+            }
             // No component reads one.
-            PublicValues::Tokens(_) => CircuitContext::structural(&layout).public,
+            (PublicValues::Tokens(_), _) => PublicColumns::none(),
         };
+        let public = Arc::new(public);
         let input = |structure| PartInput {
             layout: &layout,
             structure,
@@ -340,7 +347,7 @@ pub(crate) fn attention_witness(
     states: [Vec<Column>; 2],
 ) -> Result<SegmentWitness, ProveError> {
     let public = public_columns(layout, &public_values(terms, execution)?);
-    let entries: Vec<Column> = public.columns().iter().cloned().map(Column::from).collect();
+    let entries: Vec<Column> = public.columns().into_iter().map(Column::from).collect();
     let [before, after] = states;
     let ports = [(Tree::StateBefore, before), (Tree::StateAfter, after)];
     let execution = Execution {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use matchmark_air::challenges::Challenges;
 use matchmark_air::circuit::{Circuit, CircuitContext};
-use matchmark_air::decoder::tokens::public_sum;
+use matchmark_air::decoder::tokens::{chosen_columns, public_sum};
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::{LayoutError, SegmentLayout};
@@ -13,9 +13,10 @@ use matchmark_air::ops::attention::vectors::entries::public_columns;
 use matchmark_air::protocol::{self, Claimed, Side, Transcript};
 use matchmark_air::relation_digest_of;
 use matchmark_air::trees::Tree;
+use matchmark_graph::Kind;
 use matchmark_statement::{
     AcceptancePolicy, Cut, EndToken, Port, PreprocessedRoot, PublicValues, RelationVersion,
-    SegmentStatement,
+    SegmentStatement, TokenId,
 };
 use num_traits::Zero;
 use stwo::core::circle::CirclePoint;
@@ -197,9 +198,7 @@ impl Side for PartVerifier<'_, '_> {
             (self.layout.decoder(), self.values)
         {
             (self.begin)(Part::PublicValues);
-            let [consumed, chosen] = [tokens.consumed(), tokens.chosen()]
-                .map(|tokens| tokens.iter().map(|token| token.get()).collect::<Vec<_>>());
-            own = own_sum(public_sum(decoder, &consumed, &chosen, challenges))?;
+            own = own_sum(public_sum(decoder, &numbers(tokens.consumed()), challenges))?;
             (self.begin)(Part::Proof);
         }
         self.session.check_sums(own)?;
@@ -250,22 +249,31 @@ impl PartVerifier<'_, '_> {
             .finish(&circuit.components(), transcript, &draws)
     }
 
-    /// The public columns, evaluated at the out-of-domain point; those of attention alone.
+    /// The public columns, evaluated at the out-of-domain point: those of attention alone, or those of the tokens
+    /// that a decoder's last layers choose.
     fn public_columns(&mut self, point: CirclePoint<QM31>) -> Arc<PublicColumns> {
-        match self.values {
-            Some(PublicValues::Attention(values)) => {
-                (self.begin)(Part::PublicValues);
-                // The point as the columns see it, whose domain may be shorter than the longest.
-                let public = public_columns(self.layout, values);
-                let doublings = self.layout.max_log_rows() - public.log_rows();
-                let public = public.evaluated_at(point.repeated_double(doublings));
-                (self.begin)(Part::Proof);
-                Arc::new(public)
+        (self.begin)(Part::PublicValues);
+        let public = match (self.values, self.layout.decoder()) {
+            (Some(PublicValues::Attention(values)), None) => public_columns(self.layout, values),
+            (Some(PublicValues::Tokens(tokens)), Some(decoder)) if decoder.has(Kind::Argmax) => {
+                chosen_columns(decoder, &numbers(tokens.chosen()))
             }
-            // No component reads one.
-            Some(PublicValues::Tokens(_)) | None => CircuitContext::structural(self.layout).public,
-        }
+            // No component reads one. (A statement of attention has no tokens, and a decoder's nothing else.)
+            (Some(PublicValues::Attention(_) | PublicValues::Tokens(_)) | None, _) => {
+                PublicColumns::none()
+            }
+        };
+        // The point as the columns see it, whose domain may be shorter than the longest.
+        let doublings = self.layout.max_log_rows() - public.log_rows();
+        let public = public.evaluated_at(point.repeated_double(doublings));
+        (self.begin)(Part::Proof);
+        Arc::new(public)
     }
+}
+
+/// Tokens as numbers.
+fn numbers(tokens: &[TokenId]) -> Vec<u32> {
+    tokens.iter().map(|token| token.get()).collect()
 }
 
 /// Verifies the proof that shows the arithmetic.

@@ -516,7 +516,6 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
         | RelationTag::AttentionEntry
         | RelationTag::LinearInput
         | RelationTag::LinearOutput
-        | RelationTag::Argmax
         | RelationTag::StreamValue => return None,
     };
     Some(attack)

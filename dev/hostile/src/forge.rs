@@ -516,6 +516,10 @@ impl Forge {
         let rlcs = rlcs_at(&self.case, &self.witness, combiner.as_ref(), points);
         let case = self.case;
         let mut witness = self.witness;
+        // What is public is what the tokens say.
+        if let Some(public) = witness.public_columns(&case.layout) {
+            witness.main.set_public(&public);
+        }
         balance(&case, &mut witness, &rlcs, drop);
         Forged {
             case,

@@ -117,7 +117,7 @@ impl DecoderPart {
             layout,
             [&attention.q, &attention.k, &attention.v, &attention.out],
         );
-        let entry_columns = columns.columns().iter().cloned().map(Column::from);
+        let entry_columns = columns.columns().into_iter().map(Column::from);
         let mut ports = vec![
             (Tree::Model, self.columns.clone()),
             (Tree::StateBefore, entries(layout, &run.before)),

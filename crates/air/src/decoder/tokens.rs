@@ -1,23 +1,24 @@
 //! The public side of a decoder's relations: the tokens that went in, and those that were chosen.
 //!
 //! The verifier knows both. It provides the embedding's inputs, the consumed tokens one-hot and
-//! combined over the steps, and requires one choice for each step: terms that are added to the claimed
-//! sums of the components before they are compared with zero. No column carries a token. Where matrices have
-//! biases, it provides their input as well, which is one at every step. Else: biases times a number of one's own
-//! choosing.
+//! combined over the steps: terms that are added to the claimed sums of the components before they are compared
+//! with zero. Where the chosen tokens stand is said by public columns of the argmax component. No committed column
+//! carries a token. Where matrices have biases, the verifier provides their input as well, which is one at every
+//! step. Else: biases times a number of one's own choosing.
 use alloc::vec;
 use alloc::vec::Vec;
 
 use matchmark_graph::{EdgeKind, Kind};
-use num_traits::{One, Zero};
+use num_traits::{One as _, Zero};
 use stwo::core::fields::batch_inverse_in_place;
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::Relation;
 
 use crate::challenges::Challenges;
+use crate::harness::public_columns::{One, PublicColumns};
 use crate::layout::decoder::DecoderLayout;
-use crate::relation::{Argmax, LinearInput, RelationTag, TaggedRelation, Tuple};
+use crate::relation::{LinearInput, RelationTag, TaggedRelation, Tuple};
 
 /// The embedding's inputs, combined over the steps: for each token of the vocabulary
 /// `X_v = sum over the steps i with token v of t^(S-1-i)`.
@@ -47,7 +48,6 @@ pub type PublicTuple = (RelationTag, Vec<M31>, M31);
 pub fn public_tuples(
     decoder: &DecoderLayout,
     consumed: &[u32],
-    chosen: &[u32],
     challenge: QM31,
 ) -> Vec<PublicTuple> {
     let graph = decoder.graph();
@@ -70,20 +70,26 @@ pub fn public_tuples(
         combined_tokens(decoder, consumed, challenge),
     );
     let ones = provided(EdgeKind::One, vec![combined_ones(decoder, challenge)]);
-    // The choices are for the group of layers with the output head.
-    let chosen = if decoder.has(Kind::Argmax) {
-        chosen
-    } else {
-        &[]
-    };
-    let choices = chosen.iter().enumerate().map(|(step, token)| {
-        let tuple = Argmax {
-            step: M31::from(step),
-            token: M31::from(*token),
-        };
-        public_tuple(tuple, M31::one())
+    tokens.chain(ones).collect()
+}
+
+/// The public columns of the argmax component, one a lane: 1 where the chosen token of a step stands, 0 elsewhere. A
+/// token that the vocabulary does not have stands nowhere, and a step without one is refused by the component.
+///
+/// # Panics
+///
+/// If the layout has no argmax component.
+pub fn chosen_columns(decoder: &DecoderLayout, chosen: &[u32]) -> PublicColumns {
+    assert!(decoder.has(Kind::Argmax), "only the last layers choose");
+    let vocabulary = decoder.shape().vocabulary();
+    let steps = 0..decoder.steps();
+    let ones = steps.zip(chosen).filter_map(|(step, token)| {
+        let token = *token as usize;
+        let (row, column) = decoder.argmax_row(token, step);
+        (token < vocabulary).then_some(One { column, row })
     });
-    tokens.chain(ones).chain(choices).collect()
+    let log_rows = decoder.log_rows().argmax;
+    PublicColumns::of_ones(log_rows, decoder.argmax_lanes(), ones.collect())
 }
 
 fn public_tuple<T: Tuple<M31>>(tuple: T, times: M31) -> PublicTuple {
@@ -95,11 +101,10 @@ fn public_tuple<T: Tuple<M31>>(tuple: T, times: M31) -> PublicTuple {
 pub fn public_sum(
     decoder: &DecoderLayout,
     consumed: &[u32],
-    chosen: &[u32],
     challenges: &Challenges,
 ) -> Option<QM31> {
     let challenge = challenges.rlc.position;
-    let tuples = public_tuples(decoder, consumed, chosen, challenge);
+    let tuples = public_tuples(decoder, consumed, challenge);
     let denominators: Vec<QM31> = tuples
         .iter()
         .map(|(tag, values, _)| {

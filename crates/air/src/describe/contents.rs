@@ -5,6 +5,7 @@
 //! tuples that the verifier brings. The constraint expressions name both and hold neither.
 use std::fmt;
 
+use matchmark_graph::Kind;
 use matchmark_quant::TaggedSha256;
 use matchmark_statement::RelationDigest;
 use matchmark_tables::WeightTable;
@@ -12,7 +13,7 @@ use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 
 use super::ReferenceError;
-use crate::decoder::tokens::public_tuples;
+use crate::decoder::tokens::{chosen_columns, public_tuples};
 use crate::layout::SegmentLayout;
 use crate::ops::attention::vectors::entries::entry_columns;
 use crate::preprocessed::{Constants, Preprocessed};
@@ -97,15 +98,22 @@ pub fn contents(layout: &SegmentLayout) -> Result<Vec<(String, Vec<M31>)>, Refer
             // Two steps each consume and choose the same token.
             let (consumed, chosen) = (tokens(7), tokens(11));
             let challenge = QM31::from_u32_unchecked(3, 5, 7, 11);
-            let tuples = public_tuples(decoder, &consumed, &chosen, challenge);
-            for tag in [RelationTag::LinearInput, RelationTag::Argmax] {
-                let of_tag = tuples.iter().filter(|(it, _, _)| *it == tag);
-                let elements = of_tag.flat_map(|(tag, values, times)| {
-                    let tag = [tag.element()].into_iter();
-                    tag.chain(values.iter().copied()).chain([*times])
-                });
-                let name = format!("tuples of the verifier, {}", tag.name());
-                contents.push((name, elements.collect()));
+            let tuples = public_tuples(decoder, &consumed, challenge);
+            let elements = tuples.iter().flat_map(|(tag, values, times)| {
+                let tag = [tag.element()].into_iter();
+                tag.chain(values.iter().copied()).chain([*times])
+            });
+            let name = format!(
+                "tuples of the verifier, {}",
+                RelationTag::LinearInput.name()
+            );
+            contents.push((name, elements.collect()));
+            if decoder.has(Kind::Argmax) {
+                let columns = chosen_columns(decoder, &chosen).columns();
+                let columns = columns.into_iter().enumerate();
+                contents.extend(
+                    columns.map(|(lane, column)| (format!("public chosen {lane}"), column)),
+                );
             }
         }
     }
@@ -154,5 +162,5 @@ fn reference_entries(layout: &SegmentLayout) -> Vec<Vec<M31>> {
         tensor(attention.kv_heads()),
         tensor(attention.query_heads()),
     );
-    entry_columns(layout, [&q, &k, &v, &out]).columns().to_vec()
+    entry_columns(layout, [&q, &k, &v, &out]).columns()
 }

@@ -1,13 +1,13 @@
 //! Public columns: columns whose every entry the verifier knows.
 //!
 //! They are never committed. The prover uses them like any other column; the verifier evaluates
-//! their interpolants itself at the out-of-domain point, in time linear in their length. That point
-//! is drawn after everything is committed, so a trace that agrees with the constraints at that point
-//! agrees with the public values.
+//! their interpolants itself at the out-of-domain point, in time linear in their length, or in the number of
+//! their entries where all others are zero. That point is drawn after everything is committed, so a trace that
+//! agrees with the constraints at that point agrees with the public values.
 use alloc::vec;
 use alloc::vec::Vec;
 
-use num_traits::Zero;
+use num_traits::{One as _, Zero};
 use stwo::core::circle::CirclePoint;
 use stwo::core::fields::m31::{M31, P};
 use stwo::core::fields::qm31::QM31;
@@ -19,9 +19,27 @@ use stwo::core::utils::bit_reverse_coset_to_circle_domain_order;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicColumns {
     log_rows: u32,
-    columns: Vec<Vec<M31>>,
+    entries: Entries,
     /// An evaluation that was asked for before.
     known: Option<(CirclePoint<QM31>, Vec<QM31>)>,
+}
+
+/// What the columns hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entries {
+    /// Every entry of every column.
+    All(Vec<Vec<M31>>),
+    /// Zero, but one on some rows of so many columns.
+    Ones { columns: usize, ones: Vec<One> },
+}
+
+/// Where a column is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct One {
+    /// Number of the column.
+    pub column: usize,
+    /// The row.
+    pub row: usize,
 }
 
 impl PublicColumns {
@@ -35,30 +53,53 @@ impl PublicColumns {
             assert!(column.len() <= 1 << log_rows, "public column is too long");
             column.resize(1 << log_rows, M31::zero());
         }
+        Self::of(log_rows, Entries::All(columns))
+    }
+
+    /// So many columns of `2^log_rows` rows each that are zero but where they are said to be one; no place is named
+    /// twice. An evaluation takes time linear in the number of ones and in `log_rows`.
+    ///
+    /// # Panics
+    ///
+    /// If a one stands in another column, or on a row that they do not have.
+    pub fn of_ones(log_rows: u32, columns: usize, ones: Vec<One>) -> Self {
+        let is_inside = |one: &One| one.column < columns && one.row < 1 << log_rows;
+        assert!(
+            ones.iter().all(is_inside),
+            "public columns have no such place"
+        );
+        Self::of(log_rows, Entries::Ones { columns, ones })
+    }
+
+    /// No columns.
+    pub fn none() -> Self {
+        Self::new(0, vec![])
+    }
+
+    fn of(log_rows: u32, entries: Entries) -> Self {
         Self {
             log_rows,
-            columns,
+            entries,
             known: None,
         }
     }
 
     /// Columns without entries, for structure that does not depend on them.
     pub fn structural(log_rows: u32, columns: usize) -> Self {
-        Self {
-            log_rows,
-            columns: vec![vec![]; columns],
-            known: None,
-        }
+        Self::of_ones(log_rows, columns, vec![])
     }
 
     /// Number of columns.
     pub fn len(&self) -> usize {
-        self.columns.len()
+        match &self.entries {
+            Entries::All(columns) => columns.len(),
+            Entries::Ones { columns, .. } => *columns,
+        }
     }
 
     /// Whether there are no columns.
     pub fn is_empty(&self) -> bool {
-        self.columns.is_empty()
+        self.len() == 0
     }
 
     /// Log of the number of rows.
@@ -67,8 +108,17 @@ impl PublicColumns {
     }
 
     /// The columns in row order.
-    pub fn columns(&self) -> &[Vec<M31>] {
-        &self.columns
+    pub fn columns(&self) -> Vec<Vec<M31>> {
+        match &self.entries {
+            Entries::All(columns) => columns.clone(),
+            Entries::Ones { columns, ones } => {
+                let mut filled = vec![vec![M31::zero(); 1 << self.log_rows]; *columns];
+                for One { column, row } in ones {
+                    filled[*column][*row] = M31::one();
+                }
+                filled
+            }
+        }
     }
 
     /// The same columns, evaluated ahead at `point`: asked for the value there, they do no work.
@@ -84,14 +134,28 @@ impl PublicColumns {
                 return values.clone();
             }
         }
-        let coordinates = lagrange_weights(self.log_rows, point);
-        self.columns
-            .iter()
-            .map(|column| {
-                let sums = coordinates.each_ref().map(|weights| dot(weights, column));
-                QM31::from_m31_array(sums)
-            })
-            .collect()
+        if self.is_empty() {
+            return vec![];
+        }
+        match &self.entries {
+            Entries::All(columns) => {
+                let coordinates = lagrange_weights(self.log_rows, point);
+                let of_column = |column: &Vec<M31>| {
+                    let sums = coordinates.each_ref().map(|weights| dot(weights, column));
+                    QM31::from_m31_array(sums)
+                };
+                columns.iter().map(of_column).collect()
+            }
+            Entries::Ones { columns, ones } => {
+                let mut sums = vec![QM31::zero(); *columns];
+                let rows = ones.iter().map(|one| one.row);
+                let weights = lagrange_weights_of(self.log_rows, point, rows);
+                for (One { column, .. }, weight) in ones.iter().zip(weights) {
+                    sums[*column] += weight;
+                }
+                sums
+            }
+        }
     }
 }
 
@@ -146,6 +210,36 @@ fn lagrange_weights(log_rows: u32, point: CirclePoint<QM31>) -> [Vec<u32>; 4] {
         }
     }
     ordered
+}
+
+/// The weights of [`lagrange_weights`] on some rows alone: as every layer multiplies the weight of a row by `1/2 (1 +
+/// X/x)`, with `x` the coordinate of the row's own point, it is the product of `x + X` over all layers by `2^n` times
+/// that of `x`.
+fn lagrange_weights_of(
+    log_rows: u32,
+    point: CirclePoint<QM31>,
+    rows: impl Iterator<Item = usize>,
+) -> Vec<QM31> {
+    let coset = CanonicCoset::new(log_rows).coset;
+    let scale = M31::from_u32_unchecked(1 << log_rows);
+    let (numerators, denominators): (Vec<QM31>, Vec<M31>) = rows
+        .map(|row| {
+            let of_row = coset.at(row);
+            let (mut numerator, mut denominator) = (point.y + of_row.y, scale * of_row.y);
+            let (mut at, mut own) = (point.x, of_row.x);
+            for _ in 1..log_rows {
+                numerator *= at + own;
+                denominator *= own;
+                (at, own) = (CirclePoint::double_x(at), CirclePoint::double_x(own));
+            }
+            (numerator, denominator)
+        })
+        .unzip();
+    let inverses = M31::batch_inverse(&denominators).into_iter();
+    let weights = numerators.into_iter().zip(inverses);
+    weights
+        .map(|(numerator, inverse)| numerator * inverse)
+        .collect()
 }
 
 /// For each layer of the circle FFT, first to last, the inverse of the sign-changing coordinate of

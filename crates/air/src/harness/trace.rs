@@ -2,6 +2,7 @@
 use matchmark_statement::ProofPart;
 use stwo::core::fields::qm31::QM31;
 
+use super::public_columns::PublicColumns;
 use super::row::{ColumnRead, Source, WITNESS};
 use crate::column::Column;
 use crate::layout::SegmentLayout;
@@ -253,6 +254,22 @@ impl PartTrace {
             }
         }
         assert_eq!(columns.len(), 0, "columns of the {} tree", tree.name());
+    }
+
+    /// Replaces the public columns by others.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer.
+    pub fn set_public(&mut self, public: &PublicColumns) {
+        let components = self.components.iter_mut();
+        let columns = components.flat_map(|component| component.columns_from_mut(Source::Public));
+        let columns: Vec<_> = columns.collect();
+        let entries = public.columns();
+        assert_eq!(columns.len(), entries.len(), "public columns");
+        for (column, entries) in columns.into_iter().zip(entries) {
+            column.entries = Some(entries.into());
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub const CROSS_LIMB_BITS: u32 = 12;
 pub const MANTISSA_BITS: u32 = 14;
 /// Most tokens of the vocabulary in a row of the argmax component: more save nothing.
 pub const MAX_ARGMAX_LANES: usize = 8;
+/// What a column costs a proof in bytes, as the number of cells that are weighed against it.
+const COLUMN_CELLS: u64 = 1 << 16;
 /// Low bits of the remainder of a normalization.
 pub const NORM_LOW_BITS: u32 = 8;
 
@@ -143,18 +145,10 @@ impl DecoderLayout {
                 (shape.positions() * (shape.attention().head_dim() / 2)) as u64,
             )?,
         };
-        // The choice has as many lanes as keep it from being the tallest component.
-        let tallest = max_log_rows(&log_rows);
         let vocabulary = of(Kind::Argmax);
-        let mut argmax_lanes = 1;
-        log_rows.argmax = loop {
-            let height = rows("argmax", vocabulary.div_ceil(argmax_lanes));
-            match height {
-                Ok(height) if height <= tallest => break height,
-                height if argmax_lanes == MAX_ARGMAX_LANES => break height?,
-                _ => argmax_lanes += 1,
-            }
-        };
+        let height = |lanes| rows("argmax", vocabulary.div_ceil(lanes));
+        let (argmax_lanes, argmax) = argmax_lanes(max_log_rows(&log_rows), height)?;
+        log_rows.argmax = argmax;
         Ok(Self {
             shape,
             layers: *group,
@@ -341,6 +335,34 @@ impl DecoderLayout {
         }
         panic!("no such input of {:?}", matrix.node)
     }
+}
+
+/// Lanes and log of the number of rows of the argmax component, whose height with some lanes is given: those with the
+/// fewest cells, columns counted, that keep it from being the tallest component; if all of them make it that, those
+/// with the fewest cells.
+fn argmax_lanes(
+    tallest: u32,
+    height: impl Fn(usize) -> Result<u32, LayoutError>,
+) -> Result<(usize, u32), LayoutError> {
+    let lanes = 1..=MAX_ARGMAX_LANES;
+    let possible = lanes.filter_map(|lanes| height(lanes).ok().map(|height| (lanes, height)));
+    let cells = |(lanes, height): &(usize, u32)| {
+        let columns = argmax_columns(*lanes) as u64;
+        (
+            *height > tallest,
+            (columns << height) + columns * COLUMN_CELLS,
+        )
+    };
+    match possible.min_by_key(cells) {
+        Some(lanes) => Ok(lanes),
+        None => Ok((MAX_ARGMAX_LANES, height(MAX_ARGMAX_LANES)?)),
+    }
+}
+
+/// Columns of the argmax component in all trees: maximum, `below` and the combined logits; of each lane two limbs and
+/// half a LogUp column for each; one more LogUp column.
+const fn argmax_columns(lanes: usize) -> usize {
+    2 + 4 + 6 * lanes + 4
 }
 
 /// Log of the largest of these components.

@@ -183,10 +183,6 @@ selectors! {
         ArgmaxStart, "argmax_start";
         /// Argmax: 1 on the last row.
         ArgmaxLast, "argmax_last";
-        /// Argmax: the first token of the row, and on padding the number of its first lane.
-        ArgmaxToken, "argmax_token";
-        /// Argmax: the step, and on padding one that the segment does not have.
-        ArgmaxStep, "argmax_step";
         /// Argmax: 1 on the first step. Only where there are several lanes.
         ArgmaxFirstStep, "argmax_first_step";
     }
@@ -519,20 +515,12 @@ impl GatedSelector {
 
 impl ArgmaxSelector {
     fn entry(self, decoder: &DecoderLayout, row: usize) -> M31 {
-        let (lanes, steps) = (decoder.argmax_lanes(), decoder.steps());
+        let steps = decoder.steps();
         let rows = decoder.rows_in_use(Kind::Argmax);
         match self {
             Self::ArgmaxFirst => flag(row < steps),
             Self::ArgmaxStart => flag(row == 0),
             Self::ArgmaxLast => flag(row + 1 == rows),
-            // What padding provides is a choice after a step that nobody asks for, each lane one of its own,
-            // so that none of them can be chosen. Before the vocabulary begins the token is negative.
-            Self::ArgmaxToken if row < rows => {
-                M31::from(lanes * (row / steps)) - M31::from(decoder.argmax_missing())
-            }
-            Self::ArgmaxToken => M31::from(lanes * row),
-            Self::ArgmaxStep if row < rows => M31::from(row % steps),
-            Self::ArgmaxStep => M31::from(steps),
             Self::ArgmaxFirstStep => flag(row.is_multiple_of(steps)),
         }
     }

@@ -9,12 +9,14 @@ pub mod lookups;
 pub mod rlc;
 mod uses;
 
+use matchmark_graph::Kind;
 use matchmark_statement::{Cut, ProofPart};
 use matchmark_tables::WeightTable;
 
 use crate::challenges::{Challenges, LookupChallenges, RlcChallenges};
 use crate::circuit::{Circuit, CircuitContext};
-use crate::decoder::tokens::public_tuples;
+use crate::decoder::tokens::{chosen_columns, public_tuples};
+use crate::harness::public_columns::PublicColumns;
 use crate::layout::SegmentLayout;
 use crate::preprocessed::Constants;
 use crate::trees::Tree;
@@ -97,10 +99,21 @@ impl SegmentWitness {
         Circuit::new(layout, self.main.part, &context)
     }
 
-    /// The trace of the proof that shows the arithmetic, with the random linear combinations at these
-    /// challenges, for a witness that is honest or not.
+    /// The public columns of the proof that shows the arithmetic, in the place of those of its trace: where the
+    /// tokens stand that were chosen, of a decoder's last layers. Those of attention are the trace's own.
+    pub fn public_columns(&self, layout: &SegmentLayout) -> Option<PublicColumns> {
+        let decoder = layout.decoder().filter(|it| it.has(Kind::Argmax))?;
+        let tokens = self.tokens.as_ref()?;
+        Some(chosen_columns(decoder, &tokens.chosen))
+    }
+
+    /// The trace of the proof that shows the arithmetic, with the public columns of its tokens and the random linear
+    /// combinations at these challenges, for a witness that is honest or not.
     pub fn combine(&self, layout: &SegmentLayout, challenges: RlcChallenges) -> PartTrace {
         let mut trace = self.main.clone();
+        if let Some(public) = self.public_columns(layout) {
+            trace.set_public(&public);
+        }
         let mut provided = rlc::Provided::default();
         for (tag, values, _) in self.public_tuples(layout, challenges) {
             provided.add_tuple(tag, &values);
@@ -116,8 +129,8 @@ impl SegmentWitness {
         challenges: RlcChallenges,
     ) -> Vec<crate::decoder::tokens::PublicTuple> {
         match (layout.decoder(), &self.tokens) {
-            (Some(decoder), Some(SegmentTokens { consumed, chosen })) => {
-                public_tuples(decoder, consumed, chosen, challenges.position)
+            (Some(decoder), Some(SegmentTokens { consumed, .. })) => {
+                public_tuples(decoder, consumed, challenges.position)
             }
             _ => vec![],
         }

@@ -423,11 +423,28 @@ fn tokens_of_all_parts_are_those_of_the_segment() {
         parts.tokens.as_mut().unwrap().next = values.chosen()[3];
         let statement = SegmentStatement::new(parts).unwrap();
         let witness = prover.model_witness(&part.input(Cut::Fused)).unwrap();
-        let proven = prover.prove_part_witness(statement, values, &witness, part.ports());
+        let prove = |values| {
+            let statement = statement.clone();
+            prover.prove_part_witness(statement, values, &witness, part.ports())
+        };
+        if group == 0 {
+            let proven = prove(values).unwrap();
+            assert!(matches!(
+                refused(&proven.file),
+                VerifyError::LookupSumNotZero { .. }
+            ));
+            continue;
+        }
+        // Where the chosen tokens stand is public: no witness of others satisfies the constraints.
         assert!(matches!(
-            refused(&proven.unwrap().file),
-            VerifyError::LookupSumNotZero { .. }
+            prove(values.clone()),
+            Err(ProveError::ConstraintsNotSatisfied)
         ));
+        // A proof for the tokens that were chosen, in the name of a statement of others.
+        let honest = files[group].public_values().tokens().unwrap().clone();
+        let proof = prove(honest).unwrap().file.proof().to_vec();
+        let file = SegmentFile::new(statement, values.into(), proof);
+        assert_eq!(refused(&file), VerifyError::ConstraintsNotSatisfied);
     }
 }
 

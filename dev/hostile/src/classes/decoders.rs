@@ -17,11 +17,12 @@ use stwo::core::fields::qm31::QM31;
 
 use crate::attempt::{Attempt, Expect};
 use crate::cases::Case;
-use crate::checker::Drop;
+use crate::checker::{names, Drop};
 use crate::claim::claim_is_true;
-use crate::decoder::attacks::{choice, Choosing};
+
 use crate::decoder::cases::{all, DecoderSpec};
 use crate::decoder::cells;
+use crate::decoder::choices::{choice, Choosing, NOWHERE};
 use crate::decoder::forgeries::{
     self, forgeries, forgeries_of_digits, forgeries_of_groups, Forgery,
 };
@@ -30,6 +31,7 @@ use crate::model_runs::HonestRun;
 use crate::proving::NoValues;
 use crate::reduced::{prove, stated_file, verify, verify_as_stated, Claimed, Setup};
 use crate::report::Recorder;
+use crate::stated::{Item, What};
 use crate::world::tree_of;
 
 /// Seeds that a forgery may try before it counts as impossible.
@@ -140,9 +142,11 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
     let case = &setup.case;
     let label = format!("{}/values for a larger vocabulary", case.name);
     let (_, decoder) = case.expect_decoder();
-    let attack = choice(Choosing::Padding, false);
+    let attack = choice(Choosing::Nowhere, false);
     let forged = (0..SEEDS).find_map(|seed| attack(case, seed));
-    let forged = forged.expect("a row of padding").finish(&Drop::Nothing);
+    let forged = forged
+        .expect("a step before the last")
+        .finish(&Drop::Nothing);
     let shape = decoder.shape();
     let larger = ModelShape::new(
         Layers::new(shape.layers() as u32).unwrap(),
@@ -163,7 +167,15 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
     parts.public_values = values.digest();
     claimed.statement = SegmentStatement::new(parts).unwrap();
     claimed.values = Ok(values.clone());
-    let proofs = prove(&claimed, &Drop::Nothing).unwrap();
+    // By a prover that leaves out what refuses it.
+    let drop = Item {
+        component: "argmax".to_owned(),
+        what: What::Constraint,
+        name: NOWHERE.to_owned(),
+        ordinal: 0,
+    };
+    let drop = drop.drop(&names(case)).expect("a constraint of the list");
+    let proofs = prove(&claimed, &drop).unwrap();
     let policy = claimed.policy(&values);
     let is_other_form =
         |error: &VerifyError| matches!(error, VerifyError::Form(FormError::Vocabulary { .. }));
@@ -171,8 +183,11 @@ fn beyond_the_vocabulary(recorder: &mut Recorder, setup: &Setup) {
         let file = stated_file(&claimed, &values, &proofs);
         verify_segment(&file, &policy).map(|_| ())
     });
-    let is_unbalanced = |error: &VerifyError| matches!(error, VerifyError::LookupSumNotZero { .. });
-    recorder.refuse_as(&format!("{label}/relation"), is_unbalanced, || {
+    recorder.require(&format!("{label}/without the constraint"), || {
+        verify(&claimed, &drop, &proofs).map_err(|error| error.to_string())
+    });
+    let is_unsatisfied = |error: &VerifyError| *error == VerifyError::ConstraintsNotSatisfied;
+    recorder.refuse_as(&format!("{label}/relation"), is_unsatisfied, || {
         verify(&claimed, &Drop::Nothing, &proofs)
     });
 }

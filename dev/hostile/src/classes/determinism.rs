@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "d43e0ce8e5d7133dbed1f62d583c87e7c484182916c57e9fd61326b3dbf90478",
+        file: "61a9b89c6f192c908e162ed6bd89ba117627c5f884883c5b876ded0779e89921",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "50c3446f21f46601d6fcf749cc75861faed56f909ecf2a21cd47af88015deb03",
+        file: "34ea2d1a0afadf3bd091c518f4d30dc09ed5f6093c851db4fdfa4a7c729c7011",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "1e26f5f2d36415a5a753bcd48c2567ffca0ff1032a208e3352cb0188e36ad032",
+        file: "aa99f15233a5b2f83b26bfad2c5b14746c642db5be5ee995a2babdac007cfc98",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "28fe7572559ba4eca881eb80eecf7092da0a9590fbf8e67b4d438262a7fdafba",
-        file: "57e28f0f8589e505b351ba9e6a6830a1470683f9d662dee889dfe14aa881a0e3",
+        witness: "99e5bc33bcb0e98c9c1a9c058ca12ae3cf12606d2c2d43a7b261da1ff509e165",
+        file: "310d13cbbcf3c769819bd0a6bd4040c21bd3277cfe7d82056cf5cc25ff00fefc",
     },
 ];
 

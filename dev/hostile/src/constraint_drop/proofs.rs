@@ -6,20 +6,20 @@ use matchmark_verifier::VerifyError;
 
 use super::{Proof, Target};
 use crate::checker::Drop;
+use crate::decoder::choices::NOWHERE;
 use crate::forge::Forged;
 use crate::reduced::{prove, verify, verify_as_stated, Claimed, Setup};
 
 impl Target {
-    /// Whether the verifier adds terms of a relation: of tokens, of the one of biases, of choices. A group of layers
-    /// between others has none.
+    /// Whether the verifier adds terms of a relation: of tokens, or of the one of biases. A group of layers behind
+    /// others has none without biases.
     fn has_public_terms(&self, tag: RelationTag) -> bool {
         let Some(decoder) = self.case.layout.decoder() else {
             return false;
         };
         let layers = decoder.layers();
-        let of_choices = tag == RelationTag::Argmax && layers.is_last();
         let has_inputs = layers.is_first() || decoder.shape().attention_bias();
-        of_choices || (tag == RelationTag::LinearInput && has_inputs)
+        tag == RelationTag::LinearInput && has_inputs
     }
 
     /// Whether proofs of this witness, which [`Self::outcome`] gave, show that it is needed; the error
@@ -70,7 +70,7 @@ impl Target {
     }
 
     /// The verifier of the project refuses for this reason; or no file can be made for it, and that is
-    /// so only where values are out of their range.
+    /// so only where values are out of their range, or where a token is none of the vocabulary.
     fn expect_of_verifier(
         &self,
         claimed: &Claimed<'_>,
@@ -82,7 +82,9 @@ impl Target {
                 let verified = verify_as_stated(claimed, values, proofs);
                 expect("by the verifier", verified, is_refusal)
             }
-            Err(_) if self.reason == RelationTag::Value.name() => Ok(()),
+            Err(_) if [RelationTag::Value.name(), NOWHERE].contains(&self.reason.as_str()) => {
+                Ok(())
+            }
             Err(error) => Err(format!("no public values: {error}")),
         }
     }

@@ -2,18 +2,16 @@
 use std::sync::Arc;
 
 use matchmark_air::column::field;
-use matchmark_air::layout::decoder::{DecoderLayout, NORM_LOW_BITS, RANGE_BITS};
+use matchmark_air::layout::decoder::{DecoderLayout, NORM_LOW_BITS};
 use matchmark_air::ops::attention::cache::columns::LaneEntries;
 use matchmark_air::ops::norms::columns::{Witness, COLUMNS};
 use matchmark_air::relation::RelationTag;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::PartTrace;
 use matchmark_graph::Kind;
 use matchmark_quant::{centered, EXCESS_BITS, MODULUS};
 
-use super::execution::{
-    run, run_behind, stage_of, take_decoder, write_choice, Entry, Run, Site, Value, What,
-};
+use super::choices::{choice, Choosing, NOWHERE};
+use super::execution::{run, run_behind, stage_of, take_decoder, Entry, Run, Site, Value, What};
 use super::forge::{forge, Patch};
 use super::norms;
 use super::places::{InputSpace, MatrixKind};
@@ -368,117 +366,6 @@ pub fn activation() -> Attack {
     })
 }
 
-/// How another token is chosen than the lowest with the largest logit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choosing {
-    /// Each token has a maximum of its own.
-    OwnMaximum,
-    /// What is below the chosen token is any number.
-    AnyBelow,
-    /// The maximum is attained by none.
-    Unattained,
-    /// The maximum is exceeded: low limbs out of their range.
-    LowGap,
-    /// The same with high limbs.
-    HighGap,
-    /// The trace chooses as it should, the public tokens say something else.
-    Public,
-    /// A token that the vocabulary does not have is chosen, on a row of padding.
-    Padding,
-}
-
-/// A token that is not the choice. `tied` if it has the largest logit, too.
-pub fn choice(how: Choosing, tied: bool) -> Attack {
-    attack(move |case, seed| {
-        let (_, decoder) = case.expect_decoder();
-        let mut rng = Rng(seed ^ 0x6368_6f69);
-        let mut run = run(case, seed, &mut |_, _| {});
-        // No statement names a token that the vocabulary does not have as the last one.
-        let steps = decoder.steps() - usize::from(how == Choosing::Padding);
-        if steps == 0 {
-            return None;
-        }
-        let step = rng.below(steps);
-        let logits = run.logits[step].clone();
-        let (trace, tokens) = (&mut run.witness.main, run.witness.tokens.as_mut()?);
-        let honest = tokens.chosen[step] as usize;
-        let other = match how {
-            Choosing::Padding => padding_token(decoder, &mut rng)?,
-            _ => other_choice(&logits, honest, tied, &mut rng)?,
-        };
-        tokens.chosen[step] = other as u32;
-        let below = |token: usize| i64::from(token < other);
-        let most = logits[honest];
-        let least = logits.get(other).copied().unwrap_or(most);
-        match how {
-            Choosing::Public => {}
-            Choosing::Unattained => {
-                write_choice(decoder, trace, step, &logits, most + 1, below);
-            }
-            Choosing::LowGap | Choosing::HighGap => {
-                write_choice(decoder, trace, step, &logits, least, below);
-            }
-            Choosing::AnyBelow => {
-                write_choice(decoder, trace, step, &logits, least, |t| least - logits[t]);
-            }
-            Choosing::OwnMaximum => {
-                write_choice(decoder, trace, step, &logits, least, below);
-            }
-            Choosing::Padding => {
-                write_choice(decoder, trace, step, &logits, most + 1, below);
-                choose_padding(decoder, trace, step, other);
-            }
-        }
-        for (token, logit) in logits.iter().enumerate() {
-            let (row, _) = decoder.argmax_row(token, step);
-            let columns = trace.component_mut("argmax");
-            let mut set = |name, value| columns.column_mut(name)[row] = value;
-            match how {
-                Choosing::LowGap => {
-                    let high = columns.column("gap high")[row] * field(1 << RANGE_BITS);
-                    columns.column_mut("gap low")[row] += high;
-                    columns.column_mut("gap high")[row] = field(0);
-                }
-                Choosing::AnyBelow => set("chosen", field(i64::from(token == other))),
-                Choosing::OwnMaximum => {
-                    set("maximum", field(logit + below(token)));
-                    set("gap low", field(0));
-                    set("gap high", field(0));
-                }
-                _ => {}
-            }
-        }
-        Some(forge(case, run, vec![]))
-    })
-}
-
-/// A token behind the vocabulary that has a row for every step.
-fn padding_token(decoder: &DecoderLayout, rng: &mut Rng) -> Option<usize> {
-    let (tokens, rows) = (decoder.shape().vocabulary(), 1 << decoder.log_rows().argmax);
-    let room = rows / decoder.steps() - tokens;
-    (room > 0).then(|| tokens + rng.below(room))
-}
-
-/// On padding `below` goes on to be 1, and falls at a token.
-fn choose_padding(decoder: &DecoderLayout, trace: &mut PartTrace, step: usize, chosen: usize) {
-    let columns = trace.component_mut("argmax");
-    for token in decoder.shape().vocabulary().. {
-        let (row, _) = decoder.argmax_row(token, step);
-        if row >= 1 << columns.log_rows {
-            break;
-        }
-        columns.column_mut("below")[row] = field(i64::from(token < chosen));
-        columns.column_mut("chosen")[row] = field(i64::from(token == chosen));
-    }
-}
-
-fn other_choice(logits: &[i64], honest: usize, tied: bool, rng: &mut Rng) -> Option<usize> {
-    let is_tied = |token: usize| logits[token] == logits[honest];
-    let others = (0..logits.len()).filter(|token| *token != honest && is_tied(*token) == tied);
-    let others: Vec<_> = others.collect();
-    (!others.is_empty()).then(|| others[rng.below(others.len())])
-}
-
 /// An entry of the cache after the segment that is not the one computed; the attention goes on with
 /// the one computed.
 pub fn other_new_key(case: &Arc<Case>, seed: u64) -> Option<Forge> {
@@ -656,7 +543,8 @@ pub fn on_constraint(component: &str, name: &str, ordinal: usize) -> Option<Atta
             choice(Choosing::OwnMaximum, false)
         }
         ("argmax", "combined logits accumulate", _) => to_component(MatrixKind::Head),
-        ("argmax", "a token is chosen where below falls", _) => choice(Choosing::AnyBelow, false),
+        ("argmax", "below falls where a token is chosen", _) => choice(Choosing::AnyBelow, false),
+        ("argmax", NOWHERE, _) => choice(Choosing::Nowhere, false),
         ("argmax", "the chosen token attains the maximum", _) => {
             choice(Choosing::Unattained, false)
         }
@@ -710,7 +598,6 @@ pub fn on_relation(decoder: &DecoderLayout, tag: RelationTag) -> Vec<(String, At
             let stream_in = decoder.has(Kind::StreamIn).then_some(MatrixKind::StreamIn);
             matrices.chain(stream_in).map(of_matrix).collect()
         }
-        RelationTag::Argmax => one(choice(Choosing::Public, false)),
         RelationTag::Value => one(rescaled(Value::Up, Break::Unclipped)),
         RelationTag::KeyRlc => one(Box::new(other_new_key)),
         RelationTag::Limb => one(on_attention(Box::new(output_off))),
@@ -791,7 +678,7 @@ pub fn is_fixed(component: &str, tag: RelationTag) -> bool {
             | ("norms", Tag::SquareSums | Tag::NormFactor)
             | ("rotary" | "values", Tag::AttentionEntry | Tag::LinearOutput)
             | ("gated", Tag::LinearInput | Tag::LinearOutput)
-            | ("argmax", Tag::Argmax | Tag::LinearOutput)
+            | ("argmax", Tag::LinearOutput)
             | ("tables" | "weight table", _)
     )
 }

@@ -686,7 +686,6 @@ pub fn write_choice(
         for (name, value) in [
             ("maximum", maximum),
             ("below", below),
-            ("chosen", before - below),
             ("gap low", gap & ((1 << RANGE_BITS) - 1)),
             ("gap high", gap >> RANGE_BITS),
         ] {

@@ -8,9 +8,10 @@ use num_traits::One;
 use stwo::core::fields::m31::M31;
 
 use super::attacks::{
-    self, activation, any_value, choice, entry, given, norm, normalized, other_new_key,
-    other_token, rescaled, rotation, taken, wide_excess, Choosing, Turn,
+    self, activation, any_value, entry, given, norm, normalized, other_new_key, other_token,
+    rescaled, rotation, taken, wide_excess, Turn,
 };
+use super::choices::{choice, Choosing, NOWHERE};
 use super::execution::{rescaled_stream, run, stage_of, Entry, Site, Value, What};
 use super::forge::{forge, Patch};
 use super::norms;
@@ -329,7 +330,7 @@ impl List {
             choice(Choosing::Unattained, true),
             unattained,
         );
-        let falls = "a token is chosen where below falls";
+        let falls = "below falls where a token is chosen";
         self.add(
             "tie, below is any number",
             choice(Choosing::AnyBelow, true),
@@ -341,17 +342,17 @@ impl List {
             choice(Choosing::OwnMaximum, false),
             maximum,
         );
-        let public = RelationTag::Argmax.name();
-        self.add("public choice", choice(Choosing::Public, false), public);
-        self.add(
-            "public choice, tied",
-            choice(Choosing::Public, true),
-            public,
-        );
+        self.add("public choice", choice(Choosing::Public, false), falls);
+        self.add("public choice, tied", choice(Choosing::Public, true), falls);
         self.add(
             "a token that the vocabulary does not have",
             choice(Choosing::Padding, false),
-            public,
+            falls,
+        );
+        self.add(
+            "no token of the vocabulary",
+            choice(Choosing::Nowhere, false),
+            NOWHERE,
         );
     }
 

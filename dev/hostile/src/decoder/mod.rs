@@ -7,6 +7,7 @@
 pub mod attacks;
 pub mod cases;
 pub mod cells;
+pub mod choices;
 pub mod execution;
 pub mod forge;
 pub mod forgeries;

@@ -11,7 +11,7 @@ use matchmark_air::harness::component::AnyComponent;
 use matchmark_air::harness::public_columns::PublicColumns;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
-use matchmark_air::witness::PartTrace;
+use matchmark_air::witness::{PartTrace, SegmentWitness};
 use matchmark_prover::part::{prove_part, PartInput, Strategy};
 use matchmark_prover::ProveError;
 use matchmark_statement::LookupStatement;
@@ -33,7 +33,7 @@ use crate::forge::Forged;
 pub fn prove(claimed: &Claimed<'_>, drop: &Drop) -> Result<Vec<Vec<u8>>, ProveError> {
     let (setup, forged) = (claimed.setup, claimed.forged);
     let (layout, statement) = (&setup.case.layout, &claimed.statement);
-    let public = public_columns(layout, &forged.witness.main);
+    let public = public_columns(layout, &forged.witness);
     let mut proofs = vec![];
     let mut first = 0;
     for (place, structure) in setup.structures.iter().enumerate() {
@@ -114,17 +114,21 @@ impl Strategy for Lacking<'_> {
     }
 }
 
-/// The public columns of a segment as its trace has them; a decoder has none.
-pub fn public_columns(layout: &SegmentLayout, trace: &PartTrace) -> Arc<PublicColumns> {
-    match layout.decoder() {
+/// The public columns of a segment: as its trace has them, or as a decoder's tokens say.
+pub fn public_columns(layout: &SegmentLayout, witness: &SegmentWitness) -> Arc<PublicColumns> {
+    let columns = match layout.decoder() {
         None => {
-            let vectors = trace.component("vectors");
+            let vectors = witness.main.component("vectors");
             let entries = ["query", "key", "value", "output"];
             let columns = entries.map(|name| vectors.column(name).to_vec());
-            Arc::new(PublicColumns::new(vectors.log_rows, columns.into()))
+            PublicColumns::new(vectors.log_rows, columns.into())
         }
-        Some(_) => CircuitContext::structural(layout).public,
-    }
+        Some(_) => {
+            let chosen = witness.public_columns(layout);
+            chosen.unwrap_or_else(PublicColumns::none)
+        }
+    };
+    Arc::new(columns)
 }
 
 /// Where `drop` is a constraint on the LogUp columns of one of these components: claims for it what

@@ -181,7 +181,7 @@ impl Lacking<'_> {
             challenges: phases.challenges,
             claimed_sums: phases.claimed_sums,
             points: PortPoints::new(points.collect()),
-            public: public_columns(layout, &claimed.forged.witness.main),
+            public: public_columns(layout, &claimed.forged.witness),
         };
         let system = Reduced::new(self.drop, first, &context.claimed_sums);
         let circuit = Circuit::of_system(layout, structure.part(), &context, &system);
@@ -211,7 +211,7 @@ fn public_sum(claimed: &Claimed<'_>, drop: &Drop, challenges: &Challenges) -> QM
         return QM31::zero();
     };
     let challenge = challenges.rlc.position;
-    let tuples = public_tuples(layout, &tokens.consumed, &tokens.chosen, challenge);
+    let tuples = public_tuples(layout, &tokens.consumed, challenge);
     let stated = tuples
         .into_iter()
         .filter(|(tag, ..)| *drop != Drop::Relation(*tag));

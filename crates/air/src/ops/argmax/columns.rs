@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::harness::rlc::RunningSum;
-use crate::harness::row::Row;
+use crate::harness::row::{Row, Source};
 use crate::layout::decoder::DecoderLayout;
 use crate::preprocessed::decoder::DecoderSelector;
 
@@ -18,64 +18,40 @@ pub struct Selectors<T> {
     pub start: T,
     /// 1 on the last row that is not padding.
     pub last: T,
-    /// The token of the first lane; on padding the number of the row and lane.
-    pub token: T,
-    /// The step; on padding one that the segment does not have.
-    pub step: T,
     /// 1 on the first step, where there are several lanes.
     pub first_step: Option<T>,
 }
 
-/// Columns of the witness tree.
+/// Columns of the witness tree. Both are read one row of tokens before as well.
 #[derive(Clone, Debug)]
 pub struct Witness<T, Pair> {
-    /// The largest logit of the step; read one row of tokens before as well.
+    /// The largest logit of the step.
     pub maximum: Pair,
-    /// 1 on the last lane's token one row of tokens before, if it is below the chosen one.
-    pub below_before: T,
-    /// 1 on the token of the first lane, if it is the chosen one. That of the others follows within the row.
-    pub chosen: T,
+    /// 1 on rows whose tokens are all below the chosen one, 0 on the others.
+    pub below: Pair,
     /// The tokens.
     pub lanes: Vec<Lane<T>>,
 }
 
-/// Columns of one token.
+/// Columns of one token in the witness tree.
 #[derive(Clone, Debug)]
 pub struct Lane<T> {
-    /// 1 on tokens below the chosen one, 0 from it on.
-    pub below: T,
-    /// Low limb of `maximum - logit - below`.
+    /// Low limb of `maximum - logit`, less one if the token is below the chosen one.
     pub gap_low: T,
-    /// High limb of `maximum - logit - below`.
+    /// High limb of it.
     pub gap_high: T,
 }
 
 impl<T> Lane<T> {
     /// The columns in reading order.
     pub fn into_columns(self) -> [T; LANE_COLUMNS] {
-        let Self {
-            below,
-            gap_low,
-            gap_high,
-        } = self;
-        [below, gap_low, gap_high]
+        let Self { gap_low, gap_high } = self;
+        [gap_low, gap_high]
     }
 }
 
 /// Number of columns of a token in the witness tree.
-pub const LANE_COLUMNS: usize = 3;
-
-impl Lane<usize> {
-    /// Where a lane's columns stand among the witness columns, behind the maximum and the choice of the first.
-    pub const fn of_lane(lane: usize) -> Self {
-        let below = 2 + LANE_COLUMNS * lane;
-        Self {
-            below,
-            gap_low: below + 1,
-            gap_high: below + 2,
-        }
-    }
-}
+pub const LANE_COLUMNS: usize = 2;
 
 /// A whole row, in reading order.
 pub struct Columns<E: EvalAtRow> {
@@ -83,6 +59,8 @@ pub struct Columns<E: EvalAtRow> {
     pub selectors: Selectors<E::F>,
     /// Witness columns.
     pub witness: Witness<E::F, [E::F; 2]>,
+    /// Public columns, one a lane: 1 on the chosen token, 0 on all others.
+    pub chosen: Vec<E::F>,
     /// Combined logits so far.
     pub logits: RunningSum<E>,
 }
@@ -95,40 +73,27 @@ impl<E: EvalAtRow> Columns<E> {
             first: row.decoder(DecoderSelector::ArgmaxFirst),
             start: row.decoder(DecoderSelector::ArgmaxStart),
             last: row.decoder(DecoderSelector::ArgmaxLast),
-            token: row.decoder(DecoderSelector::ArgmaxToken),
-            step: row.decoder(DecoderSelector::ArgmaxStep),
             first_step: (lanes > 1).then(|| row.decoder(DecoderSelector::ArgmaxFirstStep)),
         };
-        let maximum = row.witness_before("maximum", decoder.steps());
-        let chosen = row.witness("chosen");
-        let mut below_before = None;
-        let mut lane = |lane: usize| {
-            let below = if lane + 1 < lanes {
-                row.witness("below")
-            } else {
-                let [before, below] = row.witness_before("below", decoder.steps());
-                below_before = Some(before);
-                below
-            };
-            Lane {
-                below,
-                gap_low: row.witness("gap low"),
-                gap_high: row.witness("gap high"),
-            }
+        let witness = Witness {
+            maximum: row.witness_before("maximum", decoder.steps()),
+            below: row.witness_before("below", decoder.steps()),
+            lanes: (0..lanes)
+                .map(|_| Lane {
+                    gap_low: row.witness("gap low"),
+                    gap_high: row.witness("gap high"),
+                })
+                .collect(),
         };
-        let lanes = (0..lanes).map(&mut lane).collect();
-        let Some(below_before) = below_before else {
-            unreachable!("a row has a token");
-        };
+        let chosen = (0..lanes).map(|_| row.carried(CHOSEN, Source::Public));
         Self {
             selectors,
-            witness: Witness {
-                maximum,
-                below_before,
-                chosen,
-                lanes,
-            },
+            witness,
+            chosen: chosen.collect(),
             logits: row.running_sum("logits", 1),
         }
     }
 }
+
+/// Name of the public columns.
+pub const CHOSEN: &str = "chosen";

@@ -1,14 +1,18 @@
 //! Constraints of the argmax component.
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Add;
+
 use num_traits::{One, Zero};
 use stwo::core::fields::m31::M31;
 use stwo::core::fields::qm31::QM31;
 use stwo_constraint_framework::EvalAtRow;
 
-use super::columns::{Columns, Lane, Witness};
+use super::columns::{Columns, Witness};
 use crate::gadgets::rescaling::range;
 use crate::harness::row::{constant, Constraints, Row};
 use crate::layout::decoder::{DecoderLayout, ARGMAX_OUTPUT, RANGE_BITS};
-use crate::relation::{Argmax as ArgmaxTuple, LinearOutput};
+use crate::relation::LinearOutput;
 
 /// The argmax component of one segment.
 #[derive(Clone, Debug)]
@@ -39,12 +43,12 @@ impl Constraints for Argmax {
         let Columns {
             selectors,
             witness,
+            chosen,
             logits,
         } = Columns::read(row, &self.decoder);
         let Witness {
             maximum: [maximum_before, maximum],
-            below_before,
-            chosen: first_chosen,
+            below: [below_before, below],
             lanes,
         } = witness;
         let one = constant::<E>(1);
@@ -54,19 +58,41 @@ impl Constraints for Argmax {
             "the maximum is the same for all tokens",
             follows.clone() * (maximum.clone() - maximum_before),
         );
-        // The logit is maximum - gap - below, with the gap a sum of two limbs: no logit exceeds the
-        // maximum, and those of tokens below the chosen one are less than it.
-        let gap_of = |lane: &Lane<E::F>| {
-            lane.gap_low.clone()
-                + lane.gap_high.clone() * M31::from_u32_unchecked(1 << RANGE_BITS)
-                + lane.below.clone()
-        };
+        // `below` is 1 before the first token, and falls where a token is chosen: to 0, as a step has one choice in
+        // public. Else: a higher token of the largest logit, or no choice at all. Behind the last row is the first.
+        let begins = selectors.first.clone() + follows.clone() * below_before.clone();
+        let falls = chosen.iter().cloned().fold(E::F::zero(), Add::add);
+        row.constrain(
+            "below falls where a token is chosen",
+            begins - falls - below.clone(),
+        );
+        row.constrain(
+            "a token is chosen at every step",
+            selectors.first.clone() * below_before,
+        );
+        // The logit is maximum - gap - below, with the gap a sum of two limbs: no logit exceeds the maximum, and those
+        // of tokens below the chosen one are less than it. A token is below the chosen one if that is in a lane behind
+        // its own, or in none of the lanes up to the last and in no row before.
+        let mut below = below;
+        let mut behind: Vec<E::F> = vec![];
+        for chosen in chosen.iter().rev() {
+            behind.push(below.clone());
+            below += chosen.clone();
+        }
+        let gaps = lanes.iter().zip(behind.into_iter().rev());
+        let gaps: Vec<E::F> = gaps
+            .map(|(lane, below)| {
+                lane.gap_low.clone()
+                    + lane.gap_high.clone() * M31::from_u32_unchecked(1 << RANGE_BITS)
+                    + below
+            })
+            .collect();
         // Tokens come before steps: from a token to the next the sum is multiplied once for every step. What the
         // first row has before the vocabulary begins counts as zero. Else: logits that no matrix has computed.
         let step = row.rlc().position;
         let missing = self.decoder.argmax_missing();
         let of_token = power(step, self.decoder.steps());
-        let of_row = power(of_token, lanes.len() - 1) * step;
+        let of_row = power(of_token, gaps.len() - 1) * step;
         let logits = row.accumulate("combined logits accumulate", logits, |sum, before| {
             let carried = match &selectors.first_step {
                 None => before * step * (one.clone() - selectors.start.clone()),
@@ -75,9 +101,9 @@ impl Constraints for Argmax {
                         + before * of_row * (first.clone() - selectors.start.clone())
                 }
             };
-            let of_row = lanes.iter().enumerate();
-            let terms = of_row.fold(E::EF::zero(), |terms, (index, lane)| {
-                let logit = maximum.clone() - gap_of(lane);
+            let of_row = gaps.iter().enumerate();
+            let terms = of_row.fold(E::EF::zero(), |terms, (index, gap)| {
+                let logit = maximum.clone() - gap.clone();
                 let logit = if index < missing {
                     follows.clone() * logit
                 } else {
@@ -87,32 +113,11 @@ impl Constraints for Argmax {
             });
             sum - carried - terms
         });
-        // `below` is 1 before the first token, and falls where a token is chosen. The relation has one
-        // choice for each step, so it falls once, by one: it is 1 below the chosen token and 0 from it
-        // on, although nothing says that it is a bit.
-        let before = selectors.first.clone() + follows.clone() * below_before;
-        row.constrain(
-            "a token is chosen where below falls",
-            first_chosen.clone() - before + lanes[0].below.clone(),
-        );
-        // As if it were one more than what stands behind it.
-        let mut before = first_chosen + lanes[0].below.clone();
-        for (index, lane) in (0_u32..).zip(lanes) {
-            let gap = gap_of(&lane);
+        // On padding and before the vocabulary begins nothing is chosen: the verifier says so.
+        for ((lane, gap), chosen) in lanes.into_iter().zip(gaps).zip(chosen) {
             range(row, RANGE_BITS, lane.gap_low);
             range(row, RANGE_BITS, lane.gap_high);
-            let chosen = before - lane.below.clone();
-            before = lane.below;
-            row.constrain("the chosen token attains the maximum", chosen.clone() * gap);
-            // On padding the step is not one of the segment, and before the vocabulary begins the token is none of
-            // it: else a token that it does not have could be chosen there.
-            row.provide_times(
-                chosen,
-                ArgmaxTuple {
-                    step: selectors.step.clone(),
-                    token: selectors.token.clone() + constant::<E>(index),
-                },
-            );
+            row.constrain("the chosen token attains the maximum", chosen * gap);
         }
         let name = u32::try_from(ARGMAX_OUTPUT).unwrap_or(u32::MAX);
         row.require_times(
