@@ -328,7 +328,29 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
         reference_layer(1)?,
         reference_layer(2)?,
         // So many tokens that the choice has lanes, the first of which have no token in their first row.
-        reference_layers(1, [64, 48], false, (LayerGroups::ONE, 0), 22_000)?,
+        reference_layers(
+            1,
+            [64, 48],
+            false,
+            (LayerGroups::ONE, 0),
+            Sizes {
+                vocabulary: 22_000,
+                ..Sizes::SMALL
+            },
+        )?,
+        // A layer between others with lanes in the stream and in the gates, whose first rows lack a step.
+        reference_layers(
+            3,
+            [128, 120],
+            false,
+            (LayerGroups::new(3)?, 1),
+            Sizes {
+                hidden: 768,
+                mlp: 1200,
+                segment_steps: 114,
+                ..Sizes::SMALL
+            },
+        )?,
     ])
 }
 
@@ -339,12 +361,32 @@ fn reference_decoder(
     biases: bool,
 ) -> Result<(SegmentLayout, usize), ReferenceError> {
     let whole = (LayerGroups::ONE, 0);
-    reference_layers(2, positions_and_capacity, biases, whole, 50)
+    reference_layers(2, positions_and_capacity, biases, whole, Sizes::SMALL)
 }
 
 /// One of three layers of such a decoder, each a group of its own.
 fn reference_layer(layer: usize) -> Result<(SegmentLayout, usize), ReferenceError> {
-    reference_layers(3, [64, 48], false, (LayerGroups::new(3)?, layer), 50)
+    let group = (LayerGroups::new(3)?, layer);
+    reference_layers(3, [64, 48], false, group, Sizes::SMALL)
+}
+
+/// Sizes of a reference decoder that say which components have lanes.
+struct Sizes {
+    hidden: u32,
+    mlp: u32,
+    vocabulary: u32,
+    /// One more than the segment has.
+    segment_steps: u32,
+}
+
+impl Sizes {
+    /// Those at which none has any.
+    const SMALL: Self = Self {
+        hidden: 24,
+        mlp: 40,
+        vocabulary: 50,
+        segment_steps: 6,
+    };
 }
 
 fn reference_layers(
@@ -352,14 +394,14 @@ fn reference_layers(
     [positions, capacity]: [u32; 2],
     biases: bool,
     (groups, index): (LayerGroups, usize),
-    vocabulary: u32,
+    sizes: Sizes,
 ) -> Result<(SegmentLayout, usize), ReferenceError> {
     let shape = ModelShape::new(
         Layers::new(layers)?,
-        HiddenSize::new(24)?,
+        HiddenSize::new(sizes.hidden)?,
         AttentionShape::new(QueryHeads::new(4)?, KvHeads::new(2)?, HeadDim::new(8)?)?,
-        MlpSize::new(40)?,
-        VocabularySize::new(vocabulary)?,
+        MlpSize::new(sizes.mlp)?,
+        VocabularySize::new(sizes.vocabulary)?,
         CacheCapacity::new(positions)?,
     )?
     .with_attention_bias(biases);
@@ -368,13 +410,14 @@ fn reference_layers(
     let segment = SegmentShape::new(
         shape.attention_of(shape.layers() / groups.count())?,
         CacheCapacity::new(capacity)?,
-        SegmentSteps::new(6)?,
+        SegmentSteps::new(sizes.segment_steps)?,
     )?;
+    let steps = sizes.segment_steps as usize - 1;
     let table = TableBounds {
         len: 2048,
         max_weight: 2048,
     };
-    let layout = SegmentLayout::new(segment, 5, bits, step, Rounding::NearestTiesUp, table)?;
+    let layout = SegmentLayout::new(segment, steps, bits, step, Rounding::NearestTiesUp, table)?;
     let layout = layout.with_layers(shape, *arithmetic.terms(), (groups, index))?;
     Ok((layout, 7))
 }

@@ -133,7 +133,7 @@ fn dominating_channels_satisfy_the_relation() {
         // The quotient -1448 * 2^(15 - shift), clamped at the end of the range: the root of the mantissa 2^13 is
         // 1448, the exponent is one.
         let decoder = layout.decoder().unwrap();
-        let row = decoder.stream_row(0, 0, 1);
+        let (row, _) = decoder.stream_row(0, 0, 1);
         let stream = witness.main.component("stream");
         let [divisor, out, excess] = ["divisor", "normalized", "normalized excess"]
             .map(|name| centered(stream.column(name)[row].0));

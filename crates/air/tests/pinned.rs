@@ -127,6 +127,11 @@ fn decoder_with_many_tokens() {
 }
 
 #[test]
+fn layers_with_lanes() {
+    insta::assert_snapshot!(description(15));
+}
+
+#[test]
 fn split_decoder() {
     insta::assert_snapshot!(description(9));
 }
@@ -181,8 +186,8 @@ fn one_other_element_is_another_relation() {
     assert_eq!(digest_of(&relation), RELATION_DIGEST);
     let layouts = reference_layouts().unwrap();
     let names = names_of_covered(&layouts, &relation);
-    // All layers, layers between others, and so many tokens that the choice has lanes.
-    for index in [8, 12, 14] {
+    // All layers, layers between others, so many tokens that the choice has lanes, and lanes in the layers.
+    for index in [8, 12, 14, 15] {
         let (decoder, _) = &layouts[index];
         assert_eq!(decoder.kind(), SegmentKind::Decoder);
         for column in Preprocessed::of(decoder, ProofPart::Whole) {

@@ -15,13 +15,13 @@ pub const MODEL: CostModel = CostModel {
 
 /// The model for segments of decoders, on a machine of two cores (x86-64, AVX-512).
 ///
-/// Fitted by [`CostModel::fit`] to eleven segments of decoders of up to 9 M weights that `docs/figures.md` has,
+/// Fitted by [`CostModel::fit`] to nine segments of decoders of up to 3 M weights that `docs/figures.md` has,
 /// from 1 to 128 tokens in all four profiles: within 20 % of their processor time, 3 % of their memory and 20 % of their
 /// time of verifying. The times were measured under relation 5, whose segments of decoders have 2 to 3 % fewer cells;
-/// two more segments that were measured then have lower trees since and are left out.
+/// four more segments that were measured then, the largest among them, have fewer cells since and are left out.
 pub const DECODER: CostModel = CostModel {
     cores: 2,
-    prove: [3.003e-10, 0.0, 1.464e-7, 3.298e-8, 4.389e-9, 0.0],
-    memory: [3.750, 74.86, 7.364, 2.219e7],
-    verify: [5.702e-3, 6.378e-5, 0.0, 0.0],
+    prove: [2.705e-10, 0.0, 1.411e-7, 3.350e-8, 6.761e-9, 0.0],
+    memory: [3.885, 72.13, 7.199, 2.800e7],
+    verify: [0.0, 6.319e-5, 0.0, 2.933],
 };

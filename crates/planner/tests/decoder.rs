@@ -49,8 +49,9 @@ fn workload(decoder: Decoder, prompt: u32, tokens: u32) -> Workload {
 type Measured = ([u32; 6], u32, u32, SecurityLevel, Profile, [f64; 3]);
 
 const STORIES: [u32; 6] = [2, 256, 4, 64, 704, 1024];
-/// Two that were measured are left out: their choice has lanes since, so that their trees are lower.
-const MEASURED: [Measured; 11] = {
+/// Four that were measured are left out: their choice, their stream or their gates have lanes since, so that their trees
+/// have fewer cells.
+const MEASURED: [Measured; 9] = {
     use Profile::{Balanced, Compact, Fast, Fastest};
     use SecurityLevel::{Conjectured100, Proven100};
     const LARGE: [u32; 6] = [4, 192, 4, 48, 512, 4096];
@@ -69,7 +70,6 @@ const MEASURED: [Measured; 11] = {
         (STORIES, 0, 64, Conjectured100, Compact, [4.37, 2.88, 3.7]),
         proven(STORIES, 0, 64, Fast, [1.75, 0.87, 6.9]),
         proven(STORIES, 0, 64, Fastest, [1.33, 0.54, 11.2]),
-        proven(STORIES, 0, 128, Balanced, [6.27, 3.03, 6.0]),
         proven(STORIES, 64, 1, Balanced, [0.89, 0.52, 5.6]),
         proven([1, 64, 2, 32, 176, 512], 0, 32, Fast, [0.38, 0.23, 6.4]),
         proven(
@@ -80,13 +80,6 @@ const MEASURED: [Measured; 11] = {
             [1.49, 0.81, 5.2],
         ),
         proven(LARGE, 0, 16, Balanced, [1.32, 0.80, 5.7]),
-        proven(
-            [6, 256, 4, 64, 704, 8192],
-            0,
-            64,
-            Balanced,
-            [12.52, 5.61, 6.6],
-        ),
     ]
 };
 const GIB: f64 = 1_073_741_824.0;
@@ -165,9 +158,8 @@ fn layouts_are_those_that_were_measured() {
             8_u64 << (structure.lifting_log_size() - structure.parameters().log_blowup);
         committed.map(|log| 1_u64 << log).sum::<u64>() + composition
     };
-    assert_eq!(cells(&MEASURED[10]), 93_438_208);
     // What was measured had other tables, and somewhat fewer cells by the relation of then.
-    for (index, expected) in [(0, 26_106_656_u64), (5, 51_172_640), (6, 5_939_904)] {
+    for (index, expected) in [(0, 26_106_656_u64), (5, 5_939_904)] {
         let got = cells(&MEASURED[index]);
         assert!(got.abs_diff(expected) * 100 < 4 * expected, "{got}");
     }

@@ -155,7 +155,7 @@ pub fn wraps_without_the_bound() -> Result<(), String> {
     // The stream before is far too small to matter.
     let rescale = Value::Stream.rescale(part, STAGE, CHANNEL);
     let [expected, ..] = rescaled(rescale, weights.accumulator);
-    let row = decoder.stream_row(STAGE, CHANNEL, 0);
+    let (row, _) = decoder.stream_row(STAGE, CHANNEL, 0);
     let stream = forged.witness.main.component("stream");
     let high = centered(stream.column("high")[row].0);
     let ends = [i64::from(rescale.min()), i64::from(rescale.max())];

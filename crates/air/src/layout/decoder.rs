@@ -30,8 +30,8 @@ pub const CROSS_OFFSET: u32 = 1 << 23;
 pub const CROSS_LIMB_BITS: u32 = 12;
 /// Bits of a mantissa of the sum of squares.
 pub const MANTISSA_BITS: u32 = 14;
-/// Most tokens of the vocabulary in a row of the argmax component: more save nothing.
-pub const MAX_ARGMAX_LANES: usize = 8;
+/// Most lanes of a row, be they tokens of the vocabulary, channels of the stream or steps of a gate: more save nothing.
+pub const MAX_LANES: usize = 8;
 /// What a column costs a proof in bytes, as the number of cells that are weighed against it.
 const COLUMN_CELLS: u64 = 1 << 16;
 /// Low bits of the remainder of a normalization.
@@ -57,7 +57,7 @@ pub struct MatrixLayout {
 pub struct DecoderLogRows {
     /// Rows (matrix, block of outputs, input).
     pub linear: u32,
-    /// Rows (stage, channel, step).
+    /// Rows (stage, channels, step).
     pub stream: u32,
     /// Rows (stage, step).
     pub norms: u32,
@@ -65,7 +65,7 @@ pub struct DecoderLogRows {
     pub rotary: u32,
     /// Rows (layer, key/value head, dimension, step).
     pub values: u32,
-    /// Rows (layer, channel of the MLP, step).
+    /// Rows (layer, channel of the MLP, steps).
     pub gated: u32,
     /// Rows (tokens of the vocabulary, step); none of a group of layers without the output head.
     pub argmax: u32,
@@ -89,6 +89,8 @@ pub struct DecoderLayout {
     steps: usize,
     width: usize,
     matrices: Vec<MatrixLayout>,
+    stream_lanes: usize,
+    gated_lanes: usize,
     argmax_lanes: usize,
     log_rows: DecoderLogRows,
 }
@@ -126,13 +128,22 @@ impl DecoderLayout {
             log_rows(component, per_token as u64 * segment_steps as u64)
         };
         let of = |kind| graph.rows_per_token(kind);
+        let channels = of(Kind::Stream);
+        let height = |lanes| rows("stream", channels / lanes);
+        // Lanes that leave no channel over.
+        let (stream_lanes, stream) = fewest_cells(stream_columns, |lanes| {
+            shape.hidden().is_multiple_of(lanes).then(|| height(lanes))
+        })?;
+        let gates = of(Kind::Gated) as u64;
+        let height = |lanes| log_rows("gated", gates * segment_steps.div_ceil(lanes) as u64);
+        let (gated_lanes, gated) = fewest_cells(gated_columns, |lanes| Some(height(lanes)))?;
         let mut log_rows = DecoderLogRows {
             linear: log_rows("linear", first_row as u64)?,
-            stream: rows("stream", of(Kind::Stream))?,
+            stream,
             norms: rows("norms", graph.of(Kind::Stream).len())?,
             rotary: rows("rotary", of(Kind::Rotary))?,
             values: rows("values", of(Kind::Values))?,
-            gated: rows("gated", of(Kind::Gated))?,
+            gated,
             argmax: 0,
             stream_in: rows("stream in", of(Kind::StreamIn))?,
             stream_out: rows("stream out", of(Kind::StreamOut))?,
@@ -157,6 +168,8 @@ impl DecoderLayout {
             steps,
             width,
             matrices,
+            stream_lanes,
+            gated_lanes,
             argmax_lanes,
             log_rows,
         })
@@ -213,10 +226,10 @@ impl DecoderLayout {
         let rows = self.log_rows;
         // Additions and normalized values; both halves; up, gate and their product.
         [
-            (rows.stream, 2),
+            (rows.stream, 2 * self.stream_lanes as u64),
             (rows.rotary, 2),
             (rows.values, 1),
-            (rows.gated, 3),
+            (rows.gated, 3 * self.gated_lanes as u64),
             (vectors, 1),
         ]
         .into_iter()
@@ -249,7 +262,8 @@ impl DecoderLayout {
         self.graph.of(Kind::Stream).len()
     }
 
-    /// Row of one of a node's rows for a token at a step, in the component that shows nodes of its kind.
+    /// Row of one of a node's rows for a token at a step, in the component that shows nodes of its kind, of those
+    /// without lanes.
     pub fn row(&self, node: NodeId, index: usize, step: usize) -> usize {
         (self.graph.node(node).first_row() + index) * self.steps + step
     }
@@ -257,11 +271,17 @@ impl DecoderLayout {
     /// Rows that are not padding in the component that shows nodes of a kind.
     pub fn rows_in_use(&self, kind: Kind) -> usize {
         let rows = self.graph.rows_per_token(kind);
-        let rows = match kind {
-            Kind::Argmax => rows.div_ceil(self.argmax_lanes),
-            _ => rows,
-        };
-        rows * self.steps
+        match kind {
+            Kind::Argmax => rows.div_ceil(self.argmax_lanes) * self.steps,
+            Kind::Stream => rows / self.stream_lanes * self.steps,
+            Kind::Gated => rows * self.gated_steps(),
+            Kind::Linear
+            | Kind::Rotary
+            | Kind::Values
+            | Kind::Attention
+            | Kind::StreamIn
+            | Kind::StreamOut => rows * self.steps,
+        }
     }
 
     /// Tokens of the vocabulary that stand side by side in a row of the argmax component.
@@ -279,9 +299,16 @@ impl DecoderLayout {
         self.row(self.graph.nth(kind, rank), index, step)
     }
 
-    /// Row of (stage, channel, step) in the stream component.
-    pub fn stream_row(&self, stage: usize, channel: usize, step: usize) -> usize {
-        self.row_of(Kind::Stream, stage, channel, step)
+    /// Channels that stand side by side in a row of the stream component.
+    pub fn stream_lanes(&self) -> usize {
+        self.stream_lanes
+    }
+
+    /// Row and lane of (stage, channel, step) in the stream component.
+    pub fn stream_row(&self, stage: usize, channel: usize, step: usize) -> (usize, usize) {
+        let place = stage * self.shape.hidden() + channel;
+        let (row, lane) = (place / self.stream_lanes, place % self.stream_lanes);
+        (row * self.steps + step, lane)
     }
 
     /// Number of (stage, step) in the relations between stream and norms.
@@ -301,9 +328,26 @@ impl DecoderLayout {
         self.row_of(Kind::Values, layer, head * dims + dim, step)
     }
 
-    /// Row of (layer, channel, step) in the gated component.
-    pub fn gated_row(&self, layer: usize, channel: usize, step: usize) -> usize {
-        self.row_of(Kind::Gated, layer, channel, step)
+    /// Steps that stand side by side in a row of the gated component.
+    pub fn gated_lanes(&self) -> usize {
+        self.gated_lanes
+    }
+
+    /// Rows of a channel in the gated component.
+    pub fn gated_steps(&self) -> usize {
+        self.steps.div_ceil(self.gated_lanes)
+    }
+
+    /// Lanes of the first of them that stand before the first step.
+    pub fn gated_missing(&self) -> usize {
+        self.gated_steps() * self.gated_lanes - self.steps
+    }
+
+    /// Row and lane of (layer, channel, step) in the gated component.
+    pub fn gated_row(&self, layer: usize, channel: usize, step: usize) -> (usize, usize) {
+        let first = (layer * self.shape.mlp() + channel) * self.gated_steps();
+        let place = self.gated_missing() + step;
+        (first + place / self.gated_lanes, place % self.gated_lanes)
     }
 
     /// Row and lane of (token of the vocabulary, step) in the argmax component.
@@ -344,19 +388,51 @@ fn argmax_lanes(
     tallest: u32,
     height: impl Fn(usize) -> Result<u32, LayoutError>,
 ) -> Result<(usize, u32), LayoutError> {
-    let lanes = 1..=MAX_ARGMAX_LANES;
-    let possible = lanes.filter_map(|lanes| height(lanes).ok().map(|height| (lanes, height)));
-    let cells = |(lanes, height): &(usize, u32)| {
-        let columns = argmax_columns(*lanes) as u64;
-        (
-            *height > tallest,
-            (columns << height) + columns * COLUMN_CELLS,
-        )
-    };
-    match possible.min_by_key(cells) {
-        Some(lanes) => Ok(lanes),
-        None => Ok((MAX_ARGMAX_LANES, height(MAX_ARGMAX_LANES)?)),
+    let is_no_taller = |lanes| height(lanes).is_ok_and(|height| height <= tallest);
+    let some_are = (1..=MAX_LANES).any(is_no_taller);
+    fewest_cells(argmax_columns, |lanes| {
+        (is_no_taller(lanes) || !some_are).then(|| height(lanes))
+    })
+}
+
+/// Lanes and log of the number of rows of a component, whose columns in all trees and whose height with some lanes
+/// are given, if it can have so many: those with the fewest cells, columns counted.
+fn fewest_cells(
+    columns: impl Fn(usize) -> usize,
+    height: impl Fn(usize) -> Option<Result<u32, LayoutError>>,
+) -> Result<(usize, u32), LayoutError> {
+    let (mut fewest, mut error) = (None::<(u64, usize, u32)>, None);
+    for lanes in 1..=MAX_LANES {
+        match height(lanes) {
+            None => {}
+            Some(Err(it)) => error = Some(it),
+            Some(Ok(height)) => {
+                let columns = columns(lanes) as u64;
+                let cells = (columns << height) + columns * COLUMN_CELLS;
+                if fewest.is_none_or(|(least, ..)| cells < least) {
+                    fewest = Some((cells, lanes, height));
+                }
+            }
+        }
     }
+    match (fewest, error) {
+        (Some((_, lanes, height)), _) => Ok((lanes, height)),
+        (None, Some(error)) => Err(error),
+        (None, None) => unreachable!("one lane is always possible"),
+    }
+}
+
+/// Columns of the gated component in all trees but the preprocessed one: the combined accumulators and products; of
+/// each lane ten, and half a LogUp column for each of nine uses; as much for two more.
+const fn gated_columns(lanes: usize) -> usize {
+    8 + 10 * lanes + 4 * (9 * lanes + 2).div_ceil(2)
+}
+
+/// Columns of the stream component in all trees but the preprocessed one: three sums, three of the norm and the
+/// combined additions; of each lane nine, the combined value, and half a LogUp column for each of eleven uses; as
+/// much for three more.
+const fn stream_columns(lanes: usize) -> usize {
+    3 + 3 + 4 + 13 * lanes + 4 * (11 * lanes + 3).div_ceil(2)
 }
 
 /// Columns of the argmax component in all trees: maximum, `below` and the combined logits; of each lane two limbs and

@@ -89,9 +89,9 @@ selectors! {
         StreamUnit, "stream_unit";
         /// Stream: what the stream of the stage before is multiplied by; 0 on the first stage.
         StreamBefore, "stream_before";
-        /// Stream: 1 on the first channel of a stage.
+        /// Stream: 1 on the first channels of a stage.
         StreamFirstChannel, "stream_first_channel";
-        /// Stream: 1 on the last channel of a stage.
+        /// Stream: 1 on the last channels of a stage.
         StreamLastChannel, "stream_last_channel";
         /// Stream: 1 on the first step of a channel.
         StreamFirstStep, "stream_first_step";
@@ -99,7 +99,7 @@ selectors! {
         StreamLast, "stream_last";
         /// Stream: the number of (stage, step).
         StreamNorm, "stream_norm";
-        /// Stream: the name of the normalized value as an input of matrices.
+        /// Stream: the name of the first normalized value as an input of matrices.
         StreamInput, "stream_input";
         /// Stream: how often the input is used, on the last step.
         StreamInputUses, "stream_input_uses";
@@ -169,11 +169,11 @@ selectors! {
         GatedUpUnit, "gated_up_unit";
         /// Gated: what products are divided by, `2^shift`.
         GatedUnit, "gated_unit";
-        /// Gated: 1 on the first step of a channel.
-        GatedFirstStep, "gated_first_step";
+        /// Gated: 1 on the first row of a channel.
+        GatedFirstSteps, "gated_first_steps";
         /// Gated: the name of the gated value as an input of matrices.
         GatedInput, "gated_input";
-        /// Gated: how often the input is used, on the last step.
+        /// Gated: how often the input is used, on the last row of a channel.
         GatedInputUses, "gated_input_uses";
     }
     Argmax, ArgmaxSelector {
@@ -337,23 +337,24 @@ impl StreamSelector {
         rows: usize,
     ) -> Vec<M31> {
         let (graph, steps) = (decoder.graph(), decoder.steps());
-        let channels = decoder.shape().hidden();
+        let (channels, lanes) = (decoder.shape().hidden(), decoder.stream_lanes());
         let mut column = filled(matches!(self, Self::StreamUnit), rows);
         for (stage, id) in graph.of(Kind::Stream).iter().enumerate() {
             let constants = arithmetic.stream(*id);
             let vector = graph.vector_of(*id);
             let input_uses = decoder.input_uses(vector);
-            for channel in 0..channels {
+            for channel in (0..channels).step_by(lanes) {
                 for step in 0..steps {
-                    let last = step + 1 == steps;
-                    column[decoder.row(*id, channel, step)] = match self {
+                    let (last, is_last) = (step + 1 == steps, channel + lanes == channels);
+                    let (row, _) = decoder.stream_row(stage, channel, step);
+                    column[row] = match self {
                         Self::StreamActive => M31::one(),
                         Self::StreamUnit => power(constants.shift),
                         Self::StreamBefore => constants.before.map_or(M31::zero(), power),
                         Self::StreamFirstChannel => flag(channel == 0),
-                        Self::StreamLastChannel => flag(channel + 1 == channels),
+                        Self::StreamLastChannel => flag(is_last),
                         Self::StreamFirstStep => flag(step == 0),
-                        Self::StreamLast => flag(last && channel + 1 == channels),
+                        Self::StreamLast => flag(last && is_last),
                         Self::StreamNorm => M31::from(decoder.norm_row(stage, step)),
                         Self::StreamInput => M31::from(graph.name(vector, channel)),
                         Self::StreamInputUses => uses(last, input_uses),
@@ -482,27 +483,28 @@ impl GatedSelector {
         arithmetic: &ModelArithmetic,
         rows: usize,
     ) -> Vec<M31> {
-        let (graph, steps) = (decoder.graph(), decoder.steps());
-        let channels = decoder.shape().mlp();
+        let graph = decoder.graph();
+        let (channels, rows_of_channel) = (decoder.shape().mlp(), decoder.gated_steps());
         let is_unit = matches!(
             self,
             Self::GatedGateUnit | Self::GatedUpUnit | Self::GatedUnit
         );
         let mut column = filled(is_unit, rows);
-        for id in graph.of(Kind::Gated) {
+        for (layer, id) in graph.of(Kind::Gated).iter().enumerate() {
             let constants = arithmetic.gated(*id);
             let vector = graph.vector_of(*id);
             let input_uses = decoder.input_uses(vector);
             for channel in 0..channels {
-                for step in 0..steps {
-                    let last = step + 1 == steps;
-                    column[decoder.row(*id, channel, step)] = match self {
+                for step in 0..rows_of_channel {
+                    let last = step + 1 == rows_of_channel;
+                    let row = (layer * channels + channel) * rows_of_channel + step;
+                    column[row] = match self {
                         Self::GatedFirst => flag(channel == 0 && step == 0),
                         Self::GatedLast => flag(last && channel + 1 == channels),
                         Self::GatedGateUnit => power(constants.gate),
                         Self::GatedUpUnit => power(constants.up),
                         Self::GatedUnit => power(constants.product),
-                        Self::GatedFirstStep => flag(step == 0),
+                        Self::GatedFirstSteps => flag(step == 0),
                         Self::GatedInput => M31::from(graph.name(vector, channel)),
                         Self::GatedInputUses => uses(last, input_uses),
                     };

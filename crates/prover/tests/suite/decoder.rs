@@ -34,29 +34,29 @@ pub fn model_of_positions(seed: u64, positions: u32, bits: u8) -> Arc<IntegerMod
 
 /// The same, whose queries, keys and values have biases or not.
 fn model_with([positions, bits]: [u32; 2], seed: u64, biases: bool) -> Arc<IntegerModel> {
-    model_sized([positions, bits, 24], seed, biases)
+    model_sized([12, 20, positions, bits, 24], seed, biases)
 }
 
 /// The same with so many tokens.
 fn model_of_vocabulary(tokens: u32) -> Arc<IntegerModel> {
-    model_sized([16, 9, tokens], 5, false)
+    model_sized([12, 20, 16, 9, tokens], 5, false)
 }
 
 fn model_sized(
-    [positions, bits, vocabulary]: [u32; 3],
+    [hidden, mlp, positions, bits, vocabulary]: [u32; 5],
     seed: u64,
     biases: bool,
 ) -> Arc<IntegerModel> {
     let shape = ModelShape::new(
         Layers::new(2).unwrap(),
-        HiddenSize::new(12).unwrap(),
+        HiddenSize::new(hidden).unwrap(),
         AttentionShape::new(
             QueryHeads::new(4).unwrap(),
             KvHeads::new(2).unwrap(),
             HeadDim::new(6).unwrap(),
         )
         .unwrap(),
-        MlpSize::new(20).unwrap(),
+        MlpSize::new(mlp).unwrap(),
         VocabularySize::new(vocabulary).unwrap(),
         CacheCapacity::new(positions).unwrap(),
     )
@@ -170,6 +170,34 @@ fn a_choice_among_many_tokens_is_proven() {
     let prover = prover(&model_of_vocabulary(16_400));
     let lanes = prover.layout_of_steps(4).unwrap();
     assert_eq!(lanes.decoder().unwrap().argmax_lanes(), 3);
+    let segments = chain(&prover, [Cut::Fused, Cut::Split, Cut::Fused]);
+    let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
+    let policy = policy(&prover, &files);
+    for file in files {
+        let verified = verify_segment(file, &policy);
+        assert!(verified.is_ok(), "{:?}", verified.err());
+    }
+}
+
+/// Channels of the stream and steps of the gates stand side by side in long segments of a large model; in a shorter one
+/// of them, too, where most of the lanes have no step.
+#[test]
+fn lanes_of_stream_and_gates_are_proven() {
+    let model = model_sized([480, 600, 128, 9, 24], 5, false);
+    let decisions = ModelChain {
+        capacity: CacheCapacity::new(114).unwrap(),
+        segment_steps: SegmentSteps::new(114).unwrap(),
+        ..decisions()
+    };
+    let prover = SegmentProver::for_model(decisions, model).unwrap();
+    let layout = prover.layout_of_steps(4).unwrap();
+    let decoder = layout.decoder().unwrap();
+    let lanes = [
+        decoder.stream_lanes(),
+        decoder.gated_lanes(),
+        decoder.gated_missing(),
+    ];
+    assert_eq!(lanes, [3, 3, 2]);
     let segments = chain(&prover, [Cut::Fused, Cut::Split, Cut::Fused]);
     let files: Vec<_> = segments.iter().map(|segment| &segment.file).collect();
     let policy = policy(&prover, &files);

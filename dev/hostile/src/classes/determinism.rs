@@ -27,22 +27,22 @@ const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
         witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "61a9b89c6f192c908e162ed6bd89ba117627c5f884883c5b876ded0779e89921",
+        file: "179ee039bbe020a73f33c63729b226687f38bcf51335dfbf886d241c6fcd97b3",
     },
     Pinned {
         name: "wide",
         witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "34ea2d1a0afadf3bd091c518f4d30dc09ed5f6093c851db4fdfa4a7c729c7011",
+        file: "c480173e7a11912321faaf8330fa3b47c6797a97cd2728b525b9913c5f771b3d",
     },
     Pinned {
         name: "split narrow",
         witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "aa99f15233a5b2f83b26bfad2c5b14746c642db5be5ee995a2babdac007cfc98",
+        file: "faa4246bed6b0e7ef292c88c94a9b2bcb45e49e830d9d93ccf3f69c0f778307b",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "99e5bc33bcb0e98c9c1a9c058ca12ae3cf12606d2c2d43a7b261da1ff509e165",
-        file: "310d13cbbcf3c769819bd0a6bd4040c21bd3277cfe7d82056cf5cc25ff00fefc",
+        witness: "784eb69d4ae2d48acadf8d618621f4be0f4d673500bbf1d3fc5d4775d2b4cf07",
+        file: "9279e9f49753e4e27b6c09a3e0b761c1f63a3a738f52ba8f8d54534fcc1b4e29",
     },
 ];
 

@@ -427,10 +427,8 @@ impl Runner<'_> {
         let residual = stage_of(self.part, stage).before;
         let (mut values, mut sums) = (vec![], [0; 3]);
         for (channel, added) in added.iter().enumerate() {
-            let (row, at) = (
-                self.decoder.stream_row(stage, channel, step),
-                [stage, channel, step],
-            );
+            let (row, _) = self.decoder.stream_row(stage, channel, step);
+            let at = [stage, channel, step];
             let before = residual.map_or(0, |shift| self.stream[step][channel] << shift);
             let rescale = Value::Stream.rescale(self.part, stage, channel);
             let honest = rescaled_stream(rescale, added + before);
@@ -473,7 +471,7 @@ impl Runner<'_> {
     ) -> Vec<i64> {
         let mut normalized = vec![];
         for (channel, value) in values.iter().enumerate() {
-            let row = self.decoder.stream_row(stage, channel, step);
+            let (row, _) = self.decoder.stream_row(stage, channel, step);
             let at = [stage, channel, step];
             let said = self.say(What::Factor, at, factor);
             let names = ["factor", "divisor", "excess limit"];
@@ -567,7 +565,7 @@ impl Runner<'_> {
                 let [activation] = self.say(What::Activation, at, [activation]);
                 let gated = self.rescale(Value::Gated, at, activation * up[0]);
                 let columns = [&gate[..], &up, &[activation], &gated].concat();
-                let row = self.decoder.gated_row(layer, channel, step);
+                let (row, _) = self.decoder.gated_row(layer, channel, step);
                 self.write_all("gated", row, &columns);
                 of_step.push(gated[0]);
             }
@@ -623,7 +621,7 @@ impl Runner<'_> {
             let (component, column, row) = match space {
                 InputSpace::Tokens | InputSpace::One => unreachable!("they have no columns"),
                 InputSpace::Normalized(stage) => {
-                    let row = self.decoder.stream_row(stage, index, step);
+                    let (row, _) = self.decoder.stream_row(stage, index, step);
                     ("stream", "normalized", row)
                 }
                 InputSpace::Attention(layer) => {
@@ -632,7 +630,7 @@ impl Runner<'_> {
                     ("vectors", "output", row)
                 }
                 InputSpace::Gated(layer) => {
-                    let row = self.decoder.gated_row(layer, index, step);
+                    let (row, _) = self.decoder.gated_row(layer, index, step);
                     ("gated", "gated", row)
                 }
             };

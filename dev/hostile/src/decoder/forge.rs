@@ -52,7 +52,7 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
     );
     let last = decoder.steps() - 1;
     let stream = |stage| {
-        let row = decoder.stream_row(stage, shape.hidden() - 1, last);
+        let (row, _) = decoder.stream_row(stage, shape.hidden() - 1, last);
         ("stream", "added", row)
     };
     match kind {
@@ -68,7 +68,7 @@ fn outputs(decoder: &DecoderLayout, kind: MatrixKind) -> Place {
             ("values", "accumulators", row)
         }
         MatrixKind::UpGate(layer) => {
-            let row = decoder.gated_row(layer, shape.mlp() - 1, last);
+            let (row, _) = decoder.gated_row(layer, shape.mlp() - 1, last);
             ("gated", "accumulators", row)
         }
         MatrixKind::Head => {
@@ -98,7 +98,7 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
     match space {
         InputSpace::Tokens | InputSpace::One => unreachable!("the verifier provides them"),
         InputSpace::Normalized(stage) => {
-            let row = decoder.stream_row(stage, index, last);
+            let (row, _) = decoder.stream_row(stage, index, last);
             ("stream", "combined normalized", row)
         }
         InputSpace::Attention(layer) => {
@@ -109,7 +109,7 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
             ("vectors", "combined output", row)
         }
         InputSpace::Gated(layer) => {
-            let row = decoder.gated_row(layer, index, last);
+            let (row, _) = decoder.gated_row(layer, index, last);
             ("gated", "combined gated", row)
         }
     }

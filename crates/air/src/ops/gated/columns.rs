@@ -1,9 +1,13 @@
-//! What a row (layer, channel of the MLP, step) of the gated component is.
+//! What a row (layer, channel of the MLP, steps) of the gated component is. Consecutive steps stand side by side in the
+//! lanes of a row.
+use alloc::vec::Vec;
+
 use stwo_constraint_framework::EvalAtRow;
 
 use crate::gadgets::rescaling::RescalingColumns;
 use crate::harness::rlc::RunningSum;
 use crate::harness::row::Row;
+use crate::layout::decoder::DecoderLayout;
 use crate::preprocessed::decoder::DecoderSelector;
 
 /// Selectors, fixed by the shape.
@@ -19,17 +23,17 @@ pub struct Selectors<T> {
     pub up_unit: T,
     /// What products are divided by.
     pub unit: T,
-    /// 1 on the first step of a channel.
-    pub first_step: T,
+    /// 1 on the first row of a channel.
+    pub first_steps: T,
     /// Name of the gated value as an input of matrices.
     pub input: T,
-    /// How often the input is used; on the last step.
+    /// How often the input is used; on the last row of a channel.
     pub input_uses: T,
 }
 
-/// Columns of the witness tree.
+/// Columns of one step in the witness tree.
 #[derive(Clone, Debug)]
-pub struct Witness<T> {
+pub struct Lane<T> {
     /// The gate.
     pub gate: RescalingColumns<T>,
     /// What it is multiplied with.
@@ -40,7 +44,7 @@ pub struct Witness<T> {
     pub gated: RescalingColumns<T>,
 }
 
-impl<T> Witness<T> {
+impl<T> Lane<T> {
     /// The columns in reading order.
     pub fn into_columns(self) -> impl Iterator<Item = T> {
         let Self {
@@ -66,15 +70,15 @@ pub struct Rlcs<E: EvalAtRow> {
 pub struct Columns<E: EvalAtRow> {
     /// Selectors.
     pub selectors: Selectors<E::F>,
-    /// Witness columns.
-    pub witness: Witness<E::F>,
+    /// Witness columns, step by step.
+    pub lanes: Vec<Lane<E::F>>,
     /// Random linear combinations.
     pub rlcs: Rlcs<E>,
 }
 
 impl<E: EvalAtRow> Columns<E> {
     /// Reads a row.
-    pub fn read(row: &mut Row<'_, E>) -> Self {
+    pub fn read(row: &mut Row<'_, E>, decoder: &DecoderLayout) -> Self {
         Self {
             selectors: Selectors {
                 first: row.decoder(DecoderSelector::GatedFirst),
@@ -82,16 +86,21 @@ impl<E: EvalAtRow> Columns<E> {
                 gate_unit: row.decoder(DecoderSelector::GatedGateUnit),
                 up_unit: row.decoder(DecoderSelector::GatedUpUnit),
                 unit: row.decoder(DecoderSelector::GatedUnit),
-                first_step: row.decoder(DecoderSelector::GatedFirstStep),
+                first_steps: row.decoder(DecoderSelector::GatedFirstSteps),
                 input: row.decoder(DecoderSelector::GatedInput),
                 input_uses: row.decoder(DecoderSelector::GatedInputUses),
             },
-            witness: Witness {
-                gate: RescalingColumns::read(row, ["gate", "gate excess", "gate remainder"]),
-                up: RescalingColumns::read(row, ["up", "up excess", "up remainder"]),
-                activation: row.witness("activation"),
-                gated: RescalingColumns::read(row, ["gated", "gated excess", "gated remainder"]),
-            },
+            lanes: (0..decoder.gated_lanes())
+                .map(|_| Lane {
+                    gate: RescalingColumns::read(row, ["gate", "gate excess", "gate remainder"]),
+                    up: RescalingColumns::read(row, ["up", "up excess", "up remainder"]),
+                    activation: row.witness("activation"),
+                    gated: RescalingColumns::read(
+                        row,
+                        ["gated", "gated excess", "gated remainder"],
+                    ),
+                })
+                .collect(),
             rlcs: Rlcs {
                 accumulators: row.running_sum("accumulators", 1),
                 gated: row.running_sum("combined gated", 1),

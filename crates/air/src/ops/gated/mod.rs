@@ -1,4 +1,4 @@
-//! Rows (layer, channel of the MLP, step): gate, up, and their product.
+//! Rows (layer, channel of the MLP, steps): gate, up, and their product.
 pub mod columns;
 pub mod constraints;
 #[cfg(feature = "prover")]

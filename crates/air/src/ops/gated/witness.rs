@@ -1,7 +1,8 @@
 //! Trace generation of the gated component.
 use matchmark_graph::Kind;
+use stwo::core::fields::m31::M31;
 
-use super::columns::Witness;
+use super::columns::Lane;
 use super::constraints::Gated;
 use crate::column::field;
 use crate::column::Column;
@@ -27,18 +28,33 @@ fn witness(decoder: &DecoderLayout, of_model: &DecoderExecution<'_>) -> Vec<Colu
     let terms = arithmetic.terms();
     let rows = 1 << decoder.log_rows().gated;
     let (channels, steps) = (decoder.shape().mlp(), decoder.steps());
-    let mut gate = RescalingColumns::of_zeros(rows);
-    let mut up = RescalingColumns::of_zeros(rows);
-    let mut activation = vec![field(i64::from(table.get(0).unwrap_or_default())); rows];
-    let mut gated = RescalingColumns::of_zeros(rows);
+    let of_zero = field(i64::from(table.get(0).unwrap_or_default()));
+    let mut lanes: Vec<Lane<Vec<M31>>> = (0..decoder.gated_lanes())
+        .map(|_| Lane {
+            gate: RescalingColumns::of_zeros(rows),
+            up: RescalingColumns::of_zeros(rows),
+            activation: vec![of_zero; rows],
+            gated: RescalingColumns::of_zeros(rows),
+        })
+        .collect();
     for (index, accumulator) in execution.gate_accumulators.iter().enumerate() {
         // [layer, step, channel]
         let (channel, rest) = (index % channels, index / channels);
         let (step, layer) = (rest % steps, rest / steps);
         let id = decoder.graph().nth(Kind::Gated, layer);
         let constants = arithmetic.gated(id);
-        let row = decoder.row(id, channel, step);
-        gate.set(
+        let (row, lane) = decoder.gated_row(layer, channel, step);
+        if step == 0 {
+            // Lanes before the first step rescale zero.
+            for lane in &mut lanes[..lane] {
+                lane.gate.set(row, &rescaled(terms.gate(constants.gate), 0));
+                lane.up.set(row, &rescaled(terms.value(constants.up), 0));
+                lane.gated
+                    .set(row, &rescaled(terms.gated(constants.product), 0));
+            }
+        }
+        let lane = &mut lanes[lane];
+        lane.gate.set(
             row,
             &rescaled(terms.gate(constants.gate), i64::from(*accumulator)),
         );
@@ -46,19 +62,16 @@ fn witness(decoder: &DecoderLayout, of_model: &DecoderExecution<'_>) -> Vec<Colu
             terms.value(constants.up),
             i64::from(execution.up_accumulators[index]),
         );
-        up.set(row, &of_up);
+        lane.up.set(row, &of_up);
         let active = i64::from(execution.activated[index]);
-        activation[row] = field(active);
+        lane.activation[row] = field(active);
         let product = active * i64::from(of_up.out);
-        gated.set(row, &rescaled(terms.gated(constants.product), product));
+        lane.gated
+            .set(row, &rescaled(terms.gated(constants.product), product));
     }
-    Witness {
-        gate,
-        up,
-        activation,
-        gated,
-    }
-    .into_columns()
-    .map(Column::from)
-    .collect()
+    lanes
+        .into_iter()
+        .flat_map(Lane::into_columns)
+        .map(Column::from)
+        .collect()
 }

@@ -112,7 +112,8 @@ impl Constraints for Norms {
             mantissa,
             factor: factor.clone(),
         });
-        let channels = M31::from(self.decoder.shape().hidden());
+        // Once for each row of channels.
+        let channels = M31::from(self.decoder.shape().hidden() / self.decoder.stream_lanes());
         row.provide_times(
             selectors.active * channels,
             NormFactor {

@@ -1,4 +1,4 @@
-//! Rows (stage, channel, step): the residual stream, its normalization, and what is added to it.
+//! Rows (stage, channels, step): the residual stream, its normalization, and what is added to it.
 pub mod columns;
 pub mod constraints;
 #[cfg(feature = "prover")]

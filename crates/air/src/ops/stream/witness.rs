@@ -4,7 +4,7 @@ use matchmark_models::ModelExecution;
 use matchmark_quant::EXCESS_BITS;
 use stwo::core::fields::m31::M31;
 
-use super::columns::Witness;
+use super::columns::{Lane, Witness};
 use super::constraints::Stream;
 use crate::column::field;
 use crate::column::Column;
@@ -30,22 +30,28 @@ fn witness(
     let (channels, steps) = (decoder.shape().hidden(), decoder.steps());
     let terms = arithmetic.terms();
     let zeros = || vec![field(0); rows];
-    let [mut high, mut low, mut excess, mut excess_high] = core::array::from_fn(|_| zeros());
-    // Padding rescales zero.
-    let mut remainder = vec![M31::from_u32_unchecked(PADDING_UNIT / 2); rows];
-    let [mut high_sum, mut cross_sum, mut low_sum] = core::array::from_fn(|_| zeros());
-    let [mut factor, mut remainder_low, mut remainder_high] = core::array::from_fn(|_| zeros());
+    let [mut high_sum, mut cross_sum, mut low_sum, mut factor] = core::array::from_fn(|_| zeros());
     // Padding normalizes zero; its divisor is that of no stage, but one that has a remainder.
     let padding = 1 << ModelArithmetic::MIN_NORM_SHIFT;
     let mut divisor = vec![M31::from_u32_unchecked(padding); rows];
     let mut excess_limit = vec![M31::from_u32_unchecked(1 << EXCESS_BITS); rows];
     let half = i64::from(padding) / 2;
-    remainder_low.fill(field(half & NORM_LOW_MASK));
-    remainder_high.fill(field(half >> NORM_LOW_BITS));
-    let mut normalized = ClampedColumns {
-        out: zeros(),
-        excess: zeros(),
-    };
+    let mut lanes: Vec<Lane<Vec<M31>, Vec<M31>>> = (0..decoder.stream_lanes())
+        .map(|_| Lane {
+            high: zeros(),
+            low: zeros(),
+            excess: zeros(),
+            excess_high: zeros(),
+            // Padding rescales zero.
+            remainder: vec![M31::from_u32_unchecked(PADDING_UNIT / 2); rows],
+            normalized: ClampedColumns {
+                out: zeros(),
+                excess: zeros(),
+            },
+            norm_remainder_low: vec![field(half & NORM_LOW_MASK); rows],
+            norm_remainder_high: vec![field(half >> NORM_LOW_BITS); rows],
+        })
+        .collect();
     for (stage, id) in decoder.graph().of(Kind::Stream).iter().enumerate() {
         let constants = arithmetic.stream(*id);
         let stream = terms.stream(constants.shift);
@@ -55,7 +61,8 @@ fn witness(
             let rescale = terms.norm(constants.norm, norm.exponent);
             let (mut high_so_far, mut cross_so_far, mut low_so_far) = (0, 0, 0);
             for channel in 0..channels {
-                let row = decoder.row(*id, channel, step);
+                let (row, lane) = decoder.stream_row(stage, channel, step);
+                let lane = &mut lanes[lane];
                 let before = constants.before.map_or(0, |shift| {
                     let before = execution.stream[at(stage - 1, channel)];
                     i64::from(before) << shift
@@ -64,16 +71,17 @@ fn witness(
                 let set = rescaled(stream, added + before);
                 // The high limb of the excess is as large as it can be.
                 let per_unit = EXCESS_BITS - constants.shift;
-                excess[row] = field(i64::from(set.excess & ((1 << per_unit) - 1)));
-                excess_high[row] = field(i64::from(set.excess >> per_unit));
-                remainder[row] = field(i64::from(set.remainder));
+                lane.excess[row] = field(i64::from(set.excess & ((1 << per_unit) - 1)));
+                lane.excess_high[row] = field(i64::from(set.excess >> per_unit));
+                lane.remainder[row] = field(i64::from(set.remainder));
                 let h = i64::from(set.out);
                 let (of_high, of_low) = (h >> LIMB_BITS, h & ((1 << LIMB_BITS) - 1));
                 high_so_far += of_high * of_high;
                 cross_so_far += of_high * of_low;
                 low_so_far += of_low * of_low;
-                high[row] = field(of_high);
-                low[row] = field(of_low);
+                lane.high[row] = field(of_high);
+                lane.low[row] = field(of_low);
+                // Those of the last lane stay.
                 high_sum[row] = field(high_so_far);
                 cross_sum[row] = field(cross_so_far);
                 low_sum[row] = field(low_so_far);
@@ -81,39 +89,32 @@ fn witness(
                 factor[row] = M31::from(norm.factor);
                 divisor[row] = M31::from_u32_unchecked(1 << rescale.shift());
                 excess_limit[row] = M31::from_u32_unchecked(1 << rescale.excess_bits());
-                normalized.out[row] = field(i64::from(set.out));
-                normalized.excess[row] = field(i64::from(set.excess));
+                lane.normalized.out[row] = field(i64::from(set.out));
+                lane.normalized.excess[row] = field(i64::from(set.excess));
                 let remainder = i64::from(set.remainder);
-                remainder_low[row] = field(remainder & NORM_LOW_MASK);
-                remainder_high[row] = field(remainder >> NORM_LOW_BITS);
+                lane.norm_remainder_low[row] = field(remainder & NORM_LOW_MASK);
+                lane.norm_remainder_high[row] = field(remainder >> NORM_LOW_BITS);
             }
         }
     }
-    // Padding adds nothing to the sums of one channel before.
-    for row in decoder.stages() * channels * steps..rows {
+    // Padding adds nothing to the sums of the channels before.
+    for row in decoder.rows_in_use(Kind::Stream)..rows {
         for sum in [&mut high_sum, &mut cross_sum, &mut low_sum] {
             sum[row] = sum[row - steps];
         }
     }
     Witness {
-        high,
-        low,
-        excess,
-        excess_high,
-        remainder,
         high_sum,
         cross_sum,
         low_sum,
         factor,
         divisor,
         excess_limit,
-        normalized,
-        norm_remainder_low: remainder_low,
-        norm_remainder_high: remainder_high,
+        lanes,
     }
     .into_columns()
     .map(Column::from)
-    .into()
+    .collect()
 }
 
 /// The low bits of the remainder of a normalization.
