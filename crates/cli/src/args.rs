@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
-use matchmark::CutPattern;
+use matchmark::{Cut, CutPattern};
 use matchmark_planner::Objective;
 use matchmark_quant::{CacheCapacity, HeadDim, Rounding, ScoreStep, SegmentSteps, ValueBits};
 use matchmark_statement::{Profile, SecurityLevel};
@@ -150,8 +150,8 @@ pub struct PlanArgs {
     /// What is to be proven.
     #[command(flatten)]
     pub workload: WorkloadArgs,
-    /// What is to be least: bytes, prove, verify or memory
-    #[arg(long, value_name = "OBJECTIVE", required_unless_present = "calibrate")]
+    /// What is to be least: bytes, prove, verify or memory [default of a model: prove]
+    #[arg(long, value_name = "OBJECTIVE", required_unless_present_any = ["calibrate", "model"])]
     pub objective: Option<Objective>,
     /// Most memory for proving, in bytes or with KiB, MiB or GiB
     #[arg(long, value_name = "B", value_parser = parse_bytes)]
@@ -502,7 +502,7 @@ pub struct KeygenArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     pub to: Option<Utf8PathBuf>,
     /// Derive the model's key anew and compare it with this one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers", "steps", "granularity"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "levels", "profiles", "segment_steps", "layers", "steps", "granularity", "cuts"])]
     pub check: Option<Utf8PathBuf>,
     /// Security levels that the key is for [default: the default level]
     #[arg(long = "security", value_name = "LEVELS", value_delimiter = ',')]
@@ -522,6 +522,10 @@ pub struct KeygenArgs {
     /// model, and 16 for any other]
     #[arg(long, value_name = "M", value_parser = number(SegmentSteps::new))]
     pub granularity: Option<SegmentSteps>,
+    /// How segments are cut into proofs: fused, split, or both, separated by a comma [default: both for a small model,
+    /// and fused for any other]
+    #[arg(long = "cut", value_name = "CUTS", value_delimiter = ',')]
+    pub cuts: Vec<Cut>,
     /// Most layers that are proven in one part; each number costs some trees [default: all of a small model, and as
     /// memory allows of any other]
     #[arg(long, value_name = "N", value_delimiter = ',')]

@@ -43,6 +43,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Proof",
         &[
             "cut",
+            "cuts",
             "segment_steps",
             "granularity",
             "layers",

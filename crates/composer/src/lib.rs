@@ -87,8 +87,8 @@ pub use verifier::{verify_directory, ChainRun, ChainVerifier};
 pub use matchmark_prover::unused_instructions;
 #[cfg(feature = "prover")]
 pub use proving::{
-    derive_key, end_tokens_of, policy_for, processor_time_ms, rederive_key, CancelToken,
-    ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProgress,
+    derive_key, end_tokens_of, peak_memory_bytes, policy_for, processor_time_ms, rederive_key,
+    CancelToken, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProgress,
     ChainProveError, ChainProver, ChainWork, Committing, Cutting, CuttingChoice, DirectoryError,
     FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
     MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveEvent, ProveReport, ProvenRow,

@@ -12,7 +12,7 @@ use matchmark_models::Tokenizer;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{AcceptancePolicy, TokenId};
 #[cfg(feature = "prover")]
-use matchmark_statement::{Profile, Security, SecurityLevel};
+use matchmark_statement::{Cut, Profile, Security, SecurityLevel};
 use matchmark_verifier::key::{KeyDifference, KeyError, ModelKey, Stop};
 
 use crate::error::Error;
@@ -259,6 +259,7 @@ pub struct KeyOptions {
     segment_steps: Vec<SegmentSteps>,
     layers: Vec<usize>,
     granularity: Option<SegmentSteps>,
+    cuts: Vec<Cut>,
     chain_steps: Vec<u32>,
 }
 
@@ -290,6 +291,14 @@ impl KeyOptions {
     #[must_use]
     pub fn granularity(mut self, steps: Option<SegmentSteps>) -> Self {
         self.granularity = steps;
+        self
+    }
+
+    /// For segments that are cut into proofs in these ways; none means both for a small model, and fused ones for any
+    /// other.
+    #[must_use]
+    pub fn cuts(mut self, cuts: impl IntoIterator<Item = Cut>) -> Self {
+        self.cuts = cuts.into_iter().collect();
         self
     }
 
@@ -351,6 +360,11 @@ impl KeyOptions {
         };
         let cutting = Cutting::of_model(model, levels[0], choice, resources)?;
         options.granularity = cutting.granularity;
+        if !self.cuts.is_empty() {
+            options.cuts.clone_from(&self.cuts);
+        } else if !cutting.is_small {
+            options.cuts = vec![Cut::Fused];
+        }
         if self.layers.is_empty() {
             options.groups = vec![cutting.groups];
         }

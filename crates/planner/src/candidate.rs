@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use matchmark_graph::LayerGroups;
 use matchmark_statement::{Cut, Profile, SecurityLevel};
 use serde::Serialize;
 
@@ -13,10 +14,14 @@ use crate::request::{Limits, Objective};
 pub struct Candidate {
     /// Whether a segment is one proof or two.
     pub cut: Cut,
+    /// Into how many groups the layers of a decoder are cut; 1 of attention alone.
+    pub groups: LayerGroups,
     /// Steps of a segment; the last may have fewer.
     pub segment_steps: u32,
     /// Number of segments.
     pub segments: u64,
+    /// Number of parts: segments times groups of layers.
+    pub parts: u64,
     /// Security level.
     pub security: SecurityLevel,
     /// Profile of the level.

@@ -1,6 +1,7 @@
 //! All chains that would prove a workload, and the best of them.
 
 use matchmark_air::layout::SegmentLayout;
+use matchmark_graph::LayerGroups;
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{Cut, Profile, Security, SecurityLevel};
 use matchmark_verifier::structure::ProofStructure;
@@ -11,10 +12,14 @@ use crate::cost::CostModel;
 use crate::error::PlannerError;
 use crate::reason;
 use crate::request::{Limits, Objective, Request, Workload};
-use crate::work::{ChainWork, SegmentWork};
+use crate::work::{ChainWork, PartWork};
 
 /// A segment may be the whole chain, or a power of two of steps, or one of so many equal parts at most.
 const MOST_PARTS: u32 = 12;
+
+/// Steps of the segments of a chain whose decoder is cut by layers, and the most of them.
+const LENGTHS_OF_GROUPS: [u32; 7] = [16, 32, 64, 80, 96, 112, LONGEST_OF_GROUPS];
+const LONGEST_OF_GROUPS: u32 = 128;
 
 /// The candidates within bounds, and why the first is the choice.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,24 +145,31 @@ fn candidates(
 ) -> Result<Vec<Candidate>, PlannerError> {
     let mut candidates = vec![];
     let mut refused = None;
-    for segment_steps in segment_lengths(workload, limits)? {
-        let layout = match workload.layout(segment_steps) {
-            Ok(layout) => layout,
-            Err(error) => {
-                refused = Some(error);
-                continue;
-            }
-        };
-        for cut in Cut::ALL {
-            let layout = layout.clone().with_cut(cut);
-            for profile in Profile::ALL {
-                // A level need not have every profile.
-                let Ok(security) = Security::new(level, profile) else {
+    for groups in workload.groups()? {
+        for segment_steps in segment_lengths(workload, groups, limits)? {
+            let layouts = match workload.layouts(segment_steps, groups) {
+                Ok(layouts) => layouts,
+                Err(error) => {
+                    refused = Some(error);
                     continue;
-                };
-                match ChainWork::new(workload, &layout, security) {
-                    Ok(work) => candidates.push(candidate(&layout, security, &work, model)),
-                    Err(error) => refused = Some(error),
+                }
+            };
+            for cut in cuts(groups) {
+                for profile in Profile::ALL {
+                    // A level need not have every profile.
+                    let Ok(security) = Security::new(level, profile) else {
+                        continue;
+                    };
+                    let way = Way {
+                        cut: *cut,
+                        groups,
+                        segment_steps,
+                        security,
+                    };
+                    match ChainWork::new(workload, &layouts, &way) {
+                        Ok(work) => candidates.push(candidate(workload, &way, &work, model)),
+                        Err(error) => refused = Some(error),
+                    }
                 }
             }
         }
@@ -168,36 +180,66 @@ fn candidates(
     }
 }
 
-fn candidate(
-    layout: &SegmentLayout,
+/// A way to prove a workload.
+struct Way {
+    cut: Cut,
+    groups: LayerGroups,
+    segment_steps: SegmentSteps,
     security: Security,
-    work: &ChainWork,
-    model: &CostModel,
-) -> Candidate {
+}
+
+/// The cuts of segments into proofs: where these are cut by layers, there is one for each part.
+fn cuts(groups: LayerGroups) -> &'static [Cut] {
+    match groups {
+        LayerGroups::ONE => &Cut::ALL,
+        _ => &[Cut::Fused],
+    }
+}
+
+fn candidate(workload: &Workload, way: &Way, work: &ChainWork, model: &CostModel) -> Candidate {
+    let Way {
+        cut,
+        groups,
+        segment_steps,
+        security,
+    } = way;
     let bytes_by_part = work.bytes();
     let costs = model.predict(work);
-    let segment_steps = layout.shape().segment_steps().get();
     Candidate {
-        cut: layout.cut(),
-        segment_steps,
+        cut: *cut,
+        groups: *groups,
+        segment_steps: segment_steps.get(),
         segments: work.segments,
+        parts: work.segments * work.parts_of_segment(),
         security: security.level(),
         profile: security.profile(),
         bytes: whole(bytes_by_part.total()),
         cpu_seconds: costs.cpu_seconds,
-        memory_bytes: whole(costs.memory_bytes),
+        memory_bytes: whole(costs.memory_bytes) + workload.weight_bytes(*groups),
         verify_ms: costs.verify_ms,
-        latency_steps: segment_steps,
+        latency_steps: segment_steps.get(),
         bytes_by_part,
     }
 }
 
-/// Powers of two, equal parts, the whole chain, and what a bound on the length allows at most.
+/// Powers of two, equal parts, the whole chain, and what a bound on the length allows at most; where the layers are cut,
+/// too, what the segments of large models have.
 fn segment_lengths(
     workload: &Workload,
+    groups: LayerGroups,
     limits: &Limits,
 ) -> Result<Vec<SegmentSteps>, PlannerError> {
     let steps = u32::try_from(workload.steps.steps()).unwrap_or(u32::MAX);
+    if groups != LayerGroups::ONE {
+        let bound = limits.max_latency_steps.map_or(steps, SegmentSteps::get);
+        let lengths = LENGTHS_OF_GROUPS.into_iter().map(|it| it.min(steps));
+        let mut lengths: Vec<u32> = lengths.chain([bound.min(steps)]).collect();
+        lengths.retain(|length| *length <= LONGEST_OF_GROUPS);
+        lengths.sort_unstable();
+        lengths.dedup();
+        let lengths = lengths.into_iter().map(SegmentSteps::new);
+        return Ok(lengths.collect::<Result<_, _>>()?);
+    }
     let powers = (0..u32::BITS)
         .map(|log| 1 << log)
         .take_while(|length| *length < steps);
@@ -211,29 +253,34 @@ fn segment_lengths(
 }
 
 impl ChainWork {
-    /// The work of a workload in segments of this layout.
+    /// The work of a workload in segments of parts of these layouts.
     fn new(
         workload: &Workload,
-        layout: &SegmentLayout,
-        security: Security,
+        layouts: &[(SegmentLayout, u64)],
+        way: &Way,
     ) -> Result<Self, PlannerError> {
-        let length = layout.shape().segment_steps();
+        let length = way.segment_steps;
         let rest = workload.steps.steps() % length.get() as usize;
-        Ok(Self {
-            segment: SegmentWork {
-                structures: ProofStructure::all(layout, security)?,
+        let parts = layouts.iter().map(|(layout, count)| {
+            let layout = layout.clone().with_cut(way.cut);
+            Ok(PartWork {
+                count: *count,
+                structures: ProofStructure::all(&layout, way.security)?,
                 public_rows: match workload.decoder {
                     None => 1 << layout.log_rows().vectors,
                     // A decoder's public values are tokens, not columns.
                     Some(_) => 0,
                 },
-            },
+            })
+        });
+        Ok(Self {
+            parts: parts.collect::<Result<_, PlannerError>>()?,
             segments: workload.steps.segments(length).len() as u64,
             lengths: if rest == 0 { 1 } else { 2 },
         })
     }
 
-    /// The work of a workload in segments of this length.
+    /// The work of a workload in segments of this length that are not cut by layers.
     ///
     /// # Errors
     ///
@@ -244,17 +291,26 @@ impl ChainWork {
         segment_steps: SegmentSteps,
         security: Security,
     ) -> Result<Self, PlannerError> {
-        let layout = workload.layout(segment_steps)?.with_cut(cut);
-        Self::new(workload, &layout, security)
+        let way = Way {
+            cut,
+            groups: LayerGroups::ONE,
+            segment_steps,
+            security,
+        };
+        let layouts = workload.layouts(segment_steps, LayerGroups::ONE)?;
+        Self::new(workload, &layouts, &way)
     }
 
     /// Expected bytes of all proofs.
     #[must_use]
     pub fn bytes(&self) -> BytesByPart {
-        let proofs = self.segment.structures.iter().map(ProofBytes::expected);
+        let proofs = self.parts.iter().flat_map(|part| {
+            let structures = part.structures.iter();
+            structures.map(|it| (part.count, ProofBytes::expected(it)))
+        });
         proofs
-            .fold(BytesByPart::default(), |sum, proof| {
-                sum.plus(&proof.by_part)
+            .fold(BytesByPart::default(), |sum, (count, proof)| {
+                sum.plus(&proof.by_part.times(float(count)))
             })
             .times(float(self.segments))
     }

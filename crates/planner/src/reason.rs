@@ -1,5 +1,7 @@
 //! Why a candidate is the choice, in words made from the numbers.
 
+use matchmark_graph::LayerGroups;
+
 use crate::candidate::Candidate;
 use crate::request::{Limits, Objective};
 
@@ -7,12 +9,17 @@ use crate::request::{Limits, Objective};
 pub(crate) fn describe(candidate: &Candidate) -> String {
     let Candidate {
         cut,
+        groups,
         segment_steps,
         profile,
         ..
     } = candidate;
+    let groups = match *groups {
+        LayerGroups::ONE => String::new(),
+        groups => format!("{groups} groups of layers, "),
+    };
     let plural = if *segment_steps == 1 { "" } else { "s" };
-    format!("{cut}, {segment_steps} step{plural} a segment, {profile}")
+    format!("{cut}, {groups}{segment_steps} step{plural} a segment, {profile}")
 }
 
 /// A cost with its unit.

@@ -1,10 +1,11 @@
 //! What a plan is made for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use matchmark_air::layout::SegmentLayout;
-use matchmark_graph::{ArithmeticTerms, ModelShape};
+use matchmark_air::layout::{LayoutError, SegmentLayout};
+use matchmark_graph::{ArithmeticTerms, LayerGroups, ModelShape};
 use matchmark_quant::{
     AttentionShape, CacheCapacity, QuantError, Rounding, ScoreStep, SegmentSteps, StepRange,
     TableBounds, ValueBits,
@@ -13,6 +14,9 @@ use matchmark_statement::{SecurityLevel, SegmentShape};
 use serde::Serialize;
 
 use crate::error::PlannerError;
+
+/// Bytes of a weight as it is executed.
+const WEIGHT_BYTES: u64 = 4;
 
 /// What is to be least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -116,15 +120,81 @@ impl Workload {
         })
     }
 
-    /// The layout of the segments if they have `segment_steps` steps.
+    /// Bytes of the weights of a decoder that is proven in so many groups of layers, which are held beside the part that
+    /// is proven: those of one that is proven as a whole are within the memory of its columns.
+    pub(crate) fn weight_bytes(&self, groups: LayerGroups) -> u64 {
+        match (self.decoder, groups) {
+            (None, _) | (Some(_), LayerGroups::ONE) => 0,
+            (Some(decoder), _) => decoder.shape.weights() * WEIGHT_BYTES,
+        }
+    }
+
+    /// Into how many groups of layers the decoder may be cut, ascending: of each number of layers at most. One, where
+    /// there is no decoder.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::Quant`] for a decoder of more layers than there can be groups.
+    pub fn groups(&self) -> Result<Vec<LayerGroups>, PlannerError> {
+        let Some(decoder) = self.decoder else {
+            return Ok(vec![LayerGroups::ONE]);
+        };
+        let layers = decoder.shape.layers();
+        let all = (1..=layers).rev();
+        let all = all.map(|each| LayerGroups::of_at_most(layers, each));
+        let mut all = all.collect::<Result<Vec<_>, _>>()?;
+        all.dedup();
+        Ok(all)
+    }
+
+    /// The layouts of the parts of segments of `segment_steps` steps, where the layers are cut into so many groups: one
+    /// for each kind of group, with how many there are of it.
+    ///
+    /// # Errors
+    ///
+    /// [`PlannerError::Shape`] or [`PlannerError::Layout`] if there is no such chain.
+    pub fn layouts(
+        &self,
+        segment_steps: SegmentSteps,
+        groups: LayerGroups,
+    ) -> Result<Vec<(SegmentLayout, u64)>, PlannerError> {
+        let Some(decoder) = self.decoder else {
+            return Ok(vec![(self.layout(segment_steps)?, 1)]);
+        };
+        let mut kinds: BTreeMap<_, (usize, u64)> = BTreeMap::new();
+        for (index, group) in (0..).zip(groups.all(decoder.shape.layers())) {
+            kinds.entry(group.kind()).or_insert((index, 0)).1 += 1;
+        }
+        let layouts = kinds.into_values().map(|(index, count)| {
+            let layout = self.layout_of(segment_steps, Some((decoder, groups, index)))?;
+            Ok((layout, count))
+        });
+        layouts.collect()
+    }
+
+    /// The layout of the segments if they have `segment_steps` steps and are not cut by layers.
     ///
     /// # Errors
     ///
     /// [`PlannerError::Shape`] or [`PlannerError::Layout`] if there is no such chain.
     pub fn layout(&self, segment_steps: SegmentSteps) -> Result<SegmentLayout, PlannerError> {
+        let whole = self.decoder.map(|decoder| (decoder, LayerGroups::ONE, 0));
+        self.layout_of(segment_steps, whole)
+    }
+
+    fn layout_of(
+        &self,
+        segment_steps: SegmentSteps,
+        part: Option<(Decoder, LayerGroups, usize)>,
+    ) -> Result<SegmentLayout, PlannerError> {
         let entries = u32::try_from(self.steps.entries_after()).unwrap_or(u32::MAX);
         let capacity = CacheCapacity::new(entries).map_err(PlannerError::Quant)?;
-        let shape = SegmentShape::new(self.shape, capacity, segment_steps)?;
+        let mut shape = SegmentShape::new(self.shape, capacity, segment_steps)?;
+        if let Some((decoder, groups, index)) = &part {
+            let group = groups.group(decoder.shape.layers(), *index);
+            let group = group.ok_or(LayoutError::Layers)?;
+            shape = shape.of_layers(&decoder.shape, &group)?;
+        }
         let layout = SegmentLayout::new(
             shape,
             segment_steps.get() as usize,
@@ -133,9 +203,11 @@ impl Workload {
             self.rounding,
             self.table,
         )?;
-        match self.decoder {
+        match part {
             None => Ok(layout),
-            Some(Decoder { shape, arithmetic }) => Ok(layout.with_decoder(shape, arithmetic)?),
+            Some((Decoder { shape, arithmetic }, groups, index)) => {
+                Ok(layout.with_layers(shape, arithmetic, (groups, index))?)
+            }
         }
     }
 }

@@ -8,20 +8,22 @@ use matchmark_verifier::structure::ProofStructure;
 
 use crate::bytes::{count, trees};
 
-/// What determines the cost of a segment, beside the structure of its proofs.
+/// Parts of a segment that are alike: groups of layers of one kind, or all layers.
 #[derive(Clone, Debug)]
-pub struct SegmentWork {
-    /// The structures of the segment's proofs, in order.
+pub struct PartWork {
+    /// How many a segment has of them.
+    pub count: u64,
+    /// The structures of such a part's proofs, in order.
     pub structures: Vec<ProofStructure>,
     /// Rows of the public columns, a power of two: what the verifier interpolates.
     pub public_rows: u64,
 }
 
-/// The segments of a chain. All have one structure.
+/// The segments of a chain. All have the same parts.
 #[derive(Clone, Debug)]
 pub struct ChainWork {
-    /// One segment.
-    pub segment: SegmentWork,
+    /// The parts of a segment, by their kind.
+    pub parts: Vec<PartWork>,
     /// Number of segments.
     pub segments: u64,
     /// Different numbers of steps of the segments, 1 or 2: each has a preprocessed tree of its own. 0 if
@@ -124,6 +126,21 @@ impl ChainWork {
         self.segments as f64
     }
 
+    /// How many parts a segment has.
+    #[must_use]
+    pub fn parts_of_segment(&self) -> u64 {
+        self.parts.iter().map(|part| part.count).sum()
+    }
+
+    /// The structure of every proof of a segment, with how often it has one.
+    fn structures(&self) -> impl Iterator<Item = (f64, &ProofStructure)> {
+        self.parts.iter().flat_map(|part| {
+            #[allow(clippy::cast_precision_loss)] // At most a few hundred groups of layers.
+            let count = part.count as f64;
+            part.structures.iter().map(move |it| (count, it))
+        })
+    }
+
     /// Features of the processor time of proving, in this order:
     ///
     /// 1. butterflies of the transforms of committed columns: evaluations times log of their number;
@@ -136,29 +153,32 @@ impl ChainWork {
     pub fn prove(&self, cores: u32) -> [f64; PROVE_FEATURES] {
         let threads = self.threads(cores);
         let mut features = [0.0; PROVE_FEATURES];
-        for structure in &self.segment.structures {
+        for (count, structure) in self.structures() {
+            let segments = count * self.segments();
             for work in tree_work(structure) {
-                let committed = self.commitments(structure.part(), work.tree);
+                let committed = count * self.commitments(structure.part(), work.tree);
                 features[0] += committed * work.butterflies;
-                features[1] += committed * work.evaluations + self.segments() * work.sampled;
+                features[1] += committed * work.evaluations + segments * work.sampled;
                 features[2] += committed * work.points;
-                features[3] += self.segments() * work.cells;
+                features[3] += segments * work.cells;
             }
             let nonces = f64::from(structure.parameters().pow_bits).exp2();
             // That before other challenges is searched by one thread.
             let before = structure.grinding().all().filter(|(_, bits)| *bits > 0);
             let before: f64 = before.map(|(_, bits)| f64::from(bits).exp2()).sum();
-            features[4] +=
-                self.segments() * (nonces + (threads - 1.0) * nonces_in_vain(nonces) + before);
-            features[5] += self.segments();
+            features[4] += segments * (nonces + (threads - 1.0) * nonces_in_vain(nonces) + before);
+            features[5] += segments;
         }
         features
     }
 
-    /// Segments that are proven at a time, and below it the threads for each of them: as many of both as
-    /// there are cores for.
+    /// Parts that are proven at a time, and below it the threads for each of them: as many of both as there are cores
+    /// for. A decoder that is cut by layers is one that takes much memory: one part of it at a time.
     fn at_a_time(&self, cores: u32) -> f64 {
-        self.segments().min(f64::from(cores.max(1)))
+        match self.parts_of_segment() {
+            1 => self.segments().min(f64::from(cores.max(1))),
+            _ => 1.0,
+        }
     }
 
     fn threads(&self, cores: u32) -> f64 {
@@ -173,13 +193,13 @@ impl ChainWork {
     /// 3. cells, at no blowup;
     /// 4. one, for the process itself.
     ///
-    /// The tree of a model is counted once.
+    /// The tree of a model is counted once. Of several kinds of parts each feature is that of the largest.
     #[must_use]
     pub fn memory(&self, cores: u32) -> [f64; MEMORY_FEATURES] {
         let at_a_time = self.at_a_time(cores);
         let mut largest = [0.0_f64, 0.0, 0.0, 1.0];
         // The proofs of a segment are made one after the other.
-        for structure in &self.segment.structures {
+        for (_, structure) in self.structures() {
             let mut proof = [0.0; MEMORY_FEATURES];
             for work in tree_work(structure) {
                 // All segments have one model.
@@ -216,17 +236,18 @@ impl ChainWork {
     #[must_use]
     pub fn verify(&self) -> [f64; VERIFY_FEATURES] {
         let mut features = [0.0; VERIFY_FEATURES];
-        for structure in &self.segment.structures {
+        for (times, structure) in self.structures() {
+            let segments = times * self.segments();
             let columns = count(structure.columns());
             let nodes = count(structure.samples().len()) * f64::from(structure.lifting_log_size());
             let queries = f64::from(structure.parameters().queries);
-            features[0] += self.segments() * columns;
-            features[1] += self.segments() * queries * (nodes + columns);
-            features[3] += self.segments();
+            features[0] += segments * columns;
+            features[1] += segments * queries * (nodes + columns);
+            features[3] += segments;
         }
-        #[allow(clippy::cast_precision_loss)] // At most 2^22.
-        let rows = self.segment.public_rows as f64;
-        features[2] = self.segments() * rows;
+        #[allow(clippy::cast_precision_loss)] // At most 2^22, a few hundred times.
+        let rows = |part: &PartWork| (part.count * part.public_rows) as f64;
+        features[2] = self.segments() * self.parts.iter().map(rows).sum::<f64>();
         features
     }
 }

@@ -1,7 +1,7 @@
 //! Decoders: the reference coefficients against the measured segments that they are fitted to.
 #![allow(clippy::unwrap_used)]
 
-use matchmark_graph::{ModelArithmetic, ModelShape};
+use matchmark_graph::{LayerGroups, ModelArithmetic, ModelShape};
 use matchmark_models::synthetic_arithmetic;
 use matchmark_planner::fit::non_negative;
 use matchmark_planner::reference::DECODER;
@@ -150,7 +150,7 @@ fn how_far_predictions_are_off() {
 fn layouts_are_those_that_were_measured() {
     let cells = |measured: &Measured| {
         let work = segment(measured);
-        let [structure] = &work.segment.structures[..] else {
+        let [structure] = &work.parts[0].structures[..] else {
             panic!("a decoder's segment is one proof");
         };
         let committed = structure.column_log_sizes().iter().flatten();
@@ -208,4 +208,48 @@ fn chains_of_a_decoder_are_planned() {
     let within = plan(Objective::Bytes, limits);
     assert!(within.choice().memory_bytes <= 1 << 30);
     assert!(within.excluded() > 0);
+}
+
+/// Cut by layers, a decoder takes less memory and more bytes: the choice follows the bound, and every way to cut it is
+/// among the candidates.
+#[test]
+fn memory_is_bounded_by_groups_of_layers() {
+    let decoder = decoder([6, 192, 4, 48, 512, 4096]);
+    let mut request = Request {
+        workload: workload(decoder, 64, 65),
+        level: SecurityLevel::Proven100,
+        objective: Objective::Bytes,
+        limits: Limits::default(),
+    };
+    let free = Plan::new(&request, &DECODER).unwrap();
+    assert_eq!(free.choice().groups, LayerGroups::ONE);
+    let counts = |plan: &Plan| {
+        let groups = plan.candidates().iter().map(|it| it.groups.get());
+        groups.collect::<std::collections::BTreeSet<u16>>()
+    };
+    assert_eq!(counts(&free), [1, 2, 3, 6].into());
+    for one in free.candidates() {
+        let groups = u64::from(one.groups.get());
+        assert_eq!(one.parts, one.segments * groups);
+        // The cut into proofs is for those that are not cut by layers.
+        assert!(groups == 1 || one.cut == Cut::Fused);
+    }
+    request.limits.max_memory = Some(free.choice().memory_bytes / 2);
+    request.limits.max_latency_steps = None;
+    let bounded = Plan::new(&request, &DECODER).unwrap();
+    assert!(bounded.choice().memory_bytes <= free.choice().memory_bytes / 2);
+    assert!(bounded.choice().bytes > free.choice().bytes);
+    // At equal length and profile: less memory, and more bytes and proofs.
+    let find = |groups: u16| {
+        let mut all = free.candidates().iter();
+        let profile = Profile::Fast;
+        all.find(|it| {
+            (it.groups.get(), it.segment_steps, it.profile, it.cut)
+                == (groups, 128, profile, Cut::Fused)
+        })
+        .unwrap()
+    };
+    let (one, three) = (find(1), find(3));
+    assert!(three.memory_bytes < one.memory_bytes);
+    assert!(three.bytes > one.bytes && three.verify_ms > one.verify_ms);
 }

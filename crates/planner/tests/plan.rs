@@ -1,6 +1,7 @@
 //! The choice is the least of what is allowed, whatever there is to choose from.
 #![allow(clippy::unwrap_used)]
 
+use matchmark_graph::LayerGroups;
 use matchmark_planner::bytes::BytesByPart;
 use matchmark_planner::reference::MODEL;
 use matchmark_planner::work::ChainWork;
@@ -37,8 +38,10 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     let one = (1_u32..20, 1_u64..6, 1_u64..6, 1_u64..6, 1_u32..4).prop_map(
         |(steps, bytes, memory, verify, cpu)| Candidate {
             cut: Cut::ALL[steps as usize % 2],
+            groups: LayerGroups::ONE,
             segment_steps: steps,
             segments: 1,
+            parts: 1,
             security: SecurityLevel::Conjectured100,
             profile: Profile::Compact,
             bytes,
@@ -179,7 +182,7 @@ fn work_of_a_chain() {
     for (steps, segments, lengths) in [(10, 1, 1), (5, 2, 1), (4, 3, 2), (1, 10, 1)] {
         let work = work(steps);
         assert_eq!((work.segments, work.lengths), (segments, lengths));
-        let points = f64::from(work.segment.structures[0].lifting_log_size()).exp2();
+        let points = f64::from(work.parts[0].structures[0].lifting_log_size()).exp2();
         let trees = 5 * segments + lengths + 1;
         assert!((work.prove(1)[2] - points * trees as f64).abs() < 1e-6);
         assert!((work.prove(1)[4] - 1024.0 * segments as f64).abs() < 1e-6);
@@ -192,7 +195,7 @@ fn work_of_a_chain() {
         // Split: the arithmetic proof has a tree of the pairs more. The lookup proof opens the same one, and
         // commits to a table, two trees and its composition.
         let split = work_of(Cut::Split, steps);
-        let heights = split.segment.structures.iter();
+        let heights = split.parts[0].structures.iter();
         let points: Vec<f64> = heights
             .map(|structure| f64::from(structure.lifting_log_size()).exp2())
             .collect();

@@ -76,6 +76,7 @@ pub fn key() -> ModelKey {
         securities: vec![options.security],
         segment_steps: options.segment_steps.into_iter().collect(),
         granularity: options.granularity,
+        cuts: Cut::ALL.to_vec(),
         chain_steps: vec![],
         groups: vec![LayerGroups::ONE],
     };
@@ -345,6 +346,7 @@ pub mod grid {
             securities: vec![spec.security],
             segment_steps: vec![SegmentSteps::new(spec.segment_steps).unwrap()],
             granularity: SegmentSteps::new(1).unwrap(),
+            cuts: Cut::ALL.to_vec(),
             chain_steps: vec![],
             groups: vec![LayerGroups::ONE, LayerGroups::new(GROUPS as u16).unwrap()],
         };

@@ -1,6 +1,7 @@
 //! `matchmark keygen`.
 
 use matchmark::{files, unused_instructions, Key, KeyOptions};
+use matchmark_composer::{peak_memory_bytes, processor_time_ms};
 use serde_json::json;
 
 use crate::args::KeygenArgs;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
             .segment_steps(args.segment_steps.iter().copied())
             .chain_steps(args.steps.iter().copied())
             .granularity(args.granularity)
+            .cuts(args.cuts.iter().copied())
             .layers(args.layers.iter().map(|layers| layers.get()));
         let key = Key::derive_with(&model, &options, &resources, on_tree)?;
         let mut text = String::new();
@@ -53,10 +55,13 @@ pub(crate) fn run(args: &KeygenArgs, output: &Output) -> Result<Outcome, CliErro
         "tokenizer": key.tokenizer(),
         "segment_steps": key.segment_steps(),
         "granularity": key.granularity(),
+        "cuts": key.cuts(),
         "chain_steps": key.chain_steps(),
         "weights": key.weights(),
         "circuits": key.circuits(),
         "key": args.to.as_ref().or(args.check.as_ref()),
+        "keygen_cpu_ms": processor_time_ms(),
+        "peak_rss_bytes": peak_memory_bytes(),
         "unused_instructions": unused_instructions(),
     });
     let commitments = key.weights().len();

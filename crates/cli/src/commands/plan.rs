@@ -120,7 +120,9 @@ impl Basis {
 
 /// What is to be planned; `None` where there is a calibration only.
 fn request(args: &PlanArgs) -> Result<Option<Request>, CliError> {
-    let Some(objective) = args.objective else {
+    // The cheapest proof is what is asked of a model where nothing else is.
+    let of_model = args.workload.model.as_ref().map(|_| Objective::Prove);
+    let Some(objective) = args.objective.or(of_model) else {
         return Ok(None);
     };
     let workload = match &args.workload.model {
@@ -290,8 +292,9 @@ fn plan_text(plan: &Plan, basis: &Basis) -> String {
     let rows: Vec<Vec<String>> = plan.candidates().iter().take(SHOWN).map(row).collect();
     let header = [
         "cut",
+        "groups",
         "steps",
-        "segments",
+        "parts",
         "profile",
         "bytes",
         "cpu s",
@@ -316,8 +319,9 @@ fn row(candidate: &Candidate) -> Vec<String> {
     let mebibytes = candidate.memory_bytes as f64 / f64::from(1_u32 << 20);
     vec![
         candidate.cut.to_string(),
+        candidate.groups.to_string(),
         candidate.segment_steps.to_string(),
-        candidate.segments.to_string(),
+        candidate.parts.to_string(),
         candidate.profile.to_string(),
         candidate.bytes.to_string(),
         format!("{:.2}", candidate.cpu_seconds),

@@ -121,6 +121,7 @@ fn finish(
         report = proving.run_telling(&telling)?;
         let tokens = telling.finish()?;
         object = json!(report);
+        object["text"] = tokens["decoded_text"].clone();
         object["tokens"] = tokens;
     } else {
         report = proving.run_telling(&SegmentBar::new("proving"))?;

@@ -7,8 +7,9 @@ use matchmark::{
     check_prompt, encode_chat, encode_prompt, files, follow, refusal_to_json, segments_of,
     verify_with, ChainText, Error, ErrorKind, Patience, Policy, SegmentReport, Tokenizer, Verdict,
 };
+use matchmark_composer::peak_memory_bytes;
 use matchmark_graph::LayerGroups;
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use crate::args::VerifyArgs;
 use crate::error::{CliError, Outcome};
@@ -97,9 +98,11 @@ fn judge(args: &VerifyArgs, output: &Output) -> Result<Judged, CliError> {
     match result {
         Ok(verdict) => {
             let mut object = verdict.to_json();
+            object["peak_rss_bytes"] = json!(peak_memory_bytes());
             let mut text = accepted_text(&verdict, args.verbose);
             if let Some(tokens) = tokens {
                 object["tokens"] = tokens.object()?;
+                object["text"] = object["tokens"]["decoded_text"].clone();
                 text = if args.follow {
                     format!("{}{text}", tokens.rest())
                 } else {

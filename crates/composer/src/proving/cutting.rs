@@ -48,15 +48,18 @@ pub struct CuttingChoice {
 
 impl Cutting {
     /// The bound on memory where none is given, in bytes.
-    pub const MEMORY: u64 = 7 << 30;
+    pub const MEMORY: u64 = 15 << 29;
     /// A model whose parts are cut by steps alone takes at most so much memory, in bytes.
     const WHOLE: u64 = 4 << 30;
-    /// Entries of the caches of the chains that a choice is made for.
-    const ENTRIES: u32 = 512;
+    /// Entries of the caches of the chains that a choice is made for. Longer chains take more memory, and go by the
+    /// same cutting.
+    const ENTRIES: u32 = 256;
     /// Steps of the segments of models that are cut by layers, the longest first.
     const LENGTHS: [u32; 7] = [128, 112, 96, 80, 64, 32, 16];
     /// Of how many steps the last segment of such a model has a multiple.
     const GRANULARITY: u32 = 16;
+    /// As how many values a proof counts: it has about a megabyte, which is to be kept, sent and verified.
+    const PROOF: f64 = 33_554_432.0;
 
     /// The cutting of a model whose parts are proven on this machine, as far as it is not decided already: within the
     /// bound on memory, or else within [`Self::MEMORY`] and what there is.
@@ -82,7 +85,7 @@ impl Cutting {
     ///
     /// A model that takes little memory is not cut by layers; its segments have
     /// [`ModelOptions::SEGMENT_STEPS`] steps, the last one as many as there are, and its proofs are small. Of the ways
-    /// to cut another one, that is taken in which the fewest values are committed for a step; where none fits, the one
+    /// to cut another one, that is taken which has the least to commit and to verify for a step; where none fits, the one
     /// that takes the least memory.
     ///
     /// # Errors
@@ -192,7 +195,7 @@ fn lengths_of(decided: Option<SegmentSteps>) -> Result<Vec<SegmentSteps>, PlanEr
 struct Cost {
     /// Memory of proving one part at a time, in bytes.
     bytes: u64,
-    /// Values that are committed for each step, at the blowup.
+    /// Values that are committed for each step, at the blowup, with so many for each proof.
     work: f64,
 }
 
@@ -228,7 +231,7 @@ impl Cost {
         let one = SegmentMemory::of_one_at_a_time(&terms, Cut::Fused, steps)?;
         let work = parts.iter().map(|part| {
             let all = part.model.plus(part.preprocessed).plus(part.own);
-            all.evaluations as f64
+            all.evaluations as f64 + Cutting::PROOF
         });
         Ok(Self {
             bytes: Need::of_segments(&[one], 1)

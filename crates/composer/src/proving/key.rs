@@ -10,7 +10,7 @@ use matchmark_prover::{
 };
 use matchmark_quant::{CacheCapacity, QuantError, SegmentSteps};
 use matchmark_statement::{
-    LayerGroups, PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart,
+    Cut, LayerGroups, PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart,
     RelationVersion, Security, SecurityLevel, TokenId, TokenizerId, VerifierDomain,
 };
 use matchmark_verifier::key::{
@@ -34,6 +34,8 @@ pub struct KeyOptions {
     /// The last segment of a chain has a multiple of so many steps, as far as there are positions: the larger, the
     /// fewer circuits there are.
     pub granularity: SegmentSteps,
+    /// In which ways segments are cut into proofs.
+    pub cuts: Vec<Cut>,
     /// How many steps chains have; all that the model's positions allow, where none is given.
     pub chain_steps: Vec<u32>,
     /// Into how many groups of layers the decoder is cut.
@@ -58,6 +60,7 @@ impl KeyOptions {
             securities,
             segment_steps: vec![SegmentSteps::new(ModelOptions::SEGMENT_STEPS)?],
             granularity: SegmentSteps::new(1)?,
+            cuts: Cut::ALL.to_vec(),
             chain_steps: vec![],
             groups: vec![LayerGroups::ONE],
         })
@@ -75,6 +78,7 @@ impl KeyOptions {
             securities: self.securities.clone(),
             segment_steps: sorted(&self.segment_steps),
             granularity: self.granularity,
+            cuts: sorted(&self.cuts),
             chain_steps: sorted(&self.chain_steps),
             groups: sorted(&self.groups),
         }
@@ -94,6 +98,7 @@ impl KeyOptions {
             securities,
             segment_steps: key.segment_steps().to_vec(),
             granularity: key.granularity(),
+            cuts: key.cuts().to_vec(),
             chain_steps: key.chain_steps().to_vec(),
             groups: key.groups(),
         }
@@ -153,10 +158,12 @@ pub fn derive_key(
     let KeyOptions {
         segment_steps,
         granularity,
+        cuts,
         chain_steps,
         ..
     } = options;
-    let trees = trees(&chains);
+    let trees = trees(&chains, &cuts);
+    let parts: Vec<ProofPart> = cuts.iter().flat_map(|cut| cut.parts()).copied().collect();
     let mut done = 0;
     let mut weights = Vec::new();
     let mut circuits: BTreeMap<CircuitSizes, Roots> = BTreeMap::new();
@@ -194,12 +201,16 @@ pub fn derive_key(
                         new.insert(Roots {
                             first_state,
                             of_steps: BTreeMap::new(),
-                            lookup: root(ProofPart::Lookup)?,
+                            lookup: match parts.contains(&ProofPart::Lookup) {
+                                true => Some(root(ProofPart::Lookup)?),
+                                false => None,
+                            },
                         })
                     }
                 };
                 if let Entry::Vacant(new) = of_sizes.of_steps.entry(*steps) {
-                    new.insert([root(ProofPart::Whole)?, root(ProofPart::Arithmetic)?]);
+                    let mut of_part = |part| parts.contains(&part).then(|| root(part)).transpose();
+                    new.insert([of_part(ProofPart::Whole)?, of_part(ProofPart::Arithmetic)?]);
                 }
             }
         }
@@ -219,6 +230,7 @@ pub fn derive_key(
         prefix: prefix.iter().copied().map(TokenId::new).collect(),
         segment_steps,
         granularity,
+        cuts,
         chain_steps,
         weights,
         circuits: circuits
@@ -232,8 +244,8 @@ pub fn derive_key(
 struct Roots {
     first_state: Option<FirstState>,
     /// Of fused segments and of arithmetic proofs, by the number of steps.
-    of_steps: BTreeMap<u32, [PreprocessedRoot; 2]>,
-    lookup: PreprocessedRoot,
+    of_steps: BTreeMap<u32, [Option<PreprocessedRoot>; 2]>,
+    lookup: Option<PreprocessedRoot>,
 }
 
 impl Roots {
@@ -247,10 +259,10 @@ impl Roots {
             sizes,
             first_state,
             steps: of_steps.keys().copied().collect(),
-            whole: of_steps.values().map(|[whole, _]| *whole).collect(),
+            whole: of_steps.values().filter_map(|[whole, _]| *whole).collect(),
             arithmetic: of_steps
                 .values()
-                .map(|[_, arithmetic]| *arithmetic)
+                .filter_map(|[_, arithmetic]| *arithmetic)
                 .collect(),
             lookup,
         }
@@ -279,15 +291,19 @@ pub(crate) struct Height {
     circuits: BTreeMap<(CircuitSizes, u32), (u16, ModelChain)>,
 }
 
-/// How many trees there are: those of the weights of each group of layers, two for each length of segments of
+/// How many trees there are: those of the weights of each group of layers, one for each length and cut of segments of
 /// each size (fused and arithmetic), and one for the lookup proofs of all lengths. Several numbers of groups may
 /// have circuits in common.
-fn trees(chains: &BTreeMap<(u32, u32, LayerGroups), Height>) -> usize {
+fn trees(chains: &BTreeMap<(u32, u32, LayerGroups), Height>, cuts: &[Cut]) -> usize {
     let weights = chains.values().map(|it| it.chain.groups.count());
     let circuits = chains.values().flat_map(|it| it.circuits.keys());
     let circuits: BTreeSet<_> = circuits.collect();
     let sizes: BTreeSet<_> = circuits.iter().map(|(sizes, _)| sizes).collect();
-    weights.sum::<usize>() + 2 * circuits.len() + sizes.len()
+    let lookups = match cuts.contains(&Cut::Split) {
+        true => sizes.len(),
+        false => 0,
+    };
+    weights.sum::<usize>() + cuts.len() * circuits.len() + lookups
 }
 
 /// Every chain of the model, by blowup and height of its trees, and by the number of groups of layers.
@@ -300,6 +316,7 @@ pub(crate) fn chains(
         securities,
         segment_steps,
         granularity,
+        cuts,
         chain_steps,
         groups,
     } = options;
@@ -313,6 +330,7 @@ pub(crate) fn chains(
         ("level and profile", securities.is_empty()),
         ("segment length", segment_steps.is_empty()),
         ("number of groups of layers", groups.is_empty()),
+        ("cut", cuts.is_empty()),
     ] {
         if empty {
             return Err(KeygenError::Nothing { what });

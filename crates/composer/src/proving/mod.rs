@@ -34,7 +34,7 @@ pub use memory::{MemoryBound, MemoryFit, MemoryShortage, Resources};
 pub use model_mock::ModelMock;
 pub use model_plan::ModelPlan;
 pub use plan::{ChainOptions, ChainPlan};
-pub use process::cpu_ms as processor_time_ms;
+pub use process::{cpu_ms as processor_time_ms, peak_rss_bytes as peak_memory_bytes};
 pub use progress::{
     CancelToken, ChainOutline, ChainProgress, Progress, ProveEvent, SegmentPhase, Silent,
 };

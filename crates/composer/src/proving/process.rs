@@ -12,8 +12,9 @@ pub fn cpu_ms() -> Option<u64> {
     parse_stat(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
-/// Largest resident set of the process so far, in bytes.
-pub(crate) fn peak_rss_bytes() -> Option<u64> {
+/// Largest resident set of the process so far, in bytes; `None` where the system does not say.
+#[must_use]
+pub fn peak_rss_bytes() -> Option<u64> {
     parse_kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use matchmark_graph::{ModelArithmetic, ModelShape};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
-    codec, CodecError, EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
+    codec, CodecError, Cut, EndTokens, ModelId, RelationDigest, RelationVersion, TokenId,
+    TokenizerId,
 };
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ struct Encoding {
     prefix: Vec<TokenId>,
     segment_steps: Vec<SegmentSteps>,
     granularity: SegmentSteps,
+    cuts: Vec<Cut>,
     chain_steps: Vec<u32>,
     table: WeightTable,
     shape: ModelShape,
@@ -60,6 +62,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             weights,
             circuits,
@@ -73,6 +76,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             table,
             shape,
@@ -110,6 +114,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             table,
             shape,
@@ -131,6 +136,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             weights,
             circuits,

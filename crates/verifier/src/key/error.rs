@@ -3,7 +3,7 @@ use alloc::string::String;
 
 use matchmark_graph::LayerGroups;
 use matchmark_quant::QuantError;
-use matchmark_statement::{CodecError, PolicyError, RelationDigest, Security, TokenId};
+use matchmark_statement::{CodecError, PolicyError, ProofPart, RelationDigest, Security, TokenId};
 use matchmark_tables::TableError;
 
 use super::chain::{ChainTermsError, ModelOptionsError};
@@ -115,10 +115,10 @@ pub enum KeyError {
         /// Into how many groups of layers the chain's decoder is cut.
         groups: LayerGroups,
     },
-    /// The key has no root for segments of this length in such a chain.
+    /// The key has no root for a proof of segments of this length in such a chain.
     #[error(
-        "the key has no circuit for a segment of {steps} steps in a chain that is cut every {segment_steps} \
-         steps, in groups of layers: {groups}, at {security}: expected a chain that is cut every {expected} steps; `matchmark keygen \
+        "the key has no circuit for the {part} proof of a segment of {steps} steps in a chain that is cut every {segment_steps} \
+         steps, in groups of layers: {groups}, at {security}: expected a chain that is cut every {expected} steps, and segments that are {cuts}; `matchmark keygen \
          --segment-steps {segment_steps}` derives a key for this one"
     )]
     NoCircuit {
@@ -126,6 +126,10 @@ pub enum KeyError {
         security: Security,
         /// Segment lengths that the key is for, in words.
         expected: String,
+        /// The ways in which segments may be cut into proofs, in words.
+        cuts: String,
+        /// The proof that there is no circuit for.
+        part: ProofPart,
         /// Longest segments of the chain.
         segment_steps: u32,
         /// Into how many groups of layers its decoder is cut.

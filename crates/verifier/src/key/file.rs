@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use matchmark_graph::{ModelArithmetic, ModelShape};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
-    EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
+    Cut, EndTokens, ModelId, RelationDigest, RelationVersion, TokenId, TokenizerId,
 };
 use matchmark_tables::WeightTable;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,7 @@ struct KeyFile {
     prefix: Vec<TokenId>,
     segment_steps: Vec<SegmentSteps>,
     granularity: SegmentSteps,
+    cuts: Vec<Cut>,
     chain_steps: Vec<u32>,
     table: String,
     shape: ModelShape,
@@ -63,6 +64,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             weights,
             circuits,
@@ -77,6 +79,7 @@ impl ModelKey {
             prefix: prefix.clone(),
             segment_steps: segment_steps.clone(),
             granularity: *granularity,
+            cuts: cuts.clone(),
             chain_steps: chain_steps.clone(),
             table: table.to_text(),
             shape: *shape,
@@ -116,6 +119,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             table,
             shape,
@@ -137,6 +141,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             weights,
             circuits,

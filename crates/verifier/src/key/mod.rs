@@ -98,12 +98,13 @@ pub struct KeyCircuits {
     pub first_state: Option<FirstState>,
     /// The lengths of segments, ascending.
     pub steps: Vec<u32>,
-    /// The roots of the preprocessed columns of fused segments, one for each length.
+    /// The roots of the preprocessed columns of fused segments, one for each length; none of a key for split ones alone.
     pub whole: Vec<PreprocessedRoot>,
-    /// The roots of those of the arithmetic proofs of split segments, one for each length.
+    /// The roots of those of the arithmetic proofs of split segments, one for each length; none of a key for fused ones
+    /// alone.
     pub arithmetic: Vec<PreprocessedRoot>,
     /// The root of those of the lookup proofs of split segments, which no length changes.
-    pub lookup: PreprocessedRoot,
+    pub lookup: Option<PreprocessedRoot>,
 }
 
 impl KeyCircuits {
@@ -113,7 +114,7 @@ impl KeyCircuits {
         match part {
             ProofPart::Whole => self.whole.get(index).copied(),
             ProofPart::Arithmetic => self.arithmetic.get(index).copied(),
-            ProofPart::Lookup => Some(self.lookup),
+            ProofPart::Lookup => self.lookup,
         }
     }
 }
@@ -146,6 +147,8 @@ pub struct ModelKeyParts {
     pub segment_steps: Vec<SegmentSteps>,
     /// The last segment of a chain has a multiple of so many steps, as far as there are positions.
     pub granularity: SegmentSteps,
+    /// In which ways segments are cut into proofs, ascending.
+    pub cuts: Vec<Cut>,
     /// How many steps the chains have that the key is for, ascending; empty for all that the positions allow.
     pub chain_steps: Vec<u32>,
     /// The commitments, by blowup, height and number of groups of layers, ascending.
@@ -197,6 +200,8 @@ impl ModelKey {
             return Err(KeyError::FirstState { index });
         }
         ascending("segment lengths", &parts.segment_steps)?;
+        ascending("cuts", &parts.cuts)?;
+        let has = |cut| parts.cuts.contains(&cut);
         if !parts.chain_steps.is_empty() {
             ascending("chain lengths", &parts.chain_steps)?;
         }
@@ -212,9 +217,14 @@ impl ModelKey {
             let list = "roots of a circuit";
             ascending(list, &circuits.steps)?;
             let steps = circuits.steps.len();
-            for roots in [circuits.whole.len(), circuits.arithmetic.len()] {
-                if steps != roots {
-                    let index = steps.min(roots);
+            for (cut, of_steps, roots) in [
+                (Cut::Fused, steps, circuits.whole.len()),
+                (Cut::Split, steps, circuits.arithmetic.len()),
+                (Cut::Split, 1, circuits.lookup.iter().len()),
+            ] {
+                let expected = if has(cut) { of_steps } else { 0 };
+                if expected != roots {
+                    let index = expected.min(roots);
                     return Err(KeyError::Order { list, index });
                 }
             }
@@ -256,6 +266,12 @@ impl ModelKey {
     #[must_use]
     pub fn segment_steps(&self) -> &[SegmentSteps] {
         &self.parts.segment_steps
+    }
+
+    /// In which ways segments are cut into proofs, ascending.
+    #[must_use]
+    pub fn cuts(&self) -> &[Cut] {
+        &self.parts.cuts
     }
 
     /// Of how many steps the last segment of a chain has a multiple, as far as there are positions.
@@ -522,6 +538,8 @@ impl ModelKey {
                 None => Err(KeyError::NoCircuit {
                     security: chain.security,
                     expected: words(&self.parts.segment_steps),
+                    cuts: words(&self.parts.cuts),
+                    part,
                     segment_steps: chain.segment_steps.get(),
                     groups: chain.groups,
                     steps: narrow,
@@ -587,17 +605,19 @@ impl ModelKey {
             } else {
                 ""
             };
-            let roots = it.steps.iter().zip(it.whole.iter().zip(&it.arithmetic));
-            let roots: Vec<String> = roots
-                .map(|(steps, (whole, arithmetic))| {
-                    format!("{steps} whole {whole}, arithmetic {arithmetic}")
-                })
-                .collect();
+            let roots = it.steps.iter().map(|steps| {
+                let parts = ProofPart::ALL.into_iter().filter_map(|part| {
+                    let root = it.root(part, *steps)?;
+                    Some(format!("{part} {root}"))
+                });
+                let parts: Vec<String> = parts.collect();
+                format!("{steps} {}", parts.join(", "))
+            });
+            let roots: Vec<String> = roots.collect();
             format!(
                 "layers {first_layer}..{end_layer}, {segment_steps} steps a segment at blowup 2^{log_blowup}, height 2^{log_height}, cache \
-                 2^{log_cache}, limbs 2^{log_limbs}{digits}: first state {}, lookup {}, {}",
+                 2^{log_cache}, limbs 2^{log_limbs}{digits}: first state {}, {}",
                 it.first_state.as_ref().map_or_else(|| "empty".to_string(), |state| format!("{state:?}")),
-                it.lookup,
                 roots.join(", ")
             )
         };
@@ -611,7 +631,7 @@ impl ModelKey {
     }
 
     /// The fields but for the commitments and circuits, in words.
-    fn fields(&self) -> [(&'static str, String); 12] {
+    fn fields(&self) -> [(&'static str, String); 13] {
         let ModelKeyParts {
             relation_version,
             relation_digest,
@@ -627,6 +647,7 @@ impl ModelKey {
             prefix,
             segment_steps,
             granularity,
+            cuts,
             chain_steps,
             weights: _, // Compared by the caller, as the circuits are.
             circuits: _,
@@ -643,6 +664,7 @@ impl ModelKey {
             ("weight table", table.id().to_string()),
             ("segment lengths", words(segment_steps)),
             ("granularity", granularity.to_string()),
+            ("cuts", words(cuts)),
             ("chain lengths", format!("{chain_steps:?}")),
         ]
     }
@@ -656,8 +678,8 @@ fn in_groups(groups: LayerGroups) -> String {
     }
 }
 
-fn words(segment_steps: &[SegmentSteps]) -> String {
-    let words: Vec<String> = segment_steps.iter().map(ToString::to_string).collect();
+fn words<T: ToString>(items: &[T]) -> String {
+    let words: Vec<String> = items.iter().map(ToString::to_string).collect();
     words.join(", ")
 }
 

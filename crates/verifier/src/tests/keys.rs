@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use matchmark_graph::{ArithmeticId, ArithmeticTerms, Graph, MatrixName, ModelArithmetic};
 use matchmark_quant::{CacheCapacity, SegmentSteps, StepRange, ValueBits};
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, CodecError, CutPattern, EndTokens, LayerGroups,
+    AcceptancePolicy, AcceptancePolicyParts, CodecError, Cut, CutPattern, EndTokens, LayerGroups,
     ModelId, PortCommitment, PreprocessedRoot, Profile, PromptLength, ProofPart, RelationDigest,
     RelationVersion, Security, SecurityLevel, SegmentShape, SharedTerms, StatementError, TokenId,
     TokenizerId, VerifierDomain,
@@ -27,6 +27,7 @@ use crate::key::{
 };
 use crate::{DIGITS_RELATION_DIGEST, RELATION_DIGEST};
 
+mod cuts;
 mod filling;
 
 fn outline() -> ModelOutline {
@@ -100,7 +101,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
                     steps: vec![steps],
                     whole: vec![root],
                     arithmetic: vec![arithmetic],
-                    lookup: LOOKUP,
+                    lookup: Some(LOOKUP),
                 }),
             }
         }
@@ -117,6 +118,7 @@ fn key_of(outline: &ModelOutline) -> ModelKey {
         prefix: vec![],
         segment_steps: vec![steps(2)],
         granularity: steps(1),
+        cuts: Cut::ALL.to_vec(),
         chain_steps: vec![],
         weights: weights
             .into_iter()
@@ -714,7 +716,7 @@ fn keys_are_compared_field_by_field() {
     let key = key();
     assert_eq!(key.first_difference(&key), None);
     type Change = fn(&mut ModelKeyParts);
-    let changes: [(&str, Change); 8] = [
+    let changes: [(&str, Change); 9] = [
         ("model", |it| {
             it.outline.identity = ModelId::from_bytes([7; 32])
         }),
@@ -722,6 +724,7 @@ fn keys_are_compared_field_by_field() {
             it.tokenizer = TokenizerId::from_bytes([7; 32])
         }),
         ("segment lengths", |it| it.segment_steps.push(steps(4))),
+        ("granularity", |it| it.granularity = steps(2)),
         ("commitment to the weights", |it| {
             it.weights[0].commitment = PortCommitment::from_bytes([7; 32]);
         }),
@@ -732,7 +735,7 @@ fn keys_are_compared_field_by_field() {
             it.circuits[0].arithmetic[0] = PreprocessedRoot::from_bytes([7; 32]);
         }),
         ("circuit", |it| {
-            it.circuits[0].lookup = PreprocessedRoot::from_bytes([7; 32]);
+            it.circuits[0].lookup = Some(PreprocessedRoot::from_bytes([7; 32]));
         }),
         ("circuit", |it| {
             it.circuits.pop();

@@ -3,7 +3,7 @@
 use matchmark_air::layout::{LayoutError, SegmentLayout};
 use matchmark_graph::{ArithmeticTerms, ModelArithmetic, ModelShape};
 use matchmark_models::synthetic_arithmetic;
-use matchmark_planner::work::{ChainWork, SegmentWork};
+use matchmark_planner::work::{ChainWork, PartWork};
 use matchmark_quant::{CacheCapacity, Rounding, SegmentSteps, ValueBits};
 use matchmark_runtime::TableResolution;
 use matchmark_statement::{Security, SegmentShape};
@@ -66,11 +66,12 @@ pub fn features(
     cores: u32,
 ) -> Result<Features, BelowLevel> {
     let work = ChainWork {
-        segment: SegmentWork {
+        parts: vec![PartWork {
+            count: 1,
             structures: ProofStructure::all(layout, security)?,
             // A decoder's public values are tokens, not columns.
             public_rows: 0,
-        },
+        }],
         segments: 1,
         lengths: 0,
     };

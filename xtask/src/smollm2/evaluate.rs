@@ -1,14 +1,14 @@
-//! `cargo xtask smollm2`: a chat model that people use.
+//! What the integers of the model are worth beside its floats.
 
 use std::path::Path;
 
-use clap::Args;
 use matchmark_tools::failure::Failure;
-use matchmark_tools::matchmark::{words, Matchmark, Outcome};
-use matchmark_tools::{smollm2, workspace};
+use matchmark_tools::matchmark::{words, Matchmark};
+use matchmark_tools::workspace;
 use serde_json::Value;
 
-const CALIBRATE: &str = "fixtures/texts/calibrate.txt";
+use super::{held, number, quantized, succeeded};
+
 const TEXT: &str = "fixtures/texts/eval.txt";
 const PROMPTS: &str = "fixtures/texts/prompts.txt";
 const LONG: &str = "fixtures/texts/long.txt";
@@ -27,56 +27,15 @@ const EARLY: [u64; 2] = [256, 512];
 const LATE: [u64; 2] = [1024, 2048];
 const DECAY: f64 = 3.0;
 
-/// What is done with it.
-#[derive(Args)]
-pub struct Options {
-    #[command(flatten)]
-    what: What,
-    /// The positions that the integers are made for
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 2048,
-        conflicts_with = "fetch"
-    )]
-    positions: u32,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct What {
-    /// Fetch the model's GGUF file into the target folder, if it is not there, and print where it is
-    #[arg(long)]
-    fetch: bool,
-    /// Fetch it, make its integers, and measure them beside its floats, as computed by candle: on held-out text,
-    /// by the answers to some questions, by the speed of decoding, and far into a long text
-    #[arg(long)]
-    eval: bool,
-}
-
-/// Fetches the file, and measures the model.
+/// Makes the integers of the model with these floats and so many positions, and prints how far they are from the floats.
 ///
 /// # Errors
-/// Those of [`smollm2::gguf`]; and a command that fails.
-pub fn run(options: &Options) -> Result<(), Failure> {
-    let floats = smollm2::gguf()?;
-    if options.what.eval {
-        return evaluate(&floats, options.positions);
-    }
-    println!("{}", floats.display());
-    Ok(())
-}
-
-fn evaluate(floats: &Path, positions: u32) -> Result<(), Failure> {
+/// A command that fails.
+pub fn run(floats: &Path, positions: u32) -> Result<(), Failure> {
     let folder = workspace::target_dir().join("smollm2");
     let matchmark = Matchmark::with_candle(&folder.join("evaluator"))?;
-    let integers = folder.join("SmolLM2-135M-Instruct.mm");
-    let [calibrate, text, prompts, long] =
-        [CALIBRATE, TEXT, PROMPTS, LONG].map(|file| workspace::root().join(file));
-    let number = positions.to_string();
-    let mut quantize = words(&[&"quantize", &"--model", &floats, &"--positions", &number]);
-    quantize.extend(words(&[&"--calibrate", &calibrate, &"--to", &integers]));
-    succeeded(matchmark.json(quantize)?)?;
+    let [text, prompts, long] = [TEXT, PROMPTS, LONG].map(|file| workspace::root().join(file));
+    let integers = quantized(&matchmark, floats, positions)?;
     let eval = words(&[
         &"eval", &"--model", &integers, &"--float", &floats, &"--text",
     ]);
@@ -91,33 +50,11 @@ fn evaluate(floats: &Path, positions: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a run printed, if it did what it was asked to.
-fn succeeded(outcome: Outcome) -> Result<Outcome, Failure> {
-    match outcome.code {
-        0 => Ok(outcome),
-        code => Err(Failure::passed_through(code)),
-    }
-}
-
-/// A number of a report.
-fn number(report: &Value, pointer: &str) -> Result<f64, Failure> {
-    let value = report.pointer(pointer).and_then(Value::as_f64);
-    value.ok_or_else(|| Failure::failed(format!("matchmark eval has printed no {pointer}")))
-}
-
 fn list<'a>(report: &'a Value, pointer: &str) -> Result<&'a [Value], Failure> {
     let value = report.pointer(pointer).and_then(Value::as_array);
     value
         .map(Vec::as_slice)
         .ok_or_else(|| Failure::failed(format!("matchmark eval has printed no {pointer}")))
-}
-
-const fn held(held: bool) -> &'static str {
-    if held {
-        "held"
-    } else {
-        "NOT HELD"
-    }
 }
 
 /// The figures of a comparison, beside their bounds.
