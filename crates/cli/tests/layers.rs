@@ -15,10 +15,10 @@ use matchmark_quant::{
 };
 use serde_json::{json, Value};
 
-/// Four layers, 16 positions, a token for each printable character, and one that begins every text.
-fn save(place: &Place) -> Utf8PathBuf {
+/// So many layers, 16 positions, a token for each printable character, and one that begins every text.
+fn save(place: &Place, layers: u32) -> Utf8PathBuf {
     let shape = ModelShape::new(
-        Layers::new(4).unwrap(),
+        Layers::new(layers).unwrap(),
         HiddenSize::new(12).unwrap(),
         AttentionShape::new(
             QueryHeads::new(4).unwrap(),
@@ -32,7 +32,7 @@ fn save(place: &Place) -> Utf8PathBuf {
     )
     .unwrap();
     let arithmetic = synthetic_arithmetic(shape, ValueBits::new(9).unwrap()).unwrap();
-    let path = place.join("four.mm");
+    let path = place.join("model.mm");
     let model = synthetic_model(shape, arithmetic, 5).unwrap();
     model.save(path.as_std_path()).unwrap();
     path
@@ -48,7 +48,7 @@ struct World {
 impl World {
     fn new(layers: &str) -> Self {
         let place = Place::new();
-        let model = save(&place);
+        let model = save(&place, 4);
         let key = place.join("four.vk");
         let mut args = vec!["keygen", "--model", model.as_str(), "--to", key.as_str()];
         args.extend(["--security", "insecure-13", "--segment-steps", "3"]);
@@ -294,7 +294,7 @@ fn parts_that_are_missing_or_exchanged_are_told() {
 #[test]
 fn constraints_are_checked_two_layers_at_a_time() {
     let place = Place::new();
-    let model = save(&place);
+    let model = save(&place, 4);
     let mut args = vec!["mock", "--model", model.as_str(), "--prompt", "Hi"];
     args.extend(["--tokens", "4", "--no-stop", "--segment-steps", "3"]);
     let whole = expect_json(&args, 0);
@@ -305,4 +305,72 @@ fn constraints_are_checked_two_layers_at_a_time() {
         (&json!(true), &json!(2), &json!(6))
     );
     assert_eq!(object["lookup_claims"], whole["lookup_claims"]);
+}
+
+/// A key by these options, a chain and its verdict, by key and question alone: parts, and the verified text.
+fn proven_in_groups(place: &Place, model: &Utf8Path, asked: &[&str], cut: &[&str]) -> (u64, Value) {
+    let (key, out) = (place.join("groups.vk"), place.join("groups"));
+    let keygen = ["keygen", "--model", model.as_str(), "--to", key.as_str()];
+    expect(&[&keygen[..], cut, &["--cut", "fused"]].concat(), 0);
+    let by_key = ["--key", key.as_str(), "--no-stop"];
+    // What is not said is the key's.
+    let prove = ["prove", "--model", model.as_str(), "--out", out.as_str()];
+    let level = &cut[..2];
+    let proved = expect_json(&[&prove[..], &by_key, asked, level].concat(), 0);
+    let verify = ["verify", out.as_str(), "--tokenizer", model.as_str()];
+    let verified = expect_json(&[&verify[..], &by_key, asked, level].concat(), 0);
+    assert_eq!(verified["chain_digest"], proved["chain_digest"]);
+    assert_eq!(verified["text"], proved["text"]);
+    (proved["parts"].as_u64().unwrap(), verified["text"].clone())
+}
+
+/// Eight layers in groups of three: two of them, and two groups of three.
+#[test]
+fn a_model_of_eight_layers_is_proven_in_groups() {
+    let place = Place::new();
+    let model = save(&place, 8);
+    let cut = ["--security", "insecure-13", "--layers", "3"];
+    let cut = [&cut[..], &["--segment-steps", "6", "--granularity", "3"]].concat();
+    // Three tokens of "Hi", and six more: eight steps, and one that fills the last segment up.
+    let asked = ["--prompt", "Hi", "--tokens", "6"];
+    let (parts, text) = proven_in_groups(&place, &model, &asked, &cut);
+    assert_eq!(parts, 2 * 3);
+    assert_eq!(
+        text.as_str().map(|it| it.chars().count()),
+        Some(6),
+        "{text}"
+    );
+}
+
+/// The trained model of two million weights, a layer at a time, at the level and in the profile of large models.
+#[test]
+fn a_trained_model_is_proven_in_groups() {
+    let place = Place::new();
+    let model = place.join("stories.mm");
+    let fixtures = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
+    let (folder, calibrate) = (fixtures.join("stories-2m"), fixtures.join("calibrate.txt"));
+    let quantize = [
+        "quantize",
+        "--model",
+        folder.as_str(),
+        "--to",
+        model.as_str(),
+    ];
+    expect(
+        &[&quantize[..], &["--calibrate", calibrate.as_str()]].concat(),
+        0,
+    );
+    let cut = [
+        "--security",
+        "proven-100",
+        "--profile",
+        "fastest",
+        "--layers",
+        "1",
+    ];
+    let cut = [&cut[..], &["--segment-steps", "12", "--steps", "12"]].concat();
+    let asked = ["--prompt", "Once upon a time", "--tokens", "8"];
+    let (parts, text) = proven_in_groups(&place, &model, &asked, &cut);
+    assert_eq!(parts, 2);
+    assert!(text.as_str().unwrap().starts_with(", there was"), "{text}");
 }
