@@ -29,6 +29,8 @@ pub enum Command {
     Prove(ProveArgs),
     /// Continue an interrupted chain
     Resume(ResumeArgs),
+    /// Prove one part of a model's chain that was begun
+    Part(PartArgs),
     /// Write the policy for a chain: from the key of its model, or the one that would accept it
     Policy(PolicyArgs),
     /// Derive from a model what a verifier needs of it, or check that
@@ -58,6 +60,7 @@ impl Command {
             Self::Plan(args) => args.json,
             Self::Prove(args) => args.json,
             Self::Resume(args) => args.json,
+            Self::Part(args) => args.json,
             Self::Policy(args) => args.json,
             Self::Keygen(args) => args.json,
             Self::Verify(args) => args.json,
@@ -312,6 +315,9 @@ pub struct ProveArgs {
     /// Key that the model must be the one of
     #[arg(long, value_name = "FILE", requires = "model")]
     pub key: Option<Utf8PathBuf>,
+    /// Make the chain's directory, and leave the proofs to `part` and `resume`
+    #[arg(long)]
+    pub begin: bool,
     /// How it is proven.
     #[command(flatten)]
     pub terms: TermsArgs,
@@ -338,6 +344,33 @@ pub struct ResumeArgs {
     /// What proving may use of the machine.
     #[command(flatten)]
     pub resources: ResourceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `part`.
+#[derive(Args, Clone, Debug)]
+pub struct PartArgs {
+    /// Directory of the chain
+    #[arg(value_name = "DIR")]
+    pub directory: Utf8PathBuf,
+    /// The part: the number of its segment file
+    #[arg(
+        value_name = "N",
+        required_unless_present = "input",
+        conflicts_with = "input"
+    )]
+    pub part: Option<u64>,
+    /// File that the part's input is written to, in the place of a proof
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    pub write_input: Option<Utf8PathBuf>,
+    /// File with the part's input: nothing before the part is executed
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<Utf8PathBuf>,
+    /// What memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

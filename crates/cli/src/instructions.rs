@@ -10,7 +10,7 @@ use crate::output::note;
 pub(crate) fn warn(command: &Command) {
     let proves = matches!(
         command,
-        Command::Prove(_) | Command::Resume(_) | Command::Keygen(_)
+        Command::Prove(_) | Command::Resume(_) | Command::Part(_) | Command::Keygen(_)
     );
     if proves && !command.json() {
         if let Some(text) = warning(&unused_instructions()) {

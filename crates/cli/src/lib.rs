@@ -37,8 +37,8 @@ use clap::FromArgMatches as _;
 
 pub use args::{
     ChatArgs, ChatCommandArgs, Cli, Command, CommonArgs, EvalArgs, InspectArgs, KeygenArgs,
-    MemoryArgs, MockArgs, PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs, ResumeArgs,
-    SynthesizeArgs, TermsArgs, TokenizedChatArgs, VerifyArgs,
+    MemoryArgs, MockArgs, PartArgs, PlanArgs, PolicyArgs, ProveArgs, QuantizeArgs, ResourceArgs,
+    ResumeArgs, SynthesizeArgs, TermsArgs, TokenizedChatArgs, VerifyArgs,
 };
 pub use error::{CliError, Outcome};
 use output::Output;
@@ -77,6 +77,7 @@ fn execute(cli: &Cli, output: &Output) -> Result<Outcome, CliError> {
         Command::Plan(args) => commands::plan::run(args, output),
         Command::Prove(args) => commands::prove::run(args, output),
         Command::Resume(args) => commands::prove::resume(args, output),
+        Command::Part(args) => commands::part::run(args, output),
         Command::Policy(args) => commands::policy::run(args, output),
         Command::Keygen(args) => commands::keygen::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),

@@ -48,6 +48,7 @@ fn option_of(form: Form) -> &'static str {
             "a GGUF file goes to `quantize --model`, or to `--tokenizer` for its tokenizer alone"
         }
         Form::Table => "a table goes to `--table`",
+        Form::PartInput => "the input of a part goes to `part --input`",
         Form::Segment | Form::Manifest => "a chain is named by its folder",
         Form::Pointer => "`git lfs pull` puts the file there",
         Form::Json => "of a trained model the folder is taken",

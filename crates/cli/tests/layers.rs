@@ -374,3 +374,52 @@ fn a_trained_model_is_proven_in_groups() {
     assert_eq!(parts, 2);
     assert!(text.as_str().unwrap().starts_with(", there was"), "{text}");
 }
+
+/// A chain that is begun, its parts proven one by one, the last first, one of them from a file; the rest is resumed.
+#[test]
+fn parts_are_proven_one_by_one() {
+    let world = World::new("2");
+    let out = world.place.join("chain");
+    let key = world.key.as_str();
+    let begun = expect_json(&world.prove(&out, &["--key", key, "--begin"]), 0);
+    assert_eq!(
+        (&begun["parts"], &begun["segments"]),
+        (&json!(4), &json!(2))
+    );
+    assert!(!segment(&out, 0).exists());
+    let part = ["part", out.as_str()];
+    let proven = expect_json(&[&part[..], &["3"]].concat(), 0);
+    assert_eq!(
+        (&proven["part"], &proven["segment"], &proven["group"]),
+        (&json!(3), &json!(1), &json!(1))
+    );
+    assert!(segment(&out, 3).exists() && !segment(&out, 2).exists());
+    // Through a file.
+    let file = world.place.join("part.input");
+    let to_file = [&part[..], &["1", "--write-input", file.as_str()]].concat();
+    let written = expect_json(&to_file, 0);
+    assert_eq!(written["bytes"], json!(fs::metadata(&file).unwrap().len()));
+    assert!(!segment(&out, 1).exists());
+    let from_file = [&part[..], &["--input", file.as_str()]].concat();
+    assert_eq!(expect_json(&from_file, 0)["part"], json!(1));
+    // Twice, behind the last, a number beside an input, neither, and another file as one.
+    expect_error(
+        &from_file,
+        2,
+        &["part 1 is there already", "remove its file"],
+    );
+    expect_error(&[&part[..], &["4"]].concat(), 2, &["below 4", "got 4"]);
+    expect(&[&from_file[..], &["1"]].concat(), 2);
+    expect(&part, 2);
+    let model = ["--input", world.model.as_str()];
+    let words = ["an integer model", "the input of a part"];
+    expect_error(&[&part[..], &model].concat(), 2, &words);
+    let proved = expect_json(&["resume", out.as_str()], 0);
+    assert_eq!(
+        (&proved["parts"], &proved["parts_kept"]),
+        (&json!(4), &json!(2))
+    );
+    let mut verify = vec!["verify", out.as_str()];
+    verify.extend(world.by_key(&[]));
+    expect_json(&verify, 0);
+}

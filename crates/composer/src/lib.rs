@@ -91,8 +91,8 @@ pub use proving::{
     CancelToken, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProgress,
     ChainProveError, ChainProver, ChainWork, Committing, Cutting, CuttingChoice, DirectoryError,
     FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
-    MemoryShortage, ModelMock, ModelPlan, PlanError, Progress, ProveEvent, ProveReport, ProvenRow,
-    Resources, Schedule, SegmentPhase, Silent, Storage,
+    MemoryShortage, ModelMock, ModelPlan, PartError, PartInput, PlanError, Progress, ProveEvent,
+    ProveReport, ProvenPart, ProvenRow, Resources, Schedule, SegmentPhase, Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8Path;
+#[cfg(feature = "prover")]
+use matchmark_composer::PartInput;
 use matchmark_composer::{segment_file_name, FileKind};
 use matchmark_files::{is_standard, is_standard_output, InputError};
 #[cfg(feature = "model")]
@@ -123,6 +125,18 @@ pub fn key(path: impl AsRef<Utf8Path>) -> Result<Key, Error> {
     let path = path.as_ref();
     let key = Key::from_toml(&read_text(path, Form::Key)?);
     key.map_err(|error| error.in_file(path))
+}
+
+/// Reads the input of a part of a chain.
+///
+/// # Errors
+///
+/// Those of [`read`], and [`Error::Prove`].
+#[cfg(feature = "prover")]
+pub fn part_input(path: impl AsRef<Utf8Path>) -> Result<PartInput, Error> {
+    let path = path.as_ref();
+    let input = PartInput::from_bytes(&read(path, Form::PartInput)?);
+    input.map_err(|error| Error::from(error).in_file(path))
 }
 
 /// Reads an integer model.

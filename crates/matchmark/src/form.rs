@@ -37,6 +37,8 @@ pub enum Form {
     Gguf,
     /// A segment of a chain.
     Segment,
+    /// What a part of a chain is proven from.
+    PartInput,
     /// What resuming a chain needs to know.
     Manifest,
     /// A pointer in the place of a file.
@@ -61,6 +63,7 @@ impl Form {
             Self::Tensors => "a safetensors file",
             Self::Gguf => "a GGUF file",
             Self::Segment => "a segment of a chain",
+            Self::PartInput => "the input of a part of a chain",
             Self::Manifest => "the manifest of a chain",
             Self::Pointer => "a git-lfs pointer, and not the file that it stands for",
             Self::Json => "a JSON file",
@@ -112,6 +115,7 @@ pub(crate) fn recognize(bytes: &[u8]) -> Option<Form> {
     for (beginning, form) in [
         (&b"matchmark model\n"[..], Form::Model),
         (b"matchmark table", Form::Table),
+        (b"matchmark part input\n", Form::PartInput),
         (b"GGUF", Form::Gguf),
         (b"MATCHMRK", Form::Segment),
         (POINTER, Form::Pointer),
@@ -159,6 +163,7 @@ mod tests {
             (&b"matchmark model\n\x01"[..], Some(Form::Model)),
             (b"matchmark table 1\n", Some(Form::Table)),
             (b"MATCHMRK\x01", Some(Form::Segment)),
+            (b"matchmark part input\n\x01", Some(Form::PartInput)),
             (pointer, Some(Form::Pointer)),
             (b"{\"a\": 1}", Some(Form::Json)),
             (&tensors, Some(Form::Tensors)),

@@ -121,8 +121,9 @@ pub use matchmark_models::{
 #[cfg(feature = "prover")]
 pub use matchmark_composer::{
     end_tokens_of, unused_instructions, CancelToken, ChainOutline, ChainProgress, ChainProveError,
-    ChainWork, DirectoryError, KeygenError, MemoryFit, MemoryShortage, PlanError, Progress,
-    ProveEvent, ProveReport, ProvenRow, Resources, Schedule, SegmentPhase, Silent,
+    ChainWork, DirectoryError, KeygenError, MemoryFit, MemoryShortage, PartError, PartInput,
+    PlanError, Progress, ProveEvent, ProveReport, ProvenPart, ProvenRow, Resources, Schedule,
+    SegmentPhase, Silent,
 };
 #[cfg(feature = "prover")]
 pub use matchmark_runtime::{synthetic_trace, AttentionTrace as Trace, TraceError};

@@ -49,9 +49,34 @@ impl SegmentProver {
         steps: StepRange,
         stream: &[i32],
     ) -> Result<CommittedStream, ProveError> {
+        let layers = self.layers().filter(|layers| !layers.is_last());
+        self.commit_stream(steps, stream, layers.map(|it| it.layers().end))
+    }
+
+    /// Commits the stream `[S, C]` that the prover's group of layers takes in in these steps: as the group before, which
+    /// gives it out, does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::stream_out`], for the first group.
+    pub fn stream_in(
+        &self,
+        steps: StepRange,
+        stream: &[i32],
+    ) -> Result<CommittedStream, ProveError> {
+        let layers = self.layers().filter(|layers| !layers.is_first());
+        self.commit_stream(steps, stream, layers.map(|it| it.layers().start))
+    }
+
+    /// Commits the stream behind so many layers.
+    fn commit_stream(
+        &self,
+        steps: StepRange,
+        stream: &[i32],
+        layers: Option<usize>,
+    ) -> Result<CommittedStream, ProveError> {
         let decoder = self.terms().decoder.ok_or(ProveError::NoModel)?;
         let layout = self.layout_of_steps(steps.steps())?;
-        let layers = self.layers().filter(|layers| !layers.is_last());
         let layers = layers.ok_or(ProveError::Streams {
             group: self.group(),
         })?;
@@ -59,7 +84,7 @@ impl SegmentProver {
         let content = PortContent::Stream {
             shape: self.terms().shape,
             channels: decoder.shape.hidden(),
-            layers: layers.layers().end,
+            layers,
             steps,
         };
         let commitment = committed

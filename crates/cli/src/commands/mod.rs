@@ -6,6 +6,7 @@ pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod mock;
+pub(crate) mod part;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod prove;

@@ -50,6 +50,9 @@ fn prove_trace(args: &ProveArgs, trace: &Utf8Path, output: &Output) -> Result<Ou
         .resources(options::resources(&args.resources))
         .cancel(&cancel);
     let proving = begin(job, &cancel, |error| error.into())?;
+    if args.begin {
+        return begun(&proving, output);
+    }
     finish(&proving, told, output)
 }
 
@@ -78,7 +81,28 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
         None => error.into(),
     })?;
     drop(step);
+    if args.begin {
+        return begun(&proving, output);
+    }
     finish(&proving, None, output)
+}
+
+/// Says what there is to be proven.
+fn begun(proving: &Proving<'_>, output: &Output) -> Result<Outcome, CliError> {
+    let (work, directory) = (proving.work(), proving.directory());
+    let (segments, parts) = (work.segment_count(), work.part_count());
+    let object = json!({
+        "directory": directory,
+        "segments": segments,
+        "parts": parts,
+        "steps": work.steps().steps(),
+    });
+    let text = format!(
+        "begun: {segments} segments in {parts} parts at most; `matchmark part {directory} N` proves one, and \
+         `matchmark resume {directory}` all that are missing"
+    );
+    output.result(&object, &text)?;
+    Ok(Outcome::Done)
 }
 
 /// Begins a chain. From then on it can be resumed.

@@ -182,6 +182,13 @@ impl ChainDirectory {
         }
     }
 
+    /// Digest of the manifest.
+    pub(crate) fn manifest_digest(&self) -> Result<FileDigest, DirectoryError> {
+        let path = self.path.join(MANIFEST_FILE);
+        let bytes = read_opened(&path, self.storage.open(&path), MAX_TEXT_BYTES)?;
+        Ok(FileDigest::of(&bytes))
+    }
+
     /// Writes a segment's file.
     pub(crate) fn write_segment(&self, index: u64, bytes: &[u8]) -> Result<(), DirectoryError> {
         Disk(&*self.storage).write(&self.segment_path(index), bytes)

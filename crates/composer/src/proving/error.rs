@@ -15,6 +15,7 @@ use matchmark_verifier::{variant_names, VerifyError};
 use crate::error::ChainReadError;
 use crate::proving::manifest::FileDigest;
 use crate::proving::memory::MemoryShortage;
+use crate::proving::part_error::PartError;
 
 /// Why a trace and options make no chain.
 #[derive(Debug, thiserror::Error)]
@@ -267,6 +268,9 @@ pub enum ChainProveError {
         /// Digest of the file's statement.
         got: StatementDigest,
     },
+    /// There is no such part, or no such input of one.
+    #[error(transparent)]
+    Part(#[from] PartError),
     /// The threads for proving cannot be started.
     #[error("cannot start threads: {reason}")]
     Threads {
@@ -292,6 +296,7 @@ variant_names!(ChainProveError {
     Chain,
     CorruptSegment,
     OtherSegment,
+    Part,
     Threads,
     Stopped,
 });

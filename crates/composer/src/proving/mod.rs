@@ -13,6 +13,8 @@ mod memory;
 mod memory_check;
 mod model_mock;
 mod model_plan;
+mod part;
+mod part_error;
 mod plan;
 mod process;
 mod progress;
@@ -33,6 +35,8 @@ pub use manifest::{ChainInputs, ChainManifest, FileDigest, ManifestDifference};
 pub use memory::{MemoryBound, MemoryFit, MemoryShortage, Resources};
 pub use model_mock::ModelMock;
 pub use model_plan::ModelPlan;
+pub use part::{PartInput, ProvenPart};
+pub use part_error::PartError;
 pub use plan::{ChainOptions, ChainPlan};
 pub use process::{cpu_ms as processor_time_ms, peak_rss_bytes as peak_memory_bytes};
 pub use progress::{

@@ -13,8 +13,10 @@ use tracing::{debug, info};
 
 use crate::clock::Clock;
 use crate::proving::directory::ChainDirectory;
+use crate::proving::disk::exists;
 use crate::proving::error::ChainProveError;
 use crate::proving::front::{Front, Job};
+use crate::proving::manifest::FileDigest;
 use crate::proving::memory::Resources;
 use crate::proving::memory_check::work_schedule;
 use crate::proving::process;
@@ -304,6 +306,21 @@ impl ChainProver {
             });
         }
         Ok(())
+    }
+
+    /// Digest of the manifest in the chain's directory.
+    pub(crate) fn manifest_digest(&self) -> Result<FileDigest, ChainProveError> {
+        Ok(self.directory.manifest_digest()?)
+    }
+
+    /// Whether there is a file of this part.
+    pub(crate) fn is_proven(&self, part: u64) -> Result<bool, ChainProveError> {
+        Ok(exists(&self.directory.segment_path(part))?)
+    }
+
+    /// Writes the file of a part.
+    pub(crate) fn write_part(&self, part: u64, bytes: &[u8]) -> Result<(), ChainProveError> {
+        Ok(self.directory.write_segment(part, bytes)?)
     }
 
     fn sizes(&self) -> Result<Vec<SegmentSizes>, ChainProveError> {

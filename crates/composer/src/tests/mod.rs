@@ -8,6 +8,9 @@ mod reading;
 mod keys;
 
 #[cfg(feature = "prover")]
+mod parts;
+
+#[cfg(feature = "prover")]
 mod proving;
 
 #[cfg(feature = "prover")]

@@ -320,6 +320,13 @@ const PROVE: &[Case<ChainProveError>] = &[
             fs::copy(segment_path(path, 0), segment_path(path, 1)).unwrap();
         })
     }),
+    ("Part", || {
+        let (_guard, path) = begun();
+        ChainProver::resume(&path)
+            .unwrap()
+            .part_input(0)
+            .unwrap_err()
+    }),
     ("Threads", || {
         let refused = rayon::ThreadPoolBuilder::new()
             .spawn_handler(|_| Err(io::Error::other("no more threads")))

@@ -7,7 +7,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 #[cfg(feature = "prover")]
-use matchmark_composer::{ChainProveError, KeygenError, PlanError};
+use matchmark_composer::{ChainProveError, KeygenError, PartError, PlanError};
 use matchmark_composer::{ChainReadError, ChainVerifyError, VerifyDirectoryError, VerifyError};
 #[cfg(feature = "model")]
 use matchmark_models::{ChatError, ImportError, ModelFileError, TokenizerError};
@@ -213,6 +213,13 @@ impl From<KeygenError> for Error {
             KeygenError::Plan(error @ PlanError::Memory(_)) => error.into(),
             error => Self::Keygen(error),
         }
+    }
+}
+
+#[cfg(feature = "prover")]
+impl From<PartError> for Error {
+    fn from(error: PartError) -> Self {
+        Self::Prove(Box::new(error.into()))
     }
 }
 

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use matchmark_composer::{
-    CancelToken, ChainProveError, ChainProver, ChainWork, Progress, ProveEvent, ProveReport,
-    Resources, Silent,
+    CancelToken, ChainProveError, ChainProver, ChainWork, PartInput, Progress, ProveEvent,
+    ProveReport, ProvenPart, Resources, Silent,
 };
 use matchmark_quant::StepRange;
 use matchmark_statement::AcceptancePolicy;
@@ -283,6 +283,26 @@ impl<'a> Proving<'a> {
                 )
             }
         })
+    }
+
+    /// What one part of a model's chain is proven from, counted over all segments and groups of layers: executes the
+    /// model up to there. It can be written to a file, and proven wherever the chain's directory is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prove`] if there is no such part, or the model does not execute its tokens.
+    pub fn part_input(&self, part: u64) -> Result<PartInput, Error> {
+        Ok(self.prover.part_input(part)?)
+    }
+
+    /// Proves a part from its input, and writes its file. Parts may be proven in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prove`] for an input of another chain, for a part that is not there or is proven already, and for one
+    /// that is not proven.
+    pub fn prove_part(&self, input: &PartInput) -> Result<ProvenPart, Error> {
+        Ok(self.prover.prove_part(input)?)
     }
 
     /// Proves all segments that are not there yet, and checks those that are.
