@@ -9,6 +9,7 @@
 
 mod fuzz;
 mod hostile;
+mod made;
 mod prove_decode;
 mod smollm2;
 mod soundcalc;

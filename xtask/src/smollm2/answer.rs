@@ -7,7 +7,8 @@ use matchmark_tools::failure::{Context as _, Failure};
 use matchmark_tools::matchmark::{words, Matchmark};
 use serde_json::Value;
 
-use super::{folder, held, number, quantized, succeeded};
+use super::{folder, held, number, quantize, succeeded};
+use crate::made::is_younger;
 
 /// What a chat answer is meant to take, the key and the integers apart: seconds of processor time for each step, bytes
 /// of memory, milliseconds of verifying and bytes of memory for it, bytes of proof for each step.
@@ -34,8 +35,13 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 64, conflicts_with_all = ["fetch", "eval"])]
     tokens: u32,
     /// Most memory for deriving the key and for proving, as `matchmark prove` takes it
-    #[arg(long, value_name = "BYTES", conflicts_with_all = ["fetch", "eval"])]
-    max_memory: Option<String>,
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "7680MiB",
+        conflicts_with_all = ["fetch", "eval"]
+    )]
+    max_memory: String,
     /// Go on behind the end of the answer, up to the most tokens
     #[arg(long, conflicts_with_all = ["fetch", "eval"])]
     no_stop: bool,
@@ -49,15 +55,23 @@ pub struct Options {
 pub fn run(options: &Options, floats: &Path, positions: u32) -> Result<(), Failure> {
     let folder = folder();
     let matchmark = Matchmark::find(None)?;
-    let integers = quantized(&matchmark, floats, positions)?;
-    let named = |name: &str| folder.join(name);
-    let (key, policy, chain) = (named("smollm2.vk"), named("answer.toml"), named("answer"));
-    let memory = match &options.max_memory {
-        None => vec![],
-        Some(bytes) => words(&[&"--max-memory", bytes]),
-    };
-    let keygen = words(&[&"keygen", &"--model", &integers, &"--to", &key]);
-    let keygen = succeeded(matchmark.json([keygen, memory.clone()].concat())?)?.json;
+    let integers = folder.join(format!("answer-{positions}.mm"));
+    let program = matchmark.program().to_path_buf();
+    if !is_younger(&integers, &[program.clone(), floats.to_path_buf()])? {
+        quantize(&matchmark, floats, positions, &integers)?;
+    }
+    let (policy, chain) = (folder.join("answer.toml"), folder.join("answer"));
+    let memory = words(&[&"--max-memory", &options.max_memory]);
+    let key = folder.join(format!("answer-{positions}-{}.vk", options.max_memory));
+    // What deriving it took is kept beside it.
+    let report = key.with_extension("json");
+    if !is_younger(&report, &[program, integers.clone()])? {
+        let keygen = words(&[&"keygen", &"--model", &integers, &"--to", &key]);
+        let keygen = succeeded(matchmark.json([keygen, memory.clone()].concat())?)?.json;
+        std::fs::write(&report, keygen.to_string()).context(report.display())?;
+    }
+    let keygen = std::fs::read_to_string(&report).context(report.display())?;
+    let keygen: Value = serde_json::from_str(&keygen).context(report.display())?;
 
     let tokens = options.tokens.to_string();
     let stop = if options.no_stop {
@@ -74,7 +88,8 @@ pub fn run(options: &Options, floats: &Path, positions: u32) -> Result<(), Failu
         &key,
     ]);
     let asked = [asked, stop.iter().map(AsRef::as_ref).collect()].concat();
-    let write = words(&[&"policy", &"--tokenizer", &integers, &"--to", &policy]);
+    // The tokenizer is that of the model's file: a verifier has no integers.
+    let write = words(&[&"policy", &"--tokenizer", &floats, &"--to", &policy]);
     succeeded(matchmark.json([write, asked.clone()].concat())?)?;
     if chain.exists() {
         std::fs::remove_dir_all(&chain).context(chain.display())?;
@@ -84,7 +99,7 @@ pub fn run(options: &Options, floats: &Path, positions: u32) -> Result<(), Failu
     let mut verify = words(&[&"verify", &chain, &"--policy", &policy, &"--key", &key]);
     verify.extend(words(&[
         &"--tokenizer",
-        &integers,
+        &floats,
         &"--chat",
         &options.question,
     ]));
@@ -92,6 +107,15 @@ pub fn run(options: &Options, floats: &Path, positions: u32) -> Result<(), Failu
     let verify = succeeded(matchmark.json(verify)?)?.json;
     println!("{}", figures(&options.question, &keygen, &prove, &verify)?);
     Ok(())
+}
+
+/// What the proofs are worth.
+fn security(verify: &Value) -> Result<String, Failure> {
+    let [proven, conjectured] = ["proven", "conjectured"].map(|regime| {
+        let bits = number(verify, &format!("/security/{regime}/bits"))?;
+        Ok::<_, Failure>(format!("{bits:.1} bits {regime}"))
+    });
+    Ok(format!("{}, {}", proven?, conjectured?))
 }
 
 /// The answer, and what it took beside what it is meant to take.
@@ -138,6 +162,58 @@ fn figures(
         of_verifying / 1e6,
         VERIFY_PEAK_BYTES / 1e6,
         held(of_verifying <= VERIFY_PEAK_BYTES),
-        verify["security"]["requested"],
+        security(verify)?,
     ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn reports() -> [Value; 3] {
+        [
+            json!({ "keygen_cpu_ms": 400_000, "peak_rss_bytes": 3_u64 << 30 }),
+            json!({
+                "steps": 100, "parts": 10, "committed_cells": 7, "prove_cpu_ms": 90_000,
+                "proof_bytes": 4_000_000, "peak_rss_bytes": 7_u64 << 30,
+            }),
+            json!({
+                "text": "Paris.", "finish_reason": "stop", "verify_ms": 140.0, "peak_rss_bytes": 40_000_000,
+                "security": { "proven": { "bits": 100.2 }, "conjectured": { "bits": 104.0 } },
+            }),
+        ]
+    }
+
+    #[test]
+    fn figures_stand_beside_their_bounds() {
+        let [keygen, prove, verify] = reports();
+        let text = figures("Where?", &keygen, &prove, &verify).unwrap();
+        assert!(text.starts_with("Where?\nParis.\n"), "{text}");
+        for part in [
+            "0.900 CPU-s a step (at most 1: held)",
+            "40000 a step (at most 40000: held)",
+            "7.00 GiB (at most 8 GiB: held)",
+            "140.0 ms (at most 150: held), 40 MB (at most 300 MB: held)",
+            "100.2 bits proven, 104.0 bits conjectured",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let mut dearer = prove;
+        dearer["prove_cpu_ms"] = json!(101_000);
+        dearer["proof_bytes"] = json!(4_000_100);
+        let text = figures("Where?", &keygen, &dearer, &verify).unwrap();
+        assert_eq!(text.matches("NOT HELD").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_missing_figure_is_named() {
+        let [keygen, prove, mut verify] = reports();
+        verify["verify_ms"] = Value::Null;
+        let message = figures("Where?", &keygen, &prove, &verify)
+            .unwrap_err()
+            .message;
+        assert!(message.unwrap().contains("/verify_ms"));
+    }
 }

@@ -7,7 +7,7 @@ use matchmark_tools::matchmark::{words, Matchmark};
 use matchmark_tools::workspace;
 use serde_json::Value;
 
-use super::{held, number, quantized, succeeded};
+use super::{held, number, quantize, succeeded};
 
 const TEXT: &str = "fixtures/texts/eval.txt";
 const PROMPTS: &str = "fixtures/texts/prompts.txt";
@@ -35,7 +35,8 @@ pub fn run(floats: &Path, positions: u32) -> Result<(), Failure> {
     let folder = workspace::target_dir().join("smollm2");
     let matchmark = Matchmark::with_candle(&folder.join("evaluator"))?;
     let [text, prompts, long] = [TEXT, PROMPTS, LONG].map(|file| workspace::root().join(file));
-    let integers = quantized(&matchmark, floats, positions)?;
+    let integers = folder.join("SmolLM2-135M-Instruct.mm");
+    quantize(&matchmark, floats, positions, &integers)?;
     let eval = words(&[
         &"eval", &"--model", &integers, &"--float", &floats, &"--text",
     ]);

@@ -51,15 +51,19 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     answer::run(&options.answer, &floats, options.positions)
 }
 
-/// Makes the integers of the model with these floats and so many positions, and says where they are.
-fn quantized(matchmark: &Matchmark, floats: &Path, positions: u32) -> Result<PathBuf, Failure> {
-    let integers = folder().join("SmolLM2-135M-Instruct.mm");
+/// Makes the integers of the model with these floats and so many positions.
+fn quantize(
+    matchmark: &Matchmark,
+    floats: &Path,
+    positions: u32,
+    integers: &Path,
+) -> Result<(), Failure> {
     let calibrate = workspace::root().join(CALIBRATE);
     let positions = positions.to_string();
     let mut quantize = words(&[&"quantize", &"--model", &floats, &"--positions", &positions]);
     quantize.extend(words(&[&"--calibrate", &calibrate, &"--to", &integers]));
     succeeded(matchmark.json(quantize)?)?;
-    Ok(integers)
+    Ok(())
 }
 
 /// Where everything about the model is kept.
