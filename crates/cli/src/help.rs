@@ -22,6 +22,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "policy",
             "tokenizer",
             "check",
+            "input",
             "float",
             "prefix",
             "calibrate",
@@ -67,7 +68,16 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Output",
-        &["out", "to", "public", "sizes", "verbose", "json"],
+        &[
+            "out",
+            "begin",
+            "write_input",
+            "to",
+            "public",
+            "sizes",
+            "verbose",
+            "json",
+        ],
     ),
 ];
 
@@ -79,16 +89,17 @@ struct Help {
     examples: &'static [&'static str],
 }
 
-const HELP: [Help; 12] = [
+const HELP: [Help; 13] = [
     Help {
         command: "plan",
         usage: &[
-            "--model <MODEL.mm> --tokens <N> --objective <OBJECTIVE> [OPTIONS]",
+            "--model <MODEL.mm> --tokens <N> [--objective <OBJECTIVE>] [OPTIONS]",
             "--heads <H> --head-dim <D> --steps <S> --objective <OBJECTIVE> [OPTIONS]",
             "--calibrate",
         ],
         examples: &[
             "matchmark plan --model stories.mm --prompt-tokens 5 --tokens 60 --objective prove",
+            "matchmark plan --model smol.mm --prompt-tokens 35 --tokens 64 --max-memory 8GiB",
             "matchmark plan --heads 4 --head-dim 64 --prefix 2 --steps 64 --objective prove",
             "matchmark plan --heads 4 --head-dim 64 --steps 64 --objective bytes --max-memory 1GiB",
             "matchmark plan --calibrate",
@@ -106,8 +117,21 @@ const HELP: [Help; 12] = [
             "matchmark prove --model smol.mm --chat \"What is the capital of France?\" --tokens 16 --out answer",
             "matchmark prove --model stories.mm --prompt \"Once\" --tokens 8 --out story --jobs 1 --max-memory 2GiB",
             "matchmark prove --model stories.mm --prompt \"Once\" --tokens 48 --stop \".\" --out sentence",
+            "matchmark prove --model stories.mm --prompt \"Once\" --tokens 48 --out story --begin",
             "matchmark prove --trace trace.safetensors --segment-steps 16 --out chain",
             "matchmark prove --trace trace.safetensors --plan bytes --out chain",
+        ],
+    },
+    Help {
+        command: "part",
+        usage: &[
+            "<DIR> <N> [--write-input <FILE>] [OPTIONS]",
+            "<DIR> --input <FILE> [OPTIONS]",
+        ],
+        examples: &[
+            "matchmark part story 2",
+            "matchmark part story 1 --write-input part-1",
+            "matchmark part story --input part-1",
         ],
     },
     Help {
