@@ -101,9 +101,9 @@ impl Basis {
             }
             Self::Decoders => {
                 "bytes: the expectation, within a few percent of any proof; times: of a reference machine, for \
-                 which no calibration of this one stands in, within 20 % for models of up to 9 M weights there \
-                 and a third too short for one of 24 M; memory: within 3 %, for proofs of one segment at a time; \
-                 verifying: within 20 %, and two thirds of what it is for 24 M"
+                 which no calibration of this one stands in, within 20 % for models of up to 3 M weights there \
+                 and for one of 135 M in groups of layers; memory: within 3 %, for proofs of one part at a time; \
+                 verifying: within 20 %, and two thirds of what it is for 135 M"
             }
         }
     }
