@@ -430,7 +430,7 @@ fn costs_of_a_model_are_predicted() {
     let by_text = [&args[..], &["--prompt", "Hello"]].concat();
     assert_eq!(expect_json(&by_text, 0), object);
     let text = String::from_utf8(expect(&given, 0).stdout).unwrap();
-    assert!(text.contains("24 M"), "{text}");
+    assert!(text.contains("135 M"), "{text}");
     // It is what is proven.
     let out = place.join("chain");
     let mut prove = vec!["prove", "--model", model.as_str(), "--prompt", "Hello"];
