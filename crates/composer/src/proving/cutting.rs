@@ -1,8 +1,9 @@
 //! Into what parts the chain of a model is cut where nothing is said of it: by layers and by steps, so that each part
 //! fits into memory.
 //!
-//! **Invariant:** the choice follows from the model's shape and the bound on memory alone, and neither from the tokens
-//! nor from the machine: whoever derives a key and whoever proves with the same bound cut alike.
+//! **Invariant:** the choice follows from the model's shape and the bound on memory alone, not from the tokens: whoever
+//! derives a key and whoever proves with the same bound cut alike. Where no bound is given, it is what the machine has
+//! free, up to [`Cutting::MEMORY`]; with a key the key's cutting is taken, whatever there is.
 
 use matchmark_graph::LayerGroups;
 use matchmark_models::IntegerModel;
