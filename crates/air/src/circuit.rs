@@ -18,7 +18,7 @@ use crate::layout::SegmentLayout;
 use crate::ops::argmax::constraints::Argmax;
 use crate::ops::attention::cache::Cache;
 use crate::ops::attention::scores::Scores;
-use crate::ops::attention::vectors::{columns::ENTRY_COLUMNS, Vectors};
+use crate::ops::attention::vectors::{columns::entry_columns, Vectors};
 use crate::ops::gated::constraints::Gated;
 use crate::ops::linear::constraints::Linear;
 use crate::ops::membership::Membership;
@@ -53,7 +53,10 @@ impl CircuitContext {
     /// A context for what depends on the layout alone (column counts, names, expressions).
     pub fn structural(layout: &SegmentLayout) -> Self {
         let public = match layout.decoder() {
-            None => PublicColumns::structural(layout.log_rows().vectors, ENTRY_COLUMNS),
+            None => {
+                let columns = entry_columns(layout.vector_lanes());
+                PublicColumns::structural(layout.log_rows().vectors, columns)
+            }
             Some(decoder) if decoder.has(Kind::Argmax) => {
                 let log_rows = decoder.log_rows().argmax;
                 PublicColumns::structural(log_rows, decoder.argmax_lanes())

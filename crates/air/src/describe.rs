@@ -27,7 +27,7 @@ pub use contents::{contents, describe_contents, ContentDescription};
 use crate::circuit::{Circuit, CircuitContext};
 use crate::harness::component::AnyComponent;
 use crate::harness::row::{Observer, Source};
-use crate::layout::SegmentLayout;
+use crate::layout::{LaneChoice, SegmentLayout};
 use crate::relation::RelationTag;
 use crate::trees::{Tree, TreeOrder};
 
@@ -232,6 +232,8 @@ pub fn digit_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError> {
         split(long().layout()?),
         reference_decoder([2048, 2048], false)?,
         split(reference_decoder([2048, 2048], false)?),
+        // Lanes of query heads and positions.
+        with_lanes(long().layout()?, 4)?,
     ])
 }
 
@@ -351,7 +353,33 @@ pub fn reference_layouts() -> Result<Vec<(SegmentLayout, usize)>, ReferenceError
                 ..Sizes::SMALL
             },
         )?,
+        // Lanes of query heads and positions, in one proof and in two.
+        with_lanes(grouped()?, 3)?,
+        split(with_lanes(grouped()?, 3)?),
     ])
+}
+
+/// The same with up to so many lanes in each component.
+fn with_lanes(
+    (layout, entries_before): (SegmentLayout, usize),
+    lanes: usize,
+) -> Result<(SegmentLayout, usize), ReferenceError> {
+    let layout = layout.with_lanes(LaneChoice::UpTo(lanes))?;
+    Ok((layout, entries_before))
+}
+
+/// Attention whose heads are grouped by three.
+fn grouped() -> Result<(SegmentLayout, usize), ReferenceError> {
+    let reference = Reference {
+        heads: [6, 2, 8],
+        capacity: 20,
+        steps: 7,
+        bits: 8,
+        step: 264,
+        rounding: Rounding::NearestTiesUp,
+        table: (256, 4096),
+    };
+    reference.layout()
 }
 
 /// A decoder of two layers with grouped heads, whose heads are not as wide as the stream together, for so many

@@ -132,6 +132,16 @@ fn layers_with_lanes() {
 }
 
 #[test]
+fn lanes_of_heads_and_positions() {
+    insta::assert_snapshot!(description(16));
+}
+
+#[test]
+fn lanes_of_heads_and_positions_split() {
+    insta::assert_snapshot!(description(17));
+}
+
+#[test]
 fn split_decoder() {
     insta::assert_snapshot!(description(9));
 }
@@ -159,6 +169,11 @@ fn decoder_of_two_digits() {
 #[test]
 fn split_decoder_of_two_digits() {
     insta::assert_snapshot!(description_in_digits(4));
+}
+
+#[test]
+fn two_digits_with_lanes() {
+    insta::assert_snapshot!(description_in_digits(5));
 }
 
 #[test]

@@ -267,7 +267,8 @@ impl ChainWork {
                 count: *count,
                 structures: ProofStructure::all(&layout, way.security)?,
                 public_rows: match workload.decoder {
-                    None => 1 << layout.log_rows().vectors,
+                    // Four columns, if one query head stands in a row.
+                    None => (1 + layout.vector_lanes() as u64) << (layout.log_rows().vectors - 1),
                     // A decoder's public values are tokens, not columns.
                     Some(_) => 0,
                 },

@@ -44,7 +44,7 @@ version_newtype! {
     StatementVersion, 9;
     /// Version of the relation: of the constraint system that a proof satisfies. Every change of the
     /// constraints is a new version.
-    RelationVersion, 9;
+    RelationVersion, 10;
 }
 
 digest_newtype! {
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn current_versions() {
         assert_eq!(StatementVersion::CURRENT.get(), 9);
-        assert_eq!(RelationVersion::CURRENT.to_string(), "9");
+        assert_eq!(RelationVersion::CURRENT.to_string(), "10");
         assert_eq!(
             codec::encode(&RelationVersion::new(0x0203)).unwrap(),
             [3, 2]

@@ -2,6 +2,8 @@
 //!
 //! Several attacks live in two worlds: the claim is made of one, the computation of the other, and
 //! exactly the constraint that ties the two together breaks.
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use matchmark_air::column::field;
@@ -10,10 +12,10 @@ use matchmark_air::trees::Tree;
 use matchmark_air::witness::{PartTrace, SegmentWitness};
 use stwo::core::fields::m31::M31;
 
-use super::cases::Case;
-use super::checker::{tuple_labels, Drop};
+use super::cases::{vector_place, Case, VectorPlace};
+use super::checker::{tuple_labels, Drop, TupleLabel};
 use super::digits;
-use super::forge::{vectors_mut, Combiner, Forge};
+use super::forge::{vector_mut, Combiner, Forge};
 use super::gadgets::{self, entry, place, Part};
 use super::world::{sizes, tree_of, World};
 use super::Rng;
@@ -62,11 +64,11 @@ fn rlcs_of(case: &Arc<Case>, world: &World) -> Combiner {
 }
 
 /// Sets the totals at the end of every run to those of the vectors component.
-fn copy_totals(totals: &[(usize, usize)], trace: &mut PartTrace, which: &str) {
-    for (row, last) in totals {
-        let total = trace.component("vectors").extension(which, *row);
+fn copy_totals(totals: &[(VectorPlace, usize)], trace: &mut PartTrace, which: &str) {
+    for (VectorPlace { row, lane }, last) in totals {
+        let total = trace.component("vectors").extension(which, *lane, *row);
         let scores = trace.component_mut("scores");
-        scores.set_extension(which, *last, total);
+        scores.set_extension(which, 0, *last, total);
     }
 }
 
@@ -141,6 +143,11 @@ pub fn totals_of_another_query(case: &Arc<Case>, seed: u64) -> Option<Forge> {
 
 /// An output that nothing supports; the caller says which random linear combinations hide it.
 fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
+    unsupported_output_at(case, seed).map(|(forge, _)| forge)
+}
+
+/// The same with the head and step that it is of.
+fn unsupported_output_at(case: &Arc<Case>, seed: u64) -> Option<(Forge, (usize, usize))> {
     let mut rng = Rng(seed ^ 0x756e_7375);
     let mut forge = Forge::honest(case, seed);
     let at = entry(case, &mut rng);
@@ -151,7 +158,7 @@ fn unsupported_output(case: &Arc<Case>, seed: u64) -> Option<Forge> {
         return None;
     }
     forge.set_output(at, denominator, out, rem);
-    Some(forge)
+    Some((forge, (at.0, at.1)))
 }
 
 /// The combined numerator is the true one, the output is not.
@@ -176,8 +183,8 @@ pub fn shift_beside_its_remainder(case: &Arc<Case>, seed: u64) -> Option<Forge> 
     forge.set_output(at, denominator, out - 1, rem);
     let shift = forge.shift_of(denominator, rem) + denominator;
     let shift = forge.split(true, shift, 0);
-    let row = case.layout.vector_row(at.0, at.1, at.2);
-    forge.set_shift_limbs(row, shift.low, shift.high);
+    let place = vector_place(&case.layout, at.0, at.1, at.2);
+    forge.set_shift_limbs(place, shift.low, shift.high);
     Some(forge)
 }
 
@@ -193,10 +200,54 @@ pub fn numerators_beside_the_scores(case: &Arc<Case>, seed: u64) -> Option<Forge
     Some(forge)
 }
 
-/// No run of scores answers for any output.
-pub fn output_without_scores(case: &Arc<Case>, seed: u64) -> Option<Forge> {
-    let mut forge = unsupported_output(case, seed)?;
-    forge.scores.iter_mut().for_each(|row| row.last = 0);
+/// A combined value that makes up for an output that nothing supports: of a score in this lane, whose weight is not
+/// zero.
+pub fn value_that_makes_up(case: &Arc<Case>, seed: u64, lane: usize) -> Option<Forge> {
+    let (mut forge, (head, step)) = unsupported_output_at(case, seed)?;
+    let lanes = case.layout.score_lanes();
+    let run = forge.run(head, step);
+    let scores = run.clone().filter(|place| place % lanes == lane);
+    let weighed: Vec<usize> = scores
+        .filter(|place| forge.scores[*place].weight != 0)
+        .collect();
+    let place = *weighed.get(Rng(seed ^ 0x6d61_6b65).below(weighed.len().max(1)))?;
+    let weight = field(forge.scores[place].weight);
+    let (first, last) = (place / lanes, run.end / lanes - 1);
+    let of_output = forge.combiner();
+    let total = vector_place(&case.layout, head, step, case.layout.head_dim() - 1);
+    forge.rlcs = Some(Arc::new(move |points| {
+        let mut rlcs = of_output(points);
+        let vectors = rlcs.component("vectors");
+        let wanted = vectors.extension("numerator", total.lane, total.row);
+        let scores = rlcs.component_mut("scores");
+        let lacking = wanted - scores.extension("numerator", 0, last);
+        let value = scores.extension("value", lane, first) + lacking * weight.inverse();
+        scores.set_extension("value", lane, first, value);
+        for row in first..=last {
+            let sum = scores.extension("numerator", 0, row) + lacking;
+            scores.set_extension("numerator", 0, row, sum);
+        }
+        rlcs
+    }));
+    Some(forge)
+}
+
+/// No run of scores answers for any output, or for any of the heads of this lane.
+pub fn output_without_scores(case: &Arc<Case>, seed: u64, lane: Option<usize>) -> Option<Forge> {
+    let (mut forge, (head, _)) = unsupported_output_at(case, seed)?;
+    let is_of_lane = |head: usize| {
+        let of_head = vector_place(&case.layout, head, 0, 0).lane;
+        lane.is_none_or(|lane| lane == of_head)
+    };
+    if !is_of_lane(head) {
+        return None;
+    }
+    for (head, step) in forge.steps() {
+        let run = forge.run(head, step);
+        if is_of_lane(head) {
+            forge.scores[run].iter_mut().for_each(|row| row.last = 0);
+        }
+    }
     Some(forge)
 }
 
@@ -205,27 +256,38 @@ pub fn run_out_of_order(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6f72_6465);
     let mut forge = Forge::honest(case, seed);
     let (head, step, _) = entry(case, &mut rng);
-    let run = forge.run(head, step);
+    let (run, lanes) = (forge.run(head, step), case.layout.score_lanes());
+    let rows = run.start / lanes..run.end / lanes;
     // Neither the first nor the last: those positions are held by relations.
-    let inner = run.len().checked_sub(2).filter(|inner| *inner >= 2)?;
+    let inner = rows.len().checked_sub(2).filter(|inner| *inner >= 2)?;
     let (a, b) = (rng.below(inner), rng.below(inner));
-    let (a, b) = (run.start + 1 + a, run.start + 1 + b);
-    let rows = &mut forge.scores;
-    (rows[a].cache_row, rows[b].cache_row) = (rows[b].cache_row, rows[a].cache_row);
+    let (a, b) = (rows.start + 1 + a, rows.start + 1 + b);
+    let scores = &mut forge.scores;
+    for lane in 0..lanes {
+        let (a, b) = (a * lanes + lane, b * lanes + lane);
+        (scores[a].cache_row, scores[b].cache_row) = (scores[b].cache_row, scores[a].cache_row);
+    }
     forge.follow_run(head, step);
     Some(forge)
 }
 
-/// Every row of a run has a maximum of its own, its score.
+/// Every row of a run has a maximum of its own, the largest of its scores.
 pub fn maximum_by_score(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     let mut rng = Rng(seed ^ 0x6d61_7869);
     let mut forge = Forge::honest(case, seed);
     let (head, step, _) = entry(case, &mut rng);
-    for row in forge.run(head, step) {
-        let score = forge.score(row);
-        forge.set_gap(row, 0, 0, 0);
-        forge.scores[row].maximum = score;
-        forge.scores[row].attained = 1;
+    let (run, lanes) = (forge.run(head, step), case.layout.score_lanes());
+    let mut attained = 0;
+    for row in run.start / lanes..run.end / lanes {
+        let of_row = run.start.max(row * lanes)..(row + 1) * lanes;
+        let scores: Vec<i64> = of_row.clone().map(|score| forge.score(score)).collect();
+        let maximum = *scores.iter().max()?;
+        for (place, score) in of_row.zip(scores) {
+            forge.set_true_gap(place, maximum - score);
+            attained |= i64::from(score == maximum);
+            forge.scores[place].maximum = maximum;
+            forge.scores[place].attained = attained;
+        }
     }
     forge.follow_run(head, step);
     Some(forge)
@@ -247,25 +309,106 @@ pub fn no_clip_with_cause(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     Some(forge)
 }
 
-/// A maximum above all scores. `attained` says where the lie is: that a gap is zero, or nowhere.
-pub fn false_maximum(case: &Arc<Case>, seed: u64, attained: bool) -> Option<Forge> {
+/// A run whose maximum is above all of its scores, with the gaps and outputs that follow, and its scores.
+fn raised_maximum(case: &Arc<Case>, seed: u64) -> Option<(Forge, Range<usize>)> {
     let mut rng = Rng(seed ^ 0x666d_6178);
     let mut forge = Forge::honest(case, seed);
     let (head, step, _) = entry(case, &mut rng);
     let more = 1 + rng.below(2 * forge.score_step() as usize * forge.last_index() as usize) as i64;
-    for row in forge.run(head, step) {
+    let run = forge.run(head, step);
+    for row in run.clone() {
         let gap = forge.gap(row) + more;
         if case.layout.excess().is_none() && gap / forge.score_step() > forge.last_index() {
             return None;
         }
         forge.set_true_gap(row, gap);
         forge.scores[row].maximum += more;
-        forge.scores[row].attained = i64::from(attained);
     }
-    if forge.sums(forge.run(head, step)).0 == 0 {
+    if forge.sums(run.clone()).0 == 0 {
         return None;
     }
     forge.follow_run(head, step);
+    Some((forge, run))
+}
+
+/// A maximum above all scores. `attained` says where the lie is: that a gap is zero, or nowhere.
+pub fn false_maximum(case: &Arc<Case>, seed: u64, attained: bool) -> Option<Forge> {
+    let (mut forge, run) = raised_maximum(case, seed)?;
+    for score in &mut forge.scores[run] {
+        score.attained = i64::from(attained);
+    }
+    Some(forge)
+}
+
+/// A maximum above all scores, which an absent lane attains.
+pub fn maximum_of_an_absent_score(case: &Arc<Case>, seed: u64, lane: usize) -> Option<Forge> {
+    let (mut forge, run) = raised_maximum(case, seed)?;
+    let absent = run.start % case.layout.score_lanes();
+    if lane >= absent {
+        return None;
+    }
+    for score in &mut forge.scores[run.start - absent + lane..run.end] {
+        score.attained = 1;
+    }
+    Some(forge)
+}
+
+/// A run that begins in the head before, leaves its last position out, and goes on with its own first one, which has
+/// the flag that an absent lane before it gives: this lane.
+pub fn run_from_the_head_before(case: &Arc<Case>, seed: u64, lane: usize) -> Option<Forge> {
+    let mut rng = Rng(seed ^ 0x6865_6164);
+    let (layout, lanes) = (&case.layout, case.layout.score_lanes());
+    let (head, step, _) = entry(case, &mut rng);
+    let kv_head = layout.shape().attention().kv_head_of(head);
+    let before = kv_head.checked_sub(1)?;
+    let positions = layout.cache_positions();
+    let is_next = layout.cache_row(kv_head, 0, 0)
+        == layout.cache_row(before, 0, 0) + positions * layout.position_stride();
+    let mut forge = Forge::honest(case, seed);
+    let own = forge.run(head, step);
+    // The lane behind this one has the head's first position, where the last lane has the last one.
+    if !is_next || (lane + own.len()) % lanes != lanes - 1 {
+        return None;
+    }
+    // Scores of the head before are zero, so that the totals are what the vectors say.
+    let maximum = forge.scores[own.start].maximum;
+    if maximum < 0 {
+        return None;
+    }
+    let first = layout.cache_row(before, 0, layout.head_dim() - 1) as i64;
+    let count = positions + own.len();
+    let rows = count.div_ceil(lanes);
+    let start = forge.first_filler();
+    let range = start..start + rows * lanes;
+    if range.end > forge.scores.len() {
+        return None;
+    }
+    let missing = rows * lanes - count;
+    let mut attained = 0;
+    for (index, place) in range.clone().enumerate() {
+        let is_absent = index < missing || index + 1 == missing + positions;
+        match (index + own.len()).checked_sub(rows * lanes) {
+            Some(index) => forge.scores[place] = forge.scores[own.start + index],
+            None if is_absent => forge.set_gap(place, 0, 0, 0),
+            None => {
+                forge.set_true_gap(place, maximum);
+                attained |= i64::from(maximum == 0);
+            }
+        }
+        let score = &mut forge.scores[place];
+        attained |= score.attained * i64::from(index + own.len() >= rows * lanes);
+        score.cache_row =
+            first + ((index as i64) - (missing as i64)) * layout.position_stride() as i64;
+        score.first = i64::from(index < lanes);
+        score.present = i64::from(!is_absent);
+        score.maximum = maximum;
+        score.attained = attained;
+        score.last = i64::from(index + 1 == rows * lanes);
+    }
+    for score in &mut forge.scores[own] {
+        score.last = 0;
+    }
+    forge.follow(head, step, range);
     Some(forge)
 }
 
@@ -319,8 +462,8 @@ pub fn nothing_is_appended(case: &Arc<Case>, seed: u64) -> Option<Forge> {
     state
         .named_mut("new")
         .for_each(|column| column.fill(M31::from(0)));
-    let row = case.layout.vector_row(0, 0, 0);
-    vectors_mut(&mut forge.witness, "key")[row] = field(i64::from(seed.is_multiple_of(2)));
+    let place = vector_place(&case.layout, 0, 0, 0);
+    *vector_mut(&mut forge.witness, "key", place) = field(i64::from(seed.is_multiple_of(2)));
     Some(forge)
 }
 
@@ -351,13 +494,13 @@ pub fn memberships_of_other_pairs(case: &Arc<Case>, seed: u64) -> Option<Forge> 
 
 /// The constraints of the attention, by what a case must have for them to be there: a list of its own,
 /// which does not follow what the components state.
-const CONSTRAINTS: [(&str, &str, Has); 15] = [
+const CONSTRAINTS: [(&str, &str, Has); 17] = [
     (
         "vectors",
         "denominator is constant over a step",
         Has::Dimensions,
     ),
-    ("vectors", "combined score accumulates q * K", Has::All),
+    ("vectors", "combined score accumulates q * K", Has::Heads),
     (
         "vectors",
         "rounding shift is half of r - Z",
@@ -366,7 +509,7 @@ const CONSTRAINTS: [(&str, &str, Has); 15] = [
     (
         "vectors",
         "combined numerator accumulates o * Z + r",
-        Has::All,
+        Has::Heads,
     ),
     (
         "scores",
@@ -377,8 +520,18 @@ const CONSTRAINTS: [(&str, &str, Has); 15] = [
     ("scores", "only the last index clips", Has::Excess),
     (
         "scores",
+        "no lane is absent behind one that is present",
+        Has::Absent,
+    ),
+    (
+        "scores",
         "attained grows only where the gap is zero",
-        Has::All,
+        Has::Positions,
+    ),
+    (
+        "scores",
+        "attained grows only where there is a score",
+        Has::Absent,
     ),
     (
         "scores",
@@ -397,9 +550,15 @@ const CONSTRAINTS: [(&str, &str, Has); 15] = [
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Has {
     All,
+    /// All of them, once for each query head of a row.
+    Heads,
     Dimensions,
     RoundingShift,
     Excess,
+    /// All of them, once for each position of a row.
+    Positions,
+    /// Once for each lane that may be absent.
+    Absent,
     /// All of them, once for each lane of the cache.
     Lanes,
 }
@@ -410,12 +569,29 @@ impl Has {
         let layout = &case.layout;
         match self {
             Self::All => 1,
-            Self::Dimensions => usize::from(layout.head_dim() > 1),
-            Self::RoundingShift => usize::from(layout.rounding_shift().is_some()),
-            Self::Excess => usize::from(layout.excess().is_some()),
+            Self::Heads => layout.vector_lanes(),
+            Self::Dimensions if layout.head_dim() > 1 => layout.vector_lanes(),
+            Self::RoundingShift if layout.rounding_shift().is_some() => layout.vector_lanes(),
+            Self::Excess if layout.excess().is_some() => layout.score_lanes(),
+            Self::Dimensions | Self::RoundingShift | Self::Excess => 0,
+            Self::Positions => layout.score_lanes(),
+            Self::Absent => layout.score_lanes() - 1,
             Self::Lanes => layout.lanes(),
         }
     }
+}
+
+/// The tuples with their lanes: how many of the component before them have the same label.
+pub fn with_lanes(labels: Vec<TupleLabel>) -> Vec<(TupleLabel, usize)> {
+    let mut seen: HashMap<(usize, String), usize> = HashMap::new();
+    labels
+        .into_iter()
+        .map(|label| {
+            let count = seen.entry((label.0, label.3.clone())).or_default();
+            *count += 1;
+            (label, *count - 1)
+        })
+        .collect()
 }
 
 /// A forgery that is refused by one constraint or one lookup, and by nothing else.
@@ -440,10 +616,10 @@ pub fn alone(case: &Case) -> Vec<Alone> {
             lookup: None,
         })
     });
-    let lookups = tuple_labels(case).into_iter();
-    let lookups = lookups.filter_map(|(component, index, tag, label, _)| {
+    let lookups = with_lanes(tuple_labels(case)).into_iter();
+    let lookups = lookups.filter_map(|((component, index, tag, label, _), lane)| {
         Some(Alone {
-            attack: on_tuple(&label, component)?,
+            attack: on_tuple(&label, component, lane)?,
             label,
             reason: tag.name(),
             constraint: None,
@@ -453,7 +629,7 @@ pub fn alone(case: &Case) -> Vec<Alone> {
     constraints.chain(lookups).collect()
 }
 
-/// The attack on a constraint; constraints of the cache component repeat for every lane.
+/// The attack on a constraint; constraints repeat for every lane.
 pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
     Some(match name {
         "denominator is constant over a step" => Box::new(denominator_by_dimension),
@@ -468,6 +644,12 @@ pub fn on_constraint(name: &str, lane: usize) -> Option<Attack> {
         }
         "a run that ends has attained its maximum" => {
             Box::new(|case, seed| false_maximum(case, seed, false))
+        }
+        "attained grows only where there is a score" => {
+            Box::new(move |case, seed| maximum_of_an_absent_score(case, seed, lane))
+        }
+        "no lane is absent behind one that is present" => {
+            Box::new(move |case, seed| run_from_the_head_before(case, seed, lane))
         }
         "combined scores accumulate" => Box::new(totals_of_another_query),
         "combined numerators accumulate w * V" => Box::new(numerators_beside_the_scores),
@@ -503,7 +685,7 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
         RelationTag::Value => Box::new(gadgets::query_out_of_range),
         RelationTag::ValueRlc => Box::new(values_of_another_cache),
         RelationTag::KeyRlc => Box::new(nothing_is_appended),
-        RelationTag::StepTotals => Box::new(output_without_scores),
+        RelationTag::StepTotals => Box::new(|case, seed| output_without_scores(case, seed, None)),
         RelationTag::ValueDigits => Box::new(digits::output_of_other_digits),
         // Of a decoder alone.
         RelationTag::Range
@@ -522,8 +704,8 @@ pub fn on_relation(tag: RelationTag) -> Option<Attack> {
 }
 
 /// The attack on one tuple of a row that requires something, or provides it in a number that the
-/// prover does not choose; `None` where the prover chooses the number, or provides what is required.
-pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
+/// prover does not choose, in a lane of the component; `None` where the prover chooses the number, or provides what is required.
+pub fn on_tuple(label: &str, component: usize, lane: usize) -> Option<Attack> {
     let part = Part::of(label);
     if let Some(lane) = label.strip_prefix("key range of lane ") {
         let lane = lane.parse().ok()?;
@@ -543,7 +725,9 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
         (0, "output range", _) => Box::new(gadgets::output_out_of_range),
         (0, "output digits", _) => Box::new(digits::output_of_other_digits),
         (0, "key rlc", _) => Box::new(nothing_is_appended),
-        (0, "step totals", _) => Box::new(output_without_scores),
+        (0, "step totals", _) => {
+            Box::new(move |case, seed| output_without_scores(case, seed, Some(lane)))
+        }
         (0, _, Some(part)) if label.starts_with("rounding shift") => {
             Box::new(move |case, seed| gadgets::remainder_of_the_wrong_parity(case, seed, part))
         }
@@ -554,7 +738,7 @@ pub fn on_tuple(label: &str, component: usize) -> Option<Attack> {
             Box::new(move |case, seed| gadgets::output_remainder(case, seed, part))
         }
         (_, "weight", _) => Box::new(weight_not_in_table),
-        (1, "value rlc", _) => Box::new(values_of_another_cache),
+        (1, "value rlc", _) => Box::new(move |case, seed| value_that_makes_up(case, seed, lane)),
         (1, "excess top bound", _) => Box::new(gadgets::gap_that_wraps),
         (1, _, Some(part)) if label.starts_with("excess complement") => {
             Box::new(move |case, seed| gadgets::excess_above_its_maximum(case, seed, part))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use matchmark_air::describe::describe_segment;
 use matchmark_air::gadgets::less_than::LessThan;
 use matchmark_air::layout::decoder::DecoderLayout;
-use matchmark_air::layout::SegmentLayout;
+use matchmark_air::layout::{LaneChoice, SegmentLayout};
 use matchmark_air::preprocessed::Constants;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::Column;
@@ -35,6 +35,7 @@ pub struct Spec {
     pub table: WeightTable,
     pub security: Security,
     pub cut: Cut,
+    pub lanes: LaneChoice,
 }
 
 /// A segment's terms and layout.
@@ -45,6 +46,8 @@ pub struct Case {
     pub layout: SegmentLayout,
     pub steps: StepRange,
     pub forms: Forms,
+    /// How many values stand in a row.
+    pub lanes: LaneChoice,
     /// The decoder whose attention this is, if it is one's.
     pub decoder: Option<Arc<DecoderPart>>,
 }
@@ -58,11 +61,35 @@ impl Case {
         }
     }
 
+    /// Whether some statement has the layout: then the verifier of the project has something to say of its proofs.
+    pub fn is_stated(&self) -> bool {
+        self.lanes == LaneChoice::FewestCells
+    }
+
     /// The decoder, of a case that is one's.
     pub fn expect_decoder(&self) -> (&Arc<DecoderPart>, &DecoderLayout) {
         let part = self.decoder.as_ref().expect("a decoder's case");
         (part, self.layout.decoder().expect("a decoder's layout"))
     }
+}
+
+/// Where (query head, step, dimension) stands in the vectors component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorPlace {
+    pub row: usize,
+    pub lane: usize,
+}
+
+/// Row of (query head, step, dimension) in the vectors component, of a layout with one head in a row.
+pub fn vector_row(layout: &SegmentLayout, head: usize, step: usize, dim: usize) -> usize {
+    assert_eq!(layout.vector_lanes(), 1, "query heads in a row");
+    layout.vector_row(head, step, dim).0
+}
+
+/// Where (query head, step, dimension) stands in the vectors component.
+pub fn vector_place(layout: &SegmentLayout, head: usize, step: usize, dim: usize) -> VectorPlace {
+    let (row, lane) = layout.vector_row(head, step, dim);
+    VectorPlace { row, lane }
 }
 
 /// The decoder of a case.
@@ -102,13 +129,14 @@ impl Forms {
             .iter()
             .find(|(tree, _)| *tree == Tree::Witness)
             .map_or(0, |(_, columns)| *columns);
-        // Seven columns that every layout has, two of them in the tree of the pairs if it is split, then
-        // the excess, then the gap remainder.
+        // Four columns that all lanes share; of each lane three, two of them in the tree of the pairs if it is split,
+        // then the excess, then the gap remainder; and whether it is present, of all but the last.
         let plain = match layout.cut() {
-            Cut::Fused => 7,
-            Cut::Split => 5,
+            Cut::Fused => 3,
+            Cut::Split => 1,
         };
-        let of_excess = columns - gap_columns - plain;
+        let lanes = layout.score_lanes();
+        let of_excess = (columns - 4 - (lanes - 1)) / lanes - gap_columns - plain;
         Self {
             excess: layout.excess().map(|_| of_excess >= 2),
             exact: (of_excess == 3).then(|| excess_bound(layout, terms)),
@@ -211,10 +239,11 @@ impl Spec {
     pub fn try_case(&self) -> Result<Arc<Case>, ProveError> {
         let terms = self.terms();
         let layout = terms.layout(self.steps as usize)?;
-        let layout = layout.with_cut(self.cut);
+        let layout = layout.with_lanes(self.lanes)?.with_cut(self.cut);
         Ok(Arc::new(Case {
             name: self.name,
             forms: Forms::of(&layout, &terms),
+            lanes: self.lanes,
             layout,
             steps: StepRange::new(self.entries_before, self.steps).unwrap(),
             terms,
@@ -243,6 +272,7 @@ pub fn narrow() -> Spec {
         table: WeightTable::essay9(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -262,6 +292,7 @@ pub fn wide() -> Spec {
         table: WeightTable::exp256_default(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -281,6 +312,7 @@ pub fn bounded_wide() -> Spec {
         table: WeightTable::exp256_default(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -299,6 +331,7 @@ pub fn bounded_narrow() -> Spec {
         table: table(&[64, 40, 20, 10, 5, 3, 2, 1]),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -320,6 +353,7 @@ pub fn exact() -> Spec {
         table: table(&entries),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -338,6 +372,7 @@ pub fn unclipped() -> Spec {
         table: WeightTable::essay9(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -356,6 +391,7 @@ pub fn shifted() -> Spec {
         table: table(&[100_000, 60_000, 30_000, 9000, 2500, 800, 90, 1]),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -375,6 +411,7 @@ pub fn two_digits() -> Spec {
         table: table(&[1_500_000, 900_000, 300_000, 90_000, 25_000, 8000, 900, 10]),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -388,6 +425,7 @@ pub fn split_digits() -> Spec {
         rounding: Rounding::Floor,
         table: table(&[1_800_000, 900_000, 300_000, 90_000, 25_000, 8000, 900, 10]),
         cut: Cut::Split,
+        lanes: LaneChoice::FewestCells,
         ..two_digits()
     }
 }
@@ -397,6 +435,7 @@ pub fn split_narrow() -> Spec {
     Spec {
         name: "split narrow",
         cut: Cut::Split,
+        lanes: LaneChoice::FewestCells,
         ..narrow()
     }
 }
@@ -406,6 +445,7 @@ pub fn split_wide() -> Spec {
     Spec {
         name: "split wide",
         cut: Cut::Split,
+        lanes: LaneChoice::FewestCells,
         ..wide()
     }
 }
@@ -425,6 +465,7 @@ pub fn one_dimension() -> Spec {
         table: WeightTable::essay9(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -443,6 +484,7 @@ pub fn whole_chain() -> Spec {
         table: WeightTable::essay9(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -462,6 +504,7 @@ pub fn largest_step() -> Spec {
         table: table(&[3, 1]),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -482,6 +525,7 @@ pub fn longest_table() -> Spec {
         table: table(&entries),
         security: insecure(),
         cut: Cut::Split,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -511,6 +555,40 @@ pub fn all() -> Vec<Spec> {
         two_digits(),
         split_digits(),
     ]
+}
+
+/// Two query heads and three positions in a row, which at such a size no statement has: there are attacks on what lanes
+/// have besides, in systems of this layout. Two heads of the cache in a lane; all gadgets.
+pub fn lanes() -> Spec {
+    Spec {
+        name: "lanes",
+        heads: [6, 3, 4],
+        capacity: 14,
+        segment_steps: 3,
+        entries_before: 10,
+        steps: 3,
+        bits: 8,
+        score_step: 61,
+        rounding: Rounding::NearestTiesUp,
+        table: WeightTable::exp256_default(),
+        security: insecure(),
+        cut: Cut::Fused,
+        lanes: LaneChoice::UpTo(3),
+    }
+}
+
+/// The same in two proofs.
+pub fn split_lanes() -> Spec {
+    Spec {
+        name: "split lanes",
+        cut: Cut::Split,
+        ..lanes()
+    }
+}
+
+/// Cases of layouts that no statement has.
+pub fn unstated() -> Vec<Spec> {
+    vec![lanes(), split_lanes()]
 }
 
 #[cfg(test)]

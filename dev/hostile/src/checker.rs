@@ -266,9 +266,18 @@ pub fn mock_names(
         .collect()
 }
 
+/// A tuple of a row: component, index, relation, what it is for, and whether the row requires it.
+pub type TupleLabel = (usize, usize, RelationTag, String, bool);
+
+/// The same so many times.
+fn repeated<T: Clone>(of_lane: &[T], lanes: usize) -> Vec<T> {
+    let all = std::iter::repeat_n(of_lane, lanes);
+    all.flatten().cloned().collect()
+}
+
 /// Every tuple of a row of every component: component, index, relation, what it is for, and whether
 /// the row requires it or provides it. Compared with the constraints themselves by the kill matrix.
-pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool)> {
+pub fn tuple_labels(case: &Case) -> Vec<TupleLabel> {
     use RelationTag::{KeyRlc, Limb, StepTotals, Value, ValueDigits, ValueRlc, Weight};
     let layout = &case.layout;
     let less_than = |name: &str, wide: bool| -> Vec<(RelationTag, String, bool)> {
@@ -302,36 +311,39 @@ pub fn tuple_labels(case: &Case) -> Vec<(usize, usize, RelationTag, String, bool
     if carry_is_bounded(case) {
         carry.extend(one(Limb, "carry top bound", true));
     }
-    let vectors = [
+    let of_head = [
         one(Value, "query range", true),
         output,
         less_than("output remainder", case.forms.remainder),
         shift,
         carry,
-        one(KeyRlc, "key rlc", true),
         one(StepTotals, "step totals", false),
     ]
     .concat();
-    let (mut scores, membership) = match layout.cut() {
+    let mut vectors = repeated(&of_head, layout.vector_lanes());
+    vectors.extend(one(KeyRlc, "key rlc", true));
+    let (mut of_score, membership) = match layout.cut() {
         Cut::Fused => (one(Weight, "weight", true), vec![]),
         Cut::Split => (vec![], one(Weight, "weight", true)),
     };
     if case.forms.exact.is_some() {
-        scores.extend(less_than("excess", true));
+        of_score.extend(less_than("excess", true));
     } else if let Some(wide) = case.forms.excess {
-        scores.extend(one(Limb, "excess low", true));
+        of_score.extend(one(Limb, "excess low", true));
         if wide {
-            scores.extend(one(Limb, "excess high", true));
+            of_score.extend(one(Limb, "excess high", true));
         }
         if excess_is_bounded(case) {
-            scores.extend(one(Limb, "excess top bound", true));
+            of_score.extend(one(Limb, "excess top bound", true));
         }
     }
     if let Some(wide) = case.forms.gap_remainder {
-        scores.extend(less_than("gap remainder", wide));
+        of_score.extend(less_than("gap remainder", wide));
     }
-    scores.extend(one(ValueRlc, "value rlc", true));
+    of_score.extend(one(ValueRlc, "value rlc", true));
+    let mut scores = repeated(&of_score, layout.score_lanes());
     scores.extend(one(StepTotals, "step totals", true));
+    let membership = repeated(&membership, layout.score_lanes());
     let state = (0..layout.lanes())
         .flat_map(|lane| {
             [

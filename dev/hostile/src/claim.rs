@@ -9,10 +9,10 @@ use matchmark_runtime::{execute_segment, SegmentInputs};
 use super::cases::{Case, DecoderPart};
 use super::world::{cache_of, public_tensors, rules};
 
-/// Queries, keys, values and outputs of the vectors component.
-pub fn entries(witness: &SegmentWitness) -> [&Column; 4] {
+/// Queries, keys, values and outputs of the vectors component, lane by lane each.
+pub fn entries(witness: &SegmentWitness) -> [Vec<&Column>; 4] {
     let vectors = witness.main.component("vectors");
-    ["query", "key", "value", "output"].map(|name| vectors.column(name))
+    ["query", "key", "value", "output"].map(|name| vectors.named(name).collect())
 }
 
 /// What the plain reference says of the claim that a witness makes: cache before, cache after and
@@ -24,7 +24,7 @@ pub fn claim_is_true(case: &Case, witness: &SegmentWitness) -> bool {
     let decide = || -> Option<bool> {
         let state = witness.main.tree(Tree::StateBefore);
         let before = cache_of(case, &state, case.steps.entries_before())?;
-        let [q, k, v, out] = public_tensors(case, entries(witness))?;
+        let [q, k, v, out] = public_tensors(case, &entries(witness))?;
         let bits = case.terms.quantization.value_bits();
         let shape = case.layout.shape().attention();
         let inputs = SegmentInputs::new(shape, bits, case.steps, q, k, v).ok()?;

@@ -10,8 +10,8 @@ use matchmark_air::layout::digits::ValueDigits;
 use matchmark_quant::{centered, MODULUS};
 use stwo::core::fields::m31::M31;
 
-use super::cases::{carry_is_bounded, Case};
-use super::forge::{vectors_mut, Forge};
+use super::cases::{carry_is_bounded, vector_place, Case, VectorPlace};
+use super::forge::{vector_mut, Forge};
 use super::gadgets::{entry, Part};
 use super::world::{output_remainder, World};
 use super::Rng;
@@ -36,8 +36,8 @@ fn full_world(case: &Arc<Case>, seed: u64, rng: &mut Rng) -> World {
 struct Division {
     digits: ValueDigits,
     at: (usize, usize, usize),
-    /// Row of the vectors component.
-    row: usize,
+    /// Where it stands in the vectors component.
+    place: VectorPlace,
     denominator: i64,
     numerator: i64,
     /// Weighted sum of the high digits.
@@ -55,7 +55,7 @@ impl Division {
         Some(Self {
             digits: forge.case.layout.digits()?,
             at,
-            row: forge.case.layout.vector_row(at.0, at.1, at.2),
+            place: vector_place(&forge.case.layout, at.0, at.1, at.2),
             denominator,
             numerator,
             high_sum: forge.high_sums(run)[at.2],
@@ -88,13 +88,13 @@ impl Division {
         forge.set_output(self.at, self.denominator, out, rem);
         self.keep_carry(forge);
         let high = self.digits.high(self.out);
-        vectors_mut(&mut forge.witness, "output high")[self.row] = field(high);
+        *vector_mut(&mut forge.witness, "output high", self.place) = field(high);
     }
 
     /// Has the carry of the right output.
     fn keep_carry(&self, forge: &mut Forge) {
         let carry = self.carry(self.digits.high(self.out));
-        forge.set_carry(self.row, carry);
+        forge.set_carry(self.place, carry);
     }
 }
 
@@ -125,7 +125,7 @@ pub fn numerator_that_wraps(case: &Arc<Case>, seed: u64, part: Part) -> Option<F
     let mut outputs = outputs.filter_map(|(out, rem)| Some((out, rem, limbs(out)?)));
     let (out, rem, (low, high)) = outputs.next()?;
     forge.set_output(of.at, of.denominator, out, rem);
-    forge.set_carry_limbs(of.row, low, high);
+    forge.set_carry_limbs(of.place, low, high);
     Some(forge)
 }
 
@@ -199,7 +199,7 @@ pub fn carry_as_a_fraction(case: &Arc<Case>, seed: u64) -> Option<Forge> {
         }
         forge.set_output(of.at, of.denominator, out, rem);
         let carry = field(of.carry(high)) + field(lacks) * M31::from(of.digits.base()).inverse();
-        forge.set_carry(of.row, centered(carry.0));
+        forge.set_carry(of.place, centered(carry.0));
         fractions += 1;
     }
     (fractions > 0).then_some(forge)

@@ -19,7 +19,7 @@ use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 use stwo::prover::backend::simd::m31::PackedBaseField;
 
-use super::cases::Case;
+use super::cases::{vector_place, Case, VectorPlace};
 use super::checker::{evaluate, mock_names, Drop, Evaluation};
 use super::claim::claim_is_true;
 use super::world::{output_remainder, sizes, tree_of, World};
@@ -36,13 +36,15 @@ pub struct Limbs {
     pub complement_low: i64,
 }
 
-/// A row of the scores component.
+/// A lane of a row of the scores component. What the lanes of a row share is that of the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScoreRow {
     pub cache_row: i64,
+    /// 1 on the first row of a run, in each of its lanes.
     pub first: i64,
     pub last: i64,
     pub maximum: i64,
+    pub present: i64,
     pub index: i64,
     pub weight: i64,
     pub attained: i64,
@@ -55,9 +57,9 @@ pub struct ScoreRow {
 pub struct Forge {
     pub case: Arc<Case>,
     pub witness: SegmentWitness,
-    /// Rows of the scores component; [`Forge::finish`] writes them back.
+    /// The lanes of the rows of the scores component, one after the other; [`Forge::finish`] writes them back.
     pub scores: Vec<ScoreRow>,
-    /// First row of the run of each (head, step), and its length.
+    /// The scores of each (head, step) among them.
     runs: HashMap<(usize, usize), Range<usize>>,
     /// Random linear combinations, where the attack forges them; else those of the witness.
     pub rlcs: Option<Combiner>,
@@ -65,13 +67,12 @@ pub struct Forge {
     pub keeps_lookup: bool,
 }
 
-/// The columns of the scores component by name, as [`ScoreRow`] has them. A layout has no others,
-/// and may have fewer.
-const SCORES: [&str; 13] = [
-    "cache row",
-    "first",
-    "last",
-    "maximum",
+/// The columns of the scores component that its lanes share, by name.
+const SHARED: [&str; 4] = ["cache row", "first", "last", "maximum"];
+
+/// The columns of each lane by name, as [`ScoreRow`] has them. A layout has no others, and may have fewer.
+const OF_LANES: [&str; 10] = [
+    "present",
     "index",
     "weight",
     "attained",
@@ -84,24 +85,31 @@ const SCORES: [&str; 13] = [
 ];
 
 impl ScoreRow {
-    /// The entries in the order of [`SCORES`].
-    fn entries(&self) -> [i64; SCORES.len()] {
+    /// The entries in the order of [`SHARED`].
+    fn shared(&self) -> [i64; SHARED.len()] {
         let Self {
             cache_row,
             first,
             last,
             maximum,
+            ..
+        } = *self;
+        [cache_row, first, last, maximum]
+    }
+
+    /// The entries in the order of [`OF_LANES`].
+    fn of_lane(&self) -> [i64; OF_LANES.len()] {
+        let Self {
+            present,
             index,
             weight,
             attained,
             excess,
             remainder,
+            ..
         } = *self;
         [
-            cache_row,
-            first,
-            last,
-            maximum,
+            present,
             index,
             weight,
             attained,
@@ -114,8 +122,9 @@ impl ScoreRow {
         ]
     }
 
-    fn of_entries(entries: [i64; SCORES.len()]) -> Self {
-        let [cache_row, first, last, maximum, index, weight, attained, a, b, c, d, e, f] = entries;
+    fn of_entries(shared: [i64; SHARED.len()], of_lane: [i64; OF_LANES.len()]) -> Self {
+        let [cache_row, first, last, maximum] = shared;
+        let [present, index, weight, attained, a, b, c, d, e, f] = of_lane;
         let limbs = |[low, high, complement_low]: [i64; 3]| Limbs {
             low,
             high,
@@ -126,6 +135,7 @@ impl ScoreRow {
             first,
             last,
             maximum,
+            present,
             index,
             weight,
             attained,
@@ -135,9 +145,20 @@ impl ScoreRow {
     }
 }
 
-/// A column of the vectors component, for writing.
-pub fn vectors_mut<'a>(witness: &'a mut SegmentWitness, name: &str) -> &'a mut Column {
-    witness.main.component_mut("vectors").column_mut(name)
+/// The entry of a column of the vectors component, for writing: of the only one of this name, or of the head's.
+pub fn vector_mut<'a>(
+    witness: &'a mut SegmentWitness,
+    name: &str,
+    place: VectorPlace,
+) -> &'a mut M31 {
+    let vectors = witness.main.component_mut("vectors");
+    let named = vectors.columns.iter_mut();
+    let mut named: Vec<_> = named.filter(|it| it.read.name == name).collect();
+    let lane = if named.len() == 1 { 0 } else { place.lane };
+    match &mut named.remove(lane).entries {
+        Some(entries) => &mut entries[place.row],
+        None => panic!("the column {name} is not filled yet"),
+    }
 }
 
 impl Forge {
@@ -149,12 +170,14 @@ impl Forge {
     /// A given witness, open for changes.
     pub fn of_witness(case: &Arc<Case>, witness: SegmentWitness) -> Self {
         let (heads, _, _, _, steps) = sizes(case);
+        let lanes = case.layout.score_lanes();
         let mut runs = HashMap::new();
         let mut next = 0;
         for (h, t) in (0..heads).flat_map(|h| (0..steps).map(move |t| (h, t))) {
             let count = case.steps.scores(t);
-            runs.insert((h, t), next..next + count);
-            next += count;
+            // The first row is filled up in front.
+            next += case.layout.score_rows(count) * lanes;
+            runs.insert((h, t), next - count..next);
         }
         let mut forge = Self {
             case: case.clone(),
@@ -176,7 +199,7 @@ impl Forge {
         Self::new(case, &World::random(case, seed))
     }
 
-    /// Rows of the run of a head and step.
+    /// The scores of a head and step, without absent ones.
     pub fn run(&self, head: usize, step: usize) -> Range<usize> {
         self.runs[&(head, step)].clone()
     }
@@ -188,7 +211,7 @@ impl Forge {
         steps
     }
 
-    /// The first row that no step needs.
+    /// The first lane of the first row that no step needs.
     pub fn first_filler(&self) -> usize {
         self.runs.values().map(|run| run.end).max().unwrap()
     }
@@ -217,26 +240,46 @@ impl Forge {
 
     fn read_scores(&self) -> Vec<ScoreRow> {
         let scores = self.witness.main.component("scores");
-        let columns = SCORES.map(|name| {
-            let has = scores.has_column(name);
-            has.then(|| scores.column(name))
-        });
-        let entry = |column: Option<&Column>, row: usize| {
-            column.map_or(0, |column| centered(column[row].0))
+        let (lanes, stride) = (
+            self.case.layout.score_lanes(),
+            self.case.layout.position_stride(),
+        );
+        let shared = SHARED.map(|name| scores.column(name));
+        let of_lanes = OF_LANES.map(|name| scores.named(name).collect::<Vec<_>>());
+        let row_of = |row: usize, lane: usize| {
+            let mut own = of_lanes.each_ref().map(|columns| {
+                let column = columns.get(lane);
+                column.map_or(0, |column| centered(column[row].0))
+            });
+            if lane + 1 == lanes {
+                own[0] = 1;
+            }
+            let mut of_row = shared.map(|column| centered(column[row].0));
+            of_row[0] -= ((lanes - 1 - lane) * stride) as i64;
+            if lane + 1 < lanes {
+                of_row[2] = 0;
+            }
+            ScoreRow::of_entries(of_row, own)
         };
         (0..1 << scores.log_rows)
-            .map(|row| ScoreRow::of_entries(columns.map(|column| entry(column, row))))
+            .flat_map(|row| (0..lanes).map(move |lane| (row, lane)))
+            .map(|(row, lane)| row_of(row, lane))
             .collect()
     }
 
     fn write_scores(&mut self) {
-        let rows: Vec<_> = self.scores.iter().map(ScoreRow::entries).collect();
+        let lanes = self.case.layout.score_lanes();
+        let rows: Vec<&[ScoreRow]> = self.scores.chunks_exact(lanes).collect();
         let scores = self.witness.main.component_mut("scores");
         assert_eq!(rows.len(), 1 << scores.log_rows, "score rows");
-        for (index, name) in SCORES.into_iter().enumerate() {
-            if scores.has_column(name) {
-                let column = rows.iter().map(|entries| field(entries[index]));
-                *scores.column_mut(name) = column.collect();
+        for (index, name) in SHARED.into_iter().enumerate() {
+            let column = rows.iter().map(|row| field(row[lanes - 1].shared()[index]));
+            *scores.column_mut(name) = column.collect();
+        }
+        for (index, name) in OF_LANES.into_iter().enumerate() {
+            for (lane, column) in scores.named_mut(name).enumerate() {
+                let entries = rows.iter().map(|row| field(row[lane].of_lane()[index]));
+                *column = entries.collect();
             }
         }
         if let (Some(lookup), false) = (&mut self.witness.lookup, self.keeps_lookup) {
@@ -334,14 +377,20 @@ impl Forge {
         column[first..=row].iter().map(|x| centered(x.0)).collect()
     }
 
-    /// Denominator and numerators of a run as its rows have them.
+    /// Denominator and numerators of a run as those of its scores have them that are present.
     pub fn sums(&self, rows: Range<usize>) -> (i64, Vec<i64>) {
         let mut denominator = 0;
         let mut numerators = vec![0; self.case.layout.head_dim()];
         for row in rows {
             let ScoreRow {
-                weight, cache_row, ..
-            } = self.scores[row];
+                weight,
+                cache_row,
+                present: 1,
+                ..
+            } = self.scores[row]
+            else {
+                continue;
+            };
             denominator += weight;
             for (sum, value) in numerators.iter_mut().zip(self.value_vector(cache_row)) {
                 *sum += weight * value;
@@ -358,8 +407,14 @@ impl Forge {
         };
         for row in rows {
             let ScoreRow {
-                weight, cache_row, ..
-            } = self.scores[row];
+                weight,
+                cache_row,
+                present: 1,
+                ..
+            } = self.scores[row]
+            else {
+                continue;
+            };
             for (sum, value) in sums.iter_mut().zip(self.value_vector(cache_row)) {
                 *sum += weight * digits.high(value);
             }
@@ -368,48 +423,50 @@ impl Forge {
     }
 
     /// Writes the carry of an output by limbs, where the layout has one; with its offset.
-    pub fn set_carry_limbs(&mut self, row: usize, low: i64, high: i64) {
+    pub fn set_carry_limbs(&mut self, place: VectorPlace, low: i64, high: i64) {
         if self.case.layout.digits().is_some() {
-            vectors_mut(&mut self.witness, "carry low")[row] = field(low);
-            vectors_mut(&mut self.witness, "carry high")[row] = field(high);
+            *vector_mut(&mut self.witness, "carry low", place) = field(low);
+            *vector_mut(&mut self.witness, "carry high", place) = field(high);
         }
     }
 
     /// Writes a carry, without its offset.
-    pub fn set_carry(&mut self, row: usize, carry: i64) {
+    pub fn set_carry(&mut self, place: VectorPlace, carry: i64) {
         if let Some(digits) = self.case.layout.digits() {
             let limbs = self.split(true, carry + i64::from(digits.carry_offset()), 0);
-            self.set_carry_limbs(row, limbs.low, limbs.high);
+            self.set_carry_limbs(place, limbs.low, limbs.high);
         }
     }
 
     /// Writes the high digit of an output, and the carry that goes with it and with this sum of the high digits
     /// of values; none, where that is out of its range, as the output is then another one, whatever it says.
-    fn set_digits(&mut self, row: usize, denominator: i64, out: i64, high_sum: i64) {
+    fn set_digits(&mut self, place: VectorPlace, denominator: i64, out: i64, high_sum: i64) {
         let Some(digits) = self.case.layout.digits() else {
             return;
         };
         let high = digits.high(out);
-        vectors_mut(&mut self.witness, "output high")[row] = field(high);
+        *vector_mut(&mut self.witness, "output high", place) = field(high);
         let offset = i64::from(digits.carry_offset());
         let carry = high_sum - high * denominator;
         let is_in_range = (-offset..offset).contains(&carry);
-        self.set_carry(row, if is_in_range { carry } else { 0 });
+        self.set_carry(place, if is_in_range { carry } else { 0 });
     }
 
     /// Output entry as it stands.
     pub fn output(&self, head: usize, step: usize, dim: usize) -> i64 {
-        let row = self.case.layout.vector_row(head, step, dim);
-        centered(self.witness.main.component("vectors").column("output")[row].0)
+        let VectorPlace { row, lane } = vector_place(&self.case.layout, head, step, dim);
+        let vectors = self.witness.main.component("vectors");
+        let outputs = vectors.named("output").nth(lane);
+        outputs.map_or(0, |column| centered(column[row].0))
     }
 
     /// Writes the remainder of an output by limbs.
-    pub fn set_remainder_limbs(&mut self, row: usize, limbs: Limbs) {
-        vectors_mut(&mut self.witness, "remainder low")[row] = field(limbs.low);
+    pub fn set_remainder_limbs(&mut self, place: VectorPlace, limbs: Limbs) {
+        *vector_mut(&mut self.witness, "remainder low", place) = field(limbs.low);
         if self.case.forms.remainder {
-            vectors_mut(&mut self.witness, "remainder high")[row] = field(limbs.high);
+            *vector_mut(&mut self.witness, "remainder high", place) = field(limbs.high);
             let complement_low = "remainder complement low";
-            vectors_mut(&mut self.witness, complement_low)[row] = field(limbs.complement_low);
+            *vector_mut(&mut self.witness, complement_low, place) = field(limbs.complement_low);
         }
     }
 
@@ -420,10 +477,10 @@ impl Forge {
     }
 
     /// Writes the rounding shift by limbs, where the layout has one; `value` includes the offset.
-    pub fn set_shift_limbs(&mut self, row: usize, low: i64, high: i64) {
+    pub fn set_shift_limbs(&mut self, place: VectorPlace, low: i64, high: i64) {
         if self.case.layout.rounding_shift().is_some() {
-            vectors_mut(&mut self.witness, "shift low")[row] = field(low);
-            vectors_mut(&mut self.witness, "shift high")[row] = field(high);
+            *vector_mut(&mut self.witness, "shift low", place) = field(low);
+            *vector_mut(&mut self.witness, "shift high", place) = field(high);
         }
     }
 
@@ -463,15 +520,15 @@ impl Forge {
         (out, rem): (i64, i64),
         high_sum: i64,
     ) {
-        let row = self.case.layout.vector_row(at.0, at.1, at.2);
-        vectors_mut(&mut self.witness, "denominator")[row] = field(denominator);
-        vectors_mut(&mut self.witness, "output")[row] = field(out);
+        let place = vector_place(&self.case.layout, at.0, at.1, at.2);
+        *vector_mut(&mut self.witness, "denominator", place) = field(denominator);
+        *vector_mut(&mut self.witness, "output", place) = field(out);
         let wide = self.case.forms.remainder;
         let bound = self.remainder_bound(denominator);
-        self.set_remainder_limbs(row, self.split(wide, rem, bound));
+        self.set_remainder_limbs(place, self.split(wide, rem, bound));
         let shift = self.split(true, self.shift_of(denominator, rem), 0);
-        self.set_shift_limbs(row, shift.low, shift.high);
-        self.set_digits(row, denominator, out, high_sum);
+        self.set_shift_limbs(place, shift.low, shift.high);
+        self.set_digits(place, denominator, out, high_sum);
     }
 
     /// Writes denominator, outputs and remainders of a step as they follow from rows of the scores component.
@@ -496,13 +553,12 @@ impl Forge {
         Arc::new(move |points| witness.combine(&case.layout, points))
     }
 
-    /// The rows that hold the totals of a step, for every step: among the vectors, and among the
-    /// scores.
-    pub fn totals(&self) -> Vec<(usize, usize)> {
+    /// Where the totals of a step stand, for every step: among the vectors, and in which row among the scores.
+    pub fn totals(&self) -> Vec<(VectorPlace, usize)> {
         let layout = &self.case.layout;
         let rows = |(head, step)| {
-            let row = layout.vector_row(head, step, layout.head_dim() - 1);
-            (row, self.run(head, step).end - 1)
+            let place = vector_place(layout, head, step, layout.head_dim() - 1);
+            (place, self.run(head, step).end / layout.score_lanes() - 1)
         };
         self.steps().into_iter().map(rows).collect()
     }

@@ -2,6 +2,7 @@
 //!
 //! Every builder takes a seed and may find that its random place does not lend itself to the attack;
 //! the caller then tries the next seed.
+use crate::cases::vector_place;
 use std::sync::Arc;
 
 use matchmark_air::column::field;
@@ -91,8 +92,8 @@ pub fn output_remainder(case: &Arc<Case>, seed: u64, part: Part) -> Option<Forge
     }
     forge.set_output(at, denominator, out, rem);
     let limbs = broken(&forge, case.forms.remainder, part, rem, bound);
-    let row = case.layout.vector_row(at.0, at.1, at.2);
-    forge.set_remainder_limbs(row, limbs);
+    let place = vector_place(&case.layout, at.0, at.1, at.2);
+    forge.set_remainder_limbs(place, limbs);
     Some(forge)
 }
 
@@ -273,9 +274,9 @@ pub fn remainder_of_the_wrong_parity(case: &Arc<Case>, seed: u64, part: Part) ->
     let (denominator, _) = forge.sums(forge.run(at.0, at.1));
     forge.set_output(at, denominator, out, rem);
     if part == Part::Low {
-        let row = case.layout.vector_row(at.0, at.1, at.2);
+        let place = vector_place(&case.layout, at.0, at.1, at.2);
         let shift = forge.shift_of(denominator, rem);
-        forge.set_shift_limbs(row, shift, 0);
+        forge.set_shift_limbs(place, shift, 0);
     }
     Some(forge)
 }

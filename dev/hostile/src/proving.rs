@@ -147,7 +147,7 @@ pub fn public_values(forged: &Forged) -> Result<PublicValues, NoValues> {
         let values = TokenValues::new(part.model.shape(), layout.steps(), consumed, chosen);
         return values.map(Into::into).map_err(NoValues::Refused);
     }
-    let [q, k, v, out] = public_tensors(case, entries(witness)).ok_or(NoValues::Huge)?;
+    let [q, k, v, out] = public_tensors(case, &entries(witness)).ok_or(NoValues::Huge)?;
     let attention = case.layout.shape().attention();
     let (bits, steps) = (case.layout.value_bits(), case.steps.steps());
     let values = AttentionValues::new(attention, bits, steps, q, k, v, out);

@@ -76,6 +76,7 @@ pub fn stated(case: &Case) -> Stated {
 /// All cases of the suite whose components are on the list.
 pub fn all_cases() -> Vec<Arc<Case>> {
     let attention = cases::all().into_iter().chain(cases::edges());
+    let attention = attention.chain(cases::unstated());
     let attention = attention.map(|spec| spec.case());
     let decoders = decoder::cases::all();
     attention

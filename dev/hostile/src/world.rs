@@ -1,10 +1,10 @@
 //! Worlds: integer tensors, executed by the semantics without any check of their ranges.
 use matchmark_air::circuit::Circuit;
-use matchmark_air::column::field;
 use matchmark_air::harness::component::AnyConstraints;
 use matchmark_air::harness::row::Source;
 use matchmark_air::ops::attention::cache::columns::LaneEntries;
 use matchmark_air::ops::attention::cache::witness::entries;
+use matchmark_air::ops::attention::vectors::entries::entry_columns;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{lookup_trace, Column, Execution, PartTrace, SegmentWitness};
 use matchmark_quant::{centered, Rounding};
@@ -12,7 +12,7 @@ use matchmark_runtime::{DecodeRules, KvCache, ScoreRecord, SegmentExecution, Ste
 use matchmark_statement::Cut;
 use stwo::core::fields::m31::M31;
 
-use super::cases::Case;
+use super::cases::{vector_place, Case, VectorPlace};
 use super::model_runs::HonestRun;
 use super::Rng;
 
@@ -268,26 +268,8 @@ pub const ATTENTION: [&str; 3] = ["vectors", "scores", "cache"];
 
 /// The public columns, without the range check of public values.
 fn public_columns(case: &Case, execution: &SegmentExecution) -> Vec<Column> {
-    let layout = &case.layout;
-    let (heads, _, dim, _, steps) = sizes(case);
-    let log_rows = layout.log_rows().vectors;
-    let mut columns = vec![vec![M31::from(0); 1 << log_rows]; 4];
-    for (h, t) in (0..heads).flat_map(|h| (0..steps).map(move |t| (h, t))) {
-        let g = execution.shape.kv_head_of(h);
-        for c in 0..dim {
-            let row = layout.vector_row(h, t, c);
-            let (query, group) = ((h * steps + t) * dim + c, (g * steps + t) * dim + c);
-            let entries = [
-                execution.q[query],
-                execution.k[group],
-                execution.v[group],
-                execution.out[query],
-            ];
-            for (column, entry) in columns.iter_mut().zip(entries) {
-                column[row] = field(i64::from(entry));
-            }
-        }
-    }
+    let SegmentExecution { q, k, v, out, .. } = execution;
+    let columns = entry_columns(&case.layout, [q, k, v, out]).columns();
     columns.into_iter().map(Column::from).collect()
 }
 
@@ -326,26 +308,28 @@ pub fn cache_of(case: &Case, columns: &[&Column], entry_count: usize) -> Option<
     own.iter().eq(columns.iter().copied()).then_some(cache)
 }
 
-/// `q, k, v, out` of the public columns; `None` if they are not 16-bit integers.
-pub fn public_tensors(case: &Case, public: [&Column; 4]) -> Option<[Vec<i16>; 4]> {
+/// `q, k, v, out` of the public columns, lane by lane each; `None` if they are not 16-bit integers.
+pub fn public_tensors(case: &Case, public: &[Vec<&Column>; 4]) -> Option<[Vec<i16>; 4]> {
     let (heads, groups, dim, _, steps) = sizes(case);
     let layout = &case.layout;
-    let of_heads = |column: &Column| {
+    let [queries, keys, values, outputs] = public;
+    let of_heads = |lanes: &[&Column]| {
         tensor([heads, steps, dim], |h, t, c| {
-            column[layout.vector_row(h, t, c)]
+            let VectorPlace { row, lane } = vector_place(layout, h, t, c);
+            lanes[lane][row]
         })
     };
     let size = layout.group_size();
-    let of_groups = |column: &Column| {
+    let of_groups = |lanes: &[&Column]| {
         tensor([groups, steps, dim], |g, t, c| {
-            column[layout.vector_row(g * size, t, c)]
+            lanes[0][vector_place(layout, g * size, t, c).row]
         })
     };
     Some([
-        of_heads(public[0])?,
-        of_groups(public[1])?,
-        of_groups(public[2])?,
-        of_heads(public[3])?,
+        of_heads(queries)?,
+        of_groups(keys)?,
+        of_groups(values)?,
+        of_heads(outputs)?,
     ])
 }
 

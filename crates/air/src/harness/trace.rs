@@ -1,6 +1,6 @@
 //! Columns of a proof in row order, by component and by tree.
 use matchmark_statement::ProofPart;
-use stwo::core::fields::qm31::QM31;
+use stwo::core::fields::qm31::{QM31, SECURE_EXTENSION_DEGREE};
 
 use super::public_columns::PublicColumns;
 use super::row::{ColumnRead, Source, WITNESS};
@@ -105,16 +105,29 @@ impl ComponentTrace {
         self.columns.iter().any(|column| column.read.name == name)
     }
 
-    /// A value of an RLC column by its name: the first one of this name.
+    /// All columns of this name, lane after lane.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::column`], except that there may be none.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Column> {
+        let named = self.columns.iter().filter(move |it| it.read.name == name);
+        named.map(move |column| match &column.entries {
+            Some(entries) => entries,
+            None => panic!("the column {name} of {} is not filled yet", self.name),
+        })
+    }
+
+    /// A value of an RLC column by its name: that of a lane.
     ///
     /// # Panics
     ///
     /// As [`Self::column`].
-    pub fn extension(&self, name: &str, row: usize) -> QM31 {
-        let first = self.place(name);
-        let coordinate = |index: usize| match &self.columns[first + index].entries {
+    pub fn extension(&self, name: &str, lane: usize, row: usize) -> QM31 {
+        let mut columns = self.named(name).skip(SECURE_EXTENSION_DEGREE * lane);
+        let coordinate = |_| match columns.next() {
             Some(entries) => entries[row],
-            None => panic!("the column {name} of {} is not filled yet", self.name),
+            None => panic!("{} has no column {name} in lane {lane}", self.name),
         };
         QM31::from_m31_array(core::array::from_fn(coordinate))
     }
@@ -124,13 +137,10 @@ impl ComponentTrace {
     /// # Panics
     ///
     /// As [`Self::column`].
-    pub fn set_extension(&mut self, name: &str, row: usize, value: QM31) {
-        let first = self.place(name);
-        for (index, coordinate) in value.to_m31_array().into_iter().enumerate() {
-            match &mut self.columns[first + index].entries {
-                Some(entries) => entries[row] = coordinate,
-                None => panic!("the column {name} of {} is not filled yet", self.name),
-            }
+    pub fn set_extension(&mut self, name: &str, lane: usize, row: usize, value: QM31) {
+        let columns = self.named_mut(name).skip(SECURE_EXTENSION_DEGREE * lane);
+        for (entries, coordinate) in columns.zip(value.to_m31_array()) {
+            entries[row] = coordinate;
         }
     }
 

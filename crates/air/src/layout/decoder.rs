@@ -7,6 +7,7 @@ use matchmark_graph::{
 };
 use matchmark_quant::MAX_LOG_ROWS;
 
+use crate::layout::lanes::{argmax_lanes, choose, gated_columns, stream_columns, LaneChoice};
 use crate::layout::{log_rows, LayoutError};
 
 /// Largest number of weights in a row of the linear component that is chosen on account of height: a
@@ -30,10 +31,6 @@ pub const CROSS_OFFSET: u32 = 1 << 23;
 pub const CROSS_LIMB_BITS: u32 = 12;
 /// Bits of a mantissa of the sum of squares.
 pub const MANTISSA_BITS: u32 = 14;
-/// Most lanes of a row, be they tokens of the vocabulary, channels of the stream or steps of a gate: more save nothing.
-pub const MAX_LANES: usize = 8;
-/// What a column costs a proof in bytes, as the number of cells that are weighed against it.
-const COLUMN_CELLS: u64 = 1 << 16;
 /// Low bits of the remainder of a normalization.
 pub const NORM_LOW_BITS: u32 = 8;
 
@@ -96,7 +93,8 @@ pub struct DecoderLayout {
 }
 
 impl DecoderLayout {
-    /// The layout of a group of layers in segments of up to `segment_steps` steps, for one of `steps` steps.
+    /// The layout of a group of layers in segments of up to `segment_steps` steps, for one of `steps` steps, with lanes
+    /// chosen like this.
     ///
     /// # Errors
     ///
@@ -105,8 +103,8 @@ impl DecoderLayout {
         shape: ModelShape,
         arithmetic: ArithmeticTerms,
         group: &LayerGroup,
-        segment_steps: usize,
-        steps: usize,
+        (segment_steps, steps): (usize, usize),
+        lanes: LaneChoice,
     ) -> Result<Self, LayoutError> {
         let graph = Graph::decoder_group(&shape, group);
         let width = width(&graph);
@@ -131,12 +129,12 @@ impl DecoderLayout {
         let channels = of(Kind::Stream);
         let height = |lanes| rows("stream", channels / lanes);
         // Lanes that leave no channel over.
-        let (stream_lanes, stream) = fewest_cells(stream_columns, |lanes| {
+        let (stream_lanes, stream) = choose(lanes, stream_columns, |lanes| {
             shape.hidden().is_multiple_of(lanes).then(|| height(lanes))
         })?;
         let gates = of(Kind::Gated) as u64;
         let height = |lanes| log_rows("gated", gates * segment_steps.div_ceil(lanes) as u64);
-        let (gated_lanes, gated) = fewest_cells(gated_columns, |lanes| Some(height(lanes)))?;
+        let (gated_lanes, gated) = choose(lanes, gated_columns, |lanes| Some(height(lanes)))?;
         let mut log_rows = DecoderLogRows {
             linear: log_rows("linear", first_row as u64)?,
             stream,
@@ -158,7 +156,7 @@ impl DecoderLayout {
         };
         let vocabulary = of(Kind::Argmax);
         let height = |lanes| rows("argmax", vocabulary.div_ceil(lanes));
-        let (argmax_lanes, argmax) = argmax_lanes(max_log_rows(&log_rows), height)?;
+        let (argmax_lanes, argmax) = argmax_lanes(lanes, max_log_rows(&log_rows), height)?;
         log_rows.argmax = argmax;
         Ok(Self {
             shape,
@@ -220,9 +218,9 @@ impl DecoderLayout {
         max_log_rows(&self.log_rows)
     }
 
-    /// Values that enter random linear combinations: inputs and outputs of matrices, in a vectors component of
-    /// `2^vectors` rows.
-    pub(crate) fn combined_values(&self, vectors: u32) -> u64 {
+    /// Values that enter random linear combinations: inputs and outputs of matrices, with so many outputs of the
+    /// attention, padding included.
+    pub(crate) fn combined_values(&self, outputs: u64) -> u64 {
         let rows = self.log_rows;
         // Additions and normalized values; both halves; up, gate and their product.
         [
@@ -230,7 +228,6 @@ impl DecoderLayout {
             (rows.rotary, 2),
             (rows.values, 1),
             (rows.gated, 3 * self.gated_lanes as u64),
-            (vectors, 1),
         ]
         .into_iter()
         // The logits, and what comes from a group before.
@@ -241,6 +238,7 @@ impl DecoderLayout {
         .chain(self.has(Kind::StreamIn).then_some((rows.stream_in, 1)))
         .map(|(log, columns)| columns << log)
         .sum::<u64>()
+            + outputs
             // What is public: tokens, and where there are biases the number one.
             + (self.public_inputs() * self.steps) as u64
     }
@@ -381,66 +379,6 @@ impl DecoderLayout {
     }
 }
 
-/// Lanes and log of the number of rows of the argmax component, whose height with some lanes is given: those with the
-/// fewest cells, columns counted, that keep it from being the tallest component; if all of them make it that, those
-/// with the fewest cells.
-fn argmax_lanes(
-    tallest: u32,
-    height: impl Fn(usize) -> Result<u32, LayoutError>,
-) -> Result<(usize, u32), LayoutError> {
-    let is_no_taller = |lanes| height(lanes).is_ok_and(|height| height <= tallest);
-    let some_are = (1..=MAX_LANES).any(is_no_taller);
-    fewest_cells(argmax_columns, |lanes| {
-        (is_no_taller(lanes) || !some_are).then(|| height(lanes))
-    })
-}
-
-/// Lanes and log of the number of rows of a component, whose columns in all trees and whose height with some lanes
-/// are given, if it can have so many: those with the fewest cells, columns counted.
-fn fewest_cells(
-    columns: impl Fn(usize) -> usize,
-    height: impl Fn(usize) -> Option<Result<u32, LayoutError>>,
-) -> Result<(usize, u32), LayoutError> {
-    let (mut fewest, mut error) = (None::<(u64, usize, u32)>, None);
-    for lanes in 1..=MAX_LANES {
-        match height(lanes) {
-            None => {}
-            Some(Err(it)) => error = Some(it),
-            Some(Ok(height)) => {
-                let columns = columns(lanes) as u64;
-                let cells = (columns << height) + columns * COLUMN_CELLS;
-                if fewest.is_none_or(|(least, ..)| cells < least) {
-                    fewest = Some((cells, lanes, height));
-                }
-            }
-        }
-    }
-    match (fewest, error) {
-        (Some((_, lanes, height)), _) => Ok((lanes, height)),
-        (None, Some(error)) => Err(error),
-        (None, None) => unreachable!("one lane is always possible"),
-    }
-}
-
-/// Columns of the gated component in all trees but the preprocessed one: the combined accumulators and products; of
-/// each lane ten, and half a LogUp column for each of nine uses; as much for two more.
-const fn gated_columns(lanes: usize) -> usize {
-    8 + 10 * lanes + 4 * (9 * lanes + 2).div_ceil(2)
-}
-
-/// Columns of the stream component in all trees but the preprocessed one: three sums, three of the norm and the
-/// combined additions; of each lane nine, the combined value, and half a LogUp column for each of eleven uses; as
-/// much for three more.
-const fn stream_columns(lanes: usize) -> usize {
-    3 + 3 + 4 + 13 * lanes + 4 * (11 * lanes + 3).div_ceil(2)
-}
-
-/// Columns of the argmax component in all trees: maximum, `below` and the combined logits; of each lane two limbs and
-/// half a LogUp column for each; one more LogUp column.
-const fn argmax_columns(lanes: usize) -> usize {
-    2 + 4 + 6 * lanes + 4
-}
-
 /// Log of the largest of these components.
 fn max_log_rows(rows: &DecoderLogRows) -> u32 {
     let DecoderLogRows {
@@ -481,7 +419,7 @@ pub const GATED_OUTPUT: usize = 3 * KIND;
 /// Name of the outputs of the argmax component.
 pub const ARGMAX_OUTPUT: usize = 4 * KIND;
 
-/// Kinds of attention entries: queries by row of the vectors component.
+/// Kinds of attention entries: queries by lane and row of the vectors component.
 pub const QUERY_ENTRY: usize = 0;
 /// Keys by cache row.
 pub const KEY_ENTRY: usize = KIND;

@@ -7,6 +7,7 @@
 //! share the heights of all trees, so that a state commitment means the same on both sides of a cut.
 pub mod decoder;
 pub mod digits;
+mod lanes;
 pub mod limbs;
 
 use alloc::vec;
@@ -20,6 +21,8 @@ use matchmark_statement::{Cut, ProofPart, SegmentKind, SegmentShape, SegmentStat
 
 use decoder::DecoderLayout;
 use digits::ValueDigits;
+pub use lanes::LaneChoice;
+use lanes::{choose, scores_columns, vectors_columns};
 use limbs::{LessThan, NonNegative};
 
 /// Smallest log size of a component: one SIMD vector of rows.
@@ -64,9 +67,9 @@ pub enum LayoutError {
 /// Log sizes of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogRows {
-    /// Rows (query head, step, dimension).
+    /// Rows (query heads, step, dimension).
     pub vectors: u32,
-    /// Rows (query head, step, cache position).
+    /// Rows (query head, step, cache positions).
     pub scores: u32,
     /// Rows (key/value head within its lane, position, dimension).
     pub cache: u32,
@@ -105,6 +108,9 @@ pub struct SegmentLayout {
     table: TableBounds,
     heads_per_lane: usize,
     lanes: usize,
+    lane_choice: LaneChoice,
+    vector_lanes: usize,
+    score_lanes: usize,
     log_rows: LogRows,
     excess: Option<NonNegative>,
     gap_remainder: Option<LessThan>,
@@ -247,6 +253,34 @@ impl SegmentLayout {
         rounding: Rounding,
         table: TableBounds,
     ) -> Result<Self, LayoutError> {
+        let arithmetic = (value_bits, score_step, rounding, table);
+        Self::with_choice(shape, steps, arithmetic, LaneChoice::FewestCells)
+    }
+
+    /// The same segment with other lanes, before it is made a decoder's: for descriptions of lanes, and attacks on
+    /// them, at sizes at which they do not pay. No statement has them.
+    ///
+    /// # Errors
+    ///
+    /// Any [`LayoutError`], if the relation cannot carry the shape.
+    pub fn with_lanes(self, choice: LaneChoice) -> Result<Self, LayoutError> {
+        let arithmetic = self.arithmetic()?;
+        let other = Self::with_choice(self.shape, self.steps, arithmetic, choice)?;
+        Ok(other.with_cut(self.cut))
+    }
+
+    /// What the attention is made from.
+    fn arithmetic(&self) -> Result<(ValueBits, ScoreStep, Rounding, TableBounds), LayoutError> {
+        let score_step = ScoreStep::new(self.score_step)?;
+        Ok((self.value_bits, score_step, self.rounding, self.table))
+    }
+
+    fn with_choice(
+        shape: SegmentShape,
+        steps: usize,
+        (value_bits, score_step, rounding, table): (ValueBits, ScoreStep, Rounding, TableBounds),
+        lane_choice: LaneChoice,
+    ) -> Result<Self, LayoutError> {
         let attention = shape.attention();
         let bounds =
             AccumulatorBounds::new(&attention, shape.capacity(), value_bits, score_step, table)?;
@@ -255,14 +289,23 @@ impl SegmentLayout {
         let segment_steps = u64::from(shape.segment_steps().get());
         let lanes = CACHE_LANES.min(attention.kv_heads());
         let heads_per_lane = attention.kv_heads().div_ceil(lanes);
-        // The last full segment of the chain has the most scores: its step `t` attends to
-        // `capacity - segment_steps + t + 1` entries.
-        let scores =
-            segment_steps * (capacity - segment_steps) + segment_steps * (segment_steps + 1) / 2;
         let graph = Graph::attention(&attention);
         let entries = graph.rows_per_token(Kind::Attention) as u64;
-        let vectors = log_rows("vectors", entries * segment_steps)?;
-        let scores = log_rows("scores", heads * scores)?;
+        let height = |lanes: usize| log_rows("vectors", entries / lanes as u64 * segment_steps);
+        // Lanes of query heads that share a key and value head, and that leave none over.
+        let (vector_lanes, vectors) = choose(lane_choice, vectors_columns, |lanes| {
+            let is_whole = attention.group_size().is_multiple_of(lanes);
+            is_whole.then(|| height(lanes))
+        })?;
+        // The last full segment of the chain has the most scores: its step `t` attends to
+        // `capacity - segment_steps + t + 1` entries.
+        let height = |lanes: usize| {
+            let attended = capacity - segment_steps + 1..=capacity;
+            let rows: u64 = attended.map(|count| count.div_ceil(lanes as u64)).sum();
+            log_rows("scores", heads * rows)
+        };
+        let (score_lanes, scores) =
+            choose(lane_choice, scores_columns, |lanes| Some(height(lanes)))?;
         let cache = log_rows("cache", heads_per_lane as u64 * capacity * dim)?;
         let max_value = u64::from(value_bits.max_value().unsigned_abs());
         let values = log_rows("value table", 2 * max_value + 1)?;
@@ -296,6 +339,9 @@ impl SegmentLayout {
             table,
             heads_per_lane,
             lanes,
+            lane_choice,
+            vector_lanes,
+            score_lanes,
             log_rows: LogRows {
                 vectors,
                 scores,
@@ -397,13 +443,11 @@ impl SegmentLayout {
         group: &LayerGroup,
     ) -> Result<Self, LayoutError> {
         let of_layers = self.shape.of_layers(&shape, group);
-        let layout = Self::new(
+        let layout = Self::with_choice(
             of_layers.map_err(|_| LayoutError::Layers)?,
             self.steps,
-            self.value_bits,
-            ScoreStep::new(self.score_step)?,
-            self.rounding,
-            self.table,
+            self.arithmetic()?,
+            self.lane_choice,
         )?;
         layout.with_group(shape, arithmetic, group)
     }
@@ -420,7 +464,8 @@ impl SegmentLayout {
             return Err(LayoutError::Attention { expected, got });
         }
         let segment_steps = self.shape.segment_steps().get() as usize;
-        let decoder = DecoderLayout::new(shape, arithmetic, group, segment_steps, self.steps)?;
+        let steps = (segment_steps, self.steps);
+        let decoder = DecoderLayout::new(shape, arithmetic, group, steps, self.lane_choice)?;
         debug_assert_eq!(
             decoder.graph().rows_per_token(Kind::Attention),
             self.graph.rows_per_token(Kind::Attention),
@@ -564,10 +609,42 @@ impl SegmentLayout {
         }
     }
 
-    /// Row of (query head, step within the segment, dimension) in the vectors component.
-    pub fn vector_row(&self, head: usize, step: usize, dim: usize) -> usize {
+    /// Query heads that stand side by side in a row of the vectors component: they share a key and value head.
+    pub fn vector_lanes(&self) -> usize {
+        self.vector_lanes
+    }
+
+    /// Row and lane of (query head, step within the segment, dimension) in the vectors component.
+    pub fn vector_row(&self, head: usize, step: usize, dim: usize) -> (usize, usize) {
         let steps = self.shape.segment_steps().get() as usize;
-        (head * steps + step) * self.head_dim() + dim
+        let (heads, lane) = (head / self.vector_lanes, head % self.vector_lanes);
+        ((heads * steps + step) * self.head_dim() + dim, lane)
+    }
+
+    /// Name of a query entry inside the relations: unique over lanes.
+    pub fn query_entry(&self, head: usize, step: usize, dim: usize) -> usize {
+        let (row, lane) = self.vector_row(head, step, dim);
+        self.query_offset(lane) + row
+    }
+
+    /// What [`Self::query_entry`] adds for a lane.
+    pub fn query_offset(&self, lane: usize) -> usize {
+        lane << self.log_rows.vectors
+    }
+
+    /// How often each new key and value of a head is taken by rows of the vectors component.
+    pub fn entry_uses(&self) -> usize {
+        self.group_size() / self.vector_lanes
+    }
+
+    /// Cache positions that stand side by side in a row of the scores component.
+    pub fn score_lanes(&self) -> usize {
+        self.score_lanes
+    }
+
+    /// Rows of the scores component for a step that attends to so many entries.
+    pub fn score_rows(&self, count: usize) -> usize {
+        count.div_ceil(self.score_lanes)
     }
 
     /// Positions that each key/value head has rows for in the cache component: as many as its height
@@ -607,9 +684,10 @@ impl SegmentLayout {
         let rows = self.log_rows;
         let digits = if self.digits.is_some() { 2 } else { 1 };
         let attention = (1 + digits) * self.lanes as u64 * (1 << rows.cache)
-            + (1 + digits) * (1 << rows.vectors)
-            + 2 * (1 << rows.scores);
+            + (1 + digits) * ((self.vector_lanes as u64) << rows.vectors)
+            + 2 * ((self.score_lanes as u64) << rows.scores);
         let decoder = self.decoder.as_ref();
-        attention + decoder.map_or(0, |decoder| decoder.combined_values(rows.vectors))
+        let outputs = (self.vector_lanes as u64) << rows.vectors;
+        attention + decoder.map_or(0, |decoder| decoder.combined_values(outputs))
     }
 }

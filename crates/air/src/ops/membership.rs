@@ -1,4 +1,4 @@
-//! Rows are the pairs of a split segment: each pair (index, weight) is an entry of the weight table.
+//! Rows hold the pairs of a split segment, as the scores component has them: each pair (index, weight) is an entry of the weight table.
 //! The component of the lookup proof, which knows nothing of what the pairs are used for.
 use stwo_constraint_framework::EvalAtRow;
 
@@ -12,6 +12,8 @@ use crate::trees::Tree;
 pub struct Membership {
     /// Log of the number of rows: that of the scores component.
     pub log_rows: u32,
+    /// Pairs of a row: the lanes of the scores component.
+    pub lanes: usize,
 }
 
 impl Membership {
@@ -19,6 +21,7 @@ impl Membership {
     pub fn new(layout: &SegmentLayout) -> Self {
         Self {
             log_rows: layout.log_rows().scores,
+            lanes: layout.score_lanes(),
         }
     }
 }
@@ -36,10 +39,12 @@ impl Constraints for Membership {
         // Both columns are opened at their fingerprint as well, and the arithmetic proof opens the same
         // tree: without that the pairs here could be others than those used there.
         let pairs = Source::Tree(Tree::Pairs);
-        let index = row.carried("index", pairs);
-        let weight = row.carried("weight", pairs);
-        // Without this a weight could be any number.
-        row.require(Weight { index, weight });
+        for _ in 0..self.lanes {
+            let index = row.carried("index", pairs);
+            let weight = row.carried("weight", pairs);
+            // Without this a weight could be any number.
+            row.require(Weight { index, weight });
+        }
     }
 }
 

@@ -59,13 +59,13 @@ macro_rules! selectors {
 
 selectors! {
     Vectors, VectorSelector {
-        /// Vectors: the name of the query entry.
+        /// Vectors: the name of the first query entry.
         VectorQuery, "vector_query";
         /// Vectors: 1 on the first step of a head.
         VectorFirstStep, "vector_first_step";
-        /// Vectors: the name of the attention output as an input of matrices.
+        /// Vectors: the name of the first attention output as an input of matrices.
         VectorInput, "vector_input";
-        /// Vectors: how often the input is used, on the last step.
+        /// Vectors: how often the inputs are used, on the last step.
         VectorInputUses, "vector_input_uses";
     }
     Linear, LinearSelector {
@@ -289,10 +289,11 @@ impl VectorSelector {
         for (layer, id) in graph.of(Kind::Attention).iter().enumerate() {
             let vector = graph.vector_of(*id);
             let input_uses = decoder.input_uses(vector);
-            for head in 0..heads {
+            // What stands here is that of the first lane.
+            for head in (0..heads).step_by(layout.vector_lanes()) {
                 for step in 0..steps {
                     for c in 0..dim {
-                        let row = layout.vector_row(layer * heads + head, step, c);
+                        let (row, _) = layout.vector_row(layer * heads + head, step, c);
                         column[row] = match self {
                             Self::VectorQuery => M31::from(QUERY_ENTRY + row),
                             Self::VectorFirstStep => flag(step == 0),
@@ -423,7 +424,7 @@ impl RotarySelector {
                             Self::RotaryEntry => M31::from(match head.checked_sub(queries) {
                                 None => {
                                     let head = layer * queries + head;
-                                    QUERY_ENTRY + layout.vector_row(head, step, pair)
+                                    QUERY_ENTRY + layout.query_entry(head, step, pair)
                                 }
                                 Some(head) => {
                                     KEY_ENTRY + layout.cache_row(layer * keys + head, step, pair)
@@ -431,7 +432,7 @@ impl RotarySelector {
                             }),
                             Self::RotaryEntryUses => M31::from(match head < queries {
                                 true => 1,
-                                false => attention.group_size(),
+                                false => layout.entry_uses(),
                             }),
                         };
                     }
@@ -466,7 +467,7 @@ impl ValueSelector {
                             Self::ValueEntry => M31::from(
                                 VALUE_ENTRY + layout.cache_row(layer * heads + head, step, c),
                             ),
-                            Self::ValueEntryUses => M31::from(attention.group_size()),
+                            Self::ValueEntryUses => M31::from(layout.entry_uses()),
                         };
                     }
                 }

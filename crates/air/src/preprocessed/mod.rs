@@ -210,7 +210,8 @@ fn vector_column(
     for head in 0..layout.shape().attention().query_heads() {
         for step in 0..layout.steps() {
             for dim in 0..layout.head_dim() {
-                column[layout.vector_row(head, step, dim)] = entry(head, step, dim);
+                let (row, _) = layout.vector_row(head, step, dim);
+                column[row] = entry(head, step, dim);
             }
         }
     }

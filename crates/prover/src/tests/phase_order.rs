@@ -68,30 +68,30 @@ fn forge(case: &Case, trace: &mut PartTrace, known: &LookupChallenges) {
     let (first, weight) = (scores.column("first"), scores.column("weight"));
     let (first, weight) = (first.clone(), weight.clone());
     let count = case.inputs.steps().scores(0);
-    let last_dimension = case.layout.vector_row(0, 0, case.layout.head_dim() - 1);
+    let (last_dimension, _) = case.layout.vector_row(0, 0, case.layout.head_dim() - 1);
     let expected = trace.component("vectors");
-    let missing =
-        expected.extension("numerator", last_dimension) - scores.extension("numerator", count - 1);
+    let missing = expected.extension("numerator", 0, last_dimension)
+        - scores.extension("numerator", 0, count - 1);
     assert!(!missing.is_zero(), "the output is wrong");
     let row = (0..count).find(|row| !weight[*row].is_zero()).unwrap();
     let filler = first.len() - 1;
     let term = |row: usize, value: QM31| QM31::one() / tuple(trace, row, value, known);
-    let value = |row: usize| scores.extension("value", row);
+    let value = |row: usize| scores.extension("value", 0, row);
     let total = term(row, value(row)) + term(filler, value(filler));
     let other = value(row) + missing / QM31::from(weight[row]);
     let wanted = QM31::one() / (total - term(row, other));
     let of_filler = solve(known, wanted - tuple(trace, filler, QM31::zero(), known));
     assert_eq!(tuple(trace, filler, of_filler, known), wanted);
     let scores = trace.component_mut("scores");
-    scores.set_extension("value", row, other);
-    scores.set_extension("value", filler, of_filler);
+    scores.set_extension("value", 0, row, other);
+    scores.set_extension("value", 0, filler, of_filler);
     let mut numerator = QM31::zero();
     for row in 0..first.len() {
         if first[row].is_one() {
             numerator = QM31::zero();
         }
-        numerator += scores.extension("value", row) * weight[row];
-        scores.set_extension("numerator", row, numerator);
+        numerator += scores.extension("value", 0, row) * weight[row];
+        scores.set_extension("numerator", 0, row, numerator);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Long contexts, whose values have two digits: proven, verified, and what the carry between the digits refuses.
 
+use matchmark_air::layout::LaneChoice;
 use std::collections::BTreeSet;
 
 use matchmark_hostile::cases::{carry_is_bounded, insecure, Spec};
@@ -35,6 +36,7 @@ fn long() -> Spec {
         table: WeightTable::exponential(Rational::new(1, 128).unwrap(), 11, 2048).unwrap(),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 

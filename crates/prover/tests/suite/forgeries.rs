@@ -1,6 +1,7 @@
 //! Honest claims of every case at two levels are accepted, and the one forgery that needs shapes of its
 //! own. The others are the class `forgeries` of the hostile suite.
 
+use matchmark_air::layout::LaneChoice;
 use matchmark_hostile::cases::{all, edges, fast, insecure, table, Spec};
 use matchmark_hostile::checker::Drop;
 use matchmark_hostile::forge::Forge;
@@ -111,6 +112,7 @@ fn heavy(bits: u8, capacity: u32, weight: u32, rounding: Rounding) -> Spec {
         table: table(&[weight, 1]),
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 

@@ -8,9 +8,10 @@ use matchmark_air::column::field;
 use matchmark_air::fingerprint::PortContent;
 use matchmark_air::mock::failures;
 use matchmark_hostile::attacks::{self, Attack};
+use matchmark_hostile::cases::vector_place;
 use matchmark_hostile::cases::{all, fast, wide};
 use matchmark_hostile::checker::Drop;
-use matchmark_hostile::forge::vectors_mut;
+use matchmark_hostile::forge::vector_mut;
 use matchmark_hostile::proving::{honest, outcome, policy, statement, Claim, Outcome};
 use matchmark_hostile::refusal::{refuse, BALANCE, CONSTRAINT};
 use matchmark_quant::StepRange;
@@ -78,15 +79,16 @@ fn public_values_differ_from_the_trace() {
         for column in ["query", "key", "value", "output"] {
             let (_, honest) = honest(&case, 9);
             let mut claimed = honest.clone();
-            let row = case.layout.vector_row(0, 0, 0);
-            let entries = vectors_mut(&mut claimed.witness, column);
-            let other = i64::from(entries[row] == M31::from(0));
+            let first = vector_place(&case.layout, 0, 0, 0);
+            let entry = vector_mut(&mut claimed.witness, column, first);
+            let other = i64::from(*entry == M31::from(0));
             let heads = match column {
                 "key" | "value" => case.layout.group_size(),
                 _ => 1,
             };
             for h in 0..heads {
-                entries[case.layout.vector_row(h, 0, 0)] = field(other);
+                let place = vector_place(&case.layout, h, 0, 0);
+                *vector_mut(&mut claimed.witness, column, place) = field(other);
             }
             if claimed.is_true() {
                 continue;

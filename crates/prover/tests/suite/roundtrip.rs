@@ -1,6 +1,7 @@
 //! Honest claims are accepted, whatever their shape, and their bytes are what the format says: the
 //! same for the same input, and the same again after reading and writing.
 
+use matchmark_air::layout::LaneChoice;
 use matchmark_air::trees::Tree;
 use matchmark_hostile::bytes::{attempt, Sample};
 use matchmark_hostile::cases::{all, fast, insecure, narrow, table, Spec};
@@ -37,6 +38,7 @@ fn spec(
         table,
         security: insecure(),
         cut: Cut::Fused,
+        lanes: LaneChoice::FewestCells,
     }
 }
 
@@ -115,6 +117,22 @@ fn every_shape_of_the_grid_verifies() {
         for seed in 0..2 {
             check(spec, 100 * index as u64 + seed);
         }
+    }
+}
+
+/// Positions stand side by side where a chain is long, in one proof and in two.
+#[test]
+fn lanes_of_scores_are_proven() {
+    let exp = WeightTable::exp256_default();
+    let sizes = [260, 260, 120, 9];
+    let fused = spec([6, 2, 8], sizes, 8, 40, Rounding::NearestTiesUp, exp);
+    for cut in Cut::ALL {
+        let spec = Spec {
+            cut,
+            ..fused.clone()
+        };
+        assert_eq!(spec.case().layout.score_lanes(), 2);
+        check(&spec, 7);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Split segments: two proofs that belong together, and every way in which two do not.
 
+use matchmark_air::layout::LaneChoice;
 use matchmark_hostile::bytes::attempt;
 use matchmark_hostile::cases::{fast, split_narrow, split_wide, Spec};
 use matchmark_hostile::proving::{honest, Claim};
@@ -92,6 +93,7 @@ fn a_fused_segment_has_no_second_proof() {
     let fused = split(
         &Spec {
             cut: Cut::Fused,
+            lanes: LaneChoice::FewestCells,
             ..split_narrow()
         },
         1,

@@ -8,6 +8,7 @@
 //! change is refused for nothing but a table that was used as before; only multiplicities themselves are
 //! changed alone. The random linear combinations' own cells are changed under an honest witness.
 
+use crate::cases::vector_place;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -135,9 +136,9 @@ fn used(case: &Case, forge: &Forge, cell: &Cell, len: usize) -> usize {
         "cache" => layout.lane_row(0, case.steps.entries_after() - 1, last).1 + 1,
         "vectors" => {
             let (head, step) = (attention.query_heads() - 1, case.steps.steps() - 1);
-            layout.vector_row(head, step, last) + 1
+            vector_place(layout, head, step, last).row + 1
         }
-        "scores" => forge.first_filler(),
+        "scores" => forge.first_filler() / layout.score_lanes(),
         _ => len,
     }
 }

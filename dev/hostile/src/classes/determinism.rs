@@ -26,23 +26,23 @@ struct Pinned {
 const PINNED: [Pinned; 4] = [
     Pinned {
         name: "narrow",
-        witness: "04c262aecbda4478f2de69ee5b2ff919238a3302bebb6907ecf9f7f3bf0dd0e4",
-        file: "179ee039bbe020a73f33c63729b226687f38bcf51335dfbf886d241c6fcd97b3",
+        witness: "d87e7b6744f697f2cc374cd4cbe4c0c6a26edd93609be6f056782ba8d3c0de94",
+        file: "5fac44d2d421ece00a9605d1451bb03a3f3019e7366c7698591036d381804836",
     },
     Pinned {
         name: "wide",
-        witness: "281127e730f83de09a9c2818e368b66c5036b3c2868b94dc5726a305ee2ab0e9",
-        file: "c480173e7a11912321faaf8330fa3b47c6797a97cd2728b525b9913c5f771b3d",
+        witness: "885c1eb5ae7e7e2d8e6b9c715951fe8527ea4979e3f403b67a9209a32eb924df",
+        file: "d56778b55f7a0a1782ed99e2388bd444ddc8642abb7f061188297055996ce1b5",
     },
     Pinned {
         name: "split narrow",
-        witness: "1c05ced0baa7b33e94d16e4aa78d64558975abd0cacd1f7f6d3a3fa9a8502c49",
-        file: "faa4246bed6b0e7ef292c88c94a9b2bcb45e49e830d9d93ccf3f69c0f778307b",
+        witness: "4fb4ff08c02837f98e717fffe1a873d9138f4b9e9ae4dab6f82b88a687d8b830",
+        file: "92d6e0889d9b9628efb3816c0e31922a1bbbbc7046572e899e62a22396fe7e0a",
     },
     Pinned {
         name: "first segment of a decoder",
-        witness: "784eb69d4ae2d48acadf8d618621f4be0f4d673500bbf1d3fc5d4775d2b4cf07",
-        file: "9279e9f49753e4e27b6c09a3e0b761c1f63a3a738f52ba8f8d54534fcc1b4e29",
+        witness: "6cc6fec8646a31bb8810fec3e0e50effc61b01f47894f16bf1503dacdf1042d9",
+        file: "e1242aebf6febb2daa1c20d4b2f78993729ec0d79836f7298081d6cb82d77484",
     },
 ];
 

@@ -6,6 +6,7 @@
 //!
 //! To the known forgeries comes one for each constraint and each lookup of a case ([`attacks::alone`]),
 //! which nothing else refuses: whatever the relation lost, one of them would be a proof.
+use crate::cases::{vector_place, vector_row};
 use std::sync::Arc;
 
 use matchmark_air::trees::Tree;
@@ -20,7 +21,7 @@ use crate::cases::{
 };
 use crate::checker::Drop;
 use crate::digits;
-use crate::forge::vectors_mut;
+use crate::forge::vector_mut;
 use crate::forge::{Forge, Forged, ScoreRow};
 use crate::gadgets::{self, entry, Part};
 use crate::proving::{outcome, Outcome};
@@ -649,8 +650,8 @@ fn new_entry_is_not_the_public_one(list: &mut List) {
                 let (head, step, dim) = entry(case, &mut Rng(seed));
                 let size = case.layout.group_size();
                 for h in head / size * size..(head / size + 1) * size {
-                    let row = case.layout.vector_row(h, step, dim);
-                    let entry = &mut vectors_mut(&mut forge.witness, column)[row];
+                    let place = vector_place(&case.layout, h, step, dim);
+                    let entry = vector_mut(&mut forge.witness, column, place);
                     *entry = M31::from(u32::from(*entry != M31::from(1)));
                 }
                 Some(forge)
@@ -671,8 +672,8 @@ fn heads_reordered(list: &mut List) {
             let (a, b, step) = (rng.below(heads), rng.below(heads), entry(case, &mut rng).1);
             for c in 0..dim {
                 let (x, y) = (
-                    case.layout.vector_row(a, step, c),
-                    case.layout.vector_row(b, step, c),
+                    vector_row(&case.layout, a, step, c),
+                    vector_row(&case.layout, b, step, c),
                 );
                 let vectors = forge.witness.main.component_mut("vectors");
                 let is_own = |name: &str| !["query", "key", "value"].contains(&name);
@@ -766,7 +767,7 @@ fn multiplicity_wraps(list: &mut List) {
     list.add(
         &all(),
         |case, seed| {
-            let mut forge = attacks::output_without_scores(case, seed)?;
+            let mut forge = attacks::output_without_scores(case, seed, None)?;
             let rows: Vec<_> = forge
                 .steps()
                 .iter()

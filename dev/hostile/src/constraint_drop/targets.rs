@@ -7,7 +7,9 @@ use matchmark_air::relation::RelationTag;
 use matchmark_statement::Cut;
 
 use super::{Proof, Target};
-use crate::attacks::{memberships_of_other_pairs, on_constraint, on_relation, on_tuple};
+use crate::attacks::{
+    memberships_of_other_pairs, on_constraint, on_relation, on_tuple, with_lanes,
+};
 use crate::cases::Case;
 use crate::checker::{names, tuple_labels, Drop};
 use crate::stated::{items, Item, What};
@@ -44,8 +46,8 @@ pub fn targets(case: &Arc<Case>) -> Vec<Target> {
         let proof = on_relation(tag).map_or(Proof::Missing, Proof::Killed);
         targets.push(target(label, Drop::Relation(tag), tag.name(), proof));
     }
-    for (component, index, tag, label, _) in tuple_labels(case) {
-        let proof = match on_tuple(&label, component) {
+    for ((component, index, tag, label, _), lane) in with_lanes(tuple_labels(case)) {
+        let proof = match on_tuple(&label, component, lane) {
             Some(attack) => Proof::Killed(attack),
             None if PROVIDERS.iter().any(|it| label.starts_with(it)) => Proof::Indispensable,
             None => Proof::Missing,
@@ -122,7 +124,7 @@ mod tests {
     use matchmark_prover::ProveError;
 
     use super::*;
-    use crate::cases::{all, narrow};
+    use crate::cases::{all, narrow, unstated};
     use crate::reduced::{prove, Claimed, Setup};
 
     /// What is left out is that and no more: the forgery against one constraint does not pass a system
@@ -150,7 +152,7 @@ mod tests {
     /// Every constraint, every tuple and every LogUp constraint of the descriptions is a target.
     #[test]
     fn targets_are_complete() {
-        for spec in all() {
+        for spec in all().into_iter().chain(unstated()) {
             let case = spec.case();
             let descriptions = describe_segment(&case.layout, case.steps.entries_before());
             let constraints: usize = descriptions.iter().map(|it| it.constraints.len()).sum();

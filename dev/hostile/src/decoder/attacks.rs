@@ -1,4 +1,5 @@
 //! The attack on each constraint, relation and lookup of a decoder.
+use crate::cases::vector_row;
 use std::sync::Arc;
 
 use matchmark_air::column::field;
@@ -461,10 +462,10 @@ pub fn on_attention(attack: Attack) -> Attack {
         let (part, decoder) = case.expect_decoder();
         let attention = part.model.shape().attention();
         let first = (decoder.layers().count() - 1) * attention.query_heads();
-        let first = case.layout.vector_row(first, 0, 0);
+        let first = vector_row(&case.layout, first, 0, 0);
         let (own, honest) = (entries(&forge.witness), entries(&honest));
-        let outputs = own[3].clone();
-        let before = outputs[..first] == honest[3][..first];
+        let outputs = own[3][0].clone();
+        let before = outputs[..first] == honest[3][0][..first];
         if own[..3] != honest[..3] || !before {
             return None;
         }
@@ -472,7 +473,7 @@ pub fn on_attention(attack: Attack) -> Attack {
         let run = run(case, seed, &mut |site, said| {
             if site.what == What::Attended {
                 let (head, c) = (site.index / dim, site.index % dim);
-                said[0] = centered(outputs[case.layout.vector_row(head, site.step, c)].0);
+                said[0] = centered(outputs[vector_row(&case.layout, head, site.step, c)].0);
             }
         });
         take_decoder(&mut forge.witness.main, &run.witness.main);

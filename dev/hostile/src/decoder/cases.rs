@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use matchmark_air::decoder::model::model_columns;
+use matchmark_air::layout::LaneChoice;
 use matchmark_graph::{
     GatedArithmetic, ModelArithmetic, ModelShape, NodeArithmetic, RotaryArithmetic,
     StreamArithmetic, ValuesArithmetic,
@@ -252,6 +253,7 @@ impl DecoderSpec {
         Arc::new(Case {
             name: self.name,
             forms: Forms::of(&layout, &terms),
+            lanes: LaneChoice::FewestCells,
             steps: StepRange::new(self.entries_before, self.steps).unwrap(),
             decoder: Some(Arc::new(DecoderPart {
                 columns: model_columns(&layout, &model),

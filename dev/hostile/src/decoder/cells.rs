@@ -5,6 +5,7 @@
 //! design, with the reason, and the list is complete and truthful. The model tree is held by the
 //! statement's commitment, not by the constraints: a changed weight is another model. What a prover makes
 //! anew around a cell, random linear combinations and the multiplicities of tables, is made anew.
+use crate::cases::vector_row;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -46,9 +47,7 @@ fn used(case: &Case, component: &str, len: usize) -> usize {
     match component {
         "vectors" => {
             let heads = case.layout.shape().attention().query_heads();
-            case.layout
-                .vector_row(heads - 1, decoder.steps() - 1, dim - 1)
-                + 1
+            vector_row(&case.layout, heads - 1, decoder.steps() - 1, dim - 1) + 1
         }
         "cache" => {
             case.layout
@@ -182,7 +181,7 @@ fn cells(
     let active: BTreeSet<usize> = (0..heads)
         .flat_map(|head| (0..steps).map(move |step| (head, step)))
         .flat_map(|(head, step)| {
-            let first = case.layout.vector_row(head, step, 0);
+            let first = vector_row(&case.layout, head, step, 0);
             first..first + dim
         })
         .collect();

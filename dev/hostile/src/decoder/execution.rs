@@ -1,5 +1,6 @@
 //! Runs a model and writes its witness, place by place, with a hook at each that may say something else:
 //! what comes after it follows from what was said.
+use crate::cases::{vector_place, vector_row};
 use std::sync::Arc;
 
 use matchmark_air::column::field;
@@ -15,7 +16,7 @@ use matchmark_quant::{centered, Rescale, EXCESS_BITS};
 use super::norm_columns::columns_of_sums;
 use super::places::{InputSpace, MatrixKind};
 use crate::cases::{Case, DecoderPart};
-use crate::forge::vectors_mut;
+use crate::forge::vector_mut;
 use crate::world::{World, ATTENTION};
 
 /// What is said at a place.
@@ -341,8 +342,8 @@ impl Runner<'_> {
                         let at = [layer, head * dim + c, step];
                         let [said] = self.say(What::Attended, at, [out]);
                         if said != out {
-                            let row = self.case.layout.vector_row(head, step, c);
-                            outputs_said.push((row, said));
+                            let place = vector_place(&self.case.layout, head, step, c);
+                            outputs_said.push((place, said));
                         }
                         attended.push(said);
                     }
@@ -366,8 +367,8 @@ impl Runner<'_> {
             self.go_out();
         }
         let mut witness = world.witness(self.case);
-        for (row, said) in outputs_said {
-            vectors_mut(&mut witness, "output")[row] = field(said);
+        for (place, said) in outputs_said {
+            *vector_mut(&mut witness, "output", place) = field(said);
         }
         take_decoder(&mut witness.main, &self.trace);
         witness.tokens = Some(self.tokens.clone());
@@ -626,7 +627,7 @@ impl Runner<'_> {
                 }
                 InputSpace::Attention(layer) => {
                     let head = layer * heads + index / dim;
-                    let row = self.case.layout.vector_row(head, step, index % dim);
+                    let row = vector_row(&self.case.layout, head, step, index % dim);
                     ("vectors", "output", row)
                 }
                 InputSpace::Gated(layer) => {

@@ -1,5 +1,6 @@
 //! From a run with a lie to a forged witness: what random linear combinations say where the witness says
 //! something else.
+use crate::cases::vector_row;
 use std::sync::Arc;
 
 use matchmark_air::challenges::RlcChallenges;
@@ -33,12 +34,12 @@ pub enum Patch {
 type Place = (&'static str, &'static str, usize);
 
 fn get(trace: &PartTrace, (component, column, row): Place) -> QM31 {
-    trace.component(component).extension(column, row)
+    trace.component(component).extension(column, 0, row)
 }
 
 fn set(trace: &mut PartTrace, (component, column, row): Place, value: QM31) {
     let component = trace.component_mut(component);
-    component.set_extension(column, row, value);
+    component.set_extension(column, 0, row, value);
 }
 
 /// Where the combined outputs of a matrix stand in the component that uses them.
@@ -105,7 +106,7 @@ fn provided(case: &Case, space: InputSpace, index: usize) -> Place {
             let attention = decoder.shape().attention();
             let dim = attention.head_dim();
             let head = layer * attention.query_heads() + index / dim;
-            let row = case.layout.vector_row(head, last, index % dim);
+            let row = vector_row(&case.layout, head, last, index % dim);
             ("vectors", "combined output", row)
         }
         InputSpace::Gated(layer) => {

@@ -103,7 +103,7 @@ pub fn on_digits(label: &str) -> Option<Attack> {
         return Some(old_entry_out_of_range(lane.parse().ok()?, true));
     }
     let is_of_outputs = label == "output digits" || label.starts_with("carry ");
-    let attack = is_of_outputs.then(|| attacks::on_tuple(label, 0))?;
+    let attack = is_of_outputs.then(|| attacks::on_tuple(label, 0, 0))?;
     attack.map(on_attention)
 }
 

@@ -9,6 +9,7 @@ use matchmark_air::column::coordinates;
 use matchmark_air::column::{to_library_order, Evaluation};
 use matchmark_air::harness::component::AnyComponent;
 use matchmark_air::harness::public_columns::PublicColumns;
+use matchmark_air::harness::row::Source;
 use matchmark_air::layout::SegmentLayout;
 use matchmark_air::trees::Tree;
 use matchmark_air::witness::{PartTrace, SegmentWitness};
@@ -119,9 +120,9 @@ pub fn public_columns(layout: &SegmentLayout, witness: &SegmentWitness) -> Arc<P
     let columns = match layout.decoder() {
         None => {
             let vectors = witness.main.component("vectors");
-            let entries = ["query", "key", "value", "output"];
-            let columns = entries.map(|name| vectors.column(name).to_vec());
-            PublicColumns::new(vectors.log_rows, columns.into())
+            let columns = vectors.columns_from(Source::Public);
+            let entries = columns.filter_map(|it| it.entries.as_ref());
+            PublicColumns::new(vectors.log_rows, entries.map(|it| it.to_vec()).collect())
         }
         Some(_) => {
             let chosen = witness.public_columns(layout);

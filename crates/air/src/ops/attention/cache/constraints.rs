@@ -100,10 +100,10 @@ impl Constraints for Cache {
                     value: values.coordinates,
                 },
             );
-            // Each query head of the group takes each new row once; the rows that it takes are fixed
+            // Each row of the query heads of the group takes each new row once; the rows that it takes are fixed
             // by the statement, and so `new` is 1 on them and 0 elsewhere.
             row.provide_times(
-                lane.witness.new * M31::from(layout.group_size()),
+                lane.witness.new * M31::from(layout.entry_uses()),
                 KeyRlc {
                     row: cache_row,
                     keys: keys.coordinates,

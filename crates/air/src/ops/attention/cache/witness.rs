@@ -63,8 +63,8 @@ fn witness(layout: &SegmentLayout, steps: StepRange, after: &[Column]) -> Vec<Co
         }
     }
     // Rows of the scores component that no step needs use the first entry.
-    let claims: usize =
-        attention.query_heads() * (0..count).map(|t| steps.scores(t)).sum::<usize>();
+    let of_head = (0..count).map(|t| layout.score_rows(steps.scores(t)));
+    let claims = attention.query_heads() * of_head.sum::<usize>();
     let filler = (1 << layout.log_rows().scores) - claims;
     let (lane, row) = layout.lane_row(0, 0, last_dimension);
     columns[of_lane(lane).value_uses][row] += M31::from(filler);

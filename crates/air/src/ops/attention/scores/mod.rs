@@ -1,4 +1,4 @@
-//! Rows (query head, step, cache position): the maximum, gaps, clipping, weights and their sums.
+//! Rows (query head, step, cache positions): the maximum, gaps, clipping, weights and their sums.
 pub mod columns;
 pub mod constraints;
 #[cfg(feature = "prover")]

@@ -5,12 +5,12 @@ use matchmark_statement::AttentionValues;
 use num_traits::Zero;
 use stwo::core::fields::m31::M31;
 
-use super::columns::Entries;
+use super::columns::{Entries, HeadEntries};
 use crate::harness::public_columns::PublicColumns;
 use crate::layout::SegmentLayout;
 
 /// The public columns of the vectors component: query, key, value and output entries, row by row.
-/// Keys and values are repeated for the query heads of their group.
+/// Keys and values are repeated for the rows of query heads of their group.
 pub fn public_columns(layout: &SegmentLayout, values: &AttentionValues) -> PublicColumns {
     entry_columns(layout, [values.q(), values.k(), values.v(), values.out()])
 }
@@ -21,25 +21,29 @@ pub fn entry_columns(layout: &SegmentLayout, [q, k, v, out]: [&[i16]; 4]) -> Pub
     let attention = layout.shape().attention();
     let (dim, steps) = (layout.head_dim(), layout.steps());
     let column = || vec![M31::zero(); 1 << log_rows];
-    let mut entries = Entries {
+    let of_head = || HeadEntries {
         query: column(),
+        output: column(),
+    };
+    let mut entries = Entries {
         key: column(),
         value: column(),
-        output: column(),
+        lanes: (0..layout.vector_lanes()).map(|_| of_head()).collect(),
     };
     for head in 0..attention.query_heads() {
         let kv_head = attention.kv_head_of(head);
         for step in 0..steps {
             for c in 0..dim {
-                let row = layout.vector_row(head, step, c);
+                let (row, lane) = layout.vector_row(head, step, c);
                 let of_query = (head * steps + step) * dim + c;
                 let of_group = (kv_head * steps + step) * dim + c;
-                entries.query[row] = M31::from(i32::from(q[of_query]));
+                let of_head = &mut entries.lanes[lane];
+                of_head.query[row] = M31::from(i32::from(q[of_query]));
+                of_head.output[row] = M31::from(i32::from(out[of_query]));
                 entries.key[row] = M31::from(i32::from(k[of_group]));
                 entries.value[row] = M31::from(i32::from(v[of_group]));
-                entries.output[row] = M31::from(i32::from(out[of_query]));
             }
         }
     }
-    PublicColumns::new(log_rows, entries.into_columns().into())
+    PublicColumns::new(log_rows, entries.into_columns().collect())
 }

@@ -1,4 +1,4 @@
-//! Rows (query head, step, dimension): scores as random linear combinations, output quotient and remainder.
+//! Rows (query heads, step, dimension): scores as random linear combinations, output quotient and remainder.
 pub mod columns;
 pub mod constraints;
 pub mod entries;

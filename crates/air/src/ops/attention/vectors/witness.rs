@@ -18,8 +18,15 @@ impl Generate for Vectors {
     }
 }
 
-/// The witness columns.
+/// The witness columns, query head by query head of a row.
 fn witness(layout: &SegmentLayout, all: &Execution<'_>) -> impl Iterator<Item = Column> {
+    let lanes = 0..layout.vector_lanes();
+    let columns: Vec<_> = lanes.flat_map(|lane| of_lane(layout, all, lane)).collect();
+    columns.into_iter().map(Column::from)
+}
+
+/// The witness columns of one lane.
+fn of_lane(layout: &SegmentLayout, all: &Execution<'_>, lane: usize) -> Vec<Vec<M31>> {
     let execution = all.attention;
     let rows = 1 << layout.log_rows().vectors;
     // Padding divides zero by one: 2 * 0 + 1 = 0 * 2 + 1, or 0 = 0 * 1 + 0.
@@ -29,14 +36,9 @@ fn witness(layout: &SegmentLayout, all: &Execution<'_>) -> impl Iterator<Item = 
     };
     let mut denominators = vec![1; rows];
     let mut remainders = vec![padding; rows];
-    let (steps, dim) = (layout.steps(), layout.head_dim());
-    for (index, step_record) in execution.rows.iter().enumerate() {
-        let (head, step) = (index / steps, index % steps);
-        for c in 0..dim {
-            let row = layout.vector_row(head, step, c);
-            denominators[row] = step_record.denominator;
-            remainders[row] = execution.remainders[index * dim + c];
-        }
+    for (index, at) in places(layout, execution, lane) {
+        denominators[at.row] = execution.rows[index].denominator;
+        remainders[at.row] = execution.remainders[index * layout.head_dim() + at.dim];
     }
     let divisions = remainders
         .iter()
@@ -55,7 +57,7 @@ fn witness(layout: &SegmentLayout, all: &Execution<'_>) -> impl Iterator<Item = 
         denominator: denominators.iter().copied().map(field).collect::<Vec<_>>(),
         remainder,
         shift,
-        digits: digits(layout, execution, all.after),
+        digits: digits(layout, execution, all.after, lane),
     };
     let Witness {
         denominator,
@@ -70,14 +72,38 @@ fn witness(layout: &SegmentLayout, all: &Execution<'_>) -> impl Iterator<Item = 
         .chain(remainder.into_columns())
         .chain(shift.into_iter().flat_map(|columns| columns.into_columns()))
         .chain(digits)
-        .map(Column::from)
+        .collect()
 }
 
-/// The digits of the outputs, where the layout has some: the high ones, and the carries.
+/// A row of the component, and the dimension that it is of.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    dim: usize,
+}
+
+/// Where the dimensions of each (head, step) of a lane stand, with the number of (head, step).
+fn places<'a>(
+    layout: &'a SegmentLayout,
+    execution: &'a SegmentExecution,
+    lane: usize,
+) -> impl Iterator<Item = (usize, Place)> + 'a {
+    let steps = layout.steps();
+    (0..execution.rows.len()).flat_map(move |index| {
+        let (head, step) = (index / steps, index % steps);
+        (0..layout.head_dim()).filter_map(move |dim| {
+            let (row, of) = layout.vector_row(head, step, dim);
+            (of == lane).then_some((index, Place { row, dim }))
+        })
+    })
+}
+
+/// The digits of the outputs of a lane, where the layout has some: the high ones, and the carries.
 fn digits(
     layout: &SegmentLayout,
     execution: &SegmentExecution,
     after: &[Column],
+    lane: usize,
 ) -> Option<OutputDigits<Vec<M31>>> {
     let digits = layout.digits()?;
     let rows = 1 << layout.log_rows().vectors;
@@ -85,6 +111,9 @@ fn digits(
     let (steps, dim) = (layout.steps(), layout.head_dim());
     for (index, step_record) in execution.rows.iter().enumerate() {
         let (head, step) = (index / steps, index % steps);
+        if layout.vector_row(head, step, 0).1 != lane {
+            continue;
+        }
         let kv_head = execution.shape.kv_head_of(head);
         let mut sums = vec![0; dim];
         for (position, score) in execution.scores_of(head, step).iter().enumerate() {
@@ -95,7 +124,7 @@ fn digits(
             }
         }
         for (c, sum) in sums.into_iter().enumerate() {
-            let row = layout.vector_row(head, step, c);
+            let (row, _) = layout.vector_row(head, step, c);
             high[row] = digits.high(i64::from(execution.out[index * dim + c]));
             carries[row] = sum - high[row] * step_record.denominator;
         }
