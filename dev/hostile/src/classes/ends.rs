@@ -372,6 +372,11 @@ fn listing(policy: &AcceptancePolicy, shorter: &[&Run]) -> AcceptancePolicy {
     AcceptancePolicy::new(parts).unwrap()
 }
 
+/// A change of an entry, with another one at hand.
+type EntryChange = fn(&mut ShorterChain, &ShorterChain);
+/// A change of a policy.
+type PolicyChange = fn(&mut AcceptancePolicyParts);
+
 fn no_end_token(error: &ChainVerifyError) -> bool {
     let ChainVerifyError::Join { source, .. } = error else {
         return false;
@@ -426,7 +431,7 @@ fn shorter(recorder: &mut Recorder, whole: &Run) {
                 recorder.refuse(&label, || verify(&run.files[..end], &policy));
             }
             let other = entry(all[(index + 1) % all.len()]);
-            let changes: [(&str, fn(&mut ShorterChain, &ShorterChain)); 2] = [
+            let changes: [(&str, EntryChange); 2] = [
                 ("first state", |it, other| {
                     it.first_state = other.first_state
                 }),
@@ -464,7 +469,7 @@ fn shorter(recorder: &mut Recorder, whole: &Run) {
     }
     // Entries that are no shorter chains.
     let policy = listing(&ending(&whole.policy, &tokens[..1]), &all);
-    let changes: [(&str, fn(&mut AcceptancePolicyParts)); 5] = [
+    let changes: [(&str, PolicyChange); 5] = [
         ("no end token", |it| it.end_tokens = EndTokens::NONE),
         ("twice", |it| it.shorter.push(it.shorter[0].clone())),
         ("as long as the whole", |it| {
