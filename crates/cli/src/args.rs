@@ -312,6 +312,10 @@ pub struct ProveArgs {
     /// as the key says, or 1 for a small model and 16 for any other]
     #[arg(long, value_name = "M", requires = "model", value_parser = number(SegmentSteps::new))]
     pub granularity: Option<SegmentSteps>,
+    /// Prove an answer that ends early in a chain as long as the longest answer takes, for a key or a policy that knows
+    /// no shorter one
+    #[arg(long, requires = "model")]
+    pub full_length: bool,
     /// Key that the model must be the one of
     #[arg(long, value_name = "FILE", requires = "model")]
     pub key: Option<Utf8PathBuf>,

@@ -47,6 +47,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "cuts",
             "segment_steps",
             "granularity",
+            "full_length",
             "layers",
             "max_latency_steps",
             "security",

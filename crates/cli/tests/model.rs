@@ -146,9 +146,11 @@ fn a_text_is_proven_and_verified_from_key_and_policy() {
         shown.starts_with("Hello") && shown.contains("ACCEPTED"),
         "{shown}"
     );
-    // The policy of the directory says the same as that of the key.
+    // The policy of the directory says the same as that of the key, but for shorter chains.
     let own = world.place.policy(&out);
-    assert_eq!(fs::read(&own).unwrap(), fs::read(&policy).unwrap());
+    assert!(fs::read(&policy)
+        .unwrap()
+        .starts_with(&fs::read(&own).unwrap()));
     // Another prompt than the one of the policy.
     let mut other = with_text;
     other[5] = "Hallo";

@@ -45,7 +45,6 @@ pub fn follow_directory(
 ) -> Result<ChainReport, VerifyDirectoryError> {
     let max_bytes = max_segment_bytes(policy);
     let directory = segments_directory(chain);
-    let expected = policy.steps().steps();
     let mut run = ChainRun::new(policy);
     let mut segment = 0;
     let mut since = Instant::now();
@@ -54,7 +53,7 @@ pub fn follow_directory(
         let timeout = VerifyDirectoryError::Timeout {
             segment,
             waited_ms: waited.as_millis(),
-            expected,
+            expected: run.most_steps(),
             got: run.steps(),
         };
         let left = match patience {

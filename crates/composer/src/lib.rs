@@ -88,11 +88,12 @@ pub use matchmark_prover::unused_instructions;
 #[cfg(feature = "prover")]
 pub use proving::{
     derive_key, end_tokens_of, peak_memory_bytes, policy_for, processor_time_ms, rederive_key,
-    CancelToken, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan, ChainProgress,
-    ChainProveError, ChainProver, ChainWork, Committing, Cutting, CuttingChoice, DirectoryError,
-    FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference, MemoryBound, MemoryFit,
-    MemoryShortage, ModelMock, ModelPlan, PartError, PartInput, PlanError, Progress, ProveEvent,
-    ProveReport, ProvenPart, ProvenRow, Resources, Schedule, SegmentPhase, Silent, Storage,
+    shorter_chain, CancelToken, ChainInputs, ChainManifest, ChainOptions, ChainOutline, ChainPlan,
+    ChainProgress, ChainProveError, ChainProver, ChainWork, Committing, Cutting, CuttingChoice,
+    DirectoryError, FileDigest, FileSystem, KeyOptions, KeygenError, ManifestDifference,
+    MemoryBound, MemoryFit, MemoryShortage, ModelMock, ModelPlan, PartError, PartInput, PlanError,
+    Progress, ProveEvent, ProveReport, ProvenPart, ProvenRow, Resources, Schedule, SegmentPhase,
+    Silent, Storage,
 };
 
 /// The example of the README, compiled with the tests.

@@ -1,6 +1,7 @@
 //! Verification of a chain, one segment at a time, in constant space.
 
 use camino::Utf8Path;
+use matchmark_quant::StepRange;
 use matchmark_statement::{AcceptancePolicy, ChainError, LayerGroups, SegmentStatement};
 use matchmark_verifier::{
     verify_segment_watched, ChainFold, Part, SecurityFigures, SegmentFile, VerifiedChain,
@@ -37,6 +38,13 @@ impl ChainVerifier {
     #[must_use]
     pub fn policy(&self) -> &AcceptancePolicy {
         self.fold.policy()
+    }
+
+    /// The steps that the chain may have, as far as is known: of the whole chain of the policy, or of the shorter one
+    /// that the first segment is of.
+    #[must_use]
+    pub fn steps(&self) -> StepRange {
+        self.fold.steps()
     }
 
     /// Parts accepted so far: segments, where all layers are one group.
@@ -166,6 +174,12 @@ impl ChainRun {
         let groups = self.verifier.policy().terms().groups().count();
         let segments = self.rows.chunks_exact(groups);
         segments.map(|parts| parts[0].steps).sum()
+    }
+
+    /// The steps that the chain may have, as [`ChainVerifier::steps`] says.
+    #[must_use]
+    pub fn most_steps(&self) -> usize {
+        self.verifier.steps().steps()
     }
 
     /// Whether the chain is whole, as [`ChainVerifier::is_whole`] says.

@@ -163,6 +163,7 @@ impl<'a> ModelPolicy<'a> {
             stop: self.stop,
             groups: groups_of(self.layers, &self.key.outline().shape, Some(self.key))?
                 .unwrap_or_default(),
+            shorter: None,
         };
         Ok(self.key.policy(&self.prompt, &options)?)
     }

@@ -214,7 +214,9 @@ fn policies_follow_from_keys_and_choices() {
         .security(policy.terms().security)
         .segment_steps(policy.terms().shape.segment_steps())
         .domain(policy.terms().domain.clone());
-    assert_eq!(choices.clone().build().unwrap(), policy);
+    // Shorter chains are the key's to list, and a policy's to leave out.
+    let built = choices.clone().build().unwrap();
+    assert_eq!(built.without_shorter(), policy.without_shorter());
     // What the key makes is all that a verifier needs.
     assert!(verify_segments([&bytes], &choices.clone().build().unwrap()).is_ok());
     let other = choices.domain(Domain::new("others", [1; 16]).unwrap());

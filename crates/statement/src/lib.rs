@@ -95,6 +95,7 @@ pub use matchmark_quant::QuantizationId;
 pub use matchmark_tables::TableId;
 pub use policy::{
     AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError, PolicyMismatch,
+    ShorterChain,
 };
 pub use port::Port;
 pub use prompt::PromptLength;

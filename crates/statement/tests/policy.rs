@@ -699,22 +699,22 @@ mod file {
     #[test]
     fn other_formats_are_refused_by_number() {
         let text = policy().to_toml();
-        let later = text.replacen("format = 10", "format = 11\nlater = true", 1);
+        let later = text.replacen("format = 11", "format = 12\nlater = true", 1);
         assert_eq!(
             AcceptancePolicy::from_toml(&later),
             Err(PolicyError::Format {
-                expected: 10,
-                got: 11
+                expected: 11,
+                got: 12
             })
         );
-        for got in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
-            let earlier = text.replacen("format = 10", &format!("format = {got}"), 1);
+        for got in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] {
+            let earlier = text.replacen("format = 11", &format!("format = {got}"), 1);
             assert_eq!(
                 AcceptancePolicy::from_toml(&earlier),
-                Err(PolicyError::Format { expected: 10, got })
+                Err(PolicyError::Format { expected: 11, got })
             );
         }
-        for bad in ["", "format = \"1\"", "= 1", "format = 10\nformat = 10"] {
+        for bad in ["", "format = \"1\"", "= 1", "format = 11\nformat = 11"] {
             assert!(matches!(
                 AcceptancePolicy::from_toml(bad),
                 Err(PolicyError::File { .. })

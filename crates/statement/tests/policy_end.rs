@@ -96,7 +96,8 @@ fn a_chain_ends_with_an_end_token_or_with_all_steps() {
         shorter.check_chain(&chain(3), end(40, 3)),
         Err(PolicyMismatch::ChainSteps { .. })
     ));
-    assert!(!policy.is_whole(StepRange::new(16, 16).unwrap(), end(20, 3)));
+    let late = ChainStatement::of([&statement(decoder_segment(16, 16))]).unwrap();
+    assert!(!policy.is_whole(&late, end(20, 3)));
 }
 
 /// The last two steps, of positions 65 and 66, are surplus as far as the limit says so.

@@ -201,12 +201,12 @@ fn other_bytes_are_refused_by_name() {
         Err(PolicyError::Encoding(CodecError::Truncated { got: 2 }))
     );
     let mut later = bytes.clone();
-    later[17] = 11;
+    later[17] = 12;
     assert_eq!(
         read(&later),
         Err(PolicyError::Format {
-            expected: 10,
-            got: 11
+            expected: 11,
+            got: 12
         })
     );
     let mut longer = bytes.clone();

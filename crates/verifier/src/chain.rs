@@ -1,6 +1,7 @@
 //! From verified segments to a verified chain, in constant space.
 use core::ops::Deref;
 
+use matchmark_quant::StepRange;
 use matchmark_statement::{
     AcceptancePolicy, Answer, ChainAccumulator, ChainError, ChainStatement, EndToken, EndTokens,
     FinishReason, PolicyId, PolicyMismatch,
@@ -80,8 +81,8 @@ impl ChainFold {
     ///
     /// [`FoldError::OtherPolicy`] if it was verified under another policy than this chain's;
     /// [`FoldError::PastEnd`] if an end token was generated before it; [`FoldError::Chain`] if it does not
-    /// fit the one before; [`FoldError::Policy`] if the chain begins with another state. The chain is then as it
-    /// was.
+    /// fit the one before; [`FoldError::Policy`] if the chain begins with another state, or has all steps of a
+    /// shorter chain and no end token. The chain is then as it was.
     pub fn push(&mut self, segment: &VerifiedSegment) -> Result<bool, FoldError> {
         let statement = segment.statement();
         let (expected, got) = (self.policy.id(), statement.policy());
@@ -91,13 +92,14 @@ impl ChainFold {
         self.check_goes_on()?;
         let mut accumulator = self.accumulator.clone();
         let is_complete = accumulator.push(statement)?;
+        // Of the last complete segment, as none follows one with an end token.
+        let end = if is_complete { segment.end() } else { None };
         if let Some(chain) = accumulator.statement() {
             self.policy.check_begin(chain)?;
+            self.policy.check_going_on(chain, end)?;
         }
         self.accumulator = accumulator;
-        if is_complete {
-            self.end = segment.end();
-        }
+        self.end = end;
         Ok(is_complete)
     }
 
@@ -119,9 +121,16 @@ impl ChainFold {
 
     /// Whether nothing is missing: all steps are there, or an end token was generated.
     pub fn is_whole(&self) -> bool {
-        let is_whole = |it: &ChainStatement| self.policy.is_whole(it.steps(), self.end);
+        let is_whole = |it: &ChainStatement| self.policy.is_whole(it, self.end);
         self.accumulator.parts_of_segment() == 0
             && self.accumulator.statement().is_some_and(is_whole)
+    }
+
+    /// The steps that the chain may have, as far as is known: those that the policy says of a chain with the terms of the
+    /// first segment, and before that of the whole one.
+    pub fn steps(&self) -> StepRange {
+        let chain = self.accumulator.statement();
+        chain.map_or(self.policy.steps(), |it| self.policy.steps_of(it.terms()))
     }
 
     /// Complete segments of the chain so far.

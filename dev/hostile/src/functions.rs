@@ -61,6 +61,7 @@ pub fn options() -> ModelOptions {
         cuts: CutPattern::default(),
         stop: Stop::default(),
         groups: LayerGroups::ONE,
+        shorter: None,
     }
 }
 
@@ -332,6 +333,7 @@ pub mod grid {
             cuts: CutPattern::default(),
             stop: Stop::default(),
             groups: chain.groups,
+            shorter: None,
         }
     }
 

@@ -215,6 +215,7 @@ fn policy_of_part(
         first_state: PortCommitment::from_bytes([0; 32]),
         steps: StepRange::new(0, statement.shape().capacity().get()).unwrap(),
         circuits: circuits.collect(),
+        shorter: vec![],
     };
     parts.answer_tokens = parts.generated_tokens();
     AcceptancePolicy::new(parts).unwrap()

@@ -160,6 +160,7 @@ fn model_workload(args: &WorkloadArgs, path: &Utf8Path) -> Result<Workload, CliE
         granularity: SegmentSteps::new(1).map_err(PlannerError::Quant)?,
         cuts: CutPattern::default(),
         stop: Stop::default(),
+        shorter: None,
     };
     let model = model.as_integer();
     let prefix = model.prefix().tokens.len();

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &PolicyArgs, output: &Output) -> Result<Outcome, CliErro
         "policy": args.to,
         "security": policy.terms().security,
         "steps": policy.steps().steps(),
+        "shorter_steps": policy.shorter().iter().map(|it| it.steps).collect::<Vec<_>>(),
         "end_tokens": policy.end_tokens(),
         "first_state": policy.first_state(),
     });

@@ -67,6 +67,9 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
     if let Some(steps) = args.granularity {
         claim = claim.granularity(steps);
     }
+    if args.full_length {
+        claim = claim.full_length();
+    }
     if let Some(key) = &key {
         claim = claim.key(key.key.clone());
     }
@@ -75,7 +78,7 @@ fn prove_model(args: &ProveArgs, path: &Utf8Path, output: &Output) -> Result<Out
         .to(&args.out)
         .resources(options::resources(&args.resources))
         .cancel(&cancel);
-    step.say("committing the model");
+    step.say("executing and committing the model");
     let proving = begin(job, &cancel, |error| match &key {
         Some(key) => key.names(path)(error),
         None => error.into(),

@@ -36,6 +36,9 @@ pub enum PlanError {
     /// The terms make no acceptance policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The model does not execute its tokens, so that nobody knows where its answer ends.
+    #[error(transparent)]
+    Execute(Box<ModelError>),
     /// There is too little memory: found before anything was begun.
     #[error(transparent)]
     Memory(Box<MemoryShortage>),
@@ -53,6 +56,7 @@ variant_names!(PlanError {
     Runtime,
     Prove,
     Policy,
+    Execute,
     Memory,
 });
 

@@ -23,6 +23,7 @@ pub(crate) mod provers;
 mod report;
 mod schedule;
 mod segments;
+mod shorter;
 mod storage;
 mod work;
 
@@ -46,5 +47,6 @@ pub use prover::ChainProver;
 pub use provers::Committing;
 pub use report::{ProveReport, ProvenRow};
 pub use schedule::Schedule;
+pub use shorter::shorter_chain;
 pub use storage::{FileSystem, Storage};
 pub use work::ChainWork;

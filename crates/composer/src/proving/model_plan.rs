@@ -29,7 +29,7 @@ pub struct ModelPlan {
     steps: StepRange,
     cuts: CutPattern,
     end_tokens: EndTokens,
-    /// Most tokens of the answer; what the last segment decodes behind them is surplus.
+    /// Most tokens of the answer; what the last segment decodes behind them is surplus. A shorter chain generates fewer.
     answer_tokens: u32,
     /// Log of the height of the trees.
     log_height: u32,
@@ -38,7 +38,7 @@ pub struct ModelPlan {
 
 impl ModelPlan {
     /// Plans the proof of a prompt, behind the model's prefix, and of the tokens that the model chooses after
-    /// it. Commits the model.
+    /// it: in the chain that the longest answer takes, or in the shorter one that the options name. Commits the model.
     ///
     /// # Errors
     ///
@@ -111,6 +111,9 @@ impl ModelPlan {
         let last = steps.segments(length).last();
         let granularity = last.map_or(Ok(length), |it| SegmentSteps::new(to_u32(it.steps())));
         let own = prompt.iter().skip(model.prefix().tokens.len());
+        // A chain that generates fewer tokens than the answer may have is a shorter one.
+        let generated = (steps.entries_after() + 1).saturating_sub(prompt.len());
+        let shorter = (to_u32(generated) < *answer_tokens).then(|| to_u32(steps.steps()));
         let prompt: Vec<u32> = own.map(|token| token.get()).collect();
         let options = ModelOptions {
             domain: terms.domain.clone(),
@@ -122,6 +125,7 @@ impl ModelPlan {
             cuts: cuts.clone(),
             stop: Stop::Tokens(end_tokens.clone()),
             groups: terms.groups(),
+            shorter,
         };
         // What the manifest says is compared with what was committed when a segment is complete.
         let committing = Committing {

@@ -29,7 +29,8 @@ pub(crate) fn segment_sizes(
 }
 
 /// The policy for a chain of these provers that is given these tokens, ends with one of those or after so many, and
-/// begins with these caches, one for each group of layers: the circuits of all segment lengths in use.
+/// begins with these caches, one for each group of layers: the circuits of all segment lengths in use. It is for a chain
+/// of these steps alone: where they generate fewer tokens than that, an answer has no more.
 pub(crate) fn chain_policy(
     provers: &Provers,
     given: Vec<TokenId>,
@@ -51,7 +52,7 @@ pub(crate) fn chain_policy(
             circuits.extend(prover.circuits(*cut, *steps)?);
         }
     }
-    Ok(AcceptancePolicy::new(AcceptancePolicyParts {
+    let mut parts = AcceptancePolicyParts {
         terms: terms.shared().clone(),
         prompt: given,
         end_tokens,
@@ -59,5 +60,9 @@ pub(crate) fn chain_policy(
         first_state: PortCommitment::of_groups(&states),
         steps,
         circuits,
-    })?)
+        // Their trees are of other heights.
+        shorter: Vec::new(),
+    };
+    parts.answer_tokens = answer_tokens.min(parts.generated_tokens());
+    Ok(AcceptancePolicy::new(parts)?)
 }

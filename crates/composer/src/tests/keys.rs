@@ -28,7 +28,8 @@ fn key_options(segment_steps: &[u32]) -> KeyOptions {
 static KEY: LazyLock<ModelKey> =
     LazyLock::new(|| derive_key(&model(5), &key_options(&[4, 3]), &mut |_, _| {}).unwrap());
 
-/// Of every length that a chain can have, key and plan come to the same policy.
+/// Of every length that a chain can have, key and plan come to the same policy; the shorter chains of the key's are those
+/// of the policies of shorter answers.
 #[test]
 fn a_key_has_the_policies_of_all_chains() {
     let model = model(5);
@@ -45,12 +46,26 @@ fn a_key_has_the_policies_of_all_chains() {
             };
             let plan = ModelPlan::new(model.clone(), given.clone(), &options).unwrap();
             let policy = KEY.policy(&ids, &options).unwrap();
+            let whole = policy.without_shorter().unwrap();
             assert_eq!(
-                policy,
+                whole,
                 plan.policy().unwrap(),
                 "{tokens} by {segment_steps}, {cuts}"
             );
             KEY.check_policy(&policy).unwrap();
+            KEY.check_policy(&whole).unwrap();
+            assert_eq!(policy.shorter().len(), tokens as usize - 1);
+            for chain in policy.shorter() {
+                let tokens = chain.steps - u32::try_from(PROMPT).unwrap() + 1;
+                let answer = ModelOptions {
+                    tokens,
+                    ..options.clone()
+                };
+                let of_answer = KEY.policy(&ids, &answer).unwrap();
+                assert_eq!(policy.check_terms(of_answer.terms()), Ok(()));
+                assert_eq!(chain.circuits, of_answer.circuits());
+                assert_eq!(chain.first_state, of_answer.first_state());
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use matchmark_quant::{
     ValueBits,
 };
 use matchmark_runtime::{AttentionTrace, RuntimeError, TableResolution};
-use matchmark_statement::{PolicyError, SegmentShape};
+use matchmark_statement::{EndTokens, PolicyError, SegmentShape, TokenId};
 use matchmark_tables::{Rational, TableError, WeightTable};
 use tempfile::TempDir;
 
@@ -98,6 +98,13 @@ const PLAN: &[Case<PlanError>] = &[
         let error = work.policy_with(&Provers::of_one(prover)).unwrap_err();
         assert!(matches!(error, PlanError::Policy(PolicyError::Terms(_))));
         error
+    }),
+    ("Execute", || {
+        let options = crate::ModelOptions {
+            stop: crate::Stop::Tokens(EndTokens::new([TokenId::new(1)]).unwrap()),
+            ..model::options(1)
+        };
+        crate::shorter_chain(&loud_model(), &[10], &options, &[1]).unwrap_err()
     }),
     ("Memory", || {
         let resources = Resources {

@@ -57,6 +57,7 @@ pub fn options(segment_steps: u32) -> ModelOptions {
         cuts: CutPattern::default(),
         stop: Stop::default(),
         groups: LayerGroups::ONE,
+        shorter: None,
     }
 }
 

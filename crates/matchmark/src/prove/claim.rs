@@ -1,8 +1,8 @@
 //! What is to be proven, of a trace or of a model.
 
 use matchmark_composer::{
-    ChainOptions, ChainPlan, ChainWork, Committing, Cutting, CuttingChoice, ModelMock,
-    ModelOptions, ModelPlan, Resources, Schedule,
+    shorter_chain, ChainOptions, ChainPlan, ChainWork, Committing, Cutting, CuttingChoice,
+    ModelMock, ModelOptions, ModelPlan, Resources, Schedule,
 };
 use matchmark_models::Message;
 use matchmark_quant::{AttentionShape, Rounding, ScoreStep, SegmentSteps, StepRange};
@@ -59,6 +59,7 @@ impl Provable for Model {
             key: None,
             layers: None,
             granularity: None,
+            full_length: false,
         }
     }
 }
@@ -120,6 +121,7 @@ pub struct TokensOf {
     key: Option<Box<Key>>,
     layers: Option<usize>,
     granularity: Option<SegmentSteps>,
+    full_length: bool,
 }
 
 /// The decode of a trace, in a claim.
@@ -228,6 +230,14 @@ impl Prove<TokensOf> {
         self
     }
 
+    /// The chain is the one that the longest answer takes, wherever the answer ends. Without it an answer that an end
+    /// token ends early is proven in the shortest chain that holds it: of those that the key has circuits for, or without
+    /// one of those that a key for all lengths has.
+    pub fn full_length(mut self) -> Self {
+        self.source.full_length = true;
+        self
+    }
+
     /// The model must be the one of this key, and be committed as it says.
     pub fn key(mut self, key: Key) -> Self {
         self.source.key = Some(Box::new(key));
@@ -298,7 +308,7 @@ impl Prove<TokensOf> {
             profile,
             is_small: _,
         } = self.cutting(resources)?;
-        let options = ModelOptions {
+        let mut options = ModelOptions {
             domain: self.domain_or_default()?,
             security: Security::new(self.level, profile)?,
             segment_steps: Some(segment_steps),
@@ -307,8 +317,31 @@ impl Prove<TokensOf> {
             cuts: self.cuts.clone(),
             stop: stop.clone(),
             groups,
+            shorter: None,
         };
+        options.shorter = self.shorter(&prompt, &options)?;
         Ok((model, prompt, options))
+    }
+
+    /// The steps of the shorter chain that the answer is proven in, if one holds it: executes the model.
+    fn shorter(&self, prompt: &[u32], options: &ModelOptions) -> Result<Option<u32>, Error> {
+        let TokensOf {
+            model,
+            key,
+            full_length,
+            ..
+        } = &self.source;
+        if *full_length {
+            return Ok(None);
+        }
+        let model = model.as_integer();
+        let prefix = model.prefix().tokens.len();
+        let given = prefix + prompt.len();
+        let lengths = match key.as_deref() {
+            Some(key) => key.as_ref().shorter_steps(prompt.len(), options)?,
+            None => options.shorter_steps(model.shape(), prefix, given),
+        };
+        Ok(shorter_chain(model, prompt, options, &lengths)?)
     }
 
     /// Commits the model, if there is memory for that and for the proofs.

@@ -11,7 +11,7 @@ const MAGIC: &str = "matchmark policy\n";
 
 impl AcceptancePolicy {
     /// Version of the format, of the bytes and of the TOML file alike.
-    pub const FORMAT: u32 = 10;
+    pub const FORMAT: u32 = 11;
     /// Largest number of bytes that [`Self::from_bytes`] reads: far more than a prompt of the most
     /// tokens takes.
     pub const MAX_BYTES: usize = 1 << 24;
@@ -37,7 +37,8 @@ impl AcceptancePolicy {
     /// - [`PolicyError::Format`] for a policy of another version of the format;
     /// - [`PolicyError::Encoding`] for bytes that are not the canonical encoding of a policy's fields, or end
     ///   elsewhere;
-    /// - [`PolicyError::CircuitOrder`] if the circuits are not in ascending order of steps, group and part;
+    /// - [`PolicyError::CircuitOrder`] if the circuits are not in ascending order of steps, group and part,
+    ///   and [`PolicyError::ShorterOrder`] if the shorter chains are not in that of their steps;
     /// - those of [`AcceptancePolicy::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyError> {
         let magic = PolicyError::Magic { expected: MAGIC };
@@ -50,8 +51,12 @@ impl AcceptancePolicy {
             return Err(PolicyError::Format { expected, got });
         }
         let parts: AcceptancePolicyParts = codec::decode(encoding, Self::MAX_BYTES)?;
-        if !parts.circuits.is_sorted() {
+        let of_shorter = parts.shorter.iter().map(|it| &it.circuits);
+        if !of_shorter.chain([&parts.circuits]).all(|it| it.is_sorted()) {
             return Err(PolicyError::CircuitOrder);
+        }
+        if !parts.shorter.is_sorted() {
+            return Err(PolicyError::ShorterOrder);
         }
         Self::new(parts)
     }

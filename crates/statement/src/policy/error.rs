@@ -1,5 +1,6 @@
 //! Why fields, or a file, are not an acceptance policy.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use matchmark_quant::QuantError;
@@ -113,6 +114,39 @@ pub enum PolicyError {
         /// The number given.
         got: u32,
     },
+    /// Shorter chains where no token ends an answer, so that none of them could be accepted; attention alone has no
+    /// answer.
+    #[error("policy: {got} shorter chains and no end token, expected no shorter chain")]
+    ShorterWithoutEnd {
+        /// Number of shorter chains.
+        got: usize,
+    },
+    /// Two shorter chains of one length.
+    #[error("policy: two shorter chains of {got} steps, expected one")]
+    DuplicateShorter {
+        /// The number of steps.
+        got: u32,
+    },
+    /// A shorter chain that generates no token, or is not shorter than the longest answer.
+    #[error(
+        "policy: shorter chain of {got} steps, expected {} to {}: more than the given tokens take, and fewer than the \
+         longest answer does",
+        .expected[0], .expected[1]
+    )]
+    ShorterSteps {
+        /// The fewest, and the most.
+        expected: [u32; 2],
+        /// The number given.
+        got: u32,
+    },
+    /// Something else is wrong with a shorter chain.
+    #[error("shorter chain of {steps} steps: {source}")]
+    Shorter {
+        /// Its steps.
+        steps: u32,
+        /// What is wrong.
+        source: Box<PolicyError>,
+    },
     /// The bytes do not begin as a policy does.
     #[error("policy: the bytes are not a binary policy, expected them to begin with {expected:?}")]
     Magic {
@@ -122,6 +156,9 @@ pub enum PolicyError {
     /// The circuits in the bytes of a policy are not in their one order.
     #[error("policy: the circuits are not in order, expected them by steps, group and part")]
     CircuitOrder,
+    /// The shorter chains in the bytes of a policy are not in their one order.
+    #[error("policy: the shorter chains are not in order, expected them by steps")]
+    ShorterOrder,
     /// The bytes are not an encoding of a policy.
     #[error("policy: {0}")]
     Encoding(#[from] CodecError),

@@ -9,12 +9,12 @@ use matchmark_graph::LayerGroups;
 use matchmark_quant::StepRange;
 use serde::Deserialize;
 
-use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError};
+use super::{AcceptancePolicy, AcceptancePolicyParts, PolicyCircuit, PolicyError, ShorterChain};
 use crate::answer::EndTokens;
 use crate::cut::ProofPart;
 use crate::decoder::DecoderTerms;
 use crate::domain::VerifierDomain;
-use crate::identity::{ModelIdentity, PortCommitment, PreprocessedRoot};
+use crate::identity::{ModelIdentity, PortCommitment, PreprocessedRoot, RelationDigest};
 use crate::security::Security;
 use crate::terms::toml::{
     QuantizationSection, RelationSection, Sections, ShapeSection, TableSection, TermsFile, TopLevel,
@@ -51,6 +51,8 @@ struct PolicyFile {
     answer_tokens: Option<u32>,
     chain: ChainSection,
     circuits: Vec<CircuitSection>,
+    #[serde(default)]
+    shorter: Vec<ShorterSection>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +71,52 @@ struct CircuitSection {
     group: u16,
     part: ProofPart,
     preprocessed_root: PreprocessedRoot,
+}
+
+impl From<CircuitSection> for PolicyCircuit {
+    fn from(section: CircuitSection) -> Self {
+        let CircuitSection {
+            steps,
+            group,
+            part,
+            preprocessed_root,
+        } = section;
+        Self {
+            steps,
+            group,
+            part,
+            preprocessed_root,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShorterSection {
+    steps: u32,
+    relation_digest: RelationDigest,
+    weights: PortCommitment,
+    first_state: PortCommitment,
+    circuits: Vec<CircuitSection>,
+}
+
+impl From<ShorterSection> for ShorterChain {
+    fn from(section: ShorterSection) -> Self {
+        let ShorterSection {
+            steps,
+            relation_digest,
+            weights,
+            first_state,
+            circuits,
+        } = section;
+        Self {
+            steps,
+            relation_digest,
+            weights,
+            first_state,
+            circuits: circuits.into_iter().map(Into::into).collect(),
+        }
+    }
 }
 
 impl AcceptancePolicy {
@@ -132,16 +180,8 @@ impl AcceptancePolicy {
             answer_tokens,
             first_state: file.chain.first_state,
             steps: StepRange::new(file.chain.entries_before, file.chain.steps)?,
-            circuits: file
-                .circuits
-                .into_iter()
-                .map(|circuit| PolicyCircuit {
-                    steps: circuit.steps,
-                    group: circuit.group,
-                    part: circuit.part,
-                    preprocessed_root: circuit.preprocessed_root,
-                })
-                .collect(),
+            circuits: file.circuits.into_iter().map(Into::into).collect(),
+            shorter: file.shorter.into_iter().map(Into::into).collect(),
         })
     }
 
@@ -167,6 +207,7 @@ impl fmt::Display for Toml<'_> {
             first_state,
             steps,
             circuits,
+            shorter,
         } = &self.0.parts;
         let numbers =
             |tokens: &[TokenId]| -> Vec<u32> { tokens.iter().map(|it| it.get()).collect() };
@@ -228,18 +269,71 @@ first_state = \"{first_state}\"
             if index > 0 {
                 f.write_char('\n')?;
             }
-            writeln!(
-                f,
-                "[[circuits]]\nsteps = {}\n{}part = \"{}\"\npreprocessed_root = \"{}\"",
-                circuit.steps,
-                match terms.groups() {
-                    LayerGroups::ONE => String::new(),
-                    _ => format!("group = {}\n", circuit.group),
-                },
-                circuit.part,
-                circuit.preprocessed_root
+            writeln!(f, "[[circuits]]")?;
+            let PolicyCircuit {
+                steps,
+                group,
+                part,
+                preprocessed_root,
+            } = circuit;
+            writeln!(f, "steps = {steps}")?;
+            if terms.groups() != LayerGroups::ONE {
+                writeln!(f, "group = {group}")?;
+            }
+            writeln!(f, "part = \"{part}\"")?;
+            writeln!(f, "preprocessed_root = \"{preprocessed_root}\"")?;
+        }
+        if !shorter.is_empty() {
+            f.write_str(
+                "\n\
+# Shorter chains that are accepted in the place of the whole one where an end token ends the answer: the
+# number of steps, and what depends on it. The cache has room for these steps and no more, segments are as
+# long as those of the whole chain or, if the shorter one has fewer steps, as it is.
+",
             )?;
+        }
+        for (index, chain) in shorter.iter().enumerate() {
+            if index > 0 {
+                f.write_char('\n')?;
+            }
+            write_shorter(f, chain, terms.groups())?;
         }
         Ok(())
     }
+}
+
+fn write_shorter(
+    f: &mut fmt::Formatter<'_>,
+    chain: &ShorterChain,
+    groups: LayerGroups,
+) -> fmt::Result {
+    let ShorterChain {
+        steps,
+        relation_digest,
+        weights,
+        first_state,
+        circuits,
+    } = chain;
+    write!(
+        f,
+        "[[shorter]]\nsteps = {steps}\nrelation_digest = \"{relation_digest}\"\nweights = \"{weights}\"\n\
+         first_state = \"{first_state}\"\ncircuits = [\n"
+    )?;
+    for circuit in circuits {
+        let PolicyCircuit {
+            steps,
+            group,
+            part,
+            preprocessed_root,
+        } = circuit;
+        write!(f, "  {{ steps = {steps}, ")?;
+        if groups != LayerGroups::ONE {
+            write!(f, "group = {group}, ")?;
+        }
+        writeln!(
+            f,
+            "part = \"{part}\", preprocessed_root = \"{preprocessed_root}\" }},"
+        )?;
+    }
+    writeln!(f, "]")
 }

@@ -140,6 +140,13 @@ pub enum PolicyMismatch {
         /// The tokens that would end it.
         end_tokens: EndTokens,
     },
+    /// The chain has all steps of a shorter chain, and none of its generated tokens is one that ends an answer.
+    #[error(
+        "chain has {}, all of a shorter chain, expected an end token ({expected}) among the generated tokens: an answer \
+         without one has the length of the whole chain",
+        text::Steps(.got)
+    )]
+    NoEndToken { expected: EndTokens, got: StepRange },
     /// The chain, or its first segment, begins with another cache.
     #[error("first state is {got}, expected {expected}")]
     FirstState {

@@ -1,14 +1,16 @@
 //! Acceptance policies: what a verifier decided beforehand to accept.
 
 mod binary;
+mod circuits;
 mod error;
 #[cfg(feature = "std")]
 mod file;
 mod mismatch;
+mod shorter;
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use matchmark_quant::{StepRange, TaggedSha256};
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::{Answer, EndToken, EndTokens};
 use crate::chain::ChainStatement;
 use crate::codec;
-use crate::cut::{Cut, ProofPart};
+use crate::cut::ProofPart;
 use crate::decoder::DecoderTerms;
 use crate::error::StatementError;
 use crate::identity::{PolicyId, PortCommitment, PreprocessedRoot};
@@ -26,22 +28,10 @@ use crate::terms::{differ, SharedTerms, TermsDifference};
 use crate::text;
 use crate::tokens::TokenId;
 
+pub use circuits::PolicyCircuit;
 pub use error::PolicyError;
 pub use mismatch::PolicyMismatch;
-
-/// The circuit for one segment length and part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyCircuit {
-    /// Number of steps of the segments that this circuit proves.
-    pub steps: u32,
-    /// The group of layers that it is for; 0 where there is only one.
-    pub group: u16,
-    /// What it proves of them.
-    pub part: ProofPart,
-    /// Root of its preprocessed columns.
-    pub preprocessed_root: PreprocessedRoot,
-}
+pub use shorter::ShorterChain;
 
 /// The fields of an [`AcceptancePolicy`], open for construction and for taking apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +55,9 @@ pub struct AcceptancePolicyParts {
     /// The circuits of each segment length in use, in any order: the one of fused segments, the two of split
     /// ones, or all three.
     pub circuits: Vec<PolicyCircuit>,
+    /// The shorter chains that are accepted in the place of the whole one where an end token ends the answer, in any
+    /// order. Empty where nothing is accepted but the first segments of the whole chain.
+    pub shorter: Vec<ShorterChain>,
 }
 
 impl AcceptancePolicyParts {
@@ -92,7 +85,7 @@ pub struct AcceptancePolicy {
 
 impl AcceptancePolicy {
     /// Domain tag of the identity.
-    pub const TAG: &'static str = "matchmark/acceptance-policy/v8";
+    pub const TAG: &'static str = "matchmark/acceptance-policy/v9";
 
     /// Checks the fields against each other and makes a policy of them.
     ///
@@ -112,7 +105,10 @@ impl AcceptancePolicy {
     ///   [`PolicyError::CircuitSteps`], [`PolicyError::HalfCircuit`] for a list of circuits that is empty,
     ///   names one twice, names a length that no segment has, or has only one of the two circuits of split
     ///   segments; [`PolicyError::CircuitGroup`] and [`PolicyError::GroupCircuit`] for one of a group of layers
-    ///   that there is not, and for a group that has none of a length in use.
+    ///   that there is not, and for a group that has none of a length in use;
+    /// - [`PolicyError::ShorterWithoutEnd`], [`PolicyError::DuplicateShorter`], [`PolicyError::ShorterSteps`] for
+    ///   shorter chains that no token could end, of which one is there twice, or that are not shorter, and
+    ///   [`PolicyError::Shorter`] with what else is wrong with one.
     pub fn new(mut parts: AcceptancePolicyParts) -> Result<Self, PolicyError> {
         parts.terms.shape.check_entries(&parts.steps)?;
         parts.terms.check()?;
@@ -123,45 +119,8 @@ impl AcceptancePolicy {
         }
         check_ends(parts.terms.decoder.as_ref(), &parts.end_tokens)?;
         check_answer(&parts)?;
-        if parts.circuits.is_empty() {
-            return Err(PolicyError::NoCircuits);
-        }
-        parts.circuits.sort_unstable();
-        for pair in parts.circuits.windows(2) {
-            if place(&pair[0]) == place(&pair[1]) {
-                return Err(PolicyError::DuplicateCircuit {
-                    part: pair[0].part,
-                    group: pair[0].group,
-                    got: pair[0].steps,
-                });
-            }
-        }
-        let expected = parts.terms.shape.segment_steps().get();
-        if let Some(circuit) = parts
-            .circuits
-            .iter()
-            .find(|circuit| circuit.steps == 0 || circuit.steps > expected)
-        {
-            return Err(PolicyError::CircuitSteps {
-                expected,
-                got: circuit.steps,
-            });
-        }
-        for circuit in &parts.circuits {
-            let expected = match circuit.part {
-                ProofPart::Whole => continue,
-                ProofPart::Arithmetic => ProofPart::Lookup,
-                ProofPart::Lookup => ProofPart::Arithmetic,
-            };
-            if find(&parts.circuits, (circuit.steps, circuit.group, expected)).is_none() {
-                return Err(PolicyError::HalfCircuit {
-                    expected,
-                    got: circuit.part,
-                    steps: circuit.steps,
-                });
-            }
-        }
-        check_groups(parts.terms.groups().get(), &parts.circuits)?;
+        circuits::check(&parts.terms, &mut parts.circuits)?;
+        shorter::check(&mut parts)?;
         let id = TaggedSha256::new(Self::TAG)
             .chain(&codec::encode(&parts).map_err(StatementError::from)?)
             .finish();
@@ -197,8 +156,20 @@ impl AcceptancePolicy {
             first_state: chain.first_state(),
             steps: chain.steps(),
             circuits,
+            shorter: Vec::new(),
         };
         parts.answer_tokens = parts.generated_tokens();
+        Self::new(parts)
+    }
+
+    /// The policy that accepts no shorter chain, and is the same in all else.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AcceptancePolicy::new`], of no policy that is known.
+    pub fn without_shorter(&self) -> Result<Self, PolicyError> {
+        let mut parts = self.parts();
+        parts.shorter.clear();
         Self::new(parts)
     }
 
@@ -213,15 +184,17 @@ impl AcceptancePolicy {
         statement: &SegmentStatement,
     ) -> Result<Vec<PreprocessedRoot>, PolicyMismatch> {
         self.check_terms(statement.terms())?;
-        let (expected, got) = (self.parts.steps, statement.steps());
+        let chain = self.chain_of(statement.terms());
+        let (expected, got) = (chain.steps, statement.steps());
         if !expected.contains(&got) {
             return Err(PolicyMismatch::StepsOutside { expected, got });
         }
         // That of several groups of layers is compared when all are there: see `check_begin`.
         if statement.group().is_none() && got.entries_before() == expected.entries_before() {
-            self.check_first_state(statement.state_before())?;
+            chain.check_first_state(statement.state_before())?;
         }
-        self.roots_for(got.steps(), statement.group_index(), statement.cut().kind())
+        let (group, cut) = (statement.group_index(), statement.cut().kind());
+        circuits::roots_for(chain.circuits, got.steps(), group, cut)
     }
 
     /// Whether a chain of at least one segment begins as it must: with the first state.
@@ -230,40 +203,8 @@ impl AcceptancePolicy {
     ///
     /// [`PolicyMismatch::FirstState`].
     pub fn check_begin(&self, chain: &ChainStatement) -> Result<(), PolicyMismatch> {
-        self.check_first_state(chain.first_state())
-    }
-
-    /// The roots of the circuits of segments of `steps` steps that are cut in this way, of a group of layers.
-    fn roots_for(
-        &self,
-        steps: usize,
-        group: u16,
-        cut: Cut,
-    ) -> Result<Vec<PreprocessedRoot>, PolicyMismatch> {
-        let parts = cut.parts().iter();
-        let roots = parts
-            .map(|part| self.preprocessed_root(*part, group, steps))
-            .collect();
-        Option::ok_or_else(roots, || {
-            let circuits = self.parts.circuits.iter();
-            let mut of_length = circuits
-                .clone()
-                .filter(|it| usize::try_from(it.steps) == Ok(steps) && it.group == group);
-            match of_length.next() {
-                Some(circuit) => PolicyMismatch::Cut {
-                    expected: circuit.part.cut(),
-                    got: cut,
-                },
-                None => {
-                    let mut expected: Vec<u32> = circuits.map(|circuit| circuit.steps).collect();
-                    expected.dedup();
-                    PolicyMismatch::SegmentLength {
-                        expected,
-                        got: steps,
-                    }
-                }
-            }
-        })
+        self.chain_of(chain.terms())
+            .check_first_state(chain.first_state())
     }
 
     /// Whether a chain is the whole one: first state, the terms that its segments share, and all steps, or an
@@ -281,39 +222,112 @@ impl AcceptancePolicy {
         end: Option<EndToken>,
     ) -> Result<Option<Answer>, PolicyMismatch> {
         self.check_terms(chain.terms())?;
-        self.check_first_state(chain.first_state())?;
-        let (expected, got) = (self.parts.steps, chain.steps());
-        if !self.is_whole(got, end) {
+        let accepted = self.chain_of(chain.terms());
+        accepted.check_first_state(chain.first_state())?;
+        let (expected, got) = (accepted.steps, chain.steps());
+        if !self.is_whole(chain, end) {
             let begins = expected.entries_before() == got.entries_before();
-            return Err(
-                if begins && got.steps() < expected.steps() && !self.parts.end_tokens.is_empty() {
-                    let end_tokens = self.parts.end_tokens.clone();
-                    PolicyMismatch::EndsEarly {
-                        expected,
-                        got,
-                        end_tokens,
-                    }
-                } else {
-                    PolicyMismatch::ChainSteps { expected, got }
+            let end_tokens = self.parts.end_tokens.clone();
+            return Err(match got.steps().cmp(&expected.steps()) {
+                Ordering::Less if begins && !end_tokens.is_empty() => PolicyMismatch::EndsEarly {
+                    expected,
+                    got,
+                    end_tokens,
                 },
-            );
+                // All steps of a shorter chain.
+                Ordering::Equal if begins => PolicyMismatch::NoEndToken {
+                    expected: end_tokens,
+                    got,
+                },
+                Ordering::Less | Ordering::Equal | Ordering::Greater => {
+                    PolicyMismatch::ChainSteps { expected, got }
+                }
+            });
         }
         Ok(self.answer(got, end))
     }
 
-    /// Whether a chain of these steps, whose first generated end token is `end`, is whole: it has all steps,
-    /// or ends before, with the end token among its own.
+    /// Whether a chain that has come so far, and whose first generated end token is `end`, is whole or can become so:
+    /// one with all steps of a shorter chain and no end token cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyMismatch::NoEndToken`].
+    pub fn check_going_on(
+        &self,
+        chain: &ChainStatement,
+        end: Option<EndToken>,
+    ) -> Result<(), PolicyMismatch> {
+        let got = chain.steps();
+        let has_all = self.steps_of(chain.terms()).entries_after() <= got.entries_after();
+        if has_all && self.is_shorter(chain.terms()) && !self.is_whole(chain, end) {
+            return Err(PolicyMismatch::NoEndToken {
+                expected: self.parts.end_tokens.clone(),
+                got,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a chain whose first generated end token is `end` is whole: it has all steps, or ends before, with the
+    /// end token among its own. A shorter chain has an end token in any case.
     #[must_use]
-    pub fn is_whole(&self, steps: StepRange, end: Option<EndToken>) -> bool {
-        let (limit, all) = (self.parts.steps, steps.entries_after());
+    pub fn is_whole(&self, chain: &ChainStatement, end: Option<EndToken>) -> bool {
+        let (limit, steps) = (self.steps_of(chain.terms()), chain.steps());
+        let all = steps.entries_after();
         let ends = |end: EndToken| {
             let generated = self.generates(end.position) && end.position <= all;
             generated && self.parts.end_tokens.contains(end.token)
         };
-        limit == steps
+        (limit == steps && !self.is_shorter(chain.terms()))
             || (limit.contains(&steps)
                 && limit.entries_before() == steps.entries_before()
                 && end.is_some_and(ends))
+    }
+
+    /// The steps of the chain that is accepted with these terms, or the most that it has where an end token ends it
+    /// before: those of the whole chain, but with the shape of a shorter one.
+    #[must_use]
+    pub fn steps_of(&self, terms: &SharedTerms) -> StepRange {
+        self.chain_of(terms).steps
+    }
+
+    /// Whether these terms have the shape of a shorter chain.
+    #[must_use]
+    pub fn is_shorter(&self, terms: &SharedTerms) -> bool {
+        self.shorter_of(terms).is_some()
+    }
+
+    /// The shorter chain of this shape: the one entry of the list, or none. That of the whole chain is none's.
+    fn shorter_of(&self, terms: &SharedTerms) -> Option<&ShorterChain> {
+        let AcceptancePolicyParts {
+            terms: whole,
+            steps,
+            shorter,
+            ..
+        } = &self.parts;
+        if terms.shape == whole.shape {
+            return None;
+        }
+        let has_shape = |it: &&ShorterChain| it.shape(whole.shape, *steps) == Ok(terms.shape);
+        shorter.iter().find(has_shape)
+    }
+
+    /// What is accepted of a chain with these terms: what the policy says of a chain of their shape, or else of the
+    /// whole one.
+    fn chain_of(&self, terms: &SharedTerms) -> Accepted<'_> {
+        let whole = Accepted {
+            steps: self.parts.steps,
+            first_state: self.parts.first_state,
+            circuits: &self.parts.circuits,
+        };
+        let shorter = self.shorter_of(terms);
+        // The constructor has asked for the steps, too.
+        shorter.map_or(whole, |chain| Accepted {
+            steps: chain.steps_in(self.parts.steps).unwrap_or(self.parts.steps),
+            first_state: chain.first_state,
+            circuits: &chain.circuits,
+        })
     }
 
     /// What is the answer of a chain of these steps, whose first generated end token is `end`; `None` of
@@ -344,13 +358,20 @@ impl AcceptancePolicy {
         decoder.is_some_and(|it| !it.prompt.gives(position))
     }
 
-    /// Whether the fields that all segments share are the ones decided upon.
+    /// Whether the fields that all segments share are the ones decided upon: for the whole chain, or for a shorter one
+    /// if they have its shape.
     ///
     /// # Errors
     ///
     /// [`PolicyMismatch`], one variant for each field.
     pub fn check_terms(&self, terms: &SharedTerms) -> Result<(), PolicyMismatch> {
-        mismatch::check_terms(&self.parts.terms, terms)
+        let whole = &self.parts.terms;
+        let shorter = self.shorter_of(terms);
+        match shorter.map(|chain| chain.terms(whole, self.parts.steps)) {
+            Some(Ok(shorter)) => mismatch::check_terms(&shorter, terms),
+            // The constructor has made these terms, too.
+            None | Some(Err(_)) => mismatch::check_terms(whole, terms),
+        }
     }
 
     /// Whether the tokens that a segment is given are those decided upon: every token that it consumes at
@@ -387,7 +408,7 @@ impl AcceptancePolicy {
         let (own, others) = (&self.parts, &other.parts);
         let steps = |steps: &StepRange| text::Steps(steps).to_string();
         let tokens = |tokens: &Vec<TokenId>| text::tokens(tokens);
-        let circuits = |circuits: &Vec<PolicyCircuit>| circuits_in_words(circuits);
+        let circuits = |circuits: &Vec<PolicyCircuit>| circuits::in_words(circuits);
         own.terms
             .first_difference(&others.terms)
             .or_else(|| differ("prompt", &own.prompt, &others.prompt, tokens))
@@ -405,17 +426,11 @@ impl AcceptancePolicy {
                 differ("first_state", own, others, ToString::to_string)
             })
             .or_else(|| differ("circuits", &own.circuits, &others.circuits, circuits))
+            .or_else(|| shorter::first_difference(&own.shorter, &others.shorter))
     }
 
-    fn check_first_state(&self, got: PortCommitment) -> Result<(), PolicyMismatch> {
-        let expected = self.parts.first_state;
-        if expected != got {
-            return Err(PolicyMismatch::FirstState { expected, got });
-        }
-        Ok(())
-    }
-
-    /// The root of the circuit for this part of segments of `steps` steps and a group of layers, if there is one.
+    /// The root of the circuit for this part of segments of `steps` steps of the whole chain and a group of layers, if
+    /// there is one.
     #[must_use]
     pub fn preprocessed_root(
         &self,
@@ -424,10 +439,10 @@ impl AcceptancePolicy {
         steps: usize,
     ) -> Option<PreprocessedRoot> {
         let steps = u32::try_from(steps).ok()?;
-        find(&self.parts.circuits, (steps, group, part))
+        circuits::find(&self.parts.circuits, (steps, group, part))
     }
 
-    /// The fields, circuits in ascending order of their steps, group and part.
+    /// The fields, circuits in ascending order of their steps, group and part, shorter chains in that of their steps.
     #[must_use]
     pub fn parts(&self) -> AcceptancePolicyParts {
         self.parts.clone()
@@ -480,6 +495,29 @@ impl AcceptancePolicy {
     pub fn circuits(&self) -> &[PolicyCircuit] {
         &self.parts.circuits
     }
+
+    /// The shorter chains that are accepted where an end token ends the answer, in ascending order of their steps.
+    #[must_use]
+    pub fn shorter(&self) -> &[ShorterChain] {
+        &self.parts.shorter
+    }
+}
+
+/// What a policy says of a chain, beside its terms.
+struct Accepted<'a> {
+    steps: StepRange,
+    first_state: PortCommitment,
+    circuits: &'a [PolicyCircuit],
+}
+
+impl Accepted<'_> {
+    fn check_first_state(&self, got: PortCommitment) -> Result<(), PolicyMismatch> {
+        let expected = self.first_state;
+        if expected != got {
+            return Err(PolicyMismatch::FirstState { expected, got });
+        }
+        Ok(())
+    }
 }
 
 /// Whether the given tokens are as many as the terms of the decoder say, and of its vocabulary.
@@ -499,27 +537,6 @@ fn check_given(decoder: Option<&DecoderTerms>, prompt: &[TokenId]) -> Result<(),
             got: *got,
         }),
     }
-}
-
-/// Where a circuit stands among others.
-const fn place(circuit: &PolicyCircuit) -> (u32, u16, ProofPart) {
-    (circuit.steps, circuit.group, circuit.part)
-}
-
-/// Whether every length of segments that is in use has circuits for all groups of layers, and for no others.
-fn check_groups(expected: u16, circuits: &[PolicyCircuit]) -> Result<(), PolicyError> {
-    if let Some(circuit) = circuits.iter().find(|circuit| circuit.group >= expected) {
-        let got = circuit.group;
-        return Err(PolicyError::CircuitGroup { expected, got });
-    }
-    for of_length in circuits.chunk_by(|left, right| left.steps == right.steps) {
-        let missing = (0..expected).find(|group| of_length.iter().all(|it| it.group != *group));
-        if let Some(group) = missing {
-            let steps = of_length[0].steps;
-            return Err(PolicyError::GroupCircuit { group, steps });
-        }
-    }
-    Ok(())
 }
 
 /// Whether the end tokens are of the decoder's vocabulary; attention alone has none.
@@ -553,30 +570,4 @@ fn check_answer(parts: &AcceptancePolicyParts) -> Result<(), PolicyError> {
         return Err(PolicyError::AnswerTokens { expected, got });
     }
     Ok(())
-}
-
-/// `decoder circuit of 16 steps c0ffee..., ...`.
-fn circuits_in_words(circuits: &[PolicyCircuit]) -> String {
-    let words = circuits.iter().map(|circuit| {
-        let PolicyCircuit {
-            steps,
-            group,
-            part,
-            preprocessed_root,
-        } = circuit;
-        let of_group = match group {
-            0 => String::new(),
-            group => format!(" of group {group}"),
-        };
-        format!("{part} circuit{of_group} of {steps} steps {preprocessed_root}")
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
-/// The root in a sorted list of circuits.
-fn find(circuits: &[PolicyCircuit], at: (u32, u16, ProofPart)) -> Option<PreprocessedRoot> {
-    circuits
-        .binary_search_by_key(&at, place)
-        .ok()
-        .map(|index| circuits[index].preprocessed_root)
 }

@@ -1,4 +1,5 @@
 //! What is decided about a chain of a model, and the terms that follow from it.
+use alloc::vec::Vec;
 use core::ops::Deref;
 
 use matchmark_air::layout::{LayoutError, SegmentLayout};
@@ -315,6 +316,9 @@ pub struct ModelOptions {
     pub stop: Stop,
     /// Into how many groups of layers the decoder is cut, each of which is proven by parts of its own.
     pub groups: LayerGroups,
+    /// The steps of the shorter chain that an answer is proven in which an end token ends early, one of
+    /// [`Self::shorter_steps`]; `None` for the chain that the longest answer takes.
+    pub shorter: Option<u32>,
 }
 
 /// Why options and given tokens make no chain of a model.
@@ -362,6 +366,14 @@ pub enum ModelOptionsError {
         /// Positions that the chain needs.
         got: usize,
     },
+    /// A shorter chain that generates no token, or is not shorter than the longest answer.
+    #[error("a shorter chain of {got} steps, expected {} to {}", .expected[0], .expected[1])]
+    Shorter {
+        /// The fewest, and the most.
+        expected: [u32; 2],
+        /// The number given.
+        got: u32,
+    },
     /// A token that is to end the answer is not in the vocabulary.
     #[error("end token {got}, expected only tokens below {expected}, the size of the vocabulary")]
     EndToken {
@@ -395,6 +407,7 @@ variant_names!(ModelOptionsError {
     NoTokens,
     PromptAbovePositions,
     CacheFull,
+    Shorter,
     EndToken,
     Groups,
     PromptToken,
@@ -416,6 +429,26 @@ pub fn whole_steps(steps: u32, longest: u32, granularity: SegmentSteps, most: u3
 impl ModelOptions {
     /// Steps of a segment where nothing is said of them.
     pub const SEGMENT_STEPS: u32 = 16;
+
+    /// How many steps the shorter chains have, ascending, that an answer behind so many tokens of a model of this shape
+    /// can be proven in which an end token ends early: all lengths that chains of these options have, are longer than the
+    /// given tokens and shorter than what the longest answer takes. None for options that make no chain.
+    #[must_use]
+    pub fn shorter_steps(&self, shape: &ModelShape, prefix: usize, given: usize) -> Vec<u32> {
+        let own = to_u32(given.saturating_sub(prefix));
+        let all = own.saturating_add(self.tokens).saturating_sub(1);
+        let most = to_u32(shape.positions().saturating_sub(prefix));
+        let longest = self
+            .segment_steps
+            .map_or(Self::SEGMENT_STEPS, SegmentSteps::get);
+        if own == 0 || all > most {
+            return Vec::new();
+        }
+        let steps = (own..all).map(|it| whole_steps(it, longest, self.granularity, most));
+        let mut steps: Vec<u32> = steps.filter(|it| *it < all).collect();
+        steps.dedup();
+        steps
+    }
 
     /// The chain of a model of this shape after these tokens, the first `prefix` of which are its
     /// [prefix](super::ModelKeyParts::prefix), and its steps. A step consumes a token and chooses the next; the prefix
@@ -464,6 +497,7 @@ impl ModelOptions {
             cuts: _, // Neither steps nor terms depend on how they are proven,
             stop,    // nor on where the answer ends, which nobody knows yet.
             groups,
+            shorter,
         } = self;
         if let Stop::Tokens(ends) = stop {
             let expected = shape.vocabulary();
@@ -506,7 +540,15 @@ impl ModelOptions {
         // Positions are a number of cache entries, so that what does not exceed them is in range, too.
         let longest = segment_steps.map_or(Self::SEGMENT_STEPS, SegmentSteps::get);
         let most = to_u32(positions) - prefix;
-        let steps = whole_steps(to_u32(steps) - prefix, longest, *granularity, most);
+        let all = to_u32(steps) - prefix;
+        let steps = match *shorter {
+            None => whole_steps(all, longest, *granularity, most),
+            Some(got) if got < own || got >= all => {
+                let expected = [own, all - 1];
+                return Err(ModelOptionsError::Shorter { expected, got });
+            }
+            Some(steps) => steps,
+        };
         let entries = prefix + steps;
         let chain = ModelChain {
             domain: domain.clone(),

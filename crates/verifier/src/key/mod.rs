@@ -9,6 +9,7 @@ mod chain;
 mod error;
 #[cfg(feature = "std")]
 mod file;
+mod policies;
 mod sizes;
 mod stop;
 
@@ -17,14 +18,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use matchmark_air::fingerprint::{Opening, PortContent};
-use matchmark_air::RELATION_DIGEST;
+use matchmark_air::fingerprint::Opening;
 use matchmark_graph::{LayerGroups, ModelBounds};
 use matchmark_quant::SegmentSteps;
 use matchmark_statement::{
-    AcceptancePolicy, AcceptancePolicyParts, Cut, CutPattern, EndTokens, PolicyCircuit,
-    PortCommitment, PreprocessedRoot, Profile, ProofPart, RelationDigest, RelationVersion,
-    Security, SecurityLevel, SegmentShape, TermsDifference, TokenId, TokenizerId,
+    Cut, EndTokens, PortCommitment, PreprocessedRoot, Profile, ProofPart, RelationDigest,
+    RelationVersion, Security, SecurityLevel, TokenId, TokenizerId,
 };
 use serde::{Deserialize, Serialize};
 use stwo::core::fields::m31::M31;
@@ -79,7 +78,7 @@ impl FirstState {
 
     /// The opening; a coordinate that is no element of the field is taken modulo `p`, and is that of another
     /// commitment.
-    fn opening(&self) -> Opening {
+    pub(super) fn opening(&self) -> Opening {
         let value = |it: &[u32; 4]| QM31::from_m31_array(it.map(M31::from));
         Opening {
             root: Blake2sHash(self.root.to_bytes()),
@@ -109,7 +108,7 @@ pub struct KeyCircuits {
 
 impl KeyCircuits {
     /// The root for this part of segments of this length.
-    fn root(&self, part: ProofPart, steps: u32) -> Option<PreprocessedRoot> {
+    pub(super) fn root(&self, part: ProofPart, steps: u32) -> Option<PreprocessedRoot> {
         let index = self.steps.binary_search(&steps).ok()?;
         match part {
             ProofPart::Whole => self.whole.get(index).copied(),
@@ -320,184 +319,6 @@ impl ModelKey {
         &self.parts.circuits
     }
 
-    /// The policy for a chain that is given these tokens behind the model's prefix. Everything in it is taken from the key and these
-    /// choices, or computed from them: nothing comes from a prover. How the last segment is filled up is the key's to
-    /// say, whatever the options say of it.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Relation`] for a key of another relation, [`KeyError::NoCommitment`] and
-    /// [`KeyError::NoCircuit`] for choices that the key does not speak of, [`KeyError::Options`] for
-    /// those that make no chain of the model, [`KeyError::Terms`] and [`KeyError::Policy`] for a key of
-    /// no model that there could be.
-    pub fn policy(
-        &self,
-        prompt: &[TokenId],
-        options: &ModelOptions,
-    ) -> Result<AcceptancePolicy, KeyError> {
-        let prompt = [self.prefix(), prompt].concat();
-        self.policy_of(&prompt, options, |lengths| {
-            let cuts = lengths.zip(0..);
-            cuts.map(|(steps, segment)| (steps, options.cuts.of(segment)))
-                .collect()
-        })
-    }
-
-    /// The cache that chains of these sizes begin with, where the model has a prefix.
-    fn first_state(&self, sizes: CircuitSizes) -> Option<&FirstState> {
-        let mut circuits = self.parts.circuits.iter();
-        let of_sizes = circuits.find(|it| it.sizes == sizes);
-        of_sizes.and_then(|it| it.first_state.as_ref())
-    }
-
-    /// The commitment to the caches of all groups of layers that a chain begins with.
-    fn first_states(
-        &self,
-        chain: &ModelChain,
-        shape: SegmentShape,
-        prefix: usize,
-    ) -> Result<PortCommitment, KeyError> {
-        let log_blowup = chain.security.parameters().log_blowup;
-        let content = PortContent::State {
-            shape,
-            entries: prefix as u64,
-        };
-        let steps = chain.segment_steps.get() as usize;
-        let states = (0..chain.groups.count()).map(|group| {
-            let layout = chain.layout_of(&self.parts.outline, group, steps)?;
-            let log_height = layout.lifting_log_size(log_blowup);
-            let opening = match self.first_state(CircuitSizes::of(&layout, log_blowup)) {
-                Some(state) => state.opening(),
-                None => Opening::of_zeros(2 * layout.lanes(), log_height),
-            };
-            Ok(opening.commitment(&content, log_height))
-        });
-        let states: Vec<PortCommitment> = states.collect::<Result<_, KeyError>>()?;
-        Ok(PortCommitment::of_groups(&states))
-    }
-
-    /// The policy, for the lengths and cuts that `kinds` makes of the lengths of all segments in order.
-    fn policy_of(
-        &self,
-        prompt: &[TokenId],
-        options: &ModelOptions,
-        kinds: impl FnOnce(&mut dyn Iterator<Item = usize>) -> BTreeSet<(usize, Cut)>,
-    ) -> Result<AcceptancePolicy, KeyError> {
-        let outline = &self.parts.outline;
-        let (expected, got) = (RELATION_DIGEST, self.parts.relation_digest);
-        if expected != got || self.parts.relation_version != RelationVersion::CURRENT {
-            return Err(KeyError::Relation { expected, got });
-        }
-        let prefix = self.prefix().len();
-        let options = &ModelOptions {
-            granularity: self.granularity(),
-            ..options.clone()
-        };
-        let (chain, steps) = options.chain(&outline.shape, prefix, prompt)?;
-        let layout = chain.layout(outline, chain.segment_steps.get() as usize)?;
-        let security = options.security;
-        let log_blowup = security.parameters().log_blowup;
-        let log_height = layout.lifting_log_size(log_blowup);
-        let commitment = self
-            .commitment(log_blowup, log_height, chain.groups)
-            .ok_or_else(|| KeyError::NoCommitment {
-                security,
-                groups: chain.groups,
-                expected: self.heights(),
-                log_blowup,
-                log_height,
-            })?;
-        let terms = chain
-            .terms(outline, commitment)
-            .map_err(ChainTermsError::from)?;
-        let segments = steps.segments(chain.segment_steps);
-        let kinds = kinds(&mut segments.map(|it| it.steps()));
-        let circuits = self.chain_circuits(&chain, &kinds)?;
-        let first = self.first_states(&chain, terms.shape, prefix)?;
-        Ok(AcceptancePolicy::new(AcceptancePolicyParts {
-            terms: terms.shared().clone(),
-            prompt: prompt.to_vec(),
-            end_tokens: options.stop.of_model(self.end_tokens()).clone(),
-            answer_tokens: options.tokens,
-            first_state: first,
-            steps,
-            circuits,
-        })?)
-    }
-
-    /// Whether a policy is the one that follows from the key and from what the policy itself chooses: the
-    /// domain, the level and profile, the given tokens, how many are decoded, the longest segments, and
-    /// whether segments may be fused, split or both. Its end tokens are not its own choice: they must be
-    /// the key's.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::OtherPolicy`] with the first field that is another, and those of [`Self::policy`] for
-    /// choices that the key does not speak of.
-    pub fn check_policy(&self, policy: &AcceptancePolicy) -> Result<(), KeyError> {
-        self.check_policy_stopping(policy, &Stop::Model)
-    }
-
-    /// As [`Self::check_policy`], where a verifier has chosen other end tokens than the key's, or none.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Self::check_policy`].
-    pub fn check_policy_stopping(
-        &self,
-        policy: &AcceptancePolicy,
-        stop: &Stop,
-    ) -> Result<(), KeyError> {
-        let other = |field, expected: &str, got: &str| KeyError::OtherPolicy {
-            field,
-            expected: expected.to_string(),
-            got: got.to_string(),
-        };
-        if policy.terms().decoder.is_none() {
-            return Err(other("decoder", "a decoder", "none"));
-        }
-        let (prefix, prompt) = (self.prefix(), policy.prompt());
-        if !prompt.starts_with(prefix) {
-            let words = |tokens: &[TokenId]| format!("{tokens:?}");
-            let got = &prompt[..prefix.len().min(prompt.len())];
-            return Err(other("prompt", &words(prefix), &words(got)));
-        }
-        let options = ModelOptions {
-            domain: policy.terms().domain.clone(),
-            security: policy.terms().security,
-            segment_steps: Some(policy.terms().shape.segment_steps()),
-            tokens: policy.answer_tokens(),
-            granularity: self.granularity(),
-            cuts: CutPattern::default(),
-            stop: stop.clone(),
-            groups: policy.terms().groups(),
-        };
-        // Each length may be proven in the ways that the policy has circuits for, and in one at least.
-        let derived = self.policy_of(policy.prompt(), &options, |lengths| {
-            // All groups of layers in the ways of the first.
-            let has = |steps, part| policy.preprocessed_root(part, 0, steps).is_some();
-            let ways = |steps| {
-                let cuts = Cut::ALL.into_iter();
-                let split = has(steps, ProofPart::Arithmetic);
-                cuts.filter(move |cut| match cut {
-                    Cut::Fused => !split || has(steps, ProofPart::Whole),
-                    Cut::Split => split,
-                })
-            };
-            lengths
-                .flat_map(|steps| ways(steps).map(move |cut| (steps, cut)))
-                .collect()
-        })?;
-        match derived.first_difference(policy) {
-            None => Ok(()),
-            Some(TermsDifference {
-                field,
-                expected,
-                got,
-            }) => Err(other(field, &expected, &got)),
-        }
-    }
-
     /// The commitment in trees of this blowup and height, of the model cut into so many groups of layers.
     #[must_use]
     pub fn commitment(
@@ -515,50 +336,8 @@ impl ModelKey {
             .map(|it| it.commitment)
     }
 
-    /// The circuits of the segments of a chain, of these lengths and cuts.
-    fn chain_circuits(
-        &self,
-        chain: &ModelChain,
-        kinds: &BTreeSet<(usize, Cut)>,
-    ) -> Result<Vec<PolicyCircuit>, KeyError> {
-        let outline = &self.parts.outline;
-        let log_blowup = chain.security.parameters().log_blowup;
-        let circuit = |steps: usize, group: u16, part: ProofPart| {
-            let layout = chain.layout_of(outline, usize::from(group), steps)?;
-            let sizes = CircuitSizes::of(&layout, log_blowup);
-            let of_sizes = self.parts.circuits.iter().find(|it| it.sizes == sizes);
-            let narrow = u32::try_from(steps).unwrap_or(u32::MAX);
-            match of_sizes.and_then(|it| it.root(part, narrow)) {
-                Some(preprocessed_root) => Ok(PolicyCircuit {
-                    steps: narrow,
-                    group,
-                    part,
-                    preprocessed_root,
-                }),
-                None => Err(KeyError::NoCircuit {
-                    security: chain.security,
-                    expected: words(&self.parts.segment_steps),
-                    cuts: words(&self.parts.cuts),
-                    part,
-                    segment_steps: chain.segment_steps.get(),
-                    groups: chain.groups,
-                    steps: narrow,
-                }),
-            }
-        };
-        let mut circuits = Vec::new();
-        for (steps, cut) in kinds {
-            for group in 0..chain.groups.get() {
-                for part in cut.parts() {
-                    circuits.push(circuit(*steps, group, *part)?);
-                }
-            }
-        }
-        Ok(circuits)
-    }
-
     /// Blowups and heights of the commitments, in words.
-    fn heights(&self) -> String {
+    pub(super) fn heights(&self) -> String {
         let words: Vec<String> = self
             .parts
             .weights
@@ -678,7 +457,7 @@ fn in_groups(groups: LayerGroups) -> String {
     }
 }
 
-fn words<T: ToString>(items: &[T]) -> String {
+pub(super) fn words<T: ToString>(items: &[T]) -> String {
     let words: Vec<String> = items.iter().map(ToString::to_string).collect();
     words.join(", ")
 }

@@ -29,6 +29,7 @@ use crate::{DIGITS_RELATION_DIGEST, RELATION_DIGEST};
 
 mod cuts;
 mod filling;
+mod shorter;
 
 fn outline() -> ModelOutline {
     let decoder = decoder();
@@ -55,6 +56,7 @@ fn options(tokens: u32) -> ModelOptions {
         cuts: CutPattern::default(),
         stop: Stop::default(),
         groups: LayerGroups::ONE,
+        shorter: None,
     }
 }
 
@@ -271,7 +273,10 @@ fn a_policy_that_does_not_follow_is_refused() {
         ("first_state", |it| {
             it.first_state = PortCommitment::from_bytes([8; 32]);
         }),
-        ("end_tokens", |it| it.end_tokens = EndTokens::NONE),
+        ("end_tokens", |it| {
+            it.end_tokens = EndTokens::NONE;
+            it.shorter.clear();
+        }),
         ("end_tokens", |it| it.end_tokens = ends(&[3])),
         ("end_tokens", |it| it.end_tokens = ends(&[2, 3])),
         ("circuits", |it| {
@@ -610,6 +615,12 @@ const OPTIONS: &[Case<(), ModelOptionsError>] = &[
     ("NoTokens", |()| no_chain(&[1], 0)),
     ("PromptAbovePositions", |()| no_chain(&[1; 1 << 10], 1)),
     ("CacheFull", |()| no_chain(&[1, 1], 1 << 10)),
+    ("Shorter", |()| {
+        let mut options = options(4);
+        options.shorter = Some(5);
+        let prompt = prompt();
+        options.chain(&outline().shape, 0, &prompt).unwrap_err()
+    }),
     ("EndToken", |()| {
         let mut options = options(1);
         options.stop = Stop::Tokens(ends(&[1, 1 << 20]));

@@ -115,6 +115,7 @@ pub fn run(request: &Segment) -> Result<Value, Failure> {
         first_state: prover.state(empty.cache().clone())?.commitment(),
         steps: StepRange::new(0, entries)?,
         circuits,
+        shorter: vec![],
     })?;
     fs::write(request.to.with_extension("segment"), proven.file.encode()?)?;
     fs::write(request.to.with_extension("toml"), policy.to_toml())?;

@@ -130,6 +130,7 @@ fn decoder_plan(steps: u32, groups: u16, options: ChainOptions) -> ModelPlan {
         // Chains of all lengths, whatever the model says.
         stop: Stop::Tokens(EndTokens::NONE),
         groups: LayerGroups::new(groups).unwrap(),
+        shorter: None,
     };
     ModelPlan::new(spec.model(), prompt, &options).unwrap()
 }

@@ -3,7 +3,8 @@
 use matchmark_composer::ChainVerifyError;
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, Answer, ChainError, EndTokens, FinishReason,
-    PolicyError, PolicyMismatch, SegmentStatement, TokenEnds, TokenId, TokenValues,
+    PolicyError, PolicyMismatch, PreprocessedRoot, SegmentStatement, ShorterChain, TokenEnds,
+    TokenId, TokenValues,
 };
 use matchmark_verifier::chain::FoldError;
 use matchmark_verifier::{verify_segment, ChainFold, KeyError, ModelKey, SegmentFile, Stop};
@@ -25,6 +26,7 @@ pub fn run(recorder: &mut Recorder) {
     }
     surplus(recorder, &chains[1]);
     mixed(recorder, &chains[0]);
+    shorter(recorder, &chains[1]);
     keys(recorder);
 }
 
@@ -69,10 +71,14 @@ fn generated(run: &Run) -> Vec<TokenId> {
 
 /// The policy of a chain with other end tokens.
 fn ending(policy: &AcceptancePolicy, tokens: &[TokenId]) -> AcceptancePolicy {
-    let parts = AcceptancePolicyParts {
+    let mut parts = AcceptancePolicyParts {
         end_tokens: EndTokens::new(tokens.iter().copied()).unwrap(),
         ..policy.parts()
     };
+    if tokens.is_empty() {
+        // Nothing could end them.
+        parts.shorter.clear();
+    }
     AcceptancePolicy::new(parts).unwrap()
 }
 
@@ -342,6 +348,145 @@ fn surplus(recorder: &mut Recorder, run: &Run) {
             let stated = SegmentFile::new(statement, values.into(), file.proof().to_vec());
             recorder.refuse(&format!("{label}, stated"), || verify([&stated], &policy));
         }
+    }
+}
+
+/// What a policy lists of a shorter chain that this run is of.
+fn entry(run: &Run) -> ShorterChain {
+    let parts = run.policy.parts();
+    ShorterChain {
+        steps: parts.steps.steps() as u32,
+        relation_digest: parts.terms.relation_digest,
+        weights: parts.terms.decoder.unwrap().weights,
+        first_state: parts.first_state,
+        circuits: parts.circuits,
+    }
+}
+
+/// The policy of a chain that lists these shorter ones, too.
+fn listing(policy: &AcceptancePolicy, shorter: &[&Run]) -> AcceptancePolicy {
+    let parts = AcceptancePolicyParts {
+        shorter: shorter.iter().map(|it| entry(it)).collect(),
+        ..policy.parts()
+    };
+    AcceptancePolicy::new(parts).unwrap()
+}
+
+/// A change of an entry, with another one at hand.
+type EntryChange = fn(&mut ShorterChain, &ShorterChain);
+/// A change of a policy.
+type PolicyChange = fn(&mut AcceptancePolicyParts);
+
+fn no_end_token(error: &ChainVerifyError) -> bool {
+    let ChainVerifyError::Join { source, .. } = error else {
+        return false;
+    };
+    matches!(source, FoldError::Policy(PolicyMismatch::NoEndToken { .. }))
+}
+
+/// Each generated token as the one that ends the answer, in chains of every shorter length: those that hold the end are
+/// accepted up to it, and the others refused; so are shapes that are not listed, mixed, or listed with what is another
+/// one's.
+fn shorter(recorder: &mut Recorder, whole: &Run) {
+    let tokens = generated(whole);
+    let given = whole.policy.prompt().len();
+    let most = whole.policy.steps().steps() as u32;
+    let runs: Vec<Run> = (given as u32..most)
+        .map(|steps| of_segments(steps.min(4), steps))
+        .collect();
+    let all: Vec<&Run> = runs.iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        let first = tokens.iter().position(|it| it == token).unwrap();
+        let ended = ending(&whole.policy, &[*token]);
+        let policy = listing(&ended, &all);
+        let stop = (FinishReason::Stop, first + 1);
+        let label = format!("ends/shorter/token {at} ends it");
+        let files = &whole.files[..=segment_of(whole, first)];
+        accepted(recorder, &label, files, &policy, stop);
+        for (index, run) in runs.iter().enumerate() {
+            let steps = run.policy.steps().steps();
+            let label = format!("{label}/{steps} steps");
+            if given + first > steps {
+                recorder.refuse_as(&label, no_end_token, || verify(&run.files, &policy));
+                for fewer in 0..run.files.len() {
+                    let label = format!("{label}/cut off after {fewer}");
+                    recorder.refuse_as(&label, ends_early, || verify(&run.files[..fewer], &policy));
+                }
+                continue;
+            }
+            let end = segment_of(run, first) + 1;
+            accepted(recorder, &label, &run.files[..end], &policy, stop);
+            for more in end + 1..=run.files.len() {
+                let label = format!("{label}/goes on for {}", more - end);
+                recorder.refuse_as(&label, past_end, || verify(&run.files[..more], &policy));
+            }
+            // The same chain where it is not listed, alone or at all, and under what is said of another.
+            let mut others = all.clone();
+            others.remove(index);
+            for (what, policy) in [
+                ("others", listing(&ended, &others)),
+                ("none", ended.clone()),
+            ] {
+                let label = format!("{label}/by a policy that lists {what}");
+                recorder.refuse(&label, || verify(&run.files[..end], &policy));
+            }
+            let other = entry(all[(index + 1) % all.len()]);
+            let changes: [(&str, EntryChange); 2] = [
+                ("first state", |it, other| {
+                    it.first_state = other.first_state
+                }),
+                ("circuits", |it, _| {
+                    it.circuits[0].preprocessed_root = PreprocessedRoot::from_bytes([1; 32]);
+                    it.circuits.truncate(1);
+                }),
+            ];
+            for (what, change) in changes {
+                let mut parts = policy.parts();
+                change(&mut parts.shorter[index], &other);
+                let policy = AcceptancePolicy::new(parts).unwrap();
+                let label = format!("{label}/{what} of another");
+                recorder.refuse(&label, || verify(&run.files[..end], &policy));
+            }
+        }
+    }
+    // Segments of two shapes, whichever token ends the answer.
+    let last = ending(&whole.policy, &tokens[tokens.len() - 2..]);
+    let policy = listing(&last, &all);
+    let every: Vec<&Run> = all.iter().copied().chain([whole]).collect();
+    for (one, first) in every.iter().enumerate() {
+        for (other, rest) in every.iter().enumerate() {
+            if one == other
+                || first.files[0].statement().steps().steps() != 4
+                || rest.files.len() < 2
+            {
+                continue;
+            }
+            let label = format!("ends/shorter/shapes {one} and {other}");
+            recorder.refuse(&label, || {
+                verify(first.files[..1].iter().chain(&rest.files[1..]), &policy)
+            });
+        }
+    }
+    // Entries that are no shorter chains.
+    let policy = listing(&ending(&whole.policy, &tokens[..1]), &all);
+    let changes: [(&str, PolicyChange); 5] = [
+        ("no end token", |it| it.end_tokens = EndTokens::NONE),
+        ("twice", |it| it.shorter.push(it.shorter[0].clone())),
+        ("as long as the whole", |it| {
+            it.shorter[0].steps = it.steps.steps() as u32
+        }),
+        ("no generated token", |it| {
+            it.shorter[0].steps = it.prompt.len() as u32 - 1
+        }),
+        ("no circuit", |it| it.shorter[0].circuits.clear()),
+    ];
+    for (what, change) in changes {
+        let label = format!("ends/shorter/{what}");
+        recorder.refuse(&label, || {
+            let mut parts = policy.parts();
+            change(&mut parts);
+            AcceptancePolicy::new(parts).map(|_| ())
+        });
     }
 }
 

@@ -64,6 +64,7 @@ fn following(policy: &AcceptancePolicy, statement: &SegmentStatement) -> Option<
         first_state,
         steps: StepRange::new(0, entries).ok()?,
         circuits,
+        shorter: vec![],
     };
     parts.answer_tokens = parts.generated_tokens();
     AcceptancePolicy::new(parts).ok()

@@ -4,7 +4,7 @@ use matchmark_quant::{Rounding, StepRange};
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, EndTokens, ModelId, ModelIdentity, PortCommitment,
     PreprocessedRoot, Profile, ProofPart, RelationDigest, RelationVersion, Security, SecurityLevel,
-    SharedTerms, TokenId, VerifierDomain,
+    SharedTerms, ShorterChain, TokenId, VerifierDomain,
 };
 use matchmark_tables::TableId;
 use matchmark_verifier::verify_segment;
@@ -56,6 +56,7 @@ fn variations(
         first_state,
         steps,
         circuits,
+        shorter: _,
     } = base.clone();
     let SharedTerms {
         relation_version,
@@ -111,6 +112,14 @@ fn variations(
     // More tokens than there are steps for, and, at most, fewer than the last segment begins with.
     vary!(answer_tokens: answer_tokens + 1, 0, u32::MAX);
     vary!(end_tokens: EndTokens::new([TokenId::new(u32::MAX)]).unwrap());
+    // So are shorter chains. Without end tokens there are none.
+    vary!(shorter: vec![ShorterChain {
+        steps: 1,
+        relation_digest,
+        weights: first_state,
+        first_state,
+        circuits: circuits.clone(),
+    }]);
     let version = relation_version.get();
     vary!(@terms relation_version: RelationVersion::new(version + 1), RelationVersion::new(version - 1));
     vary_digest!(@terms relation_digest, RelationDigest);

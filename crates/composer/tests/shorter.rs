@@ -1,0 +1,492 @@
+//! Answers that end early, in shorter chains: proven, resumed, verified, followed, and refused.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use common::model::{model, options, PROMPT};
+use common::{place, schedule, segment_bytes, segment_path, stop_after};
+use matchmark_composer::{
+    derive_key, follow_directory, policy_for, shorter_chain, verify_directory, ChainProveError,
+    ChainProver, ChainVerifyError, KeyOptions, ModelKey, ModelOptions, ModelPlan, PartError,
+    Patience, PlanError, ProveReport, Silent, Stop, VerifyDirectoryError, MANIFEST_FILE,
+};
+use matchmark_quant::{SegmentSteps, StepRange};
+use matchmark_statement::{
+    AcceptancePolicy, ChainError, EndTokens, FinishReason, LayerGroups, PolicyMismatch,
+    ShorterChain, TokenId, VerifierDomain,
+};
+use matchmark_verifier::chain::FoldError;
+use matchmark_verifier::VerifyError;
+use tempfile::TempDir;
+
+/// Tokens that are decoded at most: 14 steps, in segments of 4 and a last one of 2.
+const TOKENS: u32 = 12;
+/// The model generates 0 2 12 12 0 18 8 8 22 6 6 0 behind this prompt, at positions 3 to 14.
+const SEED: u64 = 5;
+const STOPS: [u32; PROMPT] = [1, 1, 3];
+
+fn ends(tokens: &[u32]) -> EndTokens {
+    EndTokens::new(tokens.iter().copied().map(TokenId::new)).unwrap()
+}
+
+fn with(tokens: &[u32], shorter: Option<u32>) -> ModelOptions {
+    ModelOptions {
+        tokens: TOKENS,
+        stop: Stop::Tokens(ends(tokens)),
+        shorter,
+        ..options(4)
+    }
+}
+
+fn in_groups(options: ModelOptions) -> ModelOptions {
+    let groups = LayerGroups::new(2).unwrap();
+    ModelOptions { groups, ..options }
+}
+
+fn key_with(change: impl FnOnce(&mut KeyOptions)) -> ModelKey {
+    let level = options(4).security.level();
+    let mut of_key = KeyOptions::of_levels(&[level]).unwrap();
+    of_key.segment_steps = options(4).segment_steps.into_iter().collect();
+    change(&mut of_key);
+    derive_key(&model(SEED), &of_key, &mut |_, _| {}).unwrap()
+}
+
+/// For all layers in one group, and for two groups of one layer.
+fn key() -> ModelKey {
+    key_with(|it| it.groups.extend([LayerGroups::new(2).unwrap()]))
+}
+
+/// What a verifier decides who holds the key and these options.
+fn policy_of(key: &ModelKey, options: &ModelOptions) -> AcceptancePolicy {
+    key.policy(&STOPS.map(TokenId::new), options).unwrap()
+}
+
+fn plan(options: &ModelOptions) -> ModelPlan {
+    ModelPlan::new(model(SEED), STOPS.to_vec(), options).unwrap()
+}
+
+/// A chain in a directory, with its report.
+struct Proven {
+    _guard: TempDir,
+    path: Utf8PathBuf,
+    report: ProveReport,
+}
+
+fn proven(options: &ModelOptions) -> Proven {
+    let (guard, path) = place();
+    let prover = ChainProver::create(&path, plan(options)).unwrap();
+    let report = prover.with_schedule(schedule(2, 1)).run(&Silent).unwrap();
+    Proven {
+        _guard: guard,
+        path,
+        report,
+    }
+}
+
+/// A chain of these files, in order.
+fn of_files(files: &[Vec<u8>]) -> (TempDir, Utf8PathBuf) {
+    let (guard, path) = place();
+    fs::create_dir_all(segment_path(&path, 0).parent().unwrap()).unwrap();
+    for (index, bytes) in (0..).zip(files) {
+        fs::write(segment_path(&path, index), bytes).unwrap();
+    }
+    (guard, path)
+}
+
+fn verify(
+    path: &Utf8Path,
+    policy: &AcceptancePolicy,
+) -> Result<(FinishReason, usize, usize), VerifyDirectoryError> {
+    let report = verify_directory(path, policy, |_| ())?;
+    let answer = report.answer.unwrap();
+    Ok((report.finish_reason, answer.tokens(), answer.surplus()))
+}
+
+fn refused(path: &Utf8Path, policy: &AcceptancePolicy) -> ChainVerifyError {
+    match verify(path, policy) {
+        Err(VerifyDirectoryError::Verify(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn mismatch(error: ChainVerifyError) -> PolicyMismatch {
+    match error {
+        ChainVerifyError::Segment {
+            source: VerifyError::Policy(mismatch),
+            ..
+        }
+        | ChainVerifyError::Join {
+            source: FoldError::Policy(mismatch),
+            ..
+        }
+        | ChainVerifyError::Chain {
+            source: FoldError::Policy(mismatch),
+            ..
+        } => mismatch,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn steps(count: u32) -> StepRange {
+    StepRange::new(0, count).unwrap()
+}
+
+#[test]
+fn the_shortest_chain_that_holds_the_answer_is_chosen() {
+    let model = model(SEED);
+    let all = with(&[12], None).shorter_steps(model.shape(), 0, PROMPT);
+    assert_eq!(all, (3..14).collect::<Vec<u32>>());
+    let choose = |tokens: &[u32], lengths: &[u32]| {
+        shorter_chain(&model, &STOPS, &with(tokens, None), lengths).unwrap()
+    };
+    // An end token at position p is chosen by step p, counted from 1.
+    for (tokens, expected) in [
+        (&[0][..], Some(3)),
+        (&[2], Some(4)),
+        (&[12], Some(5)),
+        (&[18, 8], Some(8)),
+        (&[22], Some(11)),
+        (&[6], Some(12)),
+        // Generated by nobody, or given alone.
+        (&[1, 3], None),
+        (&[], None),
+    ] {
+        assert_eq!(choose(tokens, &all), expected, "{tokens:?}");
+    }
+    assert_eq!(choose(&[12], &[4, 8, 12]), Some(8));
+    assert_eq!(choose(&[18], &[4, 8, 12]), Some(8));
+    assert_eq!(choose(&[12], &[3, 4]), None);
+    assert_eq!(choose(&[12], &[]), None);
+    let mut long = with(&[12], None);
+    long.tokens = 100;
+    let error = shorter_chain(&model, &STOPS, &long, &all).unwrap_err();
+    assert!(matches!(error, PlanError::Options(_)));
+    let error = shorter_chain(&model, &[1, 24], &with(&[12], None), &all).unwrap_err();
+    assert!(matches!(error, PlanError::Options(_)));
+}
+
+/// Whatever the cut and the groups: the policy of the key accepts the answer in the shorter chain and in the whole one.
+#[test]
+fn one_policy_accepts_an_answer_in_a_shorter_chain_and_in_the_whole_one() {
+    let key = key();
+    for (base, parts) in [(with(&[12], None), 2), (in_groups(with(&[12], None)), 4)] {
+        for cuts in ["fused", "fused,split"] {
+            let base = ModelOptions {
+                cuts: cuts.parse().unwrap(),
+                ..base.clone()
+            };
+            let policy = policy_of(&key, &base);
+            let lengths = key.shorter_steps(PROMPT, &base).unwrap();
+            let shorter = shorter_chain(&model(SEED), &STOPS, &base, &lengths).unwrap();
+            assert_eq!(shorter, Some(5));
+            let short = proven(&ModelOptions {
+                shorter,
+                ..base.clone()
+            });
+            let report = &short.report;
+            assert_eq!((report.segments, report.steps, report.parts), (2, 5, parts));
+            let stop = (FinishReason::Stop, 3, 0);
+            assert_eq!(verify(&short.path, &policy).unwrap(), stop);
+            // As one that is written from the directory: it is for this length alone, and is the key's.
+            let own = policy_for(&short.path).unwrap();
+            assert_eq!((own.steps(), own.answer_tokens()), (steps(5), 3));
+            assert_eq!(own.shorter(), []);
+            assert_eq!(verify(&short.path, &own).unwrap(), stop);
+            key.check_policy_stopping(&own, &base.stop).unwrap();
+            let patience = Patience::Segment(Duration::from_secs(60));
+            let followed = follow_directory(&short.path, &policy, patience, |_| ()).unwrap();
+            assert_eq!(followed.steps, 5);
+
+            let whole = proven(&base);
+            assert_eq!((whole.report.segments, whole.report.steps), (2, 8));
+            assert_eq!(
+                verify(&whole.path, &policy).unwrap(),
+                (FinishReason::Stop, 3, 3)
+            );
+            let own = policy_for(&whole.path).unwrap();
+            assert!(matches!(
+                mismatch(refused(&short.path, &own)),
+                PolicyMismatch::Shape { .. }
+            ));
+            assert_ne!(whole.report.chain_digest, report.chain_digest);
+        }
+    }
+}
+
+/// A prover that cuts an answer off, in the shape of a shorter chain.
+#[test]
+fn a_shorter_chain_without_an_end_token_is_refused() {
+    let key = key();
+    for base in [with(&[8], None), in_groups(with(&[8], None))] {
+        let policy = policy_of(&key, &base);
+        // Token 8 is at position 9; this one stops behind position 5.
+        let cut_off = proven(&ModelOptions {
+            shorter: Some(5),
+            ..base.clone()
+        });
+        assert_eq!(cut_off.report.finish_reason, FinishReason::Length);
+        let error = verify(&cut_off.path, &policy).unwrap_err();
+        assert!(!error.is_incomplete());
+        let expected = PolicyMismatch::NoEndToken {
+            expected: ends(&[8]),
+            got: steps(5),
+        };
+        assert_eq!(mismatch(refused(&cut_off.path, &policy)), expected);
+        // A follower does not wait for what cannot come.
+        let patience = Patience::Segment(Duration::from_secs(600));
+        let begun = Instant::now();
+        let error = follow_directory(&cut_off.path, &policy, patience, |_| ()).unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(300));
+        assert!(matches!(
+            error,
+            VerifyDirectoryError::Verify(ChainVerifyError::Join {
+                source: FoldError::Policy(PolicyMismatch::NoEndToken { .. }),
+                ..
+            })
+        ));
+        // With a segment missing it is not yet there.
+        let files = segment_bytes(&cut_off.path);
+        let (_guard, part) = of_files(&files[..files.len() / 2]);
+        let error = verify(&part, &policy).unwrap_err();
+        assert!(error.is_incomplete());
+        match mismatch(refused(&part, &policy)) {
+            PolicyMismatch::EndsEarly { expected, got, .. } => {
+                assert_eq!((expected, got), (steps(5), steps(4)));
+            }
+            other => panic!("{other}"),
+        }
+        let patience = Patience::Segment(Duration::ZERO);
+        match follow_directory(&part, &policy, patience, |_| ()).unwrap_err() {
+            VerifyDirectoryError::Timeout { expected, got, .. } => {
+                assert_eq!((expected, got), (5, 4));
+            }
+            other => panic!("{other}"),
+        }
+    }
+    // An end token of another list, or of the prompt, ends nothing.
+    let ended = proven(&with(&[12], Some(5)));
+    for tokens in [&[8][..], &[1, 3], &[18]] {
+        let policy = policy_of(&key, &with(tokens, None));
+        assert!(matches!(
+            mismatch(refused(&ended.path, &policy)),
+            PolicyMismatch::NoEndToken { .. }
+        ));
+    }
+}
+
+#[test]
+fn a_shape_that_the_policy_does_not_list_is_refused() {
+    let key = key();
+    let base = with(&[12], None);
+    let policy = policy_of(&key, &base);
+    let short = proven(&with(&[12], Some(5)));
+    let mut parts = policy.parts();
+    parts.shorter.retain(|it| it.steps != 5);
+    let others = AcceptancePolicy::new(parts).unwrap();
+    assert!(matches!(
+        mismatch(refused(&short.path, &others)),
+        PolicyMismatch::Shape { .. }
+    ));
+    let without = policy_of(&key, &with(&[], None));
+    assert!(refused(&short.path, &without)
+        .to_string()
+        .contains("expected"));
+    // What is listed under its shape and is another's is not taken in its place.
+    let changes: [fn(&mut ShorterChain, &ShorterChain); 3] = [
+        |own, other| own.first_state = other.first_state,
+        |own, other| own.circuits.clone_from(&other.circuits),
+        |own, _| own.circuits.truncate(1),
+    ];
+    for change in changes {
+        let mut parts = policy.parts();
+        // Of 5 steps, and of 4.
+        let other = parts.shorter[1].clone();
+        change(&mut parts.shorter[2], &other);
+        let changed = AcceptancePolicy::new(parts).unwrap();
+        assert!(verify(&short.path, &changed).is_err());
+    }
+    // Nor is another model's, prompt's or occasion's.
+    let mut other = with(&[12], Some(5));
+    other.domain = VerifierDomain::new("other", [1; 16]).unwrap();
+    assert!(matches!(
+        mismatch(refused(&proven(&other).path, &policy)),
+        PolicyMismatch::Domain { .. }
+    ));
+    let given = [1, 1, 4].map(TokenId::new);
+    let prompt = key.policy(&given, &base).unwrap();
+    assert!(matches!(
+        mismatch(refused(&short.path, &prompt)),
+        PolicyMismatch::PromptToken { position: 2, .. }
+    ));
+}
+
+#[test]
+fn segments_of_two_shapes_are_no_chain() {
+    let key = key();
+    for base in [with(&[12], None), in_groups(with(&[12], None))] {
+        let policy = policy_of(&key, &base);
+        let of = |shorter| {
+            let chain = proven(&ModelOptions {
+                shorter,
+                ..base.clone()
+            });
+            segment_bytes(&chain.path)
+        };
+        let chains = [of(Some(5)), of(Some(6)), of(None)];
+        let parts = chains[0].len() / 2;
+        for (at, one) in chains.iter().enumerate() {
+            for (to, other) in chains.iter().enumerate() {
+                let files = [&one[..parts], &other[parts..]].concat();
+                let (_guard, path) = of_files(&files);
+                let result = verify(&path, &policy);
+                assert_eq!(result.is_ok(), at == to, "{at} {to}");
+                if at != to {
+                    assert!(matches!(
+                        refused(&path, &policy),
+                        ChainVerifyError::Join {
+                            source: FoldError::Chain(ChainError::Terms { .. }),
+                            ..
+                        }
+                    ));
+                }
+                // The parts of one segment, of two groups of layers.
+                if parts == 2 && at != to {
+                    let files = [&one[..1], &other[1..2], &one[2..]].concat();
+                    let (_guard, path) = of_files(&files);
+                    assert!(matches!(
+                        refused(&path, &policy),
+                        ChainVerifyError::Join {
+                            segment: 1,
+                            source: FoldError::Chain(ChainError::Terms { .. }),
+                        }
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A chain that is longer than need be holds the same answer: it is accepted up to the segment with the end token, as
+/// the whole chain is, and not behind it.
+#[test]
+fn more_surplus_than_need_be_is_accepted_and_segments_behind_the_end_are_not() {
+    let key = key();
+    let policy = policy_of(&key, &with(&[12], None));
+    for (length, surplus) in [(6, 1), (8, 3), (9, 3), (13, 3)] {
+        let chain = proven(&with(&[12], Some(length)));
+        let stop = (FinishReason::Stop, 3, surplus);
+        assert_eq!(verify(&chain.path, &policy).unwrap(), stop, "{length}");
+        // Proven with another rule it goes on behind the end.
+        let on = proven(&with(&[1], Some(length)));
+        let result = verify(&on.path, &policy);
+        if length <= 8 {
+            assert_eq!(result.unwrap(), stop);
+            continue;
+        }
+        assert!(matches!(
+            refused(&on.path, &policy),
+            ChainVerifyError::Join {
+                segment: 2,
+                source: FoldError::PastEnd { .. }
+            }
+        ));
+    }
+}
+
+#[test]
+fn an_interrupted_shorter_chain_resumes_to_the_same_files() {
+    let base = in_groups(with(&[8], None));
+    let options = ModelOptions {
+        shorter: Some(9),
+        ..base
+    };
+    let expected = proven(&options);
+    assert_eq!(expected.report.parts, 6);
+    let (_guard, path) = place();
+    let (cancel, tell) = stop_after(3);
+    let prover = ChainProver::create(&path, plan(&options)).unwrap();
+    let prover = prover.with_schedule(schedule(1, 1)).with_cancel(cancel);
+    assert!(matches!(
+        prover.run(&tell),
+        Err(ChainProveError::Stopped { segments: 6, .. })
+    ));
+    drop(prover);
+    let manifest = |path: &Utf8Path| fs::read_to_string(path.join(MANIFEST_FILE)).unwrap();
+    // What the directory says is the chain that is proven; the most tokens of the answer are those that were asked for.
+    let text = manifest(&path);
+    assert!(
+        text.contains("steps = 9\n") && text.contains("capacity = 9\n"),
+        "{text}"
+    );
+    assert!(text.contains("answer_tokens = 12\n"));
+    assert_eq!(text, manifest(&expected.path));
+    let resumed = ChainProver::resume(&path).unwrap();
+    // Parts by themselves are those of the shorter chain, and there are no others.
+    match resumed.part_input(6) {
+        Err(ChainProveError::Part(PartError::NoSuchPart {
+            expected: 6,
+            got: 6,
+        })) => {}
+        other => panic!("{other:?}"),
+    }
+    let last = resumed.part_input(5).unwrap();
+    resumed.prove_part(&last).unwrap();
+    let report = resumed.with_schedule(schedule(1, 1)).run(&Silent).unwrap();
+    assert!(report.parts_kept >= 4);
+    assert_eq!(report.chain_digest, expected.report.chain_digest);
+    assert_eq!(segment_bytes(&path), segment_bytes(&expected.path));
+    // A manifest of another length is not this chain's.
+    let other = text.replacen("steps = 9\n", "steps = 10\n", 1);
+    fs::write(path.join(MANIFEST_FILE), other).unwrap();
+    assert!(matches!(
+        ChainProver::resume(&path),
+        Err(ChainProveError::Directory(_) | ChainProveError::Plan(_))
+    ));
+}
+
+/// A key that fills up last segments has the shorter chains that are filled up.
+#[test]
+fn lengths_are_multiples_of_the_granularity() {
+    let four = SegmentSteps::new(4).unwrap();
+    let eight = SegmentSteps::new(8).unwrap();
+    let key = key_with(|it| {
+        it.granularity = four;
+        it.segment_steps = vec![eight];
+    });
+    let base = ModelOptions {
+        granularity: four,
+        segment_steps: Some(eight),
+        ..with(&[8], None)
+    };
+    let policy = policy_of(&key, &base);
+    assert_eq!(policy.steps(), steps(16));
+    assert_eq!(key.shorter_steps(PROMPT, &base), Ok(vec![4, 8, 12]));
+    for (token, length, tokens, surplus) in [(2, 4, 2, 0), (12, 8, 3, 3), (22, 12, 9, 1)] {
+        let base = ModelOptions {
+            stop: Stop::Tokens(ends(&[token])),
+            ..base.clone()
+        };
+        let lengths = key.shorter_steps(PROMPT, &base).unwrap();
+        let shorter = shorter_chain(&model(SEED), &STOPS, &base, &lengths).unwrap();
+        assert_eq!(shorter, Some(length));
+        let chain = proven(&ModelOptions {
+            shorter,
+            ..base.clone()
+        });
+        let policy = policy_of(&key, &base);
+        let stop = (FinishReason::Stop, tokens, surplus);
+        assert_eq!(verify(&chain.path, &policy).unwrap(), stop);
+    }
+    // A key for chains of one length has no others.
+    let one = key_with(|it| {
+        it.granularity = four;
+        it.segment_steps = vec![eight];
+        it.chain_steps = vec![14];
+    });
+    assert_eq!(one.shorter_steps(PROMPT, &base), Ok(vec![]));
+    assert_eq!(policy_of(&one, &base).shorter(), []);
+}
