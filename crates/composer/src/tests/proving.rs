@@ -27,9 +27,9 @@ use crate::{
     MANIFEST_FILE, MODEL_FILE, TABLE_FILE, TRACE_FILE,
 };
 
-/// So many heads over so many steps that the scores have more rows than any layout.
+/// So many heads over so many steps that the scores have more rows than any layout, however many stand in one.
 fn too_many_scores() -> PlanError {
-    let (heads, dim, steps) = (64, 2, 512);
+    let (heads, dim, steps) = (64, 2, 1024);
     let shape = AttentionShape::new(
         QueryHeads::new(heads).unwrap(),
         KvHeads::new(1).unwrap(),

@@ -7,7 +7,7 @@
 use matchmark_hostile::bytes::{attempt, fields, Kind, Sample, Tally, HEADER};
 use matchmark_hostile::cases::{narrow, wide};
 use matchmark_hostile::Rng;
-use matchmark_quant::{CacheCapacity, TableBounds, MODULUS};
+use matchmark_quant::{CacheCapacity, SegmentSteps, TableBounds, MODULUS};
 use matchmark_statement::{AcceptancePolicy, SegmentShape, SegmentStatement};
 use matchmark_verifier::segment_file::FORMAT_VERSION;
 use matchmark_verifier::{verify_segment, SegmentFile, VerifyError};
@@ -367,10 +367,10 @@ fn a_shape_that_is_not_carried() {
     let sample = sample(13);
     let mut statement = sample.file.statement().parts();
     let mut policy = sample.policy.parts();
-    // A cache so long that the scores of a segment are more than a component may have.
+    // A cache and segments so long that the scores of a segment are more than a component may have.
     let attention = statement.terms.shape.attention();
     let capacity = CacheCapacity::new(CacheCapacity::MAX).unwrap();
-    let segment_steps = statement.terms.shape.segment_steps();
+    let segment_steps = SegmentSteps::new(CacheCapacity::MAX).unwrap();
     let shape = SegmentShape::new(attention, capacity, segment_steps).unwrap();
     let bounds = TableBounds {
         len: statement.terms.table_bounds.len,

@@ -25,7 +25,7 @@ fn has_biases((layout, _): &(SegmentLayout, usize)) -> bool {
     decoder.is_some_and(|decoder| decoder.shape().attention_bias())
 }
 
-/// Those that the calculator was asked for: of all layers in one group, and choices without lanes. The terms of the
+/// Those that the calculator was asked for: of all layers in one group, and those without lanes. The terms of the
 /// others follow from other numbers by the same formulas.
 fn asked_for() -> Vec<(String, ProofStructure)> {
     let mut layouts = reference_layouts().unwrap();
@@ -34,6 +34,9 @@ fn asked_for() -> Vec<(String, ProofStructure)> {
 }
 
 fn is_whole((layout, _): &(SegmentLayout, usize)) -> bool {
+    if layout.score_lanes() > 1 {
+        return false;
+    }
     let is_whole = |decoder: &DecoderLayout| {
         let layers = decoder.layers();
         layers.count() == layers.of() && decoder.argmax_lanes() == 1
