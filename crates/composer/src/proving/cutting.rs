@@ -52,9 +52,9 @@ impl Cutting {
     pub const MEMORY: u64 = 15 << 29;
     /// A model whose parts are cut by steps alone takes at most so much memory, in bytes.
     const WHOLE: u64 = 4 << 30;
-    /// Entries of the caches of the chains that a choice is made for. Longer chains take more memory, and go by the
-    /// same cutting.
-    const ENTRIES: u32 = 256;
+    /// Steps of the chains that a choice is made for: an answer with its question, and a conversation. The last one
+    /// says how much memory a part takes; longer chains take more, and go by the same cutting.
+    const CHAINS: [u32; 2] = [112, 256];
     /// Steps of the segments of models that are cut by layers, the longest first.
     const LENGTHS: [u32; 7] = [128, 112, 96, 80, 64, 32, 16];
     /// Of how many steps the last segment of such a model has a multiple.
@@ -86,8 +86,8 @@ impl Cutting {
     ///
     /// A model that takes little memory is not cut by layers; its segments have
     /// [`ModelOptions::SEGMENT_STEPS`] steps, the last one as many as there are, and its proofs are small. Of the ways
-    /// to cut another one, that is taken which has the least to commit and to verify for a step; where none fits, the one
-    /// that takes the least memory.
+    /// to cut another one, that is taken which has the least to commit and to verify for a step of an answer and of a
+    /// conversation; where none fits, the one that takes the least memory.
     ///
     /// # Errors
     ///
@@ -194,18 +194,37 @@ fn lengths_of(decided: Option<SegmentSteps>) -> Result<Vec<SegmentSteps>, PlanEr
 /// What a way of cutting costs.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
-    /// Memory of proving one part at a time, in bytes.
+    /// Memory of proving one part at a time, in bytes: the most of any of the chains.
     bytes: u64,
-    /// Values that are committed for each step, at the blowup, with so many for each proof.
+    /// Values that are committed for each step, at the blowup, with so many for each proof: all chains together.
     work: f64,
 }
 
 impl Cost {
-    #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
     fn of(
         model: &ModelOutline,
         level: SecurityLevel,
         cutting: &Cutting,
+    ) -> Result<Self, PlanError> {
+        let mut all = Self {
+            bytes: 0,
+            work: 0.0,
+        };
+        for steps in Cutting::CHAINS {
+            let chain = Self::of_chain(model, level, cutting, steps)?;
+            all.bytes = all.bytes.max(chain.bytes);
+            all.work += chain.work;
+        }
+        Ok(all)
+    }
+
+    /// That of a chain of so many steps, or of as many as the model has positions.
+    #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
+    fn of_chain(
+        model: &ModelOutline,
+        level: SecurityLevel,
+        cutting: &Cutting,
+        steps: u32,
     ) -> Result<Self, PlanError> {
         let Cutting {
             groups,
@@ -213,23 +232,23 @@ impl Cost {
             profile,
             ..
         } = *cutting;
-        let steps = segment_steps.get();
-        let positions = to_u32(model.shape.positions());
-        let entries = Cutting::ENTRIES.max(steps).min(positions);
+        let entries = steps.min(to_u32(model.shape.positions()));
         let chain = ModelChain {
             domain: VerifierDomain::new("matchmark", [0; 16]).map_err(ProveError::from)?,
             security: Security::new(level, profile).map_err(ProveError::from)?,
             capacity: CacheCapacity::new(entries)?,
-            segment_steps: SegmentSteps::new(steps.min(entries))?,
+            segment_steps: SegmentSteps::new(segment_steps.get().min(entries))?,
             prompt: PromptLength::new(1).map_err(ProveError::from)?,
             groups,
         };
         // Sizes do not depend on what the weights are.
         let weights = PortCommitment::from_bytes([0; 32]);
         let terms = chain.terms(model, weights).map_err(ProveError::from)?;
-        let steps = chain.segment_steps.get() as usize;
-        let parts = SegmentMemory::of_groups(&terms, Cut::Fused, steps)?;
-        let one = SegmentMemory::of_one_at_a_time(&terms, Cut::Fused, steps)?;
+        let of_segment = chain.segment_steps.get();
+        // A shorter last segment is as high as the others.
+        let segments = entries.div_ceil(of_segment);
+        let parts = SegmentMemory::of_groups(&terms, Cut::Fused, of_segment as usize)?;
+        let one = SegmentMemory::of_one_at_a_time(&terms, Cut::Fused, of_segment as usize)?;
         let work = parts.iter().map(|part| {
             let all = part.model.plus(part.preprocessed).plus(part.own);
             all.evaluations as f64 + Cutting::PROOF
@@ -238,7 +257,7 @@ impl Cost {
             bytes: Need::of_segments(&[one], 1)
                 .with_weights(model.shape.weights())
                 .bytes(1),
-            work: work.sum::<f64>() / steps as f64,
+            work: f64::from(segments) * work.sum::<f64>() / f64::from(entries),
         })
     }
 
