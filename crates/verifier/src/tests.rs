@@ -18,7 +18,8 @@ use matchmark_air::layout::SegmentLayout;
 use matchmark_air::points::PortPoints;
 use matchmark_air::trees::Tree;
 use matchmark_quant::{
-    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, StepRange, TableBounds, ValueBits,
+    AttentionShape, CacheCapacity, HeadDim, KvHeads, QueryHeads, SegmentSteps, StepRange,
+    TableBounds, ValueBits,
 };
 use matchmark_statement::{
     AcceptancePolicy, AcceptancePolicyParts, AttentionValues, ChainError, EndTokens, FinishReason,
@@ -306,7 +307,8 @@ fn other_domain() -> VerifierDomain {
 /// its bounds.
 fn too_long(shape: &mut SegmentShape, table: &mut TableBounds) {
     let capacity = CacheCapacity::new(1 << 20).unwrap();
-    *shape = SegmentShape::new(shape.attention(), capacity, shape.segment_steps()).unwrap();
+    let steps = SegmentSteps::new(1 << 20).unwrap();
+    *shape = SegmentShape::new(shape.attention(), capacity, steps).unwrap();
     table.max_weight = 1;
 }
 

@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(
         long,
         value_name = "TEXT",
-        default_value = "What is the capital of France?",
+        default_value = "Why is the sky blue?",
         conflicts_with_all = ["fetch", "eval"]
     )]
     question: String,
