@@ -174,7 +174,7 @@ impl AcceptancePolicy {
     }
 
     /// Whether a segment with this statement may be part of the chain, and by which circuits it must be
-    /// proven: the roots of the preprocessed columns of its proofs, in the order of [`Cut::parts`].
+    /// proven: the roots of the preprocessed columns of its proofs, in the order of [`Cut::parts`](crate::Cut::parts).
     ///
     /// # Errors
     ///
